@@ -1,0 +1,1 @@
+"""One file per verdict; a new file here is a new detector."""

@@ -1,0 +1,83 @@
+"""What can go wrong, each with the exit code it ends in.
+
+Exit codes are public API: CI jobs read them. Code 1 is never an error: it says that a complete
+measurement found something, so no exception here carries it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The closed set of codes the command can end with."""
+
+    HEALTHY = 0
+    UNHEALTHY = 1
+    BAD_REQUEST = 2
+    COULD_NOT_MEASURE = 3
+    INCONCLUSIVE = 4
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class GradscopeError(Exception):
+    """A failure gradscope can explain in a sentence; `remedy` says what to do about it."""
+
+    exit_code: ExitCode = ExitCode.COULD_NOT_MEASURE
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
+
+
+class BadRequest(GradscopeError):
+    """The command line, config, data, model or an output path is not usable; nothing was trained."""
+
+    exit_code = ExitCode.BAD_REQUEST
+
+
+class CouldNotMeasure(GradscopeError):
+    """The environment failed: TensorFlow, memory, the worker, the disk. Trying again may help."""
+
+    exit_code = ExitCode.COULD_NOT_MEASURE
+
+
+class Interrupted(GradscopeError):
+    """The run was stopped from outside; what was measured until then is kept."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a config: where it stands, what was expected, what was received.
+
+    `line` and `column` count from 1; 0 means that the mistake has no place in a file (an override).
+    """
+
+    source: str
+    line: int
+    column: int
+    key: str
+    message: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+        key = f" {self.key}:" if self.key else ""
+        remedy = f" ({self.remedy})" if self.remedy else ""
+        return f"{place}: error:{key} {self.message}{remedy}"
+
+
+class ConfigError(BadRequest):
+    """Every mistake found in a config, all at once, in the order of the file."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda p: (p.source, p.line, p.column)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -1,0 +1,22 @@
+"""What one run leaves behind: plain numpy and JSON, readable without TensorFlow."""
+
+from gradscope.record.environment import Environment
+from gradscope.record.layers import LayerInfo
+from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
+from gradscope.record.statistics import STATISTICS, Statistic
+from gradscope.record.verdicts import Diagnosis, Evidence, Finding, Verdict
+
+__all__ = [
+    "STATISTICS",
+    "DataSummary",
+    "Diagnosis",
+    "Environment",
+    "Evidence",
+    "Finding",
+    "Histogram",
+    "LayerInfo",
+    "Outcome",
+    "RunRecord",
+    "Statistic",
+    "Verdict",
+]

@@ -1,0 +1,35 @@
+"""What is known of a layer before anything is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One Keras layer of the network, in the order in which the data flows.
+
+    `role` is ``hidden``, ``output``, ``normalization`` or ``structure`` (Flatten, Dropout, a
+    separate Activation). Hidden and output layers carry an activation even when Keras applies it
+    in a layer of its own (batch norm before the activation): `activation` is the nonlinearity the
+    weights feed. `normalization` is ``before_activation``, ``after_activation`` or None.
+    `reason` says why a layer is not measured; it is empty when `measured`.
+    """
+
+    index: int
+    name: str
+    kind: str
+    role: str
+    units: int | None = None
+    fan_in: int | None = None
+    fan_out: int | None = None
+    activation: str | None = None
+    activation_parameters: dict[str, float] = field(default_factory=dict)
+    initializer: str | None = None
+    initializer_parameters: dict[str, object] = field(default_factory=dict)
+    normalization: str | None = None
+    use_bias: bool = False
+    dropout: float = 0.0
+    parameters: int = 0
+    measured: bool = True
+    reason: str = ""

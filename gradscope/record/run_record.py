@@ -1,0 +1,100 @@
+"""RunRecord: the heart of gradscope, what one run leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.record.environment import Environment
+from gradscope.record.layers import LayerInfo
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the run ended, with a sentence for a person.
+
+    `status` is ``complete`` (every step asked for), ``diverged`` (stopped because a non-finite
+    value appeared; what it measured is complete) or ``partial`` (interrupted or failed on the way).
+    """
+
+    status: str
+    sentence: str
+    steps_requested: int
+    steps_done: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether a verdict may be drawn from the record."""
+        return self.status in ("complete", "diverged")
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """The data really fed, after scaling."""
+
+    name: str
+    samples: int
+    test_samples: int
+    feature_shape: tuple[int, ...]
+    task: str
+    classes: int | None
+    scaling: str
+    mean: float
+    second_moment: float
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts per layer at a few steps, over the probe set.
+
+    Shapes: `steps` [snapshot], `edges` [bin + 1] shared by all layers and steps, `counts`
+    [snapshot, layer, bin] (zero for layers that are not measured), `outside` [snapshot, layer]:
+    values that no bin holds (exact zeros on a log axis, non-finite ones).
+    """
+
+    quantity: str
+    steps: Integers
+    edges: Floats
+    counts: Integers
+    outside: Integers
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Layers, steps, one float64 array [step, layer] per statistic, and how it came about.
+
+    `series` holds exactly the names of `STATISTICS`; NaN is "not measured here" (or, where
+    ``nonfinite_count`` is above zero, a figure that the non-finite values destroyed). `steps`
+    counts training steps: step 0 is the network as initialised, seen by the first batch before any
+    update; step t is the t-th training step, whose forward and backward pass use the weights left
+    by step t - 1. Steps 0 and 1 therefore share weights and batch and differ only in the update.
+    `scalars` [step] has ``loss``, ``accuracy`` (NaN for regression) and ``learning_rate``;
+    `evaluation` has the figures of the test set after training, in inference mode.
+    """
+
+    name: str
+    layers: tuple[LayerInfo, ...]
+    steps: Integers
+    series: dict[str, Floats]
+    scalars: dict[str, Floats]
+    histograms: dict[str, Histogram]
+    outcome: Outcome
+    environment: Environment
+    data: DataSummary
+    config: dict[str, Any]
+    batch_size: int
+    probe_samples: int
+    seconds: float
+    evaluation: dict[str, float] = field(default_factory=dict)
+
+    def indices(self, *roles: str) -> tuple[int, ...]:
+        """Indices of the measured layers that have one of `roles`, in depth order."""
+        return tuple(layer.index for layer in self.layers if layer.role in roles and layer.measured)

@@ -1,0 +1,71 @@
+"""The one table that names and defines every number gradscope records.
+
+Notation: layer l computes z and a = phi(z), where z is what the activation receives: W x + b, or
+the output of a batch norm that stands between them. delta = dL/dz, where L is the mean loss per
+sample times the batch size, so that batch sizes compare. Pooled means run over samples and units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A name and what it means; `unit` is what a reader calls one of it."""
+
+    name: str
+    definition: str
+    unit: str = "1"
+
+
+_TABLE = (
+    Statistic("preactivation_second_moment", "E z^2, pooled over samples and units"),
+    Statistic("preactivation_variance", "variance of z, pooled over samples and units"),
+    Statistic("activation_mean", "E a, pooled over samples and units"),
+    Statistic("activation_second_moment", "E a^2, pooled over samples and units"),
+    Statistic("activation_variance", "variance of a, pooled over samples and units"),
+    Statistic(
+        "activation_sample_variance",
+        "variance of a across the batch for each unit, then the mean over units",
+    ),
+    Statistic("delta_second_moment", "E delta^2, pooled over samples and units"),
+    Statistic("delta_variance", "variance of delta, pooled over samples and units"),
+    Statistic("kernel_gradient_second_moment", "mean square of the kernel's gradient of the mean loss"),
+    Statistic("kernel_gradient_variance", "variance of the kernel's gradient of the mean loss"),
+    Statistic("bias_gradient_second_moment", "mean square of the bias's gradient of the mean loss"),
+    Statistic(
+        "update_ratio",
+        "rms of the kernel's change in this step / rms of the kernel before it; none at step 0",
+    ),
+    Statistic(
+        "dead_fraction",
+        "share of units whose derivative phi'(z) is exactly zero for every sample of the probe set",
+        "share of units",
+    ),
+    Statistic("zero_fraction", "share of activations that are exactly zero", "share of values"),
+    Statistic("derivative_gain", "E phi'(z) / max |phi'|: 1 in the linear regime, near 0 saturated"),
+    Statistic(
+        "nonfinite_count",
+        "NaN and Inf in z, a, delta, the gradients and the kernel after the update",
+        "values",
+    ),
+    Statistic("nonfinite_forward_count", "NaN and Inf in z and a", "values"),
+    Statistic("nonfinite_backward_count", "NaN and Inf in delta and the gradients", "values"),
+    Statistic(
+        "underflow_fraction",
+        "share of delta that is zero or below the smallest normal float32 where phi'(z) is not zero",
+        "share of values",
+    ),
+    Statistic(
+        "batch_norm_mean_gap",
+        "rms over features of (batch mean - moving mean) / sqrt(moving variance + epsilon)",
+    ),
+    Statistic(
+        "batch_norm_variance_ratio",
+        "geometric mean over features of (batch variance + epsilon) / (moving variance + epsilon)",
+    ),
+    Statistic("weight_second_moment", "mean square of the kernel in this step's forward pass"),
+)
+
+STATISTICS: dict[str, Statistic] = {statistic.name: statistic for statistic in _TABLE}

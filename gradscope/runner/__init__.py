@@ -1,0 +1,1 @@
+"""Building, training and listening: the only room that imports TensorFlow."""

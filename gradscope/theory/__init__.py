@@ -1,0 +1,1 @@
+"""What each layer should show at initialisation (numpy only)."""
