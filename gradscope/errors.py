@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -23,9 +24,13 @@ class ExitCode(IntEnum):
 
 
 class GradscopeError(Exception):
-    """A failure gradscope can explain in a sentence; `remedy` says what to do about it."""
+    """A failure gradscope can explain in a sentence; `remedy` says what to do about it.
+
+    `partial` is the record of what was measured before it happened, if there is one.
+    """
 
     exit_code: ExitCode = ExitCode.COULD_NOT_MEASURE
+    partial: Any = None
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)

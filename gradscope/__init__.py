@@ -1,0 +1,1 @@
+"""gradscope: do gradients flow through your Keras network, where do they stop, why, what to change."""

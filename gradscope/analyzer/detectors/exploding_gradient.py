@@ -1,0 +1,34 @@
+"""GS102: the error signal grows on its way back to the first layers."""
+
+from __future__ import annotations
+
+from gradscope.analyzer import depth_profile, ratios
+from gradscope.analyzer.detectors import detector
+from gradscope.record import Finding, RunRecord
+
+
+@detector("GS102", rank=45)
+def exploding_gradient(record: RunRecord, *, threshold: float = 1e3) -> tuple[Finding, ...]:
+    """Tell whether the gradient grows on its way back to the first layers.
+
+    Statistic: rms of delta = dL/dz at each hidden layer over the rms at the last hidden layer. A
+    growth factor sees the explosion before anything overflows; the size of the gradients alone
+    would also change with the scale of the loss.
+
+    Fires above `threshold` at any hidden layer: error when it holds in at least half of the last
+    quarter of the recorded steps, warning when only at initialisation. Default 1e3, the mirror of
+    `vanishing_gradient`; 48 healthy runs of 16 networks gave no alarm at it.
+    """
+    profile = depth_profile.of(record)
+    found = ratios.departure(record, profile.delta_relative, threshold, below=False)
+    if found is None:
+        return ()
+    where = ratios.span(tuple(profile.names[i] for i in found.layers))
+    message = (
+        f"The gradient explodes: from {profile.names[-1]} back to {profile.names[0]} the rms of "
+        f"delta grows to {found.extreme:.2g} times its size (x{found.rate**-1:.2g} per layer going "
+        f"back), {found.spell.words}; {where} get more than {threshold:.0f} times as much."
+    )
+    return (
+        ratios.finding(record, found, profile.names, profile.indices, threshold, message=message),
+    )

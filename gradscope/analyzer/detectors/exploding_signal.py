@@ -1,0 +1,33 @@
+"""GS202: the signal grows on its way to the last layers."""
+
+from __future__ import annotations
+
+from gradscope.analyzer import depth_profile, ratios
+from gradscope.analyzer.detectors import detector
+from gradscope.record import Finding, RunRecord
+
+
+@detector("GS202", rank=10)
+def exploding_signal(record: RunRecord, *, threshold: float = 1e3) -> tuple[Finding, ...]:
+    """Tell whether the signal grows on its way through the network.
+
+    Statistic: rms of the pre-activation z at each hidden layer over the rms at the first hidden
+    layer (pooled second moment).
+
+    Fires above `threshold` at any hidden layer: error when it holds in at least half of the last
+    quarter of the recorded steps, warning when only at initialisation. Default 1e3, the mirror of
+    `vanishing_signal`.
+    """
+    profile = depth_profile.of(record)
+    found = ratios.departure(record, profile.signal_relative, threshold, below=False)
+    if found is None:
+        return ()
+    first = profile.names[found.layers[0]]
+    message = (
+        f"The signal explodes: from {profile.names[0]} to {profile.names[-1]} the rms of z grows "
+        f"to {found.extreme:.2g} times its size (x{found.rate:.2g} per layer), "
+        f"{found.spell.words}; {first} is the first layer above {threshold:.0f} times it."
+    )
+    return (
+        ratios.finding(record, found, profile.names, profile.indices, threshold, message=message),
+    )

@@ -1,0 +1,35 @@
+"""GS101: the error signal fades on its way back to the first layers."""
+
+from __future__ import annotations
+
+from gradscope.analyzer import depth_profile, ratios
+from gradscope.analyzer.detectors import detector
+from gradscope.record import Finding, RunRecord
+
+
+@detector("GS101", rank=50)
+def vanishing_gradient(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Finding, ...]:
+    """Tell whether the gradient fades before it reaches the first layers.
+
+    Statistic: rms of delta = dL/dz at each hidden layer over the rms at the last hidden layer. It
+    is a ratio, so rescaling the loss changes nothing, and it uses delta because the gradients of
+    the kernels stay flat while signal and delta both vanish (Glorot & Bengio 2010, eq. 14, fig. 8).
+
+    Fires below `threshold` at any hidden layer: error when it holds in at least half of the last
+    quarter of the recorded steps, warning when only at initialisation. Default 1e-3: with plain
+    gradient descent the layer then learns a thousand times slower than the last one; 48 healthy
+    runs of 16 networks gave no alarm at it (AUTOTRAINER's first/last ratio uses the same value).
+    """
+    profile = depth_profile.of(record)
+    found = ratios.departure(record, profile.delta_relative, threshold, below=True)
+    if found is None:
+        return ()
+    where = ratios.span(tuple(profile.names[i] for i in found.layers))
+    message = (
+        f"The gradient vanishes: from {profile.names[-1]} back to {profile.names[0]} the rms of "
+        f"delta falls to {found.extreme:.2g} of its size (x{found.rate**-1:.2g} per layer going "
+        f"back), {found.spell.words}; {where} get less than 1/{1 / threshold:.0f} of it."
+    )
+    return (
+        ratios.finding(record, found, profile.names, profile.indices, threshold, message=message),
+    )

@@ -1,0 +1,34 @@
+"""GS201: the signal fades on its way to the last layers."""
+
+from __future__ import annotations
+
+from gradscope.analyzer import depth_profile, ratios
+from gradscope.analyzer.detectors import detector
+from gradscope.record import Finding, RunRecord
+
+
+@detector("GS201", rank=15)
+def vanishing_signal(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Finding, ...]:
+    """Tell whether the signal fades on its way through the network.
+
+    Statistic: rms of the pre-activation z at each hidden layer over the rms at the first hidden
+    layer. The pooled second moment is used because the variance over the batch goes to zero in
+    healthy deep ReLU networks, whose samples become similar.
+
+    Fires below `threshold` at any hidden layer: error when it holds in at least half of the last
+    quarter of the recorded steps, warning when only at initialisation. Default 1e-3, as for the
+    gradient: by then the biases, not the input, decide what the last layers see.
+    """
+    profile = depth_profile.of(record)
+    found = ratios.departure(record, profile.signal_relative, threshold, below=True)
+    if found is None:
+        return ()
+    first = profile.names[found.layers[0]]
+    message = (
+        f"The signal vanishes: from {profile.names[0]} to {profile.names[-1]} the rms of z falls "
+        f"to {found.extreme:.2g} of its size (x{found.rate:.2g} per layer), {found.spell.words}; "
+        f"{first} is the first layer below {threshold:.0e} of it."
+    )
+    return (
+        ratios.finding(record, found, profile.names, profile.indices, threshold, message=message),
+    )

@@ -1,0 +1,106 @@
+"""From a record to a diagnosis: run the detectors, put the root first, say it in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gradscope.analyzer import causes, depth_profile, window
+from gradscope.analyzer.detectors import DETECTORS, Detector, NotMeasured
+from gradscope.record import Diagnosis, Finding, RunRecord, Verdict
+from gradscope.record.verdicts import SEVERITIES
+from gradscope.theory.prediction import Prediction
+
+
+def diagnose(
+    record: RunRecord,
+    prediction: Prediction | None = None,
+    *,
+    select: tuple[str, ...] | None = None,
+    ignore: Mapping[str, str] | None = None,
+    thresholds: Mapping[str, Mapping[str, float]] | None = None,
+) -> Diagnosis:
+    """Judge a record with every detector (or those in `select`, by name or code).
+
+    `ignore` maps names or codes to the reason for ignoring them; an ignored detector is listed, and
+    cannot make the verdict unhealthy. `thresholds` maps detector names to their parameters. A
+    detector that crashes is listed as crashed and stops no other; a record that is not complete, or
+    has nothing to judge, is inconclusive.
+    """
+    ignored = ignore or {}
+    verdicts = []
+    for chosen in DETECTORS.values():
+        if select is not None and chosen.name not in select and chosen.code not in select:
+            continue
+        reason = ignored.get(chosen.name, ignored.get(chosen.code))
+        if reason is not None:
+            verdicts.append(Verdict(chosen.code, chosen.name, "ignored", reason=reason))
+            continue
+        verdicts.append(_judge(chosen, record, (thresholds or {}).get(chosen.name, {})))
+    explained = tuple(causes.explain(record, prediction, verdict) for verdict in verdicts)
+    return _conclude(record, tuple(sorted(explained, key=_order)))
+
+
+def _judge(chosen: Detector, record: RunRecord, thresholds: Mapping[str, float]) -> Verdict:
+    try:
+        findings = chosen(record, **thresholds)
+    except NotMeasured as reason:
+        return Verdict(chosen.code, chosen.name, "skipped", reason=str(reason))
+    except Exception as error:  # one broken detector must not take the others along
+        why = f"{type(error).__name__}: {error}"
+        return Verdict(chosen.code, chosen.name, "crashed", reason=why)
+    return Verdict(chosen.code, chosen.name, "finding" if findings else "healthy", findings)
+
+
+def _order(verdict: Verdict) -> tuple[int, int, int]:
+    """Findings first, by severity, by when they began, causes before consequences."""
+    rank = DETECTORS[verdict.name].rank
+    if not verdict.findings:
+        return (len(SEVERITIES), 0, rank)
+    severity = min(SEVERITIES.index(finding.severity) for finding in verdict.findings)
+    return (severity, min(finding.since_step for finding in verdict.findings), rank)
+
+
+def _conclude(record: RunRecord, verdicts: tuple[Verdict, ...]) -> Diagnosis:
+    errors = [v for v in verdicts if any(f.severity == "error" for f in v.findings)]
+    judged = [v for v in verdicts if v.status in ("healthy", "finding")]
+    crashed = [v for v in verdicts if v.status == "crashed"]
+    if not record.outcome.complete:
+        return Diagnosis("inconclusive", _partial(record), "", verdicts)
+    if errors:
+        lead = errors[0].findings[0]
+        return Diagnosis("unhealthy", _lead(lead), lead.remedy, verdicts)
+    if not len(record.steps) or not judged:
+        return Diagnosis("inconclusive", "Nothing was measured, so nothing can be said.", "", verdicts)
+    if crashed:
+        names = ", ".join(v.name for v in crashed)
+        return Diagnosis("inconclusive", f"Some checks crashed: {names}.", "", verdicts)
+    return Diagnosis("healthy", _healthy(record, len(judged)), "", verdicts)
+
+
+def _lead(finding: Finding) -> str:
+    return f"{finding.message} {finding.cause}".strip()
+
+
+def _partial(record: RunRecord) -> str:
+    return (
+        f"The run is not complete ({record.outcome.sentence}): no verdict is drawn from "
+        f"{record.outcome.steps_done} of {record.outcome.steps_requested} steps."
+    )
+
+
+def _healthy(record: RunRecord, checks: int) -> str:
+    profile = depth_profile.of(record)
+    if len(profile.names) < 2:
+        return f"No finding in {checks} checks over {record.outcome.steps_done} steps."
+    delta = window.typical(record, profile.delta_relative)
+    rate = depth_profile.rate_per_layer(delta) ** -1
+    low, high = float(np.nanmin(delta)), float(np.nanmax(delta))
+    return (
+        f"Gradients flow: over {len(profile.names)} hidden layers the rms of delta stays between "
+        f"{low:.2g} and {high:.2g} of the last hidden layer's (x{rate:.2g} per layer going back); "
+        f"{checks} checks found nothing to act on in {record.outcome.steps_done} steps."
+    )
+
+

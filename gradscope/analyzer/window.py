@@ -1,0 +1,103 @@
+"""Which steps a verdict rests on, and since when something holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.record import Evidence, RunRecord
+from gradscope.record.run_record import Floats
+
+LAST_SHARE = 0.25
+"""The window a verdict on the trained network rests on: the last quarter of the recorded steps,
+long enough to outlive the noise of single batches and short enough to be about the present."""
+
+
+@dataclass(frozen=True)
+class Spell:
+    """When a condition held: at initialisation, at the end, and since which step until the end."""
+
+    at_initialisation: bool
+    at_end: bool
+    since_step: int
+    until_step: int
+
+    def __bool__(self) -> bool:
+        return self.at_initialisation or self.at_end
+
+    @property
+    def words(self) -> str:
+        """When, as a reader would say it."""
+        if self.at_end and self.since_step == 0:
+            return "since initialisation"
+        if self.at_end:
+            return f"since step {self.since_step}"
+        return f"at initialisation, recovered after step {self.until_step}"
+
+
+def last_rows(record: RunRecord) -> slice:
+    """Rows of the last quarter of the recorded steps, at least one."""
+    count = len(record.steps)
+    return slice(count - max(1, int(np.ceil(count * LAST_SHARE))), count)
+
+
+def spell(record: RunRecord, holds: npt.NDArray[np.bool_]) -> Spell:
+    """Say when `holds` [step] was true.
+
+    At the end means: in at least half of the last quarter of the recorded steps. The beginning is
+    the first step after which it held in at least half of every remaining stretch's steps.
+    """
+    window = holds[last_rows(record)]
+    at_end = bool(window.size) and float(np.mean(window)) >= 0.5
+    if at_end:
+        since = onset(holds)
+        return Spell(bool(holds[0]), True, int(record.steps[since]), int(record.steps[-1]))
+    begins = bool(holds.size) and bool(holds[0])
+    recovered = int(np.argmin(holds)) if begins else 0
+    return Spell(begins, False, 0, int(record.steps[max(0, recovered - 1)]) if begins else 0)
+
+
+def onset(holds: npt.NDArray[np.bool_]) -> int:
+    """First true row from which at least nine in ten of the rows to the end are true."""
+    remaining = np.cumsum(holds[::-1])[::-1] / np.arange(len(holds), 0, -1)
+    good = np.flatnonzero(holds & (remaining >= 0.9))
+    return int(good[0]) if good.size else int(np.flatnonzero(holds)[-1])
+
+
+def typical(record: RunRecord, values: Floats) -> Floats:
+    """Geometric mean of `values` [step, ...] over the last quarter of steps, NaN left out.
+
+    Log-variances are Gaussian across batches and seeds, so the mean is taken of logarithms. A zero
+    among the values gives zero.
+    """
+    window = values[last_rows(record)]
+    with np.errstate(divide="ignore"):
+        logs = np.log(window)
+    counted = ~np.isnan(logs)
+    total = np.where(counted, logs, 0.0).sum(axis=0)
+    number = counted.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean: Floats = np.where(number > 0, np.exp(total / np.maximum(number, 1)), np.nan)
+    return mean
+
+
+def evidence(record: RunRecord, *, n: int, values: Floats | None = None) -> Evidence:
+    """What a finding over the last quarter of steps rests on; `values` [step] give its range."""
+    window = last_rows(record)
+    interval = None
+    if values is not None:
+        seen = values[window]
+        seen = seen[np.isfinite(seen)]
+        interval = (float(seen.min()), float(seen.max())) if seen.size else None
+    steps = record.steps[window]
+    return Evidence(
+        n=n,
+        batch_size=record.batch_size,
+        phase="training",
+        seeds=(record.environment.seed,),
+        steps=(int(steps[0]), int(steps[-1])),
+        interval=interval,
+        interval_meaning="smallest and largest over these steps" if interval else "",
+    )

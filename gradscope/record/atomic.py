@@ -1,0 +1,42 @@
+"""Files that are either the old ones or the new ones, never torn."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from gradscope.errors import CouldNotMeasure
+
+
+def write(path: Path, content: bytes) -> None:
+    """Replace the file at `path` by `content`, or leave it as it was.
+
+    The bytes go to a temporary neighbour, are flushed to the disk, and take the name in one step;
+    the folder is flushed too, so that a crash cannot undo the rename. Raises `CouldNotMeasure`
+    with the path and the size when the disk refuses.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise CouldNotMeasure(
+            f"cannot write {path} ({len(content)} bytes): {error.strerror or error}",
+            "free some space or choose another folder with --output",
+        ) from error
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,123 @@
+"""Collecting a run while it happens, so that nothing measured is lost when it ends early."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradscope.record.environment import Environment
+from gradscope.record.layers import LayerInfo
+from gradscope.record.run_record import DataSummary, Floats, Histogram, Outcome, RunRecord
+from gradscope.record.statistics import STATISTICS
+
+SCALARS = ("loss", "accuracy", "learning_rate")
+_NAMES = tuple(STATISTICS)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What is known once the network stands and before it trains."""
+
+    name: str
+    layers: tuple[LayerInfo, ...]
+    environment: Environment
+    data: DataSummary
+    config: dict[str, Any]
+    batch_size: int
+    probe_samples: int
+    steps_requested: int
+
+
+@dataclass
+class RecordBuilder:
+    """Takes what a run reports, in its order, and gives a RunRecord of it at any time."""
+
+    beginning: Beginning | None = None
+    evaluation: dict[str, float] = field(default_factory=dict)
+    _steps: list[int] = field(default_factory=list)
+    _rows: list[Floats] = field(default_factory=list)
+    _scalars: list[Floats] = field(default_factory=list)
+    _dead: dict[int, Floats] = field(default_factory=dict)
+    _snapshots: dict[str, list[Histogram]] = field(default_factory=dict)
+
+    def begin(self, beginning: Beginning) -> None:
+        """Take the layers, the data and the environment."""
+        self.beginning = beginning
+
+    def step(self, step: int, statistics: Floats, scalars: Sequence[float]) -> None:
+        """Take one row: float64 [statistic, layer] in the order of `STATISTICS`, and `SCALARS`.
+
+        The first training step also gives step 0, the network as initialised: the same weights
+        and the same batch, seen before the update.
+        """
+        if not self._rows:
+            before = np.array(statistics, np.float64)
+            before[_NAMES.index("update_ratio")] = np.nan
+            self._take(0, before, scalars)
+        self._take(step, statistics, scalars)
+
+    def _take(self, step: int, statistics: Floats, scalars: Sequence[float]) -> None:
+        self._steps.append(step)
+        self._rows.append(np.array(statistics, np.float64))
+        self._scalars.append(np.array(scalars, np.float64))
+
+    def probe(self, step: int, dead_fraction: Floats) -> None:
+        """Take the dead fraction [layer] seen on the probe set with the weights `step` starts from."""
+        self._dead[step] = np.array(dead_fraction, np.float64)
+
+    def histogram(self, name: str, snapshot: Histogram) -> None:
+        """Take one snapshot (its arrays have one entry along the snapshot axis)."""
+        self._snapshots.setdefault(name, []).append(snapshot)
+
+    @property
+    def steps_done(self) -> int:
+        """Training steps taken so far."""
+        return self._steps[-1] if self._steps else 0
+
+    def build(self, status: str, sentence: str, seconds: float) -> RunRecord | None:
+        """Give the record of what came in so far; None when not even the layers did."""
+        if self.beginning is None:
+            return None
+        begun = self.beginning
+        rows = np.array(self._rows, np.float64).reshape(-1, len(_NAMES), len(begun.layers))
+        series = {name: rows[:, i, :].copy() for i, name in enumerate(_NAMES)}
+        for step, dead in self._dead.items():
+            for row in self._rows_of(step):
+                series["dead_fraction"][row] = dead
+        scalars = np.array(self._scalars, np.float64).reshape(-1, len(SCALARS))
+        return RunRecord(
+            name=begun.name,
+            layers=begun.layers,
+            steps=np.array(self._steps, np.int64),
+            series=series,
+            scalars={name: scalars[:, i].copy() for i, name in enumerate(SCALARS)},
+            histograms={name: _joined(parts) for name, parts in self._snapshots.items()},
+            outcome=Outcome(status, sentence, begun.steps_requested, self.steps_done),
+            environment=begun.environment,
+            data=begun.data,
+            config=begun.config,
+            batch_size=begun.batch_size,
+            probe_samples=begun.probe_samples,
+            seconds=seconds,
+            evaluation=dict(self.evaluation),
+        )
+
+    def _rows_of(self, step: int) -> list[int]:
+        return [
+            row
+            for row, recorded in enumerate(self._steps)
+            if recorded == step or (step == 1 and recorded == 0)
+        ]
+
+
+def _joined(parts: Sequence[Histogram]) -> Histogram:
+    return Histogram(
+        quantity=parts[0].quantity,
+        steps=np.concatenate([part.steps for part in parts]),
+        edges=parts[0].edges,
+        counts=np.concatenate([part.counts for part in parts]),
+        outside=np.concatenate([part.outside for part in parts]),
+    )

@@ -1,0 +1,117 @@
+"""A RunRecord as one file: ``record.npz``, arrays beside one JSON text."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gradscope.errors import BadRequest
+from gradscope.record import atomic
+from gradscope.record.environment import Environment
+from gradscope.record.layers import LayerInfo
+from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
+
+SCHEMA = "gradscope.record/1"
+_HISTOGRAM_ARRAYS = ("steps", "edges", "counts", "outside")
+
+
+def save(record: RunRecord, path: Path) -> None:
+    """Write `record` to `path` atomically."""
+    atomic.write(path, dumps(record))
+
+
+def load(path: Path) -> RunRecord:
+    """Read a record; raises `BadRequest` when `path` does not hold one of this version."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadRequest(
+            f"cannot read the record {path}: {error.strerror or error}",
+            "give a folder that `gradscope run` has written, or its record.npz",
+        ) from error
+    return loads(content, str(path))
+
+
+def dumps(record: RunRecord) -> bytes:
+    """Give the bytes of `record`; equal records give equal bytes."""
+    meta: dict[str, Any] = {
+        "schema": SCHEMA,
+        "name": record.name,
+        "layers": [asdict(layer) for layer in record.layers],
+        "outcome": asdict(record.outcome),
+        "environment": asdict(record.environment),
+        "data": asdict(record.data),
+        "config": record.config,
+        "batch_size": record.batch_size,
+        "probe_samples": record.probe_samples,
+        "seconds": record.seconds,
+        "evaluation": record.evaluation,
+        "histograms": {key: value.quantity for key, value in record.histograms.items()},
+    }
+    arrays: dict[str, Any] = {
+        "meta": np.frombuffer(json.dumps(meta).encode(), np.uint8),
+        "steps": record.steps,
+    }
+    arrays |= {f"series/{name}": values for name, values in record.series.items()}
+    arrays |= {f"scalars/{name}": values for name, values in record.scalars.items()}
+    for name, histogram in record.histograms.items():
+        arrays |= {f"histograms/{name}/{key}": getattr(histogram, key) for key in _HISTOGRAM_ARRAYS}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def loads(content: bytes, source: str = "the record") -> RunRecord:
+    """Restore a record from its bytes; `source` names it in the error."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return _restore({name: arrays[name] for name in arrays.files})
+    except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise BadRequest(
+            f"{source} is not a record of this version ({SCHEMA}): {error}",
+            "run the config again to make a new one",
+        ) from error
+
+
+def _restore(arrays: dict[str, Any]) -> RunRecord:
+    meta = json.loads(arrays["meta"].tobytes())
+    if meta["schema"] != SCHEMA:
+        raise ValueError(f"its schema is {meta['schema']!r}")
+    histograms = {
+        name: Histogram(
+            quantity, **{key: arrays[f"histograms/{name}/{key}"] for key in _HISTOGRAM_ARRAYS}
+        )
+        for name, quantity in meta["histograms"].items()
+    }
+    environment = meta["environment"] | {"cpu_flags": tuple(meta["environment"]["cpu_flags"])}
+    data = meta["data"] | {"feature_shape": tuple(meta["data"]["feature_shape"])}
+    return RunRecord(
+        name=meta["name"],
+        layers=tuple(LayerInfo(**layer) for layer in meta["layers"]),
+        steps=arrays["steps"],
+        series=_under("series/", arrays),
+        scalars=_under("scalars/", arrays),
+        histograms=histograms,
+        outcome=Outcome(**meta["outcome"]),
+        environment=Environment(**environment),
+        data=DataSummary(**data),
+        config=meta["config"],
+        batch_size=meta["batch_size"],
+        probe_samples=meta["probe_samples"],
+        seconds=meta["seconds"],
+        evaluation=meta["evaluation"],
+    )
+
+
+def _under(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name.removeprefix(prefix): values
+        for name, values in arrays.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,118 @@
+"""The settings a run is made under, applied and written down."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gradscope.config.experiment import ExperimentConfig
+from gradscope.errors import BadRequest
+from gradscope.record import Environment
+
+_CPU_FLAGS = ("avx", "avx2", "fma", "avx512f", "avx512_vnni", "amx_bf16", "sse4_2", "asimd", "sve")
+
+
+def set_threads(threads: int) -> None:
+    """Pin TensorFlow's threads; 0 leaves TensorFlow its own choice. Call before its first operation.
+
+    One thread is the default of a run: the number of threads changes the bits of a result, the
+    number of cores differs between machines, and small networks train faster on one.
+    """
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def choose(asked: str) -> str:
+    """Settle on ``cpu`` or ``gpu``; raises `BadRequest` when a GPU is asked for and there is none."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if asked == "gpu" and not gpus:
+        raise BadRequest(
+            "device: gpu was asked for, and TensorFlow sees no GPU",
+            "set device: cpu (or auto), or install the cuda extra on a machine with an NVIDIA GPU",
+        )
+    if asked == "cpu" or not gpus:
+        return "cpu"
+    for gpu in gpus:
+        with contextlib.suppress(RuntimeError):
+            tf.config.experimental.set_memory_growth(gpu, True)
+    return "gpu"
+
+
+def describe(device: str) -> str:
+    """Name the device for a person: ``CPU (2 cores)`` or the GPU's own name."""
+    if device == "cpu":
+        return f"CPU ({os.cpu_count()} cores)"
+    gpu = tf.config.list_physical_devices("GPU")[0]
+    details = tf.config.experimental.get_device_details(gpu)
+    return str(details.get("device_name", gpu.name))
+
+
+@contextlib.contextmanager
+def settings() -> Iterator[None]:
+    """Run with Keras in float32 and without TensorFlow's graph rewriting, and restore both after.
+
+    The rewriting (Grappler's meta optimizer) may reorder the arithmetic of the training step when
+    more of its tensors are fetched: with batch norm, measuring would then change the trained bits.
+    """
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    options = tf.config.optimizer.get_experimental_options()
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
+        tf.config.optimizer.set_experimental_options(
+            {"disable_meta_optimizer": options.get("disable_meta_optimizer", False)}
+        )
+
+
+def environment(
+    config: ExperimentConfig, *, device: str, jit: bool, threads: int, data_hash: str
+) -> Environment:
+    """Write down everything that was seen to change the bits of a run."""
+    return Environment(
+        gradscope=version("gradscope-keras"),
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        numpy=np.__version__,
+        tensorflow=tf.__version__,
+        keras=keras.__version__,
+        device=describe(device),
+        cpu_flags=_cpu_flags(),
+        threads=threads,
+        jit=jit,
+        grappler=False,
+        onednn=os.environ.get("TF_ENABLE_ONEDNN_OPTS", "auto") != "0",
+        op_determinism=bool(tf.config.experimental.is_op_determinism_enabled())
+        if hasattr(tf.config.experimental, "is_op_determinism_enabled")
+        else False,
+        dtype="float32",
+        seed=config.seed,
+        config_hash=config.hash,
+        data_hash=data_hash,
+    )
+
+
+def _cpu_flags() -> tuple[str, ...]:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ()
+    present: set[str] = set()
+    for line in text.splitlines():
+        if line.startswith(("flags", "Features")):
+            present = set(line.partition(":")[2].split())
+            break
+    return tuple(flag for flag in _CPU_FLAGS if flag in present)

@@ -1,0 +1,89 @@
+"""What a worker tells its parent: JSON, and raw float64 for the rows, over one pipe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from gradscope.record import STATISTICS, DataSummary, Environment, Histogram, LayerInfo
+from gradscope.record.builder import Beginning, RecordBuilder
+from gradscope.record.run_record import Floats
+
+
+class Sender:
+    """The worker's end: a listener that passes everything on."""
+
+    def __init__(self, connection: Connection[bytes, bytes]) -> None:
+        self._connection = connection
+
+    def send(self, event: str, body: bytes = b"", **header: Any) -> None:
+        """Send one message: a JSON line and, after it, raw bytes."""
+        text = json.dumps({"event": event, **header}).encode()
+        self._connection.send_bytes(text + b"\n" + body)
+
+    def begin(self, beginning: Beginning) -> None:
+        """Tell the layers, the data and the environment."""
+        self.send("begin", **asdict(beginning))
+
+    def step(self, step: int, statistics: Floats, scalars: Sequence[float]) -> None:
+        """Tell one recorded step."""
+        self.send("step", np.ascontiguousarray(statistics).tobytes(), step=step, scalars=list(scalars))
+
+    def probe(self, step: int, dead_fraction: Floats) -> None:
+        """Tell what the probe set showed."""
+        self.send("probe", dead_fraction.tobytes(), step=step)
+
+    def histogram(self, name: str, snapshot: Histogram) -> None:
+        """Tell one snapshot of the distributions."""
+        arrays = {key: getattr(snapshot, key).tolist() for key in ("steps", "edges", "counts", "outside")}
+        self.send("histogram", name=name, quantity=snapshot.quantity, **arrays)
+
+
+def take(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
+    """Put one message into `builder`; gives its header, whose ``event`` says what it was."""
+    line, _, body = message.partition(b"\n")
+    header: dict[str, Any] = json.loads(line)
+    match header["event"]:
+        case "begin":
+            builder.begin(_beginning(header))
+        case "step":
+            rows = np.frombuffer(body, np.float64).reshape(len(STATISTICS), -1)
+            builder.step(header["step"], rows, header["scalars"])
+        case "probe":
+            builder.probe(header["step"], np.frombuffer(body, np.float64))
+        case "histogram":
+            builder.histogram(header["name"], _histogram(header))
+        case "end":
+            builder.evaluation = header["evaluation"]
+    return header
+
+
+def _beginning(header: dict[str, Any]) -> Beginning:
+    environment, data = header["environment"], header["data"]
+    return Beginning(
+        name=header["name"],
+        layers=tuple(LayerInfo(**layer) for layer in header["layers"]),
+        environment=Environment(
+            **environment | {"cpu_flags": tuple(environment["cpu_flags"])}
+        ),
+        data=DataSummary(**data | {"feature_shape": tuple(data["feature_shape"])}),
+        config=header["config"],
+        batch_size=header["batch_size"],
+        probe_samples=header["probe_samples"],
+        steps_requested=header["steps_requested"],
+    )
+
+
+def _histogram(header: dict[str, Any]) -> Histogram:
+    return Histogram(
+        quantity=header["quantity"],
+        steps=np.array(header["steps"], np.int64),
+        edges=np.array(header["edges"], np.float64),
+        counts=np.array(header["counts"], np.int64),
+        outside=np.array(header["outside"], np.int64),
+    )

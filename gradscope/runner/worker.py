@@ -1,0 +1,68 @@
+"""The child process: the one that pays for TensorFlow, and may die without taking results along.
+
+Started by `supervisor` as ``python -m gradscope.runner.worker FD`` with the config as JSON on
+stdin. Everything it finds out goes through the pipe at once, so its parent holds every step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Connection
+
+from gradscope.config.experiment import ExperimentConfig
+from gradscope.errors import GradscopeError
+from gradscope.runner.messages import Sender
+
+
+def main() -> None:
+    """Measure the config on stdin and report through the pipe whose number is the argument."""
+    _die_with_parent()
+    sender = Sender(Connection(int(sys.argv[1]), readable=False))
+    try:
+        _measure(ExperimentConfig.from_dict(json.load(sys.stdin)), sender)
+    except GradscopeError as error:
+        sender.send("refused", message=error.message, remedy=error.remedy, code=int(error.exit_code))
+    except BrokenPipeError:
+        os._exit(1)
+    except BaseException as error:
+        traceback.print_exc()
+        sender.send("failed", kind=type(error).__name__, message=str(error).strip())
+    # Leaving TensorFlow to tear itself down takes seconds, and everything is said.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _measure(config: ExperimentConfig, sender: Sender) -> None:
+    sender.send("phase", text="importing TensorFlow")
+    from gradscope.runner import device, sources
+    from gradscope.runner.training import Experiment
+
+    device.set_threads(config.threads)
+    with device.settings():
+        samples = sources.samples(config)
+        sender.send("phase", text="building the network")
+        experiment = Experiment(config, samples)
+        sender.begin(experiment.beginning())
+        for note in samples.notes:
+            sender.send("note", text=note)
+        end = experiment.train(sender)
+    sender.send("end", status=end.status, sentence=end.sentence, evaluation=end.evaluation)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies; elsewhere the broken pipe ends it."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            pr_set_pdeathsig = 1
+            ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
