@@ -1,1 +1,19 @@
-"""gradscope: do gradients flow through your Keras network, where do they stop, why, what to change."""
+"""gradscope: do gradients flow through your Keras network, where do they stop, why, what to change.
+
+Importing this package is cheap; TensorFlow is imported when `run` is called.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradscope.api import analyze, load_config, load_record, run
+
+__all__ = ["analyze", "load_config", "load_record", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from gradscope import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'gradscope' has no attribute {name!r}")

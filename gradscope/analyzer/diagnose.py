@@ -6,16 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gradscope.analyzer import causes, depth_profile, window
+from gradscope.analyzer import depth_profile, window
 from gradscope.analyzer.detectors import DETECTORS, Detector, NotMeasured
 from gradscope.record import Diagnosis, Finding, RunRecord, Verdict
 from gradscope.record.verdicts import SEVERITIES
-from gradscope.theory.prediction import Prediction
 
 
 def diagnose(
     record: RunRecord,
-    prediction: Prediction | None = None,
     *,
     select: tuple[str, ...] | None = None,
     ignore: Mapping[str, str] | None = None,
@@ -38,8 +36,7 @@ def diagnose(
             verdicts.append(Verdict(chosen.code, chosen.name, "ignored", reason=reason))
             continue
         verdicts.append(_judge(chosen, record, (thresholds or {}).get(chosen.name, {})))
-    explained = tuple(causes.explain(record, prediction, verdict) for verdict in verdicts)
-    return _conclude(record, tuple(sorted(explained, key=_order)))
+    return _conclude(record, tuple(sorted(verdicts, key=_order)))
 
 
 def _judge(chosen: Detector, record: RunRecord, thresholds: Mapping[str, float]) -> Verdict:
@@ -54,12 +51,17 @@ def _judge(chosen: Detector, record: RunRecord, thresholds: Mapping[str, float])
 
 
 def _order(verdict: Verdict) -> tuple[int, int, int]:
-    """Findings first, by severity, by when they began, causes before consequences."""
+    """Findings first, by severity; what was there at initialisation, then what training did.
+
+    Within those, causes before consequences (the detectors' ranks), not by the step: what training
+    broke shows in every figure within a step or two.
+    """
     rank = DETECTORS[verdict.name].rank
     if not verdict.findings:
         return (len(SEVERITIES), 0, rank)
     severity = min(SEVERITIES.index(finding.severity) for finding in verdict.findings)
-    return (severity, min(finding.since_step for finding in verdict.findings), rank)
+    later = min(finding.since_step for finding in verdict.findings) > 0
+    return (severity, int(later), rank)
 
 
 def _conclude(record: RunRecord, verdicts: tuple[Verdict, ...]) -> Diagnosis:
@@ -94,7 +96,7 @@ def _healthy(record: RunRecord, checks: int) -> str:
     profile = depth_profile.of(record)
     if len(profile.names) < 2:
         return f"No finding in {checks} checks over {record.outcome.steps_done} steps."
-    delta = window.typical(record, profile.delta_relative)
+    delta = window.typical(profile.delta_relative)
     rate = depth_profile.rate_per_layer(delta) ** -1
     low, high = float(np.nanmin(delta)), float(np.nanmax(delta))
     return (

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from gradscope.analyzer import window
+from gradscope.analyzer import causes, window
 from gradscope.analyzer.depth_profile import rate_per_layer
 from gradscope.analyzer.detectors import NotMeasured
 from gradscope.record import Finding, RunRecord
@@ -41,21 +40,25 @@ def departure(
     usable = ~np.all(np.isnan(relative), axis=1)
     if not usable.any():
         raise NotMeasured("no recorded step has a finite, non-zero reference layer")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        furthest = np.nanmin(relative, axis=1) if below else np.nanmax(relative, axis=1)
-    beyond = furthest < threshold if below else furthest > threshold
-    spell = window.spell(record, beyond)
+    # A step without a figure is no healthy step: those that can be judged decide.
+    judged, steps = relative[usable], record.steps[usable]
+    furthest = _without_nan(np.fmin if below else np.fmax, judged)
+    spell = window.spell(steps, furthest < threshold if below else furthest > threshold)
     if not spell:
         return None
-    # A row without a figure is no healthy row: the steps that can be judged decide.
-    profile = window.typical(record, relative) if spell.at_end else relative[0]
-    if np.all(np.isnan(profile)):
-        profile = relative[np.flatnonzero(usable)[-1]]
-    sick = profile < threshold if below else profile > threshold
-    layers = tuple(int(i) for i in np.flatnonzero(sick))
+    from_start = spell.since_step == 0 and (record.outcome.status == "diverged" or not spell.at_end)
+    profile = judged[0] if from_start else window.typical(judged)
     extreme = float(np.nanmin(profile) if below else np.nanmax(profile))
+    sick = profile < threshold if below else profile > threshold
+    if not sick.any():
+        sick = profile == extreme
+    layers = tuple(int(i) for i in np.flatnonzero(sick))
     return Departure(layers, extreme, rate_per_layer(profile), spell, furthest)
+
+
+def _without_nan(extreme: np.ufunc, values: Floats) -> Floats:
+    smallest: Floats = extreme.reduce(values, axis=1)
+    return smallest
 
 
 def severity(spell: window.Spell) -> str:
@@ -71,9 +74,11 @@ def finding(
     threshold: float,
     *,
     message: str,
-    remedy: str = "",
 ) -> Finding:
-    """Put a departure into words with its evidence."""
+    """Put a departure into words with its evidence, its cause and a remedy."""
+    cause, remedy = causes.of_profile(
+        record, since_initialisation=found.spell.since_step == 0
+    )
     units = min(int(record.layers[indices[i]].units or 1) for i in found.layers)
     return Finding(
         severity=severity(found.spell),
@@ -84,10 +89,6 @@ def finding(
         threshold=threshold,
         message=message,
         evidence=window.evidence(record, n=record.batch_size * units, values=found.values),
+        cause=cause,
         remedy=remedy,
     )
-
-
-def span(names: tuple[str, ...]) -> str:
-    """Name a run of layers shortly: ``hidden_1``, ``hidden_1 to hidden_14``."""
-    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.record import Evidence, RunRecord
-from gradscope.record.run_record import Floats
+from gradscope.record.run_record import Floats, Integers
 
 LAST_SHARE = 0.25
 """The window a verdict on the trained network rests on: the last quarter of the recorded steps,
@@ -39,24 +39,27 @@ class Spell:
 
 def last_rows(record: RunRecord) -> slice:
     """Rows of the last quarter of the recorded steps, at least one."""
-    count = len(record.steps)
+    return _last(len(record.steps))
+
+
+def _last(count: int) -> slice:
     return slice(count - max(1, int(np.ceil(count * LAST_SHARE))), count)
 
 
-def spell(record: RunRecord, holds: npt.NDArray[np.bool_]) -> Spell:
-    """Say when `holds` [step] was true.
+def spell(steps: Integers, holds: npt.NDArray[np.bool_]) -> Spell:
+    """Say when `holds` [step] was true; steps that could not be judged are left out of both.
 
-    At the end means: in at least half of the last quarter of the recorded steps. The beginning is
-    the first step after which it held in at least half of every remaining stretch's steps.
+    At the end means: in at least half of the last quarter of the steps. It began at the first step
+    from which it held in nine steps out of ten to the end.
     """
-    window = holds[last_rows(record)]
-    at_end = bool(window.size) and float(np.mean(window)) >= 0.5
-    if at_end:
-        since = onset(holds)
-        return Spell(bool(holds[0]), True, int(record.steps[since]), int(record.steps[-1]))
-    begins = bool(holds.size) and bool(holds[0])
-    recovered = int(np.argmin(holds)) if begins else 0
-    return Spell(begins, False, 0, int(record.steps[max(0, recovered - 1)]) if begins else 0)
+    if not holds.size:
+        return Spell(False, False, 0, 0)
+    at_start = bool(holds[0] and steps[0] == 0)
+    window = holds[_last(len(holds))]
+    if float(np.mean(window)) >= 0.5:
+        return Spell(at_start, True, int(steps[onset(holds)]), int(steps[-1]))
+    recovered = int(np.argmin(holds))
+    return Spell(at_start, False, 0, int(steps[max(0, recovered - 1)]))
 
 
 def onset(holds: npt.NDArray[np.bool_]) -> int:
@@ -66,13 +69,13 @@ def onset(holds: npt.NDArray[np.bool_]) -> int:
     return int(good[0]) if good.size else int(np.flatnonzero(holds)[-1])
 
 
-def typical(record: RunRecord, values: Floats) -> Floats:
-    """Geometric mean of `values` [step, ...] over the last quarter of steps, NaN left out.
+def typical(values: Floats) -> Floats:
+    """Geometric mean of `values` [step, ...] over the last quarter of its steps, NaN left out.
 
     Log-variances are Gaussian across batches and seeds, so the mean is taken of logarithms. A zero
     among the values gives zero.
     """
-    window = values[last_rows(record)]
+    window = values[_last(len(values))]
     with np.errstate(divide="ignore"):
         logs = np.log(window)
     counted = ~np.isnan(logs)

@@ -1,1 +1,43 @@
 """From a YAML file to a validated, frozen ExperimentConfig."""
+
+from gradscope.config.experiment import (
+    ActivationSpec,
+    BatchNormSpec,
+    DataSpec,
+    DetectorsSpec,
+    ExperimentConfig,
+    HiddenLayer,
+    Ignored,
+    InitializerSpec,
+    ModelSpec,
+    OptimizerSpec,
+    OutputSpec,
+    TrainingSpec,
+)
+from gradscope.config.json_schema import json_schema
+from gradscope.config.loading import Resolved, load_config, resolve_with_origins
+from gradscope.config.size_estimate import SizeEstimate, check_size, estimate_size
+from gradscope.config.vocabulary import Vocabulary
+
+__all__ = [
+    "ActivationSpec",
+    "BatchNormSpec",
+    "DataSpec",
+    "DetectorsSpec",
+    "ExperimentConfig",
+    "HiddenLayer",
+    "Ignored",
+    "InitializerSpec",
+    "ModelSpec",
+    "OptimizerSpec",
+    "OutputSpec",
+    "Resolved",
+    "SizeEstimate",
+    "TrainingSpec",
+    "Vocabulary",
+    "check_size",
+    "estimate_size",
+    "json_schema",
+    "load_config",
+    "resolve_with_origins",
+]

@@ -77,6 +77,13 @@ class RecordBuilder:
         """Training steps taken so far."""
         return self._steps[-1] if self._steps else 0
 
+    def latest(self, statistic: str, role: str) -> list[float]:
+        """The newest figures of `statistic` for the layers of `role`, in depth order."""
+        if not self._rows or self.beginning is None:
+            return []
+        row = self._rows[-1][_NAMES.index(statistic)]
+        return [float(row[layer.index]) for layer in self.beginning.layers if layer.role == role]
+
     def build(self, status: str, sentence: str, seconds: float) -> RunRecord | None:
         """Give the record of what came in so far; None when not even the layers did."""
         if self.beginning is None:

@@ -19,3 +19,16 @@ class Report:
     diagnosis: Diagnosis
     prediction: Prediction | None
     exit_code: int
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What the reader's side can show, and where the files of the report are.
+
+    `width` is in columns, `unicode` whether the reader's encoding has more than ASCII.
+    """
+
+    width: int = 100
+    color: bool = False
+    unicode: bool = True
+    files: tuple[str, ...] = ()

@@ -26,7 +26,9 @@ def set_threads(threads: int) -> None:
     One thread is the default of a run: the number of threads changes the bits of a result, the
     number of cores differs between machines, and small networks train faster on one.
     """
-    if threads:
+    if not threads:
+        return
+    with contextlib.suppress(RuntimeError):  # TensorFlow is running: its threads stay as they are
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import keras
@@ -94,7 +94,7 @@ class Experiment:
 
     def reset(self, seed: int) -> None:
         """Draw every weight anew from `seed`, and forget what the optimizer and batch norm know."""
-        self.seed = seed
+        self.config = replace(self.config, seed=seed)
         for layer, name, owner, spec in self.network.initial_values:
             variable = getattr(layer, name)
             variable.assign(initializer(spec, derive(seed, owner, name))(variable.shape))
@@ -179,7 +179,7 @@ class Experiment:
 
     def _batches(self) -> Iterator[npt.NDArray[np.int64]]:
         """Indices of each batch: whole epochs in a new order each, a partial last batch dropped."""
-        random = np.random.default_rng(derive(self.seed, "batches"))
+        random = np.random.default_rng(derive(self.config.seed, "batches"))
         per_epoch = len(self.samples.x) // self.batch_size
         for step in range(self.steps):
             place = step % per_epoch

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import window
+from gradscope.analyzer import causes, window
 from gradscope.analyzer.detectors import NotMeasured, detector
+from gradscope.analyzer.wording import named
 from gradscope.record import Evidence, Finding, RunRecord
 
 
@@ -59,9 +60,8 @@ def _finding(
     worst = float(np.max(dead[looked[-1], places]))
     n = record.probe_samples
     start = np.max(dead[looked[0], places])
-    where = names[0] if len(names) == 1 else f"{len(names)} layers ({names[0]} ... {names[-1]})"
     message = (
-        f"Units are dead: {worst:.0%} of the units in {where} let no gradient pass for any of "
+        f"Units are dead: {worst:.0%} of the units in {named(names, places)} let no gradient pass for any of "
         f"{n} samples (at initialisation: {start:.0%}), since step {since}."
     )
     if severity == "error":
@@ -83,4 +83,6 @@ def _finding(
             interval=(0.0, min(1.0, 3.0 / n)),
             interval_meaning="share of inputs that may still activate a unit found dead (95 %)",
         ),
+        remedy=f"{causes.lower_learning_rate(record)}; or model.activation: leaky_relu, which "
+        "cannot die",
     )

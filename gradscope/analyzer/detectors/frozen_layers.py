@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import ratios, window
+from gradscope.analyzer import window
 from gradscope.analyzer.detectors import NotMeasured, detector
+from gradscope.analyzer.wording import named
 from gradscope.record import Finding, RunRecord
 
 UNIT_ROUNDOFF = 2.0**-24
@@ -22,23 +23,20 @@ def frozen_layers(record: RunRecord, *, threshold: float = UNIT_ROUNDOFF) -> tup
     to the weight, and training cannot move it whatever the number of steps.
     """
     indices = record.indices("hidden", "output")
-    update = record.series["update_ratio"][:, list(indices)]
+    made = record.steps > 0
+    update = record.series["update_ratio"][made][:, list(indices)]
     if np.isnan(update).all():
         raise NotMeasured("no update was made")
-    typical = np.nanmedian(np.where(np.isfinite(update), update, np.nan)[1:], axis=0)
-    still = update[window.last_rows(record)] < threshold
-    sick = [i for i in range(len(indices)) if np.mean(still[:, i]) >= 0.5]
+    still = update < threshold
+    window_still = still[-max(1, len(still) // 4) :]
+    sick = [i for i in range(len(indices)) if np.mean(window_still[:, i]) >= 0.5]
     if not sick:
         return ()
     names = tuple(record.layers[indices[i]].name for i in sick)
-    holds = np.all(np.nan_to_num(update[:, sick], nan=0.0) < threshold, axis=1)
-    spell = window.spell(record, holds)
-    observed = float(np.min(typical[sick]))
-    all_of_them = len(sick) == len(indices)
-    message = (
-        f"{'All layers' if all_of_them else ratios.span(names)} stand still: the update is "
-        f"{observed:.2g} of the weights (rms), below what float32 can add, {spell.words}."
-    )
+    spell = window.spell(record.steps[made], np.mean(still[:, sick], axis=1) >= 0.5)
+    observed = float(np.nanmedian(update[-len(window_still) :, sick]))
+    where = "All layers" if len(sick) == len(indices) else named(names, sick)
+    since = "since the first step" if spell.since_step <= 1 else f"since step {spell.since_step}"
     return (
         Finding(
             severity="error",
@@ -47,11 +45,14 @@ def frozen_layers(record: RunRecord, *, threshold: float = UNIT_ROUNDOFF) -> tup
             until_step=int(record.steps[-1]),
             observed=observed,
             threshold=threshold,
-            message=message,
+            message=(
+                f"Weights stand still in {where}: the update is {observed:.2g} of them (rms), less "
+                f"than float32 can add, {since}."
+            ),
             evidence=window.evidence(
                 record,
                 n=min(record.layers[indices[i]].parameters for i in sick),
-                values=update[:, sick].min(axis=1),
+                values=np.where(made, record.series["update_ratio"][:, indices[sick[0]]], np.nan),
             ),
         ),
     )

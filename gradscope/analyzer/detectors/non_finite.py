@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradscope.analyzer import causes
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Evidence, Finding, RunRecord
 
 
-@detector("GS501", rank=90)
+@detector("GS501", rank=5)
 def non_finite(record: RunRecord, *, allowed: float = 0) -> tuple[Finding, ...]:
     """Tell where and when NaN or Inf appeared first.
 
@@ -52,7 +53,23 @@ def non_finite(record: RunRecord, *, allowed: float = 0) -> tuple[Finding, ...]:
                 seeds=(record.environment.seed,),
                 steps=(step,),
             ),
+            cause=_cause(record, row),
+            remedy=causes.lower_learning_rate(record),
         ),
+    )
+
+
+def _cause(record: RunRecord, row: int) -> str:
+    """What the updates did just before: overflow is the end of a growth that can be seen."""
+    update = record.series["update_ratio"][:row, list(record.indices("hidden", "output"))]
+    finite = np.where(np.isfinite(update), update, 0.0)
+    if not finite.size or not finite.any():
+        return ""
+    step, place = np.unravel_index(int(np.argmax(finite)), finite.shape)
+    layer = record.layers[record.indices("hidden", "output")[place]]
+    return (
+        f"The largest update before it changed {layer.name} by {finite[step, place]:.2g} of its "
+        f"size, at step {int(record.steps[step])}."
     )
 
 

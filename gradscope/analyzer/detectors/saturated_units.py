@@ -6,6 +6,7 @@ import numpy as np
 
 from gradscope.analyzer import ratios, window
 from gradscope.analyzer.detectors import NotMeasured, detector
+from gradscope.analyzer.wording import named
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.record import Finding, RunRecord
 
@@ -29,10 +30,10 @@ def saturated_units(record: RunRecord, *, threshold: float = 0.3) -> tuple[Findi
         raise NotMeasured("no hidden layer has an activation that saturates on both sides")
     gain = record.series["derivative_gain"][:, list(indices)]
     lowest = np.where(np.isnan(gain), np.inf, gain).min(axis=1)
-    spell = window.spell(record, lowest < threshold)
+    spell = window.spell(record.steps, lowest < threshold)
     if not spell:
         return ()
-    profile = window.typical(record, gain) if spell.at_end else gain[0]
+    profile = window.typical(gain) if spell.at_end else gain[0]
     sick = [i for i in range(len(indices)) if profile[i] < threshold] or [int(np.nanargmin(profile))]
     names = tuple(record.layers[indices[i]].name for i in sick)
     observed = float(np.nanmin(profile))
@@ -47,9 +48,10 @@ def saturated_units(record: RunRecord, *, threshold: float = 0.3) -> tuple[Findi
             observed=observed,
             threshold=threshold,
             message=(
-                f"{activation} is saturated in {ratios.span(names)}: its mean derivative is "
+                f"{activation} is saturated in {named(names, sick)}: its mean derivative is "
                 f"{observed:.2g} of the largest it can have, {spell.words}."
             ),
             evidence=window.evidence(record, n=record.batch_size * units, values=lowest),
+            remedy="data.scaling: standardize and a smaller initializer or learning rate, so that z stays near 0",
         ),
     )

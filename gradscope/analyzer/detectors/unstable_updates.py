@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import ratios, window
+from gradscope.analyzer import causes, window
 from gradscope.analyzer.detectors import NotMeasured, detector
+from gradscope.analyzer.wording import named
 from gradscope.record import Finding, RunRecord
 
 
@@ -59,7 +60,7 @@ def _finding(
         observed=observed,
         threshold=threshold,
         message=(
-            f"Updates are unstable in {ratios.span(names)}: a step changes the weights by up to "
+            f"Updates are unstable in {named(names, sick)}: a step changes the weights by up to "
             f"{observed:.2g} of their size (rms) {lasts}; a thousandth is usual."
         ),
         evidence=window.evidence(
@@ -67,4 +68,5 @@ def _finding(
             n=min(record.layers[indices[i]].parameters for i in sick),
             values=update[:, sick].max(axis=1),
         ),
+        remedy=causes.lower_learning_rate(record),
     )

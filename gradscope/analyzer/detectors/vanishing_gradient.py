@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gradscope.analyzer import depth_profile, ratios
 from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.wording import named
 from gradscope.record import Finding, RunRecord
 
 
@@ -24,7 +25,7 @@ def vanishing_gradient(record: RunRecord, *, threshold: float = 1e-3) -> tuple[F
     found = ratios.departure(record, profile.delta_relative, threshold, below=True)
     if found is None:
         return ()
-    where = ratios.span(tuple(profile.names[i] for i in found.layers))
+    where = named([profile.names[i] for i in found.layers], found.layers)
     message = (
         f"The gradient vanishes: from {profile.names[-1]} back to {profile.names[0]} the rms of "
         f"delta falls to {found.extreme:.2g} of its size (x{found.rate**-1:.2g} per layer going "

@@ -1,0 +1,132 @@
+"""Why a profile over depth leaves its band, and the smallest change that theory expects to help."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from gradscope.analyzer import expectation
+from gradscope.catalog.activations import ACTIVATIONS
+from gradscope.catalog.initializers import INITIALIZERS
+from gradscope.record import LayerInfo, RunRecord
+from gradscope.theory.gains import weight_gains
+
+GOOD_RATIO = 30.0
+"""A remedy must keep signal and gradient within this factor (rms) from end to end, in theory: well
+inside the 1000 at which a verdict falls, so that a finite width does not undo it."""
+
+
+def of_profile(record: RunRecord, *, since_initialisation: bool) -> tuple[str, str]:
+    """Cause and remedy of a profile that vanishes or explodes over depth, in the config's words.
+
+    The cause is told from theory: when the config's own prediction leaves the band too, it is the
+    initialisation or the activation; otherwise it came with training.
+    """
+    prediction = expectation.expected(record)
+    if prediction.outside:
+        return f"Theory does not cover this network ({prediction.outside}).", ""
+    signal, delta = expectation.end_to_end(prediction)
+    if _within(signal, 1000.0) and _within(delta, 1000.0):
+        expects = (
+            f"Theory expects x{expectation.signal_rate(prediction):.2g} per layer forward and "
+            f"x{expectation.gradient_rate(prediction):.2g} back at initialisation"
+        )
+        if since_initialisation:
+            return f"{expects}: the network does not start as its config says.", ""
+        return f"{expects}: training did it, not the initialisation.", lower_learning_rate(record)
+    layer = _hidden(record)[-1]
+    cause = (
+        f"Theory expects it of {_named(layer)}: x{expectation.signal_rate(prediction):.2g} per "
+        f"layer for the signal, x{expectation.gradient_rate(prediction):.2g} for the gradient going "
+        f"back. {_weights(layer)}"
+    )
+    return cause, smallest_change(record)
+
+
+def smallest_change(record: RunRecord) -> str:
+    """The first change, from small to large, whose predicted profiles stay level; "" if none does."""
+    for words, layers in _candidates(record):
+        prediction = expectation.expected(record, layers)
+        if prediction.outside:
+            continue
+        signal, delta = expectation.end_to_end(prediction)
+        if _within(signal, GOOD_RATIO) and _within(delta, GOOD_RATIO):
+            return (
+                f"{words} (theory: x{expectation.signal_rate(prediction):.2g} per layer for the "
+                f"signal, x{expectation.gradient_rate(prediction):.2g} for the gradient)"
+            )
+    return ""
+
+
+def lower_learning_rate(record: RunRecord) -> str:
+    """Advice against steps that are too large."""
+    optimizer = record.config["training"]["optimizer"]
+    rate = optimizer["parameters"].get("learning_rate")
+    if not isinstance(rate, (int, float)):
+        return "a smaller learning rate"
+    return f"training.learning_rate: {rate / 10:g}, a tenth of the {rate:g} used"
+
+
+def _candidates(record: RunRecord) -> Iterator[tuple[str, list[LayerInfo]]]:
+    """Changes in the config's own words with the layers they would give, smallest first."""
+    first = _hidden(record)[0]
+    activation = str(first.activation)
+    paired = ACTIVATIONS[activation].initializer
+    if first.initializer != paired:
+        yield f"model.initializer: {paired}", _changed(record, initializer=paired)
+    for other, initializer in (("relu", "he_normal"), ("selu", "lecun_normal")):
+        if activation != other:
+            yield (
+                f"model.activation: {other} with model.initializer: {initializer}",
+                _changed(record, activation=other, initializer=initializer),
+            )
+    if first.normalization is None:
+        yield (
+            "model.batch_norm: before_activation",
+            _changed(record, normalization="before_activation"),
+        )
+
+
+def _changed(record: RunRecord, **changes: str) -> list[LayerInfo]:
+    settled: dict[str, object] = dict(changes)
+    if "activation" in changes:
+        settled["activation_parameters"] = ACTIVATIONS[changes["activation"]].complete({})
+    if "initializer" in changes:
+        settled["initializer_parameters"] = INITIALIZERS[changes["initializer"]].complete({})
+    return [
+        replace(layer, **settled) if layer.role == "hidden" else layer  # type: ignore[arg-type]
+        for layer in record.layers
+    ]
+
+
+def _hidden(record: RunRecord) -> list[LayerInfo]:
+    return [record.layers[i] for i in record.indices("hidden")]
+
+
+def _named(layer: LayerInfo) -> str:
+    batch_norm = f" and batch norm {layer.normalization}" if layer.normalization else ""
+    return f"{layer.activation} with {layer.initializer}{batch_norm}"
+
+
+def _weights(layer: LayerInfo) -> str:
+    """Where the layer's weights stand against what its activation is paired with."""
+    fan_in, fan_out = layer.fan_in or 1, layer.fan_out or 1
+    gain = weight_gains(str(layer.initializer), layer.initializer_parameters, fan_in, fan_out)
+    paired = ACTIVATIONS[str(layer.activation)].initializer
+    usual = weight_gains(paired, INITIALIZERS[paired].complete({}), fan_in, fan_out)
+    if math.isclose(gain.forward, usual.forward, rel_tol=1e-3):
+        bound = ACTIVATIONS[str(layer.activation)].derivative_bound(**layer.activation_parameters)
+        return (
+            f"The weights have the usual variance ({gain.forward:.3g} / fan_in): it is the "
+            f"activation, whose derivative is at most {bound:.3g}."
+        )
+    times = math.sqrt(gain.forward / usual.forward)
+    return (
+        f"The weights' standard deviation is {times:.3g} times the one {layer.activation} is paired "
+        f"with ({paired})."
+    )
+
+
+def _within(ratio: float, factor: float) -> bool:
+    return math.isfinite(ratio) and 1.0 / factor < ratio < factor

@@ -1,0 +1,49 @@
+"""What theory expects of a record's network at initialisation, and of the same network changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gradscope.analyzer.depth_profile import rate_per_layer
+from gradscope.record import LayerInfo, RunRecord
+from gradscope.record.run_record import Floats
+from gradscope.theory.depth_recursion import predict
+from gradscope.theory.prediction import Prediction
+
+
+def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Prediction:
+    """Predict the record's layers, or `layers` in their place, on the record's data and batch size."""
+    normalized = record.layers and any(
+        layer.role == "normalization" and layer.index < record.indices("hidden", "output")[0]
+        for layer in record.layers
+    )
+    return predict(
+        layers or record.layers,
+        input_second_moment=1.0 if normalized else record.data.second_moment,
+        batch_norm_epsilon=float(record.config["model"]["batch_norm"]["epsilon"]),
+        batch_size=record.batch_size,
+    )
+
+
+def gradient_rate(prediction: Prediction) -> float:
+    """Expected factor on delta's rms per hidden layer, going back; NaN where theory says nothing."""
+    return rate_per_layer(_hidden_rms(prediction.delta_relative)) ** -1
+
+
+def signal_rate(prediction: Prediction) -> float:
+    """Expected factor on z's rms per hidden layer; NaN where theory says nothing."""
+    return rate_per_layer(_hidden_rms(prediction.preactivation_second_moment))
+
+
+def end_to_end(prediction: Prediction) -> tuple[float, float]:
+    """Expected rms of z, last hidden layer over first, and of delta, first over last."""
+    signal = _hidden_rms(prediction.preactivation_second_moment)
+    delta = _hidden_rms(prediction.delta_relative)
+    return float(signal[-1] / signal[0]), float(delta[0] / delta[-1])
+
+
+def _hidden_rms(second_moments: Floats) -> Floats:
+    roots: Floats = np.sqrt(second_moments[:-1])
+    return roots

@@ -1,0 +1,21 @@
+"""How findings name layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_LISTED = 3
+
+
+def named(names: Sequence[str], positions: Sequence[int]) -> str:
+    """Name layers shortly: ``hidden_1``, ``hidden_1 to hidden_14``, ``hidden_2 and hidden_5``.
+
+    `positions` are the layers' places among their kind, ascending; neighbours make a run.
+    """
+    if len(names) == 1:
+        return names[0]
+    if positions[-1] - positions[0] == len(names) - 1:
+        return f"{names[0]} to {names[-1]}"
+    if len(names) <= _LISTED:
+        return f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{len(names)} layers from {names[0]} to {names[-1]}"

@@ -1,0 +1,72 @@
+"""What the catalog knows of one activation, and the stable pieces formulas are built from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradscope.catalog.parameter import Parameter
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One activation function: formula, derivative, bounds and where it comes from.
+
+    `value(z, ops, **parameters)` and `derivative(z, ops, **parameters)` run on any array namespace
+    with the names of `array_ops.NUMPY_OPS`; at a kink the derivative is the one Keras's gradient
+    uses. `range` encloses the values at the default parameters. `kinks` are the points where the
+    function or one of its first two derivatives jumps (an integral must be split there).
+    `derivative_bound(**parameters)` is the supremum of abs(phi'). `saturates` is true when phi'
+    goes to 0 on both sides. `initializer` is the one the literature pairs the activation with
+    (Keras's default where there is none). `hidden` is false for output activations.
+    """
+
+    name: str
+    formula: str
+    source: str
+    value: Callable[..., Any]
+    derivative: Callable[..., Any]
+    range: tuple[float, float]
+    derivative_bound: Callable[..., float]
+    initializer: str
+    kinks: tuple[float, ...] = ()
+    saturates: bool = False
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    hidden: bool = True
+    trained_parameter: str | None = None
+
+    def complete(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """`parameters` with the defaults filled in; a name it does not have raises `KeyError`."""
+        unknown = sorted(set(parameters) - set(self.parameters))
+        if unknown:
+            raise KeyError(f"{self.name} has no parameter {unknown[0]!r}")
+        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
+        return {**defaults, **parameters}
+
+
+def constant_bound(bound: float) -> Callable[..., float]:
+    """A derivative bound that no parameter changes."""
+
+    def derivative_bound(**_: Any) -> float:
+        return bound
+
+    return derivative_bound
+
+
+def sigmoid(z: Any, ops: Any) -> Any:
+    """1 / (1 + exp(-z)) without overflow on either side."""
+    decay = ops.exp(-ops.abs(z))
+    return ops.where(z >= 0, 1.0 / (1.0 + decay), decay / (1.0 + decay))
+
+
+def softplus(z: Any, ops: Any) -> Any:
+    """log(1 + exp(z)) without overflow on either side."""
+    return ops.maximum(z, 0.0) + ops.log1p(ops.exp(-ops.abs(z)))
+
+
+def sech_squared(z: Any, ops: Any) -> Any:
+    """1 - tanh(z)^2 without the cancellation that makes it 0 from z = 20 on."""
+    decay = ops.exp(-2.0 * ops.abs(z))
+    return 4.0 * decay / ((1.0 + decay) * (1.0 + decay))

@@ -1,0 +1,263 @@
+"""Every weight initializer gradscope knows, one entry each, under Keras's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from gradscope.catalog.parameter import Parameter
+
+__all__ = ["INITIALIZERS", "TRUNCATION_FACTOR", "Initializer"]
+
+TRUNCATION_FACTOR = 0.87962566103423978
+"""Standard deviation of a standard normal cut at 2: sqrt(1 - 4 phi(2) / (2 Phi(2) - 1))."""
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """One initializer: the law of a single weight, and where it comes from.
+
+    `variance(fan_in, fan_out, **parameters)` and `mean(fan_in, fan_out, **parameters)` are exact
+    for what Keras draws. `seeded` is false for initializers that draw nothing (their variance is
+    taken over the entries of the matrix).
+    """
+
+    name: str
+    keras_class: str
+    formula: str
+    source: str
+    variance: Callable[..., float]
+    mean: Callable[..., float]
+    seeded: bool = True
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+
+    def complete(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """`parameters` with the defaults filled in; a name it does not have raises `KeyError`."""
+        unknown = sorted(set(parameters) - set(self.parameters))
+        if unknown:
+            raise KeyError(f"{self.name} has no parameter {unknown[0]!r}")
+        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
+        return {**defaults, **parameters}
+
+
+def _no_mean(fan_in: int, fan_out: int, **_: Any) -> float:
+    return 0.0
+
+
+def _no_variance(fan_in: int, fan_out: int, **_: Any) -> float:
+    return 0.0
+
+
+def _scaled_variance(
+    fan_in: int,
+    fan_out: int,
+    scale: float = 1.0,
+    mode: str = "fan_in",
+    distribution: str = "truncated_normal",
+) -> float:
+    # Keras widens the truncated normal and the uniform limit so that all three laws agree.
+    fans = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}
+    return scale / max(1.0, fans[mode])
+
+
+def _fan_rule(scale: float, mode: str) -> Callable[..., float]:
+    def variance(fan_in: int, fan_out: int) -> float:
+        return _scaled_variance(fan_in, fan_out, scale, mode)
+
+    return variance
+
+
+def _orthogonal_variance(fan_in: int, fan_out: int, gain: float = 1.0) -> float:
+    return gain * gain / max(fan_in, fan_out)
+
+
+def _normal_variance(fan_in: int, fan_out: int, mean: float = 0.0, stddev: float = 0.05) -> float:
+    return stddev * stddev
+
+
+def _normal_mean(fan_in: int, fan_out: int, mean: float = 0.0, stddev: float = 0.05) -> float:
+    return mean
+
+
+def _truncated_variance(
+    fan_in: int, fan_out: int, mean: float = 0.0, stddev: float = 0.05
+) -> float:
+    return (stddev * TRUNCATION_FACTOR) ** 2
+
+
+def _uniform_variance(
+    fan_in: int, fan_out: int, minval: float = -0.05, maxval: float = 0.05
+) -> float:
+    return (maxval - minval) ** 2 / 12.0
+
+
+def _uniform_mean(fan_in: int, fan_out: int, minval: float = -0.05, maxval: float = 0.05) -> float:
+    return (minval + maxval) / 2.0
+
+
+def _one(fan_in: int, fan_out: int) -> float:
+    return 1.0
+
+
+def _value(fan_in: int, fan_out: int, value: float = 0.0) -> float:
+    return value
+
+
+def _diagonal_mean(fan_in: int, fan_out: int, gain: float = 1.0) -> float:
+    return gain / max(fan_in, fan_out)
+
+
+def _diagonal_variance(fan_in: int, fan_out: int, gain: float = 1.0) -> float:
+    share = 1.0 / max(fan_in, fan_out)
+    return gain * gain * share * (1.0 - share)
+
+
+def _family(author: str, keras: str, scale: float, mode: str, source: str) -> list[Initializer]:
+    """The normal and the uniform form of one fan rule."""
+    fan = {"fan_in": "fan_in", "fan_avg": "((fan_in + fan_out) / 2)"}[mode]
+    text = f"Var w = {scale:g} / {fan}"
+    limit = f"uniform within +-sqrt({3 * scale:g} / {fan})"
+    rule = _fan_rule(scale, mode)
+    forms = (("uniform", limit), ("normal", "normal cut at 2 standard deviations"))
+    return [
+        Initializer(
+            name=f"{author}_{law}",
+            keras_class=f"{keras}{law.capitalize()}",
+            formula=f"{text}, {shape}",
+            source=source,
+            variance=rule,
+            mean=_no_mean,
+        )
+        for law, shape in forms
+    ]
+
+
+_NORMAL_PARAMETERS = {
+    "mean": Parameter(0.0, description="mean of the weights"),
+    "stddev": Parameter(
+        0.05, minimum=0.0, description="standard deviation, whatever the fan (before any cut)"
+    ),
+}
+
+_FREE = (
+    Initializer(
+        name="variance_scaling",
+        keras_class="VarianceScaling",
+        formula="Var w = scale / fan, fan by mode",
+        source="Keras: keras.initializers.VarianceScaling",
+        variance=_scaled_variance,
+        mean=_no_mean,
+        parameters={
+            "scale": Parameter(
+                1.0, minimum=0.0, exclusive_minimum=True, description="variance times fan"
+            ),
+            "mode": Parameter(
+                "fan_in", choices=("fan_in", "fan_out", "fan_avg"), description="which fan"
+            ),
+            "distribution": Parameter(
+                "truncated_normal",
+                choices=("truncated_normal", "untruncated_normal", "uniform"),
+                description="law of the weights; the variance is the same for all three",
+            ),
+        },
+    ),
+    Initializer(
+        name="orthogonal",
+        keras_class="Orthogonal",
+        formula="gain times a random orthogonal matrix; Var w = gain^2 / max(fan_in, fan_out)",
+        source="Saxe, McClelland & Ganguli 2014, arXiv:1312.6120",
+        variance=_orthogonal_variance,
+        mean=_no_mean,
+        parameters={"gain": Parameter(1.0, description="factor on the orthogonal matrix")},
+    ),
+    Initializer(
+        name="random_normal",
+        keras_class="RandomNormal",
+        formula="normal(mean, stddev^2), whatever the fan",
+        source="Keras: keras.initializers.RandomNormal",
+        variance=_normal_variance,
+        mean=_normal_mean,
+        parameters=_NORMAL_PARAMETERS,
+    ),
+    Initializer(
+        name="random_uniform",
+        keras_class="RandomUniform",
+        formula="uniform in [minval, maxval]; Var w = (maxval - minval)^2 / 12",
+        source="Keras: keras.initializers.RandomUniform",
+        variance=_uniform_variance,
+        mean=_uniform_mean,
+        parameters={
+            "minval": Parameter(-0.05, description="lower end"),
+            "maxval": Parameter(0.05, description="upper end"),
+        },
+    ),
+    Initializer(
+        name="truncated_normal",
+        keras_class="TruncatedNormal",
+        formula="normal(mean, stddev^2) cut at 2 stddev; Var w = (0.87963 stddev)^2",
+        source="Keras: keras.initializers.TruncatedNormal",
+        variance=_truncated_variance,
+        mean=_normal_mean,
+        parameters=_NORMAL_PARAMETERS,
+    ),
+)
+
+_FIXED = (
+    Initializer(
+        name="zeros",
+        keras_class="Zeros",
+        formula="w = 0",
+        source="Keras: keras.initializers.Zeros",
+        variance=_no_variance,
+        mean=_no_mean,
+        seeded=False,
+    ),
+    Initializer(
+        name="ones",
+        keras_class="Ones",
+        formula="w = 1",
+        source="Keras: keras.initializers.Ones",
+        variance=_no_variance,
+        mean=_one,
+        seeded=False,
+    ),
+    Initializer(
+        name="constant",
+        keras_class="Constant",
+        formula="w = value",
+        source="Keras: keras.initializers.Constant",
+        variance=_no_variance,
+        mean=_value,
+        seeded=False,
+        parameters={"value": Parameter(0.0, description="every weight")},
+    ),
+    Initializer(
+        name="identity",
+        keras_class="Identity",
+        formula="gain on the diagonal, 0 elsewhere",
+        source="Keras: keras.initializers.Identity",
+        variance=_diagonal_variance,
+        mean=_diagonal_mean,
+        seeded=False,
+        parameters={"gain": Parameter(1.0, description="the diagonal")},
+    ),
+)
+
+_GLOROT = "Glorot & Bengio 2010, eq. 12 and 16"
+_HE = "He et al. 2015, arXiv:1502.01852, section 2.2"
+_LECUN = "LeCun et al. 1998, Efficient BackProp, section 4.6; Klambauer et al. 2017"
+
+_TABLE = (
+    *_family("glorot", "Glorot", 1.0, "fan_avg", _GLOROT),
+    *_family("he", "He", 2.0, "fan_in", _HE),
+    *_family("lecun", "Lecun", 1.0, "fan_in", _LECUN),
+    *_FREE,
+    *_FIXED,
+)
+
+
+INITIALIZERS: Mapping[str, Initializer] = MappingProxyType({entry.name: entry for entry in _TABLE})
+"""Keras's name to entry."""

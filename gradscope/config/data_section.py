@@ -1,0 +1,87 @@
+"""The `data` section as it may be written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from gradscope.config.annotations import one_of
+from gradscope.config.document import REFUSED
+from gradscope.config.forms import Key, Plain, Reading, Schema, Table, read_free
+from gradscope.config.text import TreePath, did_you_mean, show
+from gradscope.config.vocabulary import Vocabulary, keys_of_function
+
+DEFAULT_DATA: Final = "fashion_mini"
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data set: its name alone, or a mapping with its own keys beside `scaling`."""
+
+    vocabulary: Vocabulary | None
+
+    def read(self, value: Any, path: TreePath, reading: Reading) -> dict[str, Any]:
+        """Read as `{name, scaling, parameters}`."""
+        written = {"name": value} if isinstance(value, str) else value
+        if not isinstance(written, dict):
+            if value is not REFUSED:
+                reading.report(
+                    path,
+                    f"expected a data set's name or a mapping with `name`, received {show(value)}",
+                )
+            return {}
+        at = path if isinstance(value, str) else (*path, "name")
+        name = self._name(written, at, reading)
+        own = self._own_keys(name)
+        if own is None:
+            known = {key: item for key, item in written.items() if key in _DATA_KEYS}
+            read = Table(_DATA_KEYS).read(known, path, reading)
+            rest = {key: item for key, item in written.items() if key not in _DATA_KEYS}
+            parameters = {} if self.vocabulary else read_free(rest, path, reading)
+            return {"name": name, "scaling": read["scaling"], "parameters": parameters}
+        keys = {**_DATA_KEYS, **own}
+        read = Table(keys).read(written, path, reading)
+        parameters = {key: read[key] for key in own}
+        return {"name": name, "scaling": read["scaling"], "parameters": parameters}
+
+    def _name(self, written: dict[str, Any], at: TreePath, reading: Reading) -> Any:
+        name = written.get("name", DEFAULT_DATA)
+        if name is REFUSED:
+            return REFUSED
+        if not isinstance(name, str):
+            return REFUSED  # the table reports it
+        if self.vocabulary is not None and name not in self.vocabulary.datasets:
+            names = list(self.vocabulary.datasets)
+            message = f"{show(name)} is not a known data set; expected {one_of(names)}"
+            reading.report(at, message, did_you_mean(name, names))
+            return REFUSED
+        return name
+
+    def _own_keys(self, name: Any) -> dict[str, Key] | None:
+        if self.vocabulary is None or not isinstance(name, str):
+            return None
+        keys = keys_of_function(self.vocabulary.datasets[name])
+        return {key: item for key, item in keys.items() if key not in _DATA_KEYS}
+
+    def json_schema(self) -> Schema:
+        """Describe one mapping per data set."""
+        if self.vocabulary is None:
+            table = Table(_DATA_KEYS).json_schema()
+            return {"anyOf": [{"type": "string"}, {**table, "additionalProperties": True}]}
+        mappings = []
+        for name in self.vocabulary.datasets:
+            table = Table({**_DATA_KEYS, **(self._own_keys(name) or {})}).json_schema()
+            table["properties"]["name"] = {"const": name}
+            required = [] if name == DEFAULT_DATA else ["name"]
+            mappings.append({**table, "required": [*table.get("required", []), *required]})
+        return {"anyOf": [{"enum": list(self.vocabulary.datasets)}, *mappings]}
+
+
+_DATA_KEYS: Final[dict[str, Key]] = {
+    "name": Key(Plain(str), DEFAULT_DATA, "the data set"),
+    "scaling": Key(
+        Plain(Literal["standardize", "unit", "minmax", "none"]),
+        "standardize",
+        "how features are scaled; unit divides by 255",
+    ),
+}

@@ -1,0 +1,197 @@
+"""The resolved experiment: every default filled in, every layer spelled out, nothing left to guess.
+
+The runner reads these; a worker process receives them as JSON (`to_dict`, `from_dict`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import PurePath
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from gradscope.config.text import dotted
+from gradscope.errors import ConfigError, Problem
+
+Scalar = bool | int | float | str | None
+Placement = Literal["none", "before_activation", "after_activation"]
+Automatic = Literal["auto"]
+_EXACT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class ActivationSpec:
+    """An activation by Keras's name, with all its parameters."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+    name: str
+    parameters: dict[str, Scalar]
+
+
+@dataclass(frozen=True)
+class InitializerSpec:
+    """An initializer by Keras's name, with all its parameters."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+    name: str
+    parameters: dict[str, Scalar]
+
+
+@dataclass(frozen=True)
+class HiddenLayer:
+    """One hidden Dense layer and what stands around it."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+    units: int
+    activation: ActivationSpec
+    initializer: InitializerSpec
+    bias_initializer: InitializerSpec
+    batch_norm: Placement
+    dropout: float
+    use_bias: bool
+
+
+@dataclass(frozen=True)
+class BatchNormSpec:
+    """How batch normalization is set up where it is used; `input` puts one before all layers."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+    placement: Placement
+    momentum: float
+    epsilon: float
+    input: bool
+    every: int
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """The output layer; `auto` is decided by the labels."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+    units: int | Automatic
+    activation: ActivationSpec | Automatic
+    initializer: InitializerSpec
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The network."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+    hidden_layers: tuple[HiddenLayer, ...]
+    batch_norm: BatchNormSpec
+    output: OutputSpec
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The data set by name, with its parameters and how its features are scaled."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+    name: str
+    scaling: Literal["standardize", "unit", "minmax", "none"]
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """An optimizer by its config name, with all its parameters."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+    name: str
+    parameters: dict[str, Scalar]
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """How the network is trained; exactly one of `steps` and `epochs` is set."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+    optimizer: OptimizerSpec
+    batch_size: int
+    steps: int | None
+    epochs: int | None
+    loss: str
+    jit: Literal["auto", "on", "off"]
+    record_every: int
+    probe_samples: int
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A verdict that the user does not want to hear, and why."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DetectorsSpec:
+    """Which detectors run (None: all), what is ignored, and thresholds that differ."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+    select: tuple[str, ...] | None
+    ignore: tuple[Ignored, ...]
+    thresholds: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """One experiment, fully resolved."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+    name: str
+    model: ModelSpec
+    data: DataSpec
+    training: TrainingSpec
+    seed: int
+    device: Literal["auto", "cpu", "gpu"]
+    threads: int
+    detectors: DetectorsSpec
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the whole config as JSON-able data, keys in a fixed order."""
+        tree: dict[str, Any] = json.loads(json.dumps(asdict(self), allow_nan=False))
+        return tree
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> ExperimentConfig:
+        """Restore exactly what `to_dict` gave; `ConfigError` when it is something else."""
+        try:
+            return _adapter().validate_json(json.dumps(tree), strict=True)
+        except ValidationError as error:
+            places = [detail["loc"] for detail in error.errors(include_url=False)]
+        except (ValueError, TypeError, RecursionError):
+            places = [()]
+        raise ConfigError(
+            tuple(
+                Problem("resolved config", 0, 0, dotted(place), "is missing or of the wrong kind")
+                for place in places
+            )
+        )
+
+    @property
+    def hash(self) -> str:
+        """Identify the experiment: sha256 over everything but its name.
+
+        A data file counts by its file name only, so that the same checkout hashes the same on
+        every machine; its content has a hash of its own in the environment.
+        """
+        tree = self.to_dict()
+        del tree["name"]
+        if isinstance(tree["data"]["parameters"].get("path"), str):
+            path = PurePath(tree["data"]["parameters"]["path"])
+            tree["data"]["parameters"]["path"] = path.name
+        text = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[ExperimentConfig]:
+    return TypeAdapter(ExperimentConfig)

@@ -1,0 +1,53 @@
+"""The JSON Schema of what may be written in a config, for editors and other checkers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradscope.config.forms import Table
+from gradscope.config.model_section import WAYS
+from gradscope.config.schema import top_keys
+from gradscope.config.vocabulary import Vocabulary
+
+
+def json_schema(vocabulary: Vocabulary | None = None) -> dict[str, Any]:
+    """Describe a config as JSON Schema 2020-12: names, ranges and one sentence per key."""
+    schema = Table(top_keys(vocabulary)).json_schema()
+    schema["properties"]["model"] = {
+        **schema["properties"]["model"],
+        "oneOf": [{"required": [way[0]]} for way in WAYS],
+    }
+    training = schema["properties"]["training"]
+    schema["properties"]["training"] = {
+        **training,
+        "not": {"required": ["steps", "epochs"]},
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "gradscope config",
+        "description": "One experiment: the network, the data, the training, the detectors.",
+        **_shared(schema),
+    }
+
+
+def _shared(schema: dict[str, Any]) -> dict[str, Any]:
+    """Move what stands in many places (activations, initializers) into `$defs`."""
+    model = schema["properties"]["model"]["properties"]
+    layer = model["layers"]["items"]["properties"]
+    output = model["output"]["properties"]
+    shared = {
+        "activation": {"anyOf": model["activation"]["anyOf"]},
+        "initializer": {"anyOf": model["initializer"]["anyOf"]},
+    }
+    for keys, key, name in (
+        (model, "activation", "activation"),
+        (model, "initializer", "initializer"),
+        (model, "bias_initializer", "initializer"),
+        (layer, "activation", "activation"),
+        (layer, "initializer", "initializer"),
+        (layer, "bias_initializer", "initializer"),
+        (output, "initializer", "initializer"),
+    ):
+        description = keys[key].get("description", "")
+        keys[key] = {"$ref": f"#/$defs/{name}", "description": description}
+    return {**schema, "$defs": shared}

@@ -1,0 +1,129 @@
+"""`load_config`: a file, a mapping, overrides; out comes an experiment or every mistake at once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradscope.config.document import (
+    Document,
+    document_from_mapping,
+    source_name,
+)
+from gradscope.config.experiment import ExperimentConfig
+from gradscope.config.forms import Reading
+from gradscope.config.origins import origins_of
+from gradscope.config.overrides import apply_overrides
+from gradscope.config.resolve import resolve
+from gradscope.config.schema import is_slug, read_config
+from gradscope.config.size_estimate import report_size
+from gradscope.config.text import sanitise
+from gradscope.config.vocabulary import Vocabulary
+from gradscope.config.yaml_loader import MAXIMUM_BYTES, read_yaml
+from gradscope.errors import ConfigError, Problem
+
+Source = str | Path | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A resolved experiment, and for every value in it where it came from."""
+
+    config: ExperimentConfig
+    origins: Mapping[str, str]
+
+
+def load_config(
+    source: Source, overrides: Sequence[str] = (), vocabulary: Vocabulary | None = None
+) -> ExperimentConfig:
+    """Read a config and check it; `ConfigError` names every mistake at once.
+
+    `source` is a YAML file or a mapping; `overrides` are texts like `model.depth=50`, which win
+    over the file: setting `model.depth` drops the file's `hidden` and `layers` (and the other way
+    round), `training.steps` its `epochs`, `training.learning_rate` the optimizer's own.
+    """
+    return _load(source, overrides, vocabulary)[0]
+
+
+def resolve_with_origins(
+    source: Source, overrides: Sequence[str] = (), vocabulary: Vocabulary | None = None
+) -> Resolved:
+    """Read a config as `load_config` does, and say for every value where it came from.
+
+    The origins' keys are paths into `ExperimentConfig.to_dict()`, such as
+    `model.hidden_layers[0].units`; an origin is `default`, `FILE:LINE`, or the `-s` flag.
+    """
+    config, document = _load(source, overrides, vocabulary)
+    return Resolved(config, origins_of(config, document))
+
+
+def _load(
+    source: Source, overrides: Sequence[str], vocabulary: Vocabulary | None
+) -> tuple[ExperimentConfig, Document]:
+    if isinstance(source, Mapping):
+        document, folder, name = document_from_mapping(source), Path.cwd(), "experiment"
+    else:
+        path = Path(source)
+        document = read_yaml(_read_bytes(path), source_name(path))
+        folder, name = path.absolute().parent, slug_of(path.stem)
+    apply_overrides(document, overrides)
+    read = read_config(document.tree, Reading(document, folder), vocabulary)
+    if not document.problems:
+        config = resolve(read, name)
+        report_size(config, document)
+    if document.problems:
+        raise ConfigError(tuple(dict.fromkeys(document.problems)))
+    return config, document
+
+
+def slug_of(text: str) -> str:
+    """Make a name for a run's folder out of any text."""
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip("._-")[:80].rstrip(".-")
+    return slug if is_slug(slug) else "experiment"
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Read a config file; devices, pipes and directories are refused without being opened."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise _refusal(path, "is a directory, not a config file", _suggestion(path, "*.y*ml"))
+        if not stat.S_ISREG(mode):
+            raise _refusal(path, "is not a regular file", "give a YAML file")
+        with path.open("rb") as file:
+            return file.read(MAXIMUM_BYTES + 1)
+    except FileNotFoundError:
+        raise _refusal(path, "no such file", _nearest_file(path)) from None
+    except (OSError, ValueError) as error:
+        reason = sanitise(getattr(error, "strerror", None) or str(error))
+        raise _refusal(
+            path, f"cannot be read: {reason}", "check the path and its permissions"
+        ) from None
+
+
+def _refusal(path: Path, message: str, remedy: str) -> ConfigError:
+    return ConfigError((Problem(source_name(path), 0, 0, "", message, remedy),))
+
+
+def _nearest_file(path: Path) -> str:
+    try:
+        names = [item.name for item in path.parent.iterdir() if item.suffix in {".yaml", ".yml"}]
+    except (OSError, ValueError):
+        return f"there is no folder {source_name(path.parent)}"
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{source_name(path.parent / close[0])}'?"
+    return "check the path"
+
+
+def _suggestion(folder: Path, pattern: str) -> str:
+    try:
+        names = sorted(item.name for item in folder.glob(pattern))
+    except OSError:
+        names = []
+    return f"it holds {source_name(names[0])}" if names else "give a YAML file"

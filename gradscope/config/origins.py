@@ -1,0 +1,88 @@
+"""Where every value of a resolved experiment came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gradscope.config.document import Document
+from gradscope.config.experiment import ExperimentConfig
+from gradscope.config.text import TreePath, dotted
+
+DEFAULT = "default"
+
+
+def origins_of(config: ExperimentConfig, document: Document) -> dict[str, str]:
+    """Give for every leaf of `config.to_dict()` where it was written, or `default`."""
+    mappings = {known[:-1] for known in document.keys}
+    return {
+        dotted(path): _origin(path, document, mappings) for path, _ in _leaves(config.to_dict(), ())
+    }
+
+
+def _leaves(tree: Any, path: TreePath) -> Iterator[tuple[TreePath, Any]]:
+    if isinstance(tree, dict) and tree:
+        for key, item in tree.items():
+            yield from _leaves(item, (*path, key))
+    elif isinstance(tree, list) and tree:
+        for index, item in enumerate(tree):
+            yield from _leaves(item, (*path, index))
+    else:
+        yield path, tree
+
+
+def _origin(path: TreePath, document: Document, mappings: set[TreePath]) -> str:
+    for base, rest in _written_as(path):
+        if base not in document.values:
+            continue
+        found = _within(base, rest, document, mappings)
+        if found is not None:
+            return str(document.values[found])
+        return DEFAULT
+    return DEFAULT
+
+
+def _within(
+    base: TreePath, rest: TreePath, document: Document, mappings: set[TreePath]
+) -> TreePath | None:
+    """Find the leaf inside what is written at `base`; a bare word is the mapping's name."""
+    exact = (*base, *rest)
+    if exact in document.values:
+        return exact
+    return base if base not in mappings and rest in ((), ("name",), ("placement",)) else None
+
+
+def _written_as(path: TreePath) -> Iterator[tuple[TreePath, TreePath]]:
+    """Give the places, first choice first, at which a resolved leaf can have been written."""
+    if path[:2] == ("model", "hidden_layers"):
+        yield from _layer_written_as(path)
+    elif path[:2] == ("model", "batch_norm"):
+        yield path[:2], path[2:]
+    elif path[:2] == ("model", "output"):
+        yield path[:3], _without_parameters(path[3:])
+    elif path[0] == "data":
+        yield path[:1], _without_parameters(path[1:])
+    elif path[:2] == ("training", "optimizer"):
+        if path[-1] == "learning_rate":
+            yield ("training", "learning_rate"), ()
+        yield path[:2], _without_parameters(path[2:])
+    elif path[:2] == ("detectors", "thresholds"):
+        yield ("detectors", *path[2:]), ()
+    else:
+        yield path, ()
+
+
+def _layer_written_as(path: TreePath) -> Iterator[tuple[TreePath, TreePath]]:
+    index, key, rest = path[2], path[3], _without_parameters(path[4:])
+    yield ("model", "layers", index, key), rest
+    if key == "units":
+        yield ("model", "hidden", index), ()
+        yield ("model", "width"), ()
+    elif key == "batch_norm":
+        yield ("model", "batch_norm"), ("placement",)
+    else:
+        yield ("model", key), rest
+
+
+def _without_parameters(path: TreePath) -> TreePath:
+    return path[1:] if path[:1] == ("parameters",) else path

@@ -1,0 +1,119 @@
+"""From what was read to the resolved experiment: every layer spelled out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradscope.config.experiment import (
+    ActivationSpec,
+    BatchNormSpec,
+    DataSpec,
+    DetectorsSpec,
+    ExperimentConfig,
+    HiddenLayer,
+    Ignored,
+    InitializerSpec,
+    ModelSpec,
+    OptimizerSpec,
+    OutputSpec,
+    Placement,
+    TrainingSpec,
+)
+from gradscope.config.model_section import DEFAULT_WIDTH
+from gradscope.config.training_section import DEFAULT_STEPS
+
+Read = dict[str, Any]
+
+
+def resolve(read: Read, name: str) -> ExperimentConfig:
+    """Build the experiment from a config that was read without a problem."""
+    return ExperimentConfig(
+        name=read["name"] or name,
+        model=_model(read["model"]),
+        data=DataSpec(**read["data"]),
+        training=_training(read["training"]),
+        seed=read["seed"],
+        device=read["device"],
+        threads=read["threads"],
+        detectors=_detectors(read["detectors"]),
+    )
+
+
+def _model(model: Read) -> ModelSpec:
+    output = model["output"]
+    activation = output["activation"]
+    return ModelSpec(
+        hidden_layers=_hidden_layers(model),
+        batch_norm=BatchNormSpec(**model["batch_norm"]),
+        output=OutputSpec(
+            units=output["units"],
+            activation="auto" if activation == "auto" else ActivationSpec(*activation),
+            initializer=InitializerSpec(*output["initializer"]),
+        ),
+    )
+
+
+def _hidden_layers(model: Read) -> tuple[HiddenLayer, ...]:
+    width = model["width"] or DEFAULT_WIDTH
+    if model["layers"] is not None:
+        own = list(model["layers"])
+    elif model["hidden"] is not None:
+        own = [{"units": units} for units in model["hidden"]]
+    else:
+        own = [{}] * model["depth"]
+    return tuple(
+        _hidden_layer(_merged(layer, model), layer.get("units") or width, placement)
+        for layer, placement in zip(own, _placements(own, model["batch_norm"]), strict=True)
+    )
+
+
+def _merged(layer: Read, model: Read) -> Read:
+    """Give the layer's own settings, and the model's for what it does not say itself."""
+    keys = ("activation", "initializer", "bias_initializer", "dropout", "use_bias")
+    return {key: model[key] if layer.get(key) is None else layer[key] for key in keys}
+
+
+def _hidden_layer(settings: Read, units: int, placement: Placement) -> HiddenLayer:
+    return HiddenLayer(
+        units=units,
+        activation=ActivationSpec(*settings["activation"]),
+        initializer=InitializerSpec(*settings["initializer"]),
+        bias_initializer=InitializerSpec(*settings["bias_initializer"]),
+        batch_norm=placement,
+        dropout=settings["dropout"],
+        use_bias=settings["use_bias"],
+    )
+
+
+def _placements(layers: list[Read], batch_norm: Read) -> list[Placement]:
+    """Give each layer's batch norm: its own, else the model's in layers k, 2k, ..."""
+    every = batch_norm["every"]
+    return [
+        layer.get("batch_norm") or (batch_norm["placement"] if number % every == 0 else "none")
+        for number, layer in enumerate(layers, start=1)
+    ]
+
+
+def _training(training: Read) -> TrainingSpec:
+    name, parameters = training["optimizer"]
+    if training["learning_rate"] is not None:
+        parameters = {**parameters, "learning_rate": training["learning_rate"]}
+    steps, epochs = training["steps"], training["epochs"]
+    return TrainingSpec(
+        optimizer=OptimizerSpec(name, parameters),
+        batch_size=training["batch_size"],
+        steps=DEFAULT_STEPS if steps is None and epochs is None else steps,
+        epochs=epochs,
+        loss=training["loss"],
+        jit=training["jit"],
+        record_every=training["record_every"],
+        probe_samples=training["probe_samples"],
+    )
+
+
+def _detectors(detectors: Read) -> DetectorsSpec:
+    return DetectorsSpec(
+        select=detectors["select"],
+        ignore=tuple(Ignored(code, reason) for code, reason in detectors["ignore"]),
+        thresholds=detectors["thresholds"],
+    )

@@ -1,0 +1,208 @@
+"""How large an experiment will be, computed before anything is allocated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gradscope.catalog.activations import ACTIVATIONS
+from gradscope.catalog.optimizers import OPTIMIZERS
+from gradscope.config.document import Document
+from gradscope.config.experiment import ExperimentConfig, OptimizerSpec
+from gradscope.config.text import TreePath
+from gradscope.errors import ConfigError
+
+MAXIMUM_KERAS_LAYERS: Final = 900
+BASE_BYTES: Final = 620 * 10**6
+"""What a process with TensorFlow needs before it has a model (measured)."""
+
+KEPT_COPIES: Final = 3
+"""Pre-activations, activations and deltas are kept for measuring."""
+
+USABLE_SHARE: Final = 0.8
+FALLBACK_AVAILABLE: Final = 8 * 2**30
+_BYTES: Final = 4
+
+
+@dataclass(frozen=True)
+class SizeEstimate:
+    """Parameters, memory and Keras layers of one experiment."""
+
+    parameters: int
+    weight_bytes: int
+    batch_bytes: int
+    keras_layers: int
+    largest_layer: int
+
+    @property
+    def memory_bytes(self) -> int:
+        """Give the memory at the peak of training, TensorFlow included."""
+        return BASE_BYTES + self.weight_bytes + self.batch_bytes
+
+
+def estimate_size(
+    config: ExperimentConfig, features: int | None = None, outputs: int | None = None
+) -> SizeEstimate:
+    """Estimate an experiment's size; unknown features and outputs count as one.
+
+    Weights take max(3 W, W (2 + slots + 1)) at the peak, with W = 4 bytes per parameter; the batch
+    takes 4 bytes per activation for each copy that training and measuring keep.
+    """
+    by_layer, output = _parameters(config, features or 1, outputs or 1)
+    parameters = sum(by_layer) + output
+    weights = _BYTES * parameters
+    kept = 2 + _slots(config.training.optimizer) + 1
+    values = _values_per_sample(config, features or 1)
+    return SizeEstimate(
+        parameters=parameters,
+        weight_bytes=weights * max(3, kept),
+        batch_bytes=config.training.batch_size * values * _BYTES * (2 + KEPT_COPIES),
+        keras_layers=_keras_layers(config),
+        largest_layer=max(range(len(by_layer)), key=by_layer.__getitem__),
+    )
+
+
+def _parameters(config: ExperimentConfig, features: int, outputs: int) -> tuple[list[int], int]:
+    fan_in = features
+    counts: list[int] = []
+    for layer in config.model.hidden_layers:
+        count = fan_in * layer.units + (layer.units if layer.use_bias else 0)
+        if layer.batch_norm != "none":
+            count += 4 * layer.units
+        if ACTIVATIONS[layer.activation.name].trained_parameter is not None:
+            count += layer.units
+        counts.append(count)
+        fan_in = layer.units
+    if config.model.batch_norm.input:
+        counts[0] += 4 * features
+    units = config.model.output.units
+    return counts, (fan_in + 1) * (outputs if units == "auto" else units)
+
+
+def _values_per_sample(config: ExperimentConfig, features: int) -> int:
+    """Count the values that one sample leaves in the layers of the network."""
+    total = features * (2 if config.model.batch_norm.input else 1)
+    for layer in config.model.hidden_layers:
+        extra = (layer.batch_norm != "none") + (layer.dropout > 0)
+        total += layer.units * (2 + extra)
+    return total
+
+
+def _keras_layers(config: ExperimentConfig) -> int:
+    model = config.model
+    hidden = sum(
+        2 + (layer.batch_norm != "none") + (layer.dropout > 0) for layer in model.hidden_layers
+    )
+    return 4 + (1 if model.batch_norm.input else 0) + hidden
+
+
+def _slots(optimizer: OptimizerSpec) -> int:
+    told = optimizer.parameters
+    slots = OPTIMIZERS[optimizer.name].slots if optimizer.name in OPTIMIZERS else 2
+    extra = (told.get("amsgrad"), told.get("centered"), told.get("use_ema"))
+    slots += sum(1 for switch in extra if switch)
+    slots += 1 if told.get("gradient_accumulation_steps") else 0
+    return slots + (1 if optimizer.name == "sgd" and told.get("momentum") else 0)
+
+
+def check_size(
+    config: ExperimentConfig,
+    features: int | None = None,
+    outputs: int | None = None,
+    available: int | None = None,
+) -> None:
+    """Refuse an experiment that cannot fit, once its data is known; `ConfigError` says why."""
+    document = Document(config.name)
+    report_size(config, document, features, outputs, available)
+    if document.problems:
+        raise ConfigError(tuple(document.problems))
+
+
+def report_size(
+    config: ExperimentConfig,
+    document: Document,
+    features: int | None = None,
+    outputs: int | None = None,
+    available: int | None = None,
+) -> None:
+    """Report a size that cannot work, at the key that makes it so."""
+    size = estimate_size(config, features, outputs)
+    if size.keras_layers > MAXIMUM_KERAS_LAYERS:
+        document.report(
+            _depth_key(document),
+            f"{len(config.model.hidden_layers)} hidden layers make {size.keras_layers} Keras "
+            f"layers, more than the {MAXIMUM_KERAS_LAYERS} that Keras can build",
+            "use fewer layers",
+        )
+    free = available_memory() if available is None else available
+    limit = int(free * USABLE_SHARE)
+    if size.memory_bytes > limit:
+        one_sample = size.batch_bytes // config.training.batch_size
+        batch = BASE_BYTES + size.weight_bytes + one_sample <= limit
+        key = ("training", "batch_size") if batch else _width_key(document, size.largest_layer)
+        what = "this batch" if batch else f"this network of {size.parameters:,} parameters"
+        document.report(
+            key,
+            f"{what} needs about {_readable(size.memory_bytes)} of memory; the limit is "
+            f"{_readable(limit)}, {USABLE_SHARE:.0%} of what is available",
+            "use a smaller batch" if batch else "use a smaller width or depth",
+        )
+
+
+def _depth_key(document: Document) -> TreePath:
+    written: list[TreePath] = [("model", "depth"), ("model", "hidden"), ("model", "layers")]
+    return next((path for path in written if path in document.values), written[0])
+
+
+def _width_key(document: Document, layer: int) -> TreePath:
+    written: list[TreePath] = [
+        ("model", "layers", layer, "units"),
+        ("model", "hidden", layer),
+        ("model", "width"),
+    ]
+    return next((path for path in written if path in document.values), written[-1])
+
+
+def _readable(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} EB"
+
+
+def available_memory() -> int:
+    """Give the bytes that this process may still take, by the kernel and by its control group."""
+    found = [size for size in (_meminfo(), _control_group()) if size is not None]
+    return min(found, default=FALLBACK_AVAILABLE)
+
+
+def _meminfo(path: Path = Path("/proc/meminfo")) -> int | None:
+    for line in (_read(path) or "").splitlines():
+        name, _, rest = line.partition(":")
+        if name == "MemAvailable" and rest.split()[:1]:
+            number = rest.split()[0]
+            return int(number) * 1024 if number.isdecimal() else None
+    return None
+
+
+def _control_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    pairs = (
+        (root / "memory.max", root / "memory.current"),
+        (root / "memory/memory.limit_in_bytes", root / "memory/memory.usage_in_bytes"),
+    )
+    for limit_path, used_path in pairs:
+        limit, used = _read(limit_path), _read(used_path)
+        if limit is not None and limit.strip().isdecimal():
+            taken = int(used) if used is not None and used.strip().isdecimal() else 0
+            return max(0, int(limit) - taken)
+    return None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None

@@ -1,0 +1,90 @@
+"""How foreign text is shown: nothing invisible, nothing endless, with the nearest valid name."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import unicodedata
+from collections.abc import Iterable
+
+TreePath = tuple[str | int, ...]
+
+SHOWN_CHARACTERS = 80
+
+
+def sanitise(text: str, limit: int = SHOWN_CHARACTERS) -> str:
+    """Give `text` with every control, format, bidi and surrogate character spelled out, cut."""
+    shown = "".join(_visible(character) for character in text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() and unicodedata.category(character) != "Cf":
+        return character
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def show(value: object) -> str:
+    """Give a value from a config the way its writer would recognise it, safe to print."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing (null)", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return f"'{sanitise(value, SHOWN_CHARACTERS - 2)}'"
+    if isinstance(value, (int, float)):
+        return _show_integer(value) if isinstance(value, int) else repr(value)
+    if isinstance(value, (dict, list)):
+        noun = "mapping" if isinstance(value, dict) else "list"
+        return f"a {noun} ({_counted(len(value), 'key' if noun == 'mapping' else 'item')})"
+    return f"a {sanitise(type(value).__name__)}"
+
+
+def _show_integer(value: int) -> str:
+    return str(value) if value.bit_length() <= 128 else f"an integer of {value.bit_length()} bits"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def dotted(path: TreePath) -> str:
+    """Spell a path as it is written on the command line: `model.layers[2].units`."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{sanitise(part)}" if text else sanitise(part)
+    return text
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Find the valid name that `name` was most likely meant to be."""
+    by_form = {_form(candidate): candidate for candidate in names}
+    form = _form(name[:SHOWN_CHARACTERS])
+    if not form:
+        return None
+    if form in by_form:
+        return by_form[form]
+    close = difflib.get_close_matches(form, by_form, n=1, cutoff=0.6)
+    if close:
+        return by_form[close[0]]
+    longer = [known for known in by_form if len(form) > 2 and known.startswith(form)]
+    return by_form[longer[0]] if longer else None
+
+
+def _form(name: str) -> str:
+    return name.lower().replace("-", "_").replace(" ", "_")
+
+
+def did_you_mean(name: object, names: Iterable[str]) -> str:
+    """Give the remedy for a misspelled name, or nothing when no name is near."""
+    close = nearest(name, names) if isinstance(name, str) else None
+    return f"did you mean '{sanitise(close)}'?" if close else ""
+
+
+def as_json(value: object) -> str:
+    """Spell a tree from a config as JSON."""
+    return json.dumps(value)

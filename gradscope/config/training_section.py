@@ -1,0 +1,97 @@
+"""The `training` section as it may be written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, Final
+
+from annotated_types import Ge, Gt, Le
+
+from gradscope.catalog.losses import LOSSES
+from gradscope.catalog.optimizers import OPTIMIZERS
+from gradscope.config.annotations import one_of
+from gradscope.config.document import REFUSED
+from gradscope.config.forms import Key, Named, Plain, Reading, Schema, Switch
+from gradscope.config.text import TreePath, did_you_mean, show
+
+Count = Annotated[int, Ge(1), Le(10**9)]
+OPTIMIZER = Named("optimizer", OPTIMIZERS)
+DEFAULT_STEPS: Final = 300
+
+
+@dataclass(frozen=True)
+class LossName:
+    """`auto` or a loss by Keras's name."""
+
+    def read(self, value: Any, path: TreePath, reading: Reading) -> Any:
+        """Give the canonical name."""
+        for loss in LOSSES.values():
+            if isinstance(value, str) and value in (loss.name, *loss.aliases):
+                return loss.name
+        if value != "auto" and value is not REFUSED:
+            names = ["auto", *LOSSES]
+            aliases = [alias for loss in LOSSES.values() for alias in loss.aliases]
+            remedy = did_you_mean(value, [*names, *aliases])
+            reading.report(
+                path, f"{show(value)} is not a known loss; expected {one_of(names)}", remedy
+            )
+        return value
+
+    def json_schema(self) -> Schema:
+        """List the names."""
+        aliases = [alias for loss in LOSSES.values() for alias in loss.aliases]
+        return {"enum": ["auto", *LOSSES, *aliases]}
+
+
+@lru_cache(maxsize=1)
+def training_keys() -> dict[str, Key]:
+    """Give the keys of the training section."""
+    rate = Annotated[float, Gt(0.0)]
+    jit = "compile the training step with XLA"
+    return {
+        "optimizer": Key(OPTIMIZER, OPTIMIZER.default("sgd"), "optimizer"),
+        "learning_rate": Key(Plain(rate), None, "step size; default: the optimizer's own"),
+        "batch_size": Key(Plain(Annotated[int, Ge(1)]), 32, "samples per step"),
+        "steps": Key(Plain(Count), None, f"training steps; default {DEFAULT_STEPS}"),
+        "epochs": Key(Plain(Count), None, "passes over the data, instead of steps"),
+        "loss": Key(LossName(), "auto", "loss; auto: from the labels"),
+        "jit": Key(Switch(), "auto", jit),
+        "record_every": Key(Plain(Count), 1, "record every k-th step"),
+        "probe_samples": Key(Plain(Count), 1000, "samples of the fixed probe set"),
+    }
+
+
+def check_training(training: Any, reading: Reading) -> None:
+    """Report a training section that says one thing twice."""
+    if not isinstance(training, dict):
+        return
+    if "steps" in training and "epochs" in training:
+        reading.report(
+            ("training", "epochs"),
+            "steps and epochs both say how long to train",
+            "keep one of them",
+            at_key=True,
+        )
+    optimizer = training.get("optimizer")
+    if not isinstance(optimizer, dict):
+        return
+    if "learning_rate" in training and "learning_rate" in optimizer:
+        reading.report(
+            ("training", "learning_rate"),
+            "the learning rate is given here and in training.optimizer",
+            "keep one of them",
+            at_key=True,
+        )
+    clips = [
+        key
+        for key in ("clipnorm", "clipvalue", "global_clipnorm")
+        if optimizer.get(key) is not None
+    ]
+    if len(clips) > 1:
+        reading.report(
+            ("training", "optimizer", clips[1]),
+            f"{' and '.join(clips)} are both set",
+            "Keras takes one of them",
+            at_key=True,
+        )

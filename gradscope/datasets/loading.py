@@ -1,0 +1,79 @@
+"""From a name in the config to the arrays that the network is fed."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gradscope.datasets import DATASETS
+from gradscope.datasets.checking import check
+from gradscope.datasets.samples import Samples, blocks
+from gradscope.datasets.scaling import scale
+from gradscope.errors import BadRequest
+from gradscope.record import DataSummary
+
+
+def load(
+    name: str,
+    parameters: Mapping[str, Any],
+    scaling: str,
+    batch_size: int,
+    *,
+    allow_nonfinite: bool = False,
+) -> Samples:
+    """A data set by name: read or drawn, checked and scaled; `notes` hold what the check noted."""
+    try:
+        dataset = DATASETS[name]
+    except KeyError:
+        near = difflib.get_close_matches(name, DATASETS, n=1)
+        raise BadRequest(
+            f"data.name: {name!r} is not one of {', '.join(DATASETS)}",
+            f"did you mean {near[0]}?" if near else "",
+        ) from None
+    return prepare(dataset(**parameters), scaling, batch_size, allow_nonfinite=allow_nonfinite)
+
+
+def prepare(
+    samples: Samples, scaling: str, batch_size: int, *, allow_nonfinite: bool = False
+) -> Samples:
+    """Raw samples from anywhere, checked and scaled; `notes` hold what the check noted."""
+    notes = check(samples, batch_size=batch_size, allow_nonfinite=allow_nonfinite)
+    return replace(scale(samples, scaling), notes=notes)
+
+
+def fingerprint(samples: Samples) -> str:
+    """SHA-256 of the arrays fed: same digest, same training and test data, bit for bit."""
+    digest = hashlib.sha256()
+    for array in (samples.x, samples.y, samples.x_test, samples.y_test):
+        # Byte order is part of the dtype, so make it the same everywhere.
+        portable = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        digest.update(f"{portable.dtype.str}{portable.shape}".encode())
+        digest.update(portable.data)
+    return digest.hexdigest()
+
+
+def summary(samples: Samples, name: str, scaling: str) -> DataSummary:
+    """Size and moments of the features as fed (training part), in float64."""
+    total = squares = 0.0
+    for rows in blocks(samples.x):
+        values = samples.x[rows].astype(np.float64)
+        total += float(values.sum())
+        squares += float(np.square(values).sum())
+    return DataSummary(
+        name=name,
+        samples=len(samples.x),
+        test_samples=len(samples.x_test),
+        feature_shape=samples.x.shape[1:],
+        task=samples.task,
+        classes=samples.classes,
+        scaling=scaling,
+        mean=total / samples.x.size,
+        second_moment=squares / samples.x.size,
+        minimum=float(samples.x.min()),
+        maximum=float(samples.x.max()),
+    )

@@ -1,0 +1,91 @@
+"""A run's folder: every form of the report, and the record it can be made from again."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from gradscope.errors import BadRequest
+from gradscope.record import RunRecord, atomic, storage
+from gradscope.reporters import html, plots, result_json
+from gradscope.reporters.report import Report
+
+RECORD, RESULT, PAGE, LOG = "record.npz", "result.json", "report.html", "run.log"
+_LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, config_hash: str, *, force: bool) -> Iterator[None]:
+    """Hold `folder` for one run: create it, prove that it can be written, keep others out.
+
+    Raises `BadRequest` when it cannot be written, is in use, or holds the report of another config
+    and `force` is not given.
+    """
+    lock = folder / _LOCK
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise BadRequest(
+            f"cannot write to {folder}: {error.strerror or error}",
+            "choose another folder with --output",
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BadRequest(
+                f"{folder} is in use by another run", "wait for it, or choose another --output"
+            ) from error
+        if not force:
+            _refuse_others(folder, config_hash)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            lock.unlink()
+        os.close(descriptor)
+
+
+def _refuse_others(folder: Path, config_hash: str) -> None:
+    """An existing report may be replaced by the same config only."""
+    path = folder / RESULT
+    if not path.exists():
+        return
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))["environment"]["config_hash"]
+    except (OSError, ValueError, KeyError, TypeError):
+        there = None
+    if there != config_hash:
+        raise BadRequest(
+            f"{folder} holds the report of another config",
+            "give another name or --output, or replace it with --force",
+        )
+
+
+def write_record(record: RunRecord, folder: Path) -> Path:
+    """Write the record alone."""
+    storage.save(record, folder / RECORD)
+    return folder / RECORD
+
+
+def write_result(report: Report, folder: Path) -> Path:
+    """Write ``result.json``."""
+    atomic.write(folder / RESULT, result_json.render(report).encode())
+    return folder / RESULT
+
+
+def write_pages(report: Report, folder: Path) -> list[Path]:
+    """Draw the plots and write them and ``report.html``."""
+    figures = plots.draw(report)
+    files = plots.rendered(figures)
+    paths = []
+    for name, content in files.items():
+        atomic.write(folder / name, content)
+        paths.append(folder / name)
+    svg = {name: files[f"{name}.svg"].decode() for name in figures}
+    atomic.write(folder / PAGE, html.render(report, svg).encode())
+    return [folder / PAGE, *paths]

@@ -1,0 +1,257 @@
+"""The layer table as data: what each layer measured and what was found there.
+
+The terminal and the HTML page draw it; nothing here knows how. All names are already safe to show.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.analyzer.window import last_rows, typical
+from gradscope.record import STATISTICS, LayerInfo, RunRecord
+from gradscope.reporters import numbers
+from gradscope.reporters.report import Report
+from gradscope.reporters.sanitizing import printable
+
+Floats = npt.NDArray[np.float64]
+NAN = float("nan")
+LEGEND = (
+    "signal: rms of z, what the activation receives; its gain is against the hidden layer before. "
+    "gradient: rms of delta = dL/dz over that of the last hidden layer; its gain is against the "
+    "hidden layer after. x1 keeps the size. dead: units whose slope is 0 for every sample of the "
+    "probe set, when last shown. phi' gain: mean slope of the activation over its largest, near 0 "
+    "when saturated. update: rms of the change of the weights over their rms."
+)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A finding at a layer: its code and its words."""
+
+    code: str
+    words: str
+    severity: str
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer; NaN is "not measured" (or destroyed by non-finite values, then `note` says so).
+
+    `signal` is the rms of z, `signal_gain` its ratio to the hidden layer before; `gradient` is the
+    rms of delta over that of the last hidden layer, `gradient_gain` its ratio to the layer after.
+    """
+
+    index: int
+    name: str
+    kind: str
+    role: str
+    activation: str = ""
+    signal: float = NAN
+    signal_gain: float = NAN
+    gradient: float = NAN
+    gradient_gain: float = NAN
+    dead: float = NAN
+    derivative_gain: float = NAN
+    update_ratio: float = NAN
+    marks: tuple[Mark, ...] = ()
+    note: str = ""
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the layer is one of those the table is about: hidden or output."""
+        return self.role in ("hidden", "output")
+
+
+@dataclass(frozen=True)
+class LayerTable:
+    """All rows in depth order, `caption` saying which steps the figures come from.
+
+    `omitted` names what has no row and why, or is empty.
+    """
+
+    rows: tuple[LayerRow, ...]
+    caption: str
+    omitted: str
+
+    @property
+    def weighted(self) -> tuple[LayerRow, ...]:
+        """The hidden and output layers."""
+        return tuple(row for row in self.rows if row.weighted)
+
+
+def layer_table(report: Report) -> LayerTable:
+    """Gather one row per hidden or output layer, and per other layer that has something to say."""
+    record = report.record
+    sound = _sound(record)
+    rows_of = last_rows(sound)
+    figures = {name: _median(sound.series[name][rows_of]) for name in STATISTICS}
+    figures["dead_fraction"] = _latest(sound.series["dead_fraction"])
+    figures |= _profile(sound)
+    marks = _marks(report)
+    rows: list[LayerRow] = []
+    omitted: list[LayerInfo] = []
+    for layer in record.layers:
+        row = _row(layer, figures, marks.get(layer.name, ()), _note(layer, record, figures))
+        if row.weighted or row.note or row.marks:
+            rows.append(row)
+        else:
+            omitted.append(layer)
+    return LayerTable(tuple(rows), _caption(sound, record), _omitted(omitted))
+
+
+def _row(
+    layer: LayerInfo, figures: dict[str, Floats], marks: tuple[Mark, ...], note: str
+) -> LayerRow:
+    row = LayerRow(
+        index=layer.index,
+        name=printable(layer.name),
+        kind=printable(layer.kind),
+        role=layer.role,
+        marks=marks,
+        note=note,
+    )
+    if not row.weighted:
+        return row
+    at = layer.index
+    return replace(
+        row,
+        activation=printable(layer.activation or "linear"),
+        signal=float(figures["signal"][at]),
+        signal_gain=float(figures["signal_gain"][at]),
+        gradient=float(figures["gradient"][at]),
+        gradient_gain=float(figures["gradient_gain"][at]),
+        dead=float(figures["dead_fraction"][at]),
+        derivative_gain=float(figures["derivative_gain"][at]),
+        update_ratio=float(figures["update_ratio"][at]),
+    )
+
+
+def _profile(record: RunRecord) -> dict[str, Floats]:
+    """Rms over depth and its gains: forward to the layer before, backward to the layer after.
+
+    The figures are those that the verdicts rest on; being geometric means, their ratios are the
+    typical ratios, and the column of gains multiplies out.
+    """
+    signal = typical(np.sqrt(record.series["preactivation_second_moment"]))
+    gradient = typical(relative_delta(record))
+    signal_gain, gradient_gain = np.full_like(signal, NAN), np.full_like(gradient, NAN)
+    hidden = record.indices("hidden")
+    chain = (*hidden, *record.indices("output"))
+    with np.errstate(all="ignore"):
+        for before, after in pairwise(chain):
+            signal_gain[after] = signal[after] / signal[before]
+        for before, after in pairwise(hidden):
+            gradient_gain[before] = gradient[before] / gradient[after]
+    return {
+        "signal": signal,
+        "signal_gain": np.where(np.isfinite(signal_gain), signal_gain, NAN),
+        "gradient": gradient,
+        "gradient_gain": np.where(np.isfinite(gradient_gain), gradient_gain, NAN),
+    }
+
+
+def relative_delta(record: RunRecord) -> Floats:
+    """Rms of delta over that of the last measured hidden layer, [step, layer]."""
+    rms: Floats = np.sqrt(record.series["delta_second_moment"])
+    hidden = record.indices("hidden") or record.indices("output")
+    if not hidden:
+        return np.full_like(rms, np.nan)
+    with np.errstate(all="ignore"):
+        result: Floats = rms / rms[:, hidden[-1], None]
+    result[~np.isfinite(result)] = np.nan
+    return result
+
+
+def nonfinite_since(record: RunRecord, index: int) -> int | None:
+    """The first recorded step at which the layer held a NaN or an Inf, or None."""
+    counts = record.series["nonfinite_count"][:, index]
+    where = np.flatnonzero(np.nan_to_num(counts) > 0)
+    return int(record.steps[where[0]]) if where.size else None
+
+
+def _sound(record: RunRecord) -> RunRecord:
+    """The record up to the first non-finite value: the figures after it say nothing."""
+    broken = np.flatnonzero(np.nansum(record.series["nonfinite_count"], axis=1) > 0)
+    if not broken.size or broken[0] == 0:
+        return record
+    end = int(broken[0])
+    series = {name: values[:end] for name, values in record.series.items()}
+    return replace(record, steps=record.steps[:end], series=series)
+
+
+def _caption(sound: RunRecord, record: RunRecord) -> str:
+    steps = sound.steps[last_rows(sound)]
+    if not steps.size:
+        return "no step was recorded"
+    why = ", before the first non-finite value" if len(sound.steps) < len(record.steps) else ""
+    if steps[-1] == 0:
+        return f"figures at initialisation, before any update{why}"
+    if steps.size == 1:
+        return f"figures of step {steps[0]}{why}"
+    return (
+        f"figures over steps {steps[0]} to {steps[-1]}, the last quarter of those recorded{why}: "
+        "geometric means of signal and gradient, medians of the rest"
+    )
+
+
+def _latest(values: Floats) -> Floats:
+    """The last finite value of each layer: the probe set is not shown at every step."""
+    latest = np.full(values.shape[1:], NAN)
+    for row in values:
+        latest = np.where(np.isfinite(row), row, latest)
+    return latest
+
+
+def _median(values: Floats) -> Floats:
+    """Median over steps of the finite values; NaN where there is none."""
+    finite = np.where(np.isfinite(values), values, np.nan)
+    if not len(finite):
+        return np.full(values.shape[1:], np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanmedian(finite, axis=0), dtype=np.float64)
+
+
+def _marks(report: Report) -> dict[str, tuple[Mark, ...]]:
+    """Layer name -> the findings that name it, in the diagnosis's order."""
+    marks: dict[str, list[Mark]] = {}
+    for verdict in report.diagnosis.verdicts:
+        for finding in verdict.findings if verdict.status == "finding" else ():
+            mark = Mark(verdict.code, verdict.name.replace("_", " "), finding.severity)
+            for name in finding.layers:
+                known = marks.setdefault(name, [])
+                if all(mark.code != other.code for other in known):
+                    known.append(mark)
+    return {name: tuple(found) for name, found in marks.items()}
+
+
+def _note(layer: LayerInfo, record: RunRecord, columns: dict[str, Floats]) -> str:
+    """What the figures alone do not say: non-finite values, batch norm, why there are none."""
+    parts: list[str] = []
+    since = nonfinite_since(record, layer.index)
+    if since is not None:
+        parts.append(f"non-finite since step {since}")
+    gap = float(columns["batch_norm_mean_gap"][layer.index])
+    spread = float(columns["batch_norm_variance_ratio"][layer.index])
+    if np.isfinite(gap) or np.isfinite(spread):
+        parts.append(
+            f"batch vs moving: mean gap {numbers.number(gap)}, var {numbers.ratio(spread)}"
+        )
+    if not layer.measured and layer.role in ("hidden", "output"):
+        parts.append(f"{numbers.NOT_MEASURED}: {printable(layer.reason) or 'no reason given'}")
+    return "; ".join(parts)
+
+
+def _omitted(layers: Iterable[LayerInfo]) -> str:
+    kinds = Counter(printable(layer.kind) for layer in layers)
+    if not kinds:
+        return ""
+    words = ", ".join(kind if n == 1 else f"{kind} x{n}" for kind, n in kinds.items())
+    return f"{numbers.plural(sum(kinds.values()), 'layer')} {numbers.NOT_MEASURED}: {words}"

@@ -1,0 +1,62 @@
+"""How every number reads, in every form: three significant digits, never cut, plain ASCII.
+
+Plain ASCII, so that what a reader copies from a table parses back in any language.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+MISSING = "-"
+NOT_MEASURED = "not measured"
+
+
+def number(value: float, missing: str = MISSING) -> str:
+    """Three significant digits: 0.512, 12.3, 1234, 1.2e-09; inf in words, NaN as `missing`."""
+    value = float(value)
+    if math.isnan(value):
+        return missing
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if value == 0.0:
+        return "0"
+    if 999.5 <= abs(value) < 9999.5:
+        return f"{value:.0f}"
+    return f"{value:.3g}"
+
+
+def percent(share: float, missing: str = MISSING) -> str:
+    """A share as a percentage with three significant digits: 12.3%, 0.004%, 100%."""
+    share = float(share)
+    return missing if math.isnan(share) else f"{number(100.0 * share)}%"
+
+
+def ratio(value: float, missing: str = MISSING) -> str:
+    """A factor: x0.21, x1, x3.4e+05."""
+    value = float(value)
+    return missing if math.isnan(value) else f"x{number(value)}"
+
+
+def count(value: int) -> str:
+    """A whole number with every digit, in groups of three: 60,000."""
+    return f"{value:,}"
+
+
+def plural(value: int, noun: str) -> str:
+    """A counted noun: 1 step, 300 steps."""
+    return f"{count(value)} {noun}" if value == 1 else f"{count(value)} {noun}s"
+
+
+def interval(bounds: tuple[float, float]) -> str:
+    """A range: 0.2 to 0.31."""
+    return f"{number(bounds[0])} to {number(bounds[1])}"
+
+
+def span(values: Sequence[float]) -> str:
+    """The range that `values` cover, or the one number they all print as."""
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return MISSING
+    low, high = number(min(finite)), number(max(finite))
+    return low if low == high else f"{low} to {high}"

@@ -1,0 +1,106 @@
+"""The pictures of a run: heatmaps over steps, profiles over depth, histograms, the loss.
+
+Drawn without a display and without pyplot, so that a program's own figures and settings are left
+alone; the same report gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradscope.reporters.report import Report
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAMES = ("gradient_heatmap", "depth_profile", "histograms", "loss")
+CAPTIONS = {
+    "gradient_heatmap": "Gradient and signal of every layer at every recorded step.",
+    "depth_profile": "Signal and gradient over depth at the first, the middle and the last step.",
+    "histograms": "Distributions of pre-activations and of gradients per layer.",
+    "loss": "Loss and accuracy of the training batches.",
+}
+_DPI = 150
+_SETTINGS: dict[str, Any] = {
+    "text.parse_math": False,
+    "axes.formatter.use_mathtext": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gradscope",
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "hatch.linewidth": 0.5,
+    "figure.facecolor": "white",
+}
+
+
+def draw(report: Report) -> dict[str, Figure]:
+    """Every figure of the report, by the name of its file."""
+    with _matplotlib():
+        from gradscope.reporters import _figures, _ridgelines
+
+        return {
+            "gradient_heatmap": _figures.heatmaps(report),
+            "depth_profile": _figures.profiles(report),
+            "histograms": _ridgelines.ridgelines(report),
+            "loss": _figures.loss(report),
+        }
+
+
+def save(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
+    """Write each figure as PNG and SVG into `folder`, which is made; gives the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, content in rendered(figures).items():
+        path = folder / name
+        path.write_bytes(content)
+        paths.append(path)
+    return paths
+
+
+def rendered(figures: Mapping[str, Figure]) -> dict[str, bytes]:
+    """File name -> content, for a caller that writes the files itself."""
+    files: dict[str, bytes] = {}
+    with _matplotlib():
+        for name, figure in figures.items():
+            files[f"{name}.png"] = _bytes(figure, "png", {"Software": None})
+            files[f"{name}.svg"] = _bytes(figure, "svg", {"Date": None, "Creator": None})
+    return files
+
+
+def _bytes(figure: Figure, form: str, metadata: dict[str, None]) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=form, dpi=_DPI, metadata=metadata)
+    return buffer.getvalue()
+
+
+@contextmanager
+def _matplotlib() -> Iterator[None]:
+    """Matplotlib with its own defaults and ours, whatever the user's settings are."""
+    style = _style_module()
+    with warnings.catch_warnings(), style.context(["default", _SETTINGS]):
+        # A name in a script that the font lacks shows boxes in PNG; SVG leaves it to the reader.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+def _style_module() -> Any:
+    try:
+        return importlib.import_module("matplotlib.style")
+    except ValueError:
+        # MPLBACKEND names no backend: irrelevant here, but it breaks the import.
+        chosen = os.environ.pop("MPLBACKEND", None)
+        if chosen is None:
+            raise
+        try:
+            return importlib.import_module("matplotlib.style")
+        finally:
+            os.environ["MPLBACKEND"] = chosen

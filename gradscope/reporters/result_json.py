@@ -1,0 +1,151 @@
+"""The report as JSON for programs: everything measured and judged, to full precision.
+
+Strict JSON in ASCII: what is not finite is null, so any parser reads it. Equal runs give equal
+bytes outside `timing`. The schema is documented in docs/result_schema.md.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.record import STATISTICS, Finding, RunRecord, Verdict
+from gradscope.reporters import REPORTERS
+from gradscope.reporters.report import Report, ReportOptions
+from gradscope.theory.prediction import Prediction
+
+SCHEMA = "gradscope.result/1"
+
+
+@REPORTERS.register("json")
+def json_text(report: Report, options: ReportOptions) -> str:
+    """The JSON text; it has no layout to choose."""
+    del options
+    return render(report)
+
+
+def render(report: Report) -> str:
+    """One JSON object and a line feed; one row of figures per line, fit for diff."""
+    text = _dumps(result(report))
+    # json leaves DEL as it is, the one control character in ASCII that it does.
+    return text.replace("\x7f", "\\u007f") + "\n"
+
+
+def result(report: Report) -> dict[str, Any]:
+    """The object that `render` writes, for those who want it as data."""
+    record, diagnosis = report.record, report.diagnosis
+    content = {
+        "schema": SCHEMA,
+        "name": record.name,
+        "status": record.outcome.status,
+        "exit_code": int(report.exit_code),
+        "verdict": diagnosis.verdict,
+        "headline": diagnosis.headline,
+        "remedy": diagnosis.remedy,
+        "environment": asdict(record.environment),
+        "config": record.config,
+        "data": asdict(record.data),
+        "training": _training(record),
+        "layers": [asdict(layer) for layer in record.layers],
+        "verdicts": [item for verdict in diagnosis.verdicts for item in _items(verdict)],
+        "prediction": _prediction(report.prediction),
+        "statistics": {
+            "steps": record.steps,
+            **{name: record.series[name] for name in STATISTICS},
+        },
+        "timing": {"seconds": record.seconds},
+    }
+    plain: dict[str, Any] = _plain(content)
+    return plain
+
+
+def _training(record: RunRecord) -> dict[str, Any]:
+    return {
+        "outcome": record.outcome.sentence,
+        "steps_requested": record.outcome.steps_requested,
+        "steps_done": record.outcome.steps_done,
+        "batch_size": record.batch_size,
+        "probe_samples": record.probe_samples,
+        "loss": record.scalars["loss"],
+        "accuracy": record.scalars["accuracy"],
+        "learning_rate": record.scalars["learning_rate"],
+        "evaluation": record.evaluation,
+    }
+
+
+def _prediction(prediction: Prediction | None) -> dict[str, Any] | None:
+    return None if prediction is None else asdict(prediction)
+
+
+def _items(verdict: Verdict) -> Iterator[dict[str, Any]]:
+    """One item per finding; a detector without one gives a single item that says why."""
+    lead = {"code": verdict.code, "name": verdict.name, "status": verdict.status}
+    for finding in verdict.findings:
+        yield lead | {"reason": verdict.reason} | _finding(finding)
+    if not verdict.findings:
+        yield lead | {
+            "reason": verdict.reason,
+            "severity": None,
+            "layers": [],
+            "steps": [],
+            "observed": None,
+            "threshold": None,
+            "evidence": None,
+            "message": verdict.reason or f"{verdict.name}: {verdict.status}",
+            "remedy": "",
+            "cause": "",
+        }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "severity": finding.severity,
+        "layers": finding.layers,
+        "steps": [finding.since_step, finding.until_step],
+        "observed": finding.observed,
+        "threshold": finding.threshold,
+        "evidence": asdict(finding.evidence),
+        "message": finding.message,
+        "remedy": finding.remedy,
+        "cause": finding.cause,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """The value in JSON's own types: null for what is not finite, lists for arrays and tuples."""
+    if isinstance(value, np.ndarray):
+        return _numbers(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _numbers(values: npt.NDArray[Any]) -> Any:
+    if values.dtype.kind != "f" or np.isfinite(values).all():
+        return values.tolist()
+    plain = values.astype(object)
+    plain[~np.isfinite(values)] = None
+    return plain.tolist()
+
+
+def _dumps(value: Any, depth: int = 0) -> str:
+    """Objects and lists of lists over several lines, everything else on one."""
+    inner, outer = "  " * (depth + 1), "  " * depth
+    if isinstance(value, dict) and value:
+        items = [f"{json.dumps(key)}: {_dumps(item, depth + 1)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(inner + item for item in items) + f"\n{outer}}}"
+    if isinstance(value, Sequence) and value and isinstance(value[0], list | dict):
+        return "[\n" + ",\n".join(inner + _dumps(item, depth + 1) for item in value) + f"\n{outer}]"
+    return json.dumps(value, allow_nan=False)

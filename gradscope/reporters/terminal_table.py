@@ -1,0 +1,194 @@
+"""The layer table in characters: as many columns as fit, or a list where too few do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from gradscope.reporters.folding import Fold, fold
+from gradscope.reporters.glyphs import LogScale, bar
+from gradscope.reporters.layer_table import LEGEND, LayerRow, LayerTable, Mark
+from gradscope.reporters.lines import STYLES, Page, shortened, symbol, wrapped
+from gradscope.reporters.numbers import number, percent, ratio
+
+LIST_BELOW = 60
+_LONGEST_NAME, _SHORTEST_NAME = 24, 14
+_BAR, _LONGEST_BAR = 6, 16
+_FINDINGS = 28
+# What a narrowing terminal loses last stands first; name, signal, gradient and findings stay.
+_PRIORITY = (
+    "gradient_gain",
+    "gradient_bar",
+    "signal_gain",
+    "signal_bar",
+    "index",
+    "dead",
+    "update",
+    "derivative",
+    "activation",
+)
+_ORDER = (
+    "index",
+    "name",
+    "activation",
+    "signal",
+    "signal_bar",
+    "signal_gain",
+    "gradient",
+    "gradient_bar",
+    "gradient_gain",
+    "dead",
+    "derivative",
+    "update",
+)
+
+
+@dataclass
+class _Column:
+    """A column: its heading, its cells, and how wide the widest of both is."""
+
+    heading: str
+    cells: list[str]
+    right: bool = True
+    least: int = 0
+    width: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.width = max(self.least, *map(cell_len, [self.heading, *self.cells]))
+
+    def padded(self, text: str) -> str:
+        space = " " * (self.width - cell_len(text))
+        return space + text if self.right else text + space
+
+
+def add_table(page: Page, table: LayerTable) -> None:
+    """Put the table on the page."""
+    shown = fold(table.rows)
+    signal = LogScale.covering([row.signal for row in table.rows])
+    gradient = LogScale.covering([row.gradient for row in table.rows])
+    page.title("Layers, from input to output")
+    page.add(table.caption, "dim")
+    if page.width < LIST_BELOW:
+        for row in shown:
+            _add_item(page, row)
+    else:
+        page.add(f"bars, log scale: signal {signal}, gradient {gradient}", "dim")
+        _add_columns(page, shown, signal, gradient)
+    if table.omitted:
+        page.add(table.omitted, "dim")
+    page.add(LEGEND, "dim")
+
+
+def _mark(mark: Mark, unicode: bool) -> str:
+    return f"{symbol(mark.severity, unicode)} {mark.words}"
+
+
+def _findings(row: LayerRow, unicode: bool) -> list[str]:
+    return [_mark(mark, unicode) for mark in row.marks] + ([row.note] if row.note else [])
+
+
+def _tone(row: LayerRow) -> str:
+    severities = [mark.severity for mark in row.marks]
+    return next((s for s in ("error", "warning", "info") if s in severities), "")
+
+
+def _add_item(page: Page, row: LayerRow | Fold) -> None:
+    """One layer of the list for narrow terminals."""
+    if isinstance(row, Fold):
+        page.add(row.words, "dim", hanging=2)
+        return
+    kind = row.activation or row.kind
+    page.add(f"{row.index} {row.name} ({kind})", _tone(row) or "title", hanging=2)
+    if row.weighted:
+        page.add(f"signal {number(row.signal)}, gain {ratio(row.signal_gain)}", indent=2, hanging=2)
+        gains = f"gradient {number(row.gradient)}, gain {ratio(row.gradient_gain)}"
+        page.add(gains, indent=2, hanging=2)
+        rest = (
+            f"dead {percent(row.dead)}, phi' gain {number(row.derivative_gain)}, "
+            f"update {number(row.update_ratio)}"
+        )
+        page.add(rest, indent=2, hanging=2)
+    for words in _findings(row, page.unicode):
+        page.add(words, _tone(row), indent=2, hanging=2)
+
+
+def _add_columns(
+    page: Page, shown: Sequence[LayerRow | Fold], signal: LogScale, gradient: LogScale
+) -> None:
+    rows = [row for row in shown if isinstance(row, LayerRow)]
+    findings = [_findings(row, page.unicode) for row in rows]
+    columns = _figures(rows, _LONGEST_NAME if page.width >= 80 else _SHORTEST_NAME, page.unicode)
+    gap = 2 if page.width >= 110 else 1
+    beside = [texts for row, texts in zip(rows, findings, strict=True) if row.weighted]
+    keys, bar_width, room = _choose(columns, beside, page.width, gap)
+    for key, scale in (("signal", signal), ("gradient", gradient)):
+        cells = [bar(scale.fraction(getattr(r, key)), bar_width, page.unicode) for r in rows]
+        columns[f"{key}_bar"] = _Column("", cells, right=False, least=bar_width)
+    chosen = [columns[key] for key in keys]
+    space = " " * gap
+    heading = space.join([*(c.padded(c.heading) for c in chosen), "findings"])
+    page.line(Text(heading, STYLES["title"]))
+    position = 0
+    for entry in shown:
+        if isinstance(entry, Fold):
+            page.add(entry.words, "dim", indent=1, hanging=4)
+            continue
+        # A layer without figures has the whole line for what there is to say about it.
+        led = chosen if entry.weighted else [columns[k] for k in keys if k in ("index", "name")]
+        left = space.join(c.padded(c.cells[position]) for c in led) + space
+        room = page.width - cell_len(left)
+        lines = [line for text in findings[position] for line in wrapped(text, room)] or [""]
+        for line in lines:
+            page.line(Text(left).append(line, STYLES.get(_tone(entry), "")))
+            left = " " * cell_len(left)
+        position += 1
+
+
+def _choose(
+    columns: dict[str, _Column], findings: Sequence[list[str]], width: int, gap: int
+) -> tuple[list[str], int, int]:
+    """Which columns fit beside the findings, how wide the bars get, what the findings keep."""
+    texts = [text for row in findings for text in row] + ["findings"]
+    longest = max(map(cell_len, texts))
+    # Words stay whole, so the longest one is the least the findings can do with.
+    least = max(cell_len(word) for text in texts for word in text.split(" "))
+    room = max(least, min(longest, _FINDINGS))
+    keys = ["name", "signal", "gradient"]
+    used = sum(columns[key].width + gap for key in keys)
+    if used + room > width:
+        room = max(least, width - used)
+    for key in _PRIORITY:
+        needed = (_BAR if key.endswith("_bar") else columns[key].width) + gap
+        if used + needed + room <= width:
+            keys.append(key)
+            used += needed
+    bars = sum(key.endswith("_bar") for key in keys)
+    spare = max(0, width - used - room)
+    grown = min(_LONGEST_BAR - _BAR, spare // bars) if bars else 0
+    keys.sort(key=_ORDER.index)
+    return keys, _BAR + grown, max(room, width - used - grown * bars)
+
+
+def _figures(rows: Sequence[LayerRow], longest_name: int, unicode: bool) -> dict[str, _Column]:
+    """The columns of words and numbers."""
+
+    def cells(show: Callable[[LayerRow], str]) -> list[str]:
+        return [show(row) if row.weighted else "" for row in rows]
+
+    names = [shortened(row.name, longest_name, unicode) for row in rows]
+    kinds = [shortened(row.activation or row.kind, longest_name, unicode) for row in rows]
+    return {
+        "index": _Column("#", [str(row.index) for row in rows]),
+        "name": _Column("layer", names, right=False),
+        "activation": _Column("phi", kinds, right=False),
+        "signal": _Column("signal", cells(lambda row: number(row.signal))),
+        "signal_gain": _Column("gain", cells(lambda row: ratio(row.signal_gain))),
+        "gradient": _Column("gradient", cells(lambda row: number(row.gradient))),
+        "gradient_gain": _Column("gain", cells(lambda row: ratio(row.gradient_gain))),
+        "dead": _Column("dead", cells(lambda row: percent(row.dead))),
+        "derivative": _Column("phi' gain", cells(lambda row: number(row.derivative_gain))),
+        "update": _Column("update", cells(lambda row: number(row.update_ratio))),
+    }

@@ -1,0 +1,136 @@
+"""Which networks the recursion covers, and what it needs to know of each of their layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gradscope.catalog.activations import find_activation
+from gradscope.catalog.initializers import INITIALIZERS
+from gradscope.record import LayerInfo
+from gradscope.theory.gains import WeightGains, weight_gains
+
+__all__ = ["SMALLEST_BATCH", "Block", "OutsideTheoryError", "blocks_of"]
+
+SMALLEST_BATCH = 8
+"""Below it the gradient through batch norm has no finite variance worth predicting."""
+
+_LARGEST_MEAN = 0.01
+"""Share of fan_in mean^2 in Var w from which a common mean of the weights shows."""
+
+_PASSIVE = frozenset(
+    [
+        "InputLayer",
+        "Flatten",
+        "Reshape",
+        "Activation",
+        "Dropout",
+        "PReLU",
+        "LeakyReLU",
+        "ReLU",
+        "ELU",
+        "Softmax",
+        "ActivityRegularization",
+        "Identity",
+    ]
+)
+
+
+class OutsideTheoryError(Exception):
+    """The network is not one that the recursion covers; the message says why."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One Dense layer with its activation: gains of its weights and what follows them.
+
+    `forward` is fan_in Var w, `backward` fan_out Var w, `kept` 1 - dropout rate.
+    """
+
+    name: str
+    units: int
+    activation: str
+    parameters: dict[str, Any]
+    forward: float
+    backward: float
+    kept: float
+    normalization: str | None
+
+
+def blocks_of(
+    layers: Sequence[LayerInfo], input_second_moment: float, batch_size: int
+) -> tuple[list[Block], Block | None]:
+    """The hidden layers and the output layer, or `OutsideTheoryError`."""
+    if not (input_second_moment > 0.0 and math.isfinite(input_second_moment)):
+        raise OutsideTheoryError(f"the input's second moment is {input_second_moment:g}")
+    for layer in layers:
+        _check_kind(layer)
+    hidden = [_block(layer) for layer in layers if layer.role == "hidden"]
+    outputs = [_block(layer) for layer in layers if layer.role == "output"]
+    if not hidden:
+        raise OutsideTheoryError("there is no hidden layer")
+    if len(outputs) > 1:
+        raise OutsideTheoryError("the network has more than one output")
+    placements = {block.normalization for block in hidden}
+    if len(placements) > 1:
+        raise OutsideTheoryError("batch norm stands in some hidden layers and not in others")
+    if placements != {None} and batch_size < SMALLEST_BATCH:
+        raise OutsideTheoryError(
+            f"batch norm on {batch_size} samples: below {SMALLEST_BATCH} the gradient's second "
+            "moment is ruled by rare batches"
+        )
+    return hidden, outputs[0] if outputs else None
+
+
+def _check_kind(layer: LayerInfo) -> None:
+    expected = {
+        "hidden": {"Dense"},
+        "output": {"Dense"},
+        "normalization": {"BatchNormalization"},
+    }
+    if layer.kind not in expected.get(layer.role, _PASSIVE):
+        raise OutsideTheoryError(f"layer {layer.name} is a {layer.kind}")
+
+
+def _block(layer: LayerInfo) -> Block:
+    entry = find_activation(layer.activation or "linear")
+    if entry is None or not (entry.hidden or layer.role == "output"):
+        raise OutsideTheoryError(f"activation {layer.activation} of layer {layer.name} is unknown")
+    if layer.units is None or layer.fan_in is None:
+        raise OutsideTheoryError(f"the shape of layer {layer.name} is unknown")
+    gains = _gains(layer, layer.fan_in, layer.fan_out or layer.units)
+    return Block(
+        name=layer.name,
+        units=layer.units,
+        activation=entry.name,
+        parameters=dict(layer.activation_parameters),
+        forward=gains.forward,
+        backward=gains.backward,
+        kept=1.0 - layer.dropout,
+        normalization=layer.normalization,
+    )
+
+
+def _gains(layer: LayerInfo, fan_in: int, fan_out: int) -> WeightGains:
+    initializer = INITIALIZERS.get(layer.initializer or "")
+    if initializer is None:
+        raise OutsideTheoryError(
+            f"initializer {layer.initializer} of layer {layer.name} is unknown"
+        )
+    if not initializer.seeded:
+        raise OutsideTheoryError(
+            f"{initializer.name} draws no random weights for layer {layer.name}"
+        )
+    given = layer.initializer_parameters
+    known = {key: value for key, value in given.items() if key in initializer.parameters}
+    gains = weight_gains(initializer.name, known, fan_in, fan_out)
+    mean = initializer.mean(fan_in, fan_out, **initializer.complete(known))
+    if gains.forward == 0.0:
+        raise OutsideTheoryError(f"the weights of layer {layer.name} have no variance")
+    if fan_in * mean * mean > _LARGEST_MEAN * gains.forward / fan_in:
+        raise OutsideTheoryError(
+            f"the weights of layer {layer.name} have mean {mean:g}, large against their spread"
+        )
+    return gains

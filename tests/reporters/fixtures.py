@@ -1,0 +1,439 @@
+"""Synthetic records and diagnoses: what a reporter can meet, without training anything."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from gradscope.record import (
+    STATISTICS,
+    DataSummary,
+    Diagnosis,
+    Environment,
+    Evidence,
+    Finding,
+    Histogram,
+    LayerInfo,
+    Outcome,
+    RunRecord,
+    Verdict,
+)
+from gradscope.reporters import Report
+from gradscope.theory.prediction import Prediction
+
+NASTY = (
+    "\x1b[31mred\x1b]0;title\x07",
+    "[/nope][red]markup[link=https://evil.example]x[/link]:boom:",
+    "<script>alert(1)</script>&amp;\"'",
+    "\u202egnp.exe\u2066\u200bzero",
+    "\x9b2J\x85\x7f\x00\n\r\t",
+    "$\\frac{$",
+    "_hidden",
+    "層層層" * 30,
+    "n" * 300,
+    "\ud800lone",
+)
+
+ENVIRONMENT = Environment(
+    gradscope="0.1.0",
+    python="3.11.7",
+    platform="Linux-x86_64",
+    numpy="2.4.6",
+    tensorflow="2.21.0",
+    keras="3.15.1",
+    device="CPU",
+    cpu_flags=("avx", "avx2", "fma"),
+    threads=1,
+    jit=False,
+    grappler=False,
+    onednn=False,
+    op_determinism=True,
+    dtype="float32",
+    seed=42,
+    config_hash="c" * 64,
+    data_hash="d" * 64,
+)
+
+DATA = DataSummary(
+    name="fashion_mini",
+    samples=5000,
+    test_samples=1000,
+    feature_shape=(28, 28),
+    task="classes",
+    classes=10,
+    scaling="standardize",
+    mean=0.0,
+    second_moment=1.0,
+    minimum=-0.81,
+    maximum=2.02,
+)
+
+
+def network(depth: int, *, activation: str = "relu", batch_norm: bool = False) -> list[LayerInfo]:
+    """Flatten, `depth` hidden Dense layers (with a batch norm after each, if asked), an output."""
+    layers = [LayerInfo(0, "flatten", "Flatten", "structure", measured=False, reason="no weights")]
+    for i in range(depth):
+        layers.append(
+            LayerInfo(
+                len(layers),
+                f"hidden_{i + 1}",
+                "Dense",
+                "hidden",
+                100,
+                784 if i == 0 else 100,
+                100,
+                activation,
+                initializer="he_normal",
+                initializer_parameters={"seed": None},
+                normalization="before_activation" if batch_norm else None,
+                use_bias=True,
+                parameters=10100,
+            )
+        )
+        if batch_norm:
+            name = f"batch_norm_{i + 1}"
+            layers.append(LayerInfo(len(layers), name, "BatchNormalization", "normalization"))
+            layers.append(
+                LayerInfo(
+                    len(layers),
+                    f"activation_{i + 1}",
+                    "Activation",
+                    "structure",
+                    measured=False,
+                    reason="measured with its weights",
+                )
+            )
+    layers.append(
+        LayerInfo(
+            len(layers), "output", "Dense", "output", 10, 100, 10, "softmax", initializer="glorot"
+        )
+    )
+    return layers
+
+
+def record(
+    layers: list[LayerInfo],
+    *,
+    name: str = "healthy",
+    steps: int = 40,
+    signal_gain: float = 1.0,
+    gradient_gain: float = 1.0,
+    seed: int = 0,
+) -> RunRecord:
+    """A record whose rms profile follows the two gains per layer, with noise of a few percent."""
+    rng = np.random.default_rng(seed)
+    shape = (steps + 1, len(layers))
+    series = {name: np.full(shape, np.nan) for name in STATISTICS}
+    weighted = [layer.index for layer in layers if layer.role in ("hidden", "output")]
+    hidden = [layer.index for layer in layers if layer.role == "hidden"]
+
+    def noisy(value: float, spread: float = 0.02) -> np.ndarray:
+        return value * np.exp(spread * rng.standard_normal(steps + 1))
+
+    for depth, at in enumerate(weighted):
+        to_last = len(hidden) - 1 - depth
+        signal = 1.1 * signal_gain**depth
+        delta = 0.003 * (gradient_gain**to_last if at in hidden else 10.0)
+        series["preactivation_second_moment"][:, at] = noisy(signal) ** 2
+        series["preactivation_variance"][:, at] = noisy(signal) ** 2
+        series["activation_mean"][:, at] = noisy(signal / 3)
+        series["activation_second_moment"][:, at] = noisy(signal) ** 2 / 2
+        series["activation_variance"][:, at] = noisy(signal) ** 2 / 3
+        series["activation_sample_variance"][:, at] = noisy(signal) ** 2 / 5
+        series["delta_second_moment"][:, at] = noisy(delta) ** 2
+        series["delta_variance"][:, at] = noisy(delta) ** 2
+        series["kernel_gradient_second_moment"][:, at] = noisy(delta * signal / 30) ** 2
+        series["kernel_gradient_variance"][:, at] = noisy(delta * signal / 30) ** 2
+        series["bias_gradient_second_moment"][:, at] = noisy(delta / 30) ** 2
+        series["update_ratio"][1:, at] = noisy(delta / 50)[1:]
+        series["dead_fraction"][:, at] = np.clip(noisy(0.0123), 0, 1)
+        series["zero_fraction"][:, at] = 0.5
+        series["derivative_gain"][:, at] = noisy(0.512)
+        series["underflow_fraction"][:, at] = 0.0
+        series["weight_second_moment"][:, at] = noisy(0.02)
+    for layer in layers:
+        if layer.measured:
+            for counts in ("", "_forward", "_backward"):
+                series[f"nonfinite{counts}_count"][:, layer.index] = 0.0
+        if layer.role == "normalization":
+            series["batch_norm_mean_gap"][:, layer.index] = noisy(0.314)
+            series["batch_norm_variance_ratio"][:, layer.index] = noisy(1.27)
+    times = np.arange(steps + 1)
+    return RunRecord(
+        name=name,
+        layers=tuple(layers),
+        steps=times.astype(np.int64),
+        series=series,
+        scalars={
+            "loss": 0.4 + 2.0 * np.exp(-times / 15.0) * noisy(1.0),
+            "accuracy": np.clip(0.85 - 0.75 * np.exp(-times / 15.0), 0, 1),
+            "learning_rate": np.full(steps + 1, 0.01),
+        },
+        histograms=histograms(layers, series, times[-1]),
+        outcome=Outcome("complete", "all steps were made", steps, steps),
+        environment=ENVIRONMENT,
+        data=DATA,
+        config={
+            "name": name,
+            "model": {"width": 100, "activation": "relu", "batch_norm": "none"},
+            "training": {"learning_rate": 0.01, "steps": steps},
+            "seed": 42,
+        },
+        batch_size=32,
+        probe_samples=1000,
+        seconds=12.345,
+        evaluation={"loss": 0.456, "accuracy": 0.8312},
+    )
+
+
+def histograms(
+    layers: list[LayerInfo], series: dict[str, np.ndarray], last: int
+) -> dict[str, Histogram]:
+    """Bell curves of the right width, at the first and the last step."""
+    found = {}
+    steps = np.array([0, last], dtype=np.int64)
+    for quantity, source, edges in (
+        ("preactivation", "preactivation_second_moment", np.linspace(-8, 8, 81)),
+        ("log10_abs_delta", "delta_second_moment", np.linspace(-40, 4, 177)),
+    ):
+        middles = (edges[1:] + edges[:-1]) / 2
+        counts = np.zeros((2, len(layers), len(middles)), dtype=np.int64)
+        outside = np.zeros((2, len(layers)), dtype=np.int64)
+        for snapshot in range(2):
+            for layer in layers:
+                moment = series[source][-snapshot, layer.index]
+                if layer.role not in ("hidden", "output") or not np.isfinite(moment):
+                    continue
+                if quantity == "preactivation":
+                    density = np.exp(-(middles**2) / 2 / moment / (1 + snapshot))
+                else:
+                    centre = np.log10(max(moment, 1e-300)) / 2
+                    density = np.exp(-((middles - centre) ** 2) / 0.3)
+                total = density.sum()
+                if total > 1e-6:
+                    counts[snapshot, layer.index] = np.round(1e5 * density / total)
+                else:
+                    outside[snapshot, layer.index] = 100_000
+        found[quantity] = Histogram(quantity, steps, edges, counts, outside)
+    return found
+
+
+EVIDENCE = Evidence(
+    n=3200,
+    batch_size=32,
+    phase="training",
+    seeds=(42,),
+    steps=tuple(range(31, 41)),
+    interval=(0.2034, 0.2178),
+    interval_meaning="95 % over the window's steps",
+)
+
+
+def quiet(*findings: Verdict) -> tuple[Verdict, ...]:
+    """`findings`, then detectors that found nothing, did not run, were ignored, or crashed."""
+    return (
+        *findings,
+        Verdict("GS102", "exploding_gradient", "healthy"),
+        Verdict("GS201", "vanishing_signal", "healthy"),
+        Verdict("GS204", "saturated_units", "skipped", reason="relu does not saturate"),
+        Verdict("GS203", "dead_units", "ignored", reason="detectors.ignore in the config"),
+        Verdict("GS601", "unstable_updates", "crashed", reason="ZeroDivisionError: float division"),
+    )
+
+
+def diagnosis_of(run: RunRecord, verdict: str, *findings: Verdict) -> Diagnosis:
+    """A diagnosis with a headline of the usual length."""
+    if verdict == "healthy":
+        headline = f"Gradients flow through all {len(run.indices('hidden'))} hidden layers."
+        return Diagnosis(verdict, headline, "", quiet(*findings))
+    names = findings[0].findings[0].layers if findings else ()
+    where = f"between {names[0]} and {names[-1]}" if names else "somewhere"
+    return Diagnosis(
+        verdict,
+        f"The gradient loses a factor of 4.7 per layer {where} since step 0: the sigmoid passes at "
+        "most a quarter of it.",
+        "model.activation: selu with model.initializer: lecun_normal",
+        quiet(*findings),
+    )
+
+
+def finding(
+    layers: tuple[str, ...],
+    *,
+    severity: str = "error",
+    since: int = 0,
+    until: int = 40,
+    observed: float = 1.234e-9,
+) -> Finding:
+    """One departure at `layers`."""
+    return Finding(
+        severity,
+        layers,
+        since,
+        until,
+        observed,
+        1e-3,
+        f"rms delta at {layers[0]} is 1.23e-09 of that at the last hidden layer.",
+        EVIDENCE,
+        cause="model.activation: sigmoid",
+        remedy="model.activation: selu",
+    )
+
+
+def prediction_of(run: RunRecord, gain: float) -> Prediction:
+    """Theory with a constant backward gain of rms."""
+    names = tuple(run.layers[i].name for i in run.indices("hidden", "output"))
+    depth = len(names)
+    delta = gain ** (2.0 * np.arange(depth - 2, -2, -1))
+    forward, backward = np.full(depth, 1.0), np.full(depth, gain**2)
+    forward[0] = backward[-2:] = delta[-1] = np.nan
+    flat = np.full(depth, 1.21)
+    return Prediction(names, flat, flat / 2, forward, backward, delta, ("wide layers",))
+
+
+def healthy() -> Report:
+    run = record(network(2), steps=40)
+    return Report(run, diagnosis_of(run, "healthy"), prediction_of(run, 1.0), 0)
+
+
+def vanishing() -> Report:
+    run = record(
+        network(20, activation="sigmoid"), name="quickstart", signal_gain=0.98, gradient_gain=0.2124
+    )
+    names = tuple(f"hidden_{i}" for i in range(1, 16))
+    late = finding(("hidden_3",), severity="warning", since=7)
+    found = (
+        Verdict("GS101", "vanishing_gradient", "finding", (finding(names),)),
+        Verdict("GS501", "frozen_layers", "finding", (late,)),
+    )
+    diagnosis = diagnosis_of(run, "unhealthy", *found)
+    return Report(run, diagnosis, prediction_of(run, 0.21), 1)
+
+
+def deep(*, sick: bool) -> Report:
+    """100 hidden layers: all alike, or vanishing with one dead layer among them."""
+    gain = 0.5 if sick else 1.0
+    run = record(network(100, activation="selu"), name="selu_lecun_100", gradient_gain=gain)
+    if not sick:
+        return Report(run, diagnosis_of(run, "healthy"), prediction_of(run, 1.0), 0)
+    run.series["dead_fraction"][:, 57] = 1.0
+    found = (
+        Verdict(
+            "GS101",
+            "vanishing_gradient",
+            "finding",
+            (finding(tuple(f"hidden_{i}" for i in range(1, 91))),),
+        ),
+        Verdict("GS205", "dead_layer", "finding", (finding(("hidden_57",), severity="warning"),)),
+    )
+    return Report(run, diagnosis_of(run, "unhealthy", *found), None, 1)
+
+
+def nonfinite() -> Report:
+    """Exploded at step 7: the record ends there."""
+    run = record(network(5), name="exploding_lr", steps=7)
+    for name in ("preactivation_second_moment", "delta_second_moment", "update_ratio"):
+        run.series[name][4:] *= np.array([1e6, 1e14, 1e25, 1e37])[:, None]
+        run.series[name][7, 3:] = np.nan
+    run.series["nonfinite_count"][7, 3:] = 3200.0
+    run.scalars["loss"][5:] = (1e9, np.inf, np.nan)
+    found = Verdict(
+        "GS502",
+        "non_finite",
+        "finding",
+        (finding(("hidden_3",), since=7, until=7, observed=float("inf")),),
+    )
+    run = replace(
+        run,
+        outcome=Outcome("diverged", "stopped at step 7: NaN in z of hidden_3", 300, 7),
+        evaluation={},
+        histograms=histograms(list(run.layers), run.series, 7),
+    )
+    return Report(run, diagnosis_of(run, "unhealthy", found), None, 1)
+
+
+def partial() -> Report:
+    run = record(network(3), name="partial", steps=3)
+    run = replace(run, outcome=Outcome("partial", "interrupted with Ctrl-C", 300, 3), evaluation={})
+    diagnosis = Diagnosis("inconclusive", "Interrupted after 3 of 300 steps.", "Run it again.", ())
+    return Report(run, diagnosis, None, 130)
+
+
+def at_init() -> Report:
+    """Only the initial pass; nothing was measured in one layer, and no histogram was taken."""
+    run = record(network(3), name="at_init", steps=0)
+    layers = list(run.layers)
+    layers[2] = replace(layers[2], measured=False, reason="a shared layer")
+    for values in run.series.values():
+        values[:, 2] = np.nan
+    run = replace(run, layers=tuple(layers), histograms={}, evaluation={})
+    return Report(run, diagnosis_of(run, "healthy"), None, 0)
+
+
+def empty() -> Report:
+    """Interrupted before the first step: layers, and nothing else."""
+    run = record(network(2), name="empty", steps=0)
+    run = replace(
+        run,
+        steps=run.steps[:0],
+        series={name: values[:0] for name, values in run.series.items()},
+        scalars={name: values[:0] for name, values in run.scalars.items()},
+        histograms={},
+        outcome=Outcome("partial", "interrupted while building", 300, 0),
+        evaluation={},
+    )
+    return Report(run, Diagnosis("inconclusive", "Nothing was measured.", ""), None, 130)
+
+
+def batch_norm(depth: int = 3) -> Report:
+    run = record(network(depth, batch_norm=True), name="notebook_bn_before")
+    return Report(run, diagnosis_of(run, "healthy"), None, 0)
+
+
+def nasty() -> Report:
+    """Every foreign string is hostile: names, reasons, messages, paths, config."""
+    layers = network(len(NASTY))
+    layers = [
+        replace(layer, name=NASTY[layer.index - 1]) if layer.role == "hidden" else layer
+        for layer in layers
+    ]
+    layers[0] = replace(layers[0], name=NASTY[0], kind=NASTY[1], reason=NASTY[2])
+    run = record(layers, name=NASTY[2], signal_gain=0.9, gradient_gain=0.5)
+    config = {"name": NASTY[2], "model": dict(zip(NASTY, NASTY, strict=True))}
+    run = replace(
+        run,
+        config=config,
+        outcome=Outcome("diverged", NASTY[0] + NASTY[2], 300, 7),
+        data=replace(run.data, name=NASTY[3]),
+    )
+    quoting = replace(
+        finding(NASTY), message=" ".join(NASTY), cause=NASTY[0], remedy=NASTY[1] + NASTY[2]
+    )
+    verdicts = (
+        Verdict("GS101", "vanishing_gradient", "finding", (quoting,)),
+        Verdict("GS102", "exploding_gradient", "crashed", reason=NASTY[4] + NASTY[2]),
+    )
+    diagnosis = Diagnosis("unhealthy", f"{NASTY[0]} {NASTY[2]}", NASTY[3] + NASTY[1], verdicts)
+    return Report(run, diagnosis, prediction_of(run, 0.5), 1)
+
+
+# Each is made once: a test that changes a record calls the function itself.
+REPORTS: dict[str, Callable[[], Report]] = {
+    name: cache(make)
+    for name, make in {
+        "healthy": healthy,
+        "vanishing": vanishing,
+        "deep_healthy": functools.partial(deep, sick=False),
+        "deep_sick": functools.partial(deep, sick=True),
+        "nonfinite": nonfinite,
+        "partial": partial,
+        "at_init": at_init,
+        "empty": empty,
+        "batch_norm": batch_norm,
+        "nasty": nasty,
+    }.items()
+}
