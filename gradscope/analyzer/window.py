@@ -37,12 +37,8 @@ class Spell:
         return f"at initialisation, recovered after step {self.until_step}"
 
 
-def last_rows(record: RunRecord) -> slice:
-    """Rows of the last quarter of the recorded steps, at least one."""
-    return _last(len(record.steps))
-
-
-def _last(count: int) -> slice:
+def last(count: int) -> slice:
+    """Rows of the last quarter of `count` rows, at least one."""
     return slice(count - max(1, int(np.ceil(count * LAST_SHARE))), count)
 
 
@@ -55,52 +51,57 @@ def spell(steps: Integers, holds: npt.NDArray[np.bool_]) -> Spell:
     if not holds.size:
         return Spell(False, False, 0, 0)
     at_start = bool(holds[0] and steps[0] == 0)
-    window = holds[_last(len(holds))]
-    if float(np.mean(window)) >= 0.5:
+    if float(np.mean(holds[last(len(holds))])) >= 0.5:
         return Spell(at_start, True, int(steps[onset(holds)]), int(steps[-1]))
     recovered = int(np.argmin(holds))
     return Spell(at_start, False, 0, int(steps[max(0, recovered - 1)]))
 
 
 def onset(holds: npt.NDArray[np.bool_]) -> int:
-    """First true row from which at least nine in ten of the rows to the end are true."""
+    """First true row from which at least nine in ten of the rows to the end are true.
+
+    The last true row where there is no such row.
+    """
     remaining = np.cumsum(holds[::-1])[::-1] / np.arange(len(holds), 0, -1)
     good = np.flatnonzero(holds & (remaining >= 0.9))
     return int(good[0]) if good.size else int(np.flatnonzero(holds)[-1])
 
 
 def typical(values: Floats) -> Floats:
-    """Geometric mean of `values` [step, ...] over the last quarter of its steps, NaN left out.
+    """Geometric mean of `values` [step, ...] over the last quarter of its steps, NaN left out."""
+    return geometric_mean(values[last(len(values))])
+
+
+def geometric_mean(values: Floats) -> Floats:
+    """Geometric mean of `values` [step, ...] over its steps, NaN left out.
 
     Log-variances are Gaussian across batches and seeds, so the mean is taken of logarithms. A zero
     among the values gives zero.
     """
-    window = values[_last(len(values))]
     with np.errstate(divide="ignore"):
-        logs = np.log(window)
+        logs = np.log(values)
     counted = ~np.isnan(logs)
     total = np.where(counted, logs, 0.0).sum(axis=0)
     number = counted.sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean: Floats = np.where(number > 0, np.exp(total / np.maximum(number, 1)), np.nan)
+    mean: Floats = np.where(number > 0, np.exp(total / np.maximum(number, 1)), np.nan)
     return mean
 
 
-def evidence(record: RunRecord, *, n: int, values: Floats | None = None) -> Evidence:
-    """What a finding over the last quarter of steps rests on; `values` [step] give its range."""
-    window = last_rows(record)
-    interval = None
-    if values is not None:
-        seen = values[window]
-        seen = seen[np.isfinite(seen)]
-        interval = (float(seen.min()), float(seen.max())) if seen.size else None
-    steps = record.steps[window]
+def median(values: Floats) -> Floats:
+    """Median of `values` [step, layer] over its steps, NaN left out; NaN where nothing remains."""
+    columns = [column[~np.isnan(column)] for column in values.T]
+    return np.array([np.median(column) if column.size else np.nan for column in columns])
+
+
+def evidence(record: RunRecord, *, n: int, steps: Integers, values: Floats) -> Evidence:
+    """What a finding that rests on `steps` has for it; `values`, one per step, give its range."""
+    seen = values[np.isfinite(values)]
     return Evidence(
         n=n,
         batch_size=record.batch_size,
         phase="training",
         seeds=(record.environment.seed,),
         steps=(int(steps[0]), int(steps[-1])),
-        interval=interval,
-        interval_meaning="smallest and largest over these steps" if interval else "",
+        interval=(float(seen.min()), float(seen.max())) if seen.size else None,
+        interval_meaning="smallest and largest over these steps" if seen.size else "",
     )

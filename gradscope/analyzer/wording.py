@@ -1,7 +1,8 @@
-"""How findings name layers."""
+"""How findings name layers and rates."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 _LISTED = 3
@@ -19,3 +20,8 @@ def named(names: Sequence[str], positions: Sequence[int]) -> str:
     if len(names) <= _LISTED:
         return f"{', '.join(names[:-1])} and {names[-1]}"
     return f"{len(names)} layers from {names[0]} to {names[-1]}"
+
+
+def per_layer(rate: float, suffix: str = "") -> str:
+    """` (x0.71 per layer)`, or nothing where layers without a figure leave no rate to tell."""
+    return f" (x{rate:.2g} per layer{suffix})" if math.isfinite(rate) else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import unicodedata
 from collections.abc import Iterable
 
@@ -83,8 +82,3 @@ def did_you_mean(name: object, names: Iterable[str]) -> str:
     """Give the remedy for a misspelled name, or nothing when no name is near."""
     close = nearest(name, names) if isinstance(name, str) else None
     return f"did you mean '{sanitise(close)}'?" if close else ""
-
-
-def as_json(value: object) -> str:
-    """Spell a tree from a config as JSON."""
-    return json.dumps(value)

@@ -24,14 +24,17 @@ def write(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        _flush_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if not isinstance(error, OSError):
+            raise
         raise CouldNotMeasure(
             f"cannot write {path} ({len(content)} bytes): {error.strerror or error}",
             "free some space or choose another folder with --output",
         ) from error
+    with contextlib.suppress(OSError):  # not every file system can, and the file is in place
+        _flush_folder(path.parent)
 
 
 def _flush_folder(folder: Path) -> None:

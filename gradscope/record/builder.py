@@ -51,12 +51,10 @@ class RecordBuilder:
         """Take one row: float64 [statistic, layer] in the order of `STATISTICS`, and `SCALARS`.
 
         The first training step also gives step 0, the network as initialised: the same weights
-        and the same batch, seen before the update.
+        and the same batch, seen before the update (which alone is missing from it).
         """
         if not self._rows:
-            before = np.array(statistics, np.float64)
-            before[_NAMES.index("update_ratio")] = np.nan
-            self._take(0, before, scalars)
+            self._take(0, _before_update(statistics), scalars)
         self._take(step, statistics, scalars)
 
     def _take(self, step: int, statistics: Floats, scalars: Sequence[float]) -> None:
@@ -65,7 +63,7 @@ class RecordBuilder:
         self._scalars.append(np.array(scalars, np.float64))
 
     def probe(self, step: int, dead_fraction: Floats) -> None:
-        """Take the dead fraction [layer] seen on the probe set with the weights `step` starts from."""
+        """Take the dead fraction [layer] of the probe set under the weights `step` starts from."""
         self._dead[step] = np.array(dead_fraction, np.float64)
 
     def histogram(self, name: str, snapshot: Histogram) -> None:
@@ -118,6 +116,17 @@ class RecordBuilder:
             for row, recorded in enumerate(self._steps)
             if recorded == step or (step == 1 and recorded == 0)
         ]
+
+
+def _before_update(statistics: Floats) -> Floats:
+    """The first step without what its update did: no ratio, no count of values it broke."""
+    before = np.array(statistics, np.float64)
+    before[_NAMES.index("update_ratio")] = np.nan
+    passes = [_NAMES.index(f"nonfinite_{name}_count") for name in ("forward", "backward")]
+    total = _NAMES.index("nonfinite_count")
+    measured = ~np.isnan(before[total])
+    before[total, measured] = np.nansum(before[passes], axis=0)[measured]
+    return before
 
 
 def _joined(parts: Sequence[Histogram]) -> Histogram:

@@ -31,7 +31,9 @@ _TABLE = (
     ),
     Statistic("delta_second_moment", "E delta^2, pooled over samples and units"),
     Statistic("delta_variance", "variance of delta, pooled over samples and units"),
-    Statistic("kernel_gradient_second_moment", "mean square of the kernel's gradient of the mean loss"),
+    Statistic(
+        "kernel_gradient_second_moment", "mean square of the kernel's gradient of the mean loss"
+    ),
     Statistic("kernel_gradient_variance", "variance of the kernel's gradient of the mean loss"),
     Statistic("bias_gradient_second_moment", "mean square of the bias's gradient of the mean loss"),
     Statistic(
@@ -44,7 +46,9 @@ _TABLE = (
         "share of units",
     ),
     Statistic("zero_fraction", "share of activations that are exactly zero", "share of values"),
-    Statistic("derivative_gain", "E phi'(z) / max |phi'|: 1 in the linear regime, near 0 saturated"),
+    Statistic(
+        "derivative_gain", "E phi'(z) / max |phi'|: 1 in the linear regime, near 0 saturated"
+    ),
     Statistic(
         "nonfinite_count",
         "NaN and Inf in z, a, delta, the gradients and the kernel after the update",
@@ -54,7 +58,8 @@ _TABLE = (
     Statistic("nonfinite_backward_count", "NaN and Inf in delta and the gradients", "values"),
     Statistic(
         "underflow_fraction",
-        "share of delta that is zero or below the smallest normal float32 where phi'(z) is not zero",
+        "share of delta that is zero or below the smallest normal float32 where phi'(z) is not "
+        "zero",
         "share of values",
     ),
     Statistic(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from gradscope.record import atomic
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
+from gradscope.record.statistics import STATISTICS
 
 SCHEMA = "gradscope.record/1"
 _HISTOGRAM_ARRAYS = ("steps", "edges", "counts", "outside")
@@ -72,7 +72,7 @@ def loads(content: bytes, source: str = "the record") -> RunRecord:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return _restore({name: arrays[name] for name in arrays.files})
-    except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # broken bytes fail in zip, zlib, numpy and JSON, each in its way
         raise BadRequest(
             f"{source} is not a record of this version ({SCHEMA}): {error}",
             "run the config again to make a new one",
@@ -89,13 +89,16 @@ def _restore(arrays: dict[str, Any]) -> RunRecord:
         )
         for name, quantity in meta["histograms"].items()
     }
+    series, shape = _under("series/", arrays), (len(arrays["steps"]), len(meta["layers"]))
+    if set(series) != set(STATISTICS) or any(v.shape != shape for v in series.values()):
+        raise ValueError("its series are not the table of statistics, each [step, layer]")
     environment = meta["environment"] | {"cpu_flags": tuple(meta["environment"]["cpu_flags"])}
     data = meta["data"] | {"feature_shape": tuple(meta["data"]["feature_shape"])}
     return RunRecord(
         name=meta["name"],
         layers=tuple(LayerInfo(**layer) for layer in meta["layers"]),
         steps=arrays["steps"],
-        series=_under("series/", arrays),
+        series=series,
         scalars=_under("scalars/", arrays),
         histograms=histograms,
         outcome=Outcome(**meta["outcome"]),

@@ -47,7 +47,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A detector's answer: ``healthy``, ``finding``, ``skipped`` (why), ``ignored`` (why) or ``crashed`` (why)."""
+    """A detector's answer: ``healthy``, ``finding``, ``skipped``, ``ignored`` or ``crashed``.
+
+    `reason` says why for the last three.
+    """
 
     code: str
     name: str

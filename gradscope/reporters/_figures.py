@@ -170,7 +170,8 @@ def loss(report: Report) -> Figure:
     if not finite.any():
         _axes.empty(axes, "no finite loss was recorded")
         return figure
-    shown = np.where(finite, values, np.nan)
+    # Within a range whose span float64 still holds.
+    shown = np.clip(np.where(finite, values, np.nan), -1e300, 1e300)
     marker = "o" if len(values) < 30 else ""
     lines = axes.plot(record.steps, shown, "-", marker=marker, ms=3, color=BLUE, lw=1.2)
     words = ["loss"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,15 @@ def inline(svg: str, prefix: str) -> str:
     svg = svg[start:] if start > 0 else svg
     # The metadata names its vocabulary by URL, and nothing in a page reads it.
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    seen: Counter[str] = Counter()
+
+    def unique(match: re.Match[str]) -> str:
+        # Matplotlib names an image after its content, so equal colour bars share a name.
+        seen[match[1]] += 1
+        again = f"-{seen[match[1]]}" if seen[match[1]] > 1 else ""
+        return f'id="{prefix}-{match[1]}{again}"'
+
+    svg = re.sub(r'\bid="([^"]*)"', unique, svg)
     svg = re.sub(r'href="#', f'href="#{prefix}-', svg)
     return re.sub(r"url\(#", f"url(#{prefix}-", svg)
 

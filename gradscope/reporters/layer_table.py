@@ -5,7 +5,6 @@ The terminal and the HTML page draw it; nothing here knows how. All names are al
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.analyzer.window import last_rows, typical
+from gradscope.analyzer.window import last, median, typical
 from gradscope.record import STATISTICS, LayerInfo, RunRecord
 from gradscope.reporters import numbers
 from gradscope.reporters.report import Report
@@ -90,8 +89,8 @@ def layer_table(report: Report) -> LayerTable:
     """Gather one row per hidden or output layer, and per other layer that has something to say."""
     record = report.record
     sound = _sound(record)
-    rows_of = last_rows(sound)
-    figures = {name: _median(sound.series[name][rows_of]) for name in STATISTICS}
+    window = last(len(sound.steps))
+    figures = {name: median(sound.series[name][window]) for name in STATISTICS}
     figures["dead_fraction"] = _latest(sound.series["dead_fraction"])
     figures |= _profile(sound)
     marks = _marks(report)
@@ -187,7 +186,7 @@ def _sound(record: RunRecord) -> RunRecord:
 
 
 def _caption(sound: RunRecord, record: RunRecord) -> str:
-    steps = sound.steps[last_rows(sound)]
+    steps = sound.steps[last(len(sound.steps))]
     if not steps.size:
         return "no step was recorded"
     why = ", before the first non-finite value" if len(sound.steps) < len(record.steps) else ""
@@ -207,16 +206,6 @@ def _latest(values: Floats) -> Floats:
     for row in values:
         latest = np.where(np.isfinite(row), row, latest)
     return latest
-
-
-def _median(values: Floats) -> Floats:
-    """Median over steps of the finite values; NaN where there is none."""
-    finite = np.where(np.isfinite(values), values, np.nan)
-    if not len(finite):
-        return np.full(values.shape[1:], np.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.asarray(np.nanmedian(finite, axis=0), dtype=np.float64)
 
 
 def _marks(report: Report) -> dict[str, tuple[Mark, ...]]:

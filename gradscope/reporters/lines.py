@@ -111,5 +111,5 @@ class Page:
         with console.capture() as capture:
             for line in self._lines:
                 line.rstrip()
-                console.print(line, soft_wrap=True)
+            console.print(Text("\n").join(self._lines), soft_wrap=True)
         return capture.get()

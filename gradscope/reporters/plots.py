@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -70,16 +71,23 @@ def rendered(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     """File name -> content, for a caller that writes the files itself."""
     files: dict[str, bytes] = {}
     with _matplotlib():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+
         for name, figure in figures.items():
-            files[f"{name}.png"] = _bytes(figure, "png", {"Software": None})
-            files[f"{name}.svg"] = _bytes(figure, "svg", {"Date": None, "Creator": None})
+            # Laid out once for both; savefig would do it again for each, and draw each twice.
+            figure.set_dpi(_DPI)
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+            png, svg = io.BytesIO(), io.BytesIO()
+            FigureCanvasAgg(figure).print_png(  # type: ignore[no-untyped-call]
+                png, metadata={"Software": None}
+            )
+            FigureCanvasSVG(figure).print_svg(  # type: ignore[no-untyped-call]
+                svg, metadata={"Date": None, "Creator": None}
+            )
+            files |= {f"{name}.png": png.getvalue(), f"{name}.svg": svg.getvalue()}
     return files
-
-
-def _bytes(figure: Figure, form: str, metadata: dict[str, None]) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=form, dpi=_DPI, metadata=metadata)
-    return buffer.getvalue()
 
 
 @contextmanager
@@ -100,6 +108,8 @@ def _style_module() -> Any:
         chosen = os.environ.pop("MPLBACKEND", None)
         if chosen is None:
             raise
+        for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+            del sys.modules[name]
         try:
             return importlib.import_module("matplotlib.style")
         finally:

@@ -72,11 +72,12 @@ def training_step(network: Network, objective: Objective, optimizer: Any) -> Ste
         by_variable = {
             variable.path: gradient for variable, gradient in zip(variables, gradients, strict=True)
         }
-        kernels = [tf.identity(site.weights.kernel) for site in sites]
-        optimizer.apply(gradients, variables)
+        # What the update is about to change is read before it.
         figures = Figures()
         _put_batch_norms(figures, norms, heard, moving)
         _put_signals(figures, sites, heard, raw_deltas)
+        kernels = [tf.identity(site.weights.kernel) for site in sites]
+        optimizer.apply(gradients, variables)
         _put_weights(figures, sites, kernels, by_variable)
         scalars = tf.stack([tf.cast(loss, tf.float64), objective.accuracy(y, outputs)])
         return figures.packed(len(network.layers)), scalars

@@ -57,8 +57,7 @@ MODEL = "model: {depth: 3}\n"
         (
             "model: {depth: }",
             "c.yaml:1:15: error: model.depth: expected a whole number from 1 to 900, received "
-            "nothing "
-            "(null)",
+            "nothing (null)",
         ),
         (
             "model: {hidden: []}",
@@ -301,3 +300,18 @@ def test_long_values_are_cut(problems: Callable[..., Sequence[str]]) -> None:
     (message,) = problems(MODEL + f"device: {'x' * 5000}")
     assert "x" * 60 in message
     assert len(message) < 250
+
+
+@pytest.mark.parametrize("name", ["a.", ".a", "-rf", "con", "NUL.txt", "x" * 81, "é", "", ".."])
+def test_names_that_no_folder_can_have(problems: Callable[..., Sequence[str]], name: str) -> None:
+    (message,) = problems(MODEL + f"name: '{name}'")
+    assert "error: name: expected a name of 1 to 80" in message
+
+
+def test_an_empty_range_is_refused(problems: Callable[..., Sequence[str]]) -> None:
+    (message,) = problems(
+        "model: {depth: 1, initializer: {name: random_uniform, minval: 1, maxval: 0.5}}"
+    )
+    assert message == (
+        "c.yaml:1:74: error: model.initializer.maxval: maxval 0.5 must be above minval 1.0"
+    )

@@ -155,3 +155,11 @@ def test_two_overrides_that_contradict_are_an_error(
 
 def test_overrides_on_an_empty_file(load: Load) -> None:
     assert len(load("", "model.depth=3").model.hidden_layers) == 3
+
+
+def test_a_layer_does_not_guess_its_activation(problems: Callable[..., Sequence[str]]) -> None:
+    (message,) = problems(
+        "model: {activation: tanh, layers: [{units: 1}]}",
+        "model.layers[0].activation.negative_slope=0.5",
+    )
+    assert "the activation has no name" in message

@@ -90,3 +90,9 @@ def test_available_memory_reads_what_there_is(tmp_path: Path) -> None:
     (tmp_path / "memory.max").write_text("1000\n")
     (tmp_path / "memory.current").write_text("300\n")
     assert module._control_group(tmp_path) == 700
+
+
+def test_a_trained_activation_has_parameters() -> None:
+    plain = load_config({"model": {"hidden": [7], "activation": "relu"}})
+    trained = load_config({"model": {"hidden": [7], "activation": "prelu"}})
+    assert estimate_size(trained).parameters == estimate_size(plain).parameters + 7

@@ -36,7 +36,8 @@ def test_what_is_missing_is_said_in_the_words_asked_for():
     assert numbers.percent(math.nan) == numbers.ratio(math.nan) == "-"
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False))
+# From 1.795e+308 on, three digits round up to more than float64 holds.
+@given(st.floats(min_value=-1.79e308, max_value=1.79e308, allow_subnormal=False))
 def test_a_number_reads_back_to_three_digits_in_ascii(value):
     text = numbers.number(value)
     assert text.isascii()

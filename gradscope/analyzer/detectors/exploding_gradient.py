@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradscope.analyzer import depth_profile, ratios
 from gradscope.analyzer.detectors import detector
-from gradscope.analyzer.wording import named
+from gradscope.analyzer.wording import named, per_layer
 from gradscope.record import Finding, RunRecord
 
 
@@ -21,15 +21,14 @@ def exploding_gradient(record: RunRecord, *, threshold: float = 1e3) -> tuple[Fi
     `vanishing_gradient`; 48 healthy runs of 16 networks gave no alarm at it.
     """
     profile = depth_profile.of(record)
-    found = ratios.departure(record, profile.delta_relative, threshold, below=False)
+    found = ratios.departure(record, profile, "delta", threshold, below=False)
     if found is None:
         return ()
     where = named([profile.names[i] for i in found.layers], found.layers)
     message = (
         f"The gradient explodes: from {profile.names[-1]} back to {profile.names[0]} the rms of "
-        f"delta grows to {found.extreme:.2g} times its size (x{found.rate**-1:.2g} per layer going "
-        f"back), {found.spell.words}; {where} get more than {threshold:.0f} times as much."
+        f"delta grows to {found.extreme:.2g} times its size"
+        f"{per_layer(found.rate**-1, ' going back')}, {found.spell.words}; {where} get more than "
+        f"{threshold:.0f} times as much."
     )
-    return (
-        ratios.finding(record, found, profile.names, profile.indices, threshold, message=message),
-    )
+    return (ratios.finding(record, profile, found, message),)

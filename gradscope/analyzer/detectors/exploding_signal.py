@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gradscope.analyzer import depth_profile, ratios
 from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.wording import per_layer
 from gradscope.record import Finding, RunRecord
 
 
@@ -19,15 +20,13 @@ def exploding_signal(record: RunRecord, *, threshold: float = 1e3) -> tuple[Find
     `vanishing_signal`.
     """
     profile = depth_profile.of(record)
-    found = ratios.departure(record, profile.signal_relative, threshold, below=False)
+    found = ratios.departure(record, profile, "signal", threshold, below=False)
     if found is None:
         return ()
     first = profile.names[found.layers[0]]
     message = (
         f"The signal explodes: from {profile.names[0]} to {profile.names[-1]} the rms of z grows "
-        f"to {found.extreme:.2g} times its size (x{found.rate:.2g} per layer), "
+        f"to {found.extreme:.2g} times its size{per_layer(found.rate)}, "
         f"{found.spell.words}; {first} is the first layer above {threshold:.0f} times it."
     )
-    return (
-        ratios.finding(record, found, profile.names, profile.indices, threshold, message=message),
-    )
+    return (ratios.finding(record, profile, found, message),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradscope.analyzer import depth_profile, ratios
 from gradscope.analyzer.detectors import detector
-from gradscope.analyzer.wording import named
+from gradscope.analyzer.wording import named, per_layer
 from gradscope.record import Finding, RunRecord
 
 
@@ -22,15 +22,15 @@ def vanishing_gradient(record: RunRecord, *, threshold: float = 1e-3) -> tuple[F
     runs of 16 networks gave no alarm at it (AUTOTRAINER's first/last ratio uses the same value).
     """
     profile = depth_profile.of(record)
-    found = ratios.departure(record, profile.delta_relative, threshold, below=True)
+    found = ratios.departure(record, profile, "delta", threshold, below=True)
     if found is None:
         return ()
     where = named([profile.names[i] for i in found.layers], found.layers)
+    # A layer that gets nothing at all is cut off, not the end of a steady decay.
+    rate = per_layer(found.rate**-1, " going back") if found.extreme > 0 else ""
     message = (
         f"The gradient vanishes: from {profile.names[-1]} back to {profile.names[0]} the rms of "
-        f"delta falls to {found.extreme:.2g} of its size (x{found.rate**-1:.2g} per layer going "
-        f"back), {found.spell.words}; {where} get less than 1/{1 / threshold:.0f} of it."
+        f"delta falls to {found.extreme:.2g} of its size{rate}, {found.spell.words}; {where} get "
+        f"less than 1/{1 / threshold:.0f} of it."
     )
-    return (
-        ratios.finding(record, found, profile.names, profile.indices, threshold, message=message),
-    )
+    return (ratios.finding(record, profile, found, message),)

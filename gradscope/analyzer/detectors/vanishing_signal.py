@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gradscope.analyzer import depth_profile, ratios
 from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.wording import per_layer
 from gradscope.record import Finding, RunRecord
 
 
@@ -20,15 +21,14 @@ def vanishing_signal(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Fin
     gradient: by then the biases, not the input, decide what the last layers see.
     """
     profile = depth_profile.of(record)
-    found = ratios.departure(record, profile.signal_relative, threshold, below=True)
+    found = ratios.departure(record, profile, "signal", threshold, below=True)
     if found is None:
         return ()
     first = profile.names[found.layers[0]]
+    rate = per_layer(found.rate) if found.extreme > 0 else ""
     message = (
         f"The signal vanishes: from {profile.names[0]} to {profile.names[-1]} the rms of z falls "
-        f"to {found.extreme:.2g} of its size (x{found.rate:.2g} per layer), {found.spell.words}; "
+        f"to {found.extreme:.2g} of its size{rate}, {found.spell.words}; "
         f"{first} is the first layer below {threshold:.0e} of it."
     )
-    return (
-        ratios.finding(record, found, profile.names, profile.indices, threshold, message=message),
-    )
+    return (ratios.finding(record, profile, found, message),)

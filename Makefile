@@ -1,0 +1,50 @@
+# Two commands need nothing but Python 3.11 to 3.13: `make demo` and `make test`.
+# Each makes .venv and installs what it needs.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-fast check reports clean
+
+demo: $(VENV)/.installed
+	$(BIN)/gradscope run configs/quickstart.yaml
+	@echo
+	@echo "The report is reports/quickstart/report.html: open it in a browser."
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m "not tensorflow"
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+reports: $(VENV)/.installed
+	$(BIN)/gradscope run configs/quickstart.yaml --force
+	$(BIN)/gradscope run configs/notebook.yaml --force
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	@for python in python3.13 python3.12 python3.11 python3 python; do \
+	  if $$python -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; \
+	  then echo "making $(VENV) with $$python"; exec $$python -m venv $(VENV); fi; \
+	done; \
+	echo "gradscope needs Python 3.11, 3.12 or 3.13 with the venv module (Debian: apt install python3-venv)" >&2; \
+	exit 1
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	@echo "installing gradscope and TensorFlow into $(VENV) (about 2 GB, a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
+	@echo "installing gradscope, TensorFlow and the test tools into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@ $(VENV)/.installed

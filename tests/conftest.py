@@ -1,0 +1,34 @@
+"""What several rooms' tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+# One process imports TensorFlow once, as a worker would: one thread, no oneDNN, no GPU of chance.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+
+@pytest.fixture(scope="session")
+def tensorflow_once() -> Any:
+    """TensorFlow, imported and told to use one thread before anything runs on it."""
+    import tensorflow
+
+    from gradscope.runner import device
+
+    device.set_threads(1)
+    return tensorflow
+
+
+@pytest.fixture
+def runner_settings(tensorflow_once: Any) -> Iterator[Any]:
+    """The settings under which the runner builds and trains."""
+    from gradscope.runner import device
+
+    with device.settings():
+        yield tensorflow_once

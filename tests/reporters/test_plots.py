@@ -1,0 +1,137 @@
+"""The pictures: right lines, no warnings, the same bytes each time, nothing obeyed."""
+
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from gradscope.reporters import plots
+from tests.reporters import fixtures
+from tests.reporters.drawing import drawn, files
+
+# An all-NaN slice, an empty log axis or a missing glyph must not reach the user.
+pytestmark = pytest.mark.filterwarnings("error")
+DRAWN = [name for name in fixtures.REPORTS if name not in ("deep_healthy", "batch_norm", "partial")]
+
+
+def words(figure):
+    return [text.get_text() for text in figure.findobj(lambda a: hasattr(a, "get_text"))]
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_report_can_be_drawn(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figures = drawn(name)
+    assert tuple(figures) == plots.NAMES == tuple(plots.CAPTIONS)
+
+
+def test_files(tmp_path):
+    paths = plots.save({"loss": drawn("healthy")["loss"]}, tmp_path / "new")
+    assert [path.name for path in paths] == ["loss.png", "loss.svg"]
+    assert paths[0].read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    ElementTree.fromstring(paths[1].read_bytes())
+
+
+def test_the_profile_shows_the_record_and_theory():
+    report = fixtures.vanishing()
+    axes = drawn("vanishing")["depth_profile"].axes[1]
+    lines = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines}
+    assert list(lines) == ["step 0", "step 20", "step 40", "theory, at initialisation"]
+    delta = np.sqrt(report.record.series["delta_second_moment"][20, 1:])
+    np.testing.assert_allclose(lines["step 20"], delta / delta[19])
+    theory = np.sqrt(report.prediction.delta_relative)
+    np.testing.assert_allclose(lines["theory, at initialisation"], theory)
+    assert axes.get_yscale() == "log"
+
+
+def test_where_theory_does_not_hold_no_line_is_drawn():
+    report = fixtures.vanishing()
+    outside = replace(report.prediction, outside="user's own layers")
+    figure = plots.draw(replace(report, prediction=outside))["depth_profile"]
+    assert not any("theory" in text for text in words(figure))
+
+
+def test_the_heatmap_is_log10_of_the_profile():
+    report = fixtures.vanishing()
+    image = drawn("vanishing")["gradient_heatmap"].axes[0].images[0].get_array()
+    delta = np.sqrt(report.record.series["delta_second_moment"][:, 1:])
+    np.testing.assert_allclose(image, np.log10(delta / delta[:, 19:20]).T)
+
+
+def test_non_finite_and_unmeasured_places_are_left_to_the_hatching():
+    image = drawn("nonfinite")["gradient_heatmap"].axes[1].images[0].get_array()
+    assert image.mask.sum() == 4
+    assert image.mask[2:, 7].all()
+    image = drawn("at_init")["gradient_heatmap"].axes[0].images[0].get_array()
+    assert image.mask[1].all()
+    assert any("not finite" in text for text in words(drawn("nonfinite")["gradient_heatmap"]))
+    assert any("loss not finite from step 6" in text for text in words(drawn("nonfinite")["loss"]))
+
+
+def test_deep_networks_are_thinned_and_say_so():
+    figures = drawn("deep_sick")
+    assert "40 of 101 layers shown, evenly spread" in words(figures["histograms"])
+    labels = figures["gradient_heatmap"].axes[0].get_yticklabels()
+    assert len(labels) == 25
+    assert (labels[0].get_text(), labels[-1].get_text()) == ("hidden_1", "output")
+
+
+def test_what_was_not_taken_is_said():
+    assert words(drawn("at_init")["histograms"]).count("no histogram was taken") == 2
+    assert "no step was recorded" in words(drawn("empty")["gradient_heatmap"])
+    assert "no finite loss was recorded" in words(drawn("empty")["loss"])
+
+
+def test_the_same_report_gives_the_same_bytes():
+    again = plots.draw(fixtures.healthy())
+    del again["depth_profile"]
+    for name, content in plots.rendered(again).items():
+        assert content == files("healthy")[name], name
+
+
+def test_the_users_settings_change_nothing_and_stay():
+    import matplotlib as mpl
+
+    with mpl.rc_context({"axes.facecolor": "red", "font.size": 30, "svg.fonttype": "path"}):
+        figures = {"loss": plots.draw(fixtures.healthy())["loss"]}
+        assert plots.rendered(figures)["loss.svg"] == files("healthy")["loss.svg"]
+        assert mpl.rcParams["axes.facecolor"] == "red"
+
+
+def test_hostile_names_are_inert_in_svg():
+    for name, content in files("nasty").items():
+        if not name.endswith(".svg"):
+            continue
+        text = content.decode()
+        assert not any(c < " " and c != "\n" for c in text)
+        assert not set("\x7f\x85\x9b\u202e\u2066\u200b") & set(text)
+        tags = {element.tag.split("}")[-1] for element in ElementTree.fromstring(text).iter()}
+        assert "script" not in tags
+    assert any("$\\frac{$" in text for text in words(drawn("nasty")["depth_profile"]))
+    assert any(text == "_hidden" for text in words(drawn("nasty")["depth_profile"]))
+
+
+def test_extreme_figures_find_a_place():
+    report = fixtures.healthy()
+    report.record.series["preactivation_second_moment"][:, 1] = 1e300
+    report.record.series["preactivation_second_moment"][:, 2] = 1e-300
+    report.record.series["delta_second_moment"][:] = 0.0
+    report.record.scalars["loss"][:2] = 1e308, -1e308
+    figures = plots.draw(replace(report, prediction=None))
+    assert plots.rendered({name: figures[name] for name in ("depth_profile", "loss")})
+    assert "nothing to show: not measured or not finite" in words(figures["depth_profile"])
+
+
+def test_pyplot_and_a_display_are_not_needed():
+    script = (
+        "import sys; from gradscope.reporters import plots; from tests.reporters import fixtures\n"
+        "plots.rendered({'loss': plots.draw(fixtures.partial())['loss']})\n"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    environment = {"MPLBACKEND": "nosuch", "PATH": "/usr/bin"}
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120, env=environment)

@@ -1,0 +1,75 @@
+"""Every shipped config gives the verdict its file promises, for seeds 0 to 4."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradscope import api
+
+pytestmark = pytest.mark.tensorflow
+CONFIGS = Path(__file__).parent.parent / "configs"
+SEEDS = range(5)
+
+# config: (steps, verdict, the detectors that must find an error, root first, layers that are named)
+PROMISED: dict[str, tuple[int, str, list[str], list[str]]] = {
+    "quickstart": (40, "unhealthy", ["vanishing_gradient"], ["hidden_1", "hidden_14"]),
+    "notebook": (60, "healthy", [], []),
+    "notebook_bn_before": (60, "healthy", [], []),
+    "relu_he_20": (60, "healthy", [], []),
+    "relu_glorot_30": (
+        30,
+        "unhealthy",
+        ["vanishing_signal", "vanishing_gradient"],
+        ["hidden_30"],
+    ),
+    "relu_he_std2x": (20, "unhealthy", ["exploding_signal", "exploding_gradient"], ["hidden_20"]),
+    "tanh_glorot_10": (60, "healthy", [], []),
+    "elu_he_20": (60, "healthy", [], []),
+    "selu_lecun_100": (20, "healthy", [], []),
+    "selu_unscaled_inputs": (30, "unhealthy", ["unscaled_input"], ["hidden_1"]),
+    "leaky_relu_he": (60, "healthy", [], []),
+    "dying_relu": (150, "unhealthy", ["dead_units"], []),
+    "exploding_lr": (20, "unhealthy", ["non_finite"], []),
+}
+
+
+def test_every_shipped_config_is_promised() -> None:
+    assert {path.stem for path in CONFIGS.glob("*.yaml")} == set(PROMISED)
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_a_shipped_config_gives_its_verdict_for_five_seeds(
+    name: str, tensorflow_once: Any
+) -> None:
+    steps, verdict, detectors, layers = PROMISED[name]
+    config = api.load_config(CONFIGS / f"{name}.yaml", [f"training.steps={steps}"])
+    for record in api.run_seeds(config, SEEDS):
+        diagnosis = api.analyze(record).diagnosis
+        errors = [one.name for one in diagnosis.found("error")]
+        told = (record.environment.seed, diagnosis.headline)
+        assert diagnosis.verdict == verdict, told
+        assert errors[: len(detectors)] == detectors, (errors, *told)
+        assert not [one for one in diagnosis.verdicts if one.status == "crashed"]
+        if detectors:
+            lead = diagnosis.verdicts[0].findings[0]
+            assert set(layers) <= set(lead.layers), told
+            assert diagnosis.headline.startswith(lead.message)
+            assert diagnosis.remedy, told
+        if name == "relu_glorot_30":
+            _kernel_gradients_stay_flat(record)
+        if name == "exploding_lr":
+            assert lead.layers and 1 <= lead.since_step <= 10
+            assert f"at step {lead.since_step}" in lead.message
+            assert lead.layers[0] in lead.message
+
+
+def _kernel_gradients_stay_flat(record: Any) -> None:
+    """What a look at kernel gradients alone would see at initialisation: nothing."""
+    hidden = list(record.indices("hidden"))[1:]
+    kernel = record.series["kernel_gradient_second_moment"][0, hidden]
+    delta = record.series["delta_second_moment"][0, hidden]
+    assert 0.05 < (kernel[0] / kernel[-1]) ** 0.5 < 20
+    assert (delta[0] / delta[-1]) ** 0.5 < 1e-3
