@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from gradscope.config.experiment import ExperimentConfig
 from gradscope.config.json_schema import json_schema
 from gradscope.config.loading import Resolved, Source, resolve_with_origins
 from gradscope.config.loading import load_config as _load_config
+from gradscope.config.size_estimate import check_size
 from gradscope.config.vocabulary import Vocabulary
 from gradscope.datasets import DATASETS, loading
 from gradscope.errors import BadRequest, ExitCode
@@ -116,13 +118,17 @@ def load_record(path: str | Path) -> RunRecord:
 
 
 def check_data(config: ExperimentConfig) -> None:
-    """Load the data that the config names, to refuse it before TensorFlow is started.
+    """Load the data that the config names, to refuse it, or the size it gives the network, early.
 
     Keras's own data sets are loaded by the worker: reading them needs Keras.
     """
-    if config.data.name not in KERAS_DATASETS:
-        data = config.data
-        loading.load(data.name, data.parameters, data.scaling, config.training.batch_size)
+    if config.data.name in KERAS_DATASETS:
+        return
+    data = config.data
+    samples = loading.load(data.name, data.parameters, data.scaling, config.training.batch_size)
+    features = math.prod(samples.x.shape[1:])
+    outputs = samples.classes or math.prod(samples.y.shape[1:])
+    check_size(config, features=features, outputs=outputs)
 
 
 def with_exit_code(report: Report, code: ExitCode) -> Report:

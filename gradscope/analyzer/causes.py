@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gradscope.analyzer import expectation
-from gradscope.catalog.activations import ACTIVATIONS
+from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.record import LayerInfo, RunRecord
 from gradscope.theory.gains import weight_gains
@@ -17,17 +17,22 @@ GOOD_RATIO = 30.0
 inside the 1000 at which a verdict falls, so that a finite width does not undo it."""
 
 
-def of_profile(record: RunRecord, *, since_initialisation: bool) -> tuple[str, str]:
-    """Cause and remedy of a profile that vanishes or explodes over depth, in the config's words.
+def of_profile(
+    record: RunRecord, quantity: str, *, below: bool, since_initialisation: bool
+) -> tuple[str, str]:
+    """Cause and remedy of a ``signal`` or ``delta`` that vanishes (`below`) or explodes over depth.
 
-    The cause is told from theory: when the config's own prediction leaves the band too, it is the
-    initialisation or the activation; otherwise it came with training.
+    The cause is told from theory, in the config's words: when the config's own prediction goes the
+    same way, it is the initialisation or the activation; otherwise it came with training. What is
+    there from the start is put down to the config from `GOOD_RATIO` on, since chance widens it.
     """
     prediction = expectation.expected(record)
     if prediction.outside:
         return f"Theory does not cover this network ({prediction.outside}).", ""
     signal, delta = expectation.end_to_end(prediction)
-    if _within(signal, 1000.0) and _within(delta, 1000.0):
+    ratio = signal if quantity == "signal" else delta
+    factor = GOOD_RATIO if since_initialisation else 1000.0
+    if not (ratio < 1.0 / factor if below else ratio > factor):
         expects = (
             f"Theory expects x{expectation.signal_rate(prediction):.2g} per layer forward and "
             f"x{expectation.gradient_rate(prediction):.2g} back at initialisation"
@@ -38,14 +43,19 @@ def of_profile(record: RunRecord, *, since_initialisation: bool) -> tuple[str, s
     layer = _hidden(record)[-1]
     cause = (
         f"Theory expects it of {_named(layer)}: x{expectation.signal_rate(prediction):.2g} per "
-        f"layer for the signal, x{expectation.gradient_rate(prediction):.2g} for the gradient going "
-        f"back. {_weights(layer)}"
+        f"layer for the signal, x{expectation.gradient_rate(prediction):.2g} for the gradient "
+        f"going back. {_weights(layer)}"
     )
     return cause, smallest_change(record)
 
 
 def smallest_change(record: RunRecord) -> str:
-    """The first change, from small to large, whose predicted profiles stay level; "" if none does."""
+    """The first change, from small to large, whose predicted profiles stay level; "" if none.
+
+    Also "" for fewer than two hidden layers, which have no profile.
+    """
+    if len(_hidden(record)) < 2:
+        return ""
     for words, layers in _candidates(record):
         prediction = expectation.expected(record, layers)
         if prediction.outside:
@@ -70,9 +80,11 @@ def lower_learning_rate(record: RunRecord) -> str:
 
 def _candidates(record: RunRecord) -> Iterator[tuple[str, list[LayerInfo]]]:
     """Changes in the config's own words with the layers they would give, smallest first."""
-    first = _hidden(record)[0]
-    activation = str(first.activation)
-    paired = ACTIVATIONS[activation].initializer
+    first = next(iter(_hidden(record)), None)
+    entry = find_activation(str(first.activation)) if first else None
+    if first is None or entry is None:
+        return
+    activation, paired = entry.name, entry.initializer
     if first.initializer != paired:
         yield f"model.initializer: {paired}", _changed(record, initializer=paired)
     for other, initializer in (("relu", "he_normal"), ("selu", "lecun_normal")):
@@ -86,14 +98,19 @@ def _candidates(record: RunRecord) -> Iterator[tuple[str, list[LayerInfo]]]:
             "model.batch_norm: before_activation",
             _changed(record, normalization="before_activation"),
         )
+    else:
+        yield (
+            f"model.batch_norm: none with model.initializer: {paired}",
+            _changed(record, initializer=paired, normalization=None),
+        )
 
 
-def _changed(record: RunRecord, **changes: str) -> list[LayerInfo]:
+def _changed(record: RunRecord, **changes: str | None) -> list[LayerInfo]:
     settled: dict[str, object] = dict(changes)
-    if "activation" in changes:
-        settled["activation_parameters"] = ACTIVATIONS[changes["activation"]].complete({})
-    if "initializer" in changes:
-        settled["initializer_parameters"] = INITIALIZERS[changes["initializer"]].complete({})
+    if activation := changes.get("activation"):
+        settled["activation_parameters"] = ACTIVATIONS[activation].complete({})
+    if initializer := changes.get("initializer"):
+        settled["initializer_parameters"] = INITIALIZERS[initializer].complete({})
     return [
         replace(layer, **settled) if layer.role == "hidden" else layer  # type: ignore[arg-type]
         for layer in record.layers
@@ -111,20 +128,23 @@ def _named(layer: LayerInfo) -> str:
 
 def _weights(layer: LayerInfo) -> str:
     """Where the layer's weights stand against what its activation is paired with."""
+    entry = find_activation(str(layer.activation))
+    if layer.normalization or entry is None:
+        return "Batch norm sets the signal's size, whatever the weights' variance."
     fan_in, fan_out = layer.fan_in or 1, layer.fan_out or 1
     gain = weight_gains(str(layer.initializer), layer.initializer_parameters, fan_in, fan_out)
-    paired = ACTIVATIONS[str(layer.activation)].initializer
+    paired = entry.initializer
     usual = weight_gains(paired, INITIALIZERS[paired].complete({}), fan_in, fan_out)
     if math.isclose(gain.forward, usual.forward, rel_tol=1e-3):
-        bound = ACTIVATIONS[str(layer.activation)].derivative_bound(**layer.activation_parameters)
+        bound = entry.derivative_bound(**layer.activation_parameters)
         return (
             f"The weights have the usual variance ({gain.forward:.3g} / fan_in): it is the "
             f"activation, whose derivative is at most {bound:.3g}."
         )
     times = math.sqrt(gain.forward / usual.forward)
     return (
-        f"The weights' standard deviation is {times:.3g} times the one {layer.activation} is paired "
-        f"with ({paired})."
+        f"The weights' standard deviation is {times:.3g} times the one {layer.activation} is "
+        f"paired with ({paired})."
     )
 
 

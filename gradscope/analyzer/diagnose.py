@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gradscope.analyzer import depth_profile, window
+from gradscope.analyzer import depth_profile, window, wording
 from gradscope.analyzer.detectors import DETECTORS, Detector, NotMeasured
 from gradscope.record import Diagnosis, Finding, RunRecord, Verdict
 from gradscope.record.verdicts import SEVERITIES
@@ -59,9 +59,13 @@ def _order(verdict: Verdict) -> tuple[int, int, int]:
     rank = DETECTORS[verdict.name].rank
     if not verdict.findings:
         return (len(SEVERITIES), 0, rank)
-    severity = min(SEVERITIES.index(finding.severity) for finding in verdict.findings)
-    later = min(finding.since_step for finding in verdict.findings) > 0
-    return (severity, int(later), rank)
+    lead = _leading(verdict)
+    return (SEVERITIES.index(lead.severity), int(lead.since_step > 0), rank)
+
+
+def _leading(verdict: Verdict) -> Finding:
+    """The gravest finding, the earliest of them."""
+    return min(verdict.findings, key=lambda f: (SEVERITIES.index(f.severity), f.since_step))
 
 
 def _conclude(record: RunRecord, verdicts: tuple[Verdict, ...]) -> Diagnosis:
@@ -70,18 +74,19 @@ def _conclude(record: RunRecord, verdicts: tuple[Verdict, ...]) -> Diagnosis:
     crashed = [v for v in verdicts if v.status == "crashed"]
     if not record.outcome.complete:
         return Diagnosis("inconclusive", _partial(record), "", verdicts)
-    if errors:
-        lead = errors[0].findings[0]
-        return Diagnosis("unhealthy", _lead(lead), lead.remedy, verdicts)
     if not len(record.steps) or not judged:
-        return Diagnosis("inconclusive", "Nothing was measured, so nothing can be said.", "", verdicts)
+        nothing = "Nothing was measured, so nothing can be said."
+        return Diagnosis("inconclusive", nothing, "", verdicts)
+    if errors:
+        lead = _leading(errors[0])
+        return Diagnosis("unhealthy", _sentence(lead), lead.remedy, verdicts)
     if crashed:
         names = ", ".join(v.name for v in crashed)
         return Diagnosis("inconclusive", f"Some checks crashed: {names}.", "", verdicts)
-    return Diagnosis("healthy", _healthy(record, len(judged)), "", verdicts)
+    return Diagnosis("healthy", _healthy(record, judged), "", verdicts)
 
 
-def _lead(finding: Finding) -> str:
+def _sentence(finding: Finding) -> str:
     return f"{finding.message} {finding.cause}".strip()
 
 
@@ -92,17 +97,20 @@ def _partial(record: RunRecord) -> str:
     )
 
 
-def _healthy(record: RunRecord, checks: int) -> str:
+def _healthy(record: RunRecord, judged: list[Verdict]) -> str:
+    warned = [verdict.name for verdict in judged if verdict.findings]
+    found = f"only warnings ({', '.join(warned)})" if warned else "nothing to act on"
+    checks = f"{len(judged)} checks" if len(judged) > 1 else "1 check"
+    result = f"{checks} found {found} in {record.outcome.steps_done} steps."
     profile = depth_profile.of(record)
-    if len(profile.names) < 2:
-        return f"No finding in {checks} checks over {record.outcome.steps_done} steps."
     delta = window.typical(profile.delta_relative)
+    delta = delta[np.isfinite(delta)]
+    flow = {"vanishing_gradient", "exploding_gradient"} <= {verdict.name for verdict in judged}
+    if not flow or delta.size < 2:
+        return result
     rate = depth_profile.rate_per_layer(delta) ** -1
-    low, high = float(np.nanmin(delta)), float(np.nanmax(delta))
     return (
         f"Gradients flow: over {len(profile.names)} hidden layers the rms of delta stays between "
-        f"{low:.2g} and {high:.2g} of the last hidden layer's (x{rate:.2g} per layer going back); "
-        f"{checks} checks found nothing to act on in {record.outcome.steps_done} steps."
+        f"{delta.min():.2g} and {delta.max():.2g} of the last hidden layer's"
+        f"{wording.per_layer(rate, ' going back')}; {result}"
     )
-
-

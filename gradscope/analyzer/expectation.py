@@ -14,10 +14,10 @@ from gradscope.theory.prediction import Prediction
 
 
 def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Prediction:
-    """Predict the record's layers, or `layers` in their place, on the record's data and batch size."""
-    normalized = record.layers and any(
-        layer.role == "normalization" and layer.index < record.indices("hidden", "output")[0]
-        for layer in record.layers
+    """Predict the record's layers, or `layers` in their place, on its data and batch size."""
+    first = min(record.indices("hidden", "output"), default=0)
+    normalized = any(
+        layer.role == "normalization" and layer.index < first for layer in record.layers
     )
     return predict(
         layers or record.layers,
@@ -28,12 +28,12 @@ def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Pr
 
 
 def gradient_rate(prediction: Prediction) -> float:
-    """Expected factor on delta's rms per hidden layer, going back; NaN where theory says nothing."""
+    """Expected factor on delta's rms per hidden layer, going back; NaN outside theory."""
     return rate_per_layer(_hidden_rms(prediction.delta_relative)) ** -1
 
 
 def signal_rate(prediction: Prediction) -> float:
-    """Expected factor on z's rms per hidden layer; NaN where theory says nothing."""
+    """Expected factor on z's rms per hidden layer; NaN outside theory."""
     return rate_per_layer(_hidden_rms(prediction.preactivation_second_moment))
 
 

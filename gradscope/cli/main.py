@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import signal
 import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
-from gradscope.errors import ExitCode, GradscopeError
+from gradscope.cli import streams
+from gradscope.errors import ConfigError, ExitCode, GradscopeError
 
 
 class _Commands(click.Group):
@@ -32,6 +34,19 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first argument names, or tell the nearest that there is."""
+        names = self.list_commands(ctx)
+        if args[0] not in names and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], names, n=1)
+            remedy = f"; did you mean {near[0]}?" if near else ""
+            ctx.fail(f"no command is called {args[0]!r}{remedy}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by the first line of their files, without importing any of them."""
         rows = [(name, _first_line(name)) for name in self.list_commands(ctx)]
@@ -49,7 +64,7 @@ def _first_line(command: str) -> str:
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 healthy, 1 unhealthy, 2 bad request, 3 could not measure, "
-    "4 inconclusive, 130 interrupted.",
+    "4 inconclusive, 130 interrupted, 143 terminated.",
 )
 @click.version_option(package_name="gradscope-keras", prog_name="gradscope")
 def cli() -> None:
@@ -58,29 +73,61 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with one of the documented codes."""
+    streams.reopen_closed()
+    _end_on_signals()
     try:
-        code = cli.main(standalone_mode=False)
-        sys.stdout.flush()
+        with cli.make_context("gradscope", sys.argv[1:]) as context:
+            cli.invoke(context)
+        code: int = ExitCode.HEALTHY
+    except click.exceptions.Exit as end:
+        code = end.exit_code
+    except ConfigError as error:
+        streams.say(str(error))
+        code = error.exit_code
     except GradscopeError as error:
-        _say(f"gradscope: {error}")
+        streams.say(f"gradscope: {error}")
         code = error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        _say(error.format_message())
+        streams.say(error.format_message())
         code = ExitCode.BAD_REQUEST
     except click.ClickException as error:
-        error.show(sys.stderr)
+        streams.say(_usage(error))
         code = ExitCode.BAD_REQUEST
     except (click.Abort, KeyboardInterrupt):
-        _say("gradscope: interrupted")
+        streams.say("gradscope: interrupted")
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
-        code = _reader_left()
+        streams.redirect_to_nothing(sys.stdout.fileno())
+        code = ExitCode.HEALTHY
     except OSError as error:
-        _say(f"gradscope: {error}")
+        where = error.filename or "to stdout"
+        streams.say(f"gradscope: cannot read or write {where}: {error.strerror or error}")
         code = ExitCode.COULD_NOT_MEASURE
     except Exception:
         code = _crashed()
-    _leave(int(code or 0))
+    _leave(code)
+
+
+def _end_on_signals() -> None:
+    """Let SIGTERM, and SIGHUP unless nohup wants it ignored, unwind the program before it ends."""
+
+    def end(number: int, frame: Any) -> NoReturn:
+        del frame
+        streams.say(f"gradscope: stopped by {signal.Signals(number).name}")
+        sys.exit(ExitCode.TERMINATED)
+
+    signal.signal(signal.SIGTERM, end)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, end)
+
+
+def _usage(error: click.ClickException) -> str:
+    """Say what is wrong with the command line, and how to learn what would be right."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    message = f"gradscope: {error.format_message()}"
+    return (
+        f"{message}\n  `{context.command_path} --help` shows what there is" if context else message
+    )
 
 
 def _leave(code: int) -> NoReturn:
@@ -88,33 +135,27 @@ def _leave(code: int) -> NoReturn:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _reader_left()
+        streams.redirect_to_nothing(sys.stdout.fileno())
     except OSError as error:
-        _say(f"gradscope: cannot write the result: {error.strerror or error}")
-        os._exit(code if code > ExitCode.UNHEALTHY else ExitCode.COULD_NOT_MEASURE)
+        if code <= ExitCode.UNHEALTHY:
+            streams.say(f"gradscope: cannot write to stdout: {error.strerror or error}")
+            code = ExitCode.COULD_NOT_MEASURE
+        os._exit(code)
     sys.exit(code)
-
-
-def _reader_left() -> int:
-    """Point stdout at nothing, so that Python's own last flush has somewhere to go."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return ExitCode.HEALTHY
 
 
 def _crashed() -> int:
     """Keep the traceback in a file and say so in one line: a bug of gradscope's own."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="gradscope-crash-", suffix=".txt", delete=False, encoding="utf-8"
-    ) as file:
-        traceback.print_exc(file=file)
     kind, value = sys.exc_info()[:2]
     name = kind.__name__ if kind else "error"
-    _say(f"gradscope: this is a bug in gradscope ({name}: {value}); the traceback is in {file.name}")
-    return ExitCode.COULD_NOT_MEASURE
-
-
-def _say(text: str) -> None:
+    cause = " ".join(f"{name}: {value}".split())
     try:
-        click.echo(text, err=True)
-    except OSError:
-        return
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="gradscope-crash-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            traceback.print_exc(file=file)
+        where = f"the traceback is in {file.name}"
+    except OSError as error:
+        where = f"its traceback could not be kept: {error.strerror or error}"
+    streams.say(f"gradscope: this is a bug in gradscope ({cause}); {where}")
+    return ExitCode.COULD_NOT_MEASURE

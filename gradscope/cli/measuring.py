@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from gradscope import api
 from gradscope.cli import terminal
 from gradscope.cli.progress import Progress
-from gradscope.errors import CouldNotMeasure, GradscopeError, Interrupted
+from gradscope.errors import CouldNotMeasure, ExitCode, GradscopeError, Interrupted
 from gradscope.reporters import REPORTERS, folder
 from gradscope.reporters.report import Report
 from gradscope.runner import supervisor
@@ -26,7 +30,7 @@ def measure_and_show(
     form: str,
     gate: bool,
 ) -> int:
-    """Measure `source` in a worker, write the report's folder, show it in `form`; gives the exit code.
+    """Measure `source` in a worker, write its folder, show it in `form`; gives the exit code.
 
     What was measured before an interruption or a failure is written too, marked partial.
     """
@@ -50,21 +54,54 @@ def _keep(error: GradscopeError, target: Path) -> None:
     """Write what was measured before the end; the error itself stays the thing to tell."""
     if error.partial is None:
         return
-    report = api.analyze(error.partial)
-    folder.write_record(error.partial, target)
-    folder.write_result(api.with_exit_code(report, error.exit_code), target)
-    error.remedy = f"{error.remedy}\n  kept: {target / folder.RECORD}".strip()
+    with _undisturbed():
+        report = api.with_exit_code(api.analyze(error.partial), error.exit_code)
+        folder.remove_pages(target)
+        record = folder.write_record(report.record, target)
+        folder.write_result(report, target)
+    error.remedy = f"{error.remedy}\n  kept: {record}".strip()
+
+
+def _pass(number: int, frame: Any) -> None:
+    del number, frame
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Finish a short piece of work whatever comes, so that an impatient Ctrl-C loses nothing."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, _pass) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def write_report(report: Report, target: Path) -> tuple[str, ...]:
     """The record first, the result before the pictures: what matters most is safe soonest."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    folder.remove_pages(target)
     record = folder.write_record(report.record, target)
-    pages = folder.write_pages(report, target)
     result = folder.write_result(report, target)
+    try:
+        pages = folder.write_pages(report, target)
+    except BaseException as error:
+        folder.write_result(api.with_exit_code(report, _code_of(error)), target)
+        raise
     pictures = [path for path in pages if path.suffix == ".png"]
-    shown: list[Any] = [pages[0], *pictures, result, record]
-    return tuple(str(path) for path in shown)
+    return tuple(str(path) for path in (pages[0], *pictures, result, record))
+
+
+def _code_of(error: BaseException) -> ExitCode:
+    if isinstance(error, GradscopeError):
+        return error.exit_code
+    if isinstance(error, SystemExit):
+        return ExitCode.TERMINATED
+    interrupted = isinstance(error, KeyboardInterrupt)
+    return ExitCode.INTERRUPTED if interrupted else ExitCode.COULD_NOT_MEASURE
 
 
 def show(report: Report, form: str, paths: tuple[str, ...]) -> None:
+    """Write the report to stdout."""
     terminal.result(REPORTERS[form](report, terminal.options(paths)).rstrip("\n"))

@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from gradscope.cli import terminal
+from gradscope.cli import streams
 from gradscope.record.builder import RecordBuilder
 
 PLAIN_SECONDS = 5.0
@@ -39,7 +39,10 @@ class Progress:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._live:
             self._live.stop()
@@ -67,7 +70,7 @@ class Progress:
             return
         rate = step / max(now - self._started, 1e-9)
         line = f"step {step}/{total}  {rate:.0f} steps/s  loss {loss:.4g}"
-        self._show(f"{line}  {_gradient_groups(builder)}", now)
+        self._show(f"{line}  {_gradient_groups(builder)}".rstrip(), now)
 
     def _show(self, text: str, now: float) -> None:
         self._said = now
@@ -76,13 +79,13 @@ class Progress:
 
             self._live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
         else:
-            terminal.note(text)
+            streams.say(text)
 
     def _print(self, text: str) -> None:
         if self._live:
             self._live.console.print(text)
         else:
-            terminal.note(text)
+            streams.say(text)
 
 
 def _device_line(builder: RecordBuilder) -> str:

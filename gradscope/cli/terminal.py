@@ -8,10 +8,15 @@ import sys
 
 import click
 
+from gradscope.cli import streams
+from gradscope.errors import CouldNotMeasure
 from gradscope.reporters.report import ReportOptions
 
 PIPED_WIDTH = 100
 """Columns where stdout is no terminal and nobody said how wide it is."""
+
+WIDEST = 1000
+"""Columns beyond which COLUMNS is not believed."""
 
 
 def options(files: tuple[str, ...] = ()) -> ReportOptions:
@@ -27,8 +32,8 @@ def options(files: tuple[str, ...] = ()) -> ReportOptions:
 
 def _width(terminal: bool) -> int:
     asked = os.environ.get("COLUMNS", "")
-    if asked.isdigit() and int(asked) > 0:
-        return int(asked)
+    if asked.isdecimal() and int(asked[:9]) > 0:
+        return min(int(asked[:9]), WIDEST)
     return shutil.get_terminal_size((PIPED_WIDTH, 24)).columns if terminal else PIPED_WIDTH
 
 
@@ -41,12 +46,17 @@ def _has_unicode() -> bool:
 
 
 def result(text: str) -> None:
-    """Write the result to stdout; characters it cannot show are escaped."""
+    """Write the result to stdout; characters it cannot show are escaped.
+
+    A reader who left has seen enough, so that is no failure; raises `CouldNotMeasure` for others.
+    """
     encoding = sys.stdout.encoding or "utf-8"
-    click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
-
-
-def note(text: str) -> None:
-    """Write something beside the result to stderr."""
-    encoding = sys.stderr.encoding or "utf-8"
-    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=True)
+    try:
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+    except BrokenPipeError:
+        streams.redirect_to_nothing(sys.stdout.fileno())
+    except OSError as error:
+        raise CouldNotMeasure(
+            f"cannot write to stdout: {error.strerror or error}",
+            "send it to a place that can be written; a report's files are in its folder",
+        ) from error

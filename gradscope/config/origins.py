@@ -16,17 +16,18 @@ def origins_of(config: ExperimentConfig, document: Document) -> dict[str, str]:
     """Give for every leaf of `config.to_dict()` where it was written, or `default`."""
     mappings = {known[:-1] for known in document.keys}
     return {
-        dotted(path): _origin(path, document, mappings) for path, _ in _leaves(config.to_dict(), ())
+        dotted(path): _origin(path, document, mappings) for path, _ in leaves(config.to_dict())
     }
 
 
-def _leaves(tree: Any, path: TreePath) -> Iterator[tuple[TreePath, Any]]:
+def leaves(tree: Any, path: TreePath = ()) -> Iterator[tuple[TreePath, Any]]:
+    """Give every value of a tree that holds no others, with its path."""
     if isinstance(tree, dict) and tree:
         for key, item in tree.items():
-            yield from _leaves(item, (*path, key))
+            yield from leaves(item, (*path, key))
     elif isinstance(tree, list) and tree:
         for index, item in enumerate(tree):
-            yield from _leaves(item, (*path, index))
+            yield from leaves(item, (*path, index))
     else:
         yield path, tree
 

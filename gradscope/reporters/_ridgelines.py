@@ -58,7 +58,11 @@ def _panel(axes: Axes, histogram: Histogram, layers: list[int]) -> None:
     snapshots = _snapshots(histogram)
     counts = histogram.counts[snapshots][:, layers].astype(np.float64)
     heights = counts / np.maximum(counts.max(axis=2, keepdims=True), 1.0)
-    heights[heights < _LOWEST] = np.nan
+    seen = heights >= _LOWEST
+    # One bin more on either side, so that a ridge comes down to its base and a lone bin shows.
+    seen[..., 1:] |= heights[..., :-1] >= _LOWEST
+    seen[..., :-1] |= heights[..., 1:] >= _LOWEST
+    heights[~seen] = np.nan
     used = np.flatnonzero(np.isfinite(heights).any(axis=(0, 1)))
     first, last = max(used[0] - 1, 0), min(used[-1] + 2, heights.shape[2])
     middles = (histogram.edges[1:] + histogram.edges[:-1]) / 2

@@ -35,19 +35,27 @@ def claimed(folder: Path, config_hash: str, *, force: bool) -> Iterator[None]:
             "choose another folder with --output",
         ) from error
     try:
+        _lock(descriptor, lock)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BadRequest(
-                f"{folder} is in use by another run", "wait for it, or choose another --output"
-            ) from error
-        if not force:
-            _refuse_others(folder, config_hash)
-        yield
+            if not force:
+                _refuse_others(folder, config_hash)
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
     finally:
-        with contextlib.suppress(OSError):
-            lock.unlink()
         os.close(descriptor)
+
+
+def _lock(descriptor: int, lock: Path) -> None:
+    """Take the lock, which the system frees by itself when this process dies."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(descriptor), lock.stat()):
+            raise BlockingIOError  # its holder removed it in between, and the next one has another
+    except OSError as error:
+        raise BadRequest(
+            f"{lock.parent} is in use by another run", "wait for it, or choose another --output"
+        ) from error
 
 
 def _refuse_others(folder: Path, config_hash: str) -> None:
@@ -76,6 +84,13 @@ def write_result(report: Report, folder: Path) -> Path:
     """Write ``result.json``."""
     atomic.write(folder / RESULT, result_json.render(report).encode())
     return folder / RESULT
+
+
+def remove_pages(folder: Path) -> None:
+    """Remove the pages of an earlier run, which do not belong to the record that comes now."""
+    pictures = [f"{name}.{form}" for name in plots.NAMES for form in ("png", "svg")]
+    for name in (PAGE, *pictures):
+        (folder / name).unlink(missing_ok=True)
 
 
 def write_pages(report: Report, folder: Path) -> list[Path]:

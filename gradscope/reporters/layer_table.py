@@ -14,13 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.analyzer.window import last, median, typical
-from gradscope.record import STATISTICS, LayerInfo, RunRecord
+from gradscope.record import LayerInfo, RunRecord
 from gradscope.reporters import numbers
 from gradscope.reporters.report import Report
 from gradscope.reporters.sanitizing import printable
 
 Floats = npt.NDArray[np.float64]
 NAN = float("nan")
+_MEDIANS = (
+    "derivative_gain",
+    "update_ratio",
+    "batch_norm_mean_gap",
+    "batch_norm_variance_ratio",
+)
 LEGEND = (
     "signal: rms of z, what the activation receives; its gain is against the hidden layer before. "
     "gradient: rms of delta = dL/dz over that of the last hidden layer; its gain is against the "
@@ -90,7 +96,7 @@ def layer_table(report: Report) -> LayerTable:
     record = report.record
     sound = _sound(record)
     window = last(len(sound.steps))
-    figures = {name: median(sound.series[name][window]) for name in STATISTICS}
+    figures = {name: median(sound.series[name][window]) for name in _MEDIANS}
     figures["dead_fraction"] = _latest(sound.series["dead_fraction"])
     figures |= _profile(sound)
     marks = _marks(report)

@@ -32,9 +32,7 @@ def json_text(report: Report, options: ReportOptions) -> str:
 
 def render(report: Report) -> str:
     """One JSON object and a line feed; one row of figures per line, fit for diff."""
-    text = _dumps(result(report))
-    # json leaves DEL as it is, the one control character in ASCII that it does.
-    return text.replace("\x7f", "\\u007f") + "\n"
+    return _dumps(result(report)) + "\n"
 
 
 def result(report: Report) -> dict[str, Any]:

@@ -156,11 +156,12 @@ def loss_course(record: RunRecord) -> str:
 
 def evaluation(record: RunRecord) -> str:
     """Loss and accuracy on the test set after training, or that there are none."""
-    figures = [
-        f"{printable(name)} {percent(value, 'NaN') if 'accuracy' in name else number(value, 'NaN')}"
-        for name, value in record.evaluation.items()
-    ]
-    return ", ".join(figures) if figures else "not evaluated"
+    figures = []
+    for name, value in record.evaluation.items():
+        words = printable(name).removeprefix("test_").replace("_", " ")
+        figure = percent(value, "NaN") if "accuracy" in name else number(value, "NaN")
+        figures.append(f"{words} {figure}")
+    return ", ".join(figures) or "not evaluated"
 
 
 def theory(report: Report) -> str:

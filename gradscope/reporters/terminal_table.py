@@ -17,7 +17,6 @@ from gradscope.reporters.numbers import number, percent, ratio
 LIST_BELOW = 60
 _LONGEST_NAME, _SHORTEST_NAME = 24, 14
 _BAR, _LONGEST_BAR = 6, 16
-_FINDINGS = 28
 # What a narrowing terminal loses last stands first; name, signal, gradient and findings stay.
 _PRIORITY = (
     "gradient_gain",
@@ -90,6 +89,26 @@ def _findings(row: LayerRow, unicode: bool) -> list[str]:
     return [_mark(mark, unicode) for mark in row.marks] + ([row.note] if row.note else [])
 
 
+def _packed(texts: Sequence[str], room: int) -> list[str]:
+    """Lines of `room` columns; texts share a line where they fit whole."""
+    lines: list[str] = []
+    for text in texts:
+        if lines and cell_len(f"{lines[-1]}, {text}") <= room:
+            lines[-1] += f", {text}"
+        else:
+            lines.extend(wrapped(text, room))
+    return lines or [""]
+
+
+def _lines(row: LayerRow, texts: Sequence[str], room: int, unicode: bool) -> list[str]:
+    """The findings of one row; their codes where several do not fit on one line by name."""
+    lines = _packed(texts, room)
+    if len(lines) == 1 or len(row.marks) < 2:
+        return lines
+    codes = [f"{symbol(mark.severity, unicode)} {mark.code}" for mark in row.marks]
+    return _packed(codes + ([row.note] if row.note else []), room)
+
+
 def _tone(row: LayerRow) -> str:
     severities = [mark.severity for mark in row.marks]
     return next((s for s in ("error", "warning", "info") if s in severities), "")
@@ -121,7 +140,7 @@ def _add_columns(
     rows = [row for row in shown if isinstance(row, LayerRow)]
     findings = [_findings(row, page.unicode) for row in rows]
     columns = _figures(rows, _LONGEST_NAME if page.width >= 80 else _SHORTEST_NAME, page.unicode)
-    gap = 2 if page.width >= 110 else 1
+    gap = 2 if page.width >= 140 else 1
     beside = [texts for row, texts in zip(rows, findings, strict=True) if row.weighted]
     keys, bar_width, room = _choose(columns, beside, page.width, gap)
     for key, scale in (("signal", signal), ("gradient", gradient)):
@@ -140,8 +159,7 @@ def _add_columns(
         led = chosen if entry.weighted else [columns[k] for k in keys if k in ("index", "name")]
         left = space.join(c.padded(c.cells[position]) for c in led) + space
         room = page.width - cell_len(left)
-        lines = [line for text in findings[position] for line in wrapped(text, room)] or [""]
-        for line in lines:
+        for line in _lines(entry, findings[position], room, page.unicode):
             page.line(Text(left).append(line, STYLES.get(_tone(entry), "")))
             left = " " * cell_len(left)
         position += 1
@@ -152,10 +170,12 @@ def _choose(
 ) -> tuple[list[str], int, int]:
     """Which columns fit beside the findings, how wide the bars get, what the findings keep."""
     texts = [text for row in findings for text in row] + ["findings"]
+    together = max((cell_len(", ".join(row)) for row in findings), default=0)
     longest = max(map(cell_len, texts))
     # Words stay whole, so the longest one is the least the findings can do with.
     least = max(cell_len(word) for text in texts for word in text.split(" "))
-    room = max(least, min(longest, _FINDINGS))
+    room = together if longest <= together <= width // 3 else min(longest, width // 3)
+    room = max(least, room)
     keys = ["name", "signal", "gradient"]
     used = sum(columns[key].width + gap for key in keys)
     if used + room > width:

@@ -32,7 +32,9 @@ class Sender:
 
     def step(self, step: int, statistics: Floats, scalars: Sequence[float]) -> None:
         """Tell one recorded step."""
-        self.send("step", np.ascontiguousarray(statistics).tobytes(), step=step, scalars=list(scalars))
+        self.send(
+            "step", np.ascontiguousarray(statistics).tobytes(), step=step, scalars=list(scalars)
+        )
 
     def probe(self, step: int, dead_fraction: Floats) -> None:
         """Tell what the probe set showed."""
@@ -40,7 +42,9 @@ class Sender:
 
     def histogram(self, name: str, snapshot: Histogram) -> None:
         """Tell one snapshot of the distributions."""
-        arrays = {key: getattr(snapshot, key).tolist() for key in ("steps", "edges", "counts", "outside")}
+        arrays = {
+            key: getattr(snapshot, key).tolist() for key in ("steps", "edges", "counts", "outside")
+        }
         self.send("histogram", name=name, quantity=snapshot.quantity, **arrays)
 
 
@@ -68,9 +72,7 @@ def _beginning(header: dict[str, Any]) -> Beginning:
     return Beginning(
         name=header["name"],
         layers=tuple(LayerInfo(**layer) for layer in header["layers"]),
-        environment=Environment(
-            **environment | {"cpu_flags": tuple(environment["cpu_flags"])}
-        ),
+        environment=Environment(**environment | {"cpu_flags": tuple(environment["cpu_flags"])}),
         data=DataSummary(**data | {"feature_shape": tuple(data["feature_shape"])}),
         config=header["config"],
         batch_size=header["batch_size"],

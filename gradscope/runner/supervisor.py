@@ -29,14 +29,18 @@ from gradscope.runner.messages import take
 Watcher = Callable[[dict[str, Any], RecordBuilder], None]
 """Called for every message of the worker: its header, and the record so far."""
 
-_PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONHASHSEED")
+_PASSED_ON = (
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "LANG",
+    "LC_ALL",
+    "VIRTUAL_ENV",
+    "PYTHONPATH",
+    "PYTHONHASHSEED",
+)
 _PASSED_PREFIXES = ("CUDA_", "NVIDIA_", "LD_", "DYLD_", "GRADSCOPE_", "COVERAGE_")
 _POLL_SECONDS = 0.2
-
-
-class _Stopped(BaseException):
-    def __init__(self, number: int) -> None:
-        self.number = number
 
 
 def measure(config: ExperimentConfig, watch: Watcher, log: Path | None = None) -> RunRecord:
@@ -48,22 +52,20 @@ def measure(config: ExperimentConfig, watch: Watcher, log: Path | None = None) -
     """
     started = time.monotonic()
     builder = RecordBuilder()
-    with contextlib.ExitStack() as stack:
-        output = stack.enter_context(log.open("w+b") if log else tempfile.TemporaryFile())
+    with _stop_noted() as asked, contextlib.ExitStack() as stack:
+        output: IO[bytes]
+        if log is None:
+            output = stack.enter_context(tempfile.TemporaryFile())
+        else:
+            output = stack.enter_context(log.open("w+b"))
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="gradscope-"))
         worker, connection = _start(config, output, home)
-        stack.callback(connection.close)
-        try:
-            with _signals_raised():
-                last = _listen(worker, connection, builder, watch)
-        except BaseException as stop:
-            _kill(worker, patience=0.0)
-            _drain(connection, builder)
-            if not isinstance(stop, _Stopped):
-                raise
-            raise _interrupted(stop.number, builder, time.monotonic() - started) from None
-        _kill(worker)
-        return _settled(last, worker, builder, output, time.monotonic() - started)
+        with connection:
+            last = _heard(worker, connection, builder, watch, asked)
+        seconds = time.monotonic() - started
+        if asked:
+            raise _interrupted(asked[0], builder, seconds)
+        return _settled(last, worker, builder, output, seconds)
 
 
 def _start(
@@ -88,7 +90,7 @@ def _start(
 
 
 def _environment(config: ExperimentConfig, home: str) -> dict[str, str]:
-    """Only what a worker needs: Keras and TensorFlow obey many variables that change the figures."""
+    """Only what a worker needs: Keras and TensorFlow obey many variables that change figures."""
     kept = {
         key: value
         for key, value in os.environ.items()
@@ -111,22 +113,47 @@ def _environment(config: ExperimentConfig, home: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _signals_raised() -> Iterator[None]:
-    """Turn the signals that ask to stop into an exception, where Python allows it."""
+def _stop_noted() -> Iterator[list[int]]:
+    """Note the signals that ask to stop, where Python allows it, for `_listen` to obey.
 
-    def stop(number: int, frame: Any) -> None:
-        raise _Stopped(number)
+    An exception out of the handler could strike while a step is half taken into the record.
+    """
+    asked: list[int] = []
 
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-    before: dict[int, Any] = {}
+    def note(number: int, frame: Any) -> None:
+        del frame
+        asked.append(number)
+
+    before: dict[signal.Signals, Any] = {}
     try:
-        for number in numbers:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # nohup
             with contextlib.suppress(ValueError):  # not in the main thread
-                before[number] = signal.signal(number, stop)
-        yield
+                before[number] = signal.signal(number, note)
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _heard(
+    worker: subprocess.Popen[bytes],
+    connection: Connection[bytes, bytes],
+    builder: RecordBuilder,
+    watch: Watcher,
+    asked: list[int],
+) -> dict[str, Any]:
+    """Listen until the worker has ended: by itself, or by force once a stop is `asked` for."""
+    try:
+        last = _listen(worker, connection, builder, watch, asked)
+    except BaseException:
+        _kill(worker, patience=0.0)
+        raise
+    _kill(worker, patience=0.0 if asked else 1.0)
+    if asked:
+        _drain(connection, builder)
+    return last
 
 
 def _listen(
@@ -134,20 +161,22 @@ def _listen(
     connection: Connection[bytes, bytes],
     builder: RecordBuilder,
     watch: Watcher,
+    asked: list[int],
 ) -> dict[str, Any]:
     """Take every message until the worker has no more to say; gives the last one's header."""
     last: dict[str, Any] = {"event": "none"}
-    while True:
+    while last["event"] not in ("end", "refused", "failed") and not asked:
         try:
-            if connection.poll(_POLL_SECONDS):
-                last = take(connection.recv_bytes(), builder)
-                watch(last, builder)
-                if last["event"] in ("end", "refused", "failed"):
-                    return last
-            elif worker.poll() is not None and not connection.poll(0):
+            if not connection.poll(_POLL_SECONDS):
+                if worker.poll() is None or connection.poll(0):
+                    continue
                 return last
-        except (EOFError, ConnectionError):
+            message = connection.recv_bytes()
+        except (EOFError, OSError):  # it is gone, perhaps in the middle of a message
             return last
+        last = take(message, builder)
+        watch(last, builder)
+    return last
 
 
 def _drain(connection: Connection[bytes, bytes], builder: RecordBuilder) -> None:
@@ -157,7 +186,7 @@ def _drain(connection: Connection[bytes, bytes], builder: RecordBuilder) -> None
             take(connection.recv_bytes(), builder)
 
 
-def _kill(worker: subprocess.Popen[bytes], patience: float = 1.0) -> None:
+def _kill(worker: subprocess.Popen[bytes], patience: float) -> None:
     """End the worker and whatever it started, after `patience` seconds to end by itself."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         worker.wait(patience)
@@ -167,9 +196,10 @@ def _kill(worker: subprocess.Popen[bytes], patience: float = 1.0) -> None:
 
 
 def _interrupted(number: int, builder: RecordBuilder, seconds: float) -> Interrupted:
-    name = signal.Signals(number).name
-    sentence = f"stopped by {name} after step {builder.steps_done}"
-    error = Interrupted(sentence, "what was measured until then is kept, marked partial")
+    steps = builder.steps_done
+    moment = f"after step {steps}" if steps else "before the first step"
+    sentence = f"stopped by {signal.Signals(number).name} {moment}"
+    error = Interrupted(sentence, "what was measured is kept, marked partial" if steps else "")
     error.exit_code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
     error.partial = builder.build("partial", sentence, seconds)
     return error
@@ -203,12 +233,14 @@ def _death(last: dict[str, Any], code: int, output: IO[bytes]) -> tuple[str, str
     if last["event"] == "failed":
         kind, text = last["kind"], last["message"].splitlines() or [""]
         out_of_memory = kind in ("MemoryError", "ResourceExhaustedError") or "OOM" in text[0]
-        message = f"the measurement failed with {kind}: {text[0][:300]}"
+        message = f"the measurement failed with {kind}: {text[0][:300]}".removesuffix(": ")
         return message, memory if out_of_memory else _tail(output)
     if code < 0:
         name = signal.Signals(-code).name
         message = f"the worker was killed by {name} (signal {-code})"
-        return message, f"this is often the system running out of memory: {memory}"
+        if name == "SIGKILL":
+            return message, f"this is often the system running out of memory: {memory}"
+        return message, _tail(output)
     return f"the worker ended with code {code} before it had a result", _tail(output)
 
 

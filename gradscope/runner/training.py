@@ -208,9 +208,18 @@ class Experiment:
 
 
 def optimizer(config: ExperimentConfig) -> Any:
-    """Make the Keras optimizer that the config names, with its parameters."""
+    """Make the Keras optimizer that the config names.
+
+    Only what differs from Keras's own default is passed on: an older Keras may lack the rest.
+    """
     spec = config.training.optimizer
-    return getattr(keras.optimizers, OPTIMIZERS[spec.name].keras_class)(**spec.parameters)
+    entry = OPTIMIZERS[spec.name]
+    given = {
+        name: value
+        for name, value in spec.parameters.items()
+        if value != entry.parameters[name].default or name == "learning_rate"
+    }
+    return getattr(keras.optimizers, entry.keras_class)(**given)
 
 
 def _probe_steps(steps: int) -> dict[int, bool]:

@@ -27,7 +27,9 @@ def main() -> None:
     try:
         _measure(ExperimentConfig.from_dict(json.load(sys.stdin)), sender)
     except GradscopeError as error:
-        sender.send("refused", message=error.message, remedy=error.remedy, code=int(error.exit_code))
+        sender.send(
+            "refused", message=error.message, remedy=error.remedy, code=int(error.exit_code)
+        )
     except BrokenPipeError:
         os._exit(1)
     except BaseException as error:

@@ -10,7 +10,7 @@ import pytest
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.activations.rectifiers import SELU_ALPHA, SELU_SCALE
 from gradscope.catalog.array_ops import NUMPY_OPS, erf
-from gradscope.theory.gaussian_moments import gaussian_moments
+from gradscope.theory.gaussian_moments import _averager, _nodes, gaussian_moments
 
 EVERY_Q = [10.0**k for k in range(-12, 13, 3)]
 HIDDEN = [name for name, entry in ACTIVATIONS.items() if entry.hidden]
@@ -162,3 +162,14 @@ def test_refuses_what_has_no_moments() -> None:
 
 def test_alias_and_cache() -> None:
     assert gaussian_moments("swish", 1.0) is gaussian_moments("silu", 1.0)
+
+
+@pytest.mark.parametrize("q", [1e-2, 4.0, 1e6])
+def test_a_kink_off_the_landmarks_is_split(q: float) -> None:
+    """E max(z - k, 0) = s phi(k / s) - k (1 - Phi(k / s)); every kink so far is a landmark."""
+    kink, scale = 0.7123, math.sqrt(q)
+    nodes, weights = _nodes((kink,), q)
+    got = _averager(nodes, weights)(np.maximum(scale * nodes - kink, 0.0), 1)
+    density = math.exp(-0.5 * (kink / scale) ** 2) / math.sqrt(2 * math.pi)
+    expected = scale * density - kink * math.erfc(kink / scale / math.sqrt(2)) / 2
+    assert close(got, expected, 1e-9)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 
 from gradscope.analyzer import causes, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
 from gradscope.record import Evidence, Finding, RunRecord
+from gradscope.record.run_record import Floats, Integers
 
 
 @detector("GS203", rank=25)
@@ -27,51 +31,55 @@ def dead_units(
     """
     indices = record.indices("hidden")
     dead = record.series["dead_fraction"][:, list(indices)]
-    looked = np.flatnonzero(~np.all(np.isnan(dead), axis=1))
-    if not looked.size:
+    looked = ~np.all(np.isnan(dead), axis=1)
+    if not looked.any():
         raise NotMeasured("the probe set was never looked at")
-    first, last = dead[looked[0]], dead[looked[-1]]
-    whole = [i for i in range(len(indices)) if last[i] >= dead_layer]
-    some = [
-        i
-        for i in range(len(indices))
-        if i not in whole and last[i] >= dying and last[i] - first[i] >= growth
-    ]
+    looks = _Looks(record, record.steps[looked], dead[looked])
+    whole = looks.share >= dead_layer
+    some = (looks.share >= dying) & (looks.share - looks.share[0] >= growth)
+    some &= ~whole[-1]
     findings = []
-    if whole:
-        findings.append(_finding(record, indices, dead, whole, dead_layer, "error"))
-    if some:
-        findings.append(_finding(record, indices, dead, some, dying, "warning"))
+    if whole[-1].any():
+        findings.append(_finding(looks, whole, dead_layer, "error"))
+    if some[-1].any():
+        findings.append(_finding(looks, some, dying, "warning"))
     return tuple(findings)
 
 
+@dataclass(frozen=True)
+class _Looks:
+    """The dead share [look, hidden layer] and the steps before which the probe set was seen."""
+
+    record: RunRecord
+    steps: Integers
+    share: Floats
+
+
 def _finding(
-    record: RunRecord,
-    indices: tuple[int, ...],
-    dead: np.ndarray,
-    places: list[int],
-    threshold: float,
-    severity: str,
+    looks: _Looks, holds: npt.NDArray[np.bool_], threshold: float, severity: str
 ) -> Finding:
-    names = tuple(record.layers[indices[i]].name for i in places)
-    looked = np.flatnonzero(~np.all(np.isnan(dead), axis=1))
-    beyond = np.max(dead[np.ix_(looked, places)], axis=1) >= threshold
-    since = int(record.steps[looked[window.onset(beyond)]])
-    worst = float(np.max(dead[looked[-1], places]))
+    """The layers that are beyond `threshold` at the last look, and since when."""
+    record = looks.record
+    places = [int(i) for i in np.flatnonzero(holds[-1])]
+    layers = [record.layers[record.indices("hidden")[i]] for i in places]
+    names = tuple(layer.name for layer in layers)
+    since = int(looks.steps[window.onset(np.any(holds[:, places], axis=1))])
+    worst = places[int(np.argmax(looks.share[-1, places]))]
+    share, start = looks.share[-1, worst], looks.share[0, worst]
     n = record.probe_samples
-    start = np.max(dead[looked[0], places])
     message = (
-        f"Units are dead: {worst:.0%} of the units in {named(names, places)} let no gradient pass for any of "
-        f"{n} samples (at initialisation: {start:.0%}), since step {since}."
+        f"Units are dead: {share:.0%} of the units in {named(names, places)} let no gradient pass "
+        f"for any of {n} samples (at initialisation: {start:.0%}), since step {since}."
     )
     if severity == "error":
         message += " Nothing passes a layer that is dead as a whole: what is below it cannot learn."
+    leaky = "model.activation: leaky_relu, which cannot die"
     return Finding(
         severity=severity,
         layers=names,
         since_step=since,
-        until_step=int(record.steps[looked[-1]]),
-        observed=worst,
+        until_step=int(looks.steps[-1]),
+        observed=float(share),
         threshold=threshold,
         message=message,
         evidence=Evidence(
@@ -79,10 +87,10 @@ def _finding(
             batch_size=n,
             phase="training",
             seeds=(record.environment.seed,),
-            steps=tuple(int(record.steps[i]) for i in looked),
+            steps=tuple(int(step) for step in looks.steps),
             interval=(0.0, min(1.0, 3.0 / n)),
             interval_meaning="share of inputs that may still activate a unit found dead (95 %)",
         ),
-        remedy=f"{causes.lower_learning_rate(record)}; or model.activation: leaky_relu, which "
-        "cannot die",
+        # A learning rate kills no unit before the first update.
+        remedy=f"{causes.lower_learning_rate(record)}; or {leaky}" if since else leaky,
     )

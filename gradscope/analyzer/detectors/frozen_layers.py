@@ -14,27 +14,35 @@ UNIT_ROUNDOFF = 2.0**-24
 
 
 @detector("GS104", rank=70)
-def frozen_layers(record: RunRecord, *, threshold: float = UNIT_ROUNDOFF) -> tuple[Finding, ...]:
+def frozen_layers(
+    record: RunRecord, *, threshold: float = UNIT_ROUNDOFF, converged: float = 0.5
+) -> tuple[Finding, ...]:
     """Tell whether layers stay as they were initialised because no update reaches them.
 
     Statistic: rms of the change the optimizer really made to a kernel over the rms of the kernel.
     Error below `threshold` in at least half of the last quarter of the steps, on hidden and output
     layers. Default 2^-24, float32's unit roundoff: below it a weight plus its update rounds back
-    to the weight, and training cannot move it whatever the number of steps.
+    to the weight, and training cannot move it whatever the number of steps. A network whose layers
+    moved first and stopped all together, with a loss below `converged` (default 0.5) of its first
+    one, has converged and is not frozen.
     """
     indices = record.indices("hidden", "output")
     made = record.steps > 0
-    update = record.series["update_ratio"][made][:, list(indices)]
+    steps, update = record.steps[made], record.series["update_ratio"][made][:, list(indices)]
     if np.isnan(update).all():
         raise NotMeasured("no update was made")
     still = update < threshold
-    window_still = still[-max(1, len(still) // 4) :]
-    sick = [i for i in range(len(indices)) if np.mean(window_still[:, i]) >= 0.5]
+    rows = window.last(len(steps))
+    sick = [i for i in range(len(indices)) if np.mean(still[rows, i]) >= 0.5]
     if not sick:
         return ()
     names = tuple(record.layers[indices[i]].name for i in sick)
-    spell = window.spell(record.steps[made], np.mean(still[:, sick], axis=1) >= 0.5)
-    observed = float(np.nanmedian(update[-len(window_still) :, sick]))
+    spell = window.spell(steps, np.mean(still[:, sick], axis=1) >= 0.5)
+    if len(sick) == len(indices) and spell.since_step > 1:
+        loss = record.scalars["loss"]
+        if np.median(loss[made][rows]) < converged * loss[0]:
+            return ()
+    observed = float(np.median(update[rows][:, sick][still[rows][:, sick]]))
     where = "All layers" if len(sick) == len(indices) else named(names, sick)
     since = "since the first step" if spell.since_step <= 1 else f"since step {spell.since_step}"
     return (
@@ -52,7 +60,8 @@ def frozen_layers(record: RunRecord, *, threshold: float = UNIT_ROUNDOFF) -> tup
             evidence=window.evidence(
                 record,
                 n=min(record.layers[indices[i]].parameters for i in sick),
-                values=np.where(made, record.series["update_ratio"][:, indices[sick[0]]], np.nan),
+                steps=steps[rows],
+                values=update[rows][:, sick[0]],
             ),
         ),
     )

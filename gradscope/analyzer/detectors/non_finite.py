@@ -31,8 +31,8 @@ def non_finite(record: RunRecord, *, allowed: float = 0) -> tuple[Finding, ...]:
     backward = np.nan_to_num(record.series["nonfinite_backward_count"][row], nan=0.0)
     place, phase = _first(forward, backward, total[row])
     layer = record.layers[place] if place is not None else None
-    count = int(total[row].sum())
-    where = f"in the {phase} of {layer.name}" if layer else "in the loss"
+    count = int(total[row].sum()) or 1  # the loss itself
+    where = f"in the {phase} of {layer.name} ({count} values)" if layer else "in the loss"
     step = int(record.steps[row])
     before = record.scalars["loss"][:row]
     last = before[np.isfinite(before)]
@@ -45,7 +45,7 @@ def non_finite(record: RunRecord, *, allowed: float = 0) -> tuple[Finding, ...]:
             until_step=int(record.steps[-1]),
             observed=float(count),
             threshold=float(allowed),
-            message=f"NaN or Inf appeared at step {step}, first {where} ({count} values).{fell}",
+            message=f"NaN or Inf appeared at step {step}, first {where}.{fell}",
             evidence=Evidence(
                 n=count,
                 batch_size=record.batch_size,
@@ -54,13 +54,15 @@ def non_finite(record: RunRecord, *, allowed: float = 0) -> tuple[Finding, ...]:
                 steps=(step,),
             ),
             cause=_cause(record, row),
-            remedy=causes.lower_learning_rate(record),
+            remedy=(causes.lower_learning_rate(record) if step else causes.smallest_change(record)),
         ),
     )
 
 
 def _cause(record: RunRecord, row: int) -> str:
     """What the updates did just before: overflow is the end of a growth that can be seen."""
+    if record.steps[row] == 0:
+        return "It is there before any update: the data or the initialisation bring it."
     update = record.series["update_ratio"][:row, list(record.indices("hidden", "output"))]
     finite = np.where(np.isfinite(update), update, 0.0)
     if not finite.size or not finite.any():

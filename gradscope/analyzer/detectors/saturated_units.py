@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import ratios, window
+from gradscope.analyzer import causes, ratios, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
-from gradscope.catalog.activations import ACTIVATIONS
-from gradscope.record import Finding, RunRecord
+from gradscope.catalog.activations import find_activation
+from gradscope.record import Finding, LayerInfo, RunRecord
+
+LARGE_INPUT = 4.0
+"""Mean square of the features from which standardizing them is the first thing to try."""
 
 
 @detector("GS204", rank=20)
@@ -23,18 +26,22 @@ def saturated_units(record: RunRecord, *, threshold: float = 0.3) -> tuple[Findi
     when only at initialisation. Default 0.3: over healthy runs the figure was 0.44 to 0.94 (tanh)
     and 0.35 to 0.95 (sigmoid), over saturated ones 0.08 to 0.25.
     """
-    indices = tuple(
-        i for i in record.indices("hidden") if ACTIVATIONS[str(record.layers[i].activation)].saturates
-    )
+    indices = tuple(i for i in record.indices("hidden") if _saturates(record.layers[i]))
     if not indices:
         raise NotMeasured("no hidden layer has an activation that saturates on both sides")
     gain = record.series["derivative_gain"][:, list(indices)]
-    lowest = np.where(np.isnan(gain), np.inf, gain).min(axis=1)
-    spell = window.spell(record.steps, lowest < threshold)
+    judged = ~np.all(np.isnan(gain), axis=1)
+    if not judged.any():
+        raise NotMeasured("no step has a derivative")
+    steps, gain = record.steps[judged], gain[judged]
+    lowest = np.fmin.reduce(gain, axis=1)
+    spell = window.spell(steps, lowest < threshold)
     if not spell:
         return ()
-    profile = window.typical(gain) if spell.at_end else gain[0]
-    sick = [i for i in range(len(indices)) if profile[i] < threshold] or [int(np.nanargmin(profile))]
+    rows = window.last(len(steps)) if spell.at_end else slice(0, 1)
+    profile = window.median(gain[rows][lowest[rows] < threshold])
+    sick = [i for i in range(len(indices)) if profile[i] < threshold]
+    sick = sick or [int(np.nanargmin(profile))]
     names = tuple(record.layers[indices[i]].name for i in sick)
     observed = float(np.nanmin(profile))
     units = min(int(record.layers[indices[i]].units or 1) for i in sick)
@@ -51,7 +58,23 @@ def saturated_units(record: RunRecord, *, threshold: float = 0.3) -> tuple[Findi
                 f"{activation} is saturated in {named(names, sick)}: its mean derivative is "
                 f"{observed:.2g} of the largest it can have, {spell.words}."
             ),
-            evidence=window.evidence(record, n=record.batch_size * units, values=lowest),
-            remedy="data.scaling: standardize and a smaller initializer or learning rate, so that z stays near 0",
+            evidence=window.evidence(
+                record, n=record.batch_size * units, steps=steps[rows], values=lowest[rows]
+            ),
+            remedy=_remedy(record, spell),
         ),
     )
+
+
+def _saturates(layer: LayerInfo) -> bool:
+    entry = find_activation(str(layer.activation))
+    return entry is not None and entry.saturates
+
+
+def _remedy(record: RunRecord, spell: window.Spell) -> str:
+    """Against z far from 0: what training did, else what the data or the initializer bring."""
+    if spell.since_step > 0:
+        return causes.lower_learning_rate(record)
+    if record.data.second_moment > LARGE_INPUT:
+        return "data.scaling: standardize"
+    return causes.smallest_change(record) or "a smaller model.initializer, so that z stays near 0"

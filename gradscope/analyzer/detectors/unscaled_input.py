@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Evidence, Finding, RunRecord
 
@@ -25,6 +27,8 @@ def unscaled_input(
     if any(layer.role == "normalization" and layer.index < first for layer in record.layers):
         raise NotMeasured("a batch norm at the input scales the features")
     rms = record.data.second_moment**0.5
+    if not math.isfinite(rms):
+        raise NotMeasured("the features have no finite size")
     if smallest <= rms <= largest:
         return ()
     threshold = largest if rms > largest else smallest

@@ -23,50 +23,47 @@ def unstable_updates(
     """
     indices = record.indices("hidden", "output")
     update = record.series["update_ratio"][:, list(indices)]
-    if np.isnan(update).all():
+    update = np.where(np.isfinite(update), update, np.nan)
+    judged = ~np.all(np.isnan(update), axis=1)
+    if not judged.any():
         raise NotMeasured("no update was made")
-    finite = np.where(np.isfinite(update), update, np.nan)
-    filled = np.nan_to_num(finite, nan=0.0)
-    lasting = np.median(filled[window.last_rows(record)], axis=0)
-    peak = filled.max(axis=0)
-    sick = [i for i in range(len(indices)) if lasting[i] > sustained]
-    if sick:
-        return (_finding(record, indices, filled, sick, lasting, sustained, "error"),)
-    sick = [i for i in range(len(indices)) if peak[i] > single]
-    if sick:
-        return (_finding(record, indices, filled, sick, peak, single, "warning"),)
-    return ()
-
-
-def _finding(
-    record: RunRecord,
-    indices: tuple[int, ...],
-    update: np.ndarray,
-    sick: list[int],
-    figure: np.ndarray,
-    threshold: float,
-    severity: str,
-) -> Finding:
-    names = tuple(record.layers[indices[i]].name for i in sick)
-    over = np.flatnonzero(np.any(update[:, sick] > threshold, axis=1))
-    since, until = int(record.steps[over[0]]), int(record.steps[over[-1]])
-    observed = float(np.max(figure[sick]))
-    lasts = "in the last quarter of the steps" if severity == "error" else f"at step {since}"
-    return Finding(
-        severity=severity,
-        layers=names,
-        since_step=since,
-        until_step=until,
-        observed=observed,
-        threshold=threshold,
-        message=(
-            f"Updates are unstable in {named(names, sick)}: a step changes the weights by up to "
-            f"{observed:.2g} of their size (rms) {lasts}; a thousandth is usual."
+    steps, update = record.steps[judged], update[judged]
+    rows = window.last(len(steps))
+    lasting = window.median(update[rows])
+    sick = np.flatnonzero(lasting > sustained)
+    if sick.size:
+        since = int(steps[window.onset(np.any(update[:, sick] > sustained, axis=1))])
+        observed, resting = float(np.max(lasting[sick])), np.arange(len(steps))[rows]
+        when, severity = f"since step {since}", "error"
+    else:
+        peaks = np.fmax.reduce(update, axis=1)
+        resting = np.flatnonzero(peaks > single)
+        if not resting.size:
+            return ()
+        sick = np.flatnonzero(np.any(update > single, axis=0))
+        since, observed = int(steps[resting[0]]), float(peaks.max())
+        when, severity = f"at step {int(steps[np.argmax(peaks)])}", "warning"
+    layers = [record.layers[indices[i]] for i in sick]
+    names = tuple(layer.name for layer in layers)
+    return (
+        Finding(
+            severity=severity,
+            layers=names,
+            since_step=since,
+            until_step=int(steps[resting[-1]]),
+            observed=observed,
+            threshold=sustained if severity == "error" else single,
+            message=(
+                f"Updates are unstable in {named(names, [int(i) for i in sick])}: a step changes "
+                f"the weights by up to {observed:.2g} of their size (rms) {when}; a thousandth is "
+                "usual."
+            ),
+            evidence=window.evidence(
+                record,
+                n=min(layer.parameters for layer in layers),
+                steps=steps[resting],
+                values=np.fmax.reduce(update[resting][:, sick], axis=1),
+            ),
+            remedy=causes.lower_learning_rate(record),
         ),
-        evidence=window.evidence(
-            record,
-            n=min(record.layers[indices[i]].parameters for i in sick),
-            values=update[:, sick].max(axis=1),
-        ),
-        remedy=causes.lower_learning_rate(record),
     )

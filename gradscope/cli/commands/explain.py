@@ -8,7 +8,10 @@ import click
 @click.command()
 @click.argument("verdict", required=False)
 def command(verdict: str | None) -> None:
-    """Explain VERDICT, a code such as GS101 or a name such as vanishing_gradient; without one, list all."""
+    """Explain VERDICT, a code such as GS101 or a name such as vanishing_gradient.
+
+    Without one, list them all.
+    """
     from gradscope import api
     from gradscope.cli import terminal
 

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
+from gradscope.cli import options
+
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="What to write to stdout.")
-@click.option("--write", is_flag=True, help="Also write result.json, report.html and the plots again.")
-@click.option("--exit-code", "gate", is_flag=True, help="Exit 1 when the verdict is unhealthy.")
+@options.form
+@click.option(
+    "--write", is_flag=True, help="Also write result.json, report.html and the plots again."
+)
+@options.exit_code
 def command(directory: Path, form: str, write: bool, gate: bool) -> None:
-    """Show the report in DIRECTORY again, judged by the detectors of today. TensorFlow is not needed."""
+    """Show the report in DIRECTORY again, judged by the detectors of today.
+
+    TensorFlow is not needed.
+    """
     from gradscope import api
     from gradscope.cli.measuring import show, write_report
+    from gradscope.reporters import folder
 
     report = api.analyze(api.load_record(directory), gate=gate)
-    folder = directory if directory.is_dir() else directory.parent
-    show(report, form, write_report(report, folder) if write else ())
-    sys.exit(report.exit_code)
+    paths: tuple[str, ...] = ()
+    if write:
+        place = directory if directory.is_dir() else directory.parent
+        with folder.claimed(place, report.record.environment.config_hash, force=True):
+            paths = write_report(report, place)
+    show(report, form, paths)
+    raise click.exceptions.Exit(report.exit_code)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
+from gradscope.cli import options
+
 
 @click.command()
 @click.argument("config")
-@click.option("-s", "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, for example -s model.depth=50.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the report (default: reports/<name>).")
-@click.option("--force", is_flag=True, help="Replace the report of another config.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="What to write to stdout.")
-@click.option("--exit-code", "gate", is_flag=True, help="Exit 1 when the verdict is unhealthy.")
+@options.overrides
+@options.output
+@options.force
+@options.quiet
+@options.form
+@options.exit_code
 def command(
     config: str,
     overrides: tuple[str, ...],
+    *,
     output: Path | None,
     force: bool,
     quiet: bool,
@@ -32,7 +34,7 @@ def command(
     """
     from gradscope.cli.measuring import measure_and_show
 
-    sys.exit(
+    raise click.exceptions.Exit(
         measure_and_show(
             config, overrides, output=output, force=force, quiet=quiet, form=form, gate=gate
         )

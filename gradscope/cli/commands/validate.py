@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from gradscope.cli import options
+
 
 @click.command()
 @click.argument("configs", nargs=-1, required=True)
-@click.option("-s", "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@options.overrides
 def command(configs: tuple[str, ...], overrides: tuple[str, ...]) -> None:
     """Check every config of CONFIGS; exit 2 when one has a mistake. TensorFlow is not needed."""
     from gradscope import api
@@ -15,12 +17,15 @@ def command(configs: tuple[str, ...], overrides: tuple[str, ...]) -> None:
     from gradscope.errors import ConfigError, Problem
 
     problems: list[Problem] = []
+    valid: list[str] = []
     for config in configs:
         try:
             api.load_config(config, overrides)
         except ConfigError as error:
             problems.extend(error.problems)
         else:
-            terminal.result(f"{config}: ok")
+            valid.append(f"{config}: ok")
+    if valid:
+        terminal.result("\n".join(valid))
     if problems:
         raise ConfigError(tuple(problems))

@@ -1,0 +1,40 @@
+"""Standard streams that may be closed, full, or without a reader."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+
+def reopen_closed() -> None:
+    """Occupy the numbers of closed standard streams, so that no file opened later gets one.
+
+    Writing to a closed stdout still fails, as it should; what goes to a closed stderr is lost.
+    """
+    for number, mode in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+
+
+def say(text: str) -> None:
+    """Write a line to stderr; a reader who left is no reason to stop."""
+    encoding = sys.stderr.encoding or "utf-8"
+    try:
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=True)
+    except OSError:
+        redirect_to_nothing(sys.stderr.fileno())
+
+
+def redirect_to_nothing(number: int) -> None:
+    """Point a stream at nothing, so that what is left in its buffer has somewhere to go."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, number)
+    os.close(nothing)

@@ -1,0 +1,16 @@
+"""For every detector: records it must pass, records it must find, and both sides of each limit."""
+
+from __future__ import annotations
+
+from tests.analyzer import cases_of_training, cases_of_units, cases_over_depth
+from tests.analyzer.case import Case
+
+CASES: tuple[Case, ...] = (
+    *cases_over_depth.profiles(),
+    *cases_of_units.saturated(),
+    *cases_of_units.dead(),
+    *cases_of_training.frozen(),
+    *cases_of_training.unstable(),
+    *cases_of_training.non_finite(),
+    *cases_of_training.unscaled(),
+)

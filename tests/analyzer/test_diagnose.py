@@ -1,0 +1,212 @@
+"""Diagnoses: isolation, choice, order, and when nothing may be said."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradscope.analyzer.detectors import DETECTORS, Detector
+from gradscope.analyzer.diagnose import diagnose
+from gradscope.record import Diagnosis, RunRecord, Verdict
+from tests.analyzer.cases import CASES
+from tests.analyzer.synthetic import DATA, empty, geometric, network, over_time, record
+
+FADING = geometric(1e-6)[::-1]
+PLAIN = ("vanishing_gradient", "non_finite", "frozen_layers")
+
+
+def of(diagnosis: Diagnosis, name: str) -> Verdict:
+    (verdict,) = [verdict for verdict in diagnosis.verdicts if verdict.name == name]
+    return verdict
+
+
+def broken(_: RunRecord, **__: float) -> Any:
+    raise ZeroDivisionError("float division by zero")
+
+
+@pytest.fixture
+def crashing(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a detector that crashes."""
+    name = "dead_units"
+    sound = DETECTORS[name]
+    monkeypatch.setitem(DETECTORS._items, name, Detector(sound.code, name, sound.rank, broken))
+    return name
+
+
+def test_a_healthy_record() -> None:
+    diagnosis = diagnose(record())
+    assert diagnosis.verdict == "healthy"
+    assert diagnosis.remedy == ""
+    assert {verdict.name for verdict in diagnosis.verdicts} == set(DETECTORS)
+    assert {verdict.status for verdict in diagnosis.verdicts} == {"healthy", "skipped"}
+    judged = sum(verdict.status == "healthy" for verdict in diagnosis.verdicts)
+    assert f"{judged} checks found nothing to act on in 40 steps." in diagnosis.headline
+
+
+def test_the_numbers_of_the_healthy_headline() -> None:
+    delta = over_time(41, (0, [1.0] * 5), (20, 0.5 ** np.arange(5.0)[::-1]))
+    headline = diagnose(record(delta=delta)).headline
+    assert headline.startswith(
+        "Gradients flow: over 5 hidden layers the rms of delta stays between 0.062 and 1 of the "
+        "last hidden layer's (x0.5 per layer going back); "
+    )
+
+
+@pytest.mark.parametrize(
+    "made", [record(1), record(0), record(delta=np.nan), record(delta=0.0)], ids=str
+)
+def test_no_flow_is_claimed_where_none_was_judged(made: RunRecord) -> None:
+    diagnosis = diagnose(made)
+    assert diagnosis.verdict == "healthy"
+    assert re.fullmatch(r"\d+ checks found nothing to act on in 40 steps\.", diagnosis.headline)
+
+
+def test_no_flow_is_claimed_when_other_things_were_asked_for() -> None:
+    assert "flow" not in diagnose(record(), select=("non_finite",)).headline
+    assert diagnose(record(), select=("non_finite",)).headline.startswith("1 check found")
+
+
+def test_warnings_leave_the_verdict_healthy_and_are_said() -> None:
+    at_first = over_time(41, (0, FADING), (9, [1.0] * 5))
+    diagnosis = diagnose(record(delta=at_first))
+    assert diagnosis.verdict == "healthy"
+    assert "only warnings (vanishing_gradient)" in diagnosis.headline
+    assert "nothing to act on" not in diagnosis.headline
+    assert [v.name for v in diagnosis.found("warning")] == ["vanishing_gradient"]
+    assert diagnosis.found("error") == ()
+
+
+def test_an_unhealthy_record_leads_with_the_root() -> None:
+    layers = network([100] * 5, activation="sigmoid", initializer="glorot_uniform")
+    diagnosis = diagnose(record(layers, delta=FADING))
+    (finding,) = diagnosis.verdicts[0].findings
+    assert diagnosis.verdict == "unhealthy"
+    assert diagnosis.headline == f"{finding.message} {finding.cause}"
+    assert diagnosis.remedy == finding.remedy
+    assert [v.name for v in diagnosis.found("error")] == ["vanishing_gradient"]
+
+
+def test_a_crash_stops_no_other_detector(crashing: str) -> None:
+    diagnosis = diagnose(record())
+    assert diagnosis.verdict == "inconclusive"
+    assert diagnosis.headline == "Some checks crashed: dead_units."
+    verdict = of(diagnosis, crashing)
+    assert verdict.status == "crashed"
+    assert verdict.reason == "ZeroDivisionError: float division by zero"
+    assert of(diagnosis, "vanishing_gradient").status == "healthy"
+
+
+def test_a_crash_hides_no_error(crashing: str) -> None:
+    diagnosis = diagnose(record(delta=FADING))
+    assert diagnosis.verdict == "unhealthy"
+    assert of(diagnosis, crashing).status == "crashed"
+
+
+def test_an_ignored_detector_is_not_even_run(crashing: str) -> None:
+    assert diagnose(record(), ignore={crashing: "why"}).verdict == "healthy"
+
+
+@pytest.mark.parametrize(
+    "select",
+    [PLAIN, ("GS101", "GS501", "GS104"), ("GS101", "non_finite", "frozen_layers", "GS101")],
+)
+def test_select_by_name_or_code(select: tuple[str, ...]) -> None:
+    found = {verdict.name for verdict in diagnose(record(), select=select).verdicts}
+    assert found == set(PLAIN)
+
+
+@pytest.mark.parametrize("key", ["vanishing_gradient", "GS101"])
+def test_ignore_by_name_or_code(key: str) -> None:
+    diagnosis = diagnose(record(delta=FADING), ignore={key: "known since May"})
+    assert diagnosis.verdict == "healthy"
+    verdict = of(diagnosis, "vanishing_gradient")
+    assert (verdict.status, verdict.reason, verdict.findings) == ("ignored", "known since May", ())
+
+
+def test_thresholds_reach_their_detector_and_no_other() -> None:
+    mild = record(delta=geometric(0.05)[::-1], signal=geometric(0.05))
+    thresholds = {"vanishing_gradient": {"threshold": 0.1}}
+    diagnosis = diagnose(mild, thresholds=thresholds)
+    assert of(diagnosis, "vanishing_gradient").status == "finding"
+    assert of(diagnosis, "vanishing_gradient").findings[0].threshold == 0.1
+    assert of(diagnosis, "vanishing_signal").status == "healthy"
+    wrong = diagnose(record(), thresholds={"vanishing_gradient": {"treshold": 0.1}})
+    assert of(wrong, "vanishing_gradient").status == "crashed"
+
+
+def test_order() -> None:
+    """Errors at initialisation, errors of training, warnings, the rest; each by rank."""
+    rows = 41
+    made = record(
+        delta=FADING,  # error at initialisation, rank 50
+        signal=geometric(1e-6),  # error at initialisation, rank 15
+        update=over_time(rows, (0, [1e-3] * 6), (9, [0.5] * 6)),  # error later, rank 30
+        broken={"forward": (40, 1, 3)},  # error later, rank 5
+        dead=over_time(rows, (0, [0.1] * 5), (9, [0.7] * 5)),  # warning later, rank 25
+    )
+    names = [verdict.name for verdict in diagnose(made).verdicts]
+    assert names[:5] == [
+        "vanishing_signal",
+        "vanishing_gradient",
+        "non_finite",
+        "unstable_updates",
+        "dead_units",
+    ]
+    rest = [DETECTORS[name].rank for name in names[5:]]
+    assert rest == sorted(rest)
+
+
+def test_a_verdict_is_placed_by_its_gravest_finding() -> None:
+    """An error since step 9 beside a warning since step 5 comes after an error at step 0."""
+    dead = over_time(41, (0, [0.1] * 5), (5, [0.7] * 5), (9, [1.0, 0.7, 0.7, 0.7, 0.7]))
+    made = record(dead=dead, delta=FADING)
+    diagnosis = diagnose(made)
+    assert [v.name for v in diagnosis.verdicts[:2]] == ["vanishing_gradient", "dead_units"]
+    only = diagnose(record(dead=dead))
+    assert [f.severity for f in only.verdicts[0].findings] == ["error", "warning"]
+    assert only.headline.startswith("Units are dead: 100% of the units in hidden_1 ")
+
+
+def test_a_record_that_is_not_complete_gives_no_verdict() -> None:
+    made = record(delta=FADING, steps=20, status="partial")
+    made = replace(made, outcome=replace(made.outcome, steps_requested=300))
+    diagnosis = diagnose(made)
+    assert diagnosis.verdict == "inconclusive"
+    assert "no verdict is drawn from 20 of 300 steps" in diagnosis.headline
+    assert "partial at step 20" in diagnosis.headline
+    assert of(diagnosis, "vanishing_gradient").status == "finding"
+
+
+def test_a_diverged_record_is_judged() -> None:
+    diagnosis = diagnose(record(broken={"forward": (40, 1, 3)}, status="diverged"))
+    assert diagnosis.verdict == "unhealthy"
+    assert diagnosis.verdicts[0].name == "non_finite"
+
+
+@pytest.mark.parametrize("rms", [1.0, 116.0])
+def test_no_rows_no_verdict(rms: float) -> None:
+    made = replace(empty(), data=replace(DATA, second_moment=rms**2))
+    diagnosis = diagnose(made)
+    assert diagnosis.verdict == "inconclusive"
+    assert diagnosis.headline == "Nothing was measured, so nothing can be said."
+
+
+def test_nothing_judged_no_verdict() -> None:
+    assert diagnose(record(1), select=("vanishing_gradient",)).verdict == "inconclusive"
+    assert diagnose(record(), select=()).verdict == "inconclusive"
+    assert diagnose(record(), ignore=dict.fromkeys(DETECTORS, "why")).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_case_gives_a_diagnosis(case: Any) -> None:
+    thresholds = {case.detector: case.thresholds} if case.thresholds else {}
+    diagnosis = diagnose(case.make(), thresholds=thresholds)
+    assert not [verdict for verdict in diagnosis.verdicts if verdict.status == "crashed"]
+    assert diagnosis.headline.endswith((".", ")"))
+    if case.severity == "error" and len(case.make().steps):
+        assert diagnosis.verdict == "unhealthy"
+        assert of(diagnosis, case.detector).status == "finding"

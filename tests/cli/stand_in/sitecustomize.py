@@ -1,0 +1,137 @@
+"""Python runs this at start-up when its folder is on PYTHONPATH.
+
+In a gradscope worker it puts a stand-in where TensorFlow would train, which makes a worker start in
+half a second and misbehave on request: GRADSCOPE_STAND_IN says how. In the parent it leaves out the
+pictures, the slowest part of a report.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import types
+from typing import Any
+
+BEHAVIOUR = os.environ.get("GRADSCOPE_STAND_IN", "")
+STEPS_BEFORE_TROUBLE = 3
+
+
+class Experiment:
+    """Two hidden layers whose figures are made up."""
+
+    def __init__(self, config: Any, samples: Any) -> None:
+        del samples
+        self.config = config
+
+    def beginning(self) -> Any:
+        from gradscope.record.builder import Beginning
+        from gradscope.record.environment import Environment
+        from gradscope.record.layers import LayerInfo
+        from gradscope.record.run_record import DataSummary
+
+        layers = [
+            LayerInfo(index, name, "Dense", role, 8, 8, 8, activation)
+            for index, (name, role, activation) in enumerate(
+                [("hidden_1", "hidden", "relu"), ("hidden_2", "hidden", "relu"), ("output", "output", "softmax")]
+            )
+        ]
+        versions = dict.fromkeys(("gradscope", "python", "platform", "numpy", "tensorflow", "keras"), "0")
+        flags = dict.fromkeys(("jit", "grappler", "onednn", "op_determinism"), False)
+        return Beginning(
+            name=self.config.name,
+            layers=tuple(layers),
+            environment=Environment(
+                **versions,
+                **flags,
+                device="no device",
+                cpu_flags=(),
+                threads=1,
+                dtype="float32",
+                seed=1,
+                config_hash=self.config.hash,
+                data_hash="0" * 64,
+            ),
+            data=DataSummary("gaussian", 64, 0, (8,), "classification", 3, "none", 0.0, 1.0, -1.0, 1.0),
+            config=self.config.to_dict(),
+            batch_size=32,
+            probe_samples=64,
+            steps_requested=self.config.training.steps,
+        )
+
+    def train(self, listener: Any) -> Any:
+        import time
+
+        print("noise on the worker's stdout", flush=True)
+        print("noise on the worker's stderr", file=sys.stderr, flush=True)
+        for step in range(1, self.config.training.steps + 1):
+            listener.step(step, _figures(), (1.0, 0.5, 0.01))
+            if step == STEPS_BEFORE_TROUBLE:
+                _trouble(listener)
+            if step > STEPS_BEFORE_TROUBLE:
+                time.sleep(0.001)
+        return types.SimpleNamespace(status="complete", sentence="made up", evaluation={})
+
+
+def _figures() -> Any:
+    import numpy as np
+
+    from gradscope.record import STATISTICS
+
+    rows = np.ones((len(STATISTICS), 3))
+    for number, name in enumerate(STATISTICS):
+        if name.endswith(("fraction", "count", "mean", "gap")):
+            rows[number] = 0.0
+        if name == "update_ratio":
+            rows[number] = 1e-3
+        if name == "delta_second_moment" and BEHAVIOUR == "vanish":
+            rows[number] = (1e-30, 1.0, 1.0)
+    return rows
+
+
+def _trouble(listener: Any) -> None:
+    match BEHAVIOUR:
+        case "abort":
+            os.abort()
+        case "exit":
+            os._exit(1)
+        case "raise":
+            raise RuntimeError("the stand-in broke\nwith a second line")
+        case "memory":
+            raise MemoryError
+        case "refuse":
+            from gradscope.errors import BadRequest
+
+            raise BadRequest("the stand-in refuses", "ask another")
+        case "half":
+            import signal
+
+            os.write(listener._connection.fileno(), b"\x00\x00\xff\xff{")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _module(name: str, **content: Any) -> None:
+    module = types.ModuleType(name)
+    vars(module).update(content)
+    sys.modules[name] = module
+
+
+if "gradscope.runner.worker" in sys.orig_argv:
+    _module(
+        "gradscope.runner.device",
+        set_threads=lambda threads: None,
+        settings=contextlib.nullcontext,
+    )
+    _module(
+        "gradscope.runner.sources",
+        samples=lambda config: types.SimpleNamespace(notes=("a note from the data",)),
+    )
+    _module("gradscope.runner.training", Experiment=Experiment)
+elif "gradscope" in sys.orig_argv:
+    _module("gradscope.reporters.html", render=lambda report, pictures: "a page")
+    _module(
+        "gradscope.reporters.plots",
+        NAMES=("loss",),
+        draw=lambda report: {"loss": None},
+        rendered=lambda figures: {"loss.png": b"png", "loss.svg": b"svg"},
+    )

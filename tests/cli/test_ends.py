@@ -1,0 +1,122 @@
+"""Runs that are stopped or whose processes die: the code, the time, and what is kept."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from gradscope import load_record
+from tests.cli.running import (
+    ENDLESS,
+    Running,
+    environment,
+    result_in,
+    run,
+    until,
+    workers,
+    write_tiny,
+)
+
+SECONDS = 3.0
+"""From the signal to the end."""
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_tiny(tmp_path)
+    return tmp_path
+
+
+def endless(folder: Path, *more: str) -> Running:
+    return Running(
+        folder, "check", "tiny.yaml", *ENDLESS, *more, env=environment(folder, stand_in="")
+    )
+
+
+def expect_partial(folder: Path, code: int, words: str) -> None:
+    """What a run that ended early leaves behind."""
+    record = load_record(folder)
+    assert record.outcome.status == "partial"
+    assert record.outcome.steps_done == record.steps[-1] >= 1
+    assert words in record.outcome.sentence
+    result = result_in(folder)
+    assert (result["status"], result["exit_code"]) == ("partial", code)
+    assert result["verdict"] == "inconclusive"
+    assert not (folder / "report.html").exists(), "no page of another run beside it"
+    assert not (folder / ".lock").exists()
+
+
+@pytest.mark.parametrize(
+    ("signals", "code"),
+    [
+        ((signal.SIGINT,), 130),
+        ((signal.SIGINT, signal.SIGINT, signal.SIGTERM), 130),
+        ((signal.SIGTERM,), 143),
+        ((signal.SIGHUP,), 143),
+    ],
+)
+def test_stopped_while_it_trains(folder: Path, signals: tuple[int, ...], code: int) -> None:
+    target = folder / "reports" / "tiny"
+    target.mkdir(parents=True)
+    (target / "report.html").write_text("of an earlier run")
+    with endless(folder) as running:
+        running.wait_until_said("step 1/")
+        worker = running.worker()
+        assert running.signal(*signals) < SECONDS
+        assert running.process.returncode == code
+        name = signal.Signals(signals[0]).name
+        assert f"gradscope: stopped by {name} after step " in running.stderr
+        assert f"kept: {Path('reports/tiny/record.npz')}" in running.stderr
+        assert "Traceback" not in running.stderr
+    expect_partial(target, code, name)
+    assert worker not in [pid for pid, _ in workers()]
+    shown = run(folder, "report", "reports/tiny")
+    assert shown.returncode == 4
+    assert "INCONCLUSIVE" in shown.stdout
+
+
+def test_nohup(folder: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        running = endless(folder)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with running:
+        running.wait_until_said("step 1/")
+        assert running.signal(signal.SIGHUP, signal.SIGINT) < SECONDS
+        assert running.process.returncode == 130, "SIGHUP was ignored, so SIGINT came first"
+
+
+def test_worker_killed(folder: Path) -> None:
+    with endless(folder) as running:
+        running.wait_until_said("step 1/")
+        os.kill(running.worker(), signal.SIGKILL)
+        assert running.process.wait(SECONDS) == 3
+        assert "gradscope: the worker was killed by SIGKILL (signal 9)\n" in running.stderr
+        assert "memory" in running.stderr
+        assert "Traceback" not in running.stderr
+    expect_partial(folder / "reports" / "tiny", 3, "SIGKILL")
+
+
+def test_parent_killed(folder: Path) -> None:
+    with endless(folder) as running:
+        running.wait_until_said("step 1/")
+        worker = running.worker()
+        running.process.kill()
+        until(lambda: worker not in [pid for pid, _ in workers()], "the worker is gone", SECONDS)
+    assert run(folder, "check", "tiny.yaml", env=environment(folder, stand_in="")).returncode == 0
+
+
+def test_stopped_before_the_first_step(folder: Path) -> None:
+    """Nothing is measured yet, so nothing is claimed to be kept."""
+    with Running(folder, "run", "tiny.yaml", env=environment(folder)) as running:
+        running.wait_until_said("importing TensorFlow")
+        assert running.signal(signal.SIGINT) < SECONDS
+        assert running.process.returncode == 130
+        assert running.stderr.splitlines()[1:] == ["gradscope: stopped by SIGINT before the first step"]
+    assert not (folder / "reports" / "tiny" / "record.npz").exists()

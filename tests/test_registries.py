@@ -1,0 +1,137 @@
+"""What every registered item owes: a new file that forgets it fails here."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradscope.analyzer import detectors
+from gradscope.analyzer.detectors import DETECTORS
+from gradscope.datasets import DATASETS
+from gradscope.registry import Registry
+from gradscope.reporters import REPORTERS
+from tests.analyzer.case import KINDS
+from tests.analyzer.cases import CASES
+
+NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+FAMILIES = {
+    1: "gradients",
+    2: "activations",
+    3: "normalization",
+    4: "initialisation",
+    5: "numerics",
+    6: "learning",
+    9: "gradscope itself",
+}
+
+
+def summary(item: Callable[..., Any]) -> str:
+    documentation = inspect.getdoc(item)
+    assert documentation, f"{item.__name__} has no docstring"
+    return documentation.splitlines()[0]
+
+
+def keywords(item: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    return {
+        name: parameter
+        for name, parameter in inspect.signature(item, eval_str=True).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_detector_documents_itself(name: str) -> None:
+    detector = DETECTORS[name]
+    assert NAME.fullmatch(name)
+    assert detector.name == detector.function.__name__ == name
+    assert re.fullmatch(r"GS\d{3}", detector.code)
+    assert int(detector.code[2]) in FAMILIES
+    assert summary(detector.function).endswith(".")
+    documentation = inspect.getdoc(detector.function) or ""
+    assert "Statistic:" in documentation
+    assert re.search(r"\b[Dd]efault", documentation)
+    assert detector.code in (inspect.getmodule(detector.function).__doc__ or "")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_the_thresholds_of_a_detector_are_its_keywords(name: str) -> None:
+    function = DETECTORS[name].function
+    parameters = inspect.signature(function, eval_str=True).parameters
+    thresholds = keywords(function)
+    assert thresholds
+    assert list(parameters)[0] == "record"
+    assert len(parameters) == len(thresholds) + 1
+    for parameter in thresholds.values():
+        assert parameter.annotation is float
+        assert isinstance(parameter.default, (int, float))
+    documentation = inspect.getdoc(function) or ""
+    if len(thresholds) > 1:
+        for threshold in thresholds:
+            assert f"`{threshold}`" in documentation, threshold
+
+
+def test_codes_and_ranks_are_unique() -> None:
+    codes = [detector.code for detector in DETECTORS.values()]
+    ranks = [detector.rank for detector in DETECTORS.values()]
+    assert len(set(codes)) == len(codes)
+    assert len(set(ranks)) == len(ranks)
+
+
+def test_every_file_of_the_room_is_a_detector() -> None:
+    folder = Path(detectors.__file__).parent
+    files = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")}
+    assert files == set(DETECTORS)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_detector_has_healthy_sick_and_borderline_cases(name: str) -> None:
+    own = [case for case in CASES if case.detector == name]
+    assert {case.kind for case in own} >= set(KINDS)
+    assert any(case.severity == "error" for case in own if case.kind == "sick")
+    assert any(case.severity == "" for case in own if case.kind == "healthy")
+    sides = {case.severity == "" for case in own if case.kind == "borderline"}
+    assert sides == {True, False}, "a borderline case on both sides of the limit"
+
+
+def test_every_case_is_of_a_detector() -> None:
+    assert {case.detector for case in CASES} == set(DETECTORS)
+    assert {case.kind for case in CASES} == set(KINDS)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_data_set_documents_itself(name: str) -> None:
+    function = DATASETS[name]
+    assert NAME.fullmatch(name)
+    assert summary(function).endswith(".")
+    documentation = inspect.getdoc(function) or ""
+    for section in ("Shapes:", "Source:", "Licence:"):
+        assert section in documentation, section
+    parameters = inspect.signature(function).parameters
+    assert set(parameters) == set(keywords(function)), "YAML keys are keyword-only parameters"
+    hints = typing.get_type_hints(function, include_extras=True)
+    assert set(hints) == {*parameters, "return"}
+
+
+@pytest.mark.parametrize("name", REPORTERS)
+def test_a_reporter_documents_itself(name: str) -> None:
+    function = REPORTERS[name]
+    assert NAME.fullmatch(name)
+    assert summary(function).endswith(".")  # type: ignore[arg-type]
+    assert list(inspect.signature(function).parameters) == ["report", "options"]
+
+
+def test_a_registry() -> None:
+    registry: Registry[int] = Registry("gradscope.theory")
+    assert registry.register("one")(1) == 1
+    assert list(registry) == ["one"]
+    assert (registry["one"], len(registry)) == (1, 1)
+    with pytest.raises(ValueError, match="'one' is registered twice in gradscope.theory"):
+        registry.register("one")(2)
+    with pytest.raises(KeyError):
+        registry["two"]
