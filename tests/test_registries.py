@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import typing
 from collections.abc import Callable
@@ -45,6 +46,19 @@ def keywords(item: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     }
 
 
+def valued(word: str) -> float:
+    base, _, power = word.partition("^")
+    return float(base) ** float(power or 1)
+
+
+def spelled(number: float) -> set[str]:
+    """How a text may write a number: 1000 or 1e3, 2^-24."""
+    words = {f"{number:g}"}
+    if number:
+        words |= {f"{base}{round(math.log(number, at))}" for base, at in (("1e", 10), ("2^", 2))}
+    return {word for word in words if math.isclose(valued(word), number)}
+
+
 @pytest.mark.parametrize("name", DETECTORS)
 def test_a_detector_documents_itself(name: str) -> None:
     detector = DETECTORS[name]
@@ -56,6 +70,9 @@ def test_a_detector_documents_itself(name: str) -> None:
     documentation = inspect.getdoc(detector.function) or ""
     assert "Statistic:" in documentation
     assert re.search(r"\b[Dd]efault", documentation)
+    for threshold, parameter in keywords(detector.function).items():
+        words = re.findall(r"\d[\d.e^-]*\d|\d", documentation)
+        assert spelled(parameter.default) & set(words), f"the default of {threshold}"
     assert detector.code in (inspect.getmodule(detector.function).__doc__ or "")  # type: ignore[union-attr]
 
 
@@ -65,7 +82,7 @@ def test_the_thresholds_of_a_detector_are_its_keywords(name: str) -> None:
     parameters = inspect.signature(function, eval_str=True).parameters
     thresholds = keywords(function)
     assert thresholds
-    assert list(parameters)[0] == "record"
+    assert next(iter(parameters)) == "record"
     assert len(parameters) == len(thresholds) + 1
     for parameter in thresholds.values():
         assert parameter.annotation is float
@@ -131,7 +148,7 @@ def test_a_registry() -> None:
     assert registry.register("one")(1) == 1
     assert list(registry) == ["one"]
     assert (registry["one"], len(registry)) == (1, 1)
-    with pytest.raises(ValueError, match="'one' is registered twice in gradscope.theory"):
+    with pytest.raises(ValueError, match=r"'one' is registered twice in gradscope\.theory"):
         registry.register("one")(2)
     with pytest.raises(KeyError):
         registry["two"]

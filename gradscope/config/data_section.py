@@ -8,15 +8,17 @@ from typing import Any, Final, Literal
 from gradscope.config.annotations import one_of
 from gradscope.config.document import REFUSED
 from gradscope.config.forms import Key, Plain, Reading, Schema, Table, read_free
-from gradscope.config.text import TreePath, did_you_mean, show
+from gradscope.config.own_section import factory_keys
+from gradscope.config.text import TreePath, did_you_mean, sanitise, show
 from gradscope.config.vocabulary import Vocabulary, keys_of_function
 
 DEFAULT_DATA: Final = "fashion_mini"
+OWN_DATA: Final = "factory"
 
 
 @dataclass(frozen=True)
 class Data:
-    """The data set: its name alone, or a mapping with its own keys beside `scaling`."""
+    """The data set: its name alone, a mapping with its own keys beside `scaling`, or a factory."""
 
     vocabulary: Vocabulary | None
 
@@ -30,6 +32,8 @@ class Data:
                     f"expected a data set's name or a mapping with `name`, received {show(value)}",
                 )
             return {}
+        if "factory" in written or "arguments" in written:
+            return _read_own(written, path, reading)
         at = path if isinstance(value, str) else (*path, "name")
         name = self._name(written, at, reading)
         own = self._own_keys(name)
@@ -67,14 +71,46 @@ class Data:
         """Describe one mapping per data set."""
         if self.vocabulary is None:
             table = Table(_DATA_KEYS).json_schema()
-            return {"anyOf": [{"type": "string"}, {**table, "additionalProperties": True}]}
+            free = {
+                **table,
+                "additionalProperties": True,
+                "not": {"anyOf": [{"required": [key]} for key in _OWN_KEYS]},
+            }
+            return {"anyOf": [{"type": "string"}, free, _own_schema()]}
         mappings = []
         for name in self.vocabulary.datasets:
             table = Table({**_DATA_KEYS, **(self._own_keys(name) or {})}).json_schema()
             table["properties"]["name"] = {"const": name}
             required = [] if name == DEFAULT_DATA else ["name"]
             mappings.append({**table, "required": [*table.get("required", []), *required]})
-        return {"anyOf": [{"enum": list(self.vocabulary.datasets)}, *mappings]}
+        return {"anyOf": [{"enum": list(self.vocabulary.datasets)}, *mappings, _own_schema()]}
+
+
+def _read_own(written: dict[str, Any], path: TreePath, reading: Reading) -> dict[str, Any]:
+    """Read a factory and its arguments; it gives the data as the network is to be fed."""
+    others = [key for key in written if key not in _OWN_KEYS]
+    if "factory" not in written:
+        reading.report(
+            (*path, "arguments"), "arguments are those of a factory", "add factory:", at_key=True
+        )
+    elif others:
+        reading.report(
+            (*path, others[0]),
+            f"{sanitise(others[0])} does not go with factory, which gives the data as it is fed",
+            "remove it, or pass what the factory needs under arguments",
+            at_key=True,
+        )
+    own = {key: item for key, item in written.items() if key in _OWN_KEYS}
+    read = Table(_OWN_KEYS).read(own, path, reading)
+    parameters = {"factory": read["factory"], "arguments": read["arguments"] or {}}
+    return {"name": OWN_DATA, "scaling": "none", "parameters": parameters}
+
+
+def _own_schema() -> Schema:
+    return {**Table(_OWN_KEYS).json_schema(), "required": ["factory"]}
+
+
+_OWN_KEYS: Final[dict[str, Key]] = factory_keys("data of your own")
 
 
 _DATA_KEYS: Final[dict[str, Key]] = {

@@ -79,18 +79,36 @@ class OutputSpec:
 
 
 @dataclass(frozen=True)
+class ModelSource:
+    """A model of the user's own: either what a function gives, or a saved one.
+
+    `folder` is where the config stands: the factory's module may be there.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+    factory: str | None
+    arguments: dict[str, Any]
+    keras_file: str | None
+    folder: str | None = None
+
+
+@dataclass(frozen=True)
 class ModelSpec:
-    """The network."""
+    """The network: the built-in one, or, with a `source`, the user's own and no hidden layers."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     hidden_layers: tuple[HiddenLayer, ...]
     batch_norm: BatchNormSpec
     output: OutputSpec
+    source: ModelSource | None = None
 
 
 @dataclass(frozen=True)
 class DataSpec:
-    """The data set by name, with its parameters and how its features are scaled."""
+    """The data set by name, with its parameters and how its features are scaled.
+
+    The user's own is called `factory`; its parameters are `factory`, `arguments` and `folder`.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     name: str
@@ -109,10 +127,13 @@ class OptimizerSpec:
 
 @dataclass(frozen=True)
 class TrainingSpec:
-    """How the network is trained; exactly one of `steps` and `epochs` is set."""
+    """How the network is trained; exactly one of `steps` and `epochs` is set.
+
+    For a model of the user's own, `auto` is the optimizer and the loss it was compiled with.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _EXACT
-    optimizer: OptimizerSpec
+    optimizer: OptimizerSpec | Automatic
     batch_size: int
     steps: int | None
     epochs: int | None
@@ -180,16 +201,25 @@ class ExperimentConfig:
     def hash(self) -> str:
         """Identify the experiment: sha256 over everything but its name.
 
-        A data file counts by its file name only, so that the same checkout hashes the same on
-        every machine; its content has a hash of its own in the environment.
+        A file counts by its name only and a folder not at all, so that the same checkout hashes
+        the same on every machine; the content has a hash of its own in the environment.
         """
         tree = self.to_dict()
         del tree["name"]
-        if isinstance(tree["data"]["parameters"].get("path"), str):
-            path = PurePath(tree["data"]["parameters"]["path"])
-            tree["data"]["parameters"]["path"] = path.name
+        if tree["model"]["source"] is None:
+            del tree["model"]["source"]
+        for places in (tree["data"]["parameters"], tree["model"].get("source", {})):
+            _without_machine(places)
         text = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _without_machine(places: dict[str, Any]) -> None:
+    """Drop from paths what differs between two checkouts."""
+    places.pop("folder", None)
+    for key in ("path", "keras_file"):
+        if isinstance(places.get(key), str):
+            places[key] = PurePath(places[key]).name
 
 
 @lru_cache(maxsize=1)

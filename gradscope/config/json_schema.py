@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from gradscope.config.forms import Table
-from gradscope.config.model_section import WAYS
+from gradscope.config.forms import Schema, Table
+from gradscope.config.model_section import WAYS, built_in_keys
+from gradscope.config.own_section import OWN_MODEL_KEYS
 from gradscope.config.schema import top_keys
 from gradscope.config.vocabulary import Vocabulary
 
@@ -15,19 +16,48 @@ def json_schema(vocabulary: Vocabulary | None = None) -> dict[str, Any]:
     schema = Table(top_keys(vocabulary)).json_schema()
     schema["properties"]["model"] = {
         **schema["properties"]["model"],
-        "oneOf": [{"required": [way[0]]} for way in WAYS],
+        "oneOf": _ways(),
     }
     training = schema["properties"]["training"]
     schema["properties"]["training"] = {
         **training,
         "not": {"required": ["steps", "epochs"]},
     }
+    schema["anyOf"] = [
+        {
+            "properties": {
+                "model": {"anyOf": [{"required": ["factory"]}, {"required": ["keras_file"]}]}
+            }
+        },
+        {"not": {"required": ["training"], "properties": {"training": _AUTOMATIC}}},
+    ]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "gradscope config",
         "description": "One experiment: the network, the data, the training, the detectors.",
         **_shared(schema),
     }
+
+
+_AUTOMATIC: Final[Schema] = {
+    "required": ["optimizer"],
+    "properties": {"optimizer": {"const": "auto"}},
+}
+"""What only a model that may be compiled already can be told."""
+
+
+def _ways() -> list[Schema]:
+    """Describe the ways to say what the model is, and which keys each of them rules out."""
+    own = list(OWN_MODEL_KEYS)
+    return [
+        *(_way(way[0], own) for way in WAYS),
+        _way("factory", [*built_in_keys()]),
+        _way("keras_file", [*built_in_keys(), "arguments"]),
+    ]
+
+
+def _way(key: str, rivals: list[str]) -> Schema:
+    return {"required": [key], "not": {"anyOf": [{"required": [name]} for name in rivals]}}
 
 
 def _shared(schema: dict[str, Any]) -> dict[str, Any]:

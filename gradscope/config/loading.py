@@ -74,7 +74,7 @@ def _load(
     apply_overrides(document, overrides)
     read = read_config(document.tree, Reading(document, folder), vocabulary)
     if not document.problems:
-        config = resolve(read, name)
+        config = resolve(read, name, str(folder))
         report_size(config, document)
     if document.problems:
         raise ConfigError(tuple(dict.fromkeys(document.problems)))

@@ -12,6 +12,7 @@ from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.config.document import REFUSED
 from gradscope.config.forms import Items, Key, Named, OrWord, Plain, Reading, Schema, Table
+from gradscope.config.own_section import OWN_MODEL_KEYS, check_own_model
 from gradscope.config.text import TreePath, did_you_mean, show
 
 MAXIMUM_DEPTH: Final = 900
@@ -131,7 +132,13 @@ def output_keys() -> dict[str, Key]:
 
 @lru_cache(maxsize=1)
 def model_keys() -> dict[str, Key]:
-    """Give the keys of the model section."""
+    """Give the keys of the model section: the built-in network's, and those for one's own."""
+    return {**built_in_keys(), **OWN_MODEL_KEYS}
+
+
+@lru_cache(maxsize=1)
+def built_in_keys() -> dict[str, Key]:
+    """Give the keys that describe the built-in network."""
     return {
         "depth": Key(Plain(Depth), None, "number of hidden Dense layers"),
         "width": Key(Plain(Units), None, f"units of each; default {DEFAULT_WIDTH}"),
@@ -154,8 +161,11 @@ def model_keys() -> dict[str, Key]:
 
 
 def check_ways(model: Any, reading: Reading) -> None:
-    """Report a model that says its hidden layers in no way or in several."""
+    """Report a model that says what it is in no way or in several."""
     if not isinstance(model, dict):
+        return
+    check_own_model(model, built_in_keys(), reading)
+    if "factory" in model or "keras_file" in model:
         return
     used = [way for way in WAYS if way[0] in model]
     if len(used) > 1:
@@ -170,7 +180,7 @@ def check_ways(model: Any, reading: Reading) -> None:
         reading.report(
             ("model", "depth"),
             "the model has no hidden layers",
-            "give depth (with width), hidden or layers",
+            "give depth (with width), hidden or layers; or factory or keras_file for your own",
         )
     if "width" in model and used == [("hidden",)]:
         reading.report(

@@ -15,9 +15,7 @@ DEFAULT = "default"
 def origins_of(config: ExperimentConfig, document: Document) -> dict[str, str]:
     """Give for every leaf of `config.to_dict()` where it was written, or `default`."""
     mappings = {known[:-1] for known in document.keys}
-    return {
-        dotted(path): _origin(path, document, mappings) for path, _ in leaves(config.to_dict())
-    }
+    return {dotted(path): _origin(path, document, mappings) for path, _ in leaves(config.to_dict())}
 
 
 def leaves(tree: Any, path: TreePath = ()) -> Iterator[tuple[TreePath, Any]]:
@@ -55,12 +53,14 @@ def _within(
 
 def _written_as(path: TreePath) -> Iterator[tuple[TreePath, TreePath]]:
     """Give the places, first choice first, at which a resolved leaf can have been written."""
-    if path[:2] == ("model", "hidden_layers"):
+    if path[:2] == ("model", "hidden_layers") and len(path) > 3:
         yield from _layer_written_as(path)
     elif path[:2] == ("model", "batch_norm"):
         yield path[:2], path[2:]
     elif path[:2] == ("model", "output"):
         yield path[:3], _without_parameters(path[3:])
+    elif path[:2] == ("model", "source"):
+        yield ("model", *path[2:]), ()
     elif path[0] == "data":
         yield path[:1], _without_parameters(path[1:])
     elif path[:2] == ("training", "optimizer"):

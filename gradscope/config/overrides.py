@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gradscope.config.document import REFUSED, Document, Place
+from gradscope.config.model_section import built_in_keys
+from gradscope.config.own_section import OWN_MODEL_KEYS
 from gradscope.config.text import TreePath, dotted, sanitise, show
 from gradscope.config.yaml_loader import read_yaml
 
@@ -29,10 +31,16 @@ _SHORT_FORMS: Final[dict[TreePath, tuple[str, str]]] = {
 It lets `-s training.optimizer.momentum=0.9` work on a config that says `optimizer: sgd`.
 """
 
+_OWN_MODEL: Final[tuple[TreePath, ...]] = tuple(("model", name) for name in OWN_MODEL_KEYS)
+_BUILT_IN: Final[tuple[TreePath, ...]] = tuple(("model", name) for name in built_in_keys())
+
 _DROPS: Final[dict[TreePath, tuple[TreePath, ...]]] = {
-    ("model", "depth"): (("model", "hidden"), ("model", "layers")),
-    ("model", "hidden"): (("model", "depth"), ("model", "width"), ("model", "layers")),
-    ("model", "layers"): (("model", "depth"), ("model", "hidden")),
+    ("model", "depth"): (("model", "hidden"), ("model", "layers"), *_OWN_MODEL),
+    ("model", "hidden"): (("model", "depth"), ("model", "width"), ("model", "layers"), *_OWN_MODEL),
+    ("model", "layers"): (("model", "depth"), ("model", "hidden"), *_OWN_MODEL),
+    ("model", "factory"): (*_BUILT_IN, *_OWN_MODEL),
+    ("model", "keras_file"): (*_BUILT_IN, *_OWN_MODEL),
+    ("data", "factory"): (("data",),),
     ("training", "steps"): (("training", "epochs"),),
     ("training", "epochs"): (("training", "steps"),),
     ("training", "learning_rate"): (("training", "optimizer", "learning_rate"),),
@@ -56,6 +64,8 @@ def apply_overrides(document: Document, settings: Sequence[str]) -> None:
     An override wins over whatever in the file says the same in another way: `model.depth` drops
     the file's `hidden` and `layers`, `model.hidden` drops `depth`, `width` and `layers`,
     `model.layers` drops `depth` and `hidden` (width stays, as the default of `units`),
+    `model.factory` and `keras_file` drop every other key of the model, as `depth`, `hidden` and
+    `layers` drop them; `data.factory` drops the rest of the data section;
     `training.steps` and `epochs` drop each other, and so do the two places of the learning rate.
     Two overrides that contradict each other are an error, as they would be in a file.
     """
@@ -116,7 +126,8 @@ def _apply(document: Document, override: Override) -> None:
         document.tree = {}
     node: Any = document.tree
     for depth, part in enumerate(override.path[:-1]):
-        node = _step_into(document, node, override.path[: depth + 1], part, place)
+        bare = override.path[:2] in _WITHOUT_A_WORD
+        node = _step_into(document, node, override.path[: depth + 1], part, place, bare=bare)
         if node is None or node is REFUSED:
             return
     last = override.path[-1]
@@ -131,7 +142,13 @@ def _apply(document: Document, override: Override) -> None:
         document.keys[(*override.path, *known)] = place
 
 
-def _step_into(document: Document, node: Any, path: TreePath, part: str | int, place: Place) -> Any:
+_WITHOUT_A_WORD: Final[tuple[TreePath, ...]] = (("data", "factory"), ("data", "arguments"))
+
+
+def _step_into(
+    document: Document, node: Any, path: TreePath, part: str | int, place: Place, *, bare: bool
+) -> Any:
+    """Go into what stands at `path`, made where it is missing; `bare`: without a default name."""
     if not _can_hold(document, node, path, part, place):
         return None
     missing = isinstance(node, dict) and part not in node
@@ -141,6 +158,7 @@ def _step_into(document: Document, node: Any, path: TreePath, part: str | int, p
         document.values[path] = place
     short = _short_form(path)
     inherits = missing and path[:2] == ("model", "layers")
+    inherits |= missing and bare
     if short is not None and not inherits and (missing or isinstance(node[part], str)):
         key, default = short
         node[part] = {key: default if missing else node[part]}

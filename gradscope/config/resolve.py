@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import (
     ActivationSpec,
+    Automatic,
     BatchNormSpec,
     DataSpec,
     DetectorsSpec,
@@ -13,6 +15,7 @@ from gradscope.config.experiment import (
     HiddenLayer,
     Ignored,
     InitializerSpec,
+    ModelSource,
     ModelSpec,
     OptimizerSpec,
     OutputSpec,
@@ -20,18 +23,21 @@ from gradscope.config.experiment import (
     TrainingSpec,
 )
 from gradscope.config.model_section import DEFAULT_WIDTH
-from gradscope.config.training_section import DEFAULT_STEPS
+from gradscope.config.training_section import DEFAULT_STEPS, OPTIMIZER
 
 Read = dict[str, Any]
 
 
-def resolve(read: Read, name: str) -> ExperimentConfig:
-    """Build the experiment from a config that was read without a problem."""
+def resolve(read: Read, name: str, folder: str | None = None) -> ExperimentConfig:
+    """Build the experiment from a config that was read without a problem.
+
+    `folder` is where it was written: factories are looked for there too.
+    """
     return ExperimentConfig(
         name=read["name"] or name,
-        model=_model(read["model"]),
-        data=DataSpec(**read["data"]),
-        training=_training(read["training"]),
+        model=_model(read["model"], folder),
+        data=_data(read["data"], folder),
+        training=_training(read["training"], own=_is_own(read["model"])),
         seed=read["seed"],
         device=read["device"],
         threads=read["threads"],
@@ -39,17 +45,36 @@ def resolve(read: Read, name: str) -> ExperimentConfig:
     )
 
 
-def _model(model: Read) -> ModelSpec:
+def _data(data: Read, folder: str | None) -> DataSpec:
+    if data["name"] == OWN_DATA:
+        return DataSpec(**{**data, "parameters": {**data["parameters"], "folder": folder}})
+    return DataSpec(**data)
+
+
+def _is_own(model: Read) -> bool:
+    return model["factory"] is not None or model["keras_file"] is not None
+
+
+def _source(model: Read, folder: str | None) -> ModelSource | None:
+    if not _is_own(model):
+        return None
+    factory, arguments = model["factory"], model["arguments"] or {}
+    return ModelSource(factory, arguments, model["keras_file"], folder if factory else None)
+
+
+def _model(model: Read, folder: str | None) -> ModelSpec:
+    source = _source(model, folder)
     output = model["output"]
     activation = output["activation"]
     return ModelSpec(
-        hidden_layers=_hidden_layers(model),
+        hidden_layers=() if source else _hidden_layers(model),
         batch_norm=BatchNormSpec(**model["batch_norm"]),
         output=OutputSpec(
             units=output["units"],
             activation="auto" if activation == "auto" else ActivationSpec(*activation),
             initializer=InitializerSpec(*output["initializer"]),
         ),
+        source=source,
     )
 
 
@@ -94,13 +119,20 @@ def _placements(layers: list[Read], batch_norm: Read) -> list[Placement]:
     ]
 
 
-def _training(training: Read) -> TrainingSpec:
-    name, parameters = training["optimizer"]
+def _optimizer(training: Read, own: bool) -> OptimizerSpec | Automatic:
+    written = training["optimizer"]
+    if written == "auto" or (written is None and own):
+        return "auto"
+    name, parameters = written or OPTIMIZER.default("sgd")
     if training["learning_rate"] is not None:
         parameters = {**parameters, "learning_rate": training["learning_rate"]}
+    return OptimizerSpec(name, parameters)
+
+
+def _training(training: Read, own: bool) -> TrainingSpec:
     steps, epochs = training["steps"], training["epochs"]
     return TrainingSpec(
-        optimizer=OptimizerSpec(name, parameters),
+        optimizer=_optimizer(training, own),
         batch_size=training["batch_size"],
         steps=DEFAULT_STEPS if steps is None and epochs is None else steps,
         epochs=epochs,

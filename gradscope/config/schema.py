@@ -16,6 +16,7 @@ from gradscope.config.detectors_section import Detectors
 from gradscope.config.document import REFUSED
 from gradscope.config.forms import Key, Plain, Reading, Schema, Table
 from gradscope.config.model_section import check_ways, model_keys
+from gradscope.config.own_section import uses_own_model
 from gradscope.config.text import TreePath, show
 from gradscope.config.training_section import check_training, training_keys
 from gradscope.config.vocabulary import Vocabulary
@@ -84,7 +85,7 @@ def read_config(tree: Any, reading: Reading, vocabulary: Vocabulary | None) -> d
     read = Table(top_keys(vocabulary)).read(tree, (), reading)
     if isinstance(tree, dict):
         check_ways(tree.get("model"), reading)
-        check_training(tree.get("training"), reading)
+        check_training(tree.get("training"), reading, uses_own_model(tree))
         if "data" not in tree and not reading.document.problems:
             read["data"] = Data(vocabulary).read({}, ("data",), reading)
     return read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.optimizers import OPTIMIZERS
@@ -44,7 +44,7 @@ class SizeEstimate:
 def estimate_size(
     config: ExperimentConfig, features: int | None = None, outputs: int | None = None
 ) -> SizeEstimate:
-    """Estimate an experiment's size; unknown features and outputs count as one.
+    """Estimate the size of a built-in network; unknown features and outputs count as one.
 
     Weights take max(3 W, W (2 + slots + 1)) at the peak, with W = 4 bytes per parameter; the batch
     takes 4 bytes per activation for each copy that training and measuring keep.
@@ -97,7 +97,9 @@ def _keras_layers(config: ExperimentConfig) -> int:
     return 4 + (1 if model.batch_norm.input else 0) + hidden
 
 
-def _slots(optimizer: OptimizerSpec) -> int:
+def _slots(optimizer: OptimizerSpec | Literal["auto"]) -> int:
+    if optimizer == "auto":
+        return 2  # as Adam, which most models are compiled with
     told = optimizer.parameters
     slots = OPTIMIZERS[optimizer.name].slots if optimizer.name in OPTIMIZERS else 2
     extra = (told.get("amsgrad"), told.get("centered"), told.get("use_ema"))
@@ -126,7 +128,12 @@ def report_size(
     outputs: int | None = None,
     available: int | None = None,
 ) -> None:
-    """Report a size that cannot work, at the key that makes it so."""
+    """Report a size that cannot work, at the key that makes it so.
+
+    The size of a model of one's own is known only once it is built, so nothing is said about it.
+    """
+    if config.model.source is not None:
+        return
     size = estimate_size(config, features, outputs)
     if size.keras_layers > MAXIMUM_KERAS_LAYERS:
         document.report(

@@ -12,7 +12,7 @@ from gradscope.catalog.losses import LOSSES
 from gradscope.catalog.optimizers import OPTIMIZERS
 from gradscope.config.annotations import one_of
 from gradscope.config.document import REFUSED
-from gradscope.config.forms import Key, Named, Plain, Reading, Schema, Switch
+from gradscope.config.forms import Key, Named, OrWord, Plain, Reading, Schema, Switch
 from gradscope.config.text import TreePath, did_you_mean, show
 
 Count = Annotated[int, Ge(1), Le(10**9)]
@@ -50,22 +50,27 @@ def training_keys() -> dict[str, Key]:
     rate = Annotated[float, Gt(0.0)]
     jit = "compile the training step with XLA"
     return {
-        "optimizer": Key(OPTIMIZER, OPTIMIZER.default("sgd"), "optimizer"),
+        "optimizer": Key(
+            OrWord("auto", OPTIMIZER),
+            None,
+            "optimizer; default: sgd, and auto, the one it was compiled with, for your own model",
+        ),
         "learning_rate": Key(Plain(rate), None, "step size; default: the optimizer's own"),
         "batch_size": Key(Plain(Annotated[int, Ge(1)]), 32, "samples per step"),
         "steps": Key(Plain(Count), None, f"training steps; default {DEFAULT_STEPS}"),
         "epochs": Key(Plain(Count), None, "passes over the data, instead of steps"),
-        "loss": Key(LossName(), "auto", "loss; auto: from the labels"),
+        "loss": Key(LossName(), "auto", "loss; auto: your own model's, or from the labels"),
         "jit": Key(Switch(), "auto", jit),
         "record_every": Key(Plain(Count), 1, "record every k-th step"),
         "probe_samples": Key(Plain(Count), 1000, "samples of the fixed probe set"),
     }
 
 
-def check_training(training: Any, reading: Reading) -> None:
-    """Report a training section that says one thing twice."""
+def check_training(training: Any, reading: Reading, own_model: bool) -> None:
+    """Report a training section that says one thing twice, or what this model cannot be told."""
     if not isinstance(training, dict):
         return
+    _check_automatic(training, reading, own_model)
     if "steps" in training and "epochs" in training:
         reading.report(
             ("training", "epochs"),
@@ -93,5 +98,23 @@ def check_training(training: Any, reading: Reading) -> None:
             ("training", "optimizer", clips[1]),
             f"{' and '.join(clips)} are both set",
             "Keras takes one of them",
+            at_key=True,
+        )
+
+
+def _check_automatic(training: dict[str, Any], reading: Reading, own_model: bool) -> None:
+    automatic = training.get("optimizer", "auto" if own_model else "sgd") == "auto"
+    if automatic and not own_model:
+        reading.report(
+            ("training", "optimizer"),
+            "auto is the optimizer that a model of your own was compiled with",
+            "name an optimizer, such as sgd",
+        )
+    elif automatic and "learning_rate" in training:
+        # Turning the model's own Adam into an SGD because of a rate would surprise everybody.
+        reading.report(
+            ("training", "learning_rate"),
+            "a learning rate belongs to an optimizer, and this model brings its own",
+            "name one as training.optimizer, or set the rate where the model is compiled",
             at_key=True,
         )

@@ -157,6 +157,10 @@ def non_finite() -> Iterator[Case]:
         (39, 40),
         ("output",),
     )
+    both = {"forward": (40, [2, 4], 9), "backward": (40, [1, 5], 9)}
+    yield case("sick", "forwards", lambda: record(broken=both), "error", (40, 40), ("hidden_2",))
+    back = {"backward": (40, [1, 4], 9)}
+    yield case("sick", "backwards", lambda: record(broken=back), "error", (40, 40), ("hidden_4",))
     yield case("sick", "loss_only", lambda: record(loss=lost), "error", (40, 40), ())
     yield case(
         "sick",

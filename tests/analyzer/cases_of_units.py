@@ -63,6 +63,8 @@ def saturated() -> Iterator[Case]:
         lambda: record(network([9], activation="sigmoid"), gain=0.1),
         "error",
     )
+    holes = [0.6, np.nan, 0.1, 0.6, 0.6]
+    yield case("sick", "holes", lambda: _bounded(gain=holes), "error", (0, 40), ("hidden_3",))
     yield case("borderline", "just_inside", lambda: _bounded(gain=0.3 * OUTSIDE))
     yield case("borderline", "at_the_limit", lambda: _bounded(gain=0.3))
     yield case("borderline", "just_outside", lambda: _bounded(gain=0.3 * INSIDE), "error")

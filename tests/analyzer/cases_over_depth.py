@@ -66,7 +66,11 @@ def _profile(detector: str, quantity: str, sign: float) -> Iterator[Case]:
         tiny**sign,
     )
     yield case(
-        "sick", "rows_without_figures", lambda: blank(made((0, tiny)), *range(20, 36)), "error"
+        "sick",
+        "rows_without_figures",
+        lambda: blank(made((0, tiny)), *range(20, 36)),
+        "error",
+        (0, 40),
     )
     yield case(
         "sick",
@@ -75,6 +79,35 @@ def _profile(detector: str, quantity: str, sign: float) -> Iterator[Case]:
         "error",
         (10, 19),
     )
+    yield case(
+        "sick",
+        "worse_later",
+        lambda: made((0, tiny), (20, 1e-9)),
+        "error",
+        (0, 40),
+        None,
+        1e-9**sign,
+    )
+    yield case(
+        "sick",
+        "worse_later_and_diverged",
+        lambda: made((0, tiny), (20, 1e-9), status="diverged"),
+        "error",
+        (0, 40),
+        None,
+        tiny**sign,
+    )
+    yield case(
+        "sick",
+        "better_soon",
+        lambda: made((0, tiny), (1, 1e-4), (8, level)),
+        "warning",
+        (0, 7),
+        None,
+        tiny**sign,
+    )
+    hole = np.where(np.arange(5) == 2, np.nan, along(tiny))
+    yield case("sick", "a_layer_missing", lambda: record(**{quantity: hole}), "error", (0, 40))
     yield case("borderline", "just_inside", lambda: made((0, 1e-3 * OUTSIDE)))
     yield case(
         "borderline", "just_outside", lambda: made((0, 1e-3 * INSIDE)), "error", (0, 40), (far,)
@@ -86,6 +119,8 @@ def _profile(detector: str, quantity: str, sign: float) -> Iterator[Case]:
         lambda: made((0, level), (35, tiny)),
         "error",
         (35, 40),
+        None,
+        tiny**sign,
     )
     yield case(
         "borderline",

@@ -129,7 +129,7 @@ def record(
     update: Values = 1e-3,
     dead: Values = 0.0,
     gain: Values = 0.6,
-    broken: dict[str, tuple[int, int, float]] | None = None,
+    broken: dict[str, tuple[int, int | list[int], float]] | None = None,
     loss: Values = 1.0,
     status: str = "complete",
     **changes: Any,
@@ -138,7 +138,7 @@ def record(
 
     `signal` and `delta` are rms of the hidden layers, `dead` and `gain` their shares, `update` the
     ratios of hidden and output layers; each broadcasts to [step, layer]. `broken` maps
-    ``forward``, ``backward`` or ``update`` to (row, index of the layer, number of values).
+    ``forward``, ``backward`` or ``update`` to (row, index or indices of layers, number of values).
     """
     built = network([100] * layers) if isinstance(layers, int) else layers
     numbers = np.arange(steps + 1) if isinstance(steps, int) else np.array(steps)

@@ -229,3 +229,38 @@ def test_the_rate_in_a_message() -> None:
     finding = found("exploding_signal", record(signal=1 / profile))
     assert "grows to 1e+08 times its size (x1e+02 per layer)" in finding.message
     assert "hidden_3 is the first layer above 1000 times it" in finding.message
+    finding = found("vanishing_signal", record(signal=profile))
+    assert "falls to 1e-08 of its size (x0.01 per layer)" in finding.message
+    assert "hidden_3 is the first layer below 1e-03 of it" in finding.message
+
+
+def test_the_peak_of_a_spike_is_named() -> None:
+    update = over_time(41, (0, [1e-3] * 6), (4, [2.0] * 6), (5, [3.0] * 6), (6, [2.0] * 6))
+    update[7:] = 1e-3
+    finding = found("unstable_updates", record(update=update))
+    assert "up to 3 of their size (rms) at step 5;" in finding.message
+    assert finding.evidence.steps == (4, 6)
+    assert finding.evidence.interval == (2.0, 3.0)
+
+
+def test_the_bound_of_units_found_dead() -> None:
+    evidence = found("dead_units", record(dead=1.0, probe_samples=600)).evidence
+    assert (evidence.n, evidence.interval) == (600, (0.0, 0.005))
+    assert found("dead_units", record(dead=1.0, probe_samples=2)).evidence.interval == (0.0, 1.0)
+
+
+def test_the_evidence_of_a_profile_is_of_its_window() -> None:
+    values = over_time(41, (0, [1.0] * 5), (12, geometric(1e-6)), (33, geometric(1e-5)))
+    evidence = found("vanishing_signal", record(signal=values)).evidence
+    assert evidence.steps == (30, 40)
+    assert evidence.interval == pytest.approx((1e-6, 1e-5), rel=1e-9)
+    assert evidence.n == 32 * 100
+
+
+def test_theory_starts_from_what_the_first_layer_is_fed() -> None:
+    raw = replace(DATA, second_moment=50.0)
+    for input_norm, fed in ((False, 50.0), (True, 1.0)):
+        made = record(network([100] * 3, input_norm=input_norm), data=raw)
+        prediction = expectation.expected(made)
+        # He: E z^2 = 2 E x^2 at the first layer.
+        assert prediction.preactivation_second_moment[0] == pytest.approx(2.0 * fed, rel=1e-12)

@@ -10,20 +10,12 @@ import pytest
 from gradscope.analyzer.detectors import DETECTORS, NotMeasured
 from gradscope.record import Finding, RunRecord
 from gradscope.record.verdicts import SEVERITIES
-from tests.analyzer.case import Case
+from tests.analyzer.case import OUTSIDE, Case
 from tests.analyzer.cases import CASES
 from tests.analyzer.synthetic import network, record
 
-FOUND = [case for case in CASES if case.severity in SEVERITIES]
-WINDOWED = {
-    "vanishing_gradient",
-    "exploding_gradient",
-    "vanishing_signal",
-    "exploding_signal",
-    "saturated_units",
-    "frozen_layers",
-    "unstable_updates",
-}
+PROFILED = {"vanishing_gradient", "exploding_gradient", "vanishing_signal", "exploding_signal"}
+WINDOWED = PROFILED | {"saturated_units", "frozen_layers", "unstable_updates"}
 
 
 def answer(case: Case, made: RunRecord | None = None) -> tuple[str, tuple[Finding, ...]]:
@@ -58,77 +50,82 @@ def test_case(case: Case) -> None:
         assert first.observed == pytest.approx(case.observed, rel=1e-12)
 
 
-@pytest.mark.parametrize("case", FOUND, ids=str)
-def test_a_finding_is_whole(case: Case) -> None:
-    made = case.make()
-    names = {layer.name for layer in made.layers}
-    for finding in answer(case, made)[1]:
-        assert set(finding.layers) <= names
-        assert finding.since_step <= finding.until_step
-        assert np.isfinite(finding.observed)
-        assert finding.message.endswith(".")
-        assert "nan" not in finding.message + finding.cause + finding.remedy
-        assert finding.evidence.n > 0
-        assert finding.evidence.seeds == (7,)
-        assert finding.evidence.steps == tuple(sorted(finding.evidence.steps))
-        assert set(finding.evidence.steps) <= {0, *made.steps.tolist()}
-        interval = finding.evidence.interval
-        assert interval is None or interval[0] <= interval[1]
-        assert (interval is None) == (finding.evidence.interval_meaning == "")
+def of(judged: str) -> list[Case]:
+    return [case for case in CASES if case.detector == judged]
 
 
-@pytest.mark.parametrize("case", FOUND, ids=str)
-def test_the_observed_figure_lies_beyond_the_threshold(case: Case) -> None:
-    for finding in answer(case)[1]:
-        beyond = {
-            "vanishing_gradient": finding.observed < finding.threshold,
-            "vanishing_signal": finding.observed < finding.threshold,
-            "saturated_units": finding.observed < finding.threshold,
-            "frozen_layers": finding.observed < finding.threshold,
-            "dead_units": finding.observed >= finding.threshold,
-            "unscaled_input": (finding.observed > finding.threshold) == (finding.threshold > 1),
-            "non_finite": finding.observed > finding.threshold or not finding.layers,
-        }
-        assert beyond.get(case.detector, finding.observed > finding.threshold)
+@pytest.mark.parametrize("judged", DETECTORS)
+def test_findings_are_whole(judged: str) -> None:
+    for case in of(judged):
+        made = case.make()
+        for finding in answer(case, made)[1]:
+            assert set(finding.layers) <= {layer.name for layer in made.layers}, case
+            assert finding.since_step <= finding.until_step, case
+            assert finding.message.endswith("."), case
+            assert "nan" not in finding.message + finding.cause + finding.remedy, case
+            seen = finding.evidence
+            assert seen.n > 0, case
+            assert seen.seeds == (7,), case
+            assert seen.steps == tuple(sorted(seen.steps)), case
+            assert set(seen.steps) <= {0, *made.steps.tolist()}, case
+            assert seen.interval is None or seen.interval[0] <= seen.interval[1], case
+            assert (seen.interval is None) == (seen.interval_meaning == ""), case
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_scale_and_names_change_no_verdict(case: Case) -> None:
-    made = case.make()
-    before = answer(case, made)[1]
+@pytest.mark.parametrize("judged", DETECTORS)
+def test_the_observed_figure_lies_beyond_the_threshold(judged: str) -> None:
+    falls = {"vanishing_gradient", "vanishing_signal", "saturated_units", "frozen_layers"}
+    for case in of(judged):
+        for finding in answer(case)[1]:
+            low = judged in falls or (judged == "unscaled_input" and finding.threshold < 1)
+            ratio = (finding.observed, finding.threshold)
+            assert (ratio[0] < ratio[1]) if low else (ratio[0] >= ratio[1]), case
+
+
+@pytest.mark.parametrize("judged", sorted(PROFILED))
+def test_the_evidence_of_a_profile_holds_its_figure(judged: str) -> None:
+    for case in of(judged):
+        for finding in answer(case)[1]:
+            low, high = finding.evidence.interval or (np.nan, np.nan)
+            assert low / OUTSIDE <= finding.observed <= high * OUTSIDE, case
+
+
+@pytest.mark.parametrize("judged", DETECTORS)
+def test_scale_and_names_change_no_verdict(judged: str) -> None:
     scaled = ("delta_", "kernel_gradient_", "bias_gradient_")
-    layers = tuple(replace(layer, name=f"other{layer.index}") for layer in made.layers)
-    new_name = dict(zip((x.name for x in made.layers), (x.name for x in layers), strict=True))
-    for factor in (1e-12, 1e12):
-        series = {
-            name: values * factor**2 if name.startswith(scaled) else values
-            for name, values in made.series.items()
-        }
-        severity, findings = answer(case, replace(made, series=series, layers=layers))
-        assert severity == case.severity
-        for one, other in zip(findings, before, strict=True):
-            assert one.observed == pytest.approx(other.observed, rel=1e-9)
-            assert one.layers == tuple(new_name[name] for name in other.layers)
-            assert (one.since_step, one.until_step) == (other.since_step, other.until_step)
-            assert (one.severity, one.remedy) == (other.severity, other.remedy)
+    for case in of(judged):
+        made = case.make()
+        before = answer(case, made)[1]
+        layers = tuple(replace(layer, name=f"other{layer.index}") for layer in made.layers)
+        new_name = dict(zip((x.name for x in made.layers), (x.name for x in layers), strict=True))
+        for factor in (1e-12, 1e12):
+            series = {
+                name: values * factor**2 if name.startswith(scaled) else values
+                for name, values in made.series.items()
+            }
+            severity, findings = answer(case, replace(made, series=series, layers=layers))
+            assert severity == case.severity, case
+            for one, other in zip(findings, before, strict=True):
+                assert one.observed == pytest.approx(other.observed, rel=1e-9), case
+                assert one.layers == tuple(new_name[name] for name in other.layers), case
+                assert (one.since_step, one.until_step) == (other.since_step, other.until_step)
+                assert (one.severity, one.remedy) == (other.severity, other.remedy), case
 
 
-@pytest.mark.parametrize(
-    "case", [c for c in CASES if c.detector in WINDOWED and len(c.make().steps)], ids=str
-)
-def test_the_order_inside_the_window_changes_no_verdict(case: Case) -> None:
-    made = case.make()
-    rows = len(made.steps)
-    first = rows - -(-max(rows - 1, 1) // 4)  # frozen_layers leaves step 0 out of its quarter
-    order = np.concatenate(
-        [np.arange(first), np.random.default_rng(3).permutation(rows - first) + first]
-    )
-    shuffled = replace(made, series={name: values[order] for name, values in made.series.items()})
-    severity, findings = answer(case, shuffled)
-    assert severity == case.severity
-    for one, other in zip(findings, answer(case, made)[1], strict=True):
-        assert one.observed == pytest.approx(other.observed, rel=1e-12)
-        assert one.layers == other.layers
+@pytest.mark.parametrize("judged", sorted(WINDOWED))
+def test_the_order_inside_the_window_changes_no_verdict(judged: str) -> None:
+    for case in of(judged):
+        made = case.make()
+        rows = len(made.steps)
+        first = max(0, rows - -(-max(rows - 1, 1) // 4))  # frozen_layers' quarter has no step 0
+        order = np.arange(rows)
+        np.random.default_rng(3).shuffle(order[first:])
+        series = {name: values[order] for name, values in made.series.items()}
+        severity, findings = answer(case, replace(made, series=series))
+        assert severity == case.severity, case
+        for one, other in zip(findings, answer(case, made)[1], strict=True):
+            assert one.observed == pytest.approx(other.observed, rel=1e-12), case
+            assert one.layers == other.layers, case
 
 
 def _random(seed: int) -> RunRecord:

@@ -13,7 +13,7 @@ from gradscope.analyzer import window
 from tests.analyzer.synthetic import record
 
 HOLDS = st.lists(st.booleans(), min_size=1, max_size=60)
-FEW = settings(max_examples=150, deadline=None, derandomize=True)
+FEW = settings(max_examples=80, deadline=None, derandomize=True)
 
 
 def brute_onset(holds: list[bool]) -> int:
@@ -100,5 +100,6 @@ def test_evidence() -> None:
     assert (evidence.seeds, evidence.steps) == ((7,), (0, 20))
     assert evidence.interval == (0.5, 3.0)
     assert "smallest and largest" in evidence.interval_meaning
+    assert window.evidence(made, n=1, steps=made.steps[2:], values=values[2:]).steps == (10, 20)
     nothing = window.evidence(made, n=1, steps=made.steps[:1], values=values[:1])
     assert (nothing.interval, nothing.interval_meaning) == (None, "")

@@ -63,6 +63,14 @@ def run(
     )
 
 
+def refused(folder: Path, *arguments: str, **options: Any) -> str:
+    """Run a command that must be a bad request; gives what it says."""
+    done = run(folder, *arguments, **options)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
 def shell(folder: Path, line: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a shell's line, in which $GRADSCOPE is the command."""
     return subprocess.run(

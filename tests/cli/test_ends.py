@@ -23,7 +23,10 @@ from tests.cli.running import (
 SECONDS = 3.0
 """From the signal to the end."""
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc"),
+]
 
 
 @pytest.fixture
@@ -32,10 +35,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def endless(folder: Path, *more: str) -> Running:
-    return Running(
-        folder, "check", "tiny.yaml", *ENDLESS, *more, env=environment(folder, stand_in="")
-    )
+def endless(folder: Path, behaviour: str = "") -> Running:
+    env = environment(folder, stand_in=behaviour)
+    return Running(folder, "check", "tiny.yaml", *ENDLESS, env=env)
 
 
 def expect_partial(folder: Path, code: int, words: str) -> None:
@@ -52,19 +54,21 @@ def expect_partial(folder: Path, code: int, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("signals", "code"),
+    ("signals", "code", "behaviour"),
     [
-        ((signal.SIGINT,), 130),
-        ((signal.SIGINT, signal.SIGINT, signal.SIGTERM), 130),
-        ((signal.SIGTERM,), 143),
-        ((signal.SIGHUP,), 143),
+        ((signal.SIGINT,), 130, ""),
+        ((signal.SIGINT, signal.SIGINT, signal.SIGTERM), 130, ""),
+        ((signal.SIGTERM,), 143, "silent"),
+        ((signal.SIGHUP,), 143, ""),
     ],
 )
-def test_stopped_while_it_trains(folder: Path, signals: tuple[int, ...], code: int) -> None:
+def test_stopped_while_it_trains(
+    folder: Path, signals: tuple[int, ...], code: int, behaviour: str
+) -> None:
     target = folder / "reports" / "tiny"
     target.mkdir(parents=True)
     (target / "report.html").write_text("of an earlier run")
-    with endless(folder) as running:
+    with endless(folder, behaviour) as running:
         running.wait_until_said("step 1/")
         worker = running.worker()
         assert running.signal(*signals) < SECONDS
@@ -104,7 +108,7 @@ def test_worker_killed(folder: Path) -> None:
 
 
 def test_parent_killed(folder: Path) -> None:
-    with endless(folder) as running:
+    with endless(folder, "silent") as running:  # it would not notice that nobody listens
         running.wait_until_said("step 1/")
         worker = running.worker()
         running.process.kill()
@@ -118,5 +122,7 @@ def test_stopped_before_the_first_step(folder: Path) -> None:
         running.wait_until_said("importing TensorFlow")
         assert running.signal(signal.SIGINT) < SECONDS
         assert running.process.returncode == 130
-        assert running.stderr.splitlines()[1:] == ["gradscope: stopped by SIGINT before the first step"]
+        assert running.stderr.splitlines()[1:] == [
+            "gradscope: stopped by SIGINT before the first step"
+        ]
     assert not (folder / "reports" / "tiny" / "record.npz").exists()

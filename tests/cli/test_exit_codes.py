@@ -1,16 +1,14 @@
-"""The table of exit codes, each from a process of its own; the worker is a stand-in."""
+"""The exit codes of commands that start no worker, each from a process of its own."""
 
 from __future__ import annotations
 
-import fcntl
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.cli.running import environment, result_in, run, shell, write_tiny
+from tests.cli.running import environment, refused, run, write_tiny
 
 TINY = "tiny.yaml"
 
@@ -19,25 +17,6 @@ TINY = "tiny.yaml"
 def folder(tmp_path: Path) -> Path:
     write_tiny(tmp_path)
     return tmp_path
-
-
-def refused(folder: Path, *arguments: str, **options: Any) -> str:
-    """Run a command that must be a bad request; gives what it says."""
-    done = run(folder, *arguments, **options)
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stderr
-
-
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with reports/tiny, whose gradient vanishes, made by `run` without --exit-code."""
-    folder = tmp_path_factory.mktemp("measured")
-    write_tiny(folder)
-    done = run(folder, "run", TINY, env=environment(folder, stand_in="vanish"))
-    assert done.returncode == 0, done.stderr
-    assert "UNHEALTHY" in done.stdout
-    return folder
 
 
 def test_help_is_healthy(folder: Path) -> None:
@@ -104,112 +83,17 @@ def test_output_that_cannot_be_a_folder(folder: Path) -> None:
     assert "--output" in said
 
 
-def test_folder_of_another_config(folder: Path) -> None:
-    env = environment(folder, stand_in="")
-    another = ("check", TINY, "-s", "seed=2", "-o", "here")
-    assert run(folder, "check", TINY, "-o", "here", env=env).returncode == 0
-    record = (folder / "here" / "record.npz").read_bytes()
-    said = refused(folder, *another, env=env)
-    assert "another config" in said
-    assert "--force" in said
-    assert (folder / "here" / "record.npz").read_bytes() == record
-    assert run(folder, *another, "--force", env=env).returncode == 0
-    assert result_in(folder / "here")["config"]["seed"] == 2
-    assert run(folder, *another, env=env).returncode == 0, "the same config replaces its report"
-
-
-def test_folder_in_use(folder: Path) -> None:
-    (folder / "here").mkdir()
-    lock = folder / "here" / ".lock"
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        for _ in range(2):  # being refused must not free the folder for the next one
-            said = refused(folder, "run", TINY, "-o", "here", env=environment(folder, stand_in=""))
-            assert "in use" in said
-            assert lock.exists()
-    done = run(folder, "run", TINY, "-o", "here", env=environment(folder, stand_in=""))
-    assert done.returncode == 0, "a lock file without a holder locks nobody out"
-    assert not lock.exists()
-
-
-def test_run_tells_the_verdict_and_exits_0(measured: Path) -> None:
-    result = result_in(measured / "reports" / "tiny")
-    assert (result["status"], result["exit_code"], result["verdict"]) == ("complete", 0, "unhealthy")
-    log = (measured / "reports" / "tiny" / "run.log").read_text()
-    assert log == "noise on the worker's stdout\nnoise on the worker's stderr\n"
-
-
-@pytest.mark.parametrize("command", [("check",), ("run", "--exit-code")])
-@pytest.mark.parametrize(("kind", "code"), [("vanish", 1), ("", 0)])
-def test_gate(folder: Path, command: tuple[str, ...], kind: str, code: int) -> None:
-    env = environment(folder, stand_in=kind)
-    done = run(folder, *command, TINY, "--quiet", env=env)
-    assert (done.returncode, done.stderr) == (code, "")
-    result = result_in(folder / "reports" / "tiny")
-    assert (result["status"], result["exit_code"]) == ("complete", code)
-    assert result["verdict"] == ("unhealthy" if code else "healthy")
-
-
-def test_report_repeats_the_verdict(measured: Path) -> None:
-    shown = run(measured, "report", "reports/tiny")
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert "UNHEALTHY" in shown.stdout
-    assert run(measured, "report", "reports/tiny", "--exit-code").returncode == 1
-
-
-def test_a_reader_who_leaves_keeps_the_verdict(measured: Path) -> None:
-    """``| head -1`` closes the pipe: no traceback, and the code is still the verdict's."""
-    line = "$GRADSCOPE report reports/tiny --exit-code; echo code $? >&2"
-    done = shell(measured, f"{{ {line}; }} | true", environment(measured))
-    assert done.stderr == "code 1\n"
-    first = shell(measured, f"{{ {line}; }} | head -1", environment(measured))
-    assert "UNHEALTHY" in first.stdout
-    assert first.stderr == "code 1\n"
-    gone = shell(measured, "{ $GRADSCOPE --help; echo code $? >&2; } | true", environment(measured))
-    assert gone.stderr == "code 0\n"
-
-
-def test_a_reader_of_the_progress_who_leaves_does_not_stop_the_run(folder: Path) -> None:
-    line = "{ $GRADSCOPE check tiny.yaml 2>&1; echo $? > code; } | true"
-    shell(folder, line, environment(folder, stand_in="vanish"))
-    assert (folder / "code").read_text() == "1\n"
-    assert result_in(folder / "reports" / "tiny")["exit_code"] == 1
-
-
-@pytest.mark.parametrize("where", [">/dev/full", ">&-"])
-def test_a_result_that_cannot_be_written_is_no_verdict(measured: Path, where: str) -> None:
-    if where == ">/dev/full" and not Path("/dev/full").exists():
-        pytest.skip("this system has no /dev/full")
-    for command in ("report reports/tiny --exit-code", "--help"):
-        done = shell(measured, f"$GRADSCOPE {command} {where}", environment(measured))
-        assert done.returncode == 3, done.stderr
-        assert "write" in done.stderr
-        assert "to stdout: " in done.stderr
-        assert "Traceback" not in done.stderr
-        assert "bug" not in done.stderr
-
-
-@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full", "<&-", "<&- 2>&-"])
-def test_streams_that_are_not_needed(folder: Path, where: str) -> None:
-    if "full" in where and not Path("/dev/full").exists():
-        pytest.skip("this system has no /dev/full")
-    env = environment(folder, stand_in="vanish")
-    done = shell(folder, f"$GRADSCOPE check tiny.yaml {where}", env)
-    assert done.returncode == 1, done.stderr
-    assert "UNHEALTHY" in done.stdout
-    assert result_in(folder / "reports" / "tiny")["exit_code"] == 1
-
-
-def test_a_bug_is_one_line_and_a_file(folder: Path) -> None:
+def run_broken(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
+    """Run `gradscope explain` with `body` in place of what it calls."""
     program = (
-        "import sys, gradscope.api\n"
+        "import os, signal, sys, gradscope.api\n"
         "from gradscope.cli.main import main\n"
-        "def broken(): raise ZeroDivisionError('on purpose\\nand on')\n"
+        f"def broken():\n    {body}\n"
         "gradscope.api.list_detectors = broken\n"
         "sys.argv = ['gradscope', 'explain']\n"
         "main()\n"
     )
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", program],
         cwd=folder,
         env=environment(folder),
@@ -217,6 +101,10 @@ def test_a_bug_is_one_line_and_a_file(folder: Path) -> None:
         encoding="utf-8",
         check=False,
     )
+
+
+def test_a_bug_is_one_line_and_a_file(folder: Path) -> None:
+    done = run_broken(folder, "raise ZeroDivisionError('on purpose\\nand on')")
     assert (done.returncode, done.stdout) == (3, "")
     [kept] = folder.glob("gradscope-crash-*.txt")
     assert done.stderr == (
@@ -224,3 +112,19 @@ def test_a_bug_is_one_line_and_a_file(folder: Path) -> None:
         f"the traceback is in {kept}\n"
     )
     assert "in broken" in kept.read_text()
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "said"),
+    [
+        ("os.kill(os.getpid(), signal.SIGINT)", 130, "gradscope: interrupted\n"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", 143, "gradscope: stopped by SIGTERM\n"),
+        ("raise MemoryError", 3, "bug"),
+        ("raise OSError(28, 'No space left on device', 'here')", 3, "here: No space left"),
+    ],
+)
+def test_other_ends(folder: Path, body: str, code: int, said: str) -> None:
+    done = run_broken(folder, body)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -64,6 +64,10 @@ WORDS = st.sampled_from(
         "samples",
         "csv",
         "path",
+        "factory",
+        "arguments",
+        "keras_file",
+        "a.b:c",
         "auto",
         "on",
         "<<",
@@ -106,6 +110,11 @@ VALID: dict[str, Any] = {
         "dead_units": {"share": 0.1},
     },
 }
+OWN: dict[str, Any] = {
+    "model": {"factory": "a.b:c", "arguments": {"width": 3, "names": ["x"], "deep": {"on": None}}},
+    "data": {"factory": "a:b", "arguments": {"path": "x"}},
+    "training": {"optimizer": "auto", "epochs": 1},
+}
 QUICK = settings(
     max_examples=150,
     deadline=None,
@@ -135,7 +144,7 @@ def test_random_trees(tree: dict[str, Any], vocabulary: Vocabulary) -> None:
 @QUICK
 @given(data=st.data())
 def test_mutated_valid_configs(data: st.DataObject, vocabulary: Vocabulary) -> None:
-    tree = json.loads(json.dumps(VALID))
+    tree = json.loads(json.dumps(data.draw(st.sampled_from([VALID, OWN]))))
     for _ in range(data.draw(st.integers(1, 3))):
         _mutate(tree, data)
     check(tree, vocabulary)

@@ -133,6 +133,11 @@ GOOD = [
     "model: {depth: 2}\ndetectors: {}",
     "model: {depth: 2}\ndetectors: {select: [GS101], vanishing_gradient: {threshold: 1e-4},"
     " ignore: [{code: dead_units, reason: known}]}",
+    "model: {factory: 'a.b:c'}",
+    "model: {factory: 'a:b.c', arguments: {width: 3, deep: {x: [1]}}}\ndata: {factory: 'a:b'}",
+    "model: {keras_file: x.keras}\ntraining: {optimizer: auto}",
+    "model: {factory: 'a:b'}\ndata: {factory: 'a:b', arguments: {}}\ntraining: {optimizer: adam, "
+    "learning_rate: 0.1}",
     "name: a.b-c\nmodel: {depth: 2}\nseed: 0\ndevice: cpu\nthreads: 0",
 ]
 BAD = [
@@ -159,6 +164,19 @@ BAD = [
     "model: {depth: 2}\nseed: -1",
     "name: a/b\nmodel: {depth: 2}",
     "nme: a\nmodel: {depth: 2}",
+    "model: {factory: 'a'}",
+    "model: {factory: 'a/b.py:c'}",
+    "model: {factory: 'a:b', depth: 2}",
+    "model: {factory: 'a:b', keras_file: x.keras}",
+    "model: {factory: 'a:b', activation: relu}",
+    "model: {factory: 'a:b', arguments: [1]}",
+    "model: {factory: 'a:b', trust: true}",
+    "model: {keras_file: x.keras, arguments: {}}",
+    "model: {arguments: {}, depth: 2}",
+    "model: {depth: 2}\ntraining: {optimizer: auto}",
+    "model: {depth: 2}\ndata: {factory: 'a:b', scaling: none}",
+    "model: {depth: 2}\ndata: {factory: 'a:b', name: csv}",
+    "model: {depth: 2}\ndata: {arguments: {}}",
 ]
 
 
@@ -190,5 +208,8 @@ def test_the_schema_is_json_and_describes_every_key(vocabulary: Vocabulary) -> N
 
 def test_without_a_vocabulary_data_is_open() -> None:
     schema = json_schema(None)
+    own = {"model": {"depth": 1}, "data": {"factory": "a:b", "arguments": {"x": 1}}}
+    assert fits(own, schema, schema)
+    assert not fits({**own, "data": {"factory": "a:b", "x": 1}}, schema, schema)
     tree = {"model": {"depth": 1}, "data": {"name": "mine", "x": 1}, "detectors": {"mine": {}}}
     assert fits(tree, schema, schema)

@@ -26,8 +26,7 @@ MODEL = "model: {depth: 3}\n"
         (
             "model: {}",
             "c.yaml:1:1: error: model.depth: the model has no hidden layers (give depth (with "
-            "width), "
-            "hidden or layers)",
+            "width), hidden or layers; or factory or keras_file for your own)",
         ),
         (
             "model: {depth: 2, hidden: [3]}",

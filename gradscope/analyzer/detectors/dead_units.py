@@ -27,7 +27,8 @@ def dead_units(
     such a layer, and none of 44 published runs with one ever learned. Warning when at least
     `dying` are dead and the share grew by `growth` since initialisation: a deep ReLU network has
     silent units by geometry before any training (a third of them at layer 30 on 128 samples), and
-    narrow layers work with up to 80 % of them.
+    narrow layers work with up to 80 % of them. Defaults 0.99 (all but a stray unit), 0.5, and 0.25,
+    which no share of silent units by geometry reaches by chance.
     """
     indices = record.indices("hidden")
     dead = record.series["dead_fraction"][:, list(indices)]

@@ -19,7 +19,8 @@ def unstable_updates(
     Statistic: rms of the change the optimizer really made to a kernel over the rms of the kernel
     before it, so it holds for any optimizer. Error when the median over the last quarter of the
     steps is above `sustained`; warning when one step was above `single`: the layer was overwritten.
-    Default 0.1: a hundred times the 1e-3 that practice aims at, ten steps then replace a layer.
+    Default of `sustained` 0.1: a hundred times the 1e-3 that practice aims at, ten steps then
+    replace a layer; of `single` 1, where one step does.
     """
     indices = record.indices("hidden", "output")
     update = record.series["update_ratio"][:, list(indices)]

@@ -1,0 +1,97 @@
+"""The house keeps its floors, and its files and functions stay short."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 50
+ROOMS = ("gradscope", "tests", "scripts", "benchmarks")
+LONGER_FILES = {"tests/reporters/fixtures.py"}
+LONGER_FUNCTIONS = {  # tables of cases and of made-up figures, in the tests only
+    "tests/analyzer/cases_of_training.py:non_finite",
+    "tests/analyzer/cases_of_training.py:unstable",
+    "tests/analyzer/cases_of_units.py:saturated",
+    "tests/analyzer/cases_over_depth.py:_profile",
+    "tests/analyzer/synthetic.py:network",
+    "tests/analyzer/synthetic.py:record",
+    "tests/reporters/fixtures.py:record",
+}
+
+
+def sources() -> Iterator[tuple[str, str]]:
+    """The path and the text of every Python file of the repository."""
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+
+
+def test_the_walk_finds_the_sources() -> None:
+    found = dict(sources())
+    assert "gradscope/cli/main.py" in found
+    assert "tests/test_architecture.py" in found
+    assert len(found) > 100
+
+
+def test_files_are_short() -> None:
+    long = {path for path, text in sources() if len(text.splitlines()) > LONGEST_FILE}
+    assert long <= LONGER_FILES
+
+
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function without its docstring, which for a detector is its documentation."""
+    first = function.body[0]
+    documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    assert function.end_lineno is not None
+    assert first.end_lineno is not None
+    words = first.end_lineno - first.lineno + 1 if documented else 0
+    return function.end_lineno - function.lineno + 1 - words
+
+
+def test_functions_are_short() -> None:
+    long = {
+        f"{path}:{node.name}: {lines_of(node)}"
+        for path, text in sources()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and lines_of(node) > LONGEST_FUNCTION
+    }
+    assert {entry.rpartition(":")[0] for entry in long} <= LONGER_FUNCTIONS, long
+
+
+def test_only_the_command_line_prints() -> None:
+    """A library that prints cannot be used in a pipe or a notebook."""
+    printing = {
+        path
+        for path, text in sources()
+        if path.startswith("gradscope/") and not path.startswith("gradscope/cli/")
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("print", "input")
+    }
+    assert printing == set()
+
+
+def test_import_contracts() -> None:
+    """The floors and fences of pyproject.toml, as import-linter reads them."""
+    program = (
+        "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 broken" in done.stdout
+    assert "0 kept" not in done.stdout

@@ -1,0 +1,126 @@
+"""What a command may import, and what it may cost, measured in fresh interpreters."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.running import COMMAND, environment, run, write_tiny
+
+COMMANDS = ("check", "config", "explain", "report", "run", "schema", "validate")
+HELP_SECONDS = 0.3
+BAD_CONFIG_SECONDS = 1.0
+PROGRAM = """
+import contextlib, io, json, sys
+from gradscope.cli.main import main
+for arguments in json.loads(sys.argv.pop()):
+    sys.argv = ["gradscope", *arguments]
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with contextlib.suppress(SystemExit):
+            main()
+    assert "bug in gradscope" not in err.getvalue(), err.getvalue()
+print(json.dumps(sorted(sys.modules)))
+"""
+HELP = [["--help"], ["--version"], ["run", "--help"], ["report", "--help"]]
+NO_TENSORFLOW = [
+    *HELP,
+    ["explain"],
+    ["explain", "GS101"],
+    ["validate", "tiny.yaml", "bad.yaml"],
+    ["run", "bad.yaml"],
+    ["check", "bad.yaml"],
+    ["config", "tiny.yaml"],
+    ["schema"],
+    ["report", "kept"],
+    ["report", "kept", "--format", "json"],
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("imports")
+    write_tiny(folder)
+    (folder / "bad.yaml").write_text("model: {depth: -1}\n", encoding="utf-8")
+    done = run(folder, "run", "tiny.yaml", "-o", "kept", env=environment(folder, stand_in=""))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def imported(folder: Path, commands: list[list[str]]) -> set[str]:
+    """The modules that a fresh interpreter has imported after these commands, one after another."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(commands)],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+def test_help_imports_next_to_nothing(folder: Path) -> None:
+    modules = imported(folder, HELP)
+    assert "gradscope.cli.commands.report" in modules
+    assert not modules & {"numpy", "rich", "pydantic", "yaml", "jinja2", "gradscope.api"}
+    assert not modules & {"tensorflow", "keras", "matplotlib"}
+
+
+def test_no_tensorflow_and_no_matplotlib(folder: Path) -> None:
+    modules = imported(folder, NO_TENSORFLOW)
+    assert {f"gradscope.cli.commands.{name}" for name in COMMANDS} <= modules
+    assert "gradscope.reporters.terminal" in modules
+    assert not modules & {"tensorflow", "keras", "matplotlib"}
+
+
+@pytest.mark.tensorflow
+def test_a_report_that_is_written_draws(folder: Path) -> None:
+    """The one that must import matplotlib does: the tests above can tell."""
+    modules = imported(folder, [["report", "kept", "--write"]])
+    assert "matplotlib" in modules
+    assert not modules & {"tensorflow", "keras", "matplotlib.pyplot"}
+
+
+def cpu_seconds(folder: Path, *arguments: str, code: int) -> float:
+    """CPU time of a command, system time included: the median of three."""
+
+    def once() -> float:
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=folder,
+            env=environment(folder),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == code
+        return usage.ru_utime + usage.ru_stime
+
+    return statistics.median(once() for _ in range(3))
+
+
+def test_help_is_quick(folder: Path) -> None:
+    assert cpu_seconds(folder, "--help", code=0) < HELP_SECONDS
+
+
+def test_a_bad_config_is_refused_quickly(folder: Path) -> None:
+    assert cpu_seconds(folder, "run", "bad.yaml", code=2) < BAD_CONFIG_SECONDS
+
+
+def test_the_package_itself_is_light() -> None:
+    program = "import json, sys, gradscope; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True
+    )
+    modules: set[Any] = set(json.loads(done.stdout))
+    assert not modules & {"tensorflow", "keras", "matplotlib", "numpy", "pydantic"}
