@@ -23,7 +23,7 @@ PROMISED: dict[str, tuple[int, str, list[str], list[str]]] = {
         30,
         "unhealthy",
         ["vanishing_signal", "vanishing_gradient"],
-        ["hidden_30"],
+        ["hidden_25"],
     ),
     "relu_he_std2x": (20, "unhealthy", ["exploding_signal", "exploding_gradient"], ["hidden_20"]),
     "tanh_glorot_10": (60, "healthy", [], []),

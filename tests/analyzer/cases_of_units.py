@@ -65,6 +65,22 @@ def saturated() -> Iterator[Case]:
     )
     holes = [0.6, np.nan, 0.1, 0.6, 0.6]
     yield case("sick", "holes", lambda: _bounded(gain=holes), "error", (0, 40), ("hidden_3",))
+    trained = over_time(41, (0, 0.6), (9, 0.1))
+    for kind, name, left, severity in (
+        ("sick", "learns", 0.5, "warning"),
+        ("borderline", "learns_just_enough", 0.9 * INSIDE, "warning"),
+        ("borderline", "learns_just_too_little", 0.9 * OUTSIDE, "error"),
+    ):
+        fallen = np.linspace(1.0, left, 41).clip(left)
+        fallen[20:] = left
+        yield case(kind, name, lambda f=fallen: _bounded(gain=trained, loss=f), severity, (9, 40))  # type: ignore[misc]
+    yield case(
+        "sick",
+        "learns_saturated_from_the_start",
+        lambda: _bounded(gain=0.1, loss=np.linspace(1.0, 0.1, 41)),
+        "error",
+        (0, 40),
+    )
     yield case("borderline", "just_inside", lambda: _bounded(gain=0.3 * OUTSIDE))
     yield case("borderline", "at_the_limit", lambda: _bounded(gain=0.3))
     yield case("borderline", "just_outside", lambda: _bounded(gain=0.3 * INSIDE), "error")

@@ -1,7 +1,11 @@
-"""The data a run is fed, from gradscope's data sets or from Keras's."""
+"""The data a run is fed, and the models it is made of: gradscope's, Keras's, the user's own.
+
+Importing this package never imports TensorFlow; calling into it may.
+"""
 
 from __future__ import annotations
 
+from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.datasets import loading
 from gradscope.datasets.samples import Samples
@@ -9,8 +13,16 @@ from gradscope.runner.keras_data import KERAS_DATASETS
 
 
 def samples(config: ExperimentConfig) -> Samples:
-    """Load, check and scale what ``data:`` names; raises `BadRequest` when it cannot be trained on."""
+    """Load, check and scale what ``data:`` names, as the built-in network takes it.
+
+    Raises `BadRequest` when it cannot be trained on.
+    """
     data, batch_size = config.data, config.training.batch_size
     if data.name in KERAS_DATASETS:
         return loading.prepare(KERAS_DATASETS[data.name](), data.scaling, batch_size)
+    if data.name == OWN_DATA:
+        from gradscope.runner.sources import batches, factory
+
+        own = batches.as_samples(factory.data_from(data.parameters))
+        return loading.prepare(own, data.scaling, batch_size)
     return loading.load(data.name, data.parameters, data.scaling, batch_size)

@@ -75,19 +75,23 @@ class Archive:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Archive]:
-    """Open a `.keras` file, refusing what is no complete zip of the three members Keras writes."""
+def opened(path: Path, *, trust: bool = False) -> Iterator[Archive]:
+    """Open a `.keras` file, refusing what is no complete zip of the three members Keras writes.
+
+    With `trust` it may be of any size and hold assets.
+    """
     name = sanitise(path.name)
     try:
         with path.open("rb") as file:
             _refuse_other_formats(name, file)
-            _check_end(name, file)
+            _check_end(name, file, trust)
             try:
                 archive = zipfile.ZipFile(file)
             except _BROKEN as error:
                 raise damaged(name, "its directory", error) from None
             with archive:
-                _check_members(name, archive)
+                if not trust:
+                    _check_members(name, archive)
                 yield Archive(name, archive)
     except OSError as error:
         reason = sanitise(error.strerror or str(error))
@@ -124,22 +128,24 @@ def _refuse_other_formats(name: str, file: IO[bytes]) -> None:
         raise refused(name, "is not a .keras file (it does not begin as a zip)", RESAVE)
 
 
-def _check_end(name: str, file: IO[bytes]) -> None:
+def _check_end(name: str, file: IO[bytes], trust: bool) -> None:
     """Check how many members there are before zipfile reads the directory into memory."""
     size = file.seek(0, 2)
-    if size > MAXIMUM_TOTAL:
+    if size > MAXIMUM_TOTAL and not trust:
         raise refused(name, f"has {size:,} bytes, the limit is {MAXIMUM_TOTAL:,}", _TRUST)
     file.seek(max(0, size - 2**16 - 22))
     tail = file.read()
     place = tail.rfind(_END)
     if place < 0 or len(tail) - place < 22:
         raise refused(name, "is not complete: the end of the zip is missing", RESAVE)
+    file.seek(0)
+    if trust:
+        return
     members, directory = struct.unpack_from("<HI", tail, place + 10)
     if members > MAXIMUM_MEMBERS or directory > 2**20 or _END_64 in tail[:place][-20:]:
         raise refused(
             name, f"holds more than {MAXIMUM_MEMBERS} members or a huge directory", _FOREIGN
         )
-    file.seek(0)
 
 
 _TRUST: Final = "if the file is your own: --trust-model, or a factory that loads it"

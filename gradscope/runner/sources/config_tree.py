@@ -107,7 +107,8 @@ def _problem_of_function(node: dict[str, Any]) -> str | None:
     function, module = node.get("config"), node.get("module")
     if not isinstance(function, str) or function not in FUNCTIONS:
         return f"the function {_show(function)} is none of Keras's activations, losses and metrics"
-    if module not in FUNCTION_MODULES or node.get("registered_name") not in (None, function):
+    registered = node.get("registered_name") in (None, "function", function)
+    if module not in FUNCTION_MODULES or not registered:
         return f"the function {_show(function)} is not Keras's own: it is from {_show(module)}"
     return None
 

@@ -1,13 +1,11 @@
-"""The user's own functions: found, called with the config's arguments, held to what they promise."""
+"""The user's own functions: found, called with the config's arguments, held to their promise."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
 import importlib.machinery
-import importlib.util
 import inspect
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -113,7 +111,7 @@ def _importable(folder: Folder) -> Iterator[None]:
 def _folders(folder: Folder) -> list[str]:
     found = []
     with contextlib.suppress(OSError):  # the working directory may have been deleted
-        found.append(os.getcwd())
+        found.append(str(Path.cwd()))
     if folder is not None:
         found.append(str(folder))
     return list(dict.fromkeys(found))

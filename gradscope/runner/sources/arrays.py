@@ -1,0 +1,238 @@
+"""Arrays of the user's own, alone or nested in dicts, lists and tuples: made into plain numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.config.text import sanitise
+from gradscope.datasets.samples import Samples, blocks
+from gradscope.errors import BadRequest
+from gradscope.runner.seeds import derive
+
+Batch = tuple[Any, Any, Any]
+"""Inputs, targets, sample weights or None; the first two may be nested."""
+
+ROLES: Final = ("inputs", "targets", "sample weights")
+_KINDS: Final = {
+    "c": "complex numbers, whose imaginary part would be dropped",
+    "O": "Python objects, as ragged rows give",
+    "U": "text",
+    "S": "text",
+    "T": "text",
+    "M": "dates",
+    "m": "durations",
+    "V": "records",
+}
+
+
+@dataclass(frozen=True)
+class ArrayBatches:
+    """Batches of arrays in memory: whole epochs in a new order each, a partial last one dropped.
+
+    The order follows from the seed alone, and so do the probe's samples.
+    """
+
+    x: Any
+    y: Any
+    weights: Any
+    batch_size: int
+    seed: int
+    test: Batch | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are to train on."""
+        return length(self.x)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in one pass."""
+        return self.samples // self.batch_size
+
+    def iterate(self) -> Iterator[Batch]:
+        """Give batches for ever."""
+        random = np.random.default_rng(derive(self.seed, "batches"))
+        while True:
+            order = random.permutation(self.samples)
+            for step in range(self.steps_per_epoch):
+                rows = order[step * self.batch_size : (step + 1) * self.batch_size]
+                yield self.rows(rows)
+
+    def probe(self, n: int) -> Batch:
+        """Give the same `n` samples, or all there are, at every call."""
+        random = np.random.default_rng(derive(self.seed, "probe"))
+        count = min(n, self.samples)
+        return self.rows(np.sort(random.choice(self.samples, count, replace=False)))
+
+    def rows(self, rows: npt.NDArray[np.int64]) -> Batch:
+        """Give the samples at these places."""
+        return taken((self.x, self.y, self.weights), rows)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the arrays: same digest, same training and test data, bit for bit."""
+        return digest((self.x, self.y, self.weights), self.test)
+
+    def with_seed(self, seed: int) -> ArrayBatches:
+        """Give the same data in the order of another seed."""
+        return replace(self, seed=seed)
+
+
+def from_samples(samples: Samples, batch_size: int, seed: int) -> ArrayBatches:
+    """Take one of gradscope's data sets, which is checked already."""
+    test = (samples.x_test, samples.y_test, None) if len(samples.x_test) else None
+    size = min(batch_size, len(samples.x))
+    return ArrayBatches(samples.x, samples.y, None, size, seed, test, samples.notes)
+
+
+def from_arrays(data: tuple[Any, ...], batch_size: int, seed: int) -> ArrayBatches:
+    """Take the user's arrays, with or without a test part; `BadRequest` when they are unusable."""
+    training, testing = parts(data)
+    x, y, weights = checked(training, "training")
+    test = checked(testing, "test") if testing is not None else None
+    size = min(batch_size, length(x))
+    few = f"there are {length(x)} training samples, fewer than batch_size {batch_size}"
+    notes = (few,) if size < batch_size else ()
+    return ArrayBatches(x, y, weights, size, seed, test, notes)
+
+
+def parts(data: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
+    """Tell ((x, y), (x_test, y_test)), as Keras's data sets give, from (x, y).
+
+    Two tuples of two or three are always the former: several inputs are a list or a dict.
+    """
+    if len(data) == 2 and all(isinstance(part, tuple) and len(part) in {2, 3} for part in data):
+        return data
+    return data, None
+
+
+def checked(data: tuple[Any, ...], part: str) -> Batch:
+    """Make inputs, targets and weights into arrays of numbers of one length."""
+    if len(data) not in {2, 3}:
+        raise BadRequest(
+            f"data: the {part} part has {len(data)} items; "
+            "it must be (inputs, targets) or (inputs, targets, sample weights)"
+        )
+    padded = (*data, None) if len(data) == 2 else data
+    x, y, weights = (
+        None if role == ROLES[2] and tree is None else numbers(tree, role, part)
+        for role, tree in zip(ROLES, padded, strict=True)
+    )
+    _check_lengths((x, y, weights), part)
+    return x, y, weights
+
+
+def numbers(tree: Any, role: str, part: str) -> Any:
+    """Make a tree of what the user gave into a tree of arrays Keras can be fed."""
+    import keras
+
+    if isinstance(tree, (list, tuple)) and not any(hasattr(i, "shape") for i in _leaves(tree)):
+        return _array(tree, (), role, part)  # rows written out as plain lists
+    leaves = keras.tree.flatten_with_path(tree)
+    if not leaves:
+        raise BadRequest(f"data: the {part} {role} are empty", "give at least one array")
+    arrays = [_array(leaf, path, role, part) for path, leaf in leaves]
+    return keras.tree.pack_sequence_as(tree, arrays)
+
+
+def _array(value: Any, path: tuple[Any, ...], role: str, part: str) -> npt.NDArray[Any]:
+    """Make one array, in Keras's own float type where it is real, as `model.fit` does."""
+    import keras
+
+    where = f"{part} {role}{''.join(f'[{sanitise(repr(key))}]' for key in path)}"
+    try:
+        array = np.asarray(value)
+    except Exception as error:  # ragged lists, tensors of a kind numpy cannot take
+        raise BadRequest(f"data: the {where} are no array: {sanitise(str(error), 200)}") from None
+    if value is None or array.dtype.kind not in "biuf":
+        found = _KINDS.get(array.dtype.kind, f"of dtype {array.dtype}")
+        found = "missing (None)" if value is None else found
+        raise BadRequest(f"data: the {where} are {found}; they must be real numbers")
+    if array.ndim == 0:
+        raise BadRequest(
+            f"data: the {where} are a single number; they need one row per sample",
+            "a tf.data.Dataset must be batched: dataset.batch(32)",
+        )
+    if 0 in array.shape:
+        raise BadRequest(f"data: the {where} are empty: shape {array.shape}")
+    if array.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            array = array.astype(keras.config.floatx(), copy=False)
+        _check_finite(array, where)
+    return array
+
+
+def _check_finite(array: npt.NDArray[Any], where: str) -> None:
+    """Refuse NaN, Inf and what has become Inf in the type that Keras computes in."""
+    bad = np.zeros(len(array), np.bool_)
+    for rows in blocks(array):
+        bad[rows] = ~np.isfinite(array[rows]).reshape(len(array[rows]), -1).all(axis=1)
+    if bad.any():
+        index = int(np.flatnonzero(bad)[0])
+        sample = np.atleast_1d(array[index])
+        place = np.argwhere(~np.isfinite(sample))[0].tolist()
+        at = f" at {', '.join(map(str, place))}" if array.ndim > 1 else ""
+        raise BadRequest(
+            f"data: sample {index} (counted from 0) of the {where} has the value "
+            f"{sample[tuple(place)]}{at}; {bad.sum()} such sample(s) among {len(array)}",
+            f"remove or repair them before training; the largest number is that of {array.dtype}",
+        )
+
+
+def _check_lengths(batch: Batch, part: str) -> None:
+    counts: dict[int, str] = {}
+    for role, tree in zip(ROLES, batch, strict=True):
+        for leaf in _leaves(tree) if tree is not None else ():
+            counts.setdefault(len(leaf), role)
+    if len(counts) > 1:
+        listed = " but ".join(f"{count} samples in the {role}" for count, role in counts.items())
+        raise BadRequest(
+            f"data: the {part} part has {listed}",
+            "every array has one row per sample, and a tf.data.Dataset must be batched",
+        )
+
+
+def _leaves(tree: Any) -> list[Any]:
+    import keras
+
+    leaves: list[Any] = keras.tree.flatten(tree)
+    return leaves
+
+
+def length(tree: Any) -> int:
+    """Give the number of samples in a tree of arrays."""
+    return len(_leaves(tree)[0])
+
+
+def taken(batch: Batch, rows: Any) -> Batch:
+    """Give the samples of a batch at these places, or in this slice."""
+    import keras
+
+    x, y, weights = (
+        None if tree is None else keras.tree.map_structure(lambda leaf: leaf[rows], tree)
+        for tree in batch
+    )
+    return x, y, weights
+
+
+def digest(*batches: Batch | None) -> str:
+    """SHA-256 of trees of arrays, with their structure, types and shapes."""
+    import keras
+
+    found = hashlib.sha256()
+    for batch in batches:
+        for path, leaf in keras.tree.flatten_with_path(batch):
+            if leaf is None:
+                found.update(f"{path}None".encode())
+                continue
+            # Byte order is part of the dtype, so make it the same everywhere.
+            portable = np.ascontiguousarray(leaf, dtype=leaf.dtype.newbyteorder("<"))
+            found.update(f"{path}{portable.dtype.str}{portable.shape}".encode())
+            found.update(portable.data)
+    return found.hexdigest()

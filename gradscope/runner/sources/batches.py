@@ -1,0 +1,115 @@
+"""One way to be fed, whatever the data is: arrays, nested arrays, datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from gradscope.datasets.samples import Samples
+from gradscope.errors import BadRequest
+from gradscope.runner.sources import arrays, streams
+from gradscope.runner.sources.arrays import ArrayBatches, Batch
+
+__all__ = ["Batch", "BatchSource", "as_samples", "batches", "is_data"]
+
+
+class BatchSource(Protocol):
+    """Where the batches of a run come from; inputs and targets are nested numpy arrays."""
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Batches in one pass, None where the data does not say; a partial last one may count."""
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of a whole batch."""
+
+    @property
+    def test(self) -> Batch | None:
+        """What the trained network is evaluated on."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences a reader should see beside the results."""
+
+    def iterate(self) -> Iterator[Batch]:
+        """Give `(x, y, sample weights or None)` for ever, passing over the data again and again."""
+
+    def probe(self, n: int) -> Batch:
+        """Give the same samples, at most `n`, at every call."""
+
+    def fingerprint(self) -> str:
+        """Identify the data: the same digest, the same figures."""
+
+    def with_seed(self, seed: int) -> BatchSource:
+        """Give the same data in the order of another seed; it is not checked again."""
+
+
+def batches(data: Any, batch_size: int, seed: int) -> BatchSource:
+    """Take data in any of its forms; `BadRequest` says what cannot be trained on.
+
+    Arrays are cut into batches of `batch_size`; a dataset gives batches of its own size.
+    """
+    if isinstance(data, Samples):
+        return arrays.from_samples(data, batch_size, seed)
+    if not is_data(data):
+        raise BadRequest(
+            f"data: expected (inputs, targets) or a dataset, received a {type(data).__name__}"
+        )
+    if streams.is_stream(data):
+        return streams.from_stream(data, None, seed)
+    if streams.is_stream(data[0]):
+        return streams.from_stream(data[0], data[1], seed)
+    return arrays.from_arrays(tuple(data), batch_size, seed)
+
+
+def is_data(data: Any) -> bool:
+    """Tell whether this has one of the forms that `batches` takes."""
+    if isinstance(data, Samples) or streams.is_stream(data):
+        return True
+    if not isinstance(data, tuple) or len(data) not in {2, 3}:
+        return False
+    streaming = [streams.is_stream(item) for item in data]
+    return all(streaming) and len(data) == 2 if any(streaming) else True
+
+
+def as_samples(data: Any) -> Samples:
+    """Give the user's arrays as the built-in network takes them: one of inputs, one of targets.
+
+    Whole numbers are classes; anything else is a regression.
+    """
+    if isinstance(data, Samples):
+        return data
+    source = batches(data, 1, 0)
+    if not isinstance(source, ArrayBatches):
+        raise BadRequest(
+            "data.factory: the built-in network takes arrays, not a dataset",
+            "return (inputs, targets), or bring a model of your own",
+        )
+    parts = [(source.x, source.y, source.weights), *([source.test] if source.test else ())]
+    if not all(isinstance(x, np.ndarray) and isinstance(y, np.ndarray) for x, y, _ in parts):
+        raise BadRequest(
+            "data.factory: the built-in network takes one array of inputs and one of targets",
+            "put them into one array, or bring a model of your own",
+        )
+    if any(weights is not None for _, _, weights in parts):
+        raise BadRequest("data.factory: the built-in network takes no sample weights")
+    x, y = source.x, _labels(source.y)
+    x_test, y_test = (source.test[0], _labels(source.test[1])) if source.test else (x[:0], y[:0])
+    classes = int(y.max()) + 1 if y.dtype.kind in "biu" else None
+    task = "regression" if classes is None else "classification"
+    return Samples(x, y, x_test, y_test, task, classes)
+
+
+def _labels(y: Any) -> Any:
+    if y.dtype.kind not in "biu":
+        return y
+    if y.ndim > 1 and y.shape[-1] > 1:
+        raise BadRequest(
+            f"data.factory: the labels have shape {y.shape}; the built-in network takes one class "
+            "index per sample",
+            "take the column of ones: y.argmax(axis=1)",
+        )
+    return y.reshape(-1).astype(np.int64)
