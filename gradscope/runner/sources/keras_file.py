@@ -25,6 +25,7 @@ MAXIMUM_SAMPLE_VALUES: Final = 2**28
 
 _SLACK: Final = 1.1
 _SLACK_BYTES: Final = 2**20
+_REBUILD: Final = f"{archive.RESAVE}, or give a factory that builds it"
 _GIVES_UP: Final = ("ResourceExhaustedError", "OutOfMemoryError")
 
 
@@ -78,7 +79,7 @@ def _loaded(path: Path, name: str, *, safe: bool) -> Any:
             raise CouldNotMeasure(f"{name} does not fit into memory: {said(error)}") from error
         remedy = "its own classes must be importable: give a factory that loads it"
         what = f"Keras {keras.__version__} cannot load it: {_innermost(error)}"
-        raise refused(name, what, archive.RESAVE if safe else remedy) from error
+        raise refused(name, what, _REBUILD if safe else remedy) from error
     if not isinstance(model, keras.Model):
         raise refused(name, f"holds a {type(model).__name__}, not a model", archive.RESAVE)
     return model
@@ -121,7 +122,7 @@ def _measure(config: dict[str, Any], result: list[Any]) -> None:
     import keras
 
     try:
-        with keras.StatelessScope(initialize_variables=False), _shared_objects():
+        with keras.StatelessScope(initialize_variables=False):
             model = keras.saving.deserialize_keras_object(_uncompiled(config), safe_mode=True)
             weights = sum(
                 prod(w.shape) * np.dtype(_numpy_type(w.dtype)).itemsize for w in model.weights
@@ -132,16 +133,6 @@ def _measure(config: dict[str, Any], result: list[Any]) -> None:
         result.append((weights, *max(outputs)))
     except Exception as error:
         result.append(error)
-
-
-def _shared_objects() -> contextlib.AbstractContextManager[Any]:
-    """Let a layer that stands in two nested models be one, as it is when the file is loaded."""
-    try:
-        from keras.src.saving.serialization_lib import ObjectSharingScope
-    except ImportError:
-        return contextlib.nullcontext()
-    scope: contextlib.AbstractContextManager[Any] = ObjectSharingScope()
-    return scope
 
 
 def _numpy_type(dtype: str) -> str:

@@ -102,10 +102,14 @@ def _opened(data: Any, seed: int) -> tuple[Callable[[int], Iterator[Any]], int |
 
 
 def _py_dataset(data: Any, count: int | None, seed: int, number: int) -> Iterator[Any]:
-    """One pass over a `PyDataset`; pass 0, for looking at it, is in its own order."""
+    """One pass over a `PyDataset`; pass 0, for looking at it, is in its own order.
+
+    The last batch stays the last: it may be a remainder, which is to be dropped.
+    """
     places: Any = itertools.count() if count is None else range(count)
     if count is not None and number:
-        places = np.random.default_rng([derive(seed, "batches"), number]).permutation(count)
+        random = np.random.default_rng([derive(seed, "batches"), number])
+        places = [*random.permutation(count - 1), count - 1] if count else []
     for place in places:
         yield data[int(place)]
     if number:

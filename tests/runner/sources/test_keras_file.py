@@ -97,10 +97,12 @@ def _nested() -> Any:
     import keras
     from keras import layers
 
-    shared = layers.Dense(4, activation="elu", kernel_constraint="max_norm")
-    inner = keras.Sequential([keras.Input((4,)), shared, layers.Dropout(0.2)], name="inner")
+    first = layers.Dense(4, activation="elu", kernel_constraint="max_norm")
+    inner = keras.Sequential([keras.Input((4,)), first, layers.Dropout(0.2)], name="inner")
     twin_in = keras.Input((4,))
-    twin = keras.Model(twin_in, layers.GaussianNoise(0.1)(shared(twin_in)), name="twin")
+    shared = layers.Dense(4, name="shared")
+    twice = layers.GaussianNoise(0.1)(shared(shared(twin_in)))
+    twin = keras.Model(twin_in, twice, name="twin")
     left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
     joined = layers.Concatenate()([inner(left), twin(right), inner(right)])
     outputs = {"a": layers.Dense(1, name="a")(joined), "b": layers.Dense(3, name="b")(joined)}
