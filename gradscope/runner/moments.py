@@ -1,63 +1,84 @@
-"""The statistics themselves, as TensorFlow operations on stacks of equally shaped tensors.
+"""Moments of many tensors at once, as few TensorFlow operations.
 
-Every figure is computed in float64 from the float32 values as they are: squares of 1e-30 stay
-apart from zero, and variances are two-pass (mean first), since E x^2 - (E x)^2 cancels.
-All functions take a stack [site, ...] and give one float64 value per site, [site].
+Tensors [batch, ...] of one batch size are laid side by side as the columns of one matrix
+[batch, columns]; two reductions over the batch give every column's mean and squared deviation, and
+the rest is arithmetic on short vectors. Every figure is float64: the values are cast before they are
+squared, so 1e-30 stays apart from zero, and variances are taken about the mean (two passes), since
+E x^2 - (E x)^2 cancels. Pooled and per-unit variances come from the same deviations by the identity
+of Chan, Golub and LeVeque (1983): pooled = mean of the columns' variances + variance of their means.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 SMALLEST_NORMAL = 1.1754943508222875e-38
 """Below it float32 has only subnormals, which TensorFlow flushes to zero on a CPU."""
 
 
-def _axes(stack: Any) -> list[int]:
-    return list(range(1, stack.shape.rank))
+@dataclass(frozen=True)
+class Columns:
+    """Tensors side by side: which columns belong to which of them."""
+
+    sizes: tuple[int, ...]
+
+    def per_tensor(self, columns: Any) -> Any:
+        """Mean over each tensor's columns: float64 [..., columns] -> [..., tensor]."""
+        if len(set(self.sizes)) == 1:
+            shape = [*columns.shape[:-1], len(self.sizes), self.sizes[0]]
+            return tf.reduce_mean(tf.reshape(columns, shape), -1)
+        owners = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        sums = tf.math.unsorted_segment_sum(
+            tf.transpose(columns), tf.constant(owners, tf.int32), len(self.sizes)
+        )
+        return tf.transpose(sums) / tf.constant(self.sizes, tf.float64)
+
+    def spread(self, values: Any) -> Any:
+        """Give each column its tensor's value: [..., tensor] -> [..., columns]."""
+        return tf.repeat(values, tf.constant(self.sizes), axis=-1)
 
 
-def mean(stack: Any) -> Any:
-    """Mean of each site's values."""
-    return tf.reduce_mean(stack, _axes(stack))
+@dataclass(frozen=True)
+class Moments:
+    """Moments per tensor, each float64 [..., tensor]."""
+
+    mean: Any
+    second_moment: Any
+    variance: Any
+    sample_variance: Any
 
 
-def second_moment(stack: Any) -> Any:
-    """Mean square of each site's values."""
-    return tf.reduce_mean(tf.square(stack), _axes(stack))
+def flat(tensors: Sequence[Any]) -> tuple[Any, Columns]:
+    """Lay tensors [batch, ...] side by side: [batch, columns]."""
+    matrices = [tf.reshape(tensor, [tensor.shape[0], -1]) for tensor in tensors]
+    columns = Columns(tuple(int(matrix.shape[1]) for matrix in matrices))
+    return (tf.concat(matrices, 1) if len(matrices) > 1 else matrices[0]), columns
 
 
-def variance(stack: Any) -> Any:
-    """Population variance of each site's values, in two passes."""
-    axes = _axes(stack)
-    centre = tf.reduce_mean(stack, axes, keepdims=True)
-    return tf.reduce_mean(tf.math.squared_difference(stack, centre), axes)
+def moments(values: Any, columns: Columns) -> Moments:
+    """Moments of each tensor of `values` [..., batch, columns] (any float type)."""
+    wide = tf.cast(values, tf.float64)
+    means = tf.reduce_mean(wide, -2, keepdims=True)
+    deviations = tf.reduce_mean(tf.math.squared_difference(wide, means), -2)
+    means = tf.squeeze(means, -2)
+    mean = columns.per_tensor(means)
+    between = columns.per_tensor(tf.math.squared_difference(means, columns.spread(mean)))
+    within = columns.per_tensor(deviations)
+    variance = within + between
+    return Moments(mean, variance + tf.square(mean), variance, within)
 
 
-def sample_variance(stack: Any) -> Any:
-    """Variance over the batch (axis 1) for each unit, then the mean over units."""
-    centre = tf.reduce_mean(stack, 1, keepdims=True)
-    return tf.reduce_mean(tf.math.squared_difference(stack, centre), _axes(stack))
+def share(condition: Any, columns: Columns) -> Any:
+    """Share of true values of each tensor: bool [batch, columns] -> float64 [tensor]."""
+    return columns.per_tensor(tf.reduce_mean(tf.cast(condition, tf.float64), 0))
 
 
-def share(condition: Any) -> Any:
-    """Share of true values per site."""
-    return tf.reduce_mean(tf.cast(condition, tf.float64), _axes(condition))
-
-
-def nonfinite(stack: Any) -> Any:
-    """Number of NaN and Inf per site."""
-    return tf.reduce_sum(tf.cast(~tf.math.is_finite(stack), tf.float64), _axes(stack))
-
-
-def underflow(delta: Any, derivative: Any) -> Any:
-    """Share of `delta` too small for float32, among the values whose derivative lets a signal pass.
-
-    Both [site, batch, unit]; 0 where no value lets a signal pass.
-    """
-    passing = tf.cast(derivative != 0, tf.float64)
-    lost = tf.cast(tf.abs(delta) < SMALLEST_NORMAL, tf.float64) * passing
-    axes = _axes(delta)
-    return tf.math.divide_no_nan(tf.reduce_sum(lost, axes), tf.reduce_sum(passing, axes))
+def nonfinite(values: Any, columns: Columns) -> Any:
+    """Number of NaN and Inf in each tensor of [..., batch, columns]; float64 [..., tensor]."""
+    lost = tf.reduce_sum(tf.cast(~tf.math.is_finite(values), tf.float64), -2)
+    return columns.per_tensor(lost) * tf.constant(columns.sizes, tf.float64)

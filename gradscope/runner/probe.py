@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -13,8 +15,10 @@ import tensorflow as tf
 from gradscope.catalog.array_ops import NUMPY_OPS
 from gradscope.record import Histogram
 from gradscope.record.run_record import Floats, Integers
-from gradscope.runner.model import Network
-from gradscope.runner.taps import ActivationSite, listening
+from gradscope.runner.objective import Objective
+from gradscope.runner.signal_figures import Signal
+from gradscope.runner.sites import SiteMap
+from gradscope.runner.taps import listening, tapped_layers
 
 PREACTIVATION_EDGES: Floats = np.sinh(np.linspace(-10.0, 10.0, 81))
 """Evenly spaced in asinh(z): linear bins of 0.25 around zero, logarithmic ones out to 11000."""
@@ -27,73 +31,78 @@ Arrays = dict[int, npt.NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Look:
-    """What the probe set showed at one step, by layer index, each [sample, unit] in float64.
+    """What the probe set showed at one step, by layer index, each [sample, ...] in float64.
 
-    `delta` is empty unless it was asked for.
+    `delta` is empty unless it was asked for; `dead` is the share of dead units per layer.
     """
 
     z: Arrays
     delta: Arrays
+    dead: Floats
 
 
-def look(network: Network, x: Any, y: Any, loss_function: Any, *, backward: bool) -> Look:
+def look(
+    model: Any, sites: SiteMap, x: Any, y: Any, objective: Objective, *, backward: bool
+) -> Look:
     """Send the probe set through the network in training mode, leaving no trace of the visit.
 
     Moving statistics and the state of dropout are put back as they were, so that training goes on
     bit for bit as it would have.
     """
-    kept = [(variable, variable.numpy()) for variable in network.model.non_trainable_variables]
-    sites = network.activation_sites
+    kept = [(variable, variable.numpy()) for variable in model.non_trainable_variables]
     deltas: list[Any] = []
     try:
         with tf.GradientTape() if backward else contextlib.nullcontext() as tape:
-            with listening(sites, ()) as heard:
-                outputs = network.model(x, training=True)
-            loss = loss_function(y, outputs) if backward else None
+            with listening(tapped_layers(model)) as ear:
+                outputs = model(x, training=True)
+            loss = objective.loss(y, outputs) if backward else None
+        heard = {call.key: call for call in ear.calls}
+        signals = [Signal.of(site, heard[site.key]) for site in sites.sites]
         if backward:
-            deltas = tape.gradient(loss, [heard.z[site.index] for site in sites])
+            zero = tf.UnconnectedGradients.ZERO
+            deltas = tape.gradient(loss, [s.z for s in signals], unconnected_gradients=zero)
     finally:
         for variable, value in kept:
             variable.assign(value)
-    indices = [site.index for site in sites]
-    return Look(
-        z={index: heard.z[index].numpy().astype(np.float64) for index in indices},
-        delta={
-            index: delta.numpy().astype(np.float64) * len(x)
-            for index, delta in zip(indices, deltas, strict=False)
-        },
-    )
+    z = {s.site.index: s.z.numpy().astype(np.float64) for s in signals}
+    batch = len(keras.tree.flatten(x)[0])
+    delta = {
+        s.site.index: tf.convert_to_tensor(d).numpy().astype(np.float64) * batch
+        for s, d in zip(signals, deltas, strict=False)
+    }
+    return Look(z, delta, _dead(signals, z, len(sites.layers)))
 
 
-def dead_fraction(network: Network, seen: Look) -> Floats:
+def _dead(signals: Sequence[Signal], z: Arrays, layers: int) -> Floats:
     """Share of each layer's units that let no gradient pass for any sample, [layer].
 
-    A unit is dead when phi'(z) is exactly zero for every sample of the probe set; NaN for layers
-    without an activation of their own.
+    A unit (a channel, where there are places) is dead when phi'(z) is exactly zero for every sample
+    and place; NaN for layers without an activation that the catalog knows.
     """
-    shares = np.full(len(network.layers), np.nan)
-    for site in network.activation_sites:
-        derivative = _derivative(site, seen.z[site.index])
+    shares = np.full(layers, np.nan)
+    for signal in signals:
+        derivative = _derivative(signal, z[signal.site.index])
         if derivative is not None:
             units = derivative.reshape(-1, derivative.shape[-1])
-            shares[site.index] = np.mean(np.all(units == 0, axis=0))
+            shares[signal.site.index] = np.mean(np.all(units == 0, axis=0))
     return shares
 
 
-def _derivative(site: ActivationSite, z: Floats) -> Floats | None:
+def _derivative(signal: Signal, z: Floats) -> Floats | None:
+    site = signal.site
     if site.activation is None:
         return None
     parameters: dict[str, Any] = dict(site.parameters)
     if site.activation.trained_parameter:
-        alpha = np.asarray(site.trained_parameter, np.float64)
-        parameters[site.activation.trained_parameter] = alpha
+        parameters[site.activation.trained_parameter] = np.asarray(
+            site.trained_parameter, np.float64
+        )
     with np.errstate(all="ignore"):
         return np.asarray(site.activation.derivative(z, NUMPY_OPS, **parameters))
 
 
-def histograms(network: Network, seen: Look, step: int) -> dict[str, Histogram]:
+def histograms(layers: int, seen: Look, step: int) -> dict[str, Histogram]:
     """Count the pre-activations, and log10 |delta| when the look has it, per layer."""
-    layers = len(network.layers)
     found = {"preactivation": _counted("z", seen.z, PREACTIVATION_EDGES, step, layers)}
     if seen.delta:
         with np.errstate(divide="ignore", invalid="ignore"):

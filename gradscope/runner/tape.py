@@ -3,206 +3,160 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from gradscope.record import STATISTICS
-from gradscope.runner import moments
-from gradscope.runner.model import Network
+from gradscope.runner import signal_figures, weight_figures
+from gradscope.runner.figures import Figures
 from gradscope.runner.objective import Objective
-from gradscope.runner.taps import ActivationSite, BatchNormSite, Heard, listening
+from gradscope.runner.sites import BatchNormSite, SiteMap, survey
+from gradscope.runner.taps import Ear, listening, tapped_layers
 
-Item = TypeVar("Item")
 Step = Callable[[Any, Any], tuple[Any, Any]]
+"""``step(x, y) -> (statistics, scalars)``: trains once; both in float64."""
+
+Chunk = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 
-class Figures:
-    """Figures by statistic, from groups of layers, until they are packed into one tensor."""
+def survey_model(model: Any, x: Any) -> SiteMap:
+    """Find out what can be measured where, by tracing one forward pass that is never run.
 
-    def __init__(self) -> None:
-        self._parts: dict[str, list[tuple[list[int], Any]]] = {}
-
-    def put(self, indices: list[int], **vectors: Any) -> None:
-        """Note one float64 vector per statistic, a value for each of the layers `indices`."""
-        for name, vector in vectors.items():
-            self._parts.setdefault(name, []).append((indices, vector))
-
-    def packed(self, layers: int) -> Any:
-        """One float64 tensor [statistic, layer]; NaN where nothing was put, sums where twice."""
-        return tf.stack([self._row(name, layers) for name in STATISTICS])
-
-    def _row(self, name: str, layers: int) -> Any:
-        parts = self._parts.get(name, [])
-        measured = {index for indices, _ in parts for index in indices}
-        absent = [0.0 if index in measured else math.nan for index in range(layers)]
-        placed = [
-            tf.scatter_nd([[index] for index in indices], vector, [layers])
-            for indices, vector in parts
-        ]
-        return tf.add_n([tf.constant(absent, tf.float64), *placed])
-
-
-def training_step(network: Network, objective: Objective, optimizer: Any) -> Step:
-    """Make the step that trains and measures: ``step(x, y) -> (statistics, scalars)``.
-
-    `statistics` is float64 [statistic, layer] in the order of `STATISTICS`, NaN where a statistic
-    has no meaning for a layer; `scalars` is float64 [2]: loss and accuracy of this batch before
-    the update. All of it in training mode. The caller wraps it in a ``tf.function``.
+    `x` is the structure of arrays or specs of one batch.
     """
-    sites, norms = network.activation_sites, network.batch_norm_sites
+    layers = tapped_layers(model)
+    found: list[SiteMap] = []
+
+    def forward(inputs: Any) -> None:
+        with listening(layers) as ear:
+            outputs = model(inputs, training=True)
+        found.append(survey(model, layers, ear, outputs))
+
+    specs = keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), x)
+    tf.function(forward, autograph=False).get_concrete_function(specs)
+    return found[-1]
+
+
+def measured_step(model: Any, sites: SiteMap, objective: Objective, optimizer: Any) -> Step:
+    """Make the step that trains and measures.
+
+    `statistics` is [statistic, layer] in the order of `STATISTICS`, NaN where a statistic has no
+    meaning for a layer; `scalars` is [3]: loss and accuracy of this batch and the learning rate,
+    before the update. All of it in training mode.
+    """
+    layers = tapped_layers(model)
 
     def step(x: Any, y: Any) -> tuple[Any, Any]:
-        moving = _moving_statistics(norms)
+        moving = _moving_statistics(sites.batch_norms)
         with tf.GradientTape() as tape:
-            with listening(sites, norms) as heard:
-                outputs = network.model(x, training=True)
-            loss = objective.loss(y, outputs)
-            if network.model.losses:
-                loss = tf.add_n([loss, *network.model.losses])
-        variables = network.model.trainable_variables
-        raw_deltas: list[Any]
-        gradients, raw_deltas = tape.gradient(
+            with listening(layers) as ear:
+                outputs = model(x, training=True)
+            loss = _total_loss(model, objective, y, outputs)
+        heard = {call.key: call for call in ear.calls}
+        signals = [signal_figures.Signal.of(site, heard[site.key]) for site in sites.sites]
+        variables = model.trainable_variables
+        gradients, deltas = tape.gradient(
             loss,
-            (variables, [heard.z[site.index] for site in sites]),
+            (variables, [signal.z for signal in signals]),
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
-        by_variable = {
-            variable.path: gradient for variable, gradient in zip(variables, gradients, strict=True)
-        }
         # What the update is about to change is read before it.
         figures = Figures()
-        _put_batch_norms(figures, norms, heard, moving)
-        _put_signals(figures, sites, heard, raw_deltas)
-        kernels = [tf.identity(site.weights.kernel) for site in sites]
+        _put_batch_norms(figures, sites.batch_norms, ear, moving)
+        signal_figures.put(figures, signals, deltas)
+        weights = weight_figures.before(sites.sites, variables, gradients)
+        scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
         optimizer.apply(gradients, variables)
-        _put_weights(figures, sites, kernels, by_variable)
-        scalars = tf.stack([tf.cast(loss, tf.float64), objective.accuracy(y, outputs)])
-        return figures.packed(len(network.layers)), scalars
+        weight_figures.put(figures, weights)
+        return figures.packed(len(sites.layers)), scalars
 
     return step
 
 
-def plain_step(network: Network, objective: Objective, optimizer: Any) -> Step:
+def plain_step(model: Any, objective: Objective, optimizer: Any) -> Step:
     """Make the same training step without measuring anything (for comparison)."""
 
     def step(x: Any, y: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
-            outputs = network.model(x, training=True)
-            loss = objective.loss(y, outputs)
-            if network.model.losses:
-                loss = tf.add_n([loss, *network.model.losses])
-        variables = network.model.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        scalars = tf.stack([tf.cast(loss, tf.float64), objective.accuracy(y, outputs)])
-        return tf.zeros((0,), tf.float64), scalars
+            outputs = model(x, training=True)
+            loss = _total_loss(model, objective, y, outputs)
+        variables = model.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
+        optimizer.apply(gradients, variables)
+        return tf.zeros((len(STATISTICS), 0), tf.float64), scalars
 
     return step
 
 
-def _put_signals(
-    figures: Figures, sites: Sequence[ActivationSite], heard: Heard, raw_deltas: Sequence[Any]
-) -> None:
-    """Figures of z, a and delta, computed once per group of sites that look alike."""
-    for places in _grouped(range(len(sites)), lambda i: _signal_key(sites[i], heard)):
-        group = [sites[i] for i in places]
-        indices = [site.index for site in group]
-        z32 = tf.stack([heard.z[index] for index in indices])
-        a32 = tf.stack([heard.a[index] for index in indices])
-        delta32 = tf.stack([raw_deltas[i] for i in places])
-        z, a = tf.cast(z32, tf.float64), tf.cast(a32, tf.float64)
-        # The tape differentiates the mean over the batch: times the batch size, sizes compare.
-        delta = tf.cast(delta32, tf.float64) * tf.cast(tf.shape(delta32)[1], tf.float64)
-        forward_count = moments.nonfinite(z32) + moments.nonfinite(a32)
-        backward_count = moments.nonfinite(delta32)
-        figures.put(
-            indices,
-            preactivation_second_moment=moments.second_moment(z),
-            preactivation_variance=moments.variance(z),
-            activation_mean=moments.mean(a),
-            activation_second_moment=moments.second_moment(a),
-            activation_variance=moments.variance(a),
-            activation_sample_variance=moments.sample_variance(a),
-            delta_second_moment=moments.second_moment(delta),
-            delta_variance=moments.variance(delta),
-            zero_fraction=moments.share(a32 == 0),
-            nonfinite_forward_count=forward_count,
-            nonfinite_backward_count=backward_count,
-            nonfinite_count=forward_count + backward_count,
+def chunked(measured: Step, plain: Step | None, layers: int, *, jit: bool) -> Chunk:
+    """Run several steps in one call: ``run(xs, ys, wanted)`` on batches stacked on a first axis.
+
+    `wanted` [step] says which steps to measure; the others run `plain` where it is given. Gives
+    float64 [step, statistic, layer] and [step, scalar]. The number of steps is read from the
+    batches at run time, so every chunk and remainder shares one trace.
+    """
+    nothing = tf.fill([len(STATISTICS), layers], tf.constant(math.nan, tf.float64))
+
+    def one(x: Any, y: Any, wanted: Any) -> tuple[Any, Any]:
+        if plain is None or plain is measured:
+            return measured(x, y)
+        return tf.cond(wanted, lambda: measured(x, y), lambda: (nothing, plain(x, y)[1]))
+
+    def run(xs: Any, ys: Any, wanted: Any) -> tuple[Any, Any]:
+        count = tf.shape(wanted)[0]
+        rows = tf.TensorArray(tf.float64, count, element_shape=[len(STATISTICS), layers])
+        scalars = tf.TensorArray(tf.float64, count, element_shape=[3])
+
+        def body(i: Any, rows: Any, scalars: Any) -> tuple[Any, Any, Any]:
+            x, y = keras.tree.map_structure(lambda stacked: stacked[i], (xs, ys))
+            row, scalar = one(x, y, wanted[i])
+            return i + 1, rows.write(i, row), scalars.write(i, scalar)
+
+        _, rows, scalars = tf.while_loop(
+            lambda i, *_: i < count, body, (0, rows, scalars), parallel_iterations=1
         )
-        derivative = _derivative(group, z)
-        entry = group[0].activation
-        if entry is None or derivative is None:
-            figures.put(indices, underflow_fraction=moments.underflow(delta32, tf.ones_like(z)))
-            continue
-        bound = entry.derivative_bound(**group[0].parameters)
-        figures.put(
-            indices,
-            underflow_fraction=moments.underflow(delta32, derivative),
-            derivative_gain=moments.mean(derivative) / bound,
-        )
+        return rows.stack(), scalars.stack()
+
+    return _traced_once(run, jit=jit)
 
 
-def _signal_key(site: ActivationSite, heard: Heard) -> tuple[Any, ...]:
-    name = site.activation.name if site.activation else None
-    shape = tuple(heard.z[site.index].shape[1:])
-    return (shape, name, tuple(sorted(site.parameters.items())))
+def _traced_once(run: Chunk, *, jit: bool) -> Chunk:
+    """Trace on the first call with the steps' axis left open."""
+    traced: list[Any] = []
+
+    def call(xs: Any, ys: Any, wanted: Any) -> Any:
+        if not traced:
+            specs = keras.tree.map_structure(
+                lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), (xs, ys, wanted)
+            )
+            traced.append(tf.function(run, specs, jit_compile=jit, autograph=False))
+        return traced[0](xs, ys, wanted)
+
+    return call
 
 
-def _derivative(group: Sequence[ActivationSite], z: Any) -> Any:
-    """phi'(z) for a stack [site, batch, unit] in float64, or None where phi is not elementwise."""
-    entry = group[0].activation
-    if entry is None:
-        return None
-    parameters: dict[str, Any] = dict(group[0].parameters)
-    if entry.trained_parameter:
-        trained = tf.stack([tf.convert_to_tensor(site.trained_parameter) for site in group])
-        parameters[entry.trained_parameter] = tf.cast(trained, tf.float64)[:, tf.newaxis]
-    return entry.derivative(z, keras.ops, **parameters)
+def _scalars(loss: Any, accuracy: Any, optimizer: Any) -> Any:
+    rate = tf.cast(optimizer.learning_rate, tf.float64)
+    return tf.stack([tf.cast(loss, tf.float64), accuracy, rate])
 
 
-def _put_weights(
-    figures: Figures,
-    sites: Sequence[ActivationSite],
-    kernels: Sequence[Any],
-    gradients: Mapping[str, Any],
-) -> None:
-    """Figures of the kernels, their gradients and the update that was really made."""
-    for places in _grouped(range(len(sites)), lambda i: tuple(kernels[i].shape)):
-        before = tf.cast(tf.stack([kernels[i] for i in places]), tf.float64)
-        after32 = tf.stack([tf.convert_to_tensor(sites[i].weights.kernel) for i in places])
-        gradient32 = tf.stack([gradients[sites[i].weights.kernel.path] for i in places])
-        gradient = tf.cast(gradient32, tf.float64)
-        weight = moments.second_moment(before)
-        change = moments.second_moment(tf.cast(after32, tf.float64) - before)
-        lost = moments.nonfinite(gradient32)
-        figures.put(
-            [sites[i].index for i in places],
-            weight_second_moment=weight,
-            update_ratio=tf.sqrt(change / weight),
-            kernel_gradient_second_moment=moments.second_moment(gradient),
-            kernel_gradient_variance=moments.variance(gradient),
-            nonfinite_backward_count=lost,
-            nonfinite_count=lost + moments.nonfinite(after32),
-        )
-    biased = [site for site in sites if site.weights.use_bias]
-    for group in _grouped(biased, lambda site: tuple(site.weights.bias.shape)):
-        stack = tf.stack([gradients[site.weights.bias.path] for site in group])
-        lost = moments.nonfinite(stack)
-        figures.put(
-            [site.index for site in group],
-            bias_gradient_second_moment=moments.second_moment(tf.cast(stack, tf.float64)),
-            nonfinite_backward_count=lost,
-            nonfinite_count=lost,
-        )
+def _total_loss(model: Any, objective: Objective, y: Any, outputs: Any) -> Any:
+    """The mean loss per sample with what the layers add to it."""
+    loss = objective.loss(y, outputs)
+    return tf.add_n([loss, *model.losses]) if model.losses else loss
 
 
 def _moving_statistics(norms: Sequence[BatchNormSite]) -> list[tuple[Any, Any]]:
     """The moving mean and variance as they are now, before a forward pass updates them."""
     return [
-        (tf.cast(norm.layer.moving_mean, tf.float64), tf.cast(norm.layer.moving_variance, tf.float64))
+        (
+            tf.cast(norm.layer.moving_mean, tf.float64),
+            tf.cast(norm.layer.moving_variance, tf.float64),
+        )
         for norm in norms
     ]
 
@@ -210,30 +164,26 @@ def _moving_statistics(norms: Sequence[BatchNormSite]) -> list[tuple[Any, Any]]:
 def _put_batch_norms(
     figures: Figures,
     norms: Sequence[BatchNormSite],
-    heard: Heard,
+    ear: Ear,
     moving: Sequence[tuple[Any, Any]],
 ) -> None:
     """This batch's mean and variance against the moving ones."""
+    heard = {call.key: call for call in ear.calls}
     for norm, (moving_mean, moving_variance) in zip(norms, moving, strict=True):
-        inputs = tf.cast(heard.batch_norm_input[norm.index], tf.float64)
-        axes = list(range(inputs.shape.rank - 1))
-        centre = tf.reduce_mean(inputs, axes)
-        spread = tf.reduce_mean(tf.math.squared_difference(inputs, centre), axes)
+        inputs = heard[norm.key].inputs[0]
+        wide = tf.cast(tf.reshape(inputs, [-1, inputs.shape[-1]]), tf.float64)
+        centre = tf.reduce_mean(wide, 0)
+        spread = tf.reduce_mean(tf.math.squared_difference(wide, centre), 0)
         epsilon = norm.layer.epsilon
         gap = tf.square(centre - moving_mean) / (moving_variance + epsilon)
         ratio = tf.math.log((spread + epsilon) / (moving_variance + epsilon))
-        count = moments.nonfinite(inputs[tf.newaxis])
+        lost = tf.reduce_sum(tf.cast(~tf.math.is_finite(inputs), tf.float64))[tf.newaxis]
         figures.put(
             [norm.index],
             batch_norm_mean_gap=tf.sqrt(tf.reduce_mean(gap))[tf.newaxis],
             batch_norm_variance_ratio=tf.exp(tf.reduce_mean(ratio))[tf.newaxis],
-            nonfinite_forward_count=count,
-            nonfinite_count=count,
+            nonfinite_forward_count=lost,
+            nonfinite_count=lost,
         )
 
 
-def _grouped(items: Iterable[Item], key: Callable[[Item], Any]) -> list[list[Item]]:
-    groups: dict[Any, list[Item]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return list(groups.values())

@@ -1,4 +1,10 @@
-"""Where to listen: the sites at which a signal enters and leaves a layer's activation."""
+"""Listening to a Keras model: every call of every layer, and what its activation receives.
+
+Nothing is added to the model. While a forward pass runs inside `listening`, each layer's ``call``
+(and its ``activation``, where it has one) is shadowed on the instance; at the end, whatever happens,
+what was there is put back. In a traced function that means: only while tracing. The tensors heard
+are the very objects that flow on, so a tape can differentiate with respect to them.
+"""
 
 from __future__ import annotations
 
@@ -7,85 +13,120 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradscope.catalog.activations import Activation
+import keras
 
-
-@dataclass(frozen=True)
-class ActivationSite:
-    """A layer with weights and the activation they feed.
-
-    `index` is the layer's place in the record. `weights` is the Keras layer that owns the kernel,
-    `speaker` the one that applies the activation: the same layer, or a later one when a batch norm
-    stands between. `fused` says that the speaker holds the activation as its `activation`
-    attribute; otherwise its whole `call` is the activation. `activation` is None where the
-    nonlinearity does not act on each value alone (softmax).
-    """
-
-    index: int
-    weights: Any
-    speaker: Any
-    fused: bool
-    activation: Activation | None
-    parameters: dict[str, float]
-    trained_parameter: Any = None
-
-
-@dataclass(frozen=True)
-class BatchNormSite:
-    """A batch norm whose input is compared with its moving statistics."""
-
-    index: int
-    layer: Any
-
+from gradscope.runner.layer_kinds import LOOPS
 
 @dataclass
-class Heard:
-    """What one forward pass said: layer index -> tensor."""
+class Call:
+    """One call of one layer: its tensors, and the argument and result of a fused activation.
 
-    z: dict[int, Any] = field(default_factory=dict)
-    a: dict[int, Any] = field(default_factory=dict)
-    batch_norm_input: dict[int, Any] = field(default_factory=dict)
+    `number` counts the calls of the same layer in this pass from 0 (a shared layer has several).
+    `passes_on` is true when other tapped layers were called inside.
+    """
+
+    layer: Any
+    number: int
+    inputs: list[Any] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
+    z: Any = None
+    a: Any = None
+    passes_on: bool = False
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What identifies the same call in another pass through the same model."""
+        return (id(self.layer), self.number)
+
+
+class Ear:
+    """Collects the calls of one forward pass, in the order in which they end."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self._open: list[Call] = []
+        self._counts: dict[int, int] = {}
+
+    def begin(self, layer: Any, inputs: Any) -> Call:
+        """Note that `layer` is called."""
+        for outer in self._open:
+            outer.passes_on = True
+        number = self._counts.get(id(layer), 0)
+        self._counts[id(layer)] = number + 1
+        call = Call(layer, number, inputs=_tensors(inputs))
+        self._open.append(call)
+        return call
+
+    def end(self, call: Call, outputs: Any) -> None:
+        """Note what the layer gave."""
+        call.outputs = _tensors(outputs)
+        self._open.remove(call)
+        self.calls.append(call)
+
+    def activation(self, layer: Any, z: Any, a: Any) -> None:
+        """Note what the activation of the innermost open call of `layer` received and gave."""
+        for call in reversed(self._open):
+            if call.layer is layer:
+                call.z, call.a = z, a
+                return
+
+
+def tapped_layers(model: Any) -> list[Any]:
+    """Every layer inside `model`, nested ones too, except those called inside loops."""
+    found: list[Any] = []
+    seen: set[int] = set()
+
+    def walk(layer: Any) -> None:
+        if id(layer) in seen:
+            return
+        seen.add(id(layer))
+        if layer is not model:
+            found.append(layer)
+        if not isinstance(layer, LOOPS):
+            for inner in layer._flatten_layers(include_self=False, recursive=False):
+                walk(inner)
+
+    walk(model)
+    return found
 
 
 @contextlib.contextmanager
-def listening(
-    activations: Sequence[ActivationSite], batch_norms: Sequence[BatchNormSite]
-) -> Iterator[Heard]:
-    """Hear every site during the forward passes inside the ``with`` block.
-
-    The model is not changed: each site's function is shadowed on the instance and uncovered at the
-    end, whatever happens. Inside a traced function that means while tracing only. The tensors
-    heard are the very objects that flow on, so a tape can differentiate with respect to them.
-    """
-    heard = Heard()
+def listening(layers: Sequence[Any]) -> Iterator[Ear]:
+    """Hear every call of `layers` during the forward passes inside the ``with`` block."""
+    ear = Ear()
     with contextlib.ExitStack() as stack:
-        for site in activations:
-            name = "activation" if site.fused else "call"
-            stack.enter_context(_shadowed(site.speaker, name, _hear_activation(site, heard, name)))
-        for norm in batch_norms:
-            stack.enter_context(_shadowed(norm.layer, "call", _hear_input(norm, heard)))
-        yield heard
+        for layer in layers:
+            stack.enter_context(_shadowed(layer, "call", _heard_call(layer, ear)))
+            fused = getattr(layer, "activation", None)
+            if callable(fused) and not isinstance(layer, LOOPS):
+                heard = _heard_activation(layer, fused, ear)
+                stack.enter_context(_shadowed(layer, "activation", heard))
+        yield ear
 
 
-def _hear_activation(site: ActivationSite, heard: Heard, name: str) -> Callable[..., Any]:
-    original = getattr(site.speaker, name)
+def _heard_call(layer: Any, ear: Ear) -> Callable[..., Any]:
+    original = layer.call
 
+    def call(*args: Any, **kwargs: Any) -> Any:
+        record = ear.begin(layer, (args, kwargs))
+        outputs = original(*args, **kwargs)
+        ear.end(record, outputs)
+        return outputs
+
+    return call
+
+
+def _heard_activation(layer: Any, original: Any, ear: Ear) -> Callable[..., Any]:
     def activation(z: Any, *args: Any, **kwargs: Any) -> Any:
-        heard.z[site.index] = z
-        heard.a[site.index] = original(z, *args, **kwargs)
-        return heard.a[site.index]
+        a = original(z, *args, **kwargs)
+        ear.activation(layer, z, a)
+        return a
 
     return activation
 
 
-def _hear_input(site: BatchNormSite, heard: Heard) -> Callable[..., Any]:
-    original = site.layer.call
-
-    def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        heard.batch_norm_input[site.index] = inputs
-        return original(inputs, *args, **kwargs)
-
-    return call
+def _tensors(values: Any) -> list[Any]:
+    return [leaf for leaf in keras.tree.flatten(values) if keras.ops.is_tensor(leaf)]
 
 
 @contextlib.contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -19,10 +21,9 @@ from gradscope.datasets.samples import Samples
 from gradscope.record import STATISTICS, Histogram
 from gradscope.record.builder import Beginning
 from gradscope.record.run_record import Floats
-from gradscope.runner import device, objective, probe
-from gradscope.runner.model import Network, build, initializer
+from gradscope.runner import device, objective, probe, tape
+from gradscope.runner.model import build
 from gradscope.runner.seeds import derive
-from gradscope.runner.tape import plain_step, training_step
 
 PROBES_PER_RUN = 10
 """Looks at the probe set per run, besides the first and the last step; each costs one forward pass."""
@@ -59,30 +60,37 @@ class Experiment:
         self.config = config
         self.device = device.choose(config.device)
         self.samples = samples
+        self.measure = measure
         self.batch_size = min(config.training.batch_size, len(samples.x))
-        self.network: Network = build(
-            config,
-            samples.x.shape[1:],
-            samples.task,
-            samples.classes,
-            1 if samples.y.ndim == 1 else samples.y.shape[1],
-        )
-        output = self.network.layers[-1]
+        width = 1 if samples.y.ndim == 1 else samples.y.shape[1]
+        built = build(config, samples.x.shape[1:], samples.task, samples.classes, width)
+        self.model, self._weights = built.model, built.weights
+        self.sites = tape.survey_model(self.model, tf.TensorSpec(self._batch_shape, tf.float32))
+        output = next(layer for layer in self.sites.layers if layer.role == "output")
         self.objective = objective.choose(
             config.training.loss, str(output.activation), int(output.units or 0), samples
         )
         self.optimizer = optimizer(config)
-        self.optimizer.build(self.network.model.trainable_variables)
+        self.optimizer.build(self.model.trainable_variables)
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
         self.jit = config.training.jit == "on"
-        make = training_step if measure else plain_step
-        self.step = tf.function(
-            make(self.network, self.objective, self.optimizer),
-            jit_compile=self.jit,
-            reduce_retracing=True,
-        )
-        self.measure = measure
+        self.run_chunk = self._traced()
         self.reset(config.seed)
+
+    @property
+    def _batch_shape(self) -> tuple[int, ...]:
+        return (self.batch_size, *self.samples.x.shape[1:])
+
+    def _traced(self) -> Any:
+        """The training loop over one chunk, traced when it is first called."""
+        plain = tape.plain_step(self.model, self.objective, self.optimizer)
+        if not self.measure:
+            return tape.chunked(plain, plain, 0, jit=self.jit)
+        measured = tape.measured_step(self.model, self.sites, self.objective, self.optimizer)
+        every = self.config.training.record_every
+        return tape.chunked(
+            measured, plain if every > 1 else None, len(self.sites.layers), jit=self.jit
+        )
 
     @property
     def steps(self) -> int:
@@ -95,20 +103,12 @@ class Experiment:
     def reset(self, seed: int) -> None:
         """Draw every weight anew from `seed`, and forget what the optimizer and batch norm know."""
         self.config = replace(self.config, seed=seed)
-        for layer, name, owner, spec in self.network.initial_values:
-            variable = getattr(layer, name)
-            variable.assign(initializer(spec, derive(seed, owner, name))(variable.shape))
-        for norm in self.network.batch_norm_sites:
-            layer = norm.layer
-            for variable, value in (
-                (layer.gamma, 1.0),
-                (layer.beta, 0.0),
-                (layer.moving_mean, 0.0),
-                (layer.moving_variance, 1.0),
-            ):
-                variable.assign(np.full(variable.shape, value, np.float32))
-        for layer in self.network.model.layers:
-            if isinstance(layer, keras.layers.Dropout) and layer.rate:
+        for weight in self._weights:
+            weight.draw(seed)
+        for layer in self.model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                _reset_batch_norm(layer)
+            elif isinstance(layer, keras.layers.Dropout) and layer.rate:
                 start = [derive(seed, layer.name, "dropout"), 0]
                 layer.seed_generator.state.assign(np.array(start, np.uint32))
         for variable, start in zip(self.optimizer.variables, self._optimizer_start, strict=True):
@@ -119,7 +119,7 @@ class Experiment:
         config = self.config
         return Beginning(
             name=config.name,
-            layers=self.network.layers,
+            layers=self.sites.layers,
             environment=device.environment(
                 config,
                 device=self.device,
@@ -137,30 +137,56 @@ class Experiment:
     def train(self, listener: Listener) -> End:
         """Train from the present weights, telling `listener` of every recorded step.
 
-        Stops early, as ``diverged``, at the first step that holds a non-finite value.
+        Stops, as ``diverged``, at the first step that holds a non-finite value.
         """
-        steps, every = self.steps, self.config.training.record_every
+        steps, pace = self.steps, Pace()
         looks = _probe_steps(steps) if self.measure else {}
-        for step, indices in enumerate(self._batches(), start=1):
-            if step in looks:
-                self._probe(step, looks[step], listener)
-            statistics, scalars = self.step(self._fed(indices), self._targets_of(indices))
-            loss, accuracy = scalars.numpy().tolist()
-            rate = float(keras.ops.convert_to_numpy(self.optimizer.learning_rate))
-            figures = statistics.numpy()
-            finite = math.isfinite(loss) and (not self.measure or _is_finite(figures))
-            if self.measure and (step == 1 or step == steps or step % every == 0 or not finite):
-                listener.step(step, figures, (loss, accuracy, rate))
-            if not finite:
+        batches, step = self._batches(), 0
+        while step < steps:
+            if step + 1 in looks:
+                self._probe(step + 1, looks[step + 1], listener)
+            ahead = min(next((at for at in sorted(looks) if at > step + 1), steps + 1), steps + 1)
+            count = pace.steps(ahead - 1 - step)
+            indices = np.stack([next(batches) for _ in range(count)])
+            with pace.timing(count):
+                rows, scalars = self._chunk(indices, step)
+            for row, scalar in zip(rows, scalars, strict=True):
+                step += 1
+                if self._take(step, row, scalar, listener):
+                    continue
                 sentence = f"stopped at step {step} of {steps}: a non-finite value appeared"
                 return End("diverged", sentence, {})
         return End("complete", f"{steps} steps", self.evaluate())
+
+    def _chunk(self, indices: npt.NDArray[np.int64], done: int) -> tuple[Floats, Floats]:
+        """Train on the batches of `indices` [step, sample] after `done` steps."""
+        count = len(indices)
+        xs = tf.convert_to_tensor(self.samples.x[indices])
+        ys = tf.convert_to_tensor(self.objective.targets[indices])
+        wanted = [self._recorded(done + 1 + i) for i in range(count)]
+        rows, scalars = self.run_chunk(xs, ys, tf.constant(wanted))
+        return rows.numpy(), scalars.numpy()
+
+    def _recorded(self, step: int) -> bool:
+        every = self.config.training.record_every
+        return step == 1 or step == self.steps or step % every == 0
+
+    def _take(self, step: int, row: Floats, scalar: Floats, listener: Listener) -> bool:
+        """Pass one step on if it is to be recorded; tells whether all of it was finite."""
+        finite = bool(math.isfinite(scalar[0]))
+        recorded = self.measure and self._recorded(step)
+        if recorded:
+            finite = finite and not np.nansum(row[_NONFINITE]) > 0
+            listener.step(step, row, tuple(scalar.tolist()))
+        elif self.measure and not finite:
+            listener.step(step, np.full_like(row, np.nan), tuple(scalar.tolist()))
+        return finite
 
     def evaluate(self) -> dict[str, float]:
         """Loss and accuracy on the test set, in inference mode."""
         if not len(self.samples.x_test):
             return {}
-        outputs = self.network.model(self.samples.x_test, training=False)
+        outputs = self.model(self.samples.x_test, training=False)
         targets = tf.convert_to_tensor(self.objective.test_targets)
         figures = {"test_loss": float(self.objective.loss(targets, outputs))}
         if self.samples.task == "classification":
@@ -169,13 +195,7 @@ class Experiment:
 
     def weights(self) -> list[npt.NDArray[np.float32]]:
         """Copies of all weights, batch norm's moving statistics included."""
-        return [np.array(weight) for weight in self.network.model.get_weights()]
-
-    def _fed(self, indices: Any) -> Any:
-        return tf.convert_to_tensor(self.samples.x[indices])
-
-    def _targets_of(self, indices: Any) -> Any:
-        return tf.convert_to_tensor(self.objective.targets[indices])
+        return [np.array(weight) for weight in self.model.get_weights()]
 
     def _batches(self) -> Iterator[npt.NDArray[np.int64]]:
         """Indices of each batch: whole epochs in a new order each, a partial last batch dropped."""
@@ -194,17 +214,50 @@ class Experiment:
 
     def _probe(self, step: int, backward: bool, listener: Listener) -> None:
         indices = self._probe_indices()
-        seen = probe.look(
-            self.network,
-            self._fed(indices),
-            self._targets_of(indices),
-            self.objective.loss,
-            backward=backward,
-        )
-        listener.probe(step, probe.dead_fraction(self.network, seen))
+        x = tf.convert_to_tensor(self.samples.x[indices])
+        y = tf.convert_to_tensor(self.objective.targets[indices])
+        seen = probe.look(self.model, self.sites, x, y, self.objective, backward=backward)
+        listener.probe(step, seen.dead)
         if backward:
-            for name, snapshot in probe.histograms(self.network, seen, step).items():
+            for name, snapshot in probe.histograms(len(self.sites.layers), seen, step).items():
                 listener.histogram(name, snapshot)
+
+
+class Pace:
+    """How many steps to run in one call, so that the loop comes back often enough.
+
+    A call costs a millisecond or so beside its steps, and nothing can stop it while it runs.
+    """
+
+    SECONDS = 0.25
+    """Aim of one call: half of the half second in which Ctrl-C and the progress bar must live."""
+
+    MOST = 1000
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._per_step = math.inf
+
+    def steps(self, left: int) -> int:
+        """Steps of the next call: one at first (it traces) and second (it is timed)."""
+        if self._calls < 2:
+            return min(1, left)
+        return max(1, min(left, self.MOST, int(self.SECONDS / self._per_step)))
+
+    @contextlib.contextmanager
+    def timing(self, count: int) -> Iterator[None]:
+        """Time a call of `count` steps."""
+        started = time.perf_counter()
+        yield
+        self._calls += 1
+        self._per_step = max(1e-6, (time.perf_counter() - started) / count)
+
+
+def _reset_batch_norm(layer: Any) -> None:
+    values = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}
+    for name, value in values.items():
+        variable = getattr(layer, name)
+        variable.assign(np.full(variable.shape, value, np.float32))
 
 
 def optimizer(config: ExperimentConfig) -> Any:
@@ -229,7 +282,3 @@ def _probe_steps(steps: int) -> dict[int, bool]:
     if steps:
         looks |= {1: True, max(1, (steps + 1) // 2): True, steps: True}
     return looks
-
-
-def _is_finite(figures: Floats) -> bool:
-    return not np.nansum(figures[_NONFINITE]) > 0
