@@ -17,7 +17,7 @@ from gradscope.record import Histogram
 from gradscope.record.run_record import Floats, Integers
 from gradscope.runner.objective import Objective
 from gradscope.runner.signal_figures import Signal
-from gradscope.runner.sites import SiteMap
+from gradscope.runner.sites import Site, SiteMap
 from gradscope.runner.taps import listening, tapped_layers
 
 PREACTIVATION_EDGES: Floats = np.sinh(np.linspace(-10.0, 10.0, 81))
@@ -26,12 +26,15 @@ PREACTIVATION_EDGES: Floats = np.sinh(np.linspace(-10.0, 10.0, 81))
 LOG_DELTA_EDGES: Floats = np.linspace(-40.0, 12.0, 209)
 """Quarter decades of |delta| over the whole range of normal float32 values that errors take."""
 
-Arrays = dict[int, npt.NDArray[np.float64]]
+FEW = 64
+"""Samples that are looked at before the rest of the probe set, to find the living units."""
+
+Arrays = dict[int, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the probe set showed at one step, by layer index, each [sample, ...] in float64.
+    """What the probe set showed at one step, by layer index, each [sample, ...].
 
     `delta` is empty unless it was asked for; `dead` is the share of dead units per layer.
     """
@@ -64,7 +67,7 @@ def look(
     finally:
         for variable, value in kept:
             variable.assign(value)
-    z = {s.site.index: s.z.numpy().astype(np.float64) for s in signals}
+    z = {s.site.index: s.z.numpy() for s in signals}
     batch = len(keras.tree.flatten(x)[0])
     delta = {
         s.site.index: tf.convert_to_tensor(d).numpy().astype(np.float64) * batch
@@ -81,24 +84,39 @@ def _dead(signals: Sequence[Signal], z: Arrays, layers: int) -> Floats:
     """
     shares = np.full(layers, np.nan)
     for signal in signals:
-        derivative = _derivative(signal, z[signal.site.index])
-        if derivative is not None:
-            units = derivative.reshape(-1, derivative.shape[-1])
-            shares[signal.site.index] = np.mean(np.all(units == 0, axis=0))
+        if signal.site.activation is not None:
+            values = z[signal.site.index]
+            units = values.reshape(-1, values.shape[-1])
+            shares[signal.site.index] = np.mean(~_alive(signal.site, units))
     return shares
 
 
-def _derivative(signal: Signal, z: Floats) -> Floats | None:
-    site = signal.site
-    if site.activation is None:
-        return None
+def _alive(site: Site, units: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which units [sample, unit] let a gradient pass for at least one sample.
+
+    A few samples settle it for most units; the rest are looked at for the others only.
+    """
+    if site.trained_parameter is not None:
+        alive: npt.NDArray[np.bool_] = np.any(_derivative(site, units) != 0, axis=0)
+        return alive
+    alive = np.any(_derivative(site, units[:FEW]) != 0, axis=0)
+    doubtful = np.flatnonzero(~alive)
+    if doubtful.size:
+        alive[doubtful] = np.any(_derivative(site, units[FEW:, doubtful]) != 0, axis=0)
+    return alive
+
+
+def _derivative(site: Site, z: npt.NDArray[Any]) -> Floats:
+    assert site.activation is not None
     parameters: dict[str, Any] = dict(site.parameters)
     if site.activation.trained_parameter:
-        parameters[site.activation.trained_parameter] = np.asarray(
-            site.trained_parameter, np.float64
+        alpha = np.asarray(site.trained_parameter, np.float64)
+        slopes = alpha.reshape(-1, alpha.shape[-1])  # [place, unit]; samples repeat the places
+        parameters[site.activation.trained_parameter] = np.tile(
+            slopes, (len(z) // len(slopes), 1)
         )
     with np.errstate(all="ignore"):
-        return np.asarray(site.activation.derivative(z, NUMPY_OPS, **parameters))
+        return np.asarray(site.activation.derivative(z.astype(np.float64), NUMPY_OPS, **parameters))
 
 
 def histograms(layers: int, seen: Look, step: int) -> dict[str, Histogram]:

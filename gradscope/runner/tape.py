@@ -19,7 +19,6 @@ from gradscope.runner.taps import Ear, listening, tapped_layers
 Step = Callable[[Any, Any], tuple[Any, Any]]
 """``step(x, y) -> (statistics, scalars)``: trains once; both in float64."""
 
-Chunk = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 
 def survey_model(model: Any, x: Any) -> SiteMap:
@@ -121,22 +120,29 @@ def chunked(measured: Step, plain: Step | None, layers: int, *, jit: bool) -> Ch
         )
         return rows.stack(), scalars.stack()
 
-    return _traced_once(run, jit=jit)
+    return Chunk(run, jit=jit)
 
 
-def _traced_once(run: Chunk, *, jit: bool) -> Chunk:
-    """Trace on the first call with the steps' axis left open."""
-    traced: list[Any] = []
+class Chunk:
+    """The loop over a chunk as one traced function; the axis of steps is left open."""
 
-    def call(xs: Any, ys: Any, wanted: Any) -> Any:
-        if not traced:
+    def __init__(self, run: Callable[[Any, Any, Any], tuple[Any, Any]], *, jit: bool) -> None:
+        self._run, self._jit = run, jit
+        self._traced: Any = None
+
+    def __call__(self, xs: Any, ys: Any, wanted: Any) -> tuple[Any, Any]:
+        """Run the steps of `xs`, `ys` [step, batch, ...]; the first call traces."""
+        if self._traced is None:
             specs = keras.tree.map_structure(
                 lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), (xs, ys, wanted)
             )
-            traced.append(tf.function(run, specs, jit_compile=jit, autograph=False))
-        return traced[0](xs, ys, wanted)
+            self._traced = tf.function(self._run, specs, jit_compile=self._jit, autograph=False)
+        rows, scalars = self._traced(xs, ys, wanted)
+        return rows, scalars
 
-    return call
+    def traces(self) -> int:
+        """How often the loop was traced."""
+        return int(self._traced.experimental_get_tracing_count()) if self._traced else 0
 
 
 def _scalars(loss: Any, accuracy: Any, optimizer: Any) -> Any:

@@ -54,15 +54,15 @@ def _norm(layer: Any) -> oracle.BatchNorm:
 
 def _twin(experiment: Any) -> oracle.Network:
     """The oracle's network with the experiment's present weights."""
-    network, layers = experiment.network, []
-    by_name = {layer.name: layer for layer in network.model.layers}
-    for site in network.activation_sites:
-        info = network.layers[site.index]
+    layers = []
+    by_name = {layer.name: layer for layer in experiment.model.layers}
+    for info in _weighted(experiment):
         norm = by_name.get(f"{info.name}_batch_norm")
+        dense = by_name[info.name]
         layers.append(
             oracle.DenseLayer(
-                np.asarray(site.weights.kernel, np.float64),
-                np.asarray(site.weights.bias, np.float64) if info.use_bias else None,
+                np.asarray(dense.kernel, np.float64),
+                np.asarray(dense.bias, np.float64) if info.use_bias else None,
                 info.activation,
                 info.activation_parameters if info.activation in ("elu", "leaky_relu") else {},
                 _norm(norm) if norm else None,
@@ -73,10 +73,15 @@ def _twin(experiment: Any) -> oracle.Network:
     return oracle.Network(tuple(layers), _norm(first) if first else None)
 
 
+def _weighted(experiment: Any) -> list[Any]:
+    """The rows of hidden and output layers, in depth order."""
+    return [row for row in experiment.sites.layers if row.role in ("hidden", "output")]
+
+
 def _perturb(experiment: Any, seed: int) -> None:
     """Move biases, gammas, betas and moving statistics off their special initial values."""
     random = np.random.default_rng(seed)
-    for weight in experiment.network.model.weights:
+    for weight in experiment.model.weights:
         name = weight.path.rsplit("/", 1)[-1]
         if name in ("bias", "beta", "moving_mean"):
             weight.assign(random.normal(0, 0.3, weight.shape).astype(np.float32))
@@ -86,11 +91,9 @@ def _perturb(experiment: Any, seed: int) -> None:
 
 def _one_step(experiment: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     indices = next(experiment._batches())
-    statistics, scalars = experiment.step(
-        experiment._fed(indices), experiment._targets_of(indices)
-    )
+    rows, scalars = experiment._chunk(indices[np.newaxis], 0)
     x = np.asarray(experiment.samples.x[indices], np.float64)
-    return statistics.numpy(), x, experiment.samples.y[indices], float(scalars[0])
+    return rows[0], x, experiment.samples.y[indices], float(scalars[0, 0])
 
 
 def _experiment(model: dict[str, Any], seed: int, **sections: Any) -> Any:
@@ -111,16 +114,15 @@ def test_every_statistic_of_a_step_is_the_oracle_s(case: str, runner_settings: A
     # Nearer to a kink, one float32 rounding moves a derivative by its whole jump.
     assert oracle.distance_to_kink(result) > 1e-5, "choose another seed"
     assert loss == pytest.approx(result.loss, rel=RELATIVE)
-    for place, site in enumerate(experiment.network.activation_sites):
+    for place, info in enumerate(_weighted(experiment)):
         wanted = oracle.statistics(result, place, learning_rate=rate)
-        info = experiment.network.layers[site.index]
         for name, value in wanted.items():
             if name in ("dead_fraction", "batch_norm_mean_gap", "batch_norm_variance_ratio"):
                 continue  # the probe's, and rows of their own: below
             if name == "bias_gradient_second_moment" and info.normalization == "before_activation":
                 continue  # zero by symmetry: what is measured is rounding
             tolerance = 1e-4 if name == "update_ratio" else RELATIVE
-            assert measured[NAMES.index(name), site.index] == pytest.approx(
+            assert measured[NAMES.index(name), info.index] == pytest.approx(
                 value, rel=tolerance, nan_ok=True
             ), (info.name, name)
 
@@ -136,7 +138,7 @@ def test_batch_norm_is_compared_with_the_moving_statistics_before_the_step(
     result = oracle.run(twin, x, y)
     passes = [result.input_batch_norm, *(layer.batch_norm for layer in result.layers)]
     present = [one for one in passes if one is not None]
-    sites = experiment.network.batch_norm_sites
+    sites = experiment.sites.batch_norms
     assert len(present) == len(sites) > 0
     for site, one in zip(sites, present, strict=True):
         for name, value in oracle.batch_norm_statistics(one).items():
@@ -159,9 +161,8 @@ def test_gradients_are_the_finite_differences_of_the_loss(
     _perturb(experiment, seed=6)
     twin = _twin(experiment)
     measured, x, y, _ = _one_step(experiment)
-    sites = experiment.network.activation_sites
     step = 1e-5
-    for place, site in enumerate(sites):
+    for place, site in enumerate(_weighted(experiment)):
         units = twin.layers[place].kernel.shape[1]
         delta = np.zeros((len(x), units))
         for at in np.ndindex(*delta.shape):
@@ -213,9 +214,10 @@ def test_delta_keeps_its_size_over_the_range_of_float32(
     measured, x, y, _ = _one_step(experiment)
     result = oracle.run(twin, x, y)
     row = measured[NAMES.index("delta_second_moment")]
-    first, last = (experiment.network.activation_sites[i].index for i in (0, depth))
+    weighted = _weighted(experiment)
+    first, last = weighted[0].index, weighted[depth].index
     assert np.log10(row[first] / row[last]) / 2 == pytest.approx(exponent, abs=2.0)
-    for place, site in enumerate(experiment.network.activation_sites):
+    for place, site in enumerate(weighted):
         wanted = oracle.second_moment(result.layers[place].delta)
         assert row[site.index] == pytest.approx(wanted, rel=RELATIVE)
 
@@ -225,10 +227,10 @@ def test_dead_units_are_those_that_the_oracle_finds_on_the_same_probe(runner_set
 
     model = {"hidden": [30, 30, 30], "activation": "relu", "bias_initializer": "zeros"}
     experiment = _experiment(model, seed=5)
-    for site in experiment.network.activation_sites[:-1]:
-        bias = np.zeros(site.weights.bias.shape, np.float32)
-        bias[: 7 + site.index] = -100.0
-        site.weights.bias.assign(bias)
+    for info in _weighted(experiment)[:-1]:
+        bias = np.zeros(info.units, np.float32)
+        bias[: 7 + info.index] = -100.0
+        experiment.model.get_layer(info.name).bias.assign(bias)
     twin = _twin(experiment)
     builder = RecordBuilder()
     builder.begin(experiment.beginning())
@@ -237,7 +239,7 @@ def test_dead_units_are_those_that_the_oracle_finds_on_the_same_probe(runner_set
     assert record is not None
     x = np.asarray(experiment.samples.x[experiment._probe_indices()], np.float64)
     probe = oracle.forward(twin, x)
-    for place, site in enumerate(experiment.network.activation_sites[:-1]):
+    for place, site in enumerate(_weighted(experiment)[:-1]):
         wanted = oracle.dead_fraction(probe.layers[place])
         assert record.series["dead_fraction"][0, site.index] == wanted
         assert wanted >= (7 + site.index) / 30
@@ -247,20 +249,18 @@ def test_prelu_is_measured_with_its_trained_slope(runner_settings: Any) -> None:
     model = {"activation": {"name": "prelu", "alpha": 0.3}}
     experiment = _experiment(model, seed=5)
     random = np.random.default_rng(1)
-    alphas = {}
-    for site in experiment.network.activation_sites[:-1]:
-        alpha = random.uniform(0.1, 0.6, site.trained_parameter.shape).astype(np.float32)
-        site.trained_parameter.assign(alpha)
-        alphas[site.index] = alpha.astype(np.float64)
-    kernel = np.asarray(experiment.network.activation_sites[0].weights.kernel, np.float64)
+    first = _weighted(experiment)[0]
+    layer = experiment.model.get_layer(f"{first.name}_activation")
+    alpha = random.uniform(0.1, 0.6, layer.alpha.shape).astype(np.float32)
+    layer.alpha.assign(alpha)
+    kernel = np.asarray(experiment.model.get_layer(first.name).kernel, np.float64)
     measured, x, _, _ = _one_step(experiment)
     z = x @ kernel
-    first = experiment.network.activation_sites[0].index
-    a = np.where(z > 0, z, alphas[first] * z)
-    slope = np.where(z > 0, 1.0, alphas[first])
-    assert measured[NAMES.index("activation_second_moment"), first] == pytest.approx(
+    a = np.where(z > 0, z, alpha.astype(np.float64) * z)
+    slope = np.where(z > 0, 1.0, alpha.astype(np.float64))
+    assert measured[NAMES.index("activation_second_moment"), first.index] == pytest.approx(
         np.mean(a**2), rel=RELATIVE
     )
-    assert measured[NAMES.index("derivative_gain"), first] == pytest.approx(
+    assert measured[NAMES.index("derivative_gain"), first.index] == pytest.approx(
         np.mean(slope), rel=RELATIVE
     )
