@@ -1,9 +1,9 @@
 """What the command line and a notebook call. Nothing here prints.
 
-    import gradscope
-    record = gradscope.run("configs/quickstart.yaml")
-    report = gradscope.analyze(record)
-    print(report.diagnosis.headline)
+import gradscope
+record = gradscope.run("configs/quickstart.yaml")
+report = gradscope.analyze(record)
+print(report.diagnosis.headline)
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gradscope.analyzer.detectors import DETECTORS
+from gradscope.analyzer.detectors import DETECTORS, Detector
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.analyzer.expectation import expected
+from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.config.json_schema import json_schema
 from gradscope.config.loading import Resolved, Source, resolve_with_origins
@@ -28,9 +29,10 @@ from gradscope.config.size_estimate import check_size
 from gradscope.config.vocabulary import Vocabulary
 from gradscope.datasets import DATASETS, loading
 from gradscope.errors import BadRequest, ExitCode
-from gradscope.record import RunRecord, storage
+from gradscope.record import LayerInfo, RunRecord, storage
 from gradscope.record.builder import RecordBuilder
 from gradscope.reporters.report import Report
+from gradscope.runner import supervisor
 from gradscope.runner.keras_data import KERAS_DATASETS
 
 
@@ -50,38 +52,89 @@ def load_config(source: Source, overrides: Sequence[str] = ()) -> ExperimentConf
     return _load_config(source, overrides, vocabulary())
 
 
-def run(config: ExperimentConfig | Source) -> RunRecord:
+def run(
+    config: ExperimentConfig | Source | None = None,
+    *,
+    model: Any = None,
+    data: Any = None,
+    trust_model: bool = False,
+) -> RunRecord:
     """Build, train and measure a network in this process, and give the record.
 
-    Imports TensorFlow. The command line measures in a child process instead, which can be
-    interrupted at any time and whose death takes nothing along.
+    With `model` (a Keras model) and `data` (arrays, a tf.data.Dataset or a PyDataset) it is yours
+    that is trained, with its compiled loss and optimizer unless the config names others. Imports
+    TensorFlow. The command line measures in a child process instead, which can be interrupted at
+    any time and whose death takes nothing along.
     """
-    settled = config if isinstance(config, ExperimentConfig) else load_config(config)
-    return next(run_seeds(settled, [settled.seed]))
+    if model is None:
+        settled = _settled(config if config is not None else {})
+        return next(run_seeds(settled, [settled.seed], trust_model=trust_model))
+    settled = _settled_for_model(config)
+    from gradscope.runner import device, workload
+
+    device.set_threads(settled.threads)
+    with device.settings(keep_policy=True):
+        return _measured(settled, workload.of_model(settled, model, data))
 
 
-def run_seeds(config: ExperimentConfig | Source, seeds: Iterable[int]) -> Iterator[RunRecord]:
-    """Measure one config from several seeds, building and tracing the network once.
+def run_seeds(
+    config: ExperimentConfig | Source, seeds: Iterable[int], *, trust_model: bool = False
+) -> Iterator[RunRecord]:
+    """Measure one config from several seeds.
 
-    Each record is bit for bit the one that `run` gives for a config with that seed.
+    gradscope's own network is built and traced once; each record is bit for bit the one that `run`
+    gives for a config with that seed. A model of the user's is built again for each.
     """
-    settled = config if isinstance(config, ExperimentConfig) else load_config(config)
-    from gradscope.runner import device, sources
+    settled = _settled(config)
+    from gradscope.runner import device, workload
     from gradscope.runner.training import Experiment
 
     device.set_threads(settled.threads)
     with device.settings():
-        experiment = Experiment(settled, sources.samples(settled))
+        experiment: Experiment | None = None
         for seed in seeds:
-            started = time.monotonic()
+            seeded = replace(settled, seed=seed)
+            if experiment is None or experiment.workload.redraw is None:
+                work = workload.from_config(seeded, trust=trust_model)
+                experiment = Experiment(seeded, work)
             experiment.reset(seed)
-            builder = RecordBuilder()
-            builder.begin(experiment.beginning())
-            end = experiment.train(builder)
-            builder.evaluation = end.evaluation
-            record = builder.build(end.status, end.sentence, time.monotonic() - started)
-            assert record is not None
-            yield record
+            yield _record_of(experiment)
+
+
+def _measured(config: ExperimentConfig, work: Any) -> RunRecord:
+    from gradscope.runner.training import Experiment
+
+    return _record_of(Experiment(config, work))
+
+
+def _record_of(experiment: Any) -> RunRecord:
+    started = time.monotonic()
+    builder = RecordBuilder()
+    builder.begin(experiment.beginning())
+    end = experiment.train(builder)
+    builder.evaluation = end.evaluation
+    record = builder.build(end.status, end.sentence, time.monotonic() - started)
+    assert record is not None
+    return record
+
+
+def _settled(config: ExperimentConfig | Source) -> ExperimentConfig:
+    return config if isinstance(config, ExperimentConfig) else load_config(config)
+
+
+def _settled_for_model(config: ExperimentConfig | Source | None) -> ExperimentConfig:
+    """The config around a model given as an object: its model and data sections say so."""
+    if isinstance(config, ExperimentConfig):
+        return config
+    given = {"model": {"factory": "given:model"}, "data": {"factory": "given:data"}}
+    if config is None:
+        return load_config({"name": "model"} | given)
+    if not isinstance(config, Mapping):
+        raise BadRequest(
+            "a model given as an object takes its config as a mapping",
+            "for example config={'training': {'steps': 100}}",
+        )
+    return load_config({"name": "model"} | dict(config) | given)
 
 
 def analyze(record: RunRecord, *, gate: bool = False) -> Report:
@@ -122,13 +175,35 @@ def check_data(config: ExperimentConfig) -> None:
 
     Keras's own data sets are loaded by the worker: reading them needs Keras.
     """
-    if config.data.name in KERAS_DATASETS:
+    if config.data.name in KERAS_DATASETS or config.data.name == OWN_DATA:
         return
     data = config.data
     samples = loading.load(data.name, data.parameters, data.scaling, config.training.batch_size)
+    if config.model.source is not None:
+        return
     features = math.prod(samples.x.shape[1:])
     outputs = samples.classes or math.prod(samples.y.shape[1:])
     check_size(config, features=features, outputs=outputs)
+
+
+def check_model(config: ExperimentConfig, *, trust: bool) -> None:
+    """Scan the model file that the config names, to refuse it before TensorFlow is started."""
+    source = config.model.source
+    if source is not None and source.keras_file is not None and not trust:
+        from gradscope.runner.sources import scan
+
+        scan.scan(source.keras_file)
+
+
+def survey(config: ExperimentConfig, *, trust: bool = False) -> Sequence[LayerInfo]:
+    """What would be measured where: the layers of the config's model, in depth order.
+
+    The model is built in a child process, and not trained.
+    """
+    check_model(config, trust=trust)
+    flags = ["--survey", *(["--trust-model"] if trust else [])]
+    record = supervisor.measure(config, lambda header, builder: None, None, flags)
+    return record.layers
 
 
 def with_exit_code(report: Report, code: ExitCode) -> Report:
@@ -149,9 +224,13 @@ def config_schema() -> dict[str, Any]:
 def list_detectors() -> str:
     """One line per detector: code, name and what it tells."""
     return "\n".join(
-        f"{found.code}  {found.name:<20}  {inspect.getdoc(found.function).splitlines()[0]}"
+        f"{found.code}  {found.name:<20}  {_documentation(found).splitlines()[0]}"
         for found in sorted(DETECTORS.values(), key=lambda found: found.code)
     )
+
+
+def _documentation(found: Detector) -> str:
+    return inspect.getdoc(found.function) or found.name
 
 
 def explain(verdict: str) -> str:
@@ -166,8 +245,9 @@ def explain(verdict: str) -> str:
                 for key, parameter in inspect.signature(found.function).parameters.items()
                 if parameter.kind is inspect.Parameter.KEYWORD_ONLY
             )
-            body = inspect.getdoc(found.function)
-            return f"{found.code} {found.name}\n\n{body}\n\nThresholds, as YAML under detectors.{found.name}:\n{thresholds}"
+            body = _documentation(found)
+            heading = f"Thresholds, as YAML under detectors.{found.name}:"
+            return f"{found.code} {found.name}\n\n{body}\n\n{heading}\n{thresholds}"
     words = [word for found in DETECTORS.values() for word in (found.name, found.code)]
     near = difflib.get_close_matches(verdict, words, n=1)
     raise BadRequest(

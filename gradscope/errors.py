@@ -42,7 +42,7 @@ class GradscopeError(Exception):
 
 
 class BadRequest(GradscopeError):
-    """The command line, config, data, model or an output path is not usable; nothing was trained."""
+    """A command line, config, data, model or output path of no use; nothing was trained."""
 
     exit_code = ExitCode.BAD_REQUEST
 

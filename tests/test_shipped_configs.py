@@ -41,9 +41,7 @@ def test_every_shipped_config_is_promised() -> None:
 
 
 @pytest.mark.parametrize("name", PROMISED)
-def test_a_shipped_config_gives_its_verdict_for_five_seeds(
-    name: str, tensorflow_once: Any
-) -> None:
+def test_a_shipped_config_gives_its_verdict_for_five_seeds(name: str, tensorflow_once: Any) -> None:
     steps, verdict, detectors, layers = PROMISED[name]
     config = api.load_config(CONFIGS / f"{name}.yaml", [f"training.steps={steps}"])
     for record in api.run_seeds(config, SEEDS):

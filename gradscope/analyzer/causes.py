@@ -52,9 +52,10 @@ def of_profile(
 def smallest_change(record: RunRecord) -> str:
     """The first change, from small to large, whose predicted profiles stay level; "" if none.
 
-    Also "" for fewer than two hidden layers, which have no profile.
+    Also "" for fewer than two hidden layers, which have no profile, and for a model of the user's,
+    which no key of the config changes.
     """
-    if len(_hidden(record)) < 2:
+    if len(_hidden(record)) < 2 or record.config["model"].get("source") is not None:
         return ""
     for words, layers in _candidates(record):
         prediction = expectation.expected(record, layers)
@@ -72,6 +73,8 @@ def smallest_change(record: RunRecord) -> str:
 def lower_learning_rate(record: RunRecord) -> str:
     """Advice against steps that are too large."""
     optimizer = record.config["training"]["optimizer"]
+    if optimizer == "auto":
+        return "a smaller learning rate, a tenth of the one compiled into the model"
     rate = optimizer["parameters"].get("learning_rate")
     if not isinstance(rate, (int, float)):
         return "a smaller learning rate"

@@ -29,6 +29,7 @@ def measure_and_show(
     quiet: bool,
     form: str,
     gate: bool,
+    trust: bool = False,
 ) -> int:
     """Measure `source` in a worker, write its folder, show it in `form`; gives the exit code.
 
@@ -36,11 +37,13 @@ def measure_and_show(
     """
     config = api.load_config(source, overrides)
     api.check_data(config)
+    api.check_model(config, trust=trust)
     target = output or DEFAULT_FOLDER / config.name
     with folder.claimed(target, config.hash, force=force):
         with Progress(quiet=quiet) as progress:
             try:
-                record = supervisor.measure(config, progress.watch, target / folder.LOG)
+                flags = ["--trust-model"] if trust else []
+                record = supervisor.measure(config, progress.watch, target / folder.LOG, flags)
             except (CouldNotMeasure, Interrupted) as error:
                 _keep(error, target)
                 raise

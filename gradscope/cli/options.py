@@ -33,3 +33,9 @@ form = click.option(
     default="text",
     help="What to write to stdout: the report as text (default), or result.json.",
 )
+trust_model = click.option(
+    "--trust-model",
+    "trust",
+    is_flag=True,
+    help="Load model.keras_file without checking what is in it: only for files of your own.",
+)

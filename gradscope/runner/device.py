@@ -21,7 +21,7 @@ _CPU_FLAGS = ("avx", "avx2", "fma", "avx512f", "avx512_vnni", "amx_bf16", "sse4_
 
 
 def set_threads(threads: int) -> None:
-    """Pin TensorFlow's threads; 0 leaves TensorFlow its own choice. Call before its first operation.
+    """Pin TensorFlow's threads before its first operation; 0 leaves it its own choice.
 
     One thread is the default of a run: the number of threads changes the bits of a result, the
     number of cores differs between machines, and small networks train faster on one.
@@ -34,7 +34,7 @@ def set_threads(threads: int) -> None:
 
 
 def choose(asked: str) -> str:
-    """Settle on ``cpu`` or ``gpu``; raises `BadRequest` when a GPU is asked for and there is none."""
+    """Settle on ``cpu`` or ``gpu``; `BadRequest` when a GPU is asked for and there is none."""
     gpus = tf.config.list_physical_devices("GPU")
     if asked == "gpu" and not gpus:
         raise BadRequest(
@@ -59,16 +59,18 @@ def describe(device: str) -> str:
 
 
 @contextlib.contextmanager
-def settings() -> Iterator[None]:
+def settings(*, keep_policy: bool = False) -> Iterator[None]:
     """Run with Keras in float32 and without TensorFlow's graph rewriting, and restore both after.
 
+    `keep_policy` leaves Keras's dtype policy alone: a model that exists has its own.
     The rewriting (Grappler's meta optimizer) may reorder the arithmetic of the training step when
     more of its tensors are fetched: with batch norm, measuring would then change the trained bits.
     """
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     options = tf.config.optimizer.get_experimental_options()
-    keras.config.set_floatx("float32")
-    keras.config.set_dtype_policy("float32")
+    if not keep_policy:
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     try:
         yield

@@ -23,7 +23,9 @@ class Figures:
 
     def packed(self, layers: int) -> Any:
         """One float64 tensor [statistic, layer]; NaN where nothing was put, sums where twice."""
-        rows, vectors, absent = [], [], []
+        rows: list[list[int]] = []
+        vectors: list[Any] = []
+        absent: list[list[float]] = []
         for place, name in enumerate(STATISTICS):
             parts = self._parts.get(name, [])
             measured = {index for indices, _ in parts for index in indices}

@@ -57,7 +57,7 @@ _ACTIVATION_LAYERS: tuple[type, ...] = (
     _LAYERS.ELU,
     _LAYERS.Softmax,
 )
-LOOPS: tuple[type, ...] = (_LAYERS.RNN, _LAYERS.TimeDistributed)
+LOOPS: tuple[Any, ...] = (_LAYERS.RNN, _LAYERS.TimeDistributed)
 """Layers that call what they hold inside a loop, where its tensors cannot be reached."""
 
 _BY_CLASS = {entry.keras_class: entry for entry in INITIALIZERS.values()}
@@ -144,7 +144,7 @@ def _own_weights(layer: Any) -> list[Any]:
 
 
 def fans(layer: Any) -> tuple[int | None, int | None]:
-    """fan_in and fan_out of the layer's first matrix: products that feed one value, and leave one."""
+    """fan_in and fan_out of the layer's first matrix."""
     matrices = own_matrices(layer)
     if not matrices or isinstance(layer, _LAYERS.Embedding):
         return None, None
@@ -160,9 +160,7 @@ def fans(layer: Any) -> tuple[int | None, int | None]:
 def _einsum_fans(equation: str, shape: tuple[int, ...]) -> tuple[int, int]:
     left, output = equation.replace(" ", "").split("->")
     inputs, kernel = left.split(",")
-    contracted = math.prod(
-        size for axis, size in zip(kernel, shape, strict=True) if axis in inputs
-    )
+    contracted = math.prod(size for axis, size in zip(kernel, shape, strict=True) if axis in inputs)
     produced = math.prod(
         size
         for axis, size in zip(kernel, shape, strict=True)

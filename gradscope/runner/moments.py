@@ -2,10 +2,11 @@
 
 Tensors [batch, ...] of one batch size are laid side by side as the columns of one matrix
 [batch, columns]; two reductions over the batch give every column's mean and squared deviation, and
-the rest is arithmetic on short vectors. Every figure is float64: the values are cast before they are
-squared, so 1e-30 stays apart from zero, and variances are taken about the mean (two passes), since
-E x^2 - (E x)^2 cancels. Pooled and per-unit variances come from the same deviations by the identity
-of Chan, Golub and LeVeque (1983): pooled = mean of the columns' variances + variance of their means.
+the rest is arithmetic on short vectors. Every figure is float64: the values are cast before they
+are squared, so 1e-30 stays apart from zero, and variances are taken about the mean (two passes),
+since E x^2 - (E x)^2 cancels. Pooled and per-unit variances come from the same deviations by the
+identity of Chan, Golub and LeVeque (1983): pooled variance = mean of the columns' variances +
+variance of the columns' means.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -21,21 +22,22 @@ Targets = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Objective:
-    """A Keras loss with training and test targets, and the accuracy of a batch.
+    """A loss, how labels are put in its form, and the accuracy of a batch.
 
-    `accuracy(targets, outputs)` is a float64 scalar tensor: the share of right classes, NaN for
-    real targets.
+    `prepare(labels)` works on numpy arrays (nested for several outputs). ``loss(model, x, y,
+    outputs, weights)`` is the mean loss per sample with what the layers add to it.
+    ``accuracy(y, outputs)`` is a float64 scalar, the share of right classes; NaN where there are no
+    classes to be right about.
     """
 
     loss_name: str
-    loss: Any
-    targets: Targets
-    test_targets: Targets
+    prepare: Callable[[Any], Any]
+    loss: Callable[[Any, Any, Any, Any, Any], Any]
     accuracy: Callable[[Any, Any], Any]
 
 
-def choose(asked: str, output_activation: str, units: int, samples: Samples) -> Objective:
-    """Settle the loss (``auto``: from the output layer and the labels) and shape the labels for it.
+def for_samples(asked: str, output_activation: str, units: int, samples: Samples) -> Objective:
+    """Settle the loss (``auto``: from the output layer and the labels) for gradscope's own network.
 
     Softmax trains on cross-entropy, sigmoid on binary cross-entropy, anything else on the mean
     squared error. Raises `BadRequest` when the labels cannot be put in the form the loss needs.
@@ -43,13 +45,38 @@ def choose(asked: str, output_activation: str, units: int, samples: Samples) -> 
     name = asked if asked != "auto" else _auto(output_activation, samples.task)
     entry = LOSSES[name]
     _refuse_misfits(name, entry.target, units, samples)
+    classification = samples.task == "classification"
     return Objective(
         loss_name=name,
-        loss=getattr(keras.losses, entry.keras_class)(),
-        targets=_targets(entry.target, samples.y, units, samples),
-        test_targets=_targets(entry.target, samples.y_test, units, samples),
-        accuracy=_accuracy if samples.task == "classification" else _no_accuracy,
+        prepare=partial(_targets, entry.target, units, samples.task),
+        loss=_with(getattr(keras.losses, entry.keras_class)()),
+        accuracy=_accuracy if classification else _no_accuracy,
     )
+
+
+def for_model(asked: str, model: Any, outputs: Any, y: Any, activation: str) -> Objective:
+    """Settle the loss of the user's own model: the config's, its compiled one, or by its output.
+
+    `outputs` and `y` are what the model gives for one batch and that batch's labels, `activation`
+    the one of its output layer. Raises `BadRequest` when nothing says what to train on.
+    """
+    several = len(keras.tree.flatten(outputs)) > 1
+    accuracy = _no_accuracy if several else _fitting_accuracy(outputs, y)
+    if asked == "auto" and getattr(model, "compiled", False) and model.loss is not None:
+        return Objective("compiled", _as_is, _compiled_loss, accuracy)
+    if several:
+        raise BadRequest(
+            "the model has several outputs and was not compiled with a loss",
+            "compile it with a loss for each output",
+        )
+    name = asked if asked != "auto" else _by_output(activation, outputs, y)
+    entry = LOSSES[name]
+    units, classes = int(outputs.shape[-1]), entry.target in ("class_index", "one_hot", "binary")
+    one_hot = entry.target == "one_hot" and _are_indices(outputs, y)
+    prepare = partial(_one_hot, units) if one_hot else _as_is
+    if classes and units == 1:
+        prepare = _column
+    return Objective(name, prepare, _with(getattr(keras.losses, entry.keras_class)()), accuracy)
 
 
 def _auto(output_activation: str, task: str) -> str:
@@ -58,6 +85,47 @@ def _auto(output_activation: str, task: str) -> str:
     if task == "classification" and output_activation == "sigmoid":
         return "binary_crossentropy"
     return "mean_squared_error"
+
+
+def _by_output(activation: str, outputs: Any, y: Any) -> str:
+    if activation == "softmax":
+        indices = _are_indices(outputs, y)
+        return "sparse_categorical_crossentropy" if indices else "categorical_crossentropy"
+    if activation == "sigmoid":
+        return "binary_crossentropy"
+    if np.asarray(y).dtype.kind in "iub":
+        raise BadRequest(
+            "the model was not compiled, its last layer has no softmax or sigmoid, and the labels "
+            "are integers: the loss cannot be guessed",
+            "set training.loss, or compile the model",
+        )
+    return "mean_squared_error"
+
+
+def _are_indices(outputs: Any, y: Any) -> bool:
+    labels = np.asarray(y)
+    return labels.dtype.kind in "iub" and labels.shape != tuple(outputs.shape)
+
+
+def _fitting_accuracy(outputs: Any, y: Any) -> Callable[[Any, Any], Any]:
+    shape, labels = tuple(outputs.shape), np.asarray(y)
+    integers = labels.dtype.kind in "iub"
+    if integers and labels.shape in (shape[:-1], (*shape[:-1], 1)):
+        return _accuracy
+    one_hot = labels.shape == shape and len(shape) == 2 and shape[-1] > 1
+    return _accuracy if one_hot and bool(np.all(labels.sum(-1) == 1)) else _no_accuracy
+
+
+def _with(loss: Any) -> Callable[[Any, Any, Any, Any, Any], Any]:
+    def total(model: Any, x: Any, y: Any, outputs: Any, weights: Any) -> Any:
+        value = loss(y, outputs, sample_weight=weights)
+        return tf.add_n([value, *model.losses]) if model.losses else value
+
+    return total
+
+
+def _compiled_loss(model: Any, x: Any, y: Any, outputs: Any, weights: Any) -> Any:
+    return model.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=weights, training=True)
 
 
 def _refuse_misfits(name: str, form: str, units: int, samples: Samples) -> None:
@@ -88,22 +156,35 @@ def _single(units: int, classes: int) -> bool:
     return units == 1 and classes == 2
 
 
-def _targets(form: str, labels: Targets, units: int, samples: Samples) -> Targets:
-    if samples.task == "regression":
+def _targets(form: str, units: int, task: str, labels: Targets) -> Targets:
+    if task == "regression":
         return labels.astype(np.float32).reshape(len(labels), -1)
     if form == "class_index":
         return labels.astype(np.int64)
-    if units == 1:
-        return labels.astype(np.float32)[:, np.newaxis]
+    return _column(labels) if units == 1 else _one_hot(units, labels)
+
+
+def _as_is(labels: Any) -> Any:
+    return labels
+
+
+def _column(labels: Targets) -> Targets:
+    return labels.astype(np.float32).reshape(len(labels), 1)
+
+
+def _one_hot(units: int, labels: Targets) -> Targets:
     return np.eye(units, dtype=np.float32)[labels]
 
 
 def _accuracy(targets: Any, outputs: Any) -> Any:
     if outputs.shape[-1] == 1:
-        right = tf.cast(outputs > 0.5, tf.float64) == tf.cast(targets, tf.float64)
+        labels = tf.reshape(tf.cast(targets, tf.float64), tf.shape(outputs))
+        right = tf.cast(outputs > 0.5, tf.float64) == labels
     else:
-        labels = targets if targets.shape.rank == 1 else tf.argmax(targets, -1)
-        right = tf.argmax(outputs, -1) == tf.cast(labels, tf.int64)
+        if targets.shape.rank == outputs.shape.rank and targets.shape[-1] == outputs.shape[-1]:
+            targets = tf.argmax(targets, -1)
+        labels = tf.reshape(tf.cast(targets, tf.int64), tf.shape(outputs)[:-1])
+        right = tf.argmax(outputs, -1) == labels
     return tf.reduce_mean(tf.cast(right, tf.float64))
 
 

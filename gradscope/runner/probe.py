@@ -45,20 +45,23 @@ class Look:
 
 
 def look(
-    model: Any, sites: SiteMap, x: Any, y: Any, objective: Objective, *, backward: bool
+    model: Any, sites: SiteMap, batch: tuple[Any, ...], objective: Objective, *, backward: bool
 ) -> Look:
     """Send the probe set through the network in training mode, leaving no trace of the visit.
 
     Moving statistics and the state of dropout are put back as they were, so that training goes on
     bit for bit as it would have.
     """
+    x, y, *rest = batch
     kept = [(variable, variable.numpy()) for variable in model.non_trainable_variables]
     deltas: list[Any] = []
     try:
-        with tf.GradientTape() if backward else contextlib.nullcontext() as tape:
+        recording: Any = tf.GradientTape() if backward else contextlib.nullcontext()
+        with recording as tape:
             with listening(tapped_layers(model)) as ear:
                 outputs = model(x, training=True)
-            loss = objective.loss(y, outputs) if backward else None
+            weights = rest[0] if rest else None
+            loss = objective.loss(model, x, y, outputs, weights) if backward else None
         heard = {call.key: call for call in ear.calls}
         signals = [Signal.of(site, heard[site.key]) for site in sites.sites]
         if backward:
@@ -68,9 +71,9 @@ def look(
         for variable, value in kept:
             variable.assign(value)
     z = {s.site.index: s.z.numpy() for s in signals}
-    batch = len(keras.tree.flatten(x)[0])
+    samples = len(keras.tree.flatten(x)[0])
     delta = {
-        s.site.index: tf.convert_to_tensor(d).numpy().astype(np.float64) * batch
+        s.site.index: tf.convert_to_tensor(d).numpy().astype(np.float64) * samples
         for s, d in zip(signals, deltas, strict=False)
     }
     return Look(z, delta, _dead(signals, z, len(sites.layers)))
@@ -112,9 +115,7 @@ def _derivative(site: Site, z: npt.NDArray[Any]) -> Floats:
     if site.activation.trained_parameter:
         alpha = np.asarray(site.trained_parameter, np.float64)
         slopes = alpha.reshape(-1, alpha.shape[-1])  # [place, unit]; samples repeat the places
-        parameters[site.activation.trained_parameter] = np.tile(
-            slopes, (len(z) // len(slopes), 1)
-        )
+        parameters[site.activation.trained_parameter] = np.tile(slopes, (len(z) // len(slopes), 1))
     with np.errstate(all="ignore"):
         return np.asarray(site.activation.derivative(z.astype(np.float64), NUMPY_OPS, **parameters))
 

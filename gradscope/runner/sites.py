@@ -159,7 +159,7 @@ class _Surveyor:
         name, entry, parameters = kinds.activation_of(call.layer)
         origin, output = self._origin(call), _floating(call.outputs)
         trained = getattr(call.layer, "alpha", None) if entry and entry.trained_parameter else None
-        facts = {
+        facts: dict[str, Any] = {
             "activation": entry if entry and entry.hidden else None,
             "parameters": tuple(parameters.items()),
             "trained_parameter": trained,
@@ -174,9 +174,7 @@ class _Surveyor:
             self.sites[origin.row] = replace(site, key=call.key, **facts)
             self._origins[id(output)] = _Origin(origin.row, activated=True)
             return
-        index = self._row(
-            call, "structure", activation=name, activation_parameters=parameters
-        )
+        index = self._row(call, "structure", activation=name, activation_parameters=parameters)
         self.sites[index] = Site(index, call.key, **facts)
 
     def _dropout(self, call: Call) -> None:
@@ -214,9 +212,9 @@ class _Surveyor:
             if tensor in ends:
                 self.infos[origin.row] = replace(info, role="output")
         for info in list(self.infos):
-            if info.activation == "linear" and info.normalization == "before_activation":
-                if not self._activated_later(info.index):
-                    self.infos[info.index] = replace(info, normalization="after_activation")
+            pending = info.activation == "linear" and info.normalization == "before_activation"
+            if pending and not self._activated_later(info.index):
+                self.infos[info.index] = replace(info, normalization="after_activation")
 
     def _activated_later(self, row: int) -> bool:
         return any(o.row == row and o.activated for o in self._origins.values())
@@ -237,12 +235,14 @@ def survey(model: Any, layers: Sequence[Any], ear: Ear, outputs: Any) -> SiteMap
         if id(layer) not in called and not isinstance(layer, keras.layers.InputLayer):
             surveyor.uncalled(layer)
     names = _distinct_names(surveyor.calls)
-    infos = tuple(replace(info, name=name) for info, name in zip(surveyor.infos, names, strict=True))
+    infos = tuple(
+        replace(info, name=name) for info, name in zip(surveyor.infos, names, strict=True)
+    )
     return SiteMap(infos, tuple(surveyor.sites.values()), tuple(surveyor.norms))
 
 
 def _distinct_names(calls: Sequence[Call]) -> list[str]:
-    """Layer names; the path inside the model where two layers share one, ``#2`` for a second call."""
+    """Layer names; the path in the model where two layers share one, ``#2`` for a second call."""
     owners: dict[str, set[int]] = {}
     for call in calls:
         owners.setdefault(call.layer.name, set()).add(id(call.layer))

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import IO, Any
@@ -43,8 +43,12 @@ _PASSED_PREFIXES = ("CUDA_", "NVIDIA_", "LD_", "DYLD_", "GRADSCOPE_", "COVERAGE_
 _POLL_SECONDS = 0.2
 
 
-def measure(config: ExperimentConfig, watch: Watcher, log: Path | None = None) -> RunRecord:
+def measure(
+    config: ExperimentConfig, watch: Watcher, log: Path | None = None, flags: Sequence[str] = ()
+) -> RunRecord:
     """Measure `config` in a process of its own and give the record.
+
+    `flags` go to the worker: ``--trust-model``, ``--survey``.
 
     Everything the worker prints goes to `log` (default: a temporary file). Raises what the worker
     refused as `BadRequest`; `CouldNotMeasure` when it failed or was killed; `Interrupted` after
@@ -59,7 +63,7 @@ def measure(config: ExperimentConfig, watch: Watcher, log: Path | None = None) -
         else:
             output = stack.enter_context(log.open("w+b"))
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="gradscope-"))
-        worker, connection = _start(config, output, home)
+        worker, connection = _start(config, output, home, flags)
         with connection:
             last = _heard(worker, connection, builder, watch, asked)
         seconds = time.monotonic() - started
@@ -69,13 +73,13 @@ def measure(config: ExperimentConfig, watch: Watcher, log: Path | None = None) -
 
 
 def _start(
-    config: ExperimentConfig, output: IO[bytes], home: str
+    config: ExperimentConfig, output: IO[bytes], home: str, flags: Sequence[str]
 ) -> tuple[subprocess.Popen[bytes], Connection[bytes, bytes]]:
     """Start the worker in a session of its own, so that Ctrl-C reaches only the parent."""
     receiver, sender = Pipe(duplex=False)
     with sender:
         worker = subprocess.Popen(
-            [sys.executable, "-P", "-m", "gradscope.runner.worker", str(sender.fileno())],
+            [sys.executable, "-P", "-m", "gradscope.runner.worker", str(sender.fileno()), *flags],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,

@@ -16,9 +16,8 @@ from gradscope.runner.objective import Objective
 from gradscope.runner.sites import BatchNormSite, SiteMap, survey
 from gradscope.runner.taps import Ear, listening, tapped_layers
 
-Step = Callable[[Any, Any], tuple[Any, Any]]
-"""``step(x, y) -> (statistics, scalars)``: trains once; both in float64."""
-
+Step = Callable[[Any], tuple[Any, Any]]
+"""``step(batch) -> (statistics, scalars)``: trains once on (x, y) or (x, y, sample weights)."""
 
 
 def survey_model(model: Any, x: Any) -> SiteMap:
@@ -48,12 +47,13 @@ def measured_step(model: Any, sites: SiteMap, objective: Objective, optimizer: A
     """
     layers = tapped_layers(model)
 
-    def step(x: Any, y: Any) -> tuple[Any, Any]:
+    def step(batch: Any) -> tuple[Any, Any]:
+        x, y, weights = _split(batch)
         moving = _moving_statistics(sites.batch_norms)
         with tf.GradientTape() as tape:
             with listening(layers) as ear:
                 outputs = model(x, training=True)
-            loss = _total_loss(model, objective, y, outputs)
+            loss = objective.loss(model, x, y, outputs, weights)
         heard = {call.key: call for call in ear.calls}
         signals = [signal_figures.Signal.of(site, heard[site.key]) for site in sites.sites]
         variables = model.trainable_variables
@@ -66,10 +66,10 @@ def measured_step(model: Any, sites: SiteMap, objective: Objective, optimizer: A
         figures = Figures()
         _put_batch_norms(figures, sites.batch_norms, ear, moving)
         signal_figures.put(figures, signals, deltas)
-        weights = weight_figures.before(sites.sites, variables, gradients)
+        kernels = weight_figures.before(sites.sites, variables, gradients)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
         optimizer.apply(gradients, variables)
-        weight_figures.put(figures, weights)
+        weight_figures.put(figures, kernels)
         return figures.packed(len(sites.layers)), scalars
 
     return step
@@ -78,10 +78,11 @@ def measured_step(model: Any, sites: SiteMap, objective: Objective, optimizer: A
 def plain_step(model: Any, objective: Objective, optimizer: Any) -> Step:
     """Make the same training step without measuring anything (for comparison)."""
 
-    def step(x: Any, y: Any) -> tuple[Any, Any]:
+    def step(batch: Any) -> tuple[Any, Any]:
+        x, y, weights = _split(batch)
         with tf.GradientTape() as tape:
             outputs = model(x, training=True)
-            loss = _total_loss(model, objective, y, outputs)
+            loss = objective.loss(model, x, y, outputs, weights)
         variables = model.trainable_variables
         gradients = tape.gradient(loss, variables)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
@@ -92,7 +93,7 @@ def plain_step(model: Any, objective: Objective, optimizer: Any) -> Step:
 
 
 def chunked(measured: Step, plain: Step | None, layers: int, *, jit: bool) -> Chunk:
-    """Run several steps in one call: ``run(xs, ys, wanted)`` on batches stacked on a first axis.
+    """Run several steps in one call: ``run(batches, wanted)`` on batches stacked on a first axis.
 
     `wanted` [step] says which steps to measure; the others run `plain` where it is given. Gives
     float64 [step, statistic, layer] and [step, scalar]. The number of steps is read from the
@@ -100,19 +101,19 @@ def chunked(measured: Step, plain: Step | None, layers: int, *, jit: bool) -> Ch
     """
     nothing = tf.fill([len(STATISTICS), layers], tf.constant(math.nan, tf.float64))
 
-    def one(x: Any, y: Any, wanted: Any) -> tuple[Any, Any]:
+    def one(batch: Any, wanted: Any) -> Any:
         if plain is None or plain is measured:
-            return measured(x, y)
-        return tf.cond(wanted, lambda: measured(x, y), lambda: (nothing, plain(x, y)[1]))
+            return measured(batch)
+        return tf.cond(wanted, lambda: measured(batch), lambda: (nothing, plain(batch)[1]))
 
-    def run(xs: Any, ys: Any, wanted: Any) -> tuple[Any, Any]:
+    def run(batches: Any, wanted: Any) -> tuple[Any, Any]:
         count = tf.shape(wanted)[0]
         rows = tf.TensorArray(tf.float64, count, element_shape=[len(STATISTICS), layers])
         scalars = tf.TensorArray(tf.float64, count, element_shape=[3])
 
-        def body(i: Any, rows: Any, scalars: Any) -> tuple[Any, Any, Any]:
-            x, y = keras.tree.map_structure(lambda stacked: stacked[i], (xs, ys))
-            row, scalar = one(x, y, wanted[i])
+        def body(i: Any, rows: Any, scalars: Any) -> Any:
+            batch = keras.tree.map_structure(lambda stacked: stacked[i], batches)
+            row, scalar = one(batch, wanted[i])
             return i + 1, rows.write(i, row), scalars.write(i, scalar)
 
         _, rows, scalars = tf.while_loop(
@@ -126,18 +127,18 @@ def chunked(measured: Step, plain: Step | None, layers: int, *, jit: bool) -> Ch
 class Chunk:
     """The loop over a chunk as one traced function; the axis of steps is left open."""
 
-    def __init__(self, run: Callable[[Any, Any, Any], tuple[Any, Any]], *, jit: bool) -> None:
+    def __init__(self, run: Callable[[Any, Any], tuple[Any, Any]], *, jit: bool) -> None:
         self._run, self._jit = run, jit
         self._traced: Any = None
 
-    def __call__(self, xs: Any, ys: Any, wanted: Any) -> tuple[Any, Any]:
-        """Run the steps of `xs`, `ys` [step, batch, ...]; the first call traces."""
+    def __call__(self, batches: Any, wanted: Any) -> tuple[Any, Any]:
+        """Run the steps of `batches` [step, sample, ...]; the first call traces."""
         if self._traced is None:
             specs = keras.tree.map_structure(
-                lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), (xs, ys, wanted)
+                lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), (batches, wanted)
             )
             self._traced = tf.function(self._run, specs, jit_compile=self._jit, autograph=False)
-        rows, scalars = self._traced(xs, ys, wanted)
+        rows, scalars = self._traced(batches, wanted)
         return rows, scalars
 
     def traces(self) -> int:
@@ -150,10 +151,8 @@ def _scalars(loss: Any, accuracy: Any, optimizer: Any) -> Any:
     return tf.stack([tf.cast(loss, tf.float64), accuracy, rate])
 
 
-def _total_loss(model: Any, objective: Objective, y: Any, outputs: Any) -> Any:
-    """The mean loss per sample with what the layers add to it."""
-    loss = objective.loss(y, outputs)
-    return tf.add_n([loss, *model.losses]) if model.losses else loss
+def _split(batch: Any) -> tuple[Any, Any, Any]:
+    return (*batch, None) if len(batch) == 2 else batch
 
 
 def _moving_statistics(norms: Sequence[BatchNormSite]) -> list[tuple[Any, Any]]:
@@ -191,5 +190,3 @@ def _put_batch_norms(
             nonfinite_forward_count=lost,
             nonfinite_count=lost,
         )
-
-

@@ -1,8 +1,8 @@
 """Listening to a Keras model: every call of every layer, and what its activation receives.
 
 Nothing is added to the model. While a forward pass runs inside `listening`, each layer's ``call``
-(and its ``activation``, where it has one) is shadowed on the instance; at the end, whatever happens,
-what was there is put back. In a traced function that means: only while tracing. The tensors heard
+(and its ``activation``, where it has one) is shadowed on the instance; at the end, whatever
+happens, what was there is put back. In a traced function that means: only while tracing. The tensors heard
 are the very objects that flow on, so a tape can differentiate with respect to them.
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from gradscope.runner.layer_kinds import LOOPS
+
 
 @dataclass
 class Call:

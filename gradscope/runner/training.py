@@ -14,20 +14,20 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from gradscope.catalog.optimizers import OPTIMIZERS
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.datasets.loading import fingerprint, summary
-from gradscope.datasets.samples import Samples
+from gradscope.errors import BadRequest
 from gradscope.record import STATISTICS, Histogram
 from gradscope.record.builder import Beginning
 from gradscope.record.run_record import Floats
-from gradscope.runner import device, objective, probe, tape
-from gradscope.runner.model import build
-from gradscope.runner.seeds import derive
+from gradscope.runner import device, probe, tape
+from gradscope.runner.sources.batches import Batch
+from gradscope.runner.workload import Workload
 
 PROBES_PER_RUN = 10
-"""Looks at the probe set per run, besides the first and the last step; each costs one forward pass."""
+"""Looks at the probe set per run, besides the first and the last step: a forward pass each."""
 
+EVALUATED_TOGETHER = 512
+"""Test samples per forward pass."""
 
 _NONFINITE = list(STATISTICS).index("nonfinite_count")
 
@@ -35,10 +35,17 @@ _NONFINITE = list(STATISTICS).index("nonfinite_count")
 class Listener(Protocol):
     """Whoever wants to know what a run measures, while it measures."""
 
-    def begin(self, beginning: Beginning) -> None: ...
-    def step(self, step: int, statistics: Floats, scalars: Sequence[float]) -> None: ...
-    def probe(self, step: int, dead_fraction: Floats) -> None: ...
-    def histogram(self, name: str, snapshot: Histogram) -> None: ...
+    def begin(self, beginning: Beginning) -> None:
+        """Hear what is known before the first step."""
+
+    def step(self, step: int, statistics: Floats, scalars: Sequence[float]) -> None:
+        """Hear the figures of one recorded step."""
+
+    def probe(self, step: int, dead_fraction: Floats) -> None:
+        """Hear what the probe set showed."""
+
+    def histogram(self, name: str, snapshot: Histogram) -> None:
+        """Hear one snapshot of a distribution."""
 
 
 @dataclass(frozen=True)
@@ -51,37 +58,27 @@ class End:
 
 
 class Experiment:
-    """A config and its data as a traced training step.
+    """A workload as a traced training loop.
 
     Building and tracing are paid once; `reset` draws new weights from another seed in place.
     """
 
-    def __init__(self, config: ExperimentConfig, samples: Samples, *, measure: bool = True) -> None:
+    def __init__(
+        self, config: ExperimentConfig, workload: Workload, *, measure: bool = True
+    ) -> None:
         self.config = config
-        self.device = device.choose(config.device)
-        self.samples = samples
+        self.workload = workload
         self.measure = measure
-        self.batch_size = min(config.training.batch_size, len(samples.x))
-        width = 1 if samples.y.ndim == 1 else samples.y.shape[1]
-        built = build(config, samples.x.shape[1:], samples.task, samples.classes, width)
-        self.model, self._weights = built.model, built.weights
-        self.sites = tape.survey_model(self.model, tf.TensorSpec(self._batch_shape, tf.float32))
-        output = next(layer for layer in self.sites.layers if layer.role == "output")
-        self.objective = objective.choose(
-            config.training.loss, str(output.activation), int(output.units or 0), samples
-        )
-        self.optimizer = optimizer(config)
+        self.device = device.choose(config.device)
+        self.model, self.sites = workload.model, workload.sites
+        self.objective, self.optimizer = workload.objective, workload.optimizer
         self.optimizer.build(self.model.trainable_variables)
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
         self.jit = config.training.jit == "on"
         self.run_chunk = self._traced()
         self.reset(config.seed)
 
-    @property
-    def _batch_shape(self) -> tuple[int, ...]:
-        return (self.batch_size, *self.samples.x.shape[1:])
-
-    def _traced(self) -> Any:
+    def _traced(self) -> tape.Chunk:
         """The training loop over one chunk, traced when it is first called."""
         plain = tape.plain_step(self.model, self.objective, self.optimizer)
         if not self.measure:
@@ -98,25 +95,31 @@ class Experiment:
         training = self.config.training
         if training.steps is not None:
             return training.steps
-        return int(training.epochs or 0) * (len(self.samples.x) // self.batch_size)
+        per_epoch = self.workload.feed.steps_per_epoch
+        if per_epoch is None:
+            raise BadRequest(
+                "training.epochs: the data does not say how long an epoch is",
+                "set training.steps instead",
+            )
+        return int(training.epochs or 0) * per_epoch
 
     def reset(self, seed: int) -> None:
-        """Draw every weight anew from `seed`, and forget what the optimizer and batch norm know."""
+        """Draw every weight anew from `seed`, and forget what the optimizer and batch norm know.
+
+        A user's own model keeps the weights it came with: only building it again draws new ones.
+        """
         self.config = replace(self.config, seed=seed)
-        for weight in self._weights:
-            weight.draw(seed)
-        for layer in self.model.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                _reset_batch_norm(layer)
-            elif isinstance(layer, keras.layers.Dropout) and layer.rate:
-                start = [derive(seed, layer.name, "dropout"), 0]
-                layer.seed_generator.state.assign(np.array(start, np.uint32))
+        self.feed = self.workload.feed.with_seed(seed)
+        if self.workload.redraw is None:
+            return
+        self.workload.redraw(seed)
         for variable, start in zip(self.optimizer.variables, self._optimizer_start, strict=True):
             variable.assign(start)
 
     def beginning(self) -> Beginning:
         """Everything known before the first step."""
         config = self.config
+        probe_x = self.feed.probe(config.training.probe_samples)[0]
         return Beginning(
             name=config.name,
             layers=self.sites.layers,
@@ -125,12 +128,12 @@ class Experiment:
                 device=self.device,
                 jit=self.jit,
                 threads=config.threads,
-                data_hash=fingerprint(self.samples),
+                data_hash=self.workload.data_hash,
             ),
-            data=summary(self.samples, config.data.name, config.data.scaling),
+            data=self.workload.data,
             config=config.to_dict(),
-            batch_size=self.batch_size,
-            probe_samples=len(self._probe_indices()),
+            batch_size=self.feed.batch_size,
+            probe_samples=len(keras.tree.flatten(probe_x)[0]),
             steps_requested=self.steps,
         )
 
@@ -141,15 +144,15 @@ class Experiment:
         """
         steps, pace = self.steps, Pace()
         looks = _probe_steps(steps) if self.measure else {}
-        batches, step = self._batches(), 0
+        feed, step = self.feed.iterate(), 0
         while step < steps:
             if step + 1 in looks:
-                self._probe(step + 1, looks[step + 1], listener)
-            ahead = min(next((at for at in sorted(looks) if at > step + 1), steps + 1), steps + 1)
+                self.look(step + 1, looks[step + 1], listener)
+            ahead = min((at for at in looks if at > step + 1), default=steps + 1)
             count = pace.steps(ahead - 1 - step)
-            indices = np.stack([next(batches) for _ in range(count)])
+            batches = [next(feed) for _ in range(count)]
             with pace.timing(count):
-                rows, scalars = self._chunk(indices, step)
+                rows, scalars = self.chunk(batches, step)
             for row, scalar in zip(rows, scalars, strict=True):
                 step += 1
                 if self._take(step, row, scalar, listener):
@@ -158,18 +161,30 @@ class Experiment:
                 return End("diverged", sentence, {})
         return End("complete", f"{steps} steps", self.evaluate())
 
-    def _chunk(self, indices: npt.NDArray[np.int64], done: int) -> tuple[Floats, Floats]:
-        """Train on the batches of `indices` [step, sample] after `done` steps."""
-        count = len(indices)
-        xs = tf.convert_to_tensor(self.samples.x[indices])
-        ys = tf.convert_to_tensor(self.objective.targets[indices])
-        wanted = [self._recorded(done + 1 + i) for i in range(count)]
-        rows, scalars = self.run_chunk(xs, ys, tf.constant(wanted))
+    def chunk(self, batches: Sequence[Batch], done: int) -> tuple[Floats, Floats]:
+        """Train on `batches` after `done` steps; gives the rows and scalars of each."""
+        prepared = [self._prepared(batch) for batch in batches]
+        try:
+            stacked = keras.tree.map_structure(lambda *arrays: np.stack(arrays), *prepared)
+        except ValueError as error:
+            raise BadRequest(
+                f"data: batches differ in shape ({error})", "pad them to one shape"
+            ) from error
+        wanted = [self._recorded(done + 1 + i) for i in range(len(batches))]
+        rows, scalars = self.run_chunk(
+            keras.tree.map_structure(tf.convert_to_tensor, stacked), tf.constant(wanted)
+        )
         return rows.numpy(), scalars.numpy()
+
+    def _prepared(self, batch: Batch) -> tuple[Any, ...]:
+        """The batch as the loss needs it; without weights where there are none."""
+        x, y, weights = batch
+        y = self.objective.prepare(y)
+        return (x, y) if weights is None else (x, y, weights)
 
     def _recorded(self, step: int) -> bool:
         every = self.config.training.record_every
-        return step == 1 or step == self.steps or step % every == 0
+        return step in {1, self.steps} or step % every == 0
 
     def _take(self, step: int, row: Floats, scalar: Floats, listener: Listener) -> bool:
         """Pass one step on if it is to be recorded; tells whether all of it was finite."""
@@ -184,39 +199,32 @@ class Experiment:
 
     def evaluate(self) -> dict[str, float]:
         """Loss and accuracy on the test set, in inference mode."""
-        if not len(self.samples.x_test):
+        test = self.feed.test
+        if test is None:
             return {}
-        outputs = self.model(self.samples.x_test, training=False)
-        targets = tf.convert_to_tensor(self.objective.test_targets)
-        figures = {"test_loss": float(self.objective.loss(targets, outputs))}
-        if self.samples.task == "classification":
-            figures["test_accuracy"] = float(self.objective.accuracy(targets, outputs))
-        return figures
+        size, prepared = len(keras.tree.flatten(test[0])[0]), self._prepared(test)
+        figures = np.zeros(2)
+        for start in range(0, size, EVALUATED_TOGETHER):
+            part = slice(start, start + EVALUATED_TOGETHER)
+            x, y, *rest = keras.tree.map_structure(
+                lambda array, part=part: tf.convert_to_tensor(array[part]), prepared
+            )
+            outputs = self.model(x, training=False)
+            loss = self.objective.loss(self.model, x, y, outputs, rest[0] if rest else None)
+            found = [float(loss), float(self.objective.accuracy(y, outputs))]
+            figures += np.array(found) * min(EVALUATED_TOGETHER, size - start) / size
+        named = {"test_loss": float(figures[0]), "test_accuracy": float(figures[1])}
+        return {name: value for name, value in named.items() if not math.isnan(value)}
 
     def weights(self) -> list[npt.NDArray[np.float32]]:
         """Copies of all weights, batch norm's moving statistics included."""
         return [np.array(weight) for weight in self.model.get_weights()]
 
-    def _batches(self) -> Iterator[npt.NDArray[np.int64]]:
-        """Indices of each batch: whole epochs in a new order each, a partial last batch dropped."""
-        random = np.random.default_rng(derive(self.config.seed, "batches"))
-        per_epoch = len(self.samples.x) // self.batch_size
-        for step in range(self.steps):
-            place = step % per_epoch
-            if place == 0:
-                order = random.permutation(len(self.samples.x))
-            yield order[place * self.batch_size : (place + 1) * self.batch_size]
-
-    def _probe_indices(self) -> npt.NDArray[np.int64]:
-        random = np.random.default_rng(derive(self.config.seed, "probe"))
-        count = min(self.config.training.probe_samples, len(self.samples.x))
-        return np.sort(random.choice(len(self.samples.x), count, replace=False))
-
-    def _probe(self, step: int, backward: bool, listener: Listener) -> None:
-        indices = self._probe_indices()
-        x = tf.convert_to_tensor(self.samples.x[indices])
-        y = tf.convert_to_tensor(self.objective.targets[indices])
-        seen = probe.look(self.model, self.sites, x, y, self.objective, backward=backward)
+    def look(self, step: int, backward: bool, listener: Listener) -> None:
+        """Look at the probe set with the weights that `step` starts from."""
+        prepared = self._prepared(self.feed.probe(self.config.training.probe_samples))
+        batch = keras.tree.map_structure(tf.convert_to_tensor, prepared)
+        seen = probe.look(self.model, self.sites, batch, self.objective, backward=backward)
         listener.probe(step, seen.dead)
         if backward:
             for name, snapshot in probe.histograms(len(self.sites.layers), seen, step).items():
@@ -253,32 +261,10 @@ class Pace:
         self._per_step = max(1e-6, (time.perf_counter() - started) / count)
 
 
-def _reset_batch_norm(layer: Any) -> None:
-    values = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}
-    for name, value in values.items():
-        variable = getattr(layer, name)
-        variable.assign(np.full(variable.shape, value, np.float32))
-
-
-def optimizer(config: ExperimentConfig) -> Any:
-    """Make the Keras optimizer that the config names.
-
-    Only what differs from Keras's own default is passed on: an older Keras may lack the rest.
-    """
-    spec = config.training.optimizer
-    entry = OPTIMIZERS[spec.name]
-    given = {
-        name: value
-        for name, value in spec.parameters.items()
-        if value != entry.parameters[name].default or name == "learning_rate"
-    }
-    return getattr(keras.optimizers, entry.keras_class)(**given)
-
-
 def _probe_steps(steps: int) -> dict[int, bool]:
     """Steps before which the probe set is looked at, and whether histograms are taken there."""
     every = max(1, math.ceil(steps / PROBES_PER_RUN))
-    looks = {step: False for step in (*range(every, steps, every),) if steps}
+    looks = dict.fromkeys(range(every, steps, every), False)
     if steps:
         looks |= {1: True, max(1, (steps + 1) // 2): True, steps: True}
     return looks

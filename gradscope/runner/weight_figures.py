@@ -2,8 +2,8 @@
 
 Kernels are the largest tensors of a step, so each is read in float32 as few times as there are
 figures. A float32 sum of squares is exact to about 1e-7 unless its terms leave float32's range, and
-a variance as a difference unless the mean rules; where either may be, all of it is computed again in
-float64 from the same tensors (`_exact`).
+a variance as a difference unless the mean rules; where either may be, all of it is computed again
+in float64 from the same tensors (`_exact`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gradscope.runner.figures import Figures
 from gradscope.runner.sites import Site
 
 SAFE = (1e-30, 1e30)
-"""Mean squares between these lose nothing to float32: terms below 1e-38 are 1e-8 of the smallest."""
+"""Mean squares between which float32 loses nothing: terms below 1e-38 are 1e-8 of the smallest."""
 
 SPREAD = 0.01
 """Variance over second moment above which the difference of two float32 sums keeps five digits."""

@@ -21,11 +21,14 @@ from gradscope.runner.messages import Sender
 
 
 def main() -> None:
-    """Measure the config on stdin and report through the pipe whose number is the argument."""
+    """Measure the config on stdin and report through the pipe whose number is the first argument.
+
+    ``--trust-model`` loads a model file without scanning it; ``--survey`` stops before training.
+    """
     _die_with_parent()
     sender = Sender(Connection(int(sys.argv[1]), readable=False))
     try:
-        _measure(ExperimentConfig.from_dict(json.load(sys.stdin)), sender)
+        _measure(ExperimentConfig.from_dict(json.load(sys.stdin)), sender, set(sys.argv[2:]))
     except GradscopeError as error:
         sender.send(
             "refused", message=error.message, remedy=error.remedy, code=int(error.exit_code)
@@ -41,19 +44,22 @@ def main() -> None:
     os._exit(0)
 
 
-def _measure(config: ExperimentConfig, sender: Sender) -> None:
+def _measure(config: ExperimentConfig, sender: Sender, flags: set[str]) -> None:
     sender.send("phase", text="importing TensorFlow")
-    from gradscope.runner import device, sources
+    from gradscope.runner import device, workload
     from gradscope.runner.training import Experiment
 
     device.set_threads(config.threads)
     with device.settings():
-        samples = sources.samples(config)
         sender.send("phase", text="building the network")
-        experiment = Experiment(config, samples)
+        work = workload.from_config(config, trust="--trust-model" in flags)
+        experiment = Experiment(config, work)
         sender.begin(experiment.beginning())
-        for note in samples.notes:
+        for note in work.feed.notes:
             sender.send("note", text=note)
+        if "--survey" in flags:
+            sender.send("end", status="partial", sentence="surveyed, not trained", evaluation={})
+            return
         end = experiment.train(sender)
     sender.send("end", status=end.status, sentence=end.sentence, evaluation=end.evaluation)
 

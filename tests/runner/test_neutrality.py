@@ -32,10 +32,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def _train(config: Any, *, measure: bool) -> list[np.ndarray]:
-    from gradscope.runner import sources
+    from gradscope.runner import workload
     from gradscope.runner.training import Experiment
 
-    experiment = Experiment(config, sources.samples(config), measure=measure)
+    experiment = Experiment(config, workload.from_config(config), measure=measure)
     builder = RecordBuilder()
     builder.begin(experiment.beginning())
     experiment.train(builder)
@@ -65,7 +65,9 @@ def test_a_seed_measured_after_others_gives_the_bits_of_its_own_run(runner_setti
     config = small(model, {"steps": 12, "optimizer": "adam"}, seed=0)
     several = list(api.run_seeds(config, [4, 7]))
     alone = next(api.run_seeds(small(model, {"steps": 12, "optimizer": "adam"}, seed=7), [7]))
-    assert several[0].series["delta_second_moment"][0, 0] != alone.series["delta_second_moment"][0, 0]
+    assert (
+        several[0].series["delta_second_moment"][0, 0] != alone.series["delta_second_moment"][0, 0]
+    )
     for name, values in alone.series.items():
         np.testing.assert_array_equal(several[1].series[name], values, err_msg=name)
     assert several[1].environment == alone.environment
@@ -73,11 +75,11 @@ def test_a_seed_measured_after_others_gives_the_bits_of_its_own_run(runner_setti
 
 
 def test_no_tap_stays_on_the_model(runner_settings: Any) -> None:
-    from gradscope.runner import sources
+    from gradscope.runner import workload
     from gradscope.runner.training import Experiment
 
     config = small({"activation": "prelu", "batch_norm": "before_activation"})
-    experiment = Experiment(config, sources.samples(config))
+    experiment = Experiment(config, workload.from_config(config))
     before = [dict(vars(layer)) for layer in experiment.model.layers]
     builder = RecordBuilder()
     builder.begin(experiment.beginning())
@@ -88,11 +90,11 @@ def test_no_tap_stays_on_the_model(runner_settings: Any) -> None:
 
 
 def test_one_trace_serves_the_whole_run_and_every_seed(runner_settings: Any) -> None:
-    from gradscope.runner import sources
+    from gradscope.runner import workload
     from gradscope.runner.training import Experiment
 
     config = small({}, {"steps": 20})
-    experiment = Experiment(config, sources.samples(config))
+    experiment = Experiment(config, workload.from_config(config))
     for seed in (1, 2):
         experiment.reset(seed)
         builder = RecordBuilder()

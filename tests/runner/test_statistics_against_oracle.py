@@ -90,18 +90,17 @@ def _perturb(experiment: Any, seed: int) -> None:
 
 
 def _one_step(experiment: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    indices = next(experiment._batches())
-    rows, scalars = experiment._chunk(indices[np.newaxis], 0)
-    x = np.asarray(experiment.samples.x[indices], np.float64)
-    return rows[0], x, experiment.samples.y[indices], float(scalars[0, 0])
+    x, y, weights = next(experiment.feed.iterate())
+    rows, scalars = experiment.chunk([(x, y, weights)], 0)
+    return rows[0], np.asarray(x, np.float64), y, float(scalars[0, 0])
 
 
 def _experiment(model: dict[str, Any], seed: int, **sections: Any) -> Any:
-    from gradscope.runner import sources
+    from gradscope.runner import workload
     from gradscope.runner.training import Experiment
 
     config = small(model, seed=seed, **sections)
-    return Experiment(config, sources.samples(config))
+    return Experiment(config, workload.from_config(config))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -237,7 +236,7 @@ def test_dead_units_are_those_that_the_oracle_finds_on_the_same_probe(runner_set
     experiment.train(builder)
     record = builder.build("complete", "", 0.0)
     assert record is not None
-    x = np.asarray(experiment.samples.x[experiment._probe_indices()], np.float64)
+    x = np.asarray(experiment.feed.probe(experiment.config.training.probe_samples)[0], np.float64)
     probe = oracle.forward(twin, x)
     for place, site in enumerate(_weighted(experiment)[:-1]):
         wanted = oracle.dead_fraction(probe.layers[place])

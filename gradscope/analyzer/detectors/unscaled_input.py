@@ -24,8 +24,9 @@ def unscaled_input(
     0.3 and are no finding; below 0.01 the biases decide what the first layer sees.
     """
     first = min(record.indices("hidden", "output"), default=0)
-    if any(layer.role == "normalization" and layer.index < first for layer in record.layers):
-        raise NotMeasured("a batch norm at the input scales the features")
+    between = [layer for layer in record.layers[:first] if layer.measured]
+    if between:
+        raise NotMeasured(f"{between[0].name} may scale the features before the first weights")
     rms = record.data.second_moment**0.5
     if not math.isfinite(rms):
         raise NotMeasured("the features have no finite size")

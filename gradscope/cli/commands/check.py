@@ -16,6 +16,7 @@ from gradscope.cli import options
 @options.force
 @options.quiet
 @options.form
+@options.trust_model
 def command(
     config: str,
     overrides: tuple[str, ...],
@@ -24,12 +25,20 @@ def command(
     force: bool,
     quiet: bool,
     form: str,
+    trust: bool,
 ) -> None:
     """Measure the network that CONFIG describes; exit 0 if healthy, 1 if not, 4 if inconclusive."""
     from gradscope.cli.measuring import measure_and_show
 
     raise click.exceptions.Exit(
         measure_and_show(
-            config, overrides, output=output, force=force, quiet=quiet, form=form, gate=True
+            config,
+            overrides,
+            output=output,
+            force=force,
+            quiet=quiet,
+            form=form,
+            gate=True,
+            trust=trust,
         )
     )

@@ -16,6 +16,7 @@ from gradscope.cli import options
 @options.force
 @options.quiet
 @options.form
+@options.trust_model
 @options.exit_code
 def command(
     config: str,
@@ -25,6 +26,7 @@ def command(
     force: bool,
     quiet: bool,
     form: str,
+    trust: bool,
     gate: bool,
 ) -> None:
     """Train and measure the network that CONFIG describes.
@@ -36,6 +38,13 @@ def command(
 
     raise click.exceptions.Exit(
         measure_and_show(
-            config, overrides, output=output, force=force, quiet=quiet, form=form, gate=gate
+            config,
+            overrides,
+            output=output,
+            force=force,
+            quiet=quiet,
+            form=form,
+            gate=gate,
+            trust=trust,
         )
     )

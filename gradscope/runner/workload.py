@@ -1,0 +1,171 @@
+"""What is trained on what: gradscope's own network, or the user's model and data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from gradscope.catalog.optimizers import OPTIMIZERS
+from gradscope.config.experiment import ExperimentConfig, OptimizerSpec
+from gradscope.datasets.loading import fingerprint, summary
+from gradscope.datasets.samples import Samples
+from gradscope.errors import BadRequest
+from gradscope.record import DataSummary
+from gradscope.runner import model as own_network
+from gradscope.runner import objective, sources, tape
+from gradscope.runner.objective import Objective
+from gradscope.runner.seeds import derive
+from gradscope.runner.sites import SiteMap
+from gradscope.runner.sources import batches, factory
+from gradscope.runner.sources.batches import BatchSource
+from gradscope.runner.sources.user_code import blamed
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A model with everything it needs to be trained.
+
+    `redraw(seed)` gives the model the initial weights of another seed in place; None where only
+    building it again can.
+    """
+
+    model: Any
+    sites: SiteMap
+    feed: BatchSource
+    objective: Objective
+    optimizer: Any
+    data: DataSummary
+    data_hash: str
+    redraw: Callable[[int], None] | None
+
+
+def from_config(config: ExperimentConfig, *, trust: bool = False) -> Workload:
+    """Build what the config describes; raises `BadRequest` for data or models of no use."""
+    if config.model.source is None:
+        return of_samples(config, sources.samples(config))
+    keras.utils.set_random_seed(config.seed)
+    model = factory.model_from(config.model.source, trust=trust)
+    if config.data.name == "factory":
+        given = factory.data_from(config.data.parameters)
+    else:
+        given = sources.samples(config)
+    return of_model(config, model, given)
+
+
+def of_samples(config: ExperimentConfig, samples: Samples) -> Workload:
+    """gradscope's own network on one of its data sets."""
+    width = 1 if samples.y.ndim == 1 else samples.y.shape[1]
+    built = own_network.build(config, samples.x.shape[1:], samples.task, samples.classes, width)
+    feed = batches.batches(samples, config.training.batch_size, config.seed)
+    sites = tape.survey_model(built.model, next(feed.iterate())[0])
+    output = next(layer for layer in sites.layers if layer.role == "output")
+    goal = objective.for_samples(
+        config.training.loss, str(output.activation), int(output.units or 0), samples
+    )
+
+    def redraw(seed: int) -> None:
+        for weight in built.weights:
+            weight.draw(seed)
+        for layer in built.model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                _reset_batch_norm(layer)
+            elif isinstance(layer, keras.layers.Dropout) and layer.rate:
+                start = [derive(seed, layer.name, "dropout"), 0]
+                layer.seed_generator.state.assign(np.array(start, np.uint32))
+
+    return Workload(
+        model=built.model,
+        sites=sites,
+        feed=feed,
+        objective=goal,
+        optimizer=make_optimizer(config.training.optimizer),
+        data=summary(samples, config.data.name, config.data.scaling),
+        data_hash=fingerprint(samples),
+        redraw=redraw,
+    )
+
+
+def of_model(config: ExperimentConfig, model: Any, given: Any) -> Workload:
+    """The user's own model on the user's data (or on one of gradscope's)."""
+    feed = batches.batches(given, config.training.batch_size, config.seed)
+    x, y, _ = next(feed.iterate())
+    what = "the model on its first batch"
+    with blamed("model", what):
+        outputs = model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
+    with blamed("model", what):
+        sites = tape.survey_model(model, x)
+    ends = [layer for layer in sites.layers if layer.role == "output"]
+    activation = str(ends[-1].activation) if ends else "linear"
+    goal = objective.for_model(config.training.loss, model, outputs, y, activation)
+    return Workload(
+        model=model,
+        sites=sites,
+        feed=feed,
+        objective=goal,
+        optimizer=_optimizer_of(config, model),
+        data=_summary(feed, config),
+        data_hash=feed.fingerprint(),
+        redraw=None,
+    )
+
+
+def _optimizer_of(config: ExperimentConfig, model: Any) -> Any:
+    asked = config.training.optimizer
+    if asked != "auto":
+        return make_optimizer(asked)
+    if getattr(model, "compiled", False) and getattr(model, "optimizer", None) is not None:
+        return model.optimizer
+    raise BadRequest(
+        "the model was not compiled, and training.optimizer says auto",
+        "set training.optimizer, as in {name: sgd, learning_rate: 0.01}, or compile the model",
+    )
+
+
+def make_optimizer(spec: OptimizerSpec | str) -> Any:
+    """Make the Keras optimizer that the config names.
+
+    Only what differs from Keras's own default is passed on: an older Keras may lack the rest.
+    """
+    assert isinstance(spec, OptimizerSpec)
+    entry = OPTIMIZERS[spec.name]
+    given = {
+        name: value
+        for name, value in spec.parameters.items()
+        if value != entry.parameters[name].default or name == "learning_rate"
+    }
+    return getattr(keras.optimizers, entry.keras_class)(**given)
+
+
+def _summary(feed: BatchSource, config: ExperimentConfig) -> DataSummary:
+    """Size and moments of the features, over the probe set; NaN where they are no real numbers."""
+    x, _, _ = feed.probe(config.training.probe_samples)
+    leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(x)]
+    real = [leaf.astype(np.float64) for leaf in leaves if leaf.dtype.kind == "f"]
+    flat = np.concatenate([leaf.reshape(-1) for leaf in real]) if real else np.array([math.nan])
+    samples = getattr(feed, "samples", None) or (feed.steps_per_epoch or 0) * feed.batch_size
+    test = feed.test
+    return DataSummary(
+        name=config.data.name,
+        samples=int(samples),
+        test_samples=len(keras.tree.flatten(test[0])[0]) if test else 0,
+        feature_shape=tuple(int(size) for size in leaves[0].shape[1:]),
+        task="own",
+        classes=None,
+        scaling=config.data.scaling,
+        mean=float(flat.mean()),
+        second_moment=float(np.mean(flat**2)),
+        minimum=float(flat.min()),
+        maximum=float(flat.max()),
+    )
+
+
+def _reset_batch_norm(layer: Any) -> None:
+    values = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}
+    for name, value in values.items():
+        variable = getattr(layer, name)
+        variable.assign(np.full(variable.shape, value, np.float32))
