@@ -2,8 +2,8 @@
 
 Nothing is added to the model. While a forward pass runs inside `listening`, each layer's ``call``
 (and its ``activation``, where it has one) is shadowed on the instance; at the end, whatever
-happens, what was there is put back. In a traced function that means: only while tracing. The tensors heard
-are the very objects that flow on, so a tape can differentiate with respect to them.
+happens, what was there is put back. In a traced function that means: only while tracing. The
+tensors heard are the very objects that flow on, so a tape can differentiate with respect to them.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from gradscope.record import Finding, RunRecord
 from gradscope.registry import Registry
 
 
-class NotMeasured(Exception):  # noqa: N818 (no error: an answer)
+class NotMeasured(Exception):
     """The record holds nothing this detector could judge; the message says why."""
 
 
