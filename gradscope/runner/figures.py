@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from gradscope.record import STATISTICS
 
+_ROWS = {name: row for row, name in enumerate(STATISTICS)}
+_NOWHERE = len(STATISTICS)
+
 
 class Figures:
-    """Figures by statistic, from groups of layers, until they are packed into one tensor."""
+    """Figures by statistic, from groups of layers, until they are packed into one tensor.
+
+    Small operations cost as much as large ones in a training step, so figures stay in blocks.
+    """
 
     def __init__(self) -> None:
-        self._parts: dict[str, list[tuple[list[int], Any]]] = {}
+        self._places: list[list[int]] = []
+        self._blocks: list[Any] = []
+        self._measured: set[tuple[int, int]] = set()
 
-    def put(self, indices: list[int], **vectors: Any) -> None:
-        """Note one float64 vector per statistic, a value for each of the layers `indices`."""
-        for name, vector in vectors.items():
-            self._parts.setdefault(name, []).append((indices, vector))
+    def put(self, names: Sequence[str], indices: Sequence[int], block: Any) -> None:
+        """Note float64 figures [name, layer]; an empty name drops its row.
+
+        Figures put twice for one statistic and layer add up: counts come from several tensors.
+        """
+        for name in names:
+            row = _ROWS.get(name, _NOWHERE)
+            for index in indices:
+                self._places.append([row, index])
+                self._measured.add((row, index))
+        self._blocks.append(tf.reshape(block, [len(names) * len(indices)]))
 
     def packed(self, layers: int) -> Any:
-        """One float64 tensor [statistic, layer]; NaN where nothing was put, sums where twice."""
-        rows: list[list[int]] = []
-        vectors: list[Any] = []
-        absent: list[list[float]] = []
-        for place, name in enumerate(STATISTICS):
-            parts = self._parts.get(name, [])
-            measured = {index for indices, _ in parts for index in indices}
-            absent.append([0.0 if i in measured else math.nan for i in range(layers)])
-            for indices, vector in parts:
-                rows.extend([place, index] for index in indices)
-                vectors.append(vector)
-        placed = tf.scatter_nd(rows, tf.concat(vectors, 0), [len(STATISTICS), layers])
-        return placed + tf.constant(absent, tf.float64)
+        """One float64 tensor [statistic, layer]; NaN where nothing was put."""
+        absent = [
+            [0.0 if (row, index) in self._measured else math.nan for index in range(layers)]
+            for row in range(len(STATISTICS))
+        ]
+        shape = [len(STATISTICS) + 1, layers]
+        placed = tf.scatter_nd(self._places, tf.concat(self._blocks, 0), shape)
+        return placed[: len(STATISTICS)] + tf.constant(absent, tf.float64)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from gradscope.catalog.activations import Activation
 from gradscope.runner import moments
 from gradscope.runner.figures import Figures
 from gradscope.runner.sites import Site
@@ -16,6 +18,15 @@ from gradscope.runner.taps import Call
 
 TOGETHER = 2**20
 """Values of one tensor from which copying it beside others costs more than its own operations."""
+
+# Rows of the block of moments [moment, tensor kind]: which statistic each of them is.
+_MOMENTS = (
+    ("", "activation_mean", ""),
+    ("preactivation_second_moment", "activation_second_moment", "delta_second_moment"),
+    ("preactivation_variance", "activation_variance", "delta_variance"),
+    ("", "activation_sample_variance", ""),
+)
+_COUNTS = ("nonfinite_forward_count", "nonfinite_forward_count", "nonfinite_backward_count")
 
 Item = TypeVar("Item")
 
@@ -53,74 +64,80 @@ def _looks(signal: Signal) -> tuple[Any, ...]:
     site, shape = signal.site, signal.z.shape
     alone = site.index if shape.num_elements() > TOGETHER else -1
     name = site.activation.name if site.activation else None
-    return (int(shape[0]), signal.z.dtype, name, site.parameters, alone)
+    return (tuple(shape), signal.z.dtype, name, site.parameters, alone)
 
 
 def _put_group(figures: Figures, group: Sequence[Signal], raw_deltas: Sequence[Any]) -> None:
-    indices = [signal.site.index for signal in group]
-    z, columns = moments.flat([signal.z for signal in group])
-    a, _ = moments.flat([signal.a for signal in group])
-    delta, _ = moments.flat([tf.cast(d, z.dtype) for d in raw_deltas])
-    batch = float(z.shape[0])
-    all_three = tf.stack([z, a, delta])
-    found = moments.moments(all_three, columns)
-    lost = _nonfinite(all_three, found, columns)
+    count, indices = len(group), [signal.site.index for signal in group]
+    deltas = [tf.cast(delta, group[0].z.dtype) for delta in raw_deltas]
+    stack = tf.stack([*(s.z for s in group), *(s.a for s in group), *deltas])
+    batch = int(stack.shape[1])
+    x = stack if stack.shape.rank == 3 else tf.reshape(stack, [3 * count, batch, -1])
+    found, lost = _moments(x)
     # The tape differentiates the mean over the batch: times the batch size, sizes compare.
-    figures.put(
-        indices,
-        preactivation_second_moment=found.second_moment[0],
-        preactivation_variance=found.variance[0],
-        activation_mean=found.mean[1],
-        activation_second_moment=found.second_moment[1],
-        activation_variance=found.variance[1],
-        activation_sample_variance=found.sample_variance[1],
-        delta_second_moment=found.second_moment[2] * batch**2,
-        delta_variance=found.variance[2] * batch**2,
-        zero_fraction=moments.share(a == 0, columns),
-        nonfinite_forward_count=lost[0] + lost[1],
-        nonfinite_backward_count=lost[2],
-        nonfinite_count=lost[0] + lost[1] + lost[2],
-    )
-    tiny = tf.abs(delta) < tf.cast(moments.SMALLEST_NORMAL, delta.dtype)
-    derivative = _derivative(group, z)
-    entry = group[0].site.activation
-    if entry is None or derivative is None:
-        figures.put(indices, underflow_fraction=moments.share(tiny, columns))
-        return
-    passing = derivative != 0
-    passed = moments.share(passing, columns)
-    figures.put(
-        indices,
-        underflow_fraction=tf.math.divide_no_nan(
-            moments.share(tf.logical_and(tiny, passing), columns), passed
+    scale = np.ones((4, 3, 1))
+    scale[:, 2] = np.array([[batch], [batch**2], [batch**2], [batch**2]])
+    names = [name for row in _MOMENTS for name in row]
+    figures.put(names, indices, tf.reshape(found, [4, 3, count]) * scale)
+    lost = tf.reshape(lost, [3, count])
+    figures.put(_COUNTS, indices, lost)
+    figures.put(["nonfinite_count"] * 3, indices, lost)
+    _put_shares(figures, group, indices, x)
+
+
+def _moments(x: Any) -> tuple[Any, Any]:
+    """Moments [4, tensor] and numbers of NaN and Inf [tensor]; exact where float32 is not."""
+    fast = moments.moments(tf.cast(x, tf.float32) if x.dtype.size < 4 else x)
+    found = tf.cond(
+        moments.safe(fast),
+        lambda: tf.concat([fast, tf.zeros_like(fast[:1])], 0),
+        lambda: tf.concat(
+            [moments.moments(tf.cast(x, tf.float64)), moments.nonfinite(x)[tf.newaxis]], 0
         ),
-        derivative_gain=columns.per_tensor(tf.reduce_mean(tf.cast(derivative, tf.float64), 0))
-        / entry.derivative_bound(**dict(group[0].site.parameters)),
     )
+    return found[:4], found[4]
 
 
-def _nonfinite(values: Any, found: moments.Moments, columns: moments.Columns) -> Any:
-    """Count NaN and Inf only where a moment shows that there are any: the count costs a pass."""
-    clean = tf.reduce_all(tf.math.is_finite(found.second_moment))
-    return tf.cond(
-        clean,
-        lambda: tf.zeros_like(found.second_moment),
-        lambda: moments.nonfinite(values, columns),
-    )
-
-
-def _derivative(group: Sequence[Signal], z: Any) -> Any:
-    """phi'(z) of columns [batch, columns], or None where phi is not known value by value."""
+def _put_shares(
+    figures: Figures, group: Sequence[Signal], indices: Sequence[int], x: Any
+) -> None:
+    """Shares of zeros and of underflow, and the mean derivative."""
+    count = len(group)
+    z, a, delta = x[:count], x[count : 2 * count], x[2 * count :]
+    tiny = tf.abs(delta) < tf.cast(moments.SMALLEST_NORMAL, delta.dtype)
     entry = group[0].site.activation
     if entry is None:
-        return None
+        shares = _shares([a == 0, tiny])
+        figures.put(["zero_fraction", "underflow_fraction"], indices, shares)
+        return
+    derivative = _derivative(entry, group, z)
+    zero, small, passing = tf.unstack(_shares([a == 0, tiny, derivative != 0]))
+    # Where phi' is zero so is delta, exactly: the rest of the vanished deltas are lost signals.
+    lost = tf.math.divide_no_nan(tf.maximum(small - (1.0 - passing), 0.0), passing)
+    gain = tf.reduce_mean(tf.cast(derivative, tf.float32), [1, 2])
+    bound = entry.derivative_bound(**dict(group[0].site.parameters))
+    figures.put(
+        ["zero_fraction", "underflow_fraction", "derivative_gain"],
+        indices,
+        tf.stack([zero, lost, tf.cast(gain, tf.float64) / bound]),
+    )
+
+
+def _shares(conditions: Sequence[Any]) -> Any:
+    """Share of true values of each tensor: float64 [condition, tensor]."""
+    truth = tf.cast(tf.stack(conditions), tf.float32)
+    return tf.cast(tf.reduce_mean(truth, [2, 3]), tf.float64)
+
+
+def _derivative(entry: Activation, group: Sequence[Signal], z: Any) -> Any:
+    """phi'(z) of a stack [tensor, batch, unit]."""
     parameters: dict[str, Any] = dict(group[0].site.parameters)
     if entry.trained_parameter:
         slopes = [
-            tf.reshape(tf.broadcast_to(s.site.trained_parameter, s.z.shape[1:]), [-1])
+            tf.reshape(tf.broadcast_to(s.site.trained_parameter, s.z.shape[1:]), [1, -1])
             for s in group
         ]
-        parameters[entry.trained_parameter] = tf.concat(slopes, 0)[tf.newaxis]
+        parameters[entry.trained_parameter] = tf.cast(tf.stack(slopes), z.dtype)
     return entry.derivative(z, keras.ops, **parameters)
 
 

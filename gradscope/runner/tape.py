@@ -182,11 +182,14 @@ def _put_batch_norms(
         epsilon = norm.layer.epsilon
         gap = tf.square(centre - moving_mean) / (moving_variance + epsilon)
         ratio = tf.math.log((spread + epsilon) / (moving_variance + epsilon))
-        lost = tf.reduce_sum(tf.cast(~tf.math.is_finite(inputs), tf.float64))[tf.newaxis]
+        lost = tf.reduce_sum(tf.cast(~tf.math.is_finite(inputs), tf.float64))
         figures.put(
+            [
+                "batch_norm_mean_gap",
+                "batch_norm_variance_ratio",
+                "nonfinite_forward_count",
+                "nonfinite_count",
+            ],
             [norm.index],
-            batch_norm_mean_gap=tf.sqrt(tf.reduce_mean(gap))[tf.newaxis],
-            batch_norm_variance_ratio=tf.exp(tf.reduce_mean(ratio))[tf.newaxis],
-            nonfinite_forward_count=lost,
-            nonfinite_count=lost,
+            tf.stack([tf.sqrt(tf.reduce_mean(gap)), tf.exp(tf.reduce_mean(ratio)), lost, lost]),
         )

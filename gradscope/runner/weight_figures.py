@@ -64,63 +64,79 @@ def put(figures: Figures, kernels: Kernels) -> None:
 
 
 def _put_kernels(figures: Figures, kernels: Kernels) -> None:
-    after = [tf.convert_to_tensor(variable) for variable in kernels.variables]
-    triples = list(zip(kernels.before, kernels.gradients, after, strict=True))
+    after = tuple(tf.convert_to_tensor(variable) for variable in kernels.variables)
     sizes = np.array([float(np.prod(kernel.shape)) for kernel in kernels.before])
-    fast = tf.stack([_fast(*triple) for triple in triples], 1)
+    fast = _fast(kernels, after)
+    deviations = fast[1] - tf.square(fast[3]) / sizes
     mean_squares = fast[:3] / sizes
-    spread = fast[1] / sizes - tf.square(fast[3] / sizes)
     safe = tf.reduce_all((mean_squares > SAFE[0]) & (mean_squares < SAFE[1])) & tf.reduce_all(
-        spread > SPREAD * mean_squares[1]
+        deviations > SPREAD * fast[1]
     )
-    squares = tf.cond(
+    sums = tf.cond(
         safe,
-        lambda: tf.concat([fast[:3], [spread * sizes], tf.zeros((2, len(sizes)), tf.float64)], 0),
-        lambda: tf.stack([_exact(*triple) for triple in triples], 1),
+        lambda: tf.concat([fast[:3], [deviations], tf.zeros_like(fast[:2])], 0),
+        lambda: _exact(kernels, after),
     )
     rows, owners = _ownership(kernels)
-    summed = tf.math.unsorted_segment_sum(
-        tf.gather(tf.transpose(squares), rows), owners, len(kernels.sites)
-    )
-    weight, gradient, change, deviation, lost, lost_after = tf.unstack(summed, axis=1)
+    if not np.array_equal(rows, owners):
+        spread = tf.gather(tf.transpose(sums), rows)
+        summed = tf.math.unsorted_segment_sum(spread, owners, len(kernels.sites))
+        sums = tf.transpose(summed)
+    weight, gradient, change, deviation, lost, lost_after = tf.unstack(sums)
     counts = np.bincount(owners, sizes[rows])
     figures.put(
-        [site.index for site in kernels.sites],
-        weight_second_moment=weight / counts,
-        update_ratio=tf.sqrt(change / weight),
-        kernel_gradient_second_moment=gradient / counts,
-        kernel_gradient_variance=deviation / counts,
-        nonfinite_backward_count=lost,
-        nonfinite_count=lost + lost_after,
-    )
-
-
-def _fast(kernel: Any, gradient: Any, after: Any) -> Any:
-    """Sums of squares of kernel, gradient and change, and the gradient's sum: float64 [4]."""
-    sums = [
-        2.0 * tf.nn.l2_loss(kernel),
-        2.0 * tf.nn.l2_loss(gradient),
-        2.0 * tf.nn.l2_loss(after - kernel),
-        tf.reduce_sum(gradient),
-    ]
-    return tf.cast(tf.stack(sums), tf.float64)
-
-
-def _exact(kernel: Any, gradient: Any, after: Any) -> Any:
-    """The same in float64, with squared deviations and NaN and Inf counted: [6]."""
-    kernel64, after64 = tf.cast(kernel, tf.float64), tf.cast(after, tf.float64)
-    gradient64 = tf.cast(gradient, tf.float64)
-    centre = tf.reduce_mean(gradient64)
-    return tf.stack(
         [
-            tf.reduce_sum(tf.square(kernel64)),
-            tf.reduce_sum(tf.square(gradient64)),
-            tf.reduce_sum(tf.math.squared_difference(after64, kernel64)),
-            tf.reduce_sum(tf.math.squared_difference(gradient64, centre)),
-            _count_nonfinite(gradient),
-            _count_nonfinite(after),
-        ]
+            "weight_second_moment",
+            "kernel_gradient_second_moment",
+            "kernel_gradient_variance",
+            "update_ratio",
+            "nonfinite_backward_count",
+            "nonfinite_count",
+        ],
+        [site.index for site in kernels.sites],
+        tf.stack(
+            [
+                weight / counts,
+                gradient / counts,
+                deviation / counts,
+                tf.sqrt(change / weight),
+                lost,
+                lost + lost_after,
+            ]
+        ),
     )
+
+
+def _fast(kernels: Kernels, after: Sequence[Any]) -> Any:
+    """Sums of squares of kernel, gradient and change, and the gradient's sum, each in float32.
+
+    float64 [4, kernel].
+    """
+    changes = [new - old for new, old in zip(after, kernels.before, strict=True)]
+    # l2_loss is half the sum of squares, in one pass that makes no copy.
+    halves = [tf.nn.l2_loss(x) for x in (*kernels.before, *kernels.gradients, *changes)]
+    sums = [0.5 * tf.reduce_sum(gradient) for gradient in kernels.gradients]
+    return 2.0 * tf.reshape(tf.cast(tf.stack(halves + sums), tf.float64), [4, len(after)])
+
+
+def _exact(kernels: Kernels, after: Sequence[Any]) -> Any:
+    """The same in float64, with squared deviations and NaN and Inf counted: [6, kernel]."""
+    columns = []
+    for kernel, gradient, new in zip(kernels.before, kernels.gradients, after, strict=True):
+        old64, new64 = tf.cast(kernel, tf.float64), tf.cast(new, tf.float64)
+        gradient64 = tf.cast(gradient, tf.float64)
+        centre = tf.reduce_mean(gradient64)
+        columns.append(
+            [
+                tf.reduce_sum(tf.square(old64)),
+                tf.reduce_sum(tf.square(gradient64)),
+                tf.reduce_sum(tf.math.squared_difference(new64, old64)),
+                tf.reduce_sum(tf.math.squared_difference(gradient64, centre)),
+                _count_nonfinite(gradient),
+                _count_nonfinite(new),
+            ]
+        )
+    return tf.stack([tf.stack(row) for row in zip(*columns, strict=True)])
 
 
 def _count_nonfinite(values: Any) -> Any:
@@ -140,18 +156,21 @@ def _ownership(kernels: Kernels) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _put_biases(figures: Figures, kernels: Kernels) -> None:
-    flat = [tf.reshape(gradient, [-1]) for gradient in kernels.bias_gradients]
-    sizes = np.array([int(gradient.shape[0]) for gradient in flat])
-    together = tf.concat(flat, 0)
-    owners = tf.constant(np.repeat(np.arange(len(sizes)), sizes), tf.int32)
-    wide = tf.cast(together, tf.float64)
-    sums = tf.math.unsorted_segment_sum(tf.square(wide), owners, len(sizes))
-    lost = tf.math.unsorted_segment_sum(
-        tf.cast(~tf.math.is_finite(together), tf.float64), owners, len(sizes)
+    gradients = kernels.bias_gradients
+    sizes = np.array([float(np.prod(gradient.shape)) for gradient in gradients])
+    fast = 2.0 * tf.cast(tf.stack([tf.nn.l2_loss(g) for g in gradients]), tf.float64)
+    safe = tf.reduce_all((fast / sizes > SAFE[0]) & (fast / sizes < SAFE[1]))
+    sums = tf.cond(
+        safe, lambda: tf.stack([fast, tf.zeros_like(fast)]), lambda: _exact_biases(gradients)
     )
     figures.put(
+        ["bias_gradient_second_moment", "nonfinite_backward_count", "nonfinite_count"],
         [site.index for site in kernels.biased],
-        bias_gradient_second_moment=sums / sizes.astype(np.float64),
-        nonfinite_backward_count=lost,
-        nonfinite_count=lost,
+        tf.stack([sums[0] / sizes, sums[1], sums[1]]),
     )
+
+
+def _exact_biases(gradients: Sequence[Any]) -> Any:
+    wide = [tf.cast(gradient, tf.float64) for gradient in gradients]
+    squares = [tf.reduce_sum(tf.square(gradient)) for gradient in wide]
+    return tf.stack([tf.stack(squares), tf.stack([_count_nonfinite(g) for g in gradients])])
