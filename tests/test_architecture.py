@@ -6,7 +6,7 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -25,22 +25,40 @@ LONGER_FUNCTIONS = {  # tables of cases and of made-up figures, in the tests onl
 }
 
 
-def sources() -> Iterator[tuple[str, str]]:
+@cache
+def sources() -> dict[str, str]:
     """The path and the text of every Python file of the repository."""
-    for room in ROOMS:
-        for path in sorted((ROOT / room).rglob("*.py")):
-            yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+    return {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+        for room in ROOMS
+        for path in sorted((ROOT / room).rglob("*.py"))
+    }
+
+
+@cache
+def facts() -> tuple[dict[str, int], set[str]]:
+    """The lines of every function, by `path:name`, and the files that print; parsed once."""
+    lengths: dict[str, int] = {}
+    printing = set()
+    for path, text in sources().items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                name = f"{path}:{node.name}"
+                lengths[name] = max(lines_of(node), lengths.get(name, 0))
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("print", "input"):
+                printing.add(path)
+    return lengths, printing
 
 
 def test_the_walk_finds_the_sources() -> None:
-    found = dict(sources())
+    found = sources()
     assert "gradscope/cli/main.py" in found
     assert "tests/test_architecture.py" in found
     assert len(found) > 100
 
 
 def test_files_are_short() -> None:
-    long = {path for path, text in sources() if len(text.splitlines()) > LONGEST_FILE}
+    long = {path for path, text in sources().items() if len(text.splitlines()) > LONGEST_FILE}
     assert long <= LONGER_FILES
 
 
@@ -55,26 +73,16 @@ def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def test_functions_are_short() -> None:
-    long = {
-        f"{path}:{node.name}: {lines_of(node)}"
-        for path, text in sources()
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and lines_of(node) > LONGEST_FUNCTION
-    }
-    assert {entry.rpartition(":")[0] for entry in long} <= LONGER_FUNCTIONS, long
+    long = {name: lines for name, lines in facts()[0].items() if lines > LONGEST_FUNCTION}
+    assert set(long) <= LONGER_FUNCTIONS, long
 
 
 def test_only_the_command_line_prints() -> None:
     """A library that prints cannot be used in a pipe or a notebook."""
     printing = {
         path
-        for path, text in sources()
+        for path in facts()[1]
         if path.startswith("gradscope/") and not path.startswith("gradscope/cli/")
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in ("print", "input")
     }
     assert printing == set()
 

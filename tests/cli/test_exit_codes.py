@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cli.forking import Forking
 from tests.cli.running import environment, refused, run, write_tiny
 
 TINY = "tiny.yaml"
@@ -17,6 +18,13 @@ TINY = "tiny.yaml"
 def folder(tmp_path: Path) -> Path:
     write_tiny(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def forking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forking]:
+    process = Forking(tmp_path_factory.mktemp("forking"))
+    yield process
+    process.close()
 
 
 def test_help_is_healthy(folder: Path) -> None:
@@ -45,11 +53,11 @@ def test_usage(folder: Path, arguments: tuple[str, ...], expected: tuple[str, ..
         assert words in said
 
 
-def test_bad_config_lists_every_mistake_with_its_place(folder: Path) -> None:
+def test_bad_config_lists_every_mistake_with_its_place(folder: Path, forking: Forking) -> None:
     (folder / "bad.yaml").write_text(
         "model: {depth: 0, widht: 3}\ndata: {name: gausian}\ntraining: {steps: 1.5}\nsede: 1\n"
     )
-    said = refused(folder, "run", "bad.yaml", "-s", "device=tpu").splitlines()
+    said = forking.refused(folder, "run", "bad.yaml", "-s", "device=tpu").splitlines()
     starts = ["-s device=tpu: error: device:"]
     starts += [f"bad.yaml:{place}: error: " for place in ("1:16", "1:19", "2:14", "3:19", "5:1")]
     assert len(said) == len(starts), said
@@ -59,52 +67,39 @@ def test_bad_config_lists_every_mistake_with_its_place(folder: Path) -> None:
     assert not (folder / "reports").exists()
 
 
-def test_missing_files(folder: Path) -> None:
-    assert "did you mean 'tiny.yaml'?" in refused(folder, "run", "tinny.yaml")
-    assert "gradscope run" in refused(folder, "report", "nowhere")
+def test_missing_files(folder: Path, forking: Forking) -> None:
+    assert "did you mean 'tiny.yaml'?" in forking.refused(folder, "run", "tinny.yaml")
+    assert "gradscope run" in forking.refused(folder, "report", "nowhere")
 
 
-def test_bad_data_names_the_row(folder: Path) -> None:
+def test_bad_data_names_the_row(folder: Path, forking: Forking) -> None:
     rows = "\n".join(f"{i},{i % 3},{i % 2}" for i in range(40))
     (folder / "data.csv").write_text(f"a,b,label\n{rows}\nnan,1,0\n")
     (folder / "csv.yaml").write_text(
         "model: {depth: 2, width: 8}\ndata: {name: csv, path: data.csv, label: label}\n"
     )
-    said = refused(folder, "run", "csv.yaml", env=environment(folder, stand_in=""))
+    said = forking.refused(folder, "run", "csv.yaml", env=environment(folder, stand_in=""))
     assert "42" in said, said
     assert "importing TensorFlow" not in said
     assert not (folder / "reports").exists()
 
 
-def test_output_that_cannot_be_a_folder(folder: Path) -> None:
+def test_output_that_cannot_be_a_folder(folder: Path, forking: Forking) -> None:
     (folder / "file").write_text("")
-    said = refused(folder, "run", TINY, "-o", "file/deeper", env=environment(folder, stand_in=""))
+    alone = environment(folder, stand_in="")
+    said = forking.refused(folder, "run", TINY, "-o", "file/deeper", env=alone)
     assert "file/deeper" in said
     assert "--output" in said
 
 
-def run_broken(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
+def run_broken(forking: Forking, folder: Path, body: str) -> subprocess.CompletedProcess[str]:
     """Run `gradscope explain` with `body` in place of what it calls."""
-    program = (
-        "import os, signal, sys, gradscope.api\n"
-        "from gradscope.cli.main import main\n"
-        f"def broken():\n    {body}\n"
-        "gradscope.api.list_detectors = broken\n"
-        "sys.argv = ['gradscope', 'explain']\n"
-        "main()\n"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=folder,
-        env=environment(folder),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    break_it = f"def broken():\n    {body}\ngradscope.api.list_detectors = broken\n"
+    return forking.run(folder, "explain", first=break_it)
 
 
-def test_a_bug_is_one_line_and_a_file(folder: Path) -> None:
-    done = run_broken(folder, "raise ZeroDivisionError('on purpose\\nand on')")
+def test_a_bug_is_one_line_and_a_file(folder: Path, forking: Forking) -> None:
+    done = run_broken(forking, folder, "raise ZeroDivisionError('on purpose\\nand on')")
     assert (done.returncode, done.stdout) == (3, "")
     [kept] = folder.glob("gradscope-crash-*.txt")
     assert done.stderr == (
@@ -123,8 +118,8 @@ def test_a_bug_is_one_line_and_a_file(folder: Path) -> None:
         ("raise OSError(28, 'No space left on device', 'here')", 3, "here: No space left"),
     ],
 )
-def test_other_ends(folder: Path, body: str, code: int, said: str) -> None:
-    done = run_broken(folder, body)
+def test_other_ends(folder: Path, forking: Forking, body: str, code: int, said: str) -> None:
+    done = run_broken(forking, folder, body)
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from typing import Any
 
@@ -115,8 +116,10 @@ OWN: dict[str, Any] = {
     "data": {"factory": "a:b", "arguments": {"path": "x"}},
     "training": {"optimizer": "auto", "epochs": 1},
 }
-QUICK = settings(
-    max_examples=150,
+# HYPOTHESIS_PROFILE=thorough searches ten times as long.
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+FUZZ = settings(
+    max_examples=400 if THOROUGH else 40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -134,14 +137,14 @@ def check(source: dict[str, Any], vocabulary: Vocabulary | None, *overrides: str
     assert again == found.config
 
 
-@QUICK
+@FUZZ
 @given(tree=st.dictionaries(WORDS, TREES, max_size=6))
 def test_random_trees(tree: dict[str, Any], vocabulary: Vocabulary) -> None:
     check(tree, vocabulary)
     check(tree, None)
 
 
-@QUICK
+@FUZZ
 @given(data=st.data())
 def test_mutated_valid_configs(data: st.DataObject, vocabulary: Vocabulary) -> None:
     tree = json.loads(json.dumps(data.draw(st.sampled_from([VALID, OWN]))))
@@ -170,7 +173,7 @@ def _mutate(node: Any, data: st.DataObject) -> None:
         return
 
 
-@QUICK
+@FUZZ
 @given(
     path=st.lists(WORDS | st.text(max_size=4), min_size=1, max_size=4),
     index=st.sampled_from(["", "[0]", "[9]", "["]),
@@ -180,14 +183,14 @@ def test_random_overrides(path: list[str], index: str, value: str, vocabulary: V
     check(json.loads(json.dumps(VALID)), vocabulary, f"{'.'.join(path)}{index}={value}")
 
 
-@QUICK
+@FUZZ
 @given(text=st.text(alphabet=st.sampled_from("ab:-[]{},#&*!|>'\"%@?\n\t 0.~<"), max_size=60))
 def test_random_text(text: str) -> None:
     document = read_yaml(text, "f")
     assert all(problem.line >= 0 for problem in document.problems)
 
 
-@QUICK
+@FUZZ
 @given(raw=st.binary(max_size=60))
 def test_random_bytes(raw: bytes) -> None:
     read_yaml(raw, "f")

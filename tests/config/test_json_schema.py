@@ -180,26 +180,33 @@ BAD = [
 ]
 
 
+@pytest.fixture(scope="module")
+def schema(vocabulary: Vocabulary) -> dict[str, Any]:
+    return json_schema(vocabulary)
+
+
 @pytest.mark.parametrize("text", GOOD)
-def test_good_configs_fit_and_load(text: str, vocabulary: Vocabulary) -> None:
+def test_good_configs_fit_and_load(
+    text: str, vocabulary: Vocabulary, schema: dict[str, Any]
+) -> None:
     tree = read_yaml(text, "f").tree
     load_config(tree, vocabulary=vocabulary)
-    schema = json_schema(vocabulary)
     assert fits(tree, schema, schema)
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_bad_configs_neither_fit_nor_load(text: str, vocabulary: Vocabulary) -> None:
+def test_bad_configs_neither_fit_nor_load(
+    text: str, vocabulary: Vocabulary, schema: dict[str, Any]
+) -> None:
     tree = read_yaml(text, "f").tree
     assert tree is not REFUSED
     with pytest.raises(ConfigError):
         load_config(tree, vocabulary=vocabulary)
-    schema = json_schema(vocabulary)
     assert not fits(tree, schema, schema)
 
 
-def test_the_schema_is_json_and_describes_every_key(vocabulary: Vocabulary) -> None:
-    schema = json.loads(json.dumps(json_schema(vocabulary), allow_nan=False))
+def test_the_schema_is_json_and_describes_every_key(schema: dict[str, Any]) -> None:
+    schema = json.loads(json.dumps(schema, allow_nan=False))
     assert schema["$schema"].endswith("2020-12/schema")
     for section in (schema, schema["properties"]["model"], schema["properties"]["training"]):
         for name, key in section["properties"].items():

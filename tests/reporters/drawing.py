@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
+from unittest import mock
 
-from gradscope.reporters import plots
+from gradscope.reporters import Report, plots
 from tests.reporters import fixtures
 
 if TYPE_CHECKING:
@@ -17,6 +19,22 @@ def drawn(name: str) -> dict[str, Figure]:
     return plots.draw(fixtures.REPORTS[name]())
 
 
+def profile(report: Report) -> Figure:
+    """One figure alone, in the settings in which all are drawn."""
+    with plots._matplotlib():
+        from gradscope.reporters import _figures
+
+        return _figures.profiles(report)
+
+
+def render_quickly(figures: Mapping[str, Figure]) -> dict[str, bytes]:
+    """The files, their pixels coarse."""
+    with mock.patch.object(plots, "_DPI", 30):
+        return plots.rendered(figures)
+
+
 @cache
 def files(name: str) -> dict[str, bytes]:
-    return plots.rendered(drawn(name))
+    """Files of two figures, of the hostile report of one: all take their names alike."""
+    figures = ("gradient_heatmap",) if name == "nasty" else ("gradient_heatmap", "histograms")
+    return render_quickly({figure: drawn(name)[figure] for figure in figures})

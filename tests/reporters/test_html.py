@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from gradscope.reporters import numbers, plots
+from gradscope.reporters import numbers
 from gradscope.reporters.html import inline, render
 from gradscope.reporters.layer_table import layer_table
 from tests.reporters import fixtures
@@ -39,7 +39,11 @@ class Page(HTMLParser):
 
 @cache
 def source(name):
-    svg = {key: files(name)[f"{key}.svg"].decode() for key in plots.NAMES}
+    svg = {
+        path.removesuffix(".svg"): content.decode()
+        for path, content in files(name).items()
+        if path.endswith(".svg")
+    }
     return render(fixtures.REPORTS[name](), svg)
 
 
@@ -81,7 +85,7 @@ def test_it_holds_what_the_terminal_says():
 @pytest.mark.parametrize("name", ["healthy", "nasty"])
 def test_nothing_is_loaded_from_anywhere(name):
     page = Page(source(name))
-    assert page.tags.count("svg") == 4
+    assert page.tags.count("svg") == len(files(name)) / 2
     assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
     for _, key, value in page.attributes:
         assert not key.startswith("on")
