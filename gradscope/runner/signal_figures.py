@@ -54,10 +54,15 @@ class Signal:
         return cls(site, output, output)
 
 
-def put(figures: Figures, signals: Sequence[Signal], deltas: Sequence[Any]) -> None:
-    """Compute the figures of all sites, those that look alike in one go."""
+def put(
+    figures: Figures, signals: Sequence[Signal], deltas: Sequence[Any], samples: int
+) -> None:
+    """Compute the figures of all sites, those that look alike in one go.
+
+    `samples` is the batch size: some tensors have no batch axis, or one longer than that.
+    """
     for places in _grouped(range(len(signals)), lambda i: _looks(signals[i])):
-        _put_group(figures, [signals[i] for i in places], [deltas[i] for i in places])
+        _put_group(figures, [signals[i] for i in places], [deltas[i] for i in places], samples)
 
 
 def _looks(signal: Signal) -> tuple[Any, ...]:
@@ -67,7 +72,9 @@ def _looks(signal: Signal) -> tuple[Any, ...]:
     return (tuple(shape), signal.z.dtype, name, site.parameters, alone)
 
 
-def _put_group(figures: Figures, group: Sequence[Signal], raw_deltas: Sequence[Any]) -> None:
+def _put_group(
+    figures: Figures, group: Sequence[Signal], raw_deltas: Sequence[Any], samples: int
+) -> None:
     count, indices = len(group), [signal.site.index for signal in group]
     deltas = [tf.cast(delta, group[0].z.dtype) for delta in raw_deltas]
     stack = tf.stack([*(s.z for s in group), *(s.a for s in group), *deltas])
@@ -76,7 +83,7 @@ def _put_group(figures: Figures, group: Sequence[Signal], raw_deltas: Sequence[A
     found, lost = _moments(x)
     # The tape differentiates the mean over the batch: times the batch size, sizes compare.
     scale = np.ones((4, 3, 1))
-    scale[:, 2] = np.array([[batch], [batch**2], [batch**2], [batch**2]])
+    scale[:, 2] = np.array([[samples], [samples**2], [samples**2], [samples**2]])
     names = [name for row in _MOMENTS for name in row]
     figures.put(names, indices, tf.reshape(found, [4, 3, count]) * scale)
     lost = tf.reshape(lost, [3, count])
@@ -102,31 +109,35 @@ def _put_shares(
     figures: Figures, group: Sequence[Signal], indices: Sequence[int], x: Any
 ) -> None:
     """Shares of zeros and of underflow, and the mean derivative."""
-    count = len(group)
+    count, size = len(group), float(x.shape[1] * x.shape[2])
     z, a, delta = x[:count], x[count : 2 * count], x[2 * count :]
     tiny = tf.abs(delta) < tf.cast(moments.SMALLEST_NORMAL, delta.dtype)
     entry = group[0].site.activation
     if entry is None:
-        shares = _shares([a == 0, tiny])
+        shares = _counts([a == 0, tiny]) / size
         figures.put(["zero_fraction", "underflow_fraction"], indices, shares)
         return
     derivative = _derivative(entry, group, z)
-    zero, small, passing = tf.unstack(_shares([a == 0, tiny, derivative != 0]))
+    zero, small, passing = tf.unstack(_counts([a == 0, tiny, derivative != 0]))
     # Where phi' is zero so is delta, exactly: the rest of the vanished deltas are lost signals.
-    lost = tf.math.divide_no_nan(tf.maximum(small - (1.0 - passing), 0.0), passing)
+    lost = tf.math.divide_no_nan(tf.maximum(small - (size - passing), 0.0), passing)
     gain = tf.reduce_mean(tf.cast(derivative, tf.float32), [1, 2])
     bound = entry.derivative_bound(**dict(group[0].site.parameters))
     figures.put(
         ["zero_fraction", "underflow_fraction", "derivative_gain"],
         indices,
-        tf.stack([zero, lost, tf.cast(gain, tf.float64) / bound]),
+        tf.stack([zero / size, lost, tf.cast(gain, tf.float64) / bound]),
     )
 
 
-def _shares(conditions: Sequence[Any]) -> Any:
-    """Share of true values of each tensor: float64 [condition, tensor]."""
-    truth = tf.cast(tf.stack(conditions), tf.float32)
-    return tf.cast(tf.reduce_mean(truth, [2, 3]), tf.float64)
+def _counts(conditions: Sequence[Any]) -> Any:
+    """Number of true values of each tensor: float64 [condition, tensor].
+
+    float32 counts exactly to 2^24, float64 beyond.
+    """
+    truth = tf.stack(conditions)
+    exact = tf.float32 if truth.shape[2] * truth.shape[3] < 2**24 else tf.float64
+    return tf.cast(tf.reduce_sum(tf.cast(truth, exact), [2, 3]), tf.float64)
 
 
 def _derivative(entry: Activation, group: Sequence[Signal], z: Any) -> Any:
