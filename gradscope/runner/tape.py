@@ -65,7 +65,8 @@ def measured_step(model: Any, sites: SiteMap, objective: Objective, optimizer: A
         # What the update is about to change is read before it.
         figures = Figures()
         _put_batch_norms(figures, sites.batch_norms, ear, moving)
-        signal_figures.put(figures, signals, deltas)
+        samples = int(keras.tree.flatten(x)[0].shape[0])
+        signal_figures.put(figures, signals, deltas, samples)
         kernels = weight_figures.before(sites.sites, variables, gradients)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
         optimizer.apply(gradients, variables)
