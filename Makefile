@@ -16,7 +16,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
 
 test-fast: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m "not tensorflow"
+	$(BIN)/python -m pytest -m "not tensorflow" -n 2
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

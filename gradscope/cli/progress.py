@@ -1,21 +1,25 @@
-"""How far the run is, on stderr: a live line on a terminal, a plain one now and then elsewhere."""
+"""How far the run is, on stderr: live on a terminal, a plain line now and then elsewhere."""
 
 from __future__ import annotations
 
 import math
 import sys
 import time
+from dataclasses import dataclass
+from itertools import pairwise
 from types import TracebackType
 from typing import Any
 
 from gradscope.cli import streams
 from gradscope.record.builder import RecordBuilder
+from gradscope.reporters.sanitizing import printable
 
 PLAIN_SECONDS = 5.0
 """Seconds between two plain lines."""
 
 _LIVE_SECONDS = 0.1
 _GROUPS = 3
+_BAR = 20
 
 
 class Progress:
@@ -70,7 +74,14 @@ class Progress:
             return
         rate = step / max(now - self._started, 1e-9)
         line = f"step {step}/{total}  {rate:.0f} steps/s  loss {loss:.4g}"
-        self._show(f"{line}  {_gradient_groups(builder)}".rstrip(), now)
+        groups = _groups(builder)
+        if self._live:
+            rows = [f"{_bar(step / max(total, 1))}  {line}", *(group.row for group in groups)]
+            self._show("\n".join(rows), now)
+            return
+        shares = " / ".join(f"{group.delta:.1e}" for group in groups)
+        told = f"  delta first/middle/last layers {shares}" if groups else ""
+        self._show(line + told, now)
 
     def _show(self, text: str, now: float) -> None:
         self._said = now
@@ -101,18 +112,50 @@ def _device_line(builder: RecordBuilder) -> str:
     )
 
 
-def _gradient_groups(builder: RecordBuilder) -> str:
-    """Delta's rms in the first, middle and last hidden layers, over the last one's."""
+@dataclass(frozen=True)
+class _Group:
+    """Some neighbouring hidden layers: geometric means of their rms figures."""
+
+    first: str
+    last: str
+    signal: float
+    delta: float
+
+    @property
+    def row(self) -> str:
+        """The group's line: what its layers get of the last hidden layer's gradient."""
+        names = self.first if self.first == self.last else f"{self.first} ... {self.last}"
+        return (
+            f"  {printable(names):<26}  signal {self.signal:8.2e}  "
+            f"gradient {self.delta:8.2e} of the last layer's"
+        )
+
+
+def _groups(builder: RecordBuilder) -> list[_Group]:
+    """The first, middle and last hidden layers at the newest step; none without a gradient."""
     deltas = builder.latest("delta_second_moment", "hidden")
-    if len(deltas) < _GROUPS or not deltas[-1] > 0:
-        return ""
-    shares = []
-    for place in range(_GROUPS):
-        part = deltas[place * len(deltas) // _GROUPS : (place + 1) * len(deltas) // _GROUPS]
-        known = [math.sqrt(value / deltas[-1]) for value in part if math.isfinite(value)]
-        shares.append(f"{math.exp(sum(map(_log, known)) / len(known)):.1e}" if known else "-")
-    return f"delta first/middle/last layers {' / '.join(shares)}"
+    signals = builder.latest("preactivation_second_moment", "hidden")
+    if len(deltas) < _GROUPS or not deltas[-1] > 0 or builder.beginning is None:
+        return []
+    names = [layer.name for layer in builder.beginning.layers if layer.role == "hidden"]
+    cuts = [place * len(deltas) // _GROUPS for place in range(_GROUPS + 1)]
+    return [
+        _Group(
+            first=names[start],
+            last=names[stop - 1],
+            signal=_typical(signals[start:stop]),
+            delta=_typical([value / deltas[-1] for value in deltas[start:stop]]),
+        )
+        for start, stop in pairwise(cuts)
+    ]
 
 
-def _log(value: float) -> float:
-    return math.log(value) if value > 0 else -math.inf
+def _typical(second_moments: list[float]) -> float:
+    """Geometric mean of the roots; what is not finite is left out."""
+    logs = [math.log(v) / 2 if v > 0 else -math.inf for v in second_moments if math.isfinite(v)]
+    return math.exp(sum(logs) / len(logs)) if logs else math.nan
+
+
+def _bar(share: float) -> str:
+    done = round(_BAR * min(1.0, share))
+    return f"[{'#' * done}{'.' * (_BAR - done)}]"
