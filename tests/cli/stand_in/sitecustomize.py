@@ -20,8 +20,8 @@ STEPS_BEFORE_TROUBLE = 3
 class Experiment:
     """Two hidden layers whose figures are made up."""
 
-    def __init__(self, config: Any, samples: Any) -> None:
-        del samples
+    def __init__(self, config: Any, work: Any) -> None:
+        del work
         self.config = config
 
     def beginning(self) -> Any:
@@ -135,9 +135,10 @@ if "gradscope.runner.worker" in sys.orig_argv:
         set_threads=lambda threads: None,
         settings=contextlib.nullcontext,
     )
+    feed = types.SimpleNamespace(notes=("a note from the data",))
     _module(
-        "gradscope.runner.sources",
-        samples=lambda config: types.SimpleNamespace(notes=("a note from the data",)),
+        "gradscope.runner.workload",
+        from_config=lambda config, trust: types.SimpleNamespace(feed=feed),
     )
     _module("gradscope.runner.training", Experiment=Experiment)
 elif "gradscope" in sys.orig_argv:
