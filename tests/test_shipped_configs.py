@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gradscope import api
+from gradscope.analyzer import depth_profile
 
 pytestmark = pytest.mark.tensorflow
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -43,7 +45,9 @@ def test_every_shipped_config_is_promised() -> None:
 @pytest.mark.parametrize("name", PROMISED)
 def test_a_shipped_config_gives_its_verdict_for_five_seeds(name: str, tensorflow_once: Any) -> None:
     steps, verdict, detectors, layers = PROMISED[name]
-    config = api.load_config(CONFIGS / f"{name}.yaml", [f"training.steps={steps}"])
+    config = api.load_config(
+        CONFIGS / f"{name}.yaml", [f"training.steps={steps}", "training.probe_samples=400"]
+    )
     for record in api.run_seeds(config, SEEDS):
         diagnosis = api.analyze(record).diagnosis
         errors = [one.name for one in diagnosis.found("error")]
@@ -56,12 +60,25 @@ def test_a_shipped_config_gives_its_verdict_for_five_seeds(name: str, tensorflow
             assert set(layers) <= set(lead.layers), told
             assert diagnosis.headline.startswith(lead.message)
             assert diagnosis.remedy, told
+        if verdict == "healthy":
+            _stays_well_inside(record)
+        if name in {"quickstart", "tanh_glorot_10"}:
+            hidden = list(record.indices("hidden"))
+            assert np.nanmin(record.series["derivative_gain"][:, hidden]) > 0.45
         if name == "relu_glorot_30":
             _kernel_gradients_stay_flat(record)
         if name == "exploding_lr":
             assert lead.layers and 1 <= lead.since_step <= 10
             assert f"at step {lead.since_step}" in lead.message
             assert lead.layers[0] in lead.message
+
+
+def _stays_well_inside(record: Any) -> None:
+    """The distances that the detectors' documentation names, at every single step."""
+    profile = depth_profile.of(record)
+    assert np.nanmin(profile.delta_relative) > 0.1
+    assert np.nanmax(profile.delta_relative) < (200 if len(profile.names) == 100 else 10)
+    assert np.nanmax(record.series["dead_fraction"]) < 0.4
 
 
 def _kernel_gradients_stay_flat(record: Any) -> None:

@@ -54,9 +54,7 @@ class Signal:
         return cls(site, output, output)
 
 
-def put(
-    figures: Figures, signals: Sequence[Signal], deltas: Sequence[Any], samples: int
-) -> None:
+def put(figures: Figures, signals: Sequence[Signal], deltas: Sequence[Any], samples: int) -> None:
     """Compute the figures of all sites, those that look alike in one go.
 
     `samples` is the batch size: some tensors have no batch axis, or one longer than that.
@@ -105,9 +103,7 @@ def _moments(x: Any) -> tuple[Any, Any]:
     return found[:4], found[4]
 
 
-def _put_shares(
-    figures: Figures, group: Sequence[Signal], indices: Sequence[int], x: Any
-) -> None:
+def _put_shares(figures: Figures, group: Sequence[Signal], indices: Sequence[int], x: Any) -> None:
     """Shares of zeros and of underflow, and the mean derivative."""
     count, size = len(group), float(x.shape[1] * x.shape[2])
     z, a, delta = x[:count], x[count : 2 * count], x[2 * count :]

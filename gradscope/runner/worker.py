@@ -15,8 +15,10 @@ import sys
 import traceback
 from multiprocessing.connection import Connection
 
+from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import GradscopeError
+from gradscope.runner import light_import
 from gradscope.runner.messages import Sender
 
 
@@ -46,8 +48,9 @@ def main() -> None:
 
 def _measure(config: ExperimentConfig, sender: Sender, flags: set[str]) -> None:
     sender.send("phase", text="importing TensorFlow")
-    from gradscope.runner import device, workload
-    from gradscope.runner.training import Experiment
+    with contextlib.nullcontext() if _is_users(config) else light_import.without_extras():
+        from gradscope.runner import device, workload
+        from gradscope.runner.training import Experiment
 
     device.set_threads(config.threads)
     with device.settings():
@@ -62,6 +65,11 @@ def _measure(config: ExperimentConfig, sender: Sender, flags: set[str]) -> None:
             return
         end = experiment.train(sender)
     sender.send("end", status=end.status, sentence=end.sentence, evaluation=end.evaluation)
+
+
+def _is_users(config: ExperimentConfig) -> bool:
+    """Whether code of the user's runs here, which may need whatever is installed."""
+    return config.model.source is not None or config.data.name == OWN_DATA
 
 
 def _die_with_parent() -> None:
