@@ -14,7 +14,8 @@ from gradscope.record import Evidence, Finding, RunRecord
 from gradscope.record.run_record import Floats, Integers
 
 
-@detector("GS203", rank=25)
+# Before the ratios over depth: what lies behind a layer that nothing passes tells of it alone.
+@detector("GS203", rank=8)
 def dead_units(
     record: RunRecord, *, dead_layer: float = 0.99, dying: float = 0.5, growth: float = 0.25
 ) -> tuple[Finding, ...]:
