@@ -16,17 +16,14 @@ from gradscope.runner.figures import Figures
 from gradscope.runner.sites import Site
 from gradscope.runner.taps import Call
 
-TOGETHER = 2**20
-"""Values of one tensor from which copying it beside others costs more than its own operations."""
-
-# Rows of the block of moments [moment, tensor kind]: which statistic each of them is.
+# Rows of the moments [12, tensor]: which statistic each of them is.
 _MOMENTS = (
     ("", "activation_mean", ""),
     ("preactivation_second_moment", "activation_second_moment", "delta_second_moment"),
     ("preactivation_variance", "activation_variance", "delta_variance"),
-    ("", "activation_sample_variance", ""),
+    ("activation_sample_variance",),
 )
-_COUNTS = ("nonfinite_forward_count", "nonfinite_forward_count", "nonfinite_backward_count")
+_LOST = ("nonfinite_forward_count", "nonfinite_forward_count", "nonfinite_backward_count")
 
 Item = TypeVar("Item")
 
@@ -54,95 +51,144 @@ class Signal:
         return cls(site, output, output)
 
 
-def put(figures: Figures, signals: Sequence[Signal], deltas: Sequence[Any], samples: int) -> None:
+@dataclass(frozen=True)
+class _Group:
+    """Signals of one shape with their z, a and delta as [batch, unit], float32 or wider."""
+
+    signals: tuple[Signal, ...]
+    z: tuple[Any, ...]
+    a: tuple[Any, ...]
+    delta: tuple[Any, ...]
+
+
+def put(
+    figures: Figures, signals: Sequence[Signal], deltas: Sequence[Any], samples: int, *, jit: bool
+) -> None:
     """Compute the figures of all sites, those that look alike in one go.
 
     `samples` is the batch size: some tensors have no batch axis, or one longer than that.
     """
-    for places in _grouped(range(len(signals)), lambda i: _looks(signals[i])):
-        _put_group(figures, [signals[i] for i in places], [deltas[i] for i in places], samples)
-
-
-def _looks(signal: Signal) -> tuple[Any, ...]:
-    site, shape = signal.site, signal.z.shape
-    alone = site.index if shape.num_elements() > TOGETHER else -1
-    name = site.activation.name if site.activation else None
-    return (tuple(shape), signal.z.dtype, name, site.parameters, alone)
-
-
-def _put_group(
-    figures: Figures, group: Sequence[Signal], raw_deltas: Sequence[Any], samples: int
-) -> None:
-    count, indices = len(group), [signal.site.index for signal in group]
-    deltas = [tf.cast(delta, group[0].z.dtype) for delta in raw_deltas]
-    stack = tf.stack([*(s.z for s in group), *(s.a for s in group), *deltas])
-    batch = int(stack.shape[1])
-    x = stack if stack.shape.rank == 3 else tf.reshape(stack, [3 * count, batch, -1])
-    found, lost = _moments(x)
-    # The tape differentiates the mean over the batch: times the batch size, sizes compare.
-    scale = np.ones((4, 3, 1))
-    scale[:, 2] = np.array([[samples], [samples**2], [samples**2], [samples**2]])
-    names = [name for row in _MOMENTS for name in row]
-    figures.put(names, indices, tf.reshape(found, [4, 3, count]) * scale)
-    lost = tf.reshape(lost, [3, count])
-    figures.put(_COUNTS, indices, lost)
-    figures.put(["nonfinite_count"] * 3, indices, lost)
-    _put_shares(figures, group, indices, x)
-
-
-def _moments(x: Any) -> tuple[Any, Any]:
-    """Moments [4, tensor] and numbers of NaN and Inf [tensor]; exact where float32 is not."""
-    fast = moments.moments(tf.cast(x, tf.float32) if x.dtype.size < 4 else x)
-    found = tf.cond(
-        moments.safe(fast),
-        lambda: tf.concat([fast, tf.zeros_like(fast[:1])], 0),
-        lambda: tf.concat(
-            [moments.moments(tf.cast(x, tf.float64)), moments.nonfinite(x)[tf.newaxis]], 0
-        ),
-    )
-    return found[:4], found[4]
-
-
-def _put_shares(figures: Figures, group: Sequence[Signal], indices: Sequence[int], x: Any) -> None:
-    """Shares of zeros and of underflow, and the mean derivative."""
-    count, size = len(group), float(x.shape[1] * x.shape[2])
-    z, a, delta = x[:count], x[count : 2 * count], x[2 * count :]
-    tiny = tf.abs(delta) < tf.cast(moments.SMALLEST_NORMAL, delta.dtype)
-    entry = group[0].site.activation
-    if entry is None:
-        shares = _counts([a == 0, tiny]) / size
-        figures.put(["zero_fraction", "underflow_fraction"], indices, shares)
+    if not signals:
         return
-    derivative = _derivative(entry, group, z)
-    zero, small, passing = tf.unstack(_counts([a == 0, tiny, derivative != 0]))
-    # Where phi' is zero so is delta, exactly: the rest of the vanished deltas are lost signals.
-    lost = tf.math.divide_no_nan(tf.maximum(small - (size - passing), 0.0), passing)
-    gain = tf.reduce_mean(tf.cast(derivative, tf.float32), [1, 2])
-    bound = entry.derivative_bound(**dict(group[0].site.parameters))
-    figures.put(
-        ["zero_fraction", "underflow_fraction", "derivative_gain"],
-        indices,
-        tf.stack([zero / size, lost, tf.cast(gain, tf.float64) / bound]),
+    pairs = list(zip(signals, deltas, strict=True))
+    groups = [_group(pairs) for pairs in _grouped(pairs, _shape)]
+    found = _moments(groups, jit)
+    ordered = [signal for group in groups for signal in group.signals]
+    indices = [signal.site.index for signal in ordered]
+    # The tape differentiates the mean over the batch: times the batch size, sizes compare.
+    scale = np.ones((12, 1))
+    scale[[2, 5, 8]] = [[samples], [samples**2], [samples**2]]
+    names = [name for row in _MOMENTS for name in row]
+    figures.put(names, indices, (found[:12] * scale)[:10])
+    figures.put(_LOST, indices, found[12:])
+    figures.put(["nonfinite_count"] * 3, indices, found[12:])
+    _put_shares(figures, groups, found[10], found[11])
+
+
+def _shape(pair: tuple[Signal, Any]) -> tuple[Any, ...]:
+    return (tuple(pair[0].z.shape), pair[0].z.dtype)
+
+
+def _group(pairs: Sequence[tuple[Signal, Any]]) -> _Group:
+    signals = tuple(signal for signal, _ in pairs)
+    return _Group(
+        signals,
+        tuple(_flat(signal.z) for signal in signals),
+        tuple(_flat(signal.a) for signal in signals),
+        tuple(_flat(delta) for _, delta in pairs),
     )
 
 
-def _counts(conditions: Sequence[Any]) -> Any:
-    """Number of true values of each tensor: float64 [condition, tensor].
+def _flat(x: Any) -> Any:
+    """The tensor as [batch, unit]; half precision is widened, which changes no value."""
+    x = tf.convert_to_tensor(x)
+    wide = tf.cast(x, tf.float32) if x.dtype.size < 4 else x
+    return wide if wide.shape.rank == 2 else tf.reshape(wide, [wide.shape[0], -1])
 
-    float32 counts exactly to 2^24, float64 beyond.
+
+def _moments(groups: Sequence[_Group], jit: bool) -> Any:
+    """Moments and counts of all signals, group after group: float64 [15, signal]."""
+    sizes = np.array([float(z.shape.num_elements()) for group in groups for z in group.z])
+    batches = np.array([float(z.shape[0]) for group in groups for z in group.z])
+    read = [tf.cast(moments.read(g.z, g.a, g.delta, jit=jit), tf.float64) for g in groups]
+    fast = moments.of_sums(tf.concat(read, 1), sizes, batches)
+    return tf.cond(
+        moments.safe(fast),
+        lambda: tf.pad(fast, [[0, 3], [0, 0]]),
+        lambda: tf.concat([moments.exact(g.z, g.a, g.delta) for g in groups], 1),
+    )
+
+
+def _put_shares(figures: Figures, groups: Sequence[_Group], full: Any, arrived: Any) -> None:
+    """Shares of zeros and of underflow, and the mean derivative.
+
+    `full` and `arrived` are the numbers of values of a and of delta that are not zero [signal].
     """
-    truth = tf.stack(conditions)
-    exact = tf.float32 if truth.shape[2] * truth.shape[3] < 2**24 else tf.float64
-    return tf.cast(tf.reduce_sum(tf.cast(truth, exact), [2, 3]), tf.float64)
+    blocks: dict[tuple[str, ...], list[tuple[list[int], Any]]] = {}
+    start = 0
+    for group in groups:
+        count, size = len(group.signals), float(group.z[0].shape.num_elements())
+        activations = [_activation(signal) for signal in group.signals]
+        for places in _grouped(range(count), activations.__getitem__):
+            indices = [group.signals[i].site.index for i in places]
+            whole = [start + i for i in places]
+            living, delta = tf.gather(full, whole), tf.gather(arrived, whole)
+            names, block = _shares(group, places, living, delta, size)
+            blocks.setdefault(names, []).append((indices, block))
+        start += count
+    for names, parts in blocks.items():
+        indices = [index for part, _ in parts for index in part]
+        figures.put(names, indices, tf.concat([block for _, block in parts], 1))
 
 
-def _derivative(entry: Activation, group: Sequence[Signal], z: Any) -> Any:
-    """phi'(z) of a stack [tensor, batch, unit]."""
-    parameters: dict[str, Any] = dict(group[0].site.parameters)
+def _activation(signal: Signal) -> tuple[Any, ...]:
+    site = signal.site
+    return (site.activation.name if site.activation else None, site.parameters)
+
+
+def _shares(
+    group: _Group, places: Sequence[int], living: Any, delta: Any, size: float
+) -> tuple[tuple[str, ...], Any]:
+    first = group.signals[places[0]].site
+    zero = 1.0 - living / size
+    if first.activation is None:
+        return ("zero_fraction", "underflow_fraction"), tf.stack([zero, 1.0 - delta / size])
+    if first.activation.switches:
+        passing, total = living, living
+    else:
+        passing, total = _derivatives(
+            first.activation, [group.signals[i] for i in places], [group.z[i] for i in places]
+        )
+    # Where phi' is zero so is delta, exactly: the rest of the vanished deltas are lost signals.
+    lost = tf.math.divide_no_nan(tf.maximum(passing - delta, 0.0), passing)
+    bound = first.activation.derivative_bound(**dict(first.parameters))
+    names = ("zero_fraction", "underflow_fraction", "derivative_gain")
+    return names, tf.stack([zero, lost, total / (size * bound)])
+
+
+def _derivatives(entry: Activation, signals: Sequence[Signal], z: Sequence[Any]) -> tuple[Any, Any]:
+    """Number of nonzero phi'(z) and sum of phi'(z), each float64 [signal]."""
+    if z[0].shape.num_elements() <= moments.TOGETHER:
+        found = _derivative(entry, signals, tf.stack(z))
+        passing = tf.reduce_sum(tf.abs(tf.sign(found)), [1, 2])
+        total = tf.reduce_sum(found, [1, 2])
+    else:
+        each = [
+            _derivative(entry, [signal], one[tf.newaxis])
+            for signal, one in zip(signals, z, strict=True)
+        ]
+        passing = tf.stack([2.0 * tf.nn.l2_loss(tf.sign(one)) for one in each])
+        total = tf.stack([tf.reduce_sum(one) for one in each])
+    return tf.cast(passing, tf.float64), tf.cast(total, tf.float64)
+
+
+def _derivative(entry: Activation, signals: Sequence[Signal], z: Any) -> Any:
+    """phi'(z) of a stack [signal, batch, unit]."""
+    parameters: dict[str, Any] = dict(signals[0].site.parameters)
     if entry.trained_parameter:
         slopes = [
             tf.reshape(tf.broadcast_to(s.site.trained_parameter, s.z.shape[1:]), [1, -1])
-            for s in group
+            for s in signals
         ]
         parameters[entry.trained_parameter] = tf.cast(tf.stack(slopes), z.dtype)
     return entry.derivative(z, keras.ops, **parameters)

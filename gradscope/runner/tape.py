@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from gradscope.record import STATISTICS
-from gradscope.runner import signal_figures, weight_figures
+from gradscope.runner import batch_norm_figures, signal_figures, updates, weight_figures
 from gradscope.runner.figures import Figures
 from gradscope.runner.objective import Objective
-from gradscope.runner.sites import BatchNormSite, SiteMap, survey
-from gradscope.runner.taps import Ear, listening, tapped_layers
+from gradscope.runner.sites import SiteMap, survey
+from gradscope.runner.taps import listening, tapped_layers
 
 Step = Callable[[Any], tuple[Any, Any]]
 """``step(batch) -> (statistics, scalars)``: trains once on (x, y) or (x, y, sample weights)."""
@@ -38,21 +38,25 @@ def survey_model(model: Any, x: Any) -> SiteMap:
     return found[-1]
 
 
-def measured_step(model: Any, sites: SiteMap, objective: Objective, optimizer: Any) -> Step:
+def measured_step(
+    model: Any, sites: SiteMap, objective: Objective, optimizer: Any, *, jit: bool = False
+) -> Step:
     """Make the step that trains and measures.
 
     `statistics` is [statistic, layer] in the order of `STATISTICS`, NaN where a statistic has no
     meaning for a layer; `scalars` is [3]: loss and accuracy of this batch and the learning rate,
-    before the update. All of it in training mode.
+    before the update. All of it in training mode. `jit` says that XLA will compile the step.
     """
     layers = tapped_layers(model)
 
     def step(batch: Any) -> tuple[Any, Any]:
         x, y, weights = _split(batch)
-        moving = _moving_statistics(sites.batch_norms)
-        with tf.GradientTape() as tape:
-            with listening(layers) as ear:
-                outputs = model(x, training=True)
+        with (
+            tf.GradientTape() as tape,
+            listening(layers) as ear,
+            batch_norm_figures.listening(sites.batch_norms) as norms,
+        ):
+            outputs = model(x, training=True)
             loss = objective.loss(model, x, y, outputs, weights)
         heard = {call.key: call for call in ear.calls}
         signals = [signal_figures.Signal.of(site, heard[site.key]) for site in sites.sites]
@@ -62,16 +66,18 @@ def measured_step(model: Any, sites: SiteMap, objective: Objective, optimizer: A
             (variables, [signal.z for signal in signals]),
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
-        # What the update is about to change is read before it.
         figures = Figures()
-        _put_batch_norms(figures, sites.batch_norms, ear, moving)
+        batch_norm_figures.put(figures, sites.batch_norms, norms, ear)
         samples = int(keras.tree.flatten(x)[0].shape[0])
-        signal_figures.put(figures, signals, deltas, samples)
-        kernels = weight_figures.before(sites.sites, variables, gradients)
+        signal_figures.put(figures, signals, deltas, samples, jit=jit)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
-        optimizer.apply(gradients, variables)
-        weight_figures.put(figures, kernels)
-        return figures.packed(len(sites.layers)), scalars
+        found = weight_figures.find(sites.sites, variables, gradients)
+        with updates.listening(optimizer, found.kernels, found.raw) as changes:
+            optimizer.apply(gradients, variables)
+        weight_figures.put(figures, found, changes)
+        row = figures.packed(len(sites.layers))
+        changes.make(first=row)
+        return row, scalars
 
     return step
 
@@ -154,43 +160,3 @@ def _scalars(loss: Any, accuracy: Any, optimizer: Any) -> Any:
 
 def _split(batch: Any) -> tuple[Any, Any, Any]:
     return (*batch, None) if len(batch) == 2 else batch
-
-
-def _moving_statistics(norms: Sequence[BatchNormSite]) -> list[tuple[Any, Any]]:
-    """The moving mean and variance as they are now, before a forward pass updates them."""
-    return [
-        (
-            tf.cast(norm.layer.moving_mean, tf.float64),
-            tf.cast(norm.layer.moving_variance, tf.float64),
-        )
-        for norm in norms
-    ]
-
-
-def _put_batch_norms(
-    figures: Figures,
-    norms: Sequence[BatchNormSite],
-    ear: Ear,
-    moving: Sequence[tuple[Any, Any]],
-) -> None:
-    """This batch's mean and variance against the moving ones."""
-    heard = {call.key: call for call in ear.calls}
-    for norm, (moving_mean, moving_variance) in zip(norms, moving, strict=True):
-        inputs = heard[norm.key].inputs[0]
-        wide = tf.cast(tf.reshape(inputs, [-1, inputs.shape[-1]]), tf.float64)
-        centre = tf.reduce_mean(wide, 0)
-        spread = tf.reduce_mean(tf.math.squared_difference(wide, centre), 0)
-        epsilon = norm.layer.epsilon
-        gap = tf.square(centre - moving_mean) / (moving_variance + epsilon)
-        ratio = tf.math.log((spread + epsilon) / (moving_variance + epsilon))
-        lost = tf.reduce_sum(tf.cast(~tf.math.is_finite(inputs), tf.float64))
-        figures.put(
-            [
-                "batch_norm_mean_gap",
-                "batch_norm_variance_ratio",
-                "nonfinite_forward_count",
-                "nonfinite_count",
-            ],
-            [norm.index],
-            tf.stack([tf.sqrt(tf.reduce_mean(gap)), tf.exp(tf.reduce_mean(ratio)), lost, lost]),
-        )

@@ -97,11 +97,11 @@ def listening(layers: Sequence[Any]) -> Iterator[Ear]:
     ear = Ear()
     with contextlib.ExitStack() as stack:
         for layer in layers:
-            stack.enter_context(_shadowed(layer, "call", _heard_call(layer, ear)))
+            stack.enter_context(shadowed(layer, "call", _heard_call(layer, ear)))
             fused = getattr(layer, "activation", None)
             if callable(fused) and not isinstance(layer, LOOPS):
                 heard = _heard_activation(layer, fused, ear)
-                stack.enter_context(_shadowed(layer, "activation", heard))
+                stack.enter_context(shadowed(layer, "activation", heard))
         yield ear
 
 
@@ -131,7 +131,7 @@ def _tensors(values: Any) -> list[Any]:
 
 
 @contextlib.contextmanager
-def _shadowed(instance: Any, name: str, replacement: Any) -> Iterator[None]:
+def shadowed(instance: Any, name: str, replacement: Any) -> Iterator[None]:
     """Set an instance attribute past Keras's own bookkeeping, and put back what was there."""
     own = vars(instance)
     had, before = name in own, own.get(name)

@@ -83,7 +83,9 @@ class Experiment:
         plain = tape.plain_step(self.model, self.objective, self.optimizer)
         if not self.measure:
             return tape.chunked(plain, plain, 0, jit=self.jit)
-        measured = tape.measured_step(self.model, self.sites, self.objective, self.optimizer)
+        measured = tape.measured_step(
+            self.model, self.sites, self.objective, self.optimizer, jit=self.jit
+        )
         every = self.config.training.record_every
         return tape.chunked(
             measured, plain if every > 1 else None, len(self.sites.layers), jit=self.jit

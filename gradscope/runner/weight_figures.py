@@ -1,9 +1,10 @@
-"""Figures of the kernels, their gradients and the updates that were really made.
+"""Figures of the kernels, their gradients and the updates that are really made.
 
 Kernels are the largest tensors of a step, so each is read in float32 as few times as there are
-figures. A float32 sum of squares is exact to about 1e-7 unless its terms leave float32's range, and
-a variance as a difference unless the mean rules; where either may be, all of it is computed again
-in float64 from the same tensors (`_exact`).
+figures. A float32 sum of squares is exact to about 1e-7 unless its terms leave float32's range, a
+variance as a difference unless the mean rules, and a change as it was asked for unless rounding
+eats it; where any of that may be, all of it is computed again in float64 from the same tensors
+(`_exact`).
 """
 
 from __future__ import annotations
@@ -16,71 +17,75 @@ import numpy as np
 import tensorflow as tf
 
 from gradscope.runner.figures import Figures
+from gradscope.runner.moments import SAFE, SPREAD
 from gradscope.runner.sites import Site
+from gradscope.runner.updates import Update, Updates
 
-SAFE = (1e-30, 1e30)
-"""Mean squares between which float32 loses nothing: terms below 1e-38 are 1e-8 of the smallest."""
+SMALL_CHANGE = 1e-10
+"""Mean square of the change over the kernel's below which rounding shows: an update of 1e-5 of the
+kernel loses 1e-5 of its mean square to float32's 6e-8, and smaller ones lose all of it."""
 
-SPREAD = 0.01
-"""Variance over second moment above which the difference of two float32 sums keeps five digits."""
+WORTHWHILE = 2
+"""How many times larger than its factors a gradient must be for its sum to be taken from them."""
 
 
 @dataclass(frozen=True)
-class Kernels:
-    """Everything about the kernels that has to be read before the update."""
+class Weights:
+    """The trained kernels and biases of the sites, with their gradients as the tape gave them.
+
+    `gradients` are dense, `raw` may be sparse (an embedding's).
+    """
 
     sites: tuple[Site, ...]
-    variables: tuple[Any, ...]
-    before: tuple[Any, ...]
-    gradients: tuple[Any, ...]
+    kernels: tuple[Any, ...]
+    raw: tuple[Any, ...]
     biased: tuple[Site, ...]
     bias_gradients: tuple[Any, ...]
 
 
-def before(sites: Sequence[Site], variables: Sequence[Any], gradients: Sequence[Any]) -> Kernels:
-    """Take the kernels as they are before the update, with their gradients."""
-    by_id = {id(v): tf.convert_to_tensor(g) for v, g in zip(variables, gradients, strict=True)}
+def find(sites: Sequence[Site], variables: Sequence[Any], gradients: Sequence[Any]) -> Weights:
+    """Find the kernels and biases of `sites` among the trained variables."""
+    raw = {id(v): g for v, g in zip(variables, gradients, strict=True)}
     kernels: dict[int, Any] = {}
     for site in sites:
-        kernels |= {id(kernel): kernel for kernel in site.kernels if id(kernel) in by_id}
-    weighted = tuple(s for s in sites if s.kernels and all(id(k) in by_id for k in s.kernels))
-    biased = tuple(s for s in sites if s.bias is not None and id(s.bias) in by_id)
-    return Kernels(
-        sites=weighted,
-        variables=tuple(kernels.values()),
-        before=tuple(tf.identity(kernel) for kernel in kernels.values()),
-        gradients=tuple(by_id[key] for key in kernels),
+        kernels |= {id(kernel): kernel for kernel in site.kernels if id(kernel) in raw}
+    biased = tuple(s for s in sites if s.bias is not None and id(s.bias) in raw)
+    return Weights(
+        sites=tuple(s for s in sites if s.kernels and all(id(k) in raw for k in s.kernels)),
+        kernels=tuple(kernels.values()),
+        raw=tuple(raw[key] for key in kernels),
         biased=biased,
-        bias_gradients=tuple(by_id[id(site.bias)] for site in biased),
+        bias_gradients=tuple(tf.convert_to_tensor(raw[id(site.bias)]) for site in biased),
     )
 
 
-def put(figures: Figures, kernels: Kernels) -> None:
-    """Compute the figures after the update."""
-    if kernels.sites:
-        _put_kernels(figures, kernels)
-    if kernels.biased:
-        _put_biases(figures, kernels)
+def put(figures: Figures, weights: Weights, updates: Updates) -> None:
+    """Compute the figures of kernels, gradients and updates."""
+    if weights.sites:
+        _put_kernels(figures, weights, updates)
+    if weights.biased:
+        _put_biases(figures, weights)
 
 
-def _put_kernels(figures: Figures, kernels: Kernels) -> None:
-    after = tuple(tf.convert_to_tensor(variable) for variable in kernels.variables)
-    sizes = np.array([float(np.prod(kernel.shape)) for kernel in kernels.before])
-    fast = _fast(kernels, after)
-    deviations = fast[1] - tf.square(fast[3]) / sizes
-    mean_squares = fast[:3] / sizes
-    safe = tf.reduce_all((mean_squares > SAFE[0]) & (mean_squares < SAFE[1])) & tf.reduce_all(
-        deviations > SPREAD * fast[1]
+def _put_kernels(figures: Figures, weights: Weights, updates: Updates) -> None:
+    changes = [updates.by_kernel[id(kernel)] for kernel in weights.kernels]
+    gradients = [tf.convert_to_tensor(gradient) for gradient in weights.raw]
+    sizes = np.array([float(np.prod(kernel.shape)) for kernel in weights.kernels])
+    squares, totals = _read(gradients, changes)
+    weight, gradient, change = tf.unstack(squares)
+    deviation = gradient - tf.square(totals) / sizes
+    safe = tf.reduce_all((squares > SAFE[0] * sizes) & (squares < SAFE[1] * sizes)) & tf.reduce_all(
+        (deviation > SPREAD * gradient) & (change > SMALL_CHANGE * weight)
     )
     sums = tf.cond(
         safe,
-        lambda: tf.concat([fast[:3], [deviations], tf.zeros_like(fast[:2])], 0),
-        lambda: _exact(kernels, after),
+        lambda: tf.pad(tf.concat([squares, [deviation]], 0), [[0, 2], [0, 0]]),
+        lambda: _exact(gradients, changes),
     )
-    rows, owners = _ownership(kernels)
+    rows, owners = _ownership(weights)
     if not np.array_equal(rows, owners):
         spread = tf.gather(tf.transpose(sums), rows)
-        summed = tf.math.unsorted_segment_sum(spread, owners, len(kernels.sites))
+        summed = tf.math.unsorted_segment_sum(spread, owners, len(weights.sites))
         sums = tf.transpose(summed)
     weight, gradient, change, deviation, lost, lost_after = tf.unstack(sums)
     counts = np.bincount(owners, sizes[rows])
@@ -93,7 +98,7 @@ def _put_kernels(figures: Figures, kernels: Kernels) -> None:
             "nonfinite_backward_count",
             "nonfinite_count",
         ],
-        [site.index for site in kernels.sites],
+        [site.index for site in weights.sites],
         tf.stack(
             [
                 weight / counts,
@@ -107,33 +112,61 @@ def _put_kernels(figures: Figures, kernels: Kernels) -> None:
     )
 
 
-def _fast(kernels: Kernels, after: Sequence[Any]) -> Any:
-    """Sums of squares of kernel, gradient and change, and the gradient's sum, each in float32.
+def _read(gradients: Sequence[Any], changes: Sequence[Update]) -> tuple[Any, Any]:
+    """Sums of squares of kernel, gradient and change [3, kernel], and the gradients' sums [kernel].
 
-    float64 [4, kernel].
+    Each is taken in the kernel's own type and given in float64.
     """
-    changes = [new - old for new, old in zip(after, kernels.before, strict=True)]
+    count = len(changes)
     # l2_loss is half the sum of squares, in one pass that makes no copy.
-    halves = [tf.nn.l2_loss(x) for x in (*kernels.before, *kernels.gradients, *changes)]
-    sums = [0.5 * tf.reduce_sum(gradient) for gradient in kernels.gradients]
-    return 2.0 * tf.reshape(tf.cast(tf.stack(halves + sums), tf.float64), [4, len(after)])
+    halves = [tf.nn.l2_loss(update.before) for update in changes]
+    halves += [tf.nn.l2_loss(gradient) for gradient in gradients]
+    factors = [update.factor for update in changes]
+    if all(factor is not None for factor in factors):
+        kept = 2.0 * tf.reshape(_wide(halves), [2, count])
+        squares = tf.concat([kept, [tf.square(_wide(factors)) * kept[1]]], 0)
+    else:
+        halves += [tf.nn.l2_loss(update.change) for update in changes]
+        squares = 2.0 * tf.reshape(_wide(halves), [3, count])
+    return squares, _wide([_total(gradient) for gradient in gradients])
 
 
-def _exact(kernels: Kernels, after: Sequence[Any]) -> Any:
+def _total(gradient: Any) -> Any:
+    """The sum of a gradient: read, or from the product x^T delta that made it.
+
+    sum_ij (x^T delta)_ij = sum_b (sum_i x_bi) (sum_j delta_bj), which reads the two factors only.
+    """
+    if not tf.executing_eagerly() and gradient.op.type == "MatMul":
+        x, delta = gradient.op.inputs
+        turned = (gradient.op.get_attr("transpose_a"), gradient.op.get_attr("transpose_b"))
+        read = x.shape.num_elements() + delta.shape.num_elements()
+        if turned == (True, False) and gradient.shape.num_elements() > WORTHWHILE * read:
+            return tf.reduce_sum(tf.reduce_sum(x, 1) * tf.reduce_sum(delta, 1))
+    return tf.reduce_sum(gradient)
+
+
+def _wide(scalars: Sequence[Any]) -> Any:
+    """Scalars of one type or several as one float64 vector."""
+    if len({scalar.dtype for scalar in scalars}) > 1:
+        scalars = [tf.cast(scalar, tf.float64) for scalar in scalars]
+    return tf.cast(tf.stack(scalars), tf.float64)
+
+
+def _exact(gradients: Sequence[Any], changes: Sequence[Update]) -> Any:
     """The same in float64, with squared deviations and NaN and Inf counted: [6, kernel]."""
     columns = []
-    for kernel, gradient, new in zip(kernels.before, kernels.gradients, after, strict=True):
-        old64, new64 = tf.cast(kernel, tf.float64), tf.cast(new, tf.float64)
-        gradient64 = tf.cast(gradient, tf.float64)
-        centre = tf.reduce_mean(gradient64)
+    for gradient, update in zip(gradients, changes, strict=True):
+        wide = tf.cast(gradient, tf.float64)
+        after = update.after()
+        moved = tf.cast(after - update.before, tf.float64)
         columns.append(
             [
-                tf.reduce_sum(tf.square(old64)),
-                tf.reduce_sum(tf.square(gradient64)),
-                tf.reduce_sum(tf.math.squared_difference(new64, old64)),
-                tf.reduce_sum(tf.math.squared_difference(gradient64, centre)),
+                tf.reduce_sum(tf.square(tf.cast(update.before, tf.float64))),
+                tf.reduce_sum(tf.square(wide)),
+                tf.reduce_sum(tf.square(moved)),
+                tf.reduce_sum(tf.math.squared_difference(wide, tf.reduce_mean(wide))),
                 _count_nonfinite(gradient),
-                _count_nonfinite(new),
+                _count_nonfinite(after),
             ]
         )
     return tf.stack([tf.stack(row) for row in zip(*columns, strict=True)])
@@ -143,34 +176,34 @@ def _count_nonfinite(values: Any) -> Any:
     return tf.reduce_sum(tf.cast(~tf.math.is_finite(values), tf.float64))
 
 
-def _ownership(kernels: Kernels) -> tuple[np.ndarray, np.ndarray]:
+def _ownership(weights: Weights) -> tuple[np.ndarray, np.ndarray]:
     """Which kernel belongs to which site: pairs of places; a shared kernel is in several."""
-    places = {id(variable): i for i, variable in enumerate(kernels.variables)}
+    places = {id(kernel): i for i, kernel in enumerate(weights.kernels)}
     pairs = [
         (places[id(kernel)], column)
-        for column, site in enumerate(kernels.sites)
+        for column, site in enumerate(weights.sites)
         for kernel in site.kernels
     ]
     rows, owners = zip(*pairs, strict=True)
     return np.array(rows, np.int32), np.array(owners, np.int32)
 
 
-def _put_biases(figures: Figures, kernels: Kernels) -> None:
-    gradients = kernels.bias_gradients
-    sizes = np.array([float(np.prod(gradient.shape)) for gradient in gradients])
-    fast = 2.0 * tf.cast(tf.stack([tf.nn.l2_loss(g) for g in gradients]), tf.float64)
-    safe = tf.reduce_all((fast / sizes > SAFE[0]) & (fast / sizes < SAFE[1]))
-    sums = tf.cond(
-        safe, lambda: tf.stack([fast, tf.zeros_like(fast)]), lambda: _exact_biases(gradients)
+def _put_biases(figures: Figures, weights: Weights) -> None:
+    """Biases are short: their gradients are laid end to end and taken in one go."""
+    gradients = [tf.reshape(gradient, [-1]) for gradient in weights.bias_gradients]
+    sizes = np.array([int(gradient.shape[0]) for gradient in gradients])
+    wide = tf.concat([tf.cast(gradient, tf.float64) for gradient in gradients], 0)
+    owners = np.repeat(np.arange(len(sizes)), sizes)
+    squares = tf.math.unsorted_segment_sum(tf.square(wide), owners, len(sizes))
+    lost = tf.cond(
+        tf.reduce_all(tf.math.is_finite(squares)),
+        lambda: tf.zeros_like(squares),
+        lambda: tf.math.unsorted_segment_sum(
+            tf.cast(~tf.math.is_finite(wide), tf.float64), owners, len(sizes)
+        ),
     )
     figures.put(
         ["bias_gradient_second_moment", "nonfinite_backward_count", "nonfinite_count"],
-        [site.index for site in kernels.biased],
-        tf.stack([sums[0] / sizes, sums[1], sums[1]]),
+        [site.index for site in weights.biased],
+        tf.stack([squares / sizes, lost, lost]),
     )
-
-
-def _exact_biases(gradients: Sequence[Any]) -> Any:
-    wide = [tf.cast(gradient, tf.float64) for gradient in gradients]
-    squares = [tf.reduce_sum(tf.square(gradient)) for gradient in wide]
-    return tf.stack([tf.stack(squares), tf.stack([_count_nonfinite(g) for g in gradients])])

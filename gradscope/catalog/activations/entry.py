@@ -18,8 +18,9 @@ class Activation:
     uses. `range` encloses the values at the default parameters. `kinks` are the points where the
     function or one of its first two derivatives jumps (an integral must be split there).
     `derivative_bound(**parameters)` is the supremum of abs(phi'). `saturates` is true when phi'
-    goes to 0 on both sides. `initializer` is the one the literature pairs the activation with
-    (Keras's default where there is none). `hidden` is false for output activations.
+    goes to 0 on both sides. `switches` is true when phi' is 1 wherever phi is not zero and 0 where
+    it is. `initializer` is the one the literature pairs the activation with (Keras's default where
+    there is none). `hidden` is false for output activations.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Activation:
     initializer: str
     kinks: tuple[float, ...] = ()
     saturates: bool = False
+    switches: bool = False
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     hidden: bool = True

@@ -113,6 +113,7 @@ RELU = Activation(
     derivative_bound=constant_bound(1.0),
     initializer="he_normal",
     kinks=(0.0,),
+    switches=True,
 )
 
 LEAKY_RELU = Activation(

@@ -58,6 +58,7 @@ SOFT_SHRINK = Activation(
     derivative_bound=constant_bound(1.0),
     initializer="glorot_uniform",
     kinks=(-0.5, 0.5),
+    switches=True,
 )
 
 HARD_SHRINK = Activation(
@@ -70,6 +71,7 @@ HARD_SHRINK = Activation(
     derivative_bound=constant_bound(1.0),
     initializer="glorot_uniform",
     kinks=(-0.5, 0.5),
+    switches=True,
 )
 
 SHRINKERS = (TANH_SHRINK, SOFT_SHRINK, HARD_SHRINK)
