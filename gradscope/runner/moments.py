@@ -2,14 +2,15 @@
 
 A step is short, so what costs is the number of readings and of operations. `read` takes each value
 once per sum, in float32; that is exact as long as no square leaves float32's range and no variance
-is the small difference of large sums, which `safe` tells. `exact` is the same in float64 with
-deviations from the mean (two passes), where 1e-30 stays apart from zero and a spread of 1e-3
-around 1 is no rounding.
+is the small difference of large sums. `Reading.exact` is the same in float64 with deviations from
+the mean (two passes), where 1e-30 stays apart from zero and a spread of 1e-3 around 1 is no
+rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,36 +29,48 @@ TOGETHER = 2**13
 """Values of a tensor up to which copying it beside others costs less than operations of its own."""
 
 
-def read(z: Sequence[Any], a: Sequence[Any], delta: Sequence[Any], *, jit: bool) -> Any:
-    """Sums of equally shaped tensors [batch, unit], in their own type: [9, tensor].
+@dataclass(frozen=True)
+class Reading:
+    """What one reading of equally shaped tensors [batch, unit] gave.
 
-    Sums of z, a and delta; of their squares; of the squares of a's sums per unit; and the numbers
-    of values of a and of delta that are not zero (subnormals count as zero, as everywhere in
-    TensorFlow). `jit` says that XLA compiles it, which has no operation for a norm.
+    `sums` [9, tensor], in the tensors' type: the sums of z, a and delta; of their squares; of the
+    squares of a's sums per unit; and the numbers of values of a and of delta that are not zero
+    (subnormals count as zero, as everywhere in TensorFlow). ``exact()`` reads the tensors again:
+    float64 [15, tensor], the rows of `of_sums`, then the numbers of NaN and Inf in z, a and delta.
     """
+
+    sums: Any
+    exact: Callable[[], Any]
+
+
+def read(z: Sequence[Any], a: Sequence[Any], delta: Sequence[Any], *, jit: bool) -> Reading:
+    """Read z, a and delta once; `jit` says that XLA compiles it, which knows no norm."""
     if z[0].shape.num_elements() <= TOGETHER:
-        return _read_together(tf.stack([*z, *a, *delta]), len(z), jit)
+        stack = tf.stack([*z, *a, *delta])
+        return Reading(_sums_together(stack, len(z), jit), lambda: _exact_together(stack))
     units = [_unit_sums(tensor) for tensor in a]
-    nonzero = [2.0 * tf.nn.l2_loss(tf.sign(tensor)) for tensor in (*a, *delta)]
     rows = [
         *(tf.reduce_sum(tensor) for tensor in z),
         *(tf.reduce_sum(unit) for unit in units),
         *(tf.reduce_sum(tensor) for tensor in delta),
         *(2.0 * tf.nn.l2_loss(tensor) for tensor in (*z, *a, *delta)),
         *(2.0 * tf.nn.l2_loss(unit) for unit in units),
-        *nonzero,
+        *(2.0 * tf.nn.l2_loss(tf.sign(tensor)) for tensor in (*a, *delta)),
     ]
-    return tf.reshape(tf.stack(rows), [9, len(z)])
+    sums = tf.reshape(tf.stack(rows), [9, len(z)])
+    return Reading(sums, lambda: _exact_apart(z, a, delta))
 
 
-def _read_together(stack: Any, count: int, jit: bool) -> Any:
+def _sums_together(stack: Any, count: int, jit: bool) -> Any:
     squares = _squares_fused if jit else _squares
     units = tf.reduce_sum(stack, 1)
+    _, units_of_a, _ = tf.split(units, 3)
+    _, counted = tf.split(stack, [count, 2 * count])
     rows = [
         tf.reduce_sum(units, 1),
         squares(stack, [1, 2]),
-        squares(units[count : 2 * count], [1]),
-        squares(tf.sign(stack[count:]), [1, 2]),
+        squares(units_of_a, [1]),
+        tf.round(squares(tf.sign(counted), [1, 2])),  # the root of a count need not be exact
     ]
     return tf.reshape(tf.concat(rows, 0), [9, count])
 
@@ -77,42 +90,54 @@ def _unit_sums(x: Any) -> Any:
     return tf.matmul(tf.ones([1, x.shape[0]], x.dtype), x)
 
 
-def of_sums(sums: Any, sizes: np.ndarray, batches: np.ndarray) -> Any:
-    """Moments from the float64 sums of `read`: float64 [12, tensor].
+def of_sums(sums: Any, sizes: np.ndarray, batches: np.ndarray) -> tuple[Any, Any]:
+    """Moments from the float64 sums of `read`: [12, tensor], and whether they tell the truth.
 
     Means of z, a and delta, their mean squares, their variances; the variance of a over the batch
     for each unit, averaged over units; and the two numbers of nonzero values. `sizes` are the
     values of each tensor and `batches` the length of its first axis.
+
+    They are true as long as every square stayed inside float32's range and every variance is a
+    fair share of its second moment. No NaN or Inf passes; an `a` or a delta that holds nothing but
+    zeros is told exactly.
     """
-    per_value = sums[:7] / np.stack([sizes] * 6 + [sizes * batches])
-    means, squares = per_value[:3], per_value[3:6]
-    within = squares[1] - per_value[6]
-    return tf.concat([means, squares, squares - tf.square(means), [within], sums[7:]], 0)
+    inverse = 1.0 / np.stack([*[sizes] * 6, sizes * batches])
+    sums, nonzero = tf.split(sums, [7, 2])
+    means, squares, between = tf.split(sums * inverse, [3, 3, 1])
+    of_a = tf.split(squares, 3)[1]
+    spreads = squares - tf.square(means)
+    within = of_a - between
+    true = (squares > SAFE[0]) & (squares < SAFE[1]) & (spreads > SPREAD * squares)
+    no_a, no_delta = tf.split(nonzero == 0.0, 2)
+    z, a, delta = tf.split(true, 3)
+    a = (a & (within > SPREAD * of_a)) | no_a
+    safe = tf.reduce_all(tf.concat([z, a, delta | no_delta], 0))
+    return tf.concat([means, squares, spreads, within, nonzero], 0), safe
 
 
-def safe(moments: Any) -> Any:
-    """Whether the float32 sums told the truth about all tensors; no NaN or Inf passes.
-
-    An `a` or a delta that holds nothing but zeros is told exactly.
-    """
-    squares, no_a, no_delta = moments[3:6], moments[10] == 0.0, moments[11] == 0.0
-    true = (squares > SAFE[0]) & (squares < SAFE[1]) & (moments[6:9] > SPREAD * squares)
-    z, a, delta = tf.unstack(true)
-    a &= moments[9] > SPREAD * squares[1]
-    return tf.reduce_all(z & (a | no_a) & (delta | no_delta))
+def _exact_together(stack: Any) -> Any:
+    z, a, delta = tf.split(stack, 3)
+    return _rows(_two_passes(z, 0.0), _two_passes(a, 0.0), _two_passes(delta, SMALLEST_NORMAL))
 
 
-def exact(z: Sequence[Any], a: Sequence[Any], delta: Sequence[Any]) -> Any:
-    """The moments of `of_sums`, then the numbers of NaN and Inf in z, a, delta: float64 [15, n]."""
-    kinds = [_exact(z, 0.0), _exact(a, 0.0), _exact(delta, SMALLEST_NORMAL)]
+def _exact_apart(z: Sequence[Any], a: Sequence[Any], delta: Sequence[Any]) -> Any:
+    return tf.concat(
+        [
+            _rows(
+                _two_passes(one[tf.newaxis], 0.0),
+                _two_passes(other[tf.newaxis], 0.0),
+                _two_passes(third[tf.newaxis], SMALLEST_NORMAL),
+            )
+            for one, other, third in zip(z, a, delta, strict=True)
+        ],
+        1,
+    )
+
+
+def _rows(*kinds: Any) -> Any:
+    """The order of `of_sums` from the figures of z, of a and of delta [6, tensor]."""
     mean, square, variance, within, nonzero, lost = tf.unstack(tf.stack(kinds, 1))
     return tf.concat([mean, square, variance, within[1:2], nonzero[1:], lost], 0)
-
-
-def _exact(tensors: Sequence[Any], smallest: float) -> Any:
-    if tensors[0].shape.num_elements() <= TOGETHER:
-        return _two_passes(tf.stack(tensors), smallest)
-    return tf.concat([_two_passes(tensor[tf.newaxis], smallest) for tensor in tensors], 1)
 
 
 def _two_passes(stack: Any, smallest: float) -> Any:

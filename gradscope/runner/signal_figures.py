@@ -72,17 +72,17 @@ def put(
         return
     pairs = list(zip(signals, deltas, strict=True))
     groups = [_group(pairs) for pairs in _grouped(pairs, _shape)]
-    found = _moments(groups, jit)
+    found, nonzero, lost = tf.split(_moments(groups, jit), [10, 2, 3])
     ordered = [signal for group in groups for signal in group.signals]
     indices = [signal.site.index for signal in ordered]
     # The tape differentiates the mean over the batch: times the batch size, sizes compare.
-    scale = np.ones((12, 1))
+    scale = np.ones((10, 1))
     scale[[2, 5, 8]] = [[samples], [samples**2], [samples**2]]
     names = [name for row in _MOMENTS for name in row]
-    figures.put(names, indices, (found[:12] * scale)[:10])
-    figures.put(_LOST, indices, found[12:])
-    figures.put(["nonfinite_count"] * 3, indices, found[12:])
-    _put_shares(figures, groups, found[10], found[11])
+    figures.put(names, indices, found * scale)
+    figures.put(_LOST, indices, lost)
+    figures.put(["nonfinite_count"] * 3, indices, lost)
+    _put_shares(figures, groups, nonzero)
 
 
 def _shape(pair: tuple[Signal, Any]) -> tuple[Any, ...]:
@@ -110,20 +110,22 @@ def _moments(groups: Sequence[_Group], jit: bool) -> Any:
     """Moments and counts of all signals, group after group: float64 [15, signal]."""
     sizes = np.array([float(z.shape.num_elements()) for group in groups for z in group.z])
     batches = np.array([float(z.shape[0]) for group in groups for z in group.z])
-    read = [tf.cast(moments.read(g.z, g.a, g.delta, jit=jit), tf.float64) for g in groups]
-    fast = moments.of_sums(tf.concat(read, 1), sizes, batches)
+    readings = [moments.read(g.z, g.a, g.delta, jit=jit) for g in groups]
+    sums = tf.concat([tf.cast(reading.sums, tf.float64) for reading in readings], 1)
+    fast, safe = moments.of_sums(sums, sizes, batches)
     return tf.cond(
-        moments.safe(fast),
+        safe,
         lambda: tf.pad(fast, [[0, 3], [0, 0]]),
-        lambda: tf.concat([moments.exact(g.z, g.a, g.delta) for g in groups], 1),
+        lambda: tf.concat([reading.exact() for reading in readings], 1),
     )
 
 
-def _put_shares(figures: Figures, groups: Sequence[_Group], full: Any, arrived: Any) -> None:
+def _put_shares(figures: Figures, groups: Sequence[_Group], nonzero: Any) -> None:
     """Shares of zeros and of underflow, and the mean derivative.
 
-    `full` and `arrived` are the numbers of values of a and of delta that are not zero [signal].
+    `nonzero` are the numbers of values of a and of delta that are not zero [2, signal].
     """
+    full, arrived = tf.unstack(nonzero)
     blocks: dict[tuple[str, ...], list[tuple[list[int], Any]]] = {}
     start = 0
     for group in groups:
