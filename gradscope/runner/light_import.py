@@ -31,18 +31,27 @@ class _Hidden:
 
 
 @contextlib.contextmanager
+def without_collecting() -> Iterator[None]:
+    """Do something that makes many objects and no garbage without looking for any meanwhile."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@contextlib.contextmanager
 def without_extras() -> Iterator[None]:
     """Import inside the block as if the extras were not installed, and without collecting garbage.
 
     Modules that are loaded already stay. Afterwards everything can be imported again.
     """
     finder = _Hidden()
-    collecting = gc.isenabled()
     sys.meta_path.insert(0, finder)
-    gc.disable()
     try:
-        yield
+        with without_collecting():
+            yield
     finally:
         sys.meta_path.remove(finder)
-        if collecting:
-            gc.enable()

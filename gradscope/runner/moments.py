@@ -53,9 +53,9 @@ def read(z: Sequence[Any], a: Sequence[Any], delta: Sequence[Any], *, jit: bool)
         *(tf.reduce_sum(tensor) for tensor in z),
         *(tf.reduce_sum(unit) for unit in units),
         *(tf.reduce_sum(tensor) for tensor in delta),
-        *(2.0 * tf.nn.l2_loss(tensor) for tensor in (*z, *a, *delta)),
-        *(2.0 * tf.nn.l2_loss(unit) for unit in units),
-        *(2.0 * tf.nn.l2_loss(tf.sign(tensor)) for tensor in (*a, *delta)),
+        *(_square(tensor) for tensor in (*z, *a, *delta)),
+        *(_square(unit) for unit in units),
+        *(_square(tf.sign(tensor)) for tensor in (*a, *delta)),
     ]
     sums = tf.reshape(tf.stack(rows), [9, len(z)])
     return Reading(sums, lambda: _exact_apart(z, a, delta))
@@ -83,6 +83,11 @@ def _squares(x: Any, axes: list[int]) -> Any:
 def _squares_fused(x: Any, axes: list[int]) -> Any:
     """Sums of squares where XLA fuses the two operations."""
     return tf.reduce_sum(tf.square(x), axes)
+
+
+def _square(x: Any) -> Any:
+    """The sum of squares of a whole tensor."""
+    return 2.0 * tf.raw_ops.L2Loss(t=x)
 
 
 def _unit_sums(x: Any) -> Any:

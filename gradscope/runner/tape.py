@@ -12,6 +12,7 @@ import tensorflow as tf
 from gradscope.record import STATISTICS
 from gradscope.runner import batch_norm_figures, signal_figures, updates, weight_figures
 from gradscope.runner.figures import Figures
+from gradscope.runner.light_import import without_collecting
 from gradscope.runner.objective import Objective
 from gradscope.runner.sites import SiteMap, survey
 from gradscope.runner.taps import listening, tapped_layers
@@ -145,8 +146,9 @@ class Chunk:
                 lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), (batches, wanted)
             )
             self._traced = tf.function(self._run, specs, jit_compile=self._jit, autograph=False)
-        rows, scalars = self._traced(batches, wanted)
-        return rows, scalars
+            with without_collecting():
+                return self._traced(batches, wanted)  # type: ignore[no-any-return]
+        return self._traced(batches, wanted)  # type: ignore[no-any-return]
 
     def traces(self) -> int:
         """How often the loop was traced."""

@@ -36,20 +36,16 @@ HEARD = (
 class Update:
     """The change of one kernel: as it was asked for or, out of hearing, as it was made.
 
-    `before` is the kernel's value before it; `change` is added to it, but for its sign. `factor` is
+    `before` is the kernel's value before it, and ``sign * change`` what is added to it. `factor` is
     the scalar that made the change of the gradient, None where the optimizer did more than that.
-    `after` gives the kernel after it, and `make` carries out what was held.
+    `make` carries out what was held.
     """
 
     before: Any
     change: Any
-    factor: Any
-    after: Callable[[], Any]
+    sign: float
+    factor: Any = None
     make: Callable[[], None] = lambda: None
-
-    def rounded(self) -> Any:
-        """What float arithmetic leaves of the change."""
-        return self.after() - self.before
 
 
 @dataclass
@@ -100,17 +96,14 @@ def listening(
     if len(found.by_kernel) != len(wanted):
         raise RuntimeError(f"{type(optimizer).__name__} changed a kernel out of hearing")
     for key, (kernel, before) in copies.items():
-        found.by_kernel[key] = _made(before, tf.convert_to_tensor(kernel))
-
-
-def _made(before: Any, after: Any) -> Update:
-    return Update(before, after - before, None, lambda: after)
+        found.by_kernel[key] = Update(before, tf.convert_to_tensor(kernel) - before, 1.0)
 
 
 def _shadow(
     optimizer: Any, name: str, wanted: dict[int, tuple[Any, Any]], found: Updates
 ) -> Callable[[Any, Any], None]:
     original = getattr(optimizer, name)
+    sign = -1.0 if name == "assign_sub" else 1.0
 
     def assign(variable: Any, value: Any) -> None:
         if id(variable) not in wanted:
@@ -121,8 +114,8 @@ def _shadow(
         found.by_kernel[id(kernel)] = Update(
             before,
             change,
+            sign,
             _factor(change, gradient),
-            after=lambda: before - change if name == "assign_sub" else before + change,
             make=lambda: original(variable, change),
         )
 

@@ -71,7 +71,8 @@ def _put_kernels(figures: Figures, weights: Weights, updates: Updates) -> None:
     changes = [updates.by_kernel[id(kernel)] for kernel in weights.kernels]
     gradients = [tf.convert_to_tensor(gradient) for gradient in weights.raw]
     sizes = np.array([float(np.prod(kernel.shape)) for kernel in weights.kernels])
-    squares, totals = _read(gradients, changes)
+    factors = _factors(changes)
+    squares, totals = _read(gradients, changes, factors)
     weight, gradient, change = tf.unstack(squares)
     deviation = gradient - tf.square(totals) / sizes
     safe = tf.reduce_all((squares > SAFE[0] * sizes) & (squares < SAFE[1] * sizes)) & tf.reduce_all(
@@ -80,7 +81,7 @@ def _put_kernels(figures: Figures, weights: Weights, updates: Updates) -> None:
     sums = tf.cond(
         safe,
         lambda: tf.pad(tf.concat([squares, [deviation]], 0), [[0, 2], [0, 0]]),
-        lambda: _exact(gradients, changes),
+        lambda: _exact(gradients, changes, factors),
     )
     rows, owners = _ownership(weights)
     if not np.array_equal(rows, owners):
@@ -112,22 +113,27 @@ def _put_kernels(figures: Figures, weights: Weights, updates: Updates) -> None:
     )
 
 
-def _read(gradients: Sequence[Any], changes: Sequence[Update]) -> tuple[Any, Any]:
+def _factors(changes: Sequence[Update]) -> Any:
+    """The scalars that made every change of its gradient [kernel], or None if one is not so."""
+    factors = [update.factor for update in changes]
+    return None if any(factor is None for factor in factors) else tf.stack(factors)
+
+
+def _read(gradients: Sequence[Any], changes: Sequence[Update], factors: Any) -> tuple[Any, Any]:
     """Sums of squares of kernel, gradient and change [3, kernel], and the gradients' sums [kernel].
 
     Each is taken in the kernel's own type and given in float64.
     """
-    count = len(changes)
+    read = [*(update.before for update in changes), *gradients]
+    if factors is None:
+        read += [update.change for update in changes]
     # l2_loss is half the sum of squares, in one pass that makes no copy.
-    halves = [tf.nn.l2_loss(update.before) for update in changes]
-    halves += [tf.nn.l2_loss(gradient) for gradient in gradients]
-    factors = [update.factor for update in changes]
-    if all(factor is not None for factor in factors):
-        kept = 2.0 * tf.reshape(_wide(halves), [2, count])
-        squares = tf.concat([kept, [tf.square(_wide(factors)) * kept[1]]], 0)
-    else:
-        halves += [tf.nn.l2_loss(update.change) for update in changes]
-        squares = 2.0 * tf.reshape(_wide(halves), [3, count])
+    halves = _wide([tf.raw_ops.L2Loss(t=tensor) for tensor in read])
+    squares = 2.0 * tf.reshape(halves, [-1, len(changes)])
+    if factors is not None:
+        _, of_gradients = tf.unstack(squares)
+        changed = tf.square(tf.cast(factors, tf.float64)) * of_gradients
+        squares = tf.concat([squares, [changed]], 0)
     return squares, _wide([_total(gradient) for gradient in gradients])
 
 
@@ -142,7 +148,7 @@ def _total(gradient: Any) -> Any:
         read = x.shape.num_elements() + delta.shape.num_elements()
         if turned == (True, False) and gradient.shape.num_elements() > WORTHWHILE * read:
             return tf.reduce_sum(tf.reduce_sum(x, 1) * tf.reduce_sum(delta, 1))
-    return tf.reduce_sum(gradient)
+    return tf.raw_ops.Sum(input=gradient, axis=list(range(gradient.shape.rank)))
 
 
 def _wide(scalars: Sequence[Any]) -> Any:
@@ -152,28 +158,47 @@ def _wide(scalars: Sequence[Any]) -> Any:
     return tf.cast(tf.stack(scalars), tf.float64)
 
 
-def _exact(gradients: Sequence[Any], changes: Sequence[Update]) -> Any:
-    """The same in float64, with squared deviations and NaN and Inf counted: [6, kernel]."""
-    columns = []
-    for gradient, update in zip(gradients, changes, strict=True):
-        wide = tf.cast(gradient, tf.float64)
-        after = update.after()
-        moved = tf.cast(after - update.before, tf.float64)
-        columns.append(
-            [
-                tf.reduce_sum(tf.square(tf.cast(update.before, tf.float64))),
-                tf.reduce_sum(tf.square(wide)),
-                tf.reduce_sum(tf.square(moved)),
-                tf.reduce_sum(tf.math.squared_difference(wide, tf.reduce_mean(wide))),
-                _count_nonfinite(gradient),
-                _count_nonfinite(after),
-            ]
-        )
-    return tf.stack([tf.stack(row) for row in zip(*columns, strict=True)])
+def _exact(gradients: Sequence[Any], changes: Sequence[Update], factors: Any) -> Any:
+    """The same in float64, with squared deviations and NaN and Inf counted: [6, kernel].
+
+    Kernels of one shape are taken in one go: this is seldom run, and always traced.
+    """
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for place, update in enumerate(changes):
+        key = (tuple(update.before.shape), update.before.dtype, update.sign)
+        alike.setdefault(key, []).append(place)
+    found = []
+    for places in alike.values():
+        group, stack = [changes[i] for i in places], tf.stack([gradients[i] for i in places])
+        if factors is None:
+            change = tf.stack([update.change for update in group])
+        else:
+            shape = [-1] + [1] * (stack.shape.rank - 1)
+            change = stack * tf.reshape(tf.gather(factors, places), shape)
+        before = tf.stack([update.before for update in group])
+        found.append(_exact_group(before, before + group[0].sign * change, stack))
+    order = [place for places in alike.values() for place in places]
+    return tf.gather(tf.concat(found, 1), np.argsort(order), axis=1)
 
 
-def _count_nonfinite(values: Any) -> Any:
-    return tf.reduce_sum(tf.cast(~tf.math.is_finite(values), tf.float64))
+def _exact_group(before: Any, after: Any, gradients: Any) -> Any:
+    axes = list(range(1, before.shape.rank))
+    gradient = tf.cast(gradients, tf.float64)
+    centre = tf.reduce_mean(gradient, axes, keepdims=True)
+    return tf.stack(
+        [
+            tf.reduce_sum(tf.square(tf.cast(before, tf.float64)), axes),
+            tf.reduce_sum(tf.square(gradient), axes),
+            tf.reduce_sum(tf.square(tf.cast(after - before, tf.float64)), axes),
+            tf.reduce_sum(tf.math.squared_difference(gradient, centre), axes),
+            _count_nonfinite(gradient, axes),
+            _count_nonfinite(after, axes),
+        ]
+    )
+
+
+def _count_nonfinite(values: Any, axes: list[int]) -> Any:
+    return tf.reduce_sum(tf.cast(~tf.math.is_finite(values), tf.float64), axes)
 
 
 def _ownership(weights: Weights) -> tuple[np.ndarray, np.ndarray]:
@@ -190,9 +215,11 @@ def _ownership(weights: Weights) -> tuple[np.ndarray, np.ndarray]:
 
 def _put_biases(figures: Figures, weights: Weights) -> None:
     """Biases are short: their gradients are laid end to end and taken in one go."""
-    gradients = [tf.reshape(gradient, [-1]) for gradient in weights.bias_gradients]
+    gradients = [_vector(gradient) for gradient in weights.bias_gradients]
     sizes = np.array([int(gradient.shape[0]) for gradient in gradients])
-    wide = tf.concat([tf.cast(gradient, tf.float64) for gradient in gradients], 0)
+    if len({gradient.dtype for gradient in gradients}) > 1:
+        gradients = [tf.cast(gradient, tf.float64) for gradient in gradients]
+    wide = tf.cast(tf.concat(gradients, 0), tf.float64)
     owners = np.repeat(np.arange(len(sizes)), sizes)
     squares = tf.math.unsorted_segment_sum(tf.square(wide), owners, len(sizes))
     lost = tf.cond(
@@ -207,3 +234,7 @@ def _put_biases(figures: Figures, weights: Weights) -> None:
         [site.index for site in weights.biased],
         tf.stack([squares / sizes, lost, lost]),
     )
+
+
+def _vector(x: Any) -> Any:
+    return x if x.shape.rank == 1 else tf.reshape(x, [-1])
