@@ -12,7 +12,7 @@ from typing import Any
 from gradscope import api
 from gradscope.cli import terminal
 from gradscope.cli.progress import Progress
-from gradscope.errors import CouldNotMeasure, ExitCode, GradscopeError, Interrupted
+from gradscope.errors import BadRequest, CouldNotMeasure, ExitCode, GradscopeError, Interrupted
 from gradscope.reporters import REPORTERS, folder
 from gradscope.reporters.report import Report
 from gradscope.runner import supervisor
@@ -33,17 +33,31 @@ def measure_and_show(
 ) -> int:
     """Measure `source` in a worker, write its folder, show it in `form`; gives the exit code.
 
-    What was measured before an interruption or a failure is written too, marked partial.
+    Data and model file are checked while the worker imports TensorFlow. What was measured before an
+    interruption or a failure is written too, marked partial.
     """
     config = api.load_config(source, overrides)
-    api.check_data(config)
-    api.check_model(config, trust=trust)
     target = output or DEFAULT_FOLDER / config.name
     with folder.claimed(target, config.hash, force=force):
+
+        def check_and_prepare() -> None:
+            try:
+                api.check_data(config)
+                api.check_model(config, trust=trust)
+            except BadRequest:
+                (target / folder.LOG).unlink(missing_ok=True)
+                raise
+            folder.prepare_pages()
+
         with Progress(quiet=quiet) as progress:
             try:
-                flags = ["--trust-model"] if trust else []
-                record = supervisor.measure(config, progress.watch, target / folder.LOG, flags)
+                record = supervisor.measure(
+                    config,
+                    progress.watch,
+                    target / folder.LOG,
+                    ["--trust-model"] if trust else [],
+                    meanwhile=check_and_prepare,
+                )
             except (CouldNotMeasure, Interrupted) as error:
                 _keep(error, target)
                 raise

@@ -23,9 +23,10 @@ def claimed(folder: Path, config_hash: str, *, force: bool) -> Iterator[None]:
     """Hold `folder` for one run: create it, prove that it can be written, keep others out.
 
     Raises `BadRequest` when it cannot be written, is in use, or holds the report of another config
-    and `force` is not given.
+    and `force` is not given. Folders that were made and stay empty are removed.
     """
     lock = folder / _LOCK
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
@@ -44,6 +45,9 @@ def claimed(folder: Path, config_hash: str, *, force: bool) -> Iterator[None]:
             lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
+        with contextlib.suppress(OSError):  # a report stands in it
+            for path in made:
+                path.rmdir()
 
 
 def _lock(descriptor: int, lock: Path) -> None:
@@ -91,6 +95,12 @@ def remove_pages(folder: Path) -> None:
     pictures = [f"{name}.{form}" for name in plots.NAMES for form in ("png", "svg")]
     for name in (PAGE, *pictures):
         (folder / name).unlink(missing_ok=True)
+
+
+def prepare_pages() -> None:
+    """Import what drawing needs while there is time; what fails here fails when it draws."""
+    with contextlib.suppress(Exception):
+        plots.prepare()
 
 
 def write_pages(report: Report, folder: Path) -> list[Path]:

@@ -43,6 +43,13 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
+def prepare() -> None:
+    """Import what `draw` needs, which takes most of a second."""
+    with _matplotlib():
+        importlib.import_module("gradscope.reporters._figures")
+        importlib.import_module("gradscope.reporters._ridgelines")
+
+
 def draw(report: Report) -> dict[str, Figure]:
     """Every figure of the report, by the name of its file."""
     with _matplotlib():

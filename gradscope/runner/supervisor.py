@@ -44,11 +44,17 @@ _POLL_SECONDS = 0.2
 
 
 def measure(
-    config: ExperimentConfig, watch: Watcher, log: Path | None = None, flags: Sequence[str] = ()
+    config: ExperimentConfig,
+    watch: Watcher,
+    log: Path | None = None,
+    flags: Sequence[str] = (),
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> RunRecord:
     """Measure `config` in a process of its own and give the record.
 
-    `flags` go to the worker: ``--trust-model``, ``--survey``.
+    `flags` go to the worker: ``--trust-model``, ``--survey``. `meanwhile` runs here while the
+    worker imports TensorFlow; what it raises ends the worker.
 
     Everything the worker prints goes to `log` (default: a temporary file). Raises what the worker
     refused as `BadRequest`; `CouldNotMeasure` when it failed or was killed; `Interrupted` after
@@ -65,6 +71,11 @@ def measure(
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="gradscope-"))
         worker, connection = _start(config, output, home, flags)
         with connection:
+            try:
+                meanwhile()
+            except BaseException:
+                _kill(worker, patience=0.0)
+                raise
             last = _heard(worker, connection, builder, watch, asked)
         seconds = time.monotonic() - started
         if asked:

@@ -146,6 +146,7 @@ elif "gradscope" in sys.orig_argv:
     _module(
         "gradscope.reporters.plots",
         NAMES=("loss",),
+        prepare=lambda: None,
         draw=lambda report: {"loss": None},
         rendered=lambda figures: {"loss.png": b"png", "loss.svg": b"svg"},
     )
