@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,7 @@ BRANCHES = (
     "This network branches: layers stand in the order in which they were called, and no gains are "
     "told from one to the next, which may stand on another path."
 )
+_LOOPS = frozenset(["SimpleRNN", "LSTM", "GRU"])
 OWNED = "measured as the activation of"
 
 
@@ -132,8 +133,8 @@ def layer_table(report: Report) -> LayerTable:
             rows.append(row)
         else:
             omitted.append(layer)
-    notes = (() if gains else (BRANCHES,)) + tuple(_omitted(omitted))
-    return LayerTable(tuple(rows), _caption(sound, record), notes, gains)
+    notes = (() if gains else (BRANCHES,), _recurrent(record.layers), _omitted(omitted))
+    return LayerTable(tuple(rows), _caption(sound, record), tuple(chain(*notes)), gains)
 
 
 def _row(
@@ -177,9 +178,9 @@ def _profile(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
     gradient = typical(relative_delta(record))
     signal_gain, gradient_gain = np.full_like(signal, NAN), np.full_like(gradient, NAN)
     hidden = record.indices("hidden") if gains else ()
-    chain = (*hidden, *record.indices("output")) if gains else ()
+    stack = (*hidden, *record.indices("output")) if gains else ()
     with np.errstate(all="ignore"):
-        for before, after in pairwise(chain):
+        for before, after in pairwise(stack):
             signal_gain[after] = signal[after] / signal[before]
         for before, after in pairwise(hidden):
             gradient_gain[before] = gradient[before] / gradient[after]
@@ -271,6 +272,16 @@ def _note(layer: LayerInfo, record: RunRecord, columns: dict[str, Floats]) -> st
     if not layer.measured and layer.role in ("hidden", "output"):
         parts.append(f"{numbers.NOT_MEASURED}: {printable(layer.reason) or 'no reason given'}")
     return "; ".join(parts)
+
+
+def _recurrent(layers: Sequence[LayerInfo]) -> Iterator[str]:
+    """What the columns hold of layers whose activation cannot be reached."""
+    loops = [layer for layer in layers if layer.kind in _LOOPS and layer.measured]
+    if loops:
+        yield (
+            f"{_kinds(loops)}: the activation acts inside the loop, so the signal is the rms of "
+            "what the layer gives, and there is no slope."
+        )
 
 
 def _omitted(layers: Sequence[LayerInfo]) -> Iterator[str]:

@@ -122,3 +122,12 @@ def test_every_report_has_a_table(name):
     table = layer_table(report)
     layers = [layer for layer in report.record.layers if layer.role in ("hidden", "output")]
     assert len(table.weighted) == len(layers)
+
+
+def test_a_recurrent_layer_says_what_its_signal_is():
+    layers = fixtures.network(3)
+    layers[1:3] = [replace(layer, kind="LSTM", activation="tanh") for layer in layers[1:3]]
+    run = fixtures.record(layers)
+    notes = layer_table(Report(run, fixtures.diagnosis_of(run, "healthy"), None, 0)).notes
+    assert notes[0].startswith("LSTM x2: the activation acts inside the loop, so the signal is")
+    assert not [note for note in layer_table(fixtures.healthy()).notes if "loop" in note]
