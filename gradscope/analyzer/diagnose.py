@@ -108,7 +108,9 @@ def _healthy(record: RunRecord, judged: list[Verdict]) -> str:
     flow = {"vanishing_gradient", "exploding_gradient"} <= {verdict.name for verdict in judged}
     if not flow or delta.size < 2:
         return result
-    rate = depth_profile.rate_per_layer(delta) ** -1
+    # Where paths part and join there is no rate from one layer to the next.
+    one_path = not wording.branches(record.layers)
+    rate = depth_profile.rate_per_layer(delta) ** -1 if one_path else float("nan")
     return (
         f"Gradients flow: over {len(profile.names)} hidden layers the rms of delta stays between "
         f"{delta.min():.2g} and {delta.max():.2g} of the last hidden layer's"

@@ -9,6 +9,7 @@ import numpy as np
 from gradscope.analyzer import causes, window
 from gradscope.analyzer.depth_profile import DepthProfile, rate_per_layer
 from gradscope.analyzer.detectors import NotMeasured
+from gradscope.analyzer.wording import branches
 from gradscope.record import Finding, RunRecord
 from gradscope.record.run_record import Floats, Integers
 
@@ -18,7 +19,8 @@ class Departure:
     """Where and when a relative profile [step, layer] leaves its band.
 
     `layers` are positions in the profile, in depth order; `extreme` is the profile's furthest value
-    and `rate` its factor per layer, both typical of the rows in which it is out; `spell` says when.
+    and `rate` its factor per layer (NaN in a network that branches), both typical of the rows in
+    which it is out; `spell` says when.
     `steps` are the ones it rests on, `furthest` the furthest value at each.
     """
 
@@ -67,7 +69,7 @@ def departure(
         threshold=threshold,
         layers=tuple(int(i) for i in np.flatnonzero(sick)),
         extreme=extreme,
-        rate=rate_per_layer(values),
+        rate=float("nan") if branches(record.layers) else rate_per_layer(values),
         spell=spell,
         steps=steps[rows],
         furthest=furthest[rows],

@@ -25,7 +25,7 @@ BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#E69F00", "#009E73", "#000000"
 MISSING = "not measured or not finite"
 MOST_TICKS = 25
 MOST_LAYERS = 200
-_LONGEST_LABEL = 16
+_LONGEST_LABEL = 20
 
 
 def rms(record: RunRecord, quantity: str) -> Floats:

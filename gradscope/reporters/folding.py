@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -13,17 +13,23 @@ from gradscope.reporters.layer_table import LayerRow
 from gradscope.reporters.numbers import plural, span
 
 FOLD_ABOVE = 30
+MOST_NORMS = 4
 _SHORTEST_FOLD = 4
 _EDGE = 2
+_LONGEST_PERIOD, _FEWEST_PERIODS = 24, 4
 _DECADES_PER_LANDMARK = 2.0
 _MOST_LANDMARKS = 8
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Consecutive rows not shown one by one; `rows` includes their batch norms."""
+    """Consecutive rows not shown one by one; `rows` includes their batch norms.
+
+    `blocks` counts the equal blocks of several layers that they are, 0 where layers repeat singly.
+    """
 
     rows: tuple[LayerRow, ...]
+    blocks: int = 0
 
     @property
     def weighted(self) -> tuple[LayerRow, ...]:
@@ -32,11 +38,20 @@ class Fold:
 
     @property
     def words(self) -> str:
-        """How many layers these are and which range their signal and gradient cover."""
+        """How many layers these are and which range their figures cover."""
         rows = self.weighted
+        if not rows:
+            return (
+                f"... {plural(len(self.rows), 'batch norm')}, batch vs moving: mean gap "
+                f"{span([row.mean_gap for row in self.rows])}, "
+                f"var x{span([row.variance_ratio for row in self.rows])}"
+            )
         between = len(self.rows) - len(rows)
+        counted = plural(len(rows) // max(self.blocks, 1), "layer")
+        if self.blocks:
+            counted = f"{plural(self.blocks, 'block')} of {counted}"
         text = (
-            f"... {plural(len(rows), 'layer')} like these: "
+            f"... {counted} like these: "
             f"signal {span([row.signal for row in rows])}, "
             f"gradient {span([row.gradient for row in rows])}"
         )
@@ -49,18 +64,54 @@ Block = tuple[LayerRow, ...]
 def fold(rows: Sequence[LayerRow]) -> list[LayerRow | Fold]:
     """Rows in order, with the inside of long uniform runs folded when the network is deep.
 
-    Kept are both ends of every run of layers with the same findings, activation and kind, every
-    layer that departs from its run, and landmarks where the signal or the gradient changes by
-    decades inside a run.
+    Kept are both ends of every run of layers (or of blocks of layers, as in a transformer) with the
+    same findings, activation and kind, all that departs from its run, and landmarks where the
+    signal or the gradient changes by decades inside a run. More than a few batch norms without a
+    finding are one line at the end.
     """
+    quiet = tuple(row for row in rows if _is_quiet_norm(row))
+    if len(quiet) > MOST_NORMS:
+        rest = fold([row for row in rows if not _is_quiet_norm(row)])
+        return [*rest, Fold(quiet)]
     blocks = list(_blocks(rows))
     if sum(row.weighted for row in rows) <= FOLD_ABOVE:
         return list(rows)
-    folded: list[LayerRow | Fold] = []
-    for _, group in groupby(blocks, key=_signature):
-        run = list(group)
-        folded.extend(_fold_run(run))
-    return folded
+    return [entry for run, period in _runs(blocks) for entry in _fold_run(run, period)]
+
+
+def _runs(blocks: Sequence[Block]) -> Iterator[tuple[list[Block], int]]:
+    """Stretches of equal blocks, with their period: how many blocks were joined in each."""
+    signs = [_signature(block) for block in blocks]
+    at = 0
+    while at < len(blocks):
+        period, count = _repetition(signs, at)
+        if period > 1 and _repetition(signs, at + 1) == (period, count):
+            # It holds from the next one on as well: this one stands before the first period.
+            period, count = 1, 1
+        starts = range(at, at + period * count, period)
+        yield [tuple(chain(*blocks[start : start + period])) for start in starts], period
+        at += period * count
+
+
+def _repetition(signs: Sequence[object], at: int) -> tuple[int, int]:
+    """The period from `at` on whose repetitions cover most, and how many there are."""
+    best = (1, _repeated(signs, at, 1))
+    for period in range(2, _LONGEST_PERIOD + 1):
+        count = _repeated(signs, at, period)
+        if count >= _FEWEST_PERIODS and count * period > best[0] * best[1]:
+            best = (period, count)
+    return best
+
+
+def _repeated(signs: Sequence[object], at: int, period: int) -> int:
+    count = 1
+    while signs[at : at + period] == signs[at + count * period : at + (count + 1) * period]:
+        count += 1
+    return count
+
+
+def _is_quiet_norm(row: LayerRow) -> bool:
+    return row.role == "normalization" and not row.marks and math.isfinite(row.mean_gap)
 
 
 def _blocks(rows: Sequence[LayerRow]) -> Iterator[Block]:
@@ -92,16 +143,17 @@ def _signature(block: Block) -> tuple[object, ...]:
     )
 
 
-def _fold_run(run: list[Block]) -> Iterator[LayerRow | Fold]:
+def _fold_run(run: list[Block], period: int) -> Iterator[LayerRow | Fold]:
+    edge, shortest = (_EDGE, _SHORTEST_FOLD) if period == 1 else (1, 2)
     keep = _departures(run) | _landmarks(run)
-    keep |= set(range(_EDGE)) | set(range(len(run) - _EDGE, len(run)))
+    keep |= set(range(edge)) | set(range(len(run) - edge, len(run)))
     at = 0
     while at < len(run):
         end = at
         while end < len(run) and end not in keep:
             end += 1
-        if end - at >= _SHORTEST_FOLD:
-            yield Fold(tuple(row for block in run[at:end] for row in block))
+        if end - at >= shortest:
+            yield Fold(tuple(chain(*run[at:end])), end - at if period > 1 else 0)
         else:
             end = max(end, at + 1)
             for block in run[at:end]:
@@ -110,16 +162,31 @@ def _fold_run(run: list[Block]) -> Iterator[LayerRow | Fold]:
 
 
 def _departures(run: list[Block]) -> set[int]:
-    """Both sides of every step between neighbours that is larger than the run's usual step."""
-    lead = [block[0] for block in run]
+    """Both sides of every step between neighbours that is larger than the run's usual step.
+
+    Each layer of a block is held against its like in the next block: by its gains, or by the levels
+    themselves where the network branches and has no gains.
+    """
     departed: set[int] = set()
-    for values, reach in (
-        ([_log10(row.signal_gain) for row in lead], 0.3),
-        ([_log10(row.gradient_gain) for row in lead], 0.3),
-        ([_log10(row.update_ratio) for row in lead], 1.0),
-        ([row.dead for row in lead], 0.25),
-        ([row.derivative_gain for row in lead], 0.25),
-    ):
+    for alike in zip(*run, strict=True):
+        if any(math.isfinite(row.signal_gain) for row in alike):
+            flow, reach = [(row.signal_gain, row.gradient_gain) for row in alike], 0.3
+        else:
+            flow, reach = [(row.signal, row.gradient) for row in alike], 0.5
+        departed |= _steps(
+            ([_log10(signal) for signal, _ in flow], reach),
+            ([_log10(gradient) for _, gradient in flow], reach),
+            ([_log10(row.update_ratio) for row in alike], 1.0),
+            ([row.dead for row in alike], 0.25),
+            ([row.derivative_gain for row in alike], 0.25),
+        )
+    return departed
+
+
+def _steps(*figures: tuple[list[float], float]) -> set[int]:
+    """Both sides of every step in `values` that is further than `reach` from their usual step."""
+    departed: set[int] = set()
+    for values, reach in figures:
         steps = [after - before for before, after in pairwise(values)]
         finite = [step for step in steps if math.isfinite(step)]
         usual = float(np.median(finite)) if finite else 0.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gradscope.reporters import numbers, plots, summary
 from gradscope.reporters.folding import Fold, fold
 from gradscope.reporters.glyphs import LogScale
-from gradscope.reporters.layer_table import LEGEND, LayerRow, layer_table
+from gradscope.reporters.layer_table import LayerRow, layer_table
 from gradscope.reporters.lines import symbol
 from gradscope.reporters.report import Report
 from gradscope.reporters.sanitizing import printable, printable_lines
@@ -42,7 +42,7 @@ def render(report: Report, figures_svg: Mapping[str, str]) -> str:
         theory=summary.theory(report),
         table=table,
         shown=fold(table.rows),
-        legend=LEGEND,
+        legend=table.legend,
         signal_scale=LogScale.covering([row.signal for row in table.rows]),
         gradient_scale=LogScale.covering([row.gradient for row in table.rows]),
         verdicts=list(summary.verdict_lines(report)),

@@ -6,14 +6,15 @@ The terminal and the HTML page draw it; nothing here knows how. All names are al
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from gradscope.analyzer.window import last, median, typical
+from gradscope.analyzer.wording import branches
 from gradscope.record import LayerInfo, RunRecord
 from gradscope.reporters import numbers
 from gradscope.reporters.report import Report
@@ -27,13 +28,27 @@ _MEDIANS = (
     "batch_norm_mean_gap",
     "batch_norm_variance_ratio",
 )
-LEGEND = (
+_FLOW = (
+    "signal: rms of z, what the activation receives. "
+    "gradient: rms of delta = dL/dz over that of the last hidden layer. "
+)
+_FLOW_AND_GAINS = (
     "signal: rms of z, what the activation receives; its gain is against the hidden layer before. "
     "gradient: rms of delta = dL/dz over that of the last hidden layer; its gain is against the "
-    "hidden layer after. x1 keeps the size. dead: units whose slope is 0 for every sample of the "
-    "probe set, when last shown. phi' gain: mean slope of the activation over its largest, near 0 "
-    "when saturated. update: rms of the change of the weights over their rms."
+    "hidden layer after. x1 keeps the size. "
 )
+_REST = (
+    "dead: units whose slope is 0 for every sample of the "
+    "probe set, when last shown. phi' gain: mean slope of the activation over its largest, near 0 "
+    "when saturated; a linear layer has neither. update: rms of the change of the weights over "
+    "their rms."
+)
+BRANCHES = (
+    "This network branches: layers stand in the order in which they were called, and no gains are "
+    "told from one to the next, which may stand on another path."
+)
+_LOOPS = frozenset(["SimpleRNN", "LSTM", "GRU"])
+OWNED = "measured as the activation of"
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,8 @@ class LayerRow:
     update_ratio: float = NAN
     marks: tuple[Mark, ...] = ()
     note: str = ""
+    mean_gap: float = NAN
+    variance_ratio: float = NAN
 
     @property
     def weighted(self) -> bool:
@@ -78,17 +95,24 @@ class LayerRow:
 class LayerTable:
     """All rows in depth order, `caption` saying which steps the figures come from.
 
-    `omitted` names what has no row and why, or is empty.
+    `notes` are sentences about the table as a whole: what has no row and why, among others. `gains`
+    tells whether layers follow one another, so that gains between neighbours mean something.
     """
 
     rows: tuple[LayerRow, ...]
     caption: str
-    omitted: str
+    notes: tuple[str, ...]
+    gains: bool = True
 
     @property
     def weighted(self) -> tuple[LayerRow, ...]:
         """The hidden and output layers."""
         return tuple(row for row in self.rows if row.weighted)
+
+    @property
+    def legend(self) -> str:
+        """What the columns hold."""
+        return (_FLOW_AND_GAINS if self.gains else _FLOW) + _REST
 
 
 def layer_table(report: Report) -> LayerTable:
@@ -98,7 +122,8 @@ def layer_table(report: Report) -> LayerTable:
     window = last(len(sound.steps))
     figures = {name: median(sound.series[name][window]) for name in _MEDIANS}
     figures["dead_fraction"] = _latest(sound.series["dead_fraction"])
-    figures |= _profile(sound)
+    gains = not branches(record.layers)
+    figures |= _profile(sound, gains=gains)
     marks = _marks(report)
     rows: list[LayerRow] = []
     omitted: list[LayerInfo] = []
@@ -108,7 +133,8 @@ def layer_table(report: Report) -> LayerTable:
             rows.append(row)
         else:
             omitted.append(layer)
-    return LayerTable(tuple(rows), _caption(sound, record), _omitted(omitted))
+    notes = (() if gains else (BRANCHES,), _recurrent(record.layers), _omitted(omitted))
+    return LayerTable(tuple(rows), _caption(sound, record), tuple(chain(*notes)), gains)
 
 
 def _row(
@@ -121,10 +147,14 @@ def _row(
         role=layer.role,
         marks=marks,
         note=note,
+        mean_gap=float(figures["batch_norm_mean_gap"][layer.index]),
+        variance_ratio=float(figures["batch_norm_variance_ratio"][layer.index]),
     )
     if not row.weighted:
         return row
     at = layer.index
+    # The slope of a linear layer is 1 by definition, not by measurement.
+    linear = layer.activation == "linear"
     return replace(
         row,
         activation=printable(layer.activation or "linear"),
@@ -132,13 +162,13 @@ def _row(
         signal_gain=float(figures["signal_gain"][at]),
         gradient=float(figures["gradient"][at]),
         gradient_gain=float(figures["gradient_gain"][at]),
-        dead=float(figures["dead_fraction"][at]),
-        derivative_gain=float(figures["derivative_gain"][at]),
+        dead=NAN if linear else float(figures["dead_fraction"][at]),
+        derivative_gain=NAN if linear else float(figures["derivative_gain"][at]),
         update_ratio=float(figures["update_ratio"][at]),
     )
 
 
-def _profile(record: RunRecord) -> dict[str, Floats]:
+def _profile(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
     """Rms over depth and its gains: forward to the layer before, backward to the layer after.
 
     The figures are those that the verdicts rest on; being geometric means, their ratios are the
@@ -147,10 +177,10 @@ def _profile(record: RunRecord) -> dict[str, Floats]:
     signal = typical(np.sqrt(record.series["preactivation_second_moment"]))
     gradient = typical(relative_delta(record))
     signal_gain, gradient_gain = np.full_like(signal, NAN), np.full_like(gradient, NAN)
-    hidden = record.indices("hidden")
-    chain = (*hidden, *record.indices("output"))
+    hidden = record.indices("hidden") if gains else ()
+    stack = (*hidden, *record.indices("output")) if gains else ()
     with np.errstate(all="ignore"):
-        for before, after in pairwise(chain):
+        for before, after in pairwise(stack):
             signal_gain[after] = signal[after] / signal[before]
         for before, after in pairwise(hidden):
             gradient_gain[before] = gradient[before] / gradient[after]
@@ -244,9 +274,42 @@ def _note(layer: LayerInfo, record: RunRecord, columns: dict[str, Floats]) -> st
     return "; ".join(parts)
 
 
-def _omitted(layers: Iterable[LayerInfo]) -> str:
-    kinds = Counter(printable(layer.kind) for layer in layers)
-    if not kinds:
-        return ""
-    words = ", ".join(kind if n == 1 else f"{kind} x{n}" for kind, n in kinds.items())
-    return f"{numbers.plural(sum(kinds.values()), 'layer')} {numbers.NOT_MEASURED}: {words}"
+def _recurrent(layers: Sequence[LayerInfo]) -> Iterator[str]:
+    """What the columns hold of layers whose activation cannot be reached."""
+    loops = [layer for layer in layers if layer.kind in _LOOPS and layer.measured]
+    if loops:
+        yield (
+            f"{_kinds(loops)}: the activation acts inside the loop, so the signal is the rms of "
+            "what the layer gives, and there is no slope."
+        )
+
+
+def _omitted(layers: Sequence[LayerInfo]) -> Iterator[str]:
+    """What has no row: measured with nothing to say about it, or not measured, and why."""
+    measured = [layer for layer in layers if layer.measured]
+    if measured:
+        count = numbers.plural(len(measured), "more layer")
+        yield f"{count} measured, figures in result.json: {_kinds(measured)}"
+    missing = [layer for layer in layers if not layer.measured]
+    if missing:
+        words = "; ".join(
+            f"{_kinds(alike)} ({reason})" if reason else _kinds(alike)
+            for reason, alike in _by_reason(missing)
+        )
+        yield f"{numbers.plural(len(missing), 'layer')} without figures of their own: {words}"
+
+
+def _kinds(layers: Iterable[LayerInfo]) -> str:
+    """How many of each kind: `Add x4, Softmax`."""
+    counts = Counter(printable(layer.kind) for layer in layers)
+    return ", ".join(kind if n == 1 else f"{kind} x{n}" for kind, n in counts.items())
+
+
+def _by_reason(layers: Iterable[LayerInfo]) -> list[tuple[str, list[LayerInfo]]]:
+    """The layers by the reason why they are not measured; that of an activation names its owner."""
+    groups: dict[str, list[LayerInfo]] = {}
+    for layer in layers:
+        owned = layer.reason.startswith(OWNED)
+        reason = f"{OWNED} the layer before" if owned else printable(layer.reason)
+        groups.setdefault(reason, []).append(layer)
+    return list(groups.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 
 from rich.cells import cell_len, set_cell_size
@@ -57,8 +58,19 @@ def wrapped(text: str, width: int) -> Iterator[str]:
 
 
 def shortened(name: str, width: int, unicode: bool) -> str:
-    """A name cut in the middle to fit a column; never used for numbers or verdicts."""
+    """A name made to fit a column; never used for numbers or verdicts.
+
+    The folders of a path give way first, the outermost before the others, each to the initials and
+    the number that tell it from its siblings: ``encoder_block_2/attention/query`` becomes
+    ``eb2/attention/query``. What is still too long is cut in the middle.
+    """
     name = name if unicode else as_ascii(name)
+    *folders, last = name.split("/")
+    for place, folder in enumerate(folders):
+        if cell_len(name) <= width:
+            break
+        folders[place] = _initials(folder)
+        name = "/".join([*folders, last])
     if cell_len(name) <= width:
         return name
     dots = "…" if unicode else ".."
@@ -67,6 +79,11 @@ def shortened(name: str, width: int, unicode: bool) -> str:
     head = set_cell_size(name, width - len(dots) - half).rstrip()
     tail = set_cell_size(name[::-1], half).rstrip()[::-1]
     return f"{head}{dots}{tail}"
+
+
+def _initials(folder: str) -> str:
+    """`encoder_block_12` as `eb12`: the first letter of each word, every digit."""
+    return "".join(re.findall(r"(?<![^\W_])[^\W\d_]|\d", folder)) or folder
 
 
 class Page:

@@ -59,7 +59,7 @@ def evidence(record: RunRecord) -> str:
         if outcome.steps_done != outcome.steps_requested
         else plural(outcome.steps_done, "step"),
         f"batch {count(record.batch_size)}",
-        f"{printable(data.name)} {count(data.samples)} + {count(data.test_samples)} samples",
+        f"{data_name(record)} {count(data.samples)} + {count(data.test_samples)} samples",
         f"probe set n = {count(record.probe_samples)}",
         f"seed {environment.seed}",
         printable(environment.device),
@@ -68,6 +68,12 @@ def evidence(record: RunRecord) -> str:
         f"{number(record.seconds)} s",
     ]
     return ", ".join(parts)
+
+
+def data_name(record: RunRecord) -> str:
+    """The data set's name; that of the function which gives data of the user's own."""
+    own = record.config.get("data", {}).get("parameters", {}).get("factory")
+    return printable(str(own or record.data.name))
 
 
 def verdict_lines(report: Report) -> Iterator[VerdictLine]:

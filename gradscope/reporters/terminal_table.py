@@ -10,7 +10,7 @@ from rich.text import Text
 
 from gradscope.reporters.folding import Fold, fold
 from gradscope.reporters.glyphs import LogScale, bar
-from gradscope.reporters.layer_table import LEGEND, LayerRow, LayerTable, Mark
+from gradscope.reporters.layer_table import LayerRow, LayerTable, Mark
 from gradscope.reporters.lines import STYLES, Page, shortened, symbol, wrapped
 from gradscope.reporters.numbers import number, percent, ratio
 
@@ -72,13 +72,13 @@ def add_table(page: Page, table: LayerTable) -> None:
     page.add(table.caption, "dim")
     if page.width < LIST_BELOW:
         for row in shown:
-            _add_item(page, row)
+            _add_item(page, row, gains=table.gains)
     else:
         page.add(f"bars, log scale: signal {signal}, gradient {gradient}", "dim")
-        _add_columns(page, shown, signal, gradient)
-    if table.omitted:
-        page.add(table.omitted, "dim")
-    page.add(LEGEND, "dim")
+        _add_columns(page, shown, signal, gradient, gains=table.gains)
+    for note in table.notes:
+        page.add(note, "dim")
+    page.add(table.legend, "dim")
 
 
 def _mark(mark: Mark, unicode: bool) -> str:
@@ -114,17 +114,21 @@ def _tone(row: LayerRow) -> str:
     return next((s for s in ("error", "warning", "info") if s in severities), "")
 
 
-def _add_item(page: Page, row: LayerRow | Fold) -> None:
+def _add_item(page: Page, row: LayerRow | Fold, *, gains: bool) -> None:
     """One layer of the list for narrow terminals."""
     if isinstance(row, Fold):
         page.add(row.words, "dim", hanging=2)
         return
     kind = row.activation or row.kind
-    page.add(f"{row.index} {row.name} ({kind})", _tone(row) or "title", hanging=2)
+    name = shortened(row.name, page.width - cell_len(f"{row.index} "), page.unicode)
+    page.add(f"{row.index} {name} ({kind})", _tone(row) or "title", hanging=2)
     if row.weighted:
-        page.add(f"signal {number(row.signal)}, gain {ratio(row.signal_gain)}", indent=2, hanging=2)
-        gains = f"gradient {number(row.gradient)}, gain {ratio(row.gradient_gain)}"
-        page.add(gains, indent=2, hanging=2)
+        for quantity, value, gain in (
+            ("signal", row.signal, row.signal_gain),
+            ("gradient", row.gradient, row.gradient_gain),
+        ):
+            words = f"{quantity} {number(value)}"
+            page.add(f"{words}, gain {ratio(gain)}" if gains else words, indent=2, hanging=2)
         rest = (
             f"dead {percent(row.dead)}, phi' gain {number(row.derivative_gain)}, "
             f"update {number(row.update_ratio)}"
@@ -135,11 +139,18 @@ def _add_item(page: Page, row: LayerRow | Fold) -> None:
 
 
 def _add_columns(
-    page: Page, shown: Sequence[LayerRow | Fold], signal: LogScale, gradient: LogScale
+    page: Page,
+    shown: Sequence[LayerRow | Fold],
+    signal: LogScale,
+    gradient: LogScale,
+    *,
+    gains: bool,
 ) -> None:
     rows = [row for row in shown if isinstance(row, LayerRow)]
     findings = [_findings(row, page.unicode) for row in rows]
     columns = _figures(rows, _LONGEST_NAME if page.width >= 80 else _SHORTEST_NAME, page.unicode)
+    if not gains:
+        del columns["signal_gain"], columns["gradient_gain"]
     gap = 2 if page.width >= 140 else 1
     beside = [texts for row, texts in zip(rows, findings, strict=True) if row.weighted]
     keys, bar_width, room = _choose(columns, beside, page.width, gap)
@@ -181,6 +192,8 @@ def _choose(
     if used + room > width:
         room = max(least, width - used)
     for key in _PRIORITY:
+        if not key.endswith("_bar") and key not in columns:
+            continue
         needed = (_BAR if key.endswith("_bar") else columns[key].width) + gap
         if used + needed + room <= width:
             keys.append(key)

@@ -394,6 +394,31 @@ def batch_norm(depth: int = 3) -> Report:
     return Report(run, diagnosis_of(run, "healthy"), None, 0)
 
 
+def transformer(blocks: int = 8) -> Report:
+    """Equal blocks with shortcuts, their layers named by path; one projection has no gradient."""
+    layers = network(6 * blocks, activation="linear")
+    projections = ("query", "key", "value", "output")
+    for layer in layers[1:-1]:
+        block, place = divmod(layer.index - 1, 6)
+        inner = f"attn/{projections[place]}" if place < 4 else f"dense_{place - 3}"
+        layers[layer.index] = replace(
+            layer,
+            name=f"b{block}/{inner}",
+            kind="EinsumDense" if place < 4 else "Dense",
+            activation="gelu" if place == 4 else "linear",
+        )
+    layers += [
+        LayerInfo(len(layers) + i, f"add_{i}", "Add", "structure", 100) for i in range(blocks)
+    ]
+    run = record(layers, name="transformer")
+    at = 1 + 6 * 4
+    run.series["delta_second_moment"][:, at] = 0.0
+    found = Verdict(
+        "GS101", "vanishing_gradient", "finding", (finding((layers[at].name,), observed=0.0),)
+    )
+    return Report(run, diagnosis_of(run, "unhealthy", found), None, 1)
+
+
 def nasty() -> Report:
     """Every foreign string is hostile: names, reasons, messages, paths, config."""
     layers = network(len(NASTY))
@@ -434,6 +459,7 @@ REPORTS: dict[str, Callable[[], Report]] = {
         "at_init": at_init,
         "empty": empty,
         "batch_norm": batch_norm,
+        "transformer": transformer,
         "nasty": nasty,
     }.items()
 }

@@ -144,6 +144,18 @@ def test_a_deep_table_is_folded_and_kept_whole_behind_it():
     assert Page(plain("vanishing")).tags.count("details") == 1
 
 
+def test_no_gain_is_told_where_a_network_branches():
+    def headings(name):
+        return re.findall(r'<th class="n" scope="col">(.*?)</th>', plain(name))
+
+    assert headings("healthy").count("gain") == 2
+    assert "gain" not in headings("transformer")
+    table = plain("transformer").partition("<tbody>")[2].partition("</tbody>")[0]
+    rows = re.findall(r"<tr>(.*?)</tr>", table, flags=re.DOTALL)
+    assert {row.count("<td") for row in rows} == {11}
+    assert not re.search(r"\bx\d", table)
+
+
 def test_limits_are_said_first():
     text = Page(plain("partial")).text
     assert text.index("PARTIAL, 3 of 300 steps") < text.index("Layers, from input to output")

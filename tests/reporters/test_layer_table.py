@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gradscope.reporters.layer_table import layer_table
+from gradscope.record import LayerInfo
+from gradscope.reporters import Report
+from gradscope.reporters.layer_table import BRANCHES, layer_table
 from tests.reporters import fixtures
 
 
@@ -48,7 +50,38 @@ def test_batch_norms_have_a_row_and_structure_is_counted():
     norms = [row for row in table.rows if row.role == "normalization"]
     assert len(norms) == 3
     assert "mean gap 0.3" in norms[0].note
-    assert table.omitted == "4 layers not measured: Flatten, Activation x3"
+    assert table.notes == (
+        "4 layers without figures of their own: Flatten (no weights); "
+        "Activation x3 (measured with its weights)",
+    )
+
+
+def test_a_network_that_branches_says_so_and_counts_what_has_no_row():
+    layers = fixtures.network(3)
+    layers[2] = replace(layers[2], activation="linear")
+    for kind, reason in (
+        ("Add", ""),
+        ("Add", ""),
+        ("ReLU", "measured as the activation of hidden_1"),
+        ("ReLU", "measured as the activation of hidden_2"),
+        ("Softmax", "not called in the forward pass"),
+    ):
+        index = len(layers)
+        layers.append(
+            LayerInfo(index, f"l{index}", kind, "structure", measured=not reason, reason=reason)
+        )
+    run = fixtures.record(layers)
+    table = layer_table(Report(run, fixtures.diagnosis_of(run, "healthy"), None, 0))
+    assert table.notes == (
+        BRANCHES,
+        "2 more layers measured, figures in result.json: Add x2",
+        "4 layers without figures of their own: Flatten (no weights); "
+        "ReLU x2 (measured as the activation of the layer before); "
+        "Softmax (not called in the forward pass)",
+    )
+    rows = {row.name: row for row in table.rows}
+    assert np.isnan([rows["hidden_2"].dead, rows["hidden_2"].derivative_gain]).all()
+    assert np.isfinite([rows["hidden_1"].dead, rows["hidden_1"].derivative_gain]).all()
 
 
 def test_a_broken_run_shows_the_figures_before_it_broke():
@@ -89,3 +122,12 @@ def test_every_report_has_a_table(name):
     table = layer_table(report)
     layers = [layer for layer in report.record.layers if layer.role in ("hidden", "output")]
     assert len(table.weighted) == len(layers)
+
+
+def test_a_recurrent_layer_says_what_its_signal_is():
+    layers = fixtures.network(3)
+    layers[1:3] = [replace(layer, kind="LSTM", activation="tanh") for layer in layers[1:3]]
+    run = fixtures.record(layers)
+    notes = layer_table(Report(run, fixtures.diagnosis_of(run, "healthy"), None, 0)).notes
+    assert notes[0].startswith("LSTM x2: the activation acts inside the loop, so the signal is")
+    assert not [note for note in layer_table(fixtures.healthy()).notes if "loop" in note]

@@ -190,3 +190,13 @@ def test_the_registered_form_takes_its_layout_from_the_options():
     text = REPORTERS["text"](fixtures.healthy(), options)
     expected = render(fixtures.healthy(), width=80, color=False, unicode=False, files=("a.html",))
     assert text == expected
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_gain_is_told_where_a_network_branches(width):
+    table = layers_part(page("transformer", width))
+    rows, branches, _ = table.partition("This network branches")
+    assert branches
+    assert not re.search(r"\bx\d|(?<!phi' )\bgain\b", rows)
+    assert "of 6 layers like these" in " ".join(rows.split())
+    assert re.search(r"\bx\d", layers_part(page("healthy", width)))
