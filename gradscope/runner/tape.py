@@ -75,7 +75,7 @@ def measured_step(
         found = weight_figures.find(sites.sites, variables, gradients)
         with updates.listening(optimizer, found.kernels, found.raw) as changes:
             optimizer.apply(gradients, variables)
-        weight_figures.put(figures, found, changes)
+        weight_figures.put(figures, found, changes, jit=jit)
         row = figures.packed(len(sites.layers))
         changes.make(first=row)
         return row, scalars
