@@ -1,0 +1,78 @@
+"""A fresh process for each measurement, so that none disturbs the next."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.cases import ROOT
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+"""numpy's threads spin while they wait, which processor time would count."""
+
+QUIET = {
+    "KERAS_BACKEND": "tensorflow",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+}
+"""As gradscope starts its own worker."""
+
+
+def environment(*, one_thread: bool = True) -> dict[str, str]:
+    """The variables for a measured process: this tree first, its compiled modules kept."""
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    path = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH"))))
+    return kept | QUIET | (ONE_THREAD if one_thread else {}) | {"PYTHONPATH": path}
+
+
+def call(function: str, arguments: Mapping[str, Any], *, one_thread: bool = True) -> Any:
+    """Call ``module:function`` with `arguments` in a new process and give what it returns.
+
+    Both go through JSON. Raises `click.ClickException` with the last lines the process wrote.
+    """
+    with tempfile.TemporaryDirectory(prefix="gradscope-bench-") as folder:
+        result = Path(folder) / "result.json"
+        command = [sys.executable, "-m", "benchmarks.isolated", function, str(result)]
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment(one_thread=one_thread),
+            input=json.dumps(arguments),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        if done.returncode or not result.exists():
+            tail = "\n  ".join(done.stdout.strip().splitlines()[-12:])
+            raise click.ClickException(f"{function} ended with {done.returncode}:\n  {tail}")
+        return json.loads(result.read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    """Be the new process."""
+    spec, result = sys.argv[1:]
+    module, _, name = spec.partition(":")
+    function = getattr(importlib.import_module(module), name)
+    value = function(**json.load(sys.stdin))
+    Path(result).write_text(json.dumps(value), encoding="utf-8")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # TensorFlow takes seconds to tear itself down
+
+
+if __name__ == "__main__":
+    main()

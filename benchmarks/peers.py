@@ -1,0 +1,3 @@
+PEERS = {}
+def run(o, r): return []
+def tables(r): return []
