@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,9 @@ PARTS: dict[str, ModuleType] = {
 }
 WITHOUT_PEERS = tuple(name for name in PARTS if name != "peers")
 NAMES = [*CASES, *tracing.DEPTHS, *processes.SHOWN, *peers.PEERS]
+WIDTH = 140
+"""Of the tables where no terminal says how wide it is."""
+
 FOLDER = ROOT / "benchmarks"
 
 
@@ -37,6 +41,7 @@ FOLDER = ROOT / "benchmarks"
 @click.option("--readme", is_flag=True, help="Measure nothing: bring the README up to date.")
 def main(
     parts: tuple[str, ...],
+    *,
     with_peers: bool,
     only: tuple[str, ...],
     rounds: int | None,
@@ -84,7 +89,7 @@ def _measured(name: str, asked: options.Options) -> dict[str, Any]:
 
 
 def _show(name: str, result: dict[str, Any]) -> None:
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     for table in PARTS[name].tables(result["results"]):
         console.print(table.rich())
     console.print(tables.described(result), style="dim", highlight=False)

@@ -39,9 +39,7 @@ class Case:
         keys = {"steps": 10**6, "jit": "off"} | training
         overrides = [f"training.{key}={value}" for key, value in keys.items()]
         threads = 0 if device == "gpu" else 1
-        return api.load_config(
-            self.source, [f"device={device}", f"threads={threads}", *overrides]
-        )
+        return api.load_config(self.source, [f"device={device}", f"threads={threads}", *overrides])
 
 
 def mlp(depth: int, width: int, batch: int) -> dict[str, Any]:

@@ -43,6 +43,12 @@ class Loop:
             self._once(steps)
         return self.experiment.run_chunk.traces()
 
+    def first_rows(self, batch: Any) -> Any:
+        """The figures [statistic, layer] of a step on `batch` from the weights at first."""
+        with device.settings():
+            self._put_back()
+            return self.experiment.chunk([batch], 0)[0][0]
+
     def contender(self, name: str, steps: int) -> Contender:
         """One chunk of `steps` (a multiple of 5: so every fifth is measured in each chunk)."""
 

@@ -12,8 +12,6 @@ from benchmarks.isolated import call
 from benchmarks.options import Options, Reporter, noting_load
 from benchmarks.tables import Table, cell
 
-TITLE = "Memory"
-
 LIMITS = {"mlp_10x512": 1.10, "mlp_50x512": 1.15}
 """What the peak may be over that of the plain loop."""
 
@@ -51,10 +49,7 @@ def peak_mib() -> float:
 
 def run(options: Options, report: Reporter) -> list[dict[str, Any]]:
     """Measure each case in turns, a process each."""
-    return [
-        noting_load(lambda name=name: _case(name, options, report))
-        for name in options.chosen(LIMITS)
-    ]
+    return [noting_load(_case, name, options, report) for name in options.chosen(LIMITS)]
 
 
 def _case(case: str, options: Options, report: Reporter) -> dict[str, Any]:

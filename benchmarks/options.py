@@ -61,10 +61,10 @@ class Options:
         return [name for name in names if not self.only or name in self.only]
 
 
-def noting_load(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def noting_load(measure: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
     """Call `measure` and add to its result when, and how busy the machine was before and after."""
     before = load()
-    found = measure()
+    found = measure(*arguments)
     return found | {"date": now(), "load": [before, load()]}
 
 

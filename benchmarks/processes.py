@@ -18,8 +18,6 @@ from benchmarks.options import Options, Reporter, noting_load
 from benchmarks.tables import Table, cell, seconds
 from benchmarks.timing import spread
 
-TITLE = "Whole processes"
-
 IMPORTED_ALONG = ("sklearn", "pandas", "matplotlib")
 """What Keras imports where it is installed; without them there is less to save."""
 
@@ -43,7 +41,7 @@ def run(options: Options, report: Reporter) -> list[dict[str, Any]]:
     found = []
     for name in options.chosen(parts):
         report(f"processes: {name}")
-        found.append(noting_load(lambda name=name: {"case": name} | parts[name](options)))
+        found.append({"case": name} | noting_load(parts[name], options))
     return found
 
 
@@ -105,8 +103,7 @@ def _finished(command: Sequence[str]) -> str:
         command,
         cwd=ROOT,
         env=environment(one_thread=False),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )

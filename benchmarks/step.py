@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.cases import CASES, EVERY_FIFTH
-from benchmarks.options import Options, Reporter, noting_load
 from benchmarks.isolated import call
+from benchmarks.options import Options, Reporter, noting_load
 from benchmarks.tables import Table, cell, milliseconds, seconds
-
-TITLE = "A training step"
 
 CHUNK_SECONDS = 0.25
 """As long as gradscope lets one call run."""
@@ -68,7 +66,7 @@ def run(options: Options, report: Reporter) -> list[dict[str, Any]]:
             "device": options.device,
             "xla": CASES[name].xla and not options.quick,
         }
-        found.append(noting_load(lambda given=arguments: call("benchmarks.step:measure", given)))
+        found.append(noting_load(call, "benchmarks.step:measure", arguments))
     return found
 
 

@@ -78,5 +78,6 @@ def filled(text: str, sections: Mapping[str, str]) -> str:
         pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
         if not pattern.search(text):
             raise ValueError(f"no marks {start} and {end}")
-        text = pattern.sub(lambda _, new=f"{start}\n{body}\n{end}": new, text)
+        before, after = pattern.split(text, maxsplit=1)
+        text = f"{before}{start}\n{body}\n{end}{after}"
     return text

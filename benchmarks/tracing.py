@@ -9,8 +9,6 @@ from benchmarks.isolated import call
 from benchmarks.options import Options, Reporter, noting_load
 from benchmarks.tables import Table, cell, seconds
 
-TITLE = "Tracing"
-
 DEPTHS: dict[str, tuple[int, float | None]] = {"depth_100": (100, 1.5), "depth_200": (200, None)}
 """Depth, and what the instrumented first call may cost over the plain one."""
 
@@ -36,11 +34,13 @@ def measure(depth: int, rounds: int, device: str) -> dict[str, Any]:
             loop = loops.Loop(config, measure=name == "instrumented")
             each.append(loop.first_call)
             traces.append(loop.traces_after((7, 2, 1)))
-    found = {"depth": depth, "traces": max(traces)}
-    found["seconds"] = {
-        name: timing.spread([cost.cpu / 1e3 for cost in each]) for name, each in costs.items()
+    return {
+        "traces": max(traces),
+        "seconds": {
+            name: timing.spread([cost.cpu / 1e3 for cost in each]) for name, each in costs.items()
+        },
+        "ratio": timing.ratio(costs, "instrumented", "plain", "cpu"),
     }
-    return found | {"ratio": timing.ratio(costs, "instrumented", "plain", "cpu")}
 
 
 def run(options: Options, report: Reporter) -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ def run(options: Options, report: Reporter) -> list[dict[str, Any]]:
         report(f"tracing: {name}")
         rounds = min(MOST_ROUNDS, options.rounds)
         arguments = {"depth": DEPTHS[name][0], "rounds": rounds, "device": options.device}
-        measured = noting_load(lambda given=arguments: call("benchmarks.tracing:measure", given))
+        measured = noting_load(call, "benchmarks.tracing:measure", arguments)
         found.append({"case": name, "rounds": rounds} | measured)
     return found
 
