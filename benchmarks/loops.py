@@ -32,7 +32,7 @@ class Loop:
             )
         self._feed = self.experiment.feed.iterate()
         self.first_call = self._once(1)
-        self.step_ms = self._once(WARM_UP).wall
+        self.step_ms = self._once(WARM_UP).cpu
 
     def _once(self, steps: int) -> Cost:
         return once(self.contender("", steps))
