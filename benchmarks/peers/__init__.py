@@ -33,7 +33,7 @@ class Peer:
 
 
 _DEBUGGERS = "benchmarks.peers.tensorflow_debuggers"
-_DUMP = "tf.debugging.experimental.dump_debug_info"
+_DUMP = "tf.debugging.experimental.enable_dump_debug_info"
 
 PEERS: dict[str, Peer] = {
     "tfdbg_concise": Peer(

@@ -22,11 +22,11 @@ from gradscope.runner import workload
 def dump_debug_info(
     case: str, rounds: int, seconds: float, device: str, mode: str
 ) -> dict[str, Any]:
-    """Time a traced step under `tf.debugging.experimental.dump_debug_info`."""
+    """Time a traced step under `tf.debugging.experimental.enable_dump_debug_info`."""
     with tempfile.TemporaryDirectory(prefix="gradscope-bench-") as folder:
 
         def enable() -> None:
-            tf.debugging.experimental.dump_debug_info(folder, tensor_debug_mode=mode)
+            tf.debugging.experimental.enable_dump_debug_info(folder, tensor_debug_mode=mode)
 
         return _with_callback(case, rounds, seconds, device, enable)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -19,7 +18,7 @@ class Network:
         torch.set_num_threads(1)
         self.device = "cuda" if device == "gpu" else "cpu"
         dense = [layer for layer in work.model.layers if getattr(layer, "kernel", None) is not None]
-        layers = [_linear(np.array(layer.kernel), np.array(layer.bias)) for layer in dense]
+        layers = [_linear(layer.kernel.numpy(), layer.bias.numpy()) for layer in dense]
         self.linear = layers
         between: list[nn.Module] = [nn.Flatten()]
         for layer in layers[:-1]:
