@@ -66,15 +66,17 @@ def main(
     results = {}
     for name in parts or (("peers",) if with_peers else WITHOUT_PEERS):
         measured = _measured(name, asked)
-        if measured["results"]:
-            results[name] = measured
-            _show(name, measured)
-    if file is not None:
-        file.write_text(_text(results), encoding="utf-8")
-    elif asked.complete:
-        for name, result in results.items():
-            (FOLDER / "results" / f"{name}.json").write_text(_text(result), encoding="utf-8")
-        update_readme()
+        if not measured["results"]:
+            continue
+        results[name] = measured
+        _show(name, measured)
+        if file is not None:
+            file.write_text(_text(results), encoding="utf-8")
+        elif asked.complete:
+            kept = FOLDER / "results" / f"{name}.json"
+            kept.parent.mkdir(exist_ok=True)
+            kept.write_text(_text(measured), encoding="utf-8")
+            update_readme()
 
 
 def _measured(name: str, asked: options.Options) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from benchmarks.cases import ROOT
+from gradscope.errors import GradscopeError
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -31,17 +32,23 @@ QUIET = {
 """As gradscope starts its own worker."""
 
 
-def environment(*, one_thread: bool = True) -> dict[str, str]:
+def environment(device: str, *, one_thread: bool) -> dict[str, str]:
     """The variables for a measured process: this tree first, its compiled modules kept."""
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     path = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH"))))
-    return kept | QUIET | (ONE_THREAD if one_thread else {}) | {"PYTHONPATH": path}
+    kept |= QUIET | {"PYTHONPATH": path}
+    if one_thread:
+        kept |= ONE_THREAD
+    if device == "cpu":
+        kept["CUDA_VISIBLE_DEVICES"] = "-1"
+    return kept
 
 
-def call(function: str, arguments: Mapping[str, Any], *, one_thread: bool = True) -> Any:
+def call(function: str, arguments: Mapping[str, Any]) -> Any:
     """Call ``module:function`` with `arguments` in a new process and give what it returns.
 
-    Both go through JSON. Raises `click.ClickException` with the last lines the process wrote.
+    Both go through JSON; a GPU is seen only by a function whose ``device`` is one. Raises
+    `click.ClickException` with the last lines the process wrote.
     """
     with tempfile.TemporaryDirectory(prefix="gradscope-bench-") as folder:
         result = Path(folder) / "result.json"
@@ -49,7 +56,7 @@ def call(function: str, arguments: Mapping[str, Any], *, one_thread: bool = True
         done = subprocess.run(
             command,
             cwd=ROOT,
-            env=environment(one_thread=one_thread),
+            env=environment(arguments.get("device", "cpu"), one_thread=True),
             input=json.dumps(arguments),
             text=True,
             stdout=subprocess.PIPE,
@@ -67,7 +74,10 @@ def main() -> None:
     spec, result = sys.argv[1:]
     module, _, name = spec.partition(":")
     function = getattr(importlib.import_module(module), name)
-    value = function(**json.load(sys.stdin))
+    try:
+        value = function(**json.load(sys.stdin))
+    except GradscopeError as error:
+        sys.exit(str(error))
     Path(result).write_text(json.dumps(value), encoding="utf-8")
     sys.stdout.flush()
     sys.stderr.flush()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,6 +20,9 @@ from benchmarks.timing import spread
 
 IMPORTED_ALONG = ("sklearn", "pandas", "matplotlib")
 """What Keras imports where it is installed; without them there is less to save."""
+
+Figure = Callable[[Sequence[str], str], float]
+"""``figure(command, device)``: runs a command and gives seconds."""
 
 _CLOCK = "; import time; print('ready', time.process_time())"
 PLAIN_IMPORT = "import tensorflow" + _CLOCK
@@ -54,7 +57,7 @@ def _import(options: Options) -> dict[str, Any]:
         "plain": [sys.executable, "-c", PLAIN_IMPORT],
         "light": [sys.executable, "-c", LIGHT_IMPORT],
     }
-    return _compared(commands, min(MOST_ROUNDS, options.rounds), "light", "plain", _ready)
+    return _compared(options, commands, min(MOST_ROUNDS, options.rounds), _ready)
 
 
 def _help(options: Options) -> dict[str, Any]:
@@ -64,7 +67,7 @@ def _help(options: Options) -> dict[str, Any]:
         "help": [sys.executable, "-m", "gradscope", "--help"],
     }
     rounds = options.rounds if options.quick else HELP_ROUNDS
-    return _compared(commands, rounds, "help", "pass", _processor)
+    return _compared(options, commands, rounds, _processor)
 
 
 def _run(options: Options) -> dict[str, Any]:
@@ -78,18 +81,18 @@ def _run(options: Options) -> dict[str, Any]:
                 *("--output", f"{folder}/notebook", "--force"),
             ],
         }
-        rounds = min(MOST_ROUNDS, options.rounds)
-        return _compared(commands, rounds, "gradscope", "hand_written", _wall)
+        return _compared(options, commands, min(MOST_ROUNDS, options.rounds), _wall)
 
 
 def _compared(
-    commands: Mapping[str, Sequence[str]], rounds: int, of: str, to: str, figure: Any
+    options: Options, commands: Mapping[str, Sequence[str]], rounds: int, figure: Figure
 ) -> dict[str, Any]:
-    """Run both commands in turns, once without counting; gives seconds and their ratio."""
+    """Run both commands in turns, once without counting; seconds, and the second over the first."""
+    to, of = commands
     taken: dict[str, list[float]] = {name: [] for name in commands}
     for place in range(rounds + 1):
         for name, command in commands.items():
-            value = figure(command)
+            value = figure(command, options.device)
             if place:
                 taken[name].append(value)
     ratios = spread([a / b for a, b in zip(taken[of], taken[to], strict=True)])
@@ -98,11 +101,11 @@ def _compared(
     return {"rounds": rounds, "seconds": medians, "ratio": ratios}
 
 
-def _finished(command: Sequence[str]) -> str:
+def _finished(command: Sequence[str], device: str) -> str:
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env=environment(one_thread=False),
+        env=environment(device, one_thread=False),
         capture_output=True,
         text=True,
         check=False,
@@ -113,22 +116,22 @@ def _finished(command: Sequence[str]) -> str:
     return done.stdout
 
 
-def _ready(command: Sequence[str]) -> float:
+def _ready(command: Sequence[str], device: str) -> float:
     """Processor time that the process itself tells."""
-    return float(_finished(command).rpartition("ready")[2])
+    return float(_finished(command, device).rpartition("ready")[2])
 
 
-def _wall(command: Sequence[str]) -> float:
+def _wall(command: Sequence[str], device: str) -> float:
     started = time.perf_counter()
-    _finished(command)
+    _finished(command, device)
     return time.perf_counter() - started
 
 
-def _processor(command: Sequence[str]) -> float:
+def _processor(command: Sequence[str], device: str) -> float:
     import resource
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    _finished(command)
+    _finished(command, device)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

@@ -106,3 +106,45 @@ def test_a_failing_process_tells_its_last_lines(tmp_path: Path) -> None:
         "low": 2.0,
         "high": 4.0,
     }
+
+
+RESULT: dict[str, Any] = {
+    "case": "mlp_10x100",
+    "steps_per_round": 5,
+    "first_call_s": {},
+    "load": [0.1, 0.9],
+    "contenders": {
+        name: {"cpu_ms": {"median": cost, "low": cost, "high": cost}}
+        for name, cost in (
+            ("plain", 1.0),
+            ("instrumented", 1.5),
+            ("every fifth", 1.1),
+            ("fit", 3.0),
+        )
+    },
+    "ratios": {
+        "instrumented / plain": {"median": 1.5, "low": 1.4, "high": 1.6},
+        "instrumented / fit": {"median": 0.5, "low": 0.4, "high": 0.6},
+        "every fifth / plain": {"median": 1.1, "low": 1.1, "high": 1.1},
+    },
+}
+
+
+@pytest.mark.parametrize("asked", [[], ["--rounds", "6"]])
+def test_a_complete_measurement_replaces_the_results_and_the_table_of_the_readme(
+    asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (command.FOLDER / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "README.md").write_text(text, encoding="utf-8")
+    (tmp_path / "results").mkdir()
+    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    monkeypatch.setattr(command.step, "run", lambda options, report: [RESULT])
+    told = CliRunner().invoke(command.main, ["step", *asked], catch_exceptions=False)
+    assert told.exit_code == 0
+    shown = (tmp_path / "README.md").read_text(encoding="utf-8")
+    row = (
+        "| MLP 10x100, batch 32 | 1.50 (1.40-1.60), met: 1.5 | 0.50 (0.40-0.60), met: 0.5 "
+        "| 1.10 (1.10-1.10), missed: 1.05 |"
+    )
+    assert (row in shown) == (not asked)
+    assert (tmp_path / "results" / "step.json").exists() == (not asked)
