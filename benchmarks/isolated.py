@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from benchmarks.cases import ROOT
-from gradscope.errors import GradscopeError
+from gradscope.errors import ExitCode, GradscopeError
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -59,12 +59,13 @@ def call(function: str, arguments: Mapping[str, Any]) -> Any:
             env=environment(arguments.get("device", "cpu"), one_thread=True),
             input=json.dumps(arguments),
             text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             check=False,
         )
+        if done.returncode == ExitCode.BAD_REQUEST:
+            raise click.ClickException(done.stdout.strip())
         if done.returncode or not result.exists():
-            tail = "\n  ".join(done.stdout.strip().splitlines()[-12:])
+            tail = "\n  ".join(done.stderr.strip().splitlines()[-12:])
             raise click.ClickException(f"{function} ended with {done.returncode}:\n  {tail}")
         return json.loads(result.read_text(encoding="utf-8"))
 
@@ -77,7 +78,8 @@ def main() -> None:
     try:
         value = function(**json.load(sys.stdin))
     except GradscopeError as error:
-        sys.exit(str(error))
+        print(error)
+        sys.exit(ExitCode.BAD_REQUEST)
     Path(result).write_text(json.dumps(value), encoding="utf-8")
     sys.stdout.flush()
     sys.stderr.flush()

@@ -136,7 +136,6 @@ def test_a_complete_measurement_replaces_the_results_and_the_table_of_the_readme
 ) -> None:
     text = (command.FOLDER / "README.md").read_text(encoding="utf-8")
     (tmp_path / "README.md").write_text(text, encoding="utf-8")
-    (tmp_path / "results").mkdir()
     monkeypatch.setattr(command, "FOLDER", tmp_path)
     monkeypatch.setattr(command.step, "run", lambda options, report: [RESULT])
     told = CliRunner().invoke(command.main, ["step", *asked], catch_exceptions=False)
