@@ -128,7 +128,7 @@ def rendered(text: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, indent=1, sort_keys=True) + "\n"
+    return json.dumps(value, indent=1) + "\n"
 
 
 if __name__ == "__main__":

@@ -17,31 +17,22 @@ import click
 from benchmarks.cases import ROOT
 from gradscope.errors import ExitCode, GradscopeError
 
-ONE_THREAD = {
+FIXED = {
+    "KERAS_BACKEND": "tensorflow",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
-"""numpy's threads spin while they wait, which processor time would count."""
-
-QUIET = {
-    "KERAS_BACKEND": "tensorflow",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-}
-"""As gradscope starts its own worker."""
+"""As gradscope starts its own worker; numpy's threads, which spin while they wait, kept to one."""
 
 
-def environment(device: str, *, one_thread: bool) -> dict[str, str]:
-    """The variables for a measured process: this tree first, its compiled modules kept."""
+def environment(device: str) -> dict[str, str]:
+    """The user's variables; this tree first, its compiled modules kept, a GPU if asked for."""
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     path = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH"))))
-    kept |= QUIET | {"PYTHONPATH": path}
-    if one_thread:
-        kept |= ONE_THREAD
-    if device == "cpu":
-        kept["CUDA_VISIBLE_DEVICES"] = "-1"
-    return kept
+    hidden = {"CUDA_VISIBLE_DEVICES": "-1"} if device == "cpu" else {}
+    return kept | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": path} | hidden
 
 
 def call(function: str, arguments: Mapping[str, Any]) -> Any:
@@ -56,7 +47,7 @@ def call(function: str, arguments: Mapping[str, Any]) -> Any:
         done = subprocess.run(
             command,
             cwd=ROOT,
-            env=environment(arguments.get("device", "cpu"), one_thread=True),
+            env=environment(arguments.get("device", "cpu")) | FIXED,
             input=json.dumps(arguments),
             text=True,
             capture_output=True,

@@ -62,13 +62,12 @@ def _case(case: str, options: Options, report: Reporter) -> dict[str, Any]:
         for instrumented, each in peaks.items():
             arguments = {"case": case, "instrumented": instrumented, "device": options.device}
             each.append(call("benchmarks.memory:measure", arguments)["peak_mib"])
-    found = timing.spread([a / b for a, b in zip(peaks[True], peaks[False], strict=True)])
     return {
         "case": case,
         "rounds": rounds,
         "plain_mib": timing.spread(peaks[False]),
         "instrumented_mib": timing.spread(peaks[True]),
-        "ratio": found,
+        "ratio": timing.ratio(peaks[True], peaks[False]),
     }
 
 

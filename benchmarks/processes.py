@@ -16,7 +16,7 @@ from benchmarks.cases import ROOT
 from benchmarks.isolated import environment
 from benchmarks.options import Options, Reporter, noting_load
 from benchmarks.tables import Table, cell, seconds
-from benchmarks.timing import spread
+from benchmarks.timing import ratio, spread
 
 IMPORTED_ALONG = ("sklearn", "pandas", "matplotlib")
 """What Keras imports where it is installed; without them there is less to save."""
@@ -54,8 +54,8 @@ def _import(options: Options) -> dict[str, Any]:
     if missing:
         return {"skipped": f"{', '.join(missing)} not installed: install the extra 'bench'"}
     commands = {
-        "plain": [sys.executable, "-c", PLAIN_IMPORT],
-        "light": [sys.executable, "-c", LIGHT_IMPORT],
+        "other": [sys.executable, "-c", PLAIN_IMPORT],
+        "gradscope": [sys.executable, "-c", LIGHT_IMPORT],
     }
     return _compared(options, commands, min(MOST_ROUNDS, options.rounds), _ready)
 
@@ -63,8 +63,8 @@ def _import(options: Options) -> dict[str, Any]:
 def _help(options: Options) -> dict[str, Any]:
     """Processor time of the command line's help, and of Python doing nothing."""
     commands = {
-        "pass": [sys.executable, "-c", "pass"],
-        "help": [sys.executable, "-m", "gradscope", "--help"],
+        "other": [sys.executable, "-c", "pass"],
+        "gradscope": [sys.executable, "-m", "gradscope", "--help"],
     }
     rounds = options.rounds if options.quick else HELP_ROUNDS
     return _compared(options, commands, rounds, _processor)
@@ -75,7 +75,7 @@ def _run(options: Options) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="gradscope-bench-") as folder:
         config = [str(ROOT / "configs/notebook.yaml"), "--quiet"]
         commands = {
-            "hand_written": [sys.executable, "-m", "benchmarks.hand_written"],
+            "other": [sys.executable, "-m", "benchmarks.hand_written"],
             "gradscope": [
                 *(sys.executable, "-m", "gradscope", "run", *config),
                 *("--output", f"{folder}/notebook", "--force"),
@@ -87,25 +87,25 @@ def _run(options: Options) -> dict[str, Any]:
 def _compared(
     options: Options, commands: Mapping[str, Sequence[str]], rounds: int, figure: Figure
 ) -> dict[str, Any]:
-    """Run both commands in turns, once without counting; seconds, and the second over the first."""
-    to, of = commands
+    """Run both commands in turns, once without counting; gives seconds and their ratio."""
     taken: dict[str, list[float]] = {name: [] for name in commands}
     for place in range(rounds + 1):
         for name, command in commands.items():
             value = figure(command, options.device)
             if place:
                 taken[name].append(value)
-    ratios = spread([a / b for a, b in zip(taken[of], taken[to], strict=True)])
-    medians = {name: spread(each) for name, each in taken.items()}
-    ratios["median"] = float(f"{medians[of]['median'] / medians[to]['median']:.4g}")
-    return {"rounds": rounds, "seconds": medians, "ratio": ratios}
+    return {
+        "rounds": rounds,
+        "seconds": {name: spread(each) for name, each in taken.items()},
+        "ratio": ratio(taken["gradscope"], taken["other"]),
+    }
 
 
 def _finished(command: Sequence[str], device: str) -> str:
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env=environment(device, one_thread=False),
+        env=environment(device),
         capture_output=True,
         text=True,
         check=False,
@@ -151,12 +151,11 @@ def tables(results: list[dict[str, Any]]) -> list[Table]:
         if "skipped" in each:
             table.row(title, clock, "-", "-", f"skipped: {each['skipped']}")
             continue
-        other, ours = each["seconds"].values()
         table.row(
             title,
             clock,
-            seconds(ours["median"]),
-            seconds(other["median"]),
+            seconds(each["seconds"]["gradscope"]["median"]),
+            seconds(each["seconds"]["other"]["median"]),
             cell(each["ratio"], target),
         )
     return [table]

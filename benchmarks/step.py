@@ -40,7 +40,6 @@ def measure(case: str, rounds: int, chunk_seconds: float, device: str, xla: bool
     for contender in contenders:
         timing.once(contender)
     costs = timing.interleave(contenders, rounds)
-    clock = "wall" if device == "gpu" else "cpu"
     pairs = [("instrumented", "plain"), ("instrumented", "fit"), ("every fifth", "plain")]
     if xla:
         pairs += [("instrumented, XLA", "plain, XLA"), ("instrumented, XLA", "fit")]
@@ -50,7 +49,7 @@ def measure(case: str, rounds: int, chunk_seconds: float, device: str, xla: bool
         "first_call_s": {name: round(loop.first_call.cpu / 1e3, 2) for name, loop in made.items()},
         "traces": {name: loop.traces_after(()) for name, loop in made.items()},
         "contenders": timing.summary(costs),
-        "ratios": {f"{of} / {to}": timing.ratio(costs, of, to, clock) for of, to in pairs},
+        "ratios": {f"{of} / {to}": timing.ratio_of(costs, of, to, device) for of, to in pairs},
     }
 
 

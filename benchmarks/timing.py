@@ -68,12 +68,17 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": _short(median), "low": _short(low), "high": _short(high)}
 
 
-def ratio(costs: Costs, of: str, to: str, clock: str) -> dict[str, float]:
-    """Ratio of two contenders' medians; `low` and `high` are quartiles of the rounds' ratios."""
-    above = [getattr(cost, clock) for cost in costs[of]]
-    below = [getattr(cost, clock) for cost in costs[to]]
+def ratio(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
+    """Ratio of the medians; `low` and `high` are quartiles of the rounds' ratios."""
     found = spread([a / b for a, b in zip(above, below, strict=True)])
     return found | {"median": _short(statistics.median(above) / statistics.median(below))}
+
+
+def ratio_of(costs: Costs, of: str, to: str, device: str) -> dict[str, float]:
+    """Ratio of two contenders, by processor time: on a GPU, where that waits, by wall time."""
+    clock = "wall" if device == "gpu" else "cpu"
+    above, below = ([getattr(cost, clock) for cost in costs[name]] for name in (of, to))
+    return ratio(above, below)
 
 
 def summary(costs: Costs) -> dict[str, dict[str, dict[str, float]]]:

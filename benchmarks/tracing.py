@@ -39,7 +39,7 @@ def measure(depth: int, rounds: int, device: str) -> dict[str, Any]:
         "seconds": {
             name: timing.spread([cost.cpu / 1e3 for cost in each]) for name, each in costs.items()
         },
-        "ratio": timing.ratio(costs, "instrumented", "plain", "cpu"),
+        "ratio": timing.ratio_of(costs, "instrumented", "plain", device),
     }
 
 

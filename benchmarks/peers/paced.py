@@ -32,15 +32,10 @@ def paced(
     return Contender(name, run, prepare)
 
 
-def compared(plain: Contender, with_it: Contender, rounds: int, clock: str) -> dict[str, Any]:
+def compared(plain: Contender, with_it: Contender, rounds: int, device: str) -> dict[str, Any]:
     """Time a loop without and with a tool in turns."""
     costs = timing.interleave([plain, with_it], rounds)
     return {
         "contenders": timing.summary(costs),
-        "ratio": timing.ratio(costs, with_it.name, plain.name, clock),
+        "ratio": timing.ratio_of(costs, with_it.name, plain.name, device),
     }
-
-
-def clock_of(device: str) -> str:
-    """Processor time, except where the processor only waits."""
-    return "wall" if device == "gpu" else "cpu"

@@ -11,7 +11,6 @@ import numpy as np
 from benchmarks import timing
 from benchmarks.cases import CASES
 from benchmarks.loops import restoring
-from benchmarks.peers.paced import clock_of
 from benchmarks.timing import Contender, Cost
 from gradscope.runner import device as devices
 from gradscope.runner import workload
@@ -57,5 +56,5 @@ def measure(case: str, rounds: int, seconds: float, device: str) -> dict[str, An
     ]
     return {
         "contenders": timing.summary(costs),
-        "ratio": timing.ratio(costs, "with", "plain", clock_of(device)),
+        "ratio": timing.ratio_of(costs, "with", "plain", device),
     }

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from benchmarks.cases import CASES
 from benchmarks.loops import restoring
-from benchmarks.peers.paced import clock_of, compared, paced
+from benchmarks.peers.paced import compared, paced
 from benchmarks.timing import Contender
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.runner import device as devices
@@ -50,7 +50,7 @@ def _with_callback(
         debugged.submit(enable).result()
         inside = debugged.submit(_contender, "with", config, seconds).result()
         elsewhere = Contender("with", lambda: debugged.submit(inside.run).result(), inside.prepare)
-        return compared(plain, elsewhere, rounds, clock_of(device))
+        return compared(plain, elsewhere, rounds, device)
 
 
 def _contender(name: str, config: ExperimentConfig, seconds: float) -> Contender:

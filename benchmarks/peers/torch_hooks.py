@@ -10,7 +10,7 @@ import torch
 
 from benchmarks import loops, timing
 from benchmarks.cases import CASES
-from benchmarks.peers.paced import clock_of, paced
+from benchmarks.peers.paced import paced
 from benchmarks.peers.torch_network import Network, activations
 from gradscope.record import STATISTICS
 from gradscope.runner import device as devices
@@ -129,11 +129,10 @@ def measure(case: str, rounds: int, seconds: float, device: str) -> dict[str, An
     for contender in contenders:
         timing.once(contender)
     costs = timing.interleave(contenders, rounds)
-    clock = clock_of(device)
     return {
         "contenders": timing.summary(costs),
-        "ratio": timing.ratio(costs, "with", "plain", clock),
-        "gradscope": timing.ratio(costs, "gradscope, instrumented", "gradscope, plain", clock),
+        "ratio": timing.ratio_of(costs, "with", "plain", device),
+        "gradscope": timing.ratio_of(costs, "gradscope, instrumented", "gradscope, plain", device),
         "largest_difference": difference,
     }
 

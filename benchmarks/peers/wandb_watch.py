@@ -8,7 +8,7 @@ from typing import Any
 import wandb
 
 from benchmarks.cases import CASES
-from benchmarks.peers.paced import clock_of, compared, paced
+from benchmarks.peers.paced import compared, paced
 from benchmarks.peers.torch_network import Network
 from gradscope.runner import device as devices
 from gradscope.runner import workload
@@ -36,7 +36,7 @@ def measure(case: str, rounds: int, seconds: float, device: str) -> dict[str, An
             paced("plain", plain.train, seconds, plain.put_back),
             paced("with", train, seconds, watched.put_back),
             rounds,
-            clock_of(device),
+            device,
         )
         run.finish()
     return found

@@ -42,12 +42,15 @@ def test_only_the_run_is_timed_and_it_is_shared_among_its_steps(
 
 
 def test_a_ratio_is_that_of_the_medians_with_the_quartiles_of_the_rounds() -> None:
-    above = [timing.Cost(cpu, 1.0) for cpu in (2.0, 6.0, 4.0, 8.0, 90.0)]
-    below = [timing.Cost(cpu, 1.0) for cpu in (1.0, 2.0, 4.0, 4.0, 10.0)]
-    found = timing.ratio({"of": above, "to": below}, "of", "to", "cpu")
+    above, below = (2.0, 6.0, 4.0, 8.0, 90.0), (1.0, 2.0, 4.0, 4.0, 10.0)
+    costs = {
+        "of": [timing.Cost(cpu, 3.0) for cpu in above],
+        "to": [timing.Cost(cpu, 1.0) for cpu in below],
+    }
+    found = timing.ratio_of(costs, "of", "to", "cpu")
     # Medians 6 and 4; the rounds' ratios are 2, 3, 1, 2, 9.
     assert found == {"median": 1.5, "low": 2.0, "high": 3.0}
-    assert timing.ratio({"of": above, "to": below}, "of", "to", "wall")["median"] == 1.0
+    assert timing.ratio_of(costs, "of", "to", "gpu")["median"] == 3.0
 
 
 def test_a_cell_tells_whether_the_median_meets_what_was_aimed_at() -> None:
