@@ -17,7 +17,7 @@ with light_import.without_extras():
     from gradscope.runner import device, workload
     from gradscope.runner.training import Experiment
 
-WARM_UP = 3
+WARM_UP = 10
 """Steps before the first round, after the call that traces."""
 
 

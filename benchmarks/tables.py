@@ -63,10 +63,12 @@ def described(result: Mapping[str, Any]) -> str:
     """One sentence about where, when and how a part was measured."""
     machine, versions = result["machine"], result["versions"]
     loads = [load for each in result["results"] for load in each.get("load", ())]
+    counts = {each.get("rounds", result["rounds"]) for each in result["results"]}
+    rounds = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
     busy = f"load average {min(loads):g} to {max(loads):g}, " if loads else ""
     return (
         f"{result['date'][:10]}, commit {result['commit']}, {machine['cpu']}, {machine['cores']} "
-        f"cores, {busy}{result['rounds']} rounds, Python {versions['python']}, TensorFlow "
+        f"cores, {busy}{rounds} rounds, Python {versions['python']}, TensorFlow "
         f"{versions['tensorflow']}, Keras {versions['keras']}."
     )
 

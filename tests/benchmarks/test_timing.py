@@ -60,6 +60,18 @@ def test_a_cell_tells_whether_the_median_meets_what_was_aimed_at() -> None:
     assert tables.cell(found) == "1.50 (1.00-2.00)"
 
 
+def test_a_part_tells_the_rounds_that_were_really_made() -> None:
+    machine, versions = (
+        {"cpu": "c", "cores": 2},
+        dict.fromkeys(("python", "tensorflow", "keras"), 1),
+    )
+    common = {"date": "2026-01-02T03:04", "commit": "abc", "machine": machine, "versions": versions}
+    results = [{"rounds": 3, "load": [0.1, 0.5]}, {"rounds": 7, "load": [0.2, 0.2]}, {}]
+    told = tables.described({**common, "rounds": 5, "results": results})
+    assert "load average 0.1 to 0.5, 3 to 7 rounds" in told
+    assert ", 5 rounds" in tables.described({**common, "rounds": 5, "results": [{}]})
+
+
 def test_only_what_stands_between_the_marks_is_replaced() -> None:
     text = "a\n<!-- x -->\nold | \\1\n<!-- end of x -->\nb\n"
     assert tables.filled(text, {"x": "new \\1"}) == (
