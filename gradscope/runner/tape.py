@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from gradscope.record import STATISTICS
 from gradscope.runner import batch_norm_figures, signal_figures, updates, weight_figures
+from gradscope.runner.branching import choose
 from gradscope.runner.figures import Figures
 from gradscope.runner.light_import import without_collecting
 from gradscope.runner.objective import Objective
@@ -112,7 +113,7 @@ def chunked(measured: Step, plain: Step | None, layers: int, *, jit: bool) -> Ch
     def one(batch: Any, wanted: Any) -> Any:
         if plain is None or plain is measured:
             return measured(batch)
-        return tf.cond(wanted, lambda: measured(batch), lambda: (nothing, plain(batch)[1]))
+        return choose(wanted, lambda: measured(batch), lambda: (nothing, plain(batch)[1]))
 
     def run(batches: Any, wanted: Any) -> tuple[Any, Any]:
         count = tf.shape(wanted)[0]

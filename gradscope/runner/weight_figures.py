@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradscope.runner import slabs
+from gradscope.runner.branching import choose
 from gradscope.runner.figures import Figures
 from gradscope.runner.moments import SAFE, SPREAD
 from gradscope.runner.sites import Site
@@ -79,7 +80,7 @@ def _put_kernels(figures: Figures, weights: Weights, updates: Updates, jit: bool
     safe = tf.reduce_all((squares > SAFE[0] * sizes) & (squares < SAFE[1] * sizes)) & tf.reduce_all(
         (deviation > SPREAD * gradient) & (change > SMALL_CHANGE * weight)
     )
-    sums = tf.cond(
+    sums = choose(
         safe,
         lambda: tf.pad(tf.concat([squares, [deviation]], 0), [[0, 2], [0, 0]]),
         lambda: _exact(gradients, changes, factors),
@@ -229,7 +230,7 @@ def _put_biases(figures: Figures, weights: Weights) -> None:
     wide = tf.cast(tf.concat(gradients, 0), tf.float64)
     owners = np.repeat(np.arange(len(sizes)), sizes)
     squares = tf.math.unsorted_segment_sum(tf.square(wide), owners, len(sizes))
-    lost = tf.cond(
+    lost = choose(
         tf.reduce_all(tf.math.is_finite(squares)),
         lambda: tf.zeros_like(squares),
         lambda: tf.math.unsorted_segment_sum(
