@@ -159,9 +159,11 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Listen to the call of the training function that comes next, if it is to be measured."""
         fit = self._fit
-        if fit is None or fit.lost:
+        if fit is None:
             return
         fit.batch = batch
+        if fit.lost:
+            return
         first = fit.done + batch + 1
         together, length = int(self.model.steps_per_execution), self.params.get("steps")
         if length:
