@@ -13,10 +13,15 @@ import pytest
 
 from gradscope.errors import BadRequest, ConfigError
 from tests.integrations import training
-from tests.integrations.training import assert_same, bits, compiled, data
+from tests.integrations.training import assert_same, bits, data
 
 pytestmark = pytest.mark.tensorflow
 FIT = {"batch_size": 8, "verbose": 0}
+
+
+def compiled(build: Any, **options: Any) -> Any:
+    """Without a graph: these tests are about what happens around the steps."""
+    return training.compiled(build, **{"run_eagerly": True} | options)
 
 
 def make(*given: Any, **options: Any) -> Any:
@@ -42,8 +47,14 @@ def failing(at: str, when: int, error: type[BaseException]) -> Any:
     return made
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-@pytest.mark.parametrize("at", ["on_train_batch_begin", "on_train_batch_end", "on_epoch_end"])
+@pytest.mark.parametrize(
+    ("at", "error"),
+    [
+        ("on_train_batch_begin", KeyboardInterrupt),
+        ("on_train_batch_end", ValueError),
+        ("on_epoch_end", KeyboardInterrupt),
+    ],
+)
 def test_a_fit_that_fails_keeps_what_was_measured_and_leaves_the_model_alone(
     at: str, error: type[BaseException], tensorflow_once: Any
 ) -> None:
