@@ -19,6 +19,18 @@ ELSEWHERE = {"dead_fraction"}
 """Of the probe set, which `run` takes from all the data."""
 
 
+TOLERANCES = {
+    # `run` hears the change that is asked for; what a weight keeps of it is rounded to the weight.
+    "update_ratio": 1e-4,
+    # Differences of float32 sums: exact to the project's 1e-5.
+    "preactivation_variance": 1e-5,
+    "activation_variance": 1e-5,
+    "delta_variance": 1e-5,
+    "kernel_gradient_variance": 1e-5,
+    "activation_sample_variance": 1e-5,
+}
+
+
 def one_step(model: Any, x: Any, y: Any, **options: Any) -> Any:
     from gradscope import GradientFlow
 
@@ -49,7 +61,8 @@ def test_figures_are_those_of_run_on_the_same_batch(name: str, tensorflow_once: 
     for statistic in set(STATISTICS) - ELSEWHERE:
         found, wanted = record.series[statistic], expected.series[statistic]
         # What is zero by symmetry (a bias before batch norm, a key's bias) is rounding in both.
-        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-12, err_msg=statistic)
+        near = {"rtol": TOLERANCES.get(statistic, 1e-6), "atol": 1e-12}
+        np.testing.assert_allclose(found, wanted, **near, err_msg=statistic)
     for scalar, values in expected.scalars.items():
         np.testing.assert_allclose(record.scalars[scalar], values, rtol=1e-6)
 
@@ -93,8 +106,7 @@ def test_figures_are_those_of_float64_numpy(tensorflow_once: Any) -> None:
         for name, value in expected.items():
             if name == "dead_fraction" and layer.role == "output":
                 continue
-            # A change of a weight is known to the weight's own rounding only.
-            tolerance = 1e-4 if name == "update_ratio" else 1e-6
+            tolerance = TOLERANCES.get(name, 1e-6)
             found = record.series[name][-1, place]
             assert found == pytest.approx(value, rel=tolerance, nan_ok=True), (layer.name, name)
 
