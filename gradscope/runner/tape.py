@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -40,6 +41,63 @@ def survey_model(model: Any, x: Any) -> SiteMap:
     return found[-1]
 
 
+@dataclass(frozen=True)
+class Seen:
+    """One forward and backward pass, as it stands before any update.
+
+    `gradients` are what the optimizer takes: of the scaled loss, where it scales. `deltas` and
+    `weights` have those of the mean loss itself. `figures` lack what only the update shows
+    (`weight_figures.put`).
+    """
+
+    figures: Figures
+    signals: list[signal_figures.Signal]
+    deltas: list[Any]
+    variables: list[Any]
+    gradients: list[Any]
+    weights: weight_figures.Weights
+    scalars: Any
+
+
+def seeing(
+    model: Any, sites: SiteMap, objective: Objective, optimizer: Any, *, jit: bool = False
+) -> Callable[[Any, Any, Any], Seen]:
+    """Make the function of (x, y, sample weights or None) that measures a pass, without update."""
+    layers = tapped_layers(model)
+
+    def see(x: Any, y: Any, sample_weights: Any) -> Seen:
+        with (
+            tf.GradientTape() as tape,
+            listening(layers) as ear,
+            batch_norm_figures.listening(sites.batch_norms) as norms,
+        ):
+            outputs = model(x, training=True)
+            loss = objective.loss(model, x, y, outputs, sample_weights)
+            scaled = optimizer.scale_loss(loss)
+        heard = {call.key: call for call in ear.calls}
+        signals = [signal_figures.Signal.of(site, heard[site.key]) for site in sites.sites]
+        variables = model.trainable_variables
+        gradients, deltas = tape.gradient(
+            scaled,
+            (variables, [signal.z for signal in signals]),
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        own = gradients
+        if scaled is not loss:
+            scale = optimizer.scale_loss(tf.ones((), tf.float32))
+            own = [_unscaled(gradient, scale) for gradient in gradients]
+            deltas = [_unscaled(delta, scale) for delta in deltas]
+        figures = Figures()
+        batch_norm_figures.put(figures, sites.batch_norms, norms, ear)
+        samples = int(keras.tree.flatten(x)[0].shape[0])
+        signal_figures.put(figures, signals, deltas, samples, jit=jit)
+        scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
+        weights = weight_figures.find(sites.sites, variables, own)
+        return Seen(figures, signals, deltas, variables, gradients, weights, scalars)
+
+    return see
+
+
 def measured_step(
     model: Any, sites: SiteMap, objective: Objective, optimizer: Any, *, jit: bool = False
 ) -> Step:
@@ -49,37 +107,16 @@ def measured_step(
     meaning for a layer; `scalars` is [3]: loss and accuracy of this batch and the learning rate,
     before the update. All of it in training mode. `jit` says that XLA will compile the step.
     """
-    layers = tapped_layers(model)
+    see = seeing(model, sites, objective, optimizer, jit=jit)
 
     def step(batch: Any) -> tuple[Any, Any]:
-        x, y, weights = _split(batch)
-        with (
-            tf.GradientTape() as tape,
-            listening(layers) as ear,
-            batch_norm_figures.listening(sites.batch_norms) as norms,
-        ):
-            outputs = model(x, training=True)
-            loss = objective.loss(model, x, y, outputs, weights)
-        heard = {call.key: call for call in ear.calls}
-        signals = [signal_figures.Signal.of(site, heard[site.key]) for site in sites.sites]
-        variables = model.trainable_variables
-        gradients, deltas = tape.gradient(
-            loss,
-            (variables, [signal.z for signal in signals]),
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
-        )
-        figures = Figures()
-        batch_norm_figures.put(figures, sites.batch_norms, norms, ear)
-        samples = int(keras.tree.flatten(x)[0].shape[0])
-        signal_figures.put(figures, signals, deltas, samples, jit=jit)
-        scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
-        found = weight_figures.find(sites.sites, variables, gradients)
-        with updates.listening(optimizer, found.kernels, found.raw) as changes:
-            optimizer.apply(gradients, variables)
-        weight_figures.put(figures, found, changes, jit=jit)
-        row = figures.packed(len(sites.layers))
+        seen = see(*_split(batch))
+        with updates.listening(optimizer, seen.weights.kernels, seen.weights.raw) as changes:
+            optimizer.apply(seen.gradients, seen.variables)
+        weight_figures.put(seen.figures, seen.weights, changes, jit=jit)
+        row = seen.figures.packed(len(sites.layers))
         changes.make(first=row)
-        return row, scalars
+        return row, seen.scalars
 
     return step
 
@@ -92,8 +129,9 @@ def plain_step(model: Any, objective: Objective, optimizer: Any) -> Step:
         with tf.GradientTape() as tape:
             outputs = model(x, training=True)
             loss = objective.loss(model, x, y, outputs, weights)
+            scaled = optimizer.scale_loss(loss)
         variables = model.trainable_variables
-        gradients = tape.gradient(loss, variables)
+        gradients = tape.gradient(scaled, variables)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
         optimizer.apply(gradients, variables)
         return tf.zeros((len(STATISTICS), 0), tf.float64), scalars
@@ -159,6 +197,11 @@ class Chunk:
 def _scalars(loss: Any, accuracy: Any, optimizer: Any) -> Any:
     rate = tf.cast(optimizer.learning_rate, tf.float64)
     return tf.stack([tf.cast(loss, tf.float64), accuracy, rate])
+
+
+def _unscaled(gradient: Any, scale: Any) -> Any:
+    """A gradient of the scaled loss as one of the loss: in float32, where it does not underflow."""
+    return tf.cast(tf.convert_to_tensor(gradient), tf.float32) / scale
 
 
 def _split(batch: Any) -> tuple[Any, Any, Any]:
