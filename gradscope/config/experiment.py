@@ -141,6 +141,7 @@ class TrainingSpec:
     jit: Literal["auto", "on", "off"]
     record_every: int
     probe_samples: int
+    gradient_noise: bool
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,7 @@ def _training(training: Read, own: bool) -> TrainingSpec:
         jit=training["jit"],
         record_every=training["record_every"],
         probe_samples=training["probe_samples"],
+        gradient_noise=training["gradient_noise"],
     )
 
 

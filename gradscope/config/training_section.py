@@ -48,7 +48,7 @@ class LossName:
 def training_keys() -> dict[str, Key]:
     """Give the keys of the training section."""
     rate = Annotated[float, Gt(0.0)]
-    jit = "compile the training step with XLA"
+    jit = "compile the training step with XLA; auto: where it pays"
     return {
         "optimizer": Key(
             OrWord("auto", OPTIMIZER),
@@ -63,6 +63,7 @@ def training_keys() -> dict[str, Key]:
         "jit": Key(Switch(), "auto", jit),
         "record_every": Key(Plain(Count), 1, "record every k-th step"),
         "probe_samples": Key(Plain(Count), 1000, "samples of the fixed probe set"),
+        "gradient_noise": Key(Plain(bool), False, "measure how samples disagree on the gradient"),
     }
 
 

@@ -77,7 +77,7 @@ class LiveStep:
             model.optimizer.build(model.trainable_variables)
         goal = objective.compiled(batch[1])
         jit = bool(model.jit_compile)
-        self._see = tape.seeing(model, self.sites, goal, model.optimizer, jit=jit)
+        self._see = tape.seeing(model, self.sites, goal, model.optimizer, tape.Asked(jit))
         self._weights: weight_figures.Weights | None = None
         self._passes = tf.function(self._trace_passes, autograph=False, jit_compile=jit)
         self._update = tf.function(self._trace_update, autograph=False)

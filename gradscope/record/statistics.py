@@ -71,6 +71,17 @@ _TABLE = (
         "geometric mean over features of (batch variance + epsilon) / (moving variance + epsilon)",
     ),
     Statistic("weight_second_moment", "mean square of the kernel in this step's forward pass"),
+    Statistic(
+        "example_gradient_square",
+        "mean over the samples of the squared norm of one sample's kernel gradient; Dense layers, "
+        "with training.gradient_noise",
+    ),
+    Statistic(
+        "gradient_noise_scale",
+        "trace of the covariance of the samples' kernel gradients over the squared norm of their "
+        "mean, both estimated from this batch; Dense layers, with training.gradient_noise",
+        "samples",
+    ),
 )
 
 STATISTICS: dict[str, Statistic] = {statistic.name: statistic for statistic in _TABLE}

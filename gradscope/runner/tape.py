@@ -11,7 +11,13 @@ import keras
 import tensorflow as tf
 
 from gradscope.record import STATISTICS
-from gradscope.runner import batch_norm_figures, signal_figures, updates, weight_figures
+from gradscope.runner import (
+    batch_norm_figures,
+    example_gradients,
+    signal_figures,
+    updates,
+    weight_figures,
+)
 from gradscope.runner.branching import choose
 from gradscope.runner.figures import Figures
 from gradscope.runner.light_import import without_collecting
@@ -59,8 +65,16 @@ class Seen:
     scalars: Any
 
 
+@dataclass(frozen=True)
+class Asked:
+    """How a step is measured: `jit` says that XLA will compile it, `noise` asks for its noise."""
+
+    jit: bool = False
+    noise: bool = False
+
+
 def seeing(
-    model: Any, sites: SiteMap, objective: Objective, optimizer: Any, *, jit: bool = False
+    model: Any, sites: SiteMap, objective: Objective, optimizer: Any, asked: Asked
 ) -> Callable[[Any, Any, Any], Seen]:
     """Make the function of (x, y, sample weights or None) that measures a pass, without update."""
     layers = tapped_layers(model)
@@ -90,30 +104,32 @@ def seeing(
         figures = Figures()
         batch_norm_figures.put(figures, sites.batch_norms, norms, ear)
         samples = int(keras.tree.flatten(x)[0].shape[0])
-        signal_figures.put(figures, signals, deltas, samples, jit=jit)
+        signal_figures.put(figures, signals, deltas, samples, jit=asked.jit)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
         weights = weight_figures.find(sites.sites, variables, own)
+        if asked.noise:
+            example_gradients.put(figures, weights, samples)
         return Seen(figures, signals, deltas, variables, gradients, weights, scalars)
 
     return see
 
 
 def measured_step(
-    model: Any, sites: SiteMap, objective: Objective, optimizer: Any, *, jit: bool = False
+    model: Any, sites: SiteMap, objective: Objective, optimizer: Any, asked: Asked
 ) -> Step:
     """Make the step that trains and measures.
 
     `statistics` is [statistic, layer] in the order of `STATISTICS`, NaN where a statistic has no
     meaning for a layer; `scalars` is [3]: loss and accuracy of this batch and the learning rate,
-    before the update. All of it in training mode. `jit` says that XLA will compile the step.
+    before the update. All of it in training mode.
     """
-    see = seeing(model, sites, objective, optimizer, jit=jit)
+    see = seeing(model, sites, objective, optimizer, asked)
 
     def step(batch: Any) -> tuple[Any, Any]:
         seen = see(*_split(batch))
         with updates.listening(optimizer, seen.weights.kernels, seen.weights.raw) as changes:
             optimizer.apply(seen.gradients, seen.variables)
-        weight_figures.put(seen.figures, seen.weights, changes, jit=jit)
+        weight_figures.put(seen.figures, seen.weights, changes, jit=asked.jit)
         row = seen.figures.packed(len(sites.layers))
         changes.make(first=row)
         return row, seen.scalars

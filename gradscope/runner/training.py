@@ -20,6 +20,7 @@ from gradscope.record import STATISTICS, Histogram
 from gradscope.record.builder import Beginning
 from gradscope.record.run_record import Floats
 from gradscope.runner import device, probe, tape
+from gradscope.runner.sites import SiteMap
 from gradscope.runner.sources.batches import Batch
 from gradscope.runner.workload import Workload
 
@@ -28,6 +29,15 @@ PROBES_PER_RUN = 10
 
 EVALUATED_TOGETHER = 512
 """Test samples per forward pass."""
+
+WORTH_COMPILING = 25_000
+"""Steps from which ``jit: auto`` compiles a small network of Dense layers. Compiling the measured
+step took 4 to 6 s for 2 to 50 such layers and saved 0.2 to 0.5 ms a step (benchmarks/README.md), so
+it pays between 11,000 and 20,000 steps; with fewer, graph mode is ahead."""
+
+SMALL = 2**18
+"""Most parameters of a layer for that: at 512 x 512 the compiled step was the slower one, and a
+convolution under XLA on a CPU is slower several times over."""
 
 _NONFINITE = list(STATISTICS).index("nonfinite_count")
 
@@ -74,7 +84,7 @@ class Experiment:
         self.objective, self.optimizer = workload.objective, workload.optimizer
         self.optimizer.build(self.model.trainable_variables)
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
-        self.jit = config.training.jit == "on"
+        self.jit = compiles(config, self.sites, self.steps, self.device)
         self.run_chunk = self._traced()
         self.reset(config.seed)
 
@@ -83,10 +93,9 @@ class Experiment:
         plain = tape.plain_step(self.model, self.objective, self.optimizer)
         if not self.measure:
             return tape.chunked(plain, plain, 0, jit=self.jit)
-        measured = tape.measured_step(
-            self.model, self.sites, self.objective, self.optimizer, jit=self.jit
-        )
-        every = self.config.training.record_every
+        every, noise = self.config.training.record_every, self.config.training.gradient_noise
+        asked = tape.Asked(self.jit, noise)
+        measured = tape.measured_step(self.model, self.sites, self.objective, self.optimizer, asked)
         return tape.chunked(
             measured, plain if every > 1 else None, len(self.sites.layers), jit=self.jit
         )
@@ -231,6 +240,22 @@ class Experiment:
         if backward:
             for name, snapshot in probe.histograms(len(self.sites.layers), seen, step).items():
                 listener.histogram(name, snapshot)
+
+
+def compiles(config: ExperimentConfig, sites: SiteMap, steps: int, device: str) -> bool:
+    """Whether XLA compiles the training step: as asked or, for ``auto``, where it pays.
+
+    What decides is in the config alone, never a measured time: XLA changes the last bits, and two
+    runs of one config must not differ by how busy the machine was.
+    """
+    asked = config.training.jit
+    if asked != "auto":
+        return asked == "on"
+    small = all(
+        layer.kind in ("Dense", "BatchNormalization") or not layer.parameters
+        for layer in sites.layers
+    ) and all(layer.parameters <= SMALL for layer in sites.layers)
+    return device == "cpu" and small and steps >= WORTH_COMPILING
 
 
 class Pace:

@@ -150,13 +150,22 @@ def _total(gradient: Any) -> Any:
 
     sum_ij (x^T delta)_ij = sum_b (sum_i x_bi) (sum_j delta_bj), which reads the two factors only.
     """
-    if not tf.executing_eagerly() and gradient.op.type == "MatMul":
-        x, delta = gradient.op.inputs
-        turned = (gradient.op.get_attr("transpose_a"), gradient.op.get_attr("transpose_b"))
+    pair = factors(gradient)
+    if pair is not None:
+        x, delta = pair
         read = x.shape.num_elements() + delta.shape.num_elements()
-        if turned == (True, False) and gradient.shape.num_elements() > WORTHWHILE * read:
+        if gradient.shape.num_elements() > WORTHWHILE * read:
             return tf.reduce_sum(tf.reduce_sum(x, 1) * tf.reduce_sum(delta, 1))
     return tf.raw_ops.Sum(input=gradient, axis=list(range(gradient.shape.rank)))
+
+
+def factors(gradient: Any) -> tuple[Any, Any] | None:
+    """The x and delta of a traced gradient x^T delta; None where it is not just one product."""
+    if tf.executing_eagerly() or not tf.is_tensor(gradient) or gradient.op.type != "MatMul":
+        return None
+    turned = (gradient.op.get_attr("transpose_a"), gradient.op.get_attr("transpose_b"))
+    x, delta = gradient.op.inputs
+    return (x, delta) if turned == (True, False) else None
 
 
 def _wide(scalars: Sequence[Any]) -> Any:
