@@ -225,7 +225,8 @@ def test_a_layer_worked_out_by_hand() -> None:
     }
     figures = statistics(result, 0, learning_rate=0.1, probe=probe)
     assert figures == pytest.approx(expected, rel=1e-15, nan_ok=True)
-    assert set(figures) == set(STATISTICS)
+    switched_on = {"example_gradient_square", "gradient_noise_scale"}  # samples one by one
+    assert set(figures) == set(STATISTICS) - switched_on
     assert math.isnan(statistics(result, 0)["update_ratio"])
     assert math.isnan(statistics(result, 1)["bias_gradient_second_moment"])
 

@@ -13,6 +13,7 @@ NAMES = """
     update_ratio dead_fraction zero_fraction derivative_gain
     nonfinite_count nonfinite_forward_count nonfinite_backward_count underflow_fraction
     batch_norm_mean_gap batch_norm_variance_ratio weight_second_moment
+    example_gradient_square gradient_noise_scale
 """
 
 
