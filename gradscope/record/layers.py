@@ -33,3 +33,5 @@ class LayerInfo:
     parameters: int = 0
     measured: bool = True
     reason: str = ""
+    bias_initializer: str | None = None
+    bias_initializer_parameters: dict[str, object] = field(default_factory=dict)

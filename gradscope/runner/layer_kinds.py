@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -169,9 +170,14 @@ def _einsum_fans(equation: str, shape: tuple[int, ...]) -> tuple[int, int]:
     return contracted, produced
 
 
-def initializer_of(layer: Any) -> tuple[str | None, Parameters]:
+_KERNELS = ("kernel_initializer", "depthwise_initializer", "embeddings_initializer")
+
+
+def initializer_of(
+    layer: Any, attributes: Sequence[str] = _KERNELS
+) -> tuple[str | None, Parameters]:
     """The catalog's name and parameters of the initializer of the layer's first matrix."""
-    for name in ("kernel_initializer", "depthwise_initializer", "embeddings_initializer"):
+    for name in attributes:
         initializer = getattr(layer, name, None)
         if initializer is None:
             continue

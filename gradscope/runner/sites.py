@@ -112,6 +112,8 @@ class _Surveyor:
         name, entry, parameters = kinds.activation_of(layer)
         fans = kinds.fans(layer)
         kernel_initializer, initializer_parameters = kinds.initializer_of(layer)
+        has_bias = kinds.bias_of(layer) is not None
+        biases = kinds.initializer_of(layer, ("bias_initializer",)) if has_bias else (None, {})
         output = _floating(call.outputs)
         index = self._row(
             call,
@@ -123,7 +125,9 @@ class _Surveyor:
             activation_parameters=parameters,
             initializer=kernel_initializer,
             initializer_parameters=initializer_parameters,
-            use_bias=kinds.bias_of(layer) is not None,
+            use_bias=has_bias,
+            bias_initializer=biases[0],
+            bias_initializer_parameters=biases[1],
             reason="" if output is not None else "its output is not a floating-point tensor",
         )
         if output is None:

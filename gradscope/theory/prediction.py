@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+
+LEVEL = 0.99
+"""Share of initialisations whose figure lies in a band: one in a hundred per layer may leave it."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """Where a layer's figure lies over initialisations: its logarithm is normal.
+
+    `centre` and `deviation` are mean and standard deviation of ln(figure) over seeds, one value
+    per layer; the seed decides the weights and which samples are in the batch.
+    """
+
+    centre: Floats
+    deviation: Floats
+
+    def limits(
+        self, *, seeds: int = 1, level: float = LEVEL, comparisons: int = 1
+    ) -> tuple[Floats, Floats]:
+        """The ends of the band, low and high, for the geometric mean over `seeds` seeds.
+
+        `comparisons` is how many figures are held against their bands at once: each gets
+        1 / comparisons of the error that `level` allows (Bonferroni).
+        """
+        tail = 0.5 * (1.0 - level) / comparisons
+        reach = -NormalDist().inv_cdf(tail) * self.deviation / math.sqrt(seeds)
+        with np.errstate(over="ignore", under="ignore"):
+            return np.exp(self.centre - reach), np.exp(self.centre + reach)
+
+
+def _none() -> Floats:
+    return np.array([])
 
 
 @dataclass(frozen=True)
@@ -16,10 +50,12 @@ class Prediction:
 
     `names` are the layers' names in depth order, the output layer last. All arrays have one value
     per name; `delta_relative` is E delta_l^2 over E delta^2 of the last hidden layer (so 1 there;
-    NaN for the output layer, where the softmax head breaks the recursion). `forward_gain[l]` is
-    q_l / q_(l-1) (NaN for the first), `backward_gain[l]` is p_l / p_(l+1) (NaN for the last hidden
-    and the output). `outside` says why theory does not hold here; where it is not empty the arrays
-    are NaN. `assumptions` is what was taken for granted, for the reader.
+    NaN for the output layer, where the softmax head breaks the recursion), and
+    `kernel_gradient_relative` likewise. `forward_gain[l]` is q_l / q_(l-1) (NaN for the first),
+    `backward_gain[l]` is p_l / p_(l+1) (NaN for the last hidden and the output). `outside` says why
+    theory does not hold here; where it is not empty the arrays are NaN. The bands are None where
+    the figures stand but their scatter is not known; `no_band` says why. `assumptions` is what was
+    taken for granted, for the reader.
     """
 
     names: tuple[str, ...]
@@ -30,3 +66,9 @@ class Prediction:
     delta_relative: Floats
     assumptions: tuple[str, ...] = ()
     outside: str = ""
+    activation_variance: Floats = field(default_factory=_none)
+    kernel_gradient_relative: Floats = field(default_factory=_none)
+    preactivation_band: Band | None = None
+    activation_band: Band | None = None
+    delta_band: Band | None = None
+    no_band: str = ""

@@ -12,7 +12,7 @@ from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.record import LayerInfo
 from gradscope.theory.gains import WeightGains, weight_gains
 
-__all__ = ["SMALLEST_BATCH", "Block", "OutsideTheoryError", "blocks_of"]
+__all__ = ["SMALLEST_BATCH", "Block", "OutsideTheoryError", "blocks_of", "in_range"]
 
 SMALLEST_BATCH = 8
 """Below it the gradient through batch norm has no finite variance worth predicting."""
@@ -46,7 +46,8 @@ class OutsideTheoryError(Exception):
 class Block:
     """One Dense layer with its activation: gains of its weights and what follows them.
 
-    `forward` is fan_in Var w, `backward` fan_out Var w, `kept` 1 - dropout rate.
+    `forward` is fan_in Var w, `backward` fan_out Var w, `kept` 1 - dropout rate; `bias_mean` and
+    `bias_variance` are those of the law that the bias is drawn from.
     """
 
     name: str
@@ -57,6 +58,18 @@ class Block:
     backward: float
     kept: float
     normalization: str | None
+    fan_in: int
+    fan_out: int
+    orthogonal: bool
+    bias_mean: float
+    bias_variance: float
+
+
+def in_range(block: Block, q: float) -> float:
+    """The E z^2 of a layer, when a double can go on with it."""
+    if not (1e-290 < q < 1e290):
+        raise OutsideTheoryError(f"E z^2 leaves the range of numbers at layer {block.name}")
+    return q
 
 
 def blocks_of(
@@ -81,6 +94,11 @@ def blocks_of(
             f"batch norm on {batch_size} samples: below {SMALLEST_BATCH} the gradient's second "
             "moment is ruled by rare batches"
         )
+    for block in hidden:
+        if block.normalization == "after_activation" and (block.bias_mean or block.bias_variance):
+            raise OutsideTheoryError(
+                f"layer {block.name} starts with biases that are not zero, before a batch norm"
+            )
     return hidden, outputs[0] if outputs else None
 
 
@@ -100,7 +118,9 @@ def _block(layer: LayerInfo) -> Block:
         raise OutsideTheoryError(f"activation {layer.activation} of layer {layer.name} is unknown")
     if layer.units is None or layer.fan_in is None:
         raise OutsideTheoryError(f"the shape of layer {layer.name} is unknown")
-    gains = _gains(layer, layer.fan_in, layer.fan_out or layer.units)
+    fan_out = layer.fan_out or layer.units
+    gains = _gains(layer, layer.fan_in, fan_out)
+    bias_mean, bias_variance = _bias(layer)
     return Block(
         name=layer.name,
         units=layer.units,
@@ -110,7 +130,27 @@ def _block(layer: LayerInfo) -> Block:
         backward=gains.backward,
         kept=1.0 - layer.dropout,
         normalization=layer.normalization,
+        fan_in=layer.fan_in,
+        fan_out=fan_out,
+        orthogonal=layer.initializer == "orthogonal",
+        bias_mean=bias_mean,
+        bias_variance=bias_variance,
     )
+
+
+def _bias(layer: LayerInfo) -> tuple[float, float]:
+    """Mean and variance of the law of the bias; both 0 where there is none to tell."""
+    if not layer.use_bias or layer.bias_initializer is None:
+        return 0.0, 0.0
+    entry = INITIALIZERS.get(layer.bias_initializer)
+    if entry is None:
+        raise OutsideTheoryError(
+            f"bias initializer {layer.bias_initializer} of layer {layer.name} is unknown"
+        )
+    given = layer.bias_initializer_parameters
+    known = entry.complete({key: value for key, value in given.items() if key in entry.parameters})
+    fan = layer.units or 1  # Keras counts both fans of a vector as its length
+    return entry.mean(fan, fan, **known), entry.variance(fan, fan, **known)
 
 
 def _gains(layer: LayerInfo, fan_in: int, fan_out: int) -> WeightGains:

@@ -1,0 +1,137 @@
+"""How the samples of a batch lie to each other: what theory must know of the data it is fed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
+
+_NORMS, _COSINES = 24, 12
+"""Equal shares into which the norms and the cosines are gathered."""
+
+_ROWS, _PAIRED_ROWS = 4096, 512
+"""Samples behind the norms and behind the cosines: their means then hold to 2 % and 1 %."""
+
+
+@dataclass(frozen=True)
+class SampleGeometry:
+    """Norms of samples and angles between them, as the first Dense layer is fed them.
+
+    `second_moment` is E x^2 over samples and features, `mean_product` E x_a x_b over different
+    samples a, b. `norms` are samples' mean squares over `second_moment`, ascending: the mean of
+    each of so many equal shares of the samples; `alike` and `different` are, likewise, cosines
+    between two samples of one class and of two, pairs weighted by their norms. `alike_share` is
+    the share of pairs from one class. `samples` is how many there are to draw batches from; 0 says
+    that every batch has the same mean square (batch norm at the input, or nothing is known).
+    """
+
+    second_moment: float
+    mean_product: float = 0.0
+    norms: tuple[float, ...] = (1.0,)
+    alike: tuple[float, ...] = (0.0,)
+    different: tuple[float, ...] = (0.0,)
+    alike_share: float = 0.0
+    samples: int = 0
+
+    @property
+    def norm_variation(self) -> float:
+        """Coefficient of variation of the samples' mean squares."""
+        return float(np.std(self.norms))
+
+
+def sample_geometry(
+    x: Array,
+    y: Array,
+    *,
+    classes: int | None,
+    second_moment: float,
+    batch_size: int,
+    batch_norm_epsilon: float | None = None,
+) -> SampleGeometry:
+    """The geometry of training data x [n, ...] with labels y [n] (class indices, or targets).
+
+    `second_moment` is E x^2 over all of x. With `batch_norm_epsilon` the samples are first
+    normalised per feature within batches of `batch_size`, as a batch norm at the input does.
+    """
+    order = np.random.default_rng(0).permutation(len(x))
+    if batch_norm_epsilon is None:
+        rows = _flat(x, order[:_ROWS])
+        squares = np.mean(rows**2, axis=1)
+        pairs = [_pairs(rows[:_PAIRED_ROWS], _labels(y, order[:_PAIRED_ROWS], classes))]
+        scale = second_moment
+    else:
+        size = min(batch_size, len(x))
+        count = max(1, min(_PAIRED_ROWS, len(x)) // size)
+        batches = [order[i * size : (i + 1) * size] for i in range(count)]
+        normalised = [_normalised(_flat(x, batch), batch_norm_epsilon) for batch in batches]
+        squares = np.concatenate([np.mean(rows**2, axis=1) for rows in normalised])
+        pairs = [
+            _pairs(rows[:_PAIRED_ROWS], _labels(y, batch[:_PAIRED_ROWS], classes))
+            for rows, batch in zip(normalised, batches, strict=True)
+        ]
+        scale = float(np.mean(squares))
+    products, weights, same = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    share = float(np.mean(same)) if same.size else 0.0
+    return SampleGeometry(
+        second_moment=scale,
+        mean_product=float(np.mean(products)) if products.size else 0.0,
+        norms=_shares(squares / np.mean(squares), np.ones_like(squares), _NORMS)
+        if np.mean(squares) > 0
+        else (1.0,),
+        alike=_cosines(products[same], weights[same]),
+        different=_cosines(products[~same], weights[~same]),
+        alike_share=share,
+        samples=len(x) if batch_norm_epsilon is None else 0,
+    )
+
+
+def _flat(x: Array, rows: npt.NDArray[np.int64]) -> Floats:
+    return x[rows].reshape(len(rows), -1).astype(np.float64)
+
+
+def _normalised(rows: Floats, epsilon: float) -> Floats:
+    centred: Floats = rows - rows.mean(axis=0)
+    return centred / np.sqrt(np.mean(centred**2, axis=0) + epsilon)
+
+
+def _labels(y: Array, rows: npt.NDArray[np.int64], classes: int | None) -> Array:
+    """A label per sample; without classes every sample has one of its own."""
+    return y[rows].reshape(len(rows)) if classes else np.arange(len(rows))
+
+
+def _pairs(rows: Floats, labels: Array) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+    """For every pair: x_a x_b and |x_a| |x_b| per feature, and whether both are of one class."""
+    products = rows @ rows.T / max(rows.shape[1], 1)
+    lengths = np.sqrt(np.maximum(np.diag(products), 0.0))
+    first, second = np.triu_indices(len(rows), 1)
+    return (
+        products[first, second],
+        lengths[first] * lengths[second],
+        labels[first] == labels[second],
+    )
+
+
+def _cosines(products: Floats, weights: Floats) -> tuple[float, ...]:
+    usable = weights > 0.0
+    if not usable.any():
+        return (0.0,)
+    cosines = np.clip(products[usable] / weights[usable], -1.0, 1.0)
+    return _shares(cosines, weights[usable] ** 2, _COSINES)
+
+
+def _shares(values: Floats, weights: Floats, count: int) -> tuple[float, ...]:
+    """Means of `values` over `count` shares of equal weight, ascending."""
+    order = np.argsort(values, kind="stable")
+    values, weights = values[order], weights[order]
+    # Where a share ends inside a value, the value counts to both by what it has in each.
+    ends = np.concatenate([[0.0], np.cumsum(weights)])
+    sums = np.concatenate([[0.0], np.cumsum(values * weights)])
+    edges = np.linspace(0.0, ends[-1], count + 1)
+    means = np.diff(np.interp(edges, ends, sums)) / (ends[-1] / count)
+    return tuple(float(mean) for mean in means if math.isfinite(mean))

@@ -1,0 +1,124 @@
+"""Dense layers with batch norm before or after every activation: the profile at initialisation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from gradscope.record.sample_geometry import SampleGeometry
+from gradscope.theory.batch_norm_rates import after_norm, before_norm
+from gradscope.theory.gaussian_moments import GaussianMoments, gaussian_moments
+from gradscope.theory.profile import Profile
+from gradscope.theory.scope import Block, OutsideTheoryError, in_range
+
+__all__ = ["norm_after_profile", "norm_before_profile"]
+
+
+def norm_before_profile(
+    hidden: Sequence[Block], geometry: SampleGeometry, epsilon: float, batch_size: int
+) -> Profile:
+    """Dense -> batch norm -> activation.
+
+    The gradient with respect to a Dense output is orthogonal to the constant vector on the batch,
+    so its covariance is alpha (I - 1 1^T / B); `own` and `cross` are the two entries of the
+    covariance of the gradient that a layer's activation receives from above.
+    """
+    b = float(batch_size)
+    signal, pair = geometry.second_moment, geometry.mean_product
+    q, m, mean, spreads, norms, inverses = [], [], [], [], [], []
+    for block in hidden:
+        spread = block.forward * (signal - pair)
+        variance = spread * (1.0 - 1.0 / b)
+        q.append(in_range(block, variance / (variance + epsilon)))
+        norm = before_norm(block.activation, block.parameters, q[-1], batch_size)
+        norms.append(norm)
+        # E 1 / s^2 = B / ((B - 3) spread): s^2 is chi-squared with B - 1 degrees of freedom.
+        inverses.append(1.0 / (spread * (b - 3.0) / b + epsilon))
+        spreads.append(signal - pair)
+        m.append(norm.second)
+        mean.append(_moments(block, q[-1]).mean)
+        signal, pair = norm.second / block.kept, norm.pair
+    own, cross = 1.0, 0.0
+    delta, kernel = [], []
+    for i in range(len(hidden) - 1, -1, -1):
+        norm = norms[i]
+        delta.append(own * norm.derivative_second)
+        alpha = inverses[i] * ((own - cross) * norm.own + cross * norm.all) / (b - 1.0)
+        kernel.append(alpha * spreads[i])
+        if i:
+            backward = hidden[i].backward
+            own = backward * alpha * (1.0 - 1.0 / b) / hidden[i - 1].kept
+            cross = -backward * alpha / b
+    return _profile(q, m, mean, delta, kernel, signal, -1.0 / (b - 1.0))
+
+
+def norm_after_profile(
+    hidden: Sequence[Block], geometry: SampleGeometry, epsilon: float, batch_size: int
+) -> Profile:
+    """Dense -> activation -> batch norm: z stays normal, its scale set by the norm below.
+
+    The norm's Jacobian removes what all samples share, so only `spread`, the difference of the
+    diagonal and the off-diagonal covariance of the gradient, travels on.
+    """
+    b = float(batch_size)
+    signal, product = geometry.second_moment, geometry.mean_product
+    q, m, mean, fed, norms = [], [], [], [], []
+    for block in hidden:
+        q.append(block.forward * signal)
+        moments = _moments(block, q[-1])
+        fed.append((signal, product))
+        norm = after_norm(
+            block.activation,
+            block.parameters,
+            q[-1],
+            correlation=max(product / signal, -1.0 / (b - 1.0)),
+            batch_size=batch_size,
+            epsilon=epsilon,
+        )
+        norms.append(norm)
+        m.append(moments.second)
+        mean.append(moments.mean)
+        signal = norm.second / block.kept
+        product = -norm.second / (b - 1.0)
+    spread = 1.0
+    delta, kernel = [], []
+    for i in range(len(hidden) - 1, -1, -1):
+        norm, (second, pair) = norms[i], fed[i]
+        delta.append(spread * norm.own)
+        kernel.append(spread * (norm.own * second + (b - 1.0) * norm.pair * pair))
+        if i:
+            backward = hidden[i].backward
+            spread *= backward * (norm.own / hidden[i - 1].kept - norm.pair)
+    return _profile(q, m, mean, delta, kernel, signal, product / signal)
+
+
+def _moments(block: Block, q: float) -> GaussianMoments:
+    moments = gaussian_moments(block.activation, in_range(block, q), block.parameters)
+    if not (math.isfinite(moments.second) and math.isfinite(moments.derivative_second)):
+        raise OutsideTheoryError(
+            f"{block.activation} of layer {block.name} has no finite moments at E z^2 = {q:.3g}"
+        )
+    return moments
+
+
+def _profile(
+    q: list[float],
+    m: list[float],
+    mean: list[float],
+    delta: list[float],
+    kernel: list[float],
+    signal: float,
+    correlation: float,
+) -> Profile:
+    """`delta` and `kernel` come from the last layer down."""
+    return Profile(
+        q=np.array(q),
+        m=np.array(m),
+        mean=np.array(mean),
+        delta=np.array(delta[::-1]) / delta[0],
+        kernel=np.array(kernel[::-1]) / kernel[0],
+        correlation=np.full(len(q), correlation),
+        fed=np.array([signal]),
+    )

@@ -1,0 +1,240 @@
+"""Averages of one activation over z ~ N(mean, q) for many q at once, and over pairs of them.
+
+`gaussian_moments` gives one q to 1e-10; a network of 900 layers and 24 kinds of sample needs
+thousands. Here they are interpolated between q on a grid (polynomials of degree 5 in ln q, good to
+1e-6). A pair (z_a, z_b) with correlation c is summed in Hermite polynomials: E f(z_a) f(z_b) is the
+sum over k of (coefficient k of f)^2 c^k (Mehler's formula).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.catalog.array_ops import NUMPY_OPS
+from gradscope.theory.batch_norm_rates import negative_slope
+from gradscope.theory.gaussian_moments import require_activation
+
+__all__ = ["MomentTable", "Moments", "Pairs", "moment_table"]
+
+Floats = npt.NDArray[np.float64]
+
+_STEP = 0.125  # in ln q
+_TAPS = np.arange(-2.0, 4.0)  # six neighbours on the grid
+_DEGREES = 32
+_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(10)
+_REACH = 38.0
+_UNIFORM = np.concatenate([np.arange(-_REACH, -8.0, 5.0), np.arange(-8.0, 8.5, 1.0)])
+_UNIFORM = np.unique(np.concatenate([_UNIFORM, -_UNIFORM]))
+_BENDS = np.array([0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0, 22.0, 35.0])
+_TINY = 1e-300
+_SQUARES = ("second", "fourth", "derivative_second", "derivative_fourth", "mixed")
+_FUNCTIONS = 5  # phi, phi', phi^2, phi'^2, and phi^2 with phi'^2
+
+
+@dataclass(frozen=True)
+class Moments:
+    """E phi, E phi^2, E phi^4, E phi'^2, E phi'^4 and E phi^2 phi'^2, each shaped like q.
+
+    `slope` and `curvature` are q (d/dq) E phi^2 / E phi^2 and q^2 (d/dq)^2 E phi^2 / E phi^2,
+    `derivative_slope` and `derivative_curvature` the same of E phi'^2.
+    """
+
+    mean: Floats
+    second: Floats
+    fourth: Floats
+    derivative_second: Floats
+    derivative_fourth: Floats
+    mixed: Floats
+    slope: Floats
+    curvature: Floats
+    derivative_slope: Floats
+    derivative_curvature: Floats
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Averages over two samples, each over the product of what one sample has alone.
+
+    `value` E phi_a phi_b / E phi^2, `derivative` E phi'_a phi'_b / E phi'^2; `square`
+    E phi_a^2 phi_b^2 / (E phi^2)^2 - 1, `derivative_square` likewise of phi'^2, `mixed`
+    E phi_a^2 phi'_b^2 / (E phi^2 E phi'^2) - 1; `square_part` and `mixed_part` are the parts of
+    `square` and `mixed` that go with z_a z_b - E z_a z_b (second Hermite polynomial).
+    """
+
+    value: Floats
+    derivative: Floats
+    square: Floats
+    derivative_square: Floats
+    mixed: Floats
+    square_part: Floats
+    mixed_part: Floats
+
+
+class MomentTable:
+    """The averages of one activation with its parameters, around one mean of z."""
+
+    def __init__(self, activation: str, parameters: Mapping[str, Any], mean: float) -> None:
+        self._entry = require_activation(activation)
+        self._parameters = self._entry.complete(parameters)
+        self._mean = mean
+        slope = negative_slope(self._entry.name, self._parameters)
+        self._slope = slope if mean == 0.0 else None
+        self._rows: dict[int, Floats] = {}
+
+    def at(self, q: Floats) -> Moments:
+        """Moments at each q > 0; not finite where a double cannot hold them."""
+        x = np.log(q)
+        step = 0.02
+        below, rows, above = (self._interpolated(x + shift) for shift in (-step, 0.0, step))
+        logs = rows[..., 1:6] + self._degrees() * x[..., None]
+        with np.errstate(over="ignore"):
+            squares = np.exp(logs)
+            mean = rows[..., 0] * np.sqrt(squares[..., 0])
+        first = (above[..., 1:6] - below[..., 1:6]) / (2.0 * step) + self._degrees()
+        bend = (above[..., 1:6] - 2.0 * rows[..., 1:6] + below[..., 1:6]) / step**2
+        # d/dlnq of ln f is s; q^2 f'' / f = s^2 - s + ds/dlnq.
+        second = first**2 - first + bend
+        return Moments(
+            mean,
+            *(squares[..., i] for i in range(5)),
+            slope=first[..., 0],
+            curvature=second[..., 0],
+            derivative_slope=first[..., 2],
+            derivative_curvature=second[..., 2],
+        )
+
+    def pairs(self, q: float, correlation: Floats) -> Pairs:
+        """Averages over two samples of variance q at each correlation in [-1, 1]."""
+        row = self._interpolated(np.array(math.log(q)))
+        second, fourth, d_second, d_fourth, _ = np.exp(row[1:6])
+        shares = row[6:].reshape(_FUNCTIONS, _DEGREES + 2)
+        powers = correlation[..., None] ** np.arange(_DEGREES + 1.0)
+        # What the series leaves out goes with a power that is about half as far again.
+        rest = np.sign(correlation) ** (_DEGREES + 1) * np.abs(correlation) ** (1.6 * _DEGREES)
+        value, derivative, square, d_square, mixed = (
+            powers @ share[:-1] + share[-1] * rest for share in shares
+        )
+        if self._slope is not None:
+            value, derivative, d_square = _homogeneous(self._slope, correlation)
+            d_square = d_square * d_second**2 / d_fourth
+        ratio, d_ratio = fourth / second**2, d_fourth / d_second**2
+        both = math.sqrt(ratio * d_ratio)
+        return Pairs(
+            value=value,
+            derivative=derivative,
+            square=ratio * square - 1.0,
+            derivative_square=d_ratio * d_square - 1.0,
+            mixed=both * mixed - 1.0,
+            square_part=ratio * shares[2, 2] * correlation**2,
+            mixed_part=both * shares[4, 2] * correlation**2,
+        )
+
+    def _degrees(self) -> Floats:
+        """Powers of q that are left out of the table where they are known."""
+        known = self._slope is not None
+        return np.array([1.0, 2.0, 0.0, 0.0, 1.0]) if known else np.zeros(5)
+
+    def _interpolated(self, x: Floats) -> Floats:
+        """Rows at ln q = x, [..., column]."""
+        if self._slope is not None:
+            self._fill([0])
+            return np.broadcast_to(self._rows[0], (*x.shape, len(self._rows[0])))
+        base = np.floor(x / _STEP)
+        needed = (base[..., None] + _TAPS).astype(np.int64)
+        self._fill(sorted(set(needed.ravel().tolist()) - set(self._rows)))
+        rows = np.stack([self._rows[i] for i in needed.ravel().tolist()])
+        weights = _lagrange(x / _STEP - base)
+        return np.einsum("...t,...tc->...c", weights, rows.reshape(*needed.shape, -1))
+
+    def _fill(self, indices: list[int]) -> None:
+        for index in indices:
+            if index not in self._rows:
+                self._rows[index] = self._row(math.exp(index * _STEP))
+
+    def _row(self, q: float) -> Floats:
+        """Mean and logs of the moments, then the Hermite shares of the five functions."""
+        nodes, weights = _nodes(self._entry.kinks, q, self._mean)
+        z = self._mean + math.sqrt(q) * nodes
+        value = np.asarray(self._entry.value(z, NUMPY_OPS, **self._parameters))
+        slope = np.asarray(self._entry.derivative(z, NUMPY_OPS, **self._parameters))
+        with np.errstate(over="ignore", invalid="ignore"):
+            functions = np.stack([value, slope, value**2, slope**2])
+            squares = functions**2 @ weights
+            mixed = float((functions[2] * functions[3]) @ weights)
+            mean = float(value @ weights)
+            scaled = functions / np.sqrt(np.maximum(squares, _TINY))[:, None]
+            coefficients = (scaled * weights) @ _hermite(nodes).T
+            shares = np.concatenate([coefficients**2, coefficients[2:3] * coefficients[3:4]])
+            whole = mixed / math.sqrt(max(float(squares[2]) * float(squares[3]), _TINY))
+            rest = np.array([1.0, 1.0, 1.0, 1.0, whole]) - shares.sum(axis=1)
+            second = squares[[0, 2, 1, 3]]
+            logs = np.log(np.maximum(np.append(second, mixed), _TINY))
+        relative = mean / math.sqrt(max(float(squares[0]), _TINY))
+        return np.concatenate([[relative], logs, np.column_stack([shares, rest]).ravel()])
+
+
+@lru_cache(maxsize=64)
+def _cached_table(name: str, parameters: tuple[tuple[str, Any], ...], mean: float) -> MomentTable:
+    return MomentTable(name, dict(parameters), mean)
+
+
+def moment_table(
+    activation: str, parameters: Mapping[str, Any], mean: float = 0.0
+) -> MomentTable:
+    """The table of an activation around a mean of z (the bias that all units share), cached."""
+    entry = require_activation(activation)
+    complete = tuple(sorted(entry.complete(parameters).items()))
+    return _cached_table(entry.name, complete, float(mean))
+
+
+def _nodes(kinks: tuple[float, ...], q: float, mean: float) -> tuple[Floats, Floats]:
+    """Nodes in standard deviations, and their weights under the normal density."""
+    scale = math.sqrt(q)
+    marks = np.concatenate([-_BENDS, [0.0], _BENDS, np.array(kinks)])
+    points = np.concatenate([_UNIFORM, (marks - mean) / scale])
+    edges = np.unique(points[np.abs(points) <= _REACH])
+    half = 0.5 * np.diff(edges)[:, None]
+    nodes = (0.5 * (edges[1:] + edges[:-1])[:, None] + half * _POINTS).ravel()
+    weights = (half * _WEIGHTS).ravel() * np.exp(-0.5 * nodes**2) / math.sqrt(2.0 * math.pi)
+    return nodes, weights
+
+
+def _hermite(nodes: Floats) -> Floats:
+    """Hermite polynomials of degree 0 to `_DEGREES`, orthonormal under the normal density."""
+    values = [np.ones_like(nodes), nodes]
+    for k in range(1, _DEGREES):
+        values.append((nodes * values[k] - math.sqrt(k) * values[k - 1]) / math.sqrt(k + 1.0))
+    return np.stack(values)
+
+
+def _lagrange(t: Floats) -> Floats:
+    """Weights of the six neighbours for a place t in [0, 1) between the middle two."""
+    weights = np.ones((*np.shape(t), len(_TAPS)))
+    for i, own in enumerate(_TAPS):
+        for other in _TAPS:
+            if other != own:
+                weights[..., i] *= (t - other) / (own - other)
+    return weights
+
+
+def _homogeneous(slope: float, c: Floats) -> tuple[Floats, Floats, Floats]:
+    """`value`, `derivative` and E phi'_a^2 phi'_b^2 / (E phi'^2)^2 of a bent line.
+
+    Cho & Saul 2009, arc-cosine kernels of degree 0 and 1.
+    """
+    c = np.clip(c, -1.0, 1.0)
+    angle = np.arccos(c)
+    j0 = 1.0 - angle / math.pi
+    j1 = (np.sqrt(np.maximum(1.0 - c * c, 0.0)) + (math.pi - angle) * c) / math.pi
+    size = 1.0 + slope * slope
+    value = ((1.0 - slope) ** 2 * j1 + 2.0 * slope * c) / size
+    derivative = j0 + 2.0 * slope / size * (1.0 - j0)
+    square = 2.0 / size**2 * ((1.0 + slope**4) * j0 + 2.0 * slope**2 * (1.0 - j0))
+    return value, derivative, square

@@ -1,0 +1,34 @@
+"""Profile: what a recursion finds, before it is put into the reader's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.theory.prediction import Band
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Second moments per hidden layer, in depth order.
+
+    `q` and `m` are E z^2 and E a^2, `mean` is E a, `correlation` the mean correlation of z over
+    pairs of samples; `delta` and `kernel` are E delta^2 and the kernel gradient's second moment
+    over those of the last hidden layer. `fed` is E a^2 [kind of sample] that reaches the output
+    layer. `signal_band` has the output layer's z as well.
+    """
+
+    q: Floats
+    m: Floats
+    mean: Floats
+    delta: Floats
+    kernel: Floats
+    correlation: Floats
+    fed: Floats
+    signal_band: Band | None = None
+    activation_band: Band | None = None
+    delta_band: Band | None = None
