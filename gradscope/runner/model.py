@@ -15,6 +15,7 @@ from gradscope.config.experiment import (
     HiddenLayer,
     InitializerSpec,
 )
+from gradscope.config.output_form import output_form
 from gradscope.runner.seeds import derive
 
 
@@ -61,27 +62,6 @@ def activation_function(spec: ActivationSpec) -> Any:
     activation.__name__ = spec.name
     activation.gradscope_parameters = dict(spec.parameters)  # type: ignore[attr-defined]
     return activation
-
-
-def output_form(
-    config: ExperimentConfig, task: str, classes: int | None, width: int
-) -> tuple[int, ActivationSpec]:
-    """Decide the output layer's units and activation from the labels where the config says auto.
-
-    More than two classes: softmax; two: one sigmoid unit, unless units or activation ask for a
-    softmax over two; real values: linear, one unit per target.
-    """
-    output = config.model.output
-    asked = output.activation if output.activation != "auto" else None
-    if task == "regression":
-        units, name = width, "linear"
-    elif classes == 2 and (asked is None or asked.name != "softmax") and output.units != 2:
-        units, name = 1, "sigmoid"
-    else:
-        units, name = int(classes or 0), "softmax"
-    if output.units != "auto":
-        units = int(output.units)
-    return units, asked or ActivationSpec(name=name, parameters={})
 
 
 class _Builder:

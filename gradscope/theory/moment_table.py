@@ -34,8 +34,8 @@ _UNIFORM = np.concatenate([np.arange(-_REACH, -8.0, 5.0), np.arange(-8.0, 8.5, 1
 _UNIFORM = np.unique(np.concatenate([_UNIFORM, -_UNIFORM]))
 _BENDS = np.array([0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0, 22.0, 35.0])
 _TINY = 1e-300
-_SQUARES = ("second", "fourth", "derivative_second", "derivative_fourth", "mixed")
-_FUNCTIONS = 5  # phi, phi', phi^2, phi'^2, and phi^2 with phi'^2
+_MOMENTS = 6  # E phi^2, phi^4, phi'^2, phi'^4, phi^2 phi'^2, phi^6
+_FUNCTIONS = 6  # phi, phi', phi^2, phi'^2, phi^2 with phi'^2, phi^3 with phi
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,9 @@ class Pairs:
     `value` E phi_a phi_b / E phi^2, `derivative` E phi'_a phi'_b / E phi'^2; `square`
     E phi_a^2 phi_b^2 / (E phi^2)^2 - 1, `derivative_square` likewise of phi'^2, `mixed`
     E phi_a^2 phi'_b^2 / (E phi^2 E phi'^2) - 1; `square_part` and `mixed_part` are the parts of
-    `square` and `mixed` that go with z_a z_b - E z_a z_b (second Hermite polynomial).
+    `square` and `mixed` that go with z_a z_b - E z_a z_b (second Hermite polynomial). `cube` is
+    E phi_a^3 phi_b / (E phi^2)^2; `linear` and `derivative_constant` are the shares of E phi^2 and
+    E phi'^2 that a straight line through phi gives.
     """
 
     value: Floats
@@ -75,6 +77,9 @@ class Pairs:
     mixed: Floats
     square_part: Floats
     mixed_part: Floats
+    cube: Floats
+    linear: float
+    derivative_constant: float
 
 
 class MomentTable:
@@ -93,17 +98,17 @@ class MomentTable:
         x = np.log(q)
         step = 0.02
         below, rows, above = (self._interpolated(x + shift) for shift in (-step, 0.0, step))
-        logs = rows[..., 1:6] + self._degrees() * x[..., None]
+        logs = rows[..., 1 : 1 + _MOMENTS] + self._degrees() * x[..., None]
         with np.errstate(over="ignore"):
             squares = np.exp(logs)
             mean = rows[..., 0] * np.sqrt(squares[..., 0])
-        first = (above[..., 1:6] - below[..., 1:6]) / (2.0 * step) + self._degrees()
-        bend = (above[..., 1:6] - 2.0 * rows[..., 1:6] + below[..., 1:6]) / step**2
+        first = (above[..., 1 : 1 + _MOMENTS] - below[..., 1 : 1 + _MOMENTS]) / (2.0 * step) + self._degrees()
+        bend = (above[..., 1 : 1 + _MOMENTS] - 2.0 * rows[..., 1 : 1 + _MOMENTS] + below[..., 1 : 1 + _MOMENTS]) / step**2
         # d/dlnq of ln f is s; q^2 f'' / f = s^2 - s + ds/dlnq.
         second = first**2 - first + bend
         return Moments(
             mean,
-            *(squares[..., i] for i in range(5)),
+            *(squares[..., i] for i in range(_MOMENTS - 1)),
             slope=first[..., 0],
             curvature=second[..., 0],
             derivative_slope=first[..., 2],
@@ -113,12 +118,12 @@ class MomentTable:
     def pairs(self, q: float, correlation: Floats) -> Pairs:
         """Averages over two samples of variance q at each correlation in [-1, 1]."""
         row = self._interpolated(np.array(math.log(q)))
-        second, fourth, d_second, d_fourth, _ = np.exp(row[1:6])
-        shares = row[6:].reshape(_FUNCTIONS, _DEGREES + 2)
+        second, fourth, d_second, d_fourth, _, sixth = np.exp(row[1 : 1 + _MOMENTS])
+        shares = row[1 + _MOMENTS :].reshape(_FUNCTIONS, _DEGREES + 2)
         powers = correlation[..., None] ** np.arange(_DEGREES + 1.0)
         # What the series leaves out goes with a power that is about half as far again.
         rest = np.sign(correlation) ** (_DEGREES + 1) * np.abs(correlation) ** (1.6 * _DEGREES)
-        value, derivative, square, d_square, mixed = (
+        value, derivative, square, d_square, mixed, cube = (
             powers @ share[:-1] + share[-1] * rest for share in shares
         )
         if self._slope is not None:
@@ -134,12 +139,15 @@ class MomentTable:
             mixed=both * mixed - 1.0,
             square_part=ratio * shares[2, 2] * correlation**2,
             mixed_part=both * shares[4, 2] * correlation**2,
+            cube=cube * math.sqrt(sixth / second**3),
+            linear=float(shares[0, 1]),
+            derivative_constant=float(shares[1, 0]),
         )
 
     def _degrees(self) -> Floats:
         """Powers of q that are left out of the table where they are known."""
         known = self._slope is not None
-        return np.array([1.0, 2.0, 0.0, 0.0, 1.0]) if known else np.zeros(5)
+        return np.array([1.0, 2.0, 0.0, 0.0, 1.0, 3.0]) if known else np.zeros(_MOMENTS)
 
     def _interpolated(self, x: Floats) -> Floats:
         """Rows at ln q = x, [..., column]."""
@@ -165,18 +173,23 @@ class MomentTable:
         value = np.asarray(self._entry.value(z, NUMPY_OPS, **self._parameters))
         slope = np.asarray(self._entry.derivative(z, NUMPY_OPS, **self._parameters))
         with np.errstate(over="ignore", invalid="ignore"):
-            functions = np.stack([value, slope, value**2, slope**2])
-            squares = functions**2 @ weights
-            mixed = float((functions[2] * functions[3]) @ weights)
-            mean = float(value @ weights)
-            scaled = functions / np.sqrt(np.maximum(squares, _TINY))[:, None]
+            functions = np.stack([value, slope, value**2, slope**2, value**3])
+            squares = np.maximum(functions**2 @ weights, _TINY)
+            scaled = functions / np.sqrt(squares)[:, None]
             coefficients = (scaled * weights) @ _hermite(nodes).T
-            shares = np.concatenate([coefficients**2, coefficients[2:3] * coefficients[3:4]])
-            whole = mixed / math.sqrt(max(float(squares[2]) * float(squares[3]), _TINY))
-            rest = np.array([1.0, 1.0, 1.0, 1.0, whole]) - shares.sum(axis=1)
-            second = squares[[0, 2, 1, 3]]
-            logs = np.log(np.maximum(np.append(second, mixed), _TINY))
-        relative = mean / math.sqrt(max(float(squares[0]), _TINY))
+            alone, products = coefficients[:4] ** 2, coefficients[2::2] * coefficients[[3, 0]]
+            # phi^2 with phi'^2, then phi^3 with phi, whose product is phi^4.
+            mixed = float((scaled[2] * scaled[3]) @ weights)
+            whole = np.array([1.0, 1.0, 1.0, 1.0, mixed, float((scaled[4] * scaled[0]) @ weights)])
+            shares = np.concatenate([alone, products])
+            rest = whole - shares.sum(axis=1)
+            moments = squares[[0, 2, 1, 3, 0, 4]]
+            moments[4] = max(mixed, _TINY) * math.sqrt(squares[2]) * math.sqrt(squares[3])
+            logs = np.log(np.maximum(moments, _TINY))
+            relative = float(scaled[0] @ weights)
+            edge = np.max(np.abs(scaled[:, [0, -1]] ** 2 * weights[[0, -1]]))
+            # Mass at the very edge: the integral is not held.
+            logs = logs if edge < 1e-12 else np.full(_MOMENTS, np.inf)
         return np.concatenate([[relative], logs, np.column_stack([shares, rest]).ravel()])
 
 

@@ -16,14 +16,14 @@ section 5); backward, unchanged, but the forward deviations act on phi' as well.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gradscope.record.sample_geometry import SampleGeometry
-from gradscope.theory.moment_table import Moments, Pairs, moment_table
+from gradscope.theory.moment_table import Moments, MomentTable, Pairs, moment_table
 from gradscope.theory.prediction import Band
 from gradscope.theory.profile import Profile
 from gradscope.theory.scope import Block, OutsideTheoryError, in_range
@@ -101,8 +101,9 @@ class _Step:
 
     `variance` [sample] is that of z around the bias all units share, `below` [pair kind] the
     correlation of what the layer is fed and `correlation` that of z; `weighted` the share of the
-    variance that the weights give (the rest is the bias's). `alone` are the pair averages of a
-    sample with itself.
+    variance that the weights give (the rest is the bias's). `wander` [pair kind] is the variance of
+    that correlation over initialisations, and `pairs` are averages over it. `alone` are the pair
+    averages of a sample with itself.
     """
 
     block: Block
@@ -110,6 +111,7 @@ class _Step:
     below: Floats
     fed: Floats
     correlation: Floats
+    wander: Floats
     weighted: float
     moments: Moments
     pairs: Pairs
@@ -155,7 +157,7 @@ def plain_profile(
         for delta, rho, step in zip(deltas, cotangents, steps, strict=True)
     ]
     scatter = _Scatter(steps, law, [rho2 for rho2 in _squares(steps, law, errors)])
-    last = _last(output, fed, below) if output is not None else None
+    last = _last(output, fed, below, _wander_above(steps[-1])) if output is not None else None
     signal, activation = scatter.signal(last)
     return Profile(
         q=np.array([np.mean(s.variance) + s.block.bias_mean**2 for s in steps]),
@@ -176,16 +178,47 @@ def _upward(
 ) -> tuple[list[_Step], Floats, Floats]:
     """The steps, then E a^2 [sample] and the correlations [pair kind] that leave the last one."""
     fed = geometry.second_moment * np.array(geometry.norms)
-    below = law.cosines
+    below, wander = law.cosines, np.zeros(len(law.cosines))
     steps = []
     for block in hidden:
-        step = _step(block, fed, below)
+        step = _step(block, fed, below, wander)
         steps.append(step)
-        fed, below = step.signal, step.pairs.value * block.kept
+        fed, below, wander = step.signal, step.pairs.value * block.kept, _wander_above(step)
     return steps, fed, below
 
 
-def _step(block: Block, fed: Floats, below: Floats) -> _Step:
+def _wander_above(step: _Step) -> Floats:
+    """Variance of the correlation that leaves a layer [pair kind].
+
+    d c_out / d c = q E phi'_a phi'_b / E phi^2; n units add the variance of phi_a phi_b
+    - c_out (phi_a^2 + phi_b^2) / 2, less what orthogonal weights fix of it.
+    """
+    block, pairs = step.block, step.pairs
+    out = pairs.value * block.kept
+    scale, second = float(np.mean(step.variance)), float(np.mean(step.moments.second))
+    response = scale * float(np.mean(step.moments.derivative_second)) / second * pairs.derivative
+    square, fourth = 1.0 + pairs.square, (1.0 + step.alone.square[0]) / block.kept
+    added = square - 2.0 * out * pairs.cube + 0.5 * out**2 * (fourth + square)
+    fixed = _kept_squares(block) * pairs.linear**2 * (1.0 - step.correlation**2) ** 2
+    added = np.maximum(added - fixed, 0.0) / block.units
+    return np.minimum((response * block.kept) ** 2 * step.wander + added, (1.0 - out**2) ** 2)
+
+
+def _blurred(table: MomentTable, scale: float, correlation: Floats, wander: Floats) -> Pairs:
+    """Pair averages over a correlation that is one deviation above or below its mean."""
+    deviation = np.sqrt(wander)
+    both = [
+        table.pairs(scale, np.clip(correlation + sign * deviation, -1.0, 1.0))
+        for sign in (-1.0, 1.0)
+    ]
+    arrays = {
+        field.name: 0.5 * (getattr(both[0], field.name) + getattr(both[1], field.name))
+        for field in fields(Pairs)
+    }
+    return Pairs(**arrays)
+
+
+def _step(block: Block, fed: Floats, below: Floats, wander: Floats) -> _Step:
     variance = block.forward * fed + block.bias_variance
     scale = in_range(block, float(np.mean(variance)))
     weighted = 1.0 - block.bias_variance / scale
@@ -204,9 +237,10 @@ def _step(block: Block, fed: Floats, below: Floats) -> _Step:
         below=below,
         fed=fed,
         correlation=correlation,
+        wander=weighted**2 * wander,
         weighted=weighted,
         moments=moments,
-        pairs=table.pairs(scale, correlation),
+        pairs=_blurred(table, scale, correlation, weighted**2 * wander),
         alone=table.pairs(scale, np.ones(1)),
     )
 
@@ -228,11 +262,24 @@ def _downward(
 
 
 def _squares(steps: Sequence[_Step], law: PairLaw, errors: Errors) -> list[Floats]:
-    """Mean squares of the cosines of `_downward`."""
+    """Mean squares of the cosines of `_downward`, with the chance correlation n units give."""
     squares = [np.where(law.alike, errors.alike_square, errors.different_square)]
     for above in steps[:0:-1]:
-        squares.append(squares[-1] * above.correlated_slopes**2)
+        square, shared = squares[-1], above.correlated_slopes
+        both, fourth = 1.0 + above.pairs.derivative_square, 1.0 + above.alone.derivative_square[0]
+        fourth = fourth / above.block.kept
+        added = (1.0 + 2.0 * square) * both - 6.0 * shared * square * both
+        added = added + 0.5 * shared**2 * square * (3.0 * fourth + both * (1.0 + 2.0 * square))
+        added = added - _kept_above(above) * above.pairs.derivative_constant**2 * (1.0 - square) ** 2
+        added = np.maximum(added, 0.0) / above.block.units
+        squares.append(np.minimum(shared**2 * square + added, 1.0))
     return squares[::-1]
+
+
+def _kept_above(step: _Step) -> float:
+    """Share of the sums of squares that the layer's orthogonal weights fix on the way down."""
+    block = step.block
+    return min(1.0, block.fan_in / block.fan_out) if block.orthogonal else 0.0
 
 
 @dataclass(frozen=True)
@@ -242,13 +289,14 @@ class _Last:
     block: Block
     variance: Floats
     correlation: Floats
+    wander: Floats
 
 
-def _last(block: Block, fed: Floats, below: Floats) -> _Last:
+def _last(block: Block, fed: Floats, below: Floats, wander: Floats) -> _Last:
     variance = block.forward * fed + block.bias_variance
     scale = in_range(block, float(np.mean(variance)))
     share = block.bias_variance / scale
-    return _Last(block, variance, np.clip((1.0 - share) * below + share, -1.0, 1.0))
+    return _Last(block, variance, np.clip((1.0 - share) * below + share, -1.0, 1.0), wander)
 
 
 class _Scatter:
@@ -285,7 +333,7 @@ class _Scatter:
         for i, step in enumerate(self._steps):
             square = np.mean(step.variance) + step.block.bias_mean**2
             lever = float(np.mean(step.variance) / square)
-            z = _squares_of_z(step.block, step.variance, step.correlation)
+            z = _squares_of_z(step.block, step.variance, step.correlation, step.wander)
             variance = lever**2 * self._passed[i] + law.mean(*z, step.variance) / step.block.units
             variance += law.drawn(step.variance + step.block.bias_mean**2)
             q_variance.append(variance)
@@ -299,7 +347,7 @@ class _Scatter:
             m_centre.append(np.log(np.mean(second)) + shift - 0.5 * variance)
         if last is not None:
             own, others, bias = self._end
-            z = _squares_of_z(last.block, last.variance, last.correlation)
+            z = _squares_of_z(last.block, last.variance, last.correlation, last.wander)
             variance = law.mean(own, others, last.variance) + law.drawn(last.variance)
             variance += law.mean(*z, last.variance) / last.block.units
             q_variance.append(variance)
@@ -338,16 +386,18 @@ def _kept_squares(block: Block) -> float:
     return min(1.0, block.fan_out / block.fan_in) if block.orthogonal else 0.0
 
 
-def _squares_of_z(block: Block, variance: Floats, correlation: Floats) -> tuple[float, Floats]:
+def _squares_of_z(
+    block: Block, variance: Floats, correlation: Floats, wander: Floats
+) -> tuple[float, Floats]:
     """Covariance of the squares of z, of one sample and of pairs, over their mean squared."""
     scale, shared = float(np.mean(variance)), block.bias_mean**2
     free = 1.0 - _kept_squares(block)
     whole = (scale + shared) ** 2
 
-    def covariance(c: Any) -> Any:
-        return (2.0 * free * scale**2 * c**2 + 4.0 * shared * scale * c) / whole
+    def covariance(c: Any, square: Any) -> Any:
+        return (2.0 * free * scale**2 * square + 4.0 * shared * scale * c) / whole
 
-    return float(covariance(1.0)), covariance(correlation)
+    return float(covariance(1.0, 1.0)), covariance(correlation, correlation**2 + wander)
 
 
 def _unit_scatter(step: _Step, dropped: bool = True) -> tuple[float, Floats]:
@@ -361,8 +411,7 @@ def _unit_scatter(step: _Step, dropped: bool = True) -> tuple[float, Floats]:
 
 def _backward_scatter(step: _Step, above: _Step, squares: Floats) -> tuple[float, Floats]:
     """What the mean of phi'^2 h^2 over the layer's units scatters by; h comes from `above`."""
-    block = above.block
-    fixed = min(1.0, block.fan_in / block.fan_out) if block.orthogonal else 0.0
+    fixed = _kept_above(above)
     own = 3.0 * (1.0 + float(step.alone.derivative_square[0])) / step.block.kept - 1.0
     others = (1.0 + step.pairs.derivative_square) * (1.0 + 2.0 * squares) - 1.0
     return (own - 2.0 * fixed) / step.block.units, (others - 2.0 * fixed * squares) / step.block.units
