@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +11,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
 
-_NORMS, _COSINES = 24, 12
-"""Equal shares into which the norms and the cosines are gathered."""
+_NORMS, _COSINES = 20, 12
+"""Shares into which the norms and the cosines are gathered."""
 
 _ROWS, _PAIRED_ROWS = 4096, 512
 """Samples behind the norms and behind the cosines: their means then hold to 2 % and 1 %."""
@@ -24,16 +23,18 @@ class SampleGeometry:
     """Norms of samples and angles between them, as the first Dense layer is fed them.
 
     `second_moment` is E x^2 over samples and features, `mean_product` E x_a x_b over different
-    samples a, b. `norms` are samples' mean squares over `second_moment`, ascending: the mean of
-    each of so many equal shares of the samples; `alike` and `different` are, likewise, cosines
-    between two samples of one class and of two, pairs weighted by their norms. `alike_share` is
-    the share of pairs from one class. `samples` is how many there are to draw batches from; 0 says
+    samples a, b. `norms` are samples' mean squares over `second_moment`, ascending: the means
+    of the shares `norm_shares` of the samples (few of the largest ones each, since those count most);
+    `alike` and `different` are means of equal shares of the cosines between two samples of one
+    class and of two, pairs weighted by their norms. `alike_share` is the share of pairs from one
+    class. `samples` is how many there are to draw batches from; 0 says
     that every batch has the same mean square (batch norm at the input, or nothing is known).
     """
 
     second_moment: float
     mean_product: float = 0.0
     norms: tuple[float, ...] = (1.0,)
+    norm_shares: tuple[float, ...] = (1.0,)
     alike: tuple[float, ...] = (0.0,)
     different: tuple[float, ...] = (0.0,)
     alike_share: float = 0.0
@@ -42,7 +43,8 @@ class SampleGeometry:
     @property
     def norm_variation(self) -> float:
         """Coefficient of variation of the samples' mean squares."""
-        return float(np.std(self.norms))
+        deviations = np.array(self.norms) - 1.0
+        return float(np.sqrt(deviations**2 @ np.array(self.norm_shares)))
 
 
 def sample_geometry(
@@ -78,12 +80,12 @@ def sample_geometry(
         scale = float(np.mean(squares))
     products, weights, same = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     share = float(np.mean(same)) if same.size else 0.0
+    norms, shares = _norms(squares)
     return SampleGeometry(
         second_moment=scale,
         mean_product=float(np.mean(products)) if products.size else 0.0,
-        norms=_shares(squares / np.mean(squares), np.ones_like(squares), _NORMS)
-        if np.mean(squares) > 0
-        else (1.0,),
+        norms=norms,
+        norm_shares=shares,
         alike=_cosines(products[same], weights[same]),
         different=_cosines(products[~same], weights[~same]),
         alike_share=share,
@@ -117,21 +119,30 @@ def _pairs(rows: Floats, labels: Array) -> tuple[Floats, Floats, npt.NDArray[np.
     )
 
 
+def _norms(squares: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Means of `squares` over their mean, by shares that shrink to the largest; and the shares."""
+    mean = float(np.mean(squares))
+    if not mean > 0.0:
+        return (1.0,), (1.0,)
+    edges = 1.0 - (1.0 - np.linspace(0.0, 1.0, _NORMS + 1)) ** 2
+    shares = tuple(float(share) for share in np.diff(edges))
+    return _means(squares / mean, np.ones_like(squares), edges), shares
+
+
 def _cosines(products: Floats, weights: Floats) -> tuple[float, ...]:
     usable = weights > 0.0
     if not usable.any():
         return (0.0,)
     cosines = np.clip(products[usable] / weights[usable], -1.0, 1.0)
-    return _shares(cosines, weights[usable] ** 2, _COSINES)
+    return _means(cosines, weights[usable] ** 2, np.linspace(0.0, 1.0, _COSINES + 1))
 
 
-def _shares(values: Floats, weights: Floats, count: int) -> tuple[float, ...]:
-    """Means of `values` over `count` shares of equal weight, ascending."""
+def _means(values: Floats, weights: Floats, edges: Floats) -> tuple[float, ...]:
+    """Means of `values` in ascending order between `edges`, shares of the whole weight."""
     order = np.argsort(values, kind="stable")
     values, weights = values[order], weights[order]
     # Where a share ends inside a value, the value counts to both by what it has in each.
     ends = np.concatenate([[0.0], np.cumsum(weights)])
     sums = np.concatenate([[0.0], np.cumsum(values * weights)])
-    edges = np.linspace(0.0, ends[-1], count + 1)
-    means = np.diff(np.interp(edges, ends, sums)) / (ends[-1] / count)
-    return tuple(float(mean) for mean in means if math.isfinite(mean))
+    means = np.diff(np.interp(edges * ends[-1], ends, sums)) / (np.diff(edges) * ends[-1])
+    return tuple(float(mean) for mean in means)

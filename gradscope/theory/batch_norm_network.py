@@ -120,5 +120,5 @@ def _profile(
         delta=np.array(delta[::-1]) / delta[0],
         kernel=np.array(kernel[::-1]) / kernel[0],
         correlation=np.full(len(q), correlation),
-        fed=np.array([signal]),
+        fed=signal,
     )

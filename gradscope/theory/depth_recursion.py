@@ -12,8 +12,9 @@ from gradscope.record import LayerInfo
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.batch_norm_network import norm_after_profile, norm_before_profile
 from gradscope.theory.gaussian_moments import gaussian_moments
+from gradscope.theory.finite_width import bands_of
 from gradscope.theory.output_layer import errors_of
-from gradscope.theory.plain_network import plain_profile
+from gradscope.theory.plain_network import plain_network
 from gradscope.theory.prediction import Band, Prediction
 from gradscope.theory.profile import Profile
 from gradscope.theory.scope import Block, OutsideTheoryError, blocks_of, in_range
@@ -68,11 +69,30 @@ def _profile(
         return norm_before_profile(hidden, geometry, epsilon, batch_size)
     if placement == "after_activation":
         return norm_after_profile(hidden, geometry, epsilon, batch_size)
-    return plain_profile(hidden, output, geometry, batch_size, errors_of(output))
+    return _plain_profile(hidden, output, geometry, batch_size)
+
+
+def _plain_profile(
+    hidden: list[Block], output: Block | None, geometry: SampleGeometry, batch_size: int
+) -> Profile:
+    network = plain_network(hidden, output, geometry, batch_size, errors_of(output))
+    batch, steps, bands = network.batch, network.steps, bands_of(network)
+    return Profile(
+        q=np.array([step.scale + step.block.bias_mean**2 for step in steps]),
+        m=np.array([step.second for step in steps]),
+        mean=np.array([batch.over_samples(step.moments.mean) for step in steps]),
+        delta=np.array([batch.over_samples(delta) for delta in network.deltas]),
+        kernel=network.kernel_gradients(),
+        correlation=np.array([batch.over_pairs(step.correlation) for step in steps]),
+        fed=network.fed,
+        signal_band=bands.signal,
+        activation_band=bands.activation,
+        delta_band=bands.delta,
+    )
 
 
 def _output_signal(output: Block, profile: Profile) -> float:
-    variance = output.forward * float(np.mean(profile.fed)) + output.bias_variance
+    variance = output.forward * profile.fed + output.bias_variance
     return in_range(output, variance + output.bias_mean**2)
 
 

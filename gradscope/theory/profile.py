@@ -18,8 +18,7 @@ class Profile:
 
     `q` and `m` are E z^2 and E a^2, `mean` is E a, `correlation` the mean correlation of z over
     pairs of samples; `delta` and `kernel` are E delta^2 and the kernel gradient's second moment
-    over those of the last hidden layer. `fed` is E a^2 [kind of sample] that reaches the output
-    layer. `signal_band` has the output layer's z as well.
+    over those of the last hidden layer. `fed` is the E a^2 that reaches the output layer. `signal_band` has the output layer's z as well.
     """
 
     q: Floats
@@ -28,7 +27,7 @@ class Profile:
     delta: Floats
     kernel: Floats
     correlation: Floats
-    fed: Floats
+    fed: float
     signal_band: Band | None = None
     activation_band: Band | None = None
     delta_band: Band | None = None
