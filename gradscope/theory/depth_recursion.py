@@ -13,7 +13,6 @@ from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.batch_norm_network import norm_after_profile, norm_before_profile
 from gradscope.theory.gaussian_moments import gaussian_moments
 from gradscope.theory.finite_width import bands_of
-from gradscope.theory.output_layer import errors_of
 from gradscope.theory.plain_network import plain_network
 from gradscope.theory.prediction import Band, Prediction
 from gradscope.theory.profile import Profile
@@ -75,7 +74,7 @@ def _profile(
 def _plain_profile(
     hidden: list[Block], output: Block | None, geometry: SampleGeometry, batch_size: int
 ) -> Profile:
-    network = plain_network(hidden, output, geometry, batch_size, errors_of(output))
+    network = plain_network(hidden, output, geometry, batch_size)
     batch, steps, bands = network.batch, network.steps, bands_of(network)
     return Profile(
         q=np.array([step.scale + step.block.bias_mean**2 for step in steps]),

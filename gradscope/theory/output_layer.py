@@ -21,7 +21,10 @@ _MOST_UNITS = 256  # beyond it the averages over classes no longer change
 
 @dataclass(frozen=True)
 class Errors:
-    """Cosine of the errors dL/dlogits of two samples, of one class and of two; and its square."""
+    """Products of the errors dL/dlogits of two samples, of one class and of two; and their squares.
+
+    Relative to the errors' mean square length, so that they are cosines where all are as long.
+    """
 
     alike: float
     different: float
@@ -29,20 +32,61 @@ class Errors:
     different_square: float
 
 
-def errors_of(output: Block | None) -> Errors:
+def errors_of(output: Block | None, variance: float, correlation: float) -> Errors:
     """How the errors of two samples lie to each other in an untrained output layer.
 
-    Softmax over C classes with small logits: p - y is 1 / C - y, so that two samples of one class
-    have the same error and two of different classes the cosine -1 / (C - 1). One sigmoid: + or -.
-    Real targets: errors of either sign, in as many directions as there are units.
+    `variance` is that of the logits, `correlation` that of two samples' logits. Softmax over C
+    classes with small logits: p - y is 1 / C - y, so that two samples of one class have the same
+    error and two of different classes the cosine -1 / (C - 1). With large logits alike in all
+    samples they share p as well. Real targets (of variance 1) are independent of each other.
     """
-    units = output.units if output is not None else 1
-    if output is not None and output.activation == "softmax" and units > 1:
-        other = -1.0 / (units - 1.0)
-        return Errors(1.0, other, 1.0, other * other)
-    if output is not None and output.activation == "sigmoid" and units == 1:
-        return Errors(1.0, -1.0, 1.0, 1.0)
-    return Errors(1.0, 0.0, 1.0, 1.0 / units)
+    if output is None:
+        return Errors(1.0, 0.0, 1.0, 1.0)
+    units = min(output.units, _MOST_UNITS)
+    _, normal = _draws(2 * units)
+    first, second = normal[:, :units], normal[:, units:]
+    mixed = correlation * first + math.sqrt(max(1.0 - correlation**2, 0.0)) * second
+    pair = (math.sqrt(variance) * first, math.sqrt(variance) * mixed)
+    if output.activation == "softmax" and units > 1:
+        return _softmax_products(_softmax(pair[0]), _softmax(pair[1]))
+    if output.activation == "sigmoid" and units == 1:
+        return _sigmoid_products(*(1.0 / (1.0 + np.exp(-logits[:, 0])) for logits in pair))
+    shared = correlation * variance / (1.0 + variance)
+    square = shared**2 + (1.0 - shared**2) / output.units
+    return Errors(shared, shared, square, square)
+
+
+def _softmax_products(p: Floats, other: Floats) -> Errors:
+    """Products of p - y and p' - y' over all classes y, y', [draw, class] each."""
+    count = float(p.shape[1])
+    shared = np.sum(p * other, axis=1)
+    squares, other_squares = np.sum(p**2, axis=1), np.sum(other**2, axis=1)
+    lengths = np.sqrt((squares + 1.0 - 2.0 / count) * (other_squares + 1.0 - 2.0 / count))
+    # (e e')^2 = (p p' - p_y' - p'_y + [y = y'])^2, averaged over y and y' in closed form.
+    start = shared**2 - 4.0 * shared / count
+    everything = start + (squares + other_squares) / count + 2.0 / count**2
+    diagonal = start + np.mean((p + other) ** 2, axis=1)
+    alike_square = diagonal + 2.0 * shared - 4.0 / count + 1.0
+    different_square = (count * everything - diagonal) / (count - 1.0)
+    return Errors(
+        alike=float(np.mean((shared + 1.0 - 2.0 / count) / lengths)),
+        different=float(np.mean((shared - 2.0 / count) / lengths)),
+        alike_square=float(np.mean(alike_square / lengths**2)),
+        different_square=float(np.mean(different_square / lengths**2)),
+    )
+
+
+def _sigmoid_products(p: Floats, other: Floats) -> Errors:
+    """Products of p - y and p' - y' for labels 0 and 1, [draw] each."""
+    zeros, ones = p * other, (1.0 - p) * (1.0 - other)
+    crossed, back = p * (1.0 - other), (1.0 - p) * other
+    lengths = np.sqrt(0.25 * (p**2 + (1.0 - p) ** 2) * (other**2 + (1.0 - other) ** 2))
+    return Errors(
+        alike=float(np.mean(0.5 * (zeros + ones) / lengths)),
+        different=float(np.mean(-0.5 * (crossed + back) / lengths)),
+        alike_square=float(np.mean(0.5 * (zeros**2 + ones**2) / lengths**2)),
+        different_square=float(np.mean(0.5 * (crossed**2 + back**2) / lengths**2)),
+    )
 
 
 def along_logits(output: Block, variance: float, scatter: float) -> Floats:
@@ -70,10 +114,15 @@ def along_logits(output: Block, variance: float, scatter: float) -> Floats:
 
 def _softmax_errors(logits: Floats) -> tuple[Floats, Floats]:
     """(e z)^2 and |e|^2 of e = p - y for each class y, [draw, class]."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    p = powers / powers.sum(axis=1, keepdims=True)
+    p = _softmax(logits)
     along = np.sum(p * logits, axis=1, keepdims=True) - logits
     return along**2, np.sum(p**2, axis=1, keepdims=True) + 1.0 - 2.0 * p
+
+
+def _softmax(logits: Floats) -> Floats:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return shares
 
 
 @lru_cache(maxsize=4)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.batch_pairs import BatchPairs
 from gradscope.theory.moment_table import Moments, MomentTable, Pairs, moment_table
-from gradscope.theory.output_layer import Errors
+from gradscope.theory.output_layer import Errors, errors_of
 from gradscope.theory.scope import Block, OutsideTheoryError, in_range
 
 __all__ = ["Network", "Output", "Step", "plain_network"]
@@ -117,7 +117,6 @@ def plain_network(
     output: Block | None,
     geometry: SampleGeometry,
     batch_size: int,
-    errors: Errors,
 ) -> Network:
     """Follow samples and pairs of samples up through the layers, and their errors down again."""
     batch = BatchPairs.of(geometry, batch_size)
@@ -129,6 +128,8 @@ def plain_network(
         fed = step.moments.second / block.kept
         below, wander = step.pairs.value * block.kept, _wander_above(step)
     last = _output(output, batch, fed, below, wander) if output is not None else None
+    shared = batch.over_pairs(last.correlation) if last is not None else 0.0
+    errors = errors_of(output, last.scale if last is not None else 0.0, shared)
     deltas, cosines, squares = _downward(steps, batch, errors)
     return Network(batch, tuple(steps), last, batch.over_samples(fed), deltas, cosines, squares)
 
