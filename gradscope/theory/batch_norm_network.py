@@ -51,7 +51,8 @@ def norm_before_profile(
             backward = hidden[i].backward
             own = backward * alpha * (1.0 - 1.0 / b) / hidden[i - 1].kept
             cross = -backward * alpha / b
-    return _profile(q, m, mean, delta, kernel, signal, -1.0 / (b - 1.0))
+    slope = norms[-1].derivative_second / hidden[-1].kept
+    return _profile(q, m, mean, delta, kernel, signal, -1.0 / (b - 1.0), slope)
 
 
 def norm_after_profile(
@@ -91,7 +92,8 @@ def norm_after_profile(
         if i:
             backward = hidden[i].backward
             spread *= backward * (norm.own / hidden[i - 1].kept - norm.pair)
-    return _profile(q, m, mean, delta, kernel, signal, product / signal)
+    slope = norms[-1].own / hidden[-1].kept
+    return _profile(q, m, mean, delta, kernel, signal, product / signal, slope)
 
 
 def _moments(block: Block, q: float) -> GaussianMoments:
@@ -111,6 +113,7 @@ def _profile(
     kernel: list[float],
     signal: float,
     correlation: float,
+    last_slope: float,
 ) -> Profile:
     """`delta` and `kernel` come from the last layer down."""
     return Profile(
@@ -120,5 +123,7 @@ def _profile(
         delta=np.array(delta[::-1]) / delta[0],
         kernel=np.array(kernel[::-1]) / kernel[0],
         correlation=np.full(len(q), correlation),
-        fed=signal,
+        fed=np.array([signal]),
+        sample_shares=np.ones(1),
+        last_slope=last_slope,
     )

@@ -30,6 +30,7 @@ __all__ = [
     "before_norm",
     "infinite_batch_rate",
     "negative_slope",
+    "standard_draws",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -134,7 +135,7 @@ def _homogeneous(slope: float, q: float, batch_size: int) -> BeforeNorm:
 
 
 @lru_cache(maxsize=1)
-def _draws(batch_size: int) -> Floats:
+def standard_draws(batch_size: int) -> Floats:
     """Standard normal values [unit, sample], the same at every call.
 
     Each unit has its mirror image and the mean square is exactly 1, which halves the error.
@@ -148,7 +149,7 @@ def _draws(batch_size: int) -> Floats:
 @lru_cache(maxsize=512)
 def _numerical_before(name: str, parameters: Frozen, q: float, batch_size: int) -> BeforeNorm:
     entry, b = require_activation(name), min(batch_size, _LARGEST_BATCH)
-    centered = _draws(b) - _draws(b).mean(axis=1, keepdims=True)
+    centered = standard_draws(b) - standard_draws(b).mean(axis=1, keepdims=True)
     z = centered * np.sqrt(q / np.mean(centered**2, axis=1, keepdims=True))
     value = entry.value(z, NUMPY_OPS, **dict(parameters))
     d = entry.derivative(z, NUMPY_OPS, **dict(parameters))
@@ -171,7 +172,7 @@ def _numerical_after(
     epsilon: float,
 ) -> AfterNorm:
     entry, b = require_activation(name), min(batch_size, _LARGEST_BATCH)
-    draws = _draws(b)
+    draws = standard_draws(b)
     # Removing a share of the batch mean gives exactly the correlation, also a negative one.
     mean = draws.mean(axis=1, keepdims=True)
     kept = math.sqrt(max(1.0 + (b - 1.0) * correlation, 0.0))

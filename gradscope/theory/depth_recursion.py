@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from gradscope.record import LayerInfo
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.batch_norm_network import norm_after_profile, norm_before_profile
 from gradscope.theory.gaussian_moments import gaussian_moments
+from gradscope.theory.batch_norm_scatter import with_bands
 from gradscope.theory.finite_width import bands_of
 from gradscope.theory.plain_network import plain_network
 from gradscope.theory.prediction import Band, Prediction
@@ -19,9 +20,19 @@ from gradscope.theory.profile import Profile
 from gradscope.theory.scope import Block, OutsideTheoryError, blocks_of, in_range
 from gradscope.theory.validity import assumptions_of, no_band_because
 
-__all__ = ["predict"]
+__all__ = ["Found", "find", "predict"]
 
 _NAN = math.nan
+
+
+@dataclass(frozen=True)
+class Found:
+    """A prediction with what it was made of; the parts are None outside theory."""
+
+    prediction: Prediction
+    hidden: tuple[Block, ...] = ()
+    output: Block | None = None
+    profile: Profile | None = None
 
 
 def predict(
@@ -40,20 +51,31 @@ def predict(
     layer is fed (after a batch norm at the input); `geometry` says how the samples differ, without
     it they are alike and uncorrelated. The bands hold for a mean over a batch of `batch_size`.
     """
-    names = tuple(layer.name for layer in layers if layer.role in ("hidden", "output"))
     known = geometry or SampleGeometry(input_second_moment)
+    return find(layers, known, batch_norm_epsilon, batch_size).prediction
+
+
+def find(
+    layers: Sequence[LayerInfo],
+    geometry: SampleGeometry,
+    batch_norm_epsilon: float,
+    batch_size: int,
+) -> Found:
+    """`predict`, with the blocks and the profile behind the prediction."""
+    names = tuple(layer.name for layer in layers if layer.role in ("hidden", "output"))
     try:
-        hidden, output = blocks_of(layers, known.second_moment, batch_size)
-        profile = _profile(hidden, output, known, batch_norm_epsilon, batch_size)
+        hidden, output = blocks_of(layers, geometry.second_moment, batch_size)
+        profile = _profile(hidden, output, geometry, batch_norm_epsilon, batch_size)
         q_output = _output_signal(output, profile) if output is not None else None
     except OutsideTheoryError as reason:
-        return _nothing(names, str(reason))
-    no_band = no_band_because(hidden, profile, known, batch_size)
-    stated = assumptions_of(hidden, known, batch_size)
+        return Found(_nothing(names, str(reason)))
+    no_band = no_band_because(hidden, profile, geometry, batch_size)
+    stated = assumptions_of(hidden, geometry, batch_size)
     found = _prediction(names, profile, output, q_output)
     if no_band:
         found = replace(found, preactivation_band=None, activation_band=None, delta_band=None)
-    return replace(found, assumptions=stated, no_band=no_band)
+    found = replace(found, assumptions=stated, no_band=no_band)
+    return Found(found, tuple(hidden), output, profile)
 
 
 def _profile(
@@ -64,10 +86,12 @@ def _profile(
     batch_size: int,
 ) -> Profile:
     placement = hidden[0].normalization
-    if placement == "before_activation":
-        return norm_before_profile(hidden, geometry, epsilon, batch_size)
-    if placement == "after_activation":
-        return norm_after_profile(hidden, geometry, epsilon, batch_size)
+    if placement is not None:
+        before = placement == "before_activation"
+        profile_of = norm_before_profile if before else norm_after_profile
+        profile = profile_of(hidden, geometry, epsilon, batch_size)
+        bands = with_bands(profile, hidden, batch_size, geometry.norm_variation)
+        return replace(profile, **bands)
     return _plain_profile(hidden, output, geometry, batch_size)
 
 
@@ -84,6 +108,8 @@ def _plain_profile(
         kernel=network.kernel_gradients(),
         correlation=np.array([batch.over_pairs(step.correlation) for step in steps]),
         fed=network.fed,
+        sample_shares=batch.sample_shares,
+        last_slope=steps[-1].derivative_second / steps[-1].block.kept,
         signal_band=bands.signal,
         activation_band=bands.activation,
         delta_band=bands.delta,
@@ -91,7 +117,7 @@ def _plain_profile(
 
 
 def _output_signal(output: Block, profile: Profile) -> float:
-    variance = output.forward * profile.fed + output.bias_variance
+    variance = output.forward * float(profile.fed @ profile.sample_shares) + output.bias_variance
     return in_range(output, variance + output.bias_mean**2)
 
 

@@ -86,14 +86,14 @@ class Output:
 class Network:
     """The hidden layers, the output layer, and what flows back.
 
-    Per hidden layer: `deltas` [sample] are E delta^2 over the last hidden layer's mean, `cosines`
+    `fed` [sample] is the E a^2 that reaches the output layer. Per hidden layer: `deltas` [sample] are E delta^2 over the last hidden layer's mean, `cosines`
     [pair] those of what the layer receives from above and `cosine_squares` their mean squares.
     """
 
     batch: BatchPairs
     steps: tuple[Step, ...]
     output: Output | None
-    fed: float
+    fed: Floats
     deltas: tuple[Floats, ...]
     cosines: tuple[Floats, ...]
     cosine_squares: tuple[Floats, ...]
@@ -131,7 +131,7 @@ def plain_network(
     shared = batch.over_pairs(last.correlation) if last is not None else 0.0
     errors = errors_of(output, last.scale if last is not None else 0.0, shared)
     deltas, cosines, squares = _downward(steps, batch, errors)
-    return Network(batch, tuple(steps), last, batch.over_samples(fed), deltas, cosines, squares)
+    return Network(batch, tuple(steps), last, fed, deltas, cosines, squares)
 
 
 def _step(
