@@ -52,13 +52,12 @@ def sample_geometry(
     y: Array,
     *,
     classes: int | None,
-    second_moment: float,
     batch_size: int,
     batch_norm_epsilon: float | None = None,
 ) -> SampleGeometry:
     """The geometry of training data x [n, ...] with labels y [n] (class indices, or targets).
 
-    `second_moment` is E x^2 over all of x. With `batch_norm_epsilon` the samples are first
+    The second moment is that of all of x, the rest of a sample of it. With `batch_norm_epsilon` the samples are first
     normalised per feature within batches of `batch_size`, as a batch norm at the input does.
     """
     order = np.random.default_rng(0).permutation(len(x))
@@ -66,7 +65,7 @@ def sample_geometry(
         rows = _flat(x, order[:_ROWS])
         squares = np.mean(rows**2, axis=1)
         pairs = [_pairs(rows[:_PAIRED_ROWS], _labels(y, order[:_PAIRED_ROWS], classes))]
-        scale = second_moment
+        scale = _second_moment(x)
     else:
         size = min(batch_size, len(x))
         count = max(1, min(_PAIRED_ROWS, len(x)) // size)
@@ -91,6 +90,15 @@ def sample_geometry(
         alike_share=share,
         samples=len(x) if batch_norm_epsilon is None else 0,
     )
+
+
+def _second_moment(x: Array) -> float:
+    """E x^2 in float64, block by block."""
+    total = 0.0
+    for start in range(0, len(x), _ROWS):
+        block = x[start : start + _ROWS].astype(np.float64)
+        total += float(np.sum(np.square(block, out=block)))
+    return total / max(x.size, 1)
 
 
 def _flat(x: Array, rows: npt.NDArray[np.int64]) -> Floats:

@@ -52,7 +52,7 @@ def prepare() -> None:
 
 def draw(report: Report) -> dict[str, Figure]:
     """Every figure of the report, by the name of its file."""
-    with _matplotlib():
+    with settings():
         from gradscope.reporters import _figures, _ridgelines
 
         return {
@@ -77,7 +77,7 @@ def save(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
 def rendered(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     """File name -> content, for a caller that writes the files itself."""
     files: dict[str, bytes] = {}
-    with _matplotlib():
+    with settings():
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.backends.backend_svg import FigureCanvasSVG
 
@@ -98,7 +98,7 @@ def rendered(figures: Mapping[str, Figure]) -> dict[str, bytes]:
 
 
 @contextmanager
-def _matplotlib() -> Iterator[None]:
+def settings() -> Iterator[None]:
     """Matplotlib with its own defaults and ours, whatever the user's settings are."""
     style = _style_module()
     with warnings.catch_warnings(), style.context(["default", _SETTINGS]):

@@ -32,7 +32,7 @@ def json_text(report: Report, options: ReportOptions) -> str:
 
 def render(report: Report) -> str:
     """One JSON object and a line feed; one row of figures per line, fit for diff."""
-    return _dumps(result(report)) + "\n"
+    return dumps(result(report)) + "\n"
 
 
 def result(report: Report) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def result(report: Report) -> dict[str, Any]:
         },
         "timing": {"seconds": record.seconds},
     }
-    plain: dict[str, Any] = _plain(content)
+    plain: dict[str, Any] = plain(content)
     return plain
 
 
@@ -115,14 +115,14 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value in JSON's own types: null for what is not finite, lists for arrays and tuples."""
     if isinstance(value, np.ndarray):
         return _numbers(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
@@ -138,12 +138,12 @@ def _numbers(values: npt.NDArray[Any]) -> Any:
     return plain.tolist()
 
 
-def _dumps(value: Any, depth: int = 0) -> str:
+def dumps(value: Any, depth: int = 0) -> str:
     """Objects and lists of lists over several lines, everything else on one."""
     inner, outer = "  " * (depth + 1), "  " * depth
     if isinstance(value, dict) and value:
-        items = [f"{json.dumps(key)}: {_dumps(item, depth + 1)}" for key, item in value.items()]
+        items = [f"{json.dumps(key)}: {dumps(item, depth + 1)}" for key, item in value.items()]
         return "{\n" + ",\n".join(inner + item for item in items) + f"\n{outer}}}"
     if isinstance(value, Sequence) and value and isinstance(value[0], list | dict):
-        return "[\n" + ",\n".join(inner + _dumps(item, depth + 1) for item in value) + f"\n{outer}]"
+        return "[\n" + ",\n".join(inner + dumps(item, depth + 1) for item in value) + f"\n{outer}]"
     return json.dumps(value, allow_nan=False)

@@ -29,6 +29,21 @@ class Task:
     loss: str
     target_second_moment: float = 1.0
 
+    @classmethod
+    def of(cls, loss: str, activation: str | None, targets: Floats | None) -> Task:
+        """The loss that the config names, or for ``auto`` the one that the output is trained on.
+
+        `targets` are real targets, None for classes.
+        """
+        automatic = {
+            "softmax": "sparse_categorical_crossentropy",
+            "sigmoid": "binary_crossentropy",
+        }
+        settled = automatic.get(str(activation), "mean_squared_error") if loss == "auto" else loss
+        if targets is None:
+            return cls(settled)
+        return cls(settled, float(np.mean(np.square(targets, dtype=np.float64))))
+
 
 @dataclass(frozen=True)
 class Forecast:

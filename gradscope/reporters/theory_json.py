@@ -1,0 +1,102 @@
+"""A forecast as JSON for programs; documented in docs/theory.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.reporters.result_json import dumps, plain
+from gradscope.theory.forecast import Forecast
+from gradscope.theory.prediction import LEVEL, Band, Prediction
+
+SCHEMA = "gradscope.theory/1"
+_FIGURES = (
+    "preactivation_second_moment",
+    "activation_second_moment",
+    "activation_variance",
+    "forward_gain",
+    "backward_gain",
+    "delta_relative",
+    "kernel_gradient_relative",
+)
+
+Floats = npt.NDArray[np.float64]
+
+
+def render(forecast: Forecast) -> str:
+    """One strict JSON object and a line feed; what is not finite is null."""
+    return dumps(result(forecast)) + "\n"
+
+
+def result(forecast: Forecast) -> dict[str, Any]:
+    """The object that `render` writes, for those who want it as data."""
+    fixed, head = forecast.fixed_point, forecast.head
+    content = {
+        "schema": SCHEMA,
+        "name": forecast.name,
+        "outside": f"outside theory: {forecast.outside}" if forecast.outside else None,
+        "layers": _layers(forecast),
+        "chi_1": fixed.chi_1 if fixed else None,
+        "depth_scale": fixed.correlation_scale if fixed else None,
+        "trainable_depth": fixed.trainable_depth if fixed else None,
+        "depth_scales": {
+            "signal": fixed.signal_scale,
+            "correlation": fixed.correlation_scale,
+            "gradient": fixed.gradient_scale,
+        }
+        if fixed
+        else None,
+        "fixed_point": {"q": fixed.q, "stable": fixed.stable, "correlation": fixed.correlation}
+        if fixed
+        else None,
+        "head": asdict(head) if head else None,
+        "initial_loss": head.initial_loss if head else None,
+        "input": asdict(forecast.geometry) | {"norm_variation": forecast.geometry.norm_variation},
+        "batch_size": forecast.batch_size,
+        "probe_samples": forecast.probe_samples,
+        "band_level": LEVEL,
+        "seeds": forecast.seeds,
+        "assumptions": forecast.prediction.assumptions,
+    }
+    settled: dict[str, Any] = plain(content)
+    return settled
+
+
+def _layers(forecast: Forecast) -> list[dict[str, Any]]:
+    prediction = forecast.prediction
+    one, mean = limits(prediction, 1), limits(prediction, forecast.seeds)
+    rows = []
+    for i, layer in enumerate(forecast.layers):
+        row: dict[str, Any] = {"name": layer.name, "role": layer.role}
+        row |= {figure: float(getattr(prediction, figure)[i]) for figure in _FIGURES}
+        row["dead_on_batch"] = _share(forecast.dead_on_batch, i)
+        row["dead_on_probe"] = _share(forecast.dead_on_probe, i)
+        row["band"] = _band(one, i)
+        row["band_of_mean"] = _band(mean, i) if forecast.seeds > 1 else None
+        rows.append(row)
+    return rows
+
+
+def limits(prediction: Prediction, seeds: int) -> dict[str, tuple[Floats, Floats]]:
+    """Low and high ends per figure that has a band, for the mean over `seeds` seeds."""
+    bands: dict[str, Band | None] = {
+        "preactivation_second_moment": prediction.preactivation_band,
+        "activation_second_moment": prediction.activation_band,
+        "delta_relative": prediction.delta_band,
+    }
+    return {name: band.limits(seeds=seeds) for name, band in bands.items() if band is not None}
+
+
+def _band(ends: dict[str, tuple[Floats, Floats]], i: int) -> dict[str, Sequence[float]] | None:
+    """The layer's bands by figure; None where theory promises none."""
+    found = {name: (float(low[i]), float(high[i])) for name, (low, high) in ends.items()}
+    known = {name: pair for name, pair in found.items() if np.isfinite(pair[1])}
+    return known or None
+
+
+def _share(shares: Floats | None, i: int) -> float | None:
+    return float(shares[i]) if shares is not None and i < len(shares) else None
