@@ -14,8 +14,9 @@ Array = npt.NDArray[Any]
 _NORMS, _COSINES = 20, 12
 """Shares into which the norms and the cosines are gathered."""
 
-_ROWS, _PAIRED_ROWS = 4096, 512
-"""Samples behind the norms and behind the cosines: their means then hold to 2 % and 1 %."""
+_BLOCK = 512
+_ROWS, _PAIRED_ROWS = 2048, 512
+"""Samples behind the norms and behind the cosines."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,8 @@ def sample_geometry(
 def _second_moment(x: Array) -> float:
     """E x^2 in float64, block by block."""
     total = 0.0
-    for start in range(0, len(x), _ROWS):
-        block = x[start : start + _ROWS].astype(np.float64)
-        total += float(np.sum(np.square(block, out=block)))
+    for start in range(0, len(x), _BLOCK):
+        total += float(np.sum(np.square(x[start : start + _BLOCK], dtype=np.float64)))
     return total / max(x.size, 1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from gradscope.theory.gaussian_moments import GaussianMoments, gaussian_moments
 from gradscope.theory.profile import Profile
 from gradscope.theory.scope import Block, OutsideTheoryError, in_range
 
-__all__ = ["norm_after_profile", "norm_before_profile"]
+__all__ = ["norm_after_profile", "norm_before_profile", "repeated_rate"]
 
 
 def norm_before_profile(
@@ -94,6 +95,15 @@ def norm_after_profile(
             spread *= backward * (norm.own / hidden[i - 1].kept - norm.pair)
     slope = norms[-1].own / hidden[-1].kept
     return _profile(q, m, mean, delta, kernel, signal, product / signal, slope)
+
+
+def repeated_rate(block: Block, epsilon: float, batch_size: int) -> float:
+    """Growth of E delta^2 per layer going back through one layer repeated, all of one width."""
+    square = [replace(block, backward=block.forward)] * 7
+    before = block.normalization == "before_activation"
+    profile_of = norm_before_profile if before else norm_after_profile
+    delta = profile_of(square, SampleGeometry(1.0), epsilon, batch_size).delta
+    return float(delta[2] / delta[3])
 
 
 def _moments(block: Block, q: float) -> GaussianMoments:

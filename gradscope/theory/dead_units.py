@@ -20,6 +20,7 @@ __all__ = ["dead_fraction"]
 _NODES = np.linspace(-8.0, 8.0, 321)
 _WEIGHTS = np.exp(-0.5 * _NODES**2)
 _WEIGHTS /= _WEIGHTS.sum()
+_LEAST = 1e-6  # below it no network has enough units to show one
 
 
 def dead_fraction(block: Block, q: float, correlation: float, samples: int) -> float:
@@ -37,7 +38,8 @@ def dead_fraction(block: Block, q: float, correlation: float, samples: int) -> f
     inside = np.zeros_like(_NODES)
     for low, high in intervals:
         inside += 0.5 * (erf((high - centre) / width) - erf((low - centre) / width))
-    return float(np.clip(inside, 0.0, 1.0) ** samples @ _WEIGHTS)
+    share = float(np.clip(inside, 0.0, 1.0) ** samples @ _WEIGHTS)
+    return share if share > _LEAST else 0.0
 
 
 def _flat_intervals(block: Block) -> list[tuple[float, float]]:

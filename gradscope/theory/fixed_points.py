@@ -23,7 +23,8 @@ from gradscope.theory.scope import Block
 __all__ = ["FixedPoint", "fixed_point"]
 
 _LARGEST, _SMALLEST = 1e12, 1e-12
-_MARGINAL = 1e-9
+_MARGINAL = 1e-5
+_MOST_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def fixed_point(block: Block) -> FixedPoint:
     moments = gaussian_moments(block.activation, at, block.parameters)
     sigma_w2 = block.forward
     chi_1 = sigma_w2 * moments.derivative_second / block.kept
-    correlation, chi_c = _correlation(block, at, moments.second)
+    correlation, chi_c = _correlation(block, at)
     scale = _scale(chi_c)
     return FixedPoint(
         q=q,
@@ -103,16 +104,14 @@ def _signal_map(block: Block) -> Callable[[float], float]:
 
 def _second(block: Block, q: float) -> float:
     table = moment_table(block.activation, block.parameters, block.bias_mean)
-    return float(table.at(np.array([q])).second[0])
+    return table.second_moment(q)
 
 
 def _settled(block: Block, signal: Callable[[float], float]) -> tuple[float, bool, float]:
     """q*, whether it is stable, and the slope of the map there."""
-    grid = np.exp(np.arange(math.log(_SMALLEST), math.log(_LARGEST), 0.25))
-    table = moment_table(block.activation, block.parameters, block.bias_mean)
+    grid = np.exp(np.arange(math.log(_SMALLEST), math.log(_LARGEST), 0.5))
     with np.errstate(all="ignore"):
-        second = table.at(grid).second
-        gains = (block.forward * second / block.kept + block.bias_variance) / grid
+        gains = np.array([signal(float(q)) for q in grid]) / grid
     if np.all(np.abs(gains - 1.0) < 1e-9):
         return math.nan, True, 1.0
     above = gains > 1.0
@@ -123,11 +122,11 @@ def _settled(block: Block, signal: Callable[[float], float]) -> tuple[float, boo
     if above[0] or not np.isfinite(gains[0]):
         return math.inf, True, float(gains[-1]) if np.isfinite(gains[-1]) else math.inf
     slope = float(gains[0])
-    return 0.0, slope < 1.0 + _MARGINAL, slope
+    return 0.0, slope < 1.0 + 1e-9, slope
 
 
 def _bisected(signal: Callable[[float], float], low: float, high: float) -> float:
-    for _ in range(80):
+    for _ in range(50):
         middle = math.sqrt(low * high)
         if signal(middle) > middle:
             low = middle
@@ -145,17 +144,35 @@ def _slope(block: Block, q: float) -> float:
     return weights * float(table.at(np.array([q])).slope[0])
 
 
-def _correlation(block: Block, q: float, second: float) -> tuple[float, float]:
-    """c*, reached from c = 0, and the slope of the correlation's map there."""
+def _correlation(block: Block, q: float) -> tuple[float, float]:
+    """c*, reached from c = 0, and sigma_w^2 E phi'_a phi'_b there; NaN where every c is fixed.
+
+    c = 1 is where two samples end when the map is not steeper than 1 there and dropout does not
+    part them; towards it (ReLU) the map itself creeps by a power law.
+    """
     table = moment_table(block.activation, block.parameters, block.bias_mean)
-    derivative = float(table.at(np.array([q])).derivative_second[0])
+    moments = table.at(np.array([q]))
+    second, derivative = float(moments.second[0]), float(moments.derivative_second[0])
     size = block.forward * second / block.kept + block.bias_variance
-    c = 0.0
-    for _ in range(4000):
+
+    def step(c: float) -> float:
         shared = float(table.pairs(q, np.array([c])).value[0])
-        new = min((block.forward * second * shared + block.bias_variance) / size, 1.0)
+        return min((block.forward * second * shared + block.bias_variance) / size, 1.0)
+
+    def slope(c: float) -> float:
+        return block.forward * derivative * float(table.pairs(q, np.array([c])).derivative[0])
+
+    if all(abs(step(c) - c) < 1e-9 for c in (0.0, 0.3, 0.7, 1.0)):
+        return math.nan, slope(1.0)
+    if block.kept == 1.0 and slope(1.0) * q / size <= 1.0 + 1e-6:
+        return 1.0, slope(1.0)
+    c = 0.0
+    for _ in range(_MOST_STEPS):
+        new = step(c)
         if abs(new - c) < 1e-10:
             break
-        c = new
-    slope = block.forward * derivative * float(table.pairs(q, np.array([c])).derivative[0])
-    return c, slope
+        # Steffensen's step where plain iteration creeps.
+        third = step(new)
+        bend = third - 2.0 * new + c
+        c = third if abs(bend) < 1e-14 else min(max(c - (new - c) ** 2 / bend, 0.0), 1.0)
+    return c, slope(c)

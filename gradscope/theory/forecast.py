@@ -13,6 +13,7 @@ from gradscope.record import LayerInfo
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.dead_units import dead_fraction
 from gradscope.theory.depth_recursion import Found, find
+from gradscope.theory.batch_norm_network import repeated_rate
 from gradscope.theory.fixed_points import FixedPoint, fixed_point, normed_fixed_point
 from gradscope.theory.initial_loss import Head, head_of
 from gradscope.theory.prediction import Prediction
@@ -91,7 +92,7 @@ def forecast(
         return Forecast(*facts)
     return Forecast(
         *facts,
-        fixed_point=_fixed_point(found),
+        fixed_point=_fixed_point(found, batch_norm_epsilon, batch_size),
         head=_head(found, task),
         dead_on_batch=_dead(found, batch_size),
         dead_on_probe=_dead(found, probe_samples),
@@ -107,15 +108,14 @@ def no_forecast(name: str, reason: str, batch_size: int, probe_samples: int) -> 
     )
 
 
-def _fixed_point(found: Found) -> FixedPoint:
+def _fixed_point(found: Found, epsilon: float, batch_size: int) -> FixedPoint:
     block, profile = found.hidden[-1], found.profile
     assert profile is not None
     if block.normalization is None:
         return fixed_point(block)
-    gains = found.prediction.backward_gain
-    finite = gains[np.isfinite(gains)]
-    rate = float(np.median(finite)) if finite.size else math.nan
-    return normed_fixed_point(float(profile.q[-1]), float(profile.correlation[-1]), rate)
+    return normed_fixed_point(
+        float(profile.q[-1]), float(profile.correlation[-1]), repeated_rate(block, epsilon, batch_size)
+    )
 
 
 def _head(found: Found, task: Task) -> Head | None:

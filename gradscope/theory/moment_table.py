@@ -24,6 +24,7 @@ from gradscope.theory.gaussian_moments import require_activation
 __all__ = ["MomentTable", "Moments", "Pairs", "moment_table"]
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 _STEP = 0.125  # in ln q
 _TAPS = np.arange(-2.0, 4.0)  # six neighbours on the grid
@@ -36,6 +37,7 @@ _BENDS = np.array([0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0, 22.0, 35.
 _TINY = 1e-300
 _MOMENTS = 6  # E phi^2, phi^4, phi'^2, phi'^4, phi^2 phi'^2, phi^6
 _FUNCTIONS = 6  # phi, phi', phi^2, phi'^2, phi^2 with phi'^2, phi^3 with phi
+_COLUMNS = 1 + _MOMENTS + _FUNCTIONS * (_DEGREES + 2)
 
 
 @dataclass(frozen=True)
@@ -91,19 +93,20 @@ class MomentTable:
         self._mean = mean
         slope = negative_slope(self._entry.name, self._parameters)
         self._slope = slope if mean == 0.0 else None
-        self._rows: dict[int, Floats] = {}
+        self._first = 0
+        self._rows = np.empty((0, _COLUMNS))  # row i is for ln q = (first + i) * step; NaN: not yet
 
     def at(self, q: Floats) -> Moments:
         """Moments at each q > 0; not finite where a double cannot hold them."""
         x = np.log(q)
         step = 0.02
-        below, rows, above = (self._interpolated(x + shift) for shift in (-step, 0.0, step))
-        logs = rows[..., 1 : 1 + _MOMENTS] + self._degrees() * x[..., None]
+        near = self._interpolated(np.stack([x - step, x, x + step]), 1 + _MOMENTS)
+        below, here, above = near[..., 1:]
         with np.errstate(over="ignore"):
-            squares = np.exp(logs)
-            mean = rows[..., 0] * np.sqrt(squares[..., 0])
-        first = (above[..., 1 : 1 + _MOMENTS] - below[..., 1 : 1 + _MOMENTS]) / (2.0 * step) + self._degrees()
-        bend = (above[..., 1 : 1 + _MOMENTS] - 2.0 * rows[..., 1 : 1 + _MOMENTS] + below[..., 1 : 1 + _MOMENTS]) / step**2
+            squares = np.exp(here + self._degrees() * x[..., None])
+            mean = near[1, ..., 0] * np.sqrt(squares[..., 0])
+        first = (above - below) / (2.0 * step) + self._degrees()
+        bend = (above - 2.0 * here + below) / step**2
         # d/dlnq of ln f is s; q^2 f'' / f = s^2 - s + ds/dlnq.
         second = first**2 - first + bend
         return Moments(
@@ -117,7 +120,7 @@ class MomentTable:
 
     def pairs(self, q: float, correlation: Floats) -> Pairs:
         """Averages over two samples of variance q at each correlation in [-1, 1]."""
-        row = self._interpolated(np.array(math.log(q)))
+        row = self._interpolated(np.array(math.log(q)), _COLUMNS)
         second, fourth, d_second, d_fourth, _, sixth = np.exp(row[1 : 1 + _MOMENTS])
         shares = row[1 + _MOMENTS :].reshape(_FUNCTIONS, _DEGREES + 2)
         powers = correlation[..., None] ** np.arange(_DEGREES + 1.0)
@@ -149,22 +152,40 @@ class MomentTable:
         known = self._slope is not None
         return np.array([1.0, 2.0, 0.0, 0.0, 1.0, 3.0]) if known else np.zeros(_MOMENTS)
 
-    def _interpolated(self, x: Floats) -> Floats:
-        """Rows at ln q = x, [..., column]."""
+    def _interpolated(self, x: Floats, columns: int) -> Floats:
+        """The first columns of the rows at ln q = x, [..., column]."""
         if self._slope is not None:
-            self._fill([0])
-            return np.broadcast_to(self._rows[0], (*x.shape, len(self._rows[0])))
+            self._fill(np.array([0]))
+            return np.broadcast_to(self._rows[0, :columns], (*x.shape, columns))
         base = np.floor(x / _STEP)
         needed = (base[..., None] + _TAPS).astype(np.int64)
-        self._fill(sorted(set(needed.ravel().tolist()) - set(self._rows)))
-        rows = np.stack([self._rows[i] for i in needed.ravel().tolist()])
+        self._fill(np.unique(needed))
         weights = _lagrange(x / _STEP - base)
-        return np.einsum("...t,...tc->...c", weights, rows.reshape(*needed.shape, -1))
+        found: Floats = np.einsum("...t,...tc->...c", weights, self._rows[needed - self._first, :columns])
+        return found
 
-    def _fill(self, indices: list[int]) -> None:
-        for index in indices:
-            if index not in self._rows:
-                self._rows[index] = self._row(math.exp(index * _STEP))
+    def _fill(self, indices: Integers) -> None:
+        """Compute the rows of the grid's `indices` (ascending) that are not there yet."""
+        low, high = int(indices[0]), int(indices[-1])
+        if not len(self._rows):
+            self._first = low
+        before = max(self._first - low, 0)
+        after = max(high + 1 - self._first - len(self._rows), 0)
+        if before or after:
+            empty = np.full((before + after, _COLUMNS), np.nan)
+            self._rows = np.concatenate([empty[:before], self._rows, empty[before:]])
+            self._first -= before
+        for index in indices.tolist():
+            if math.isnan(self._rows[index - self._first, -1]):
+                self._rows[index - self._first] = self._row(math.exp(index * _STEP))
+
+    def second_moment(self, q: float) -> float:
+        """E phi^2 alone, by quadrature."""
+        nodes, weights = _nodes(self._entry.kinks, q, self._mean)
+        z = self._mean + math.sqrt(q) * nodes
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = np.asarray(self._entry.value(z, NUMPY_OPS, **self._parameters))
+            return float(value**2 @ weights)
 
     def _row(self, q: float) -> Floats:
         """Mean and logs of the moments, then the Hermite shares of the five functions."""

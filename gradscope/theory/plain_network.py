@@ -148,6 +148,7 @@ def _step(
         raise OutsideTheoryError(
             f"{block.activation} of layer {block.name} has no finite moments at E z^2 = {scale:.3g}"
         )
+    pairs, alone = _pairs(table, scale, correlation, wander)
     return Step(
         block=block,
         fed=fed,
@@ -160,21 +161,26 @@ def _step(
         moments=moments,
         second=batch.over_samples(moments.second),
         derivative_second=batch.over_samples(moments.derivative_second),
-        pairs=_blurred(table, scale, correlation, wander),
-        alone=table.pairs(scale, np.ones(1)),
+        pairs=pairs,
+        alone=alone,
     )
 
 
-def _blurred(table: MomentTable, scale: float, correlation: Floats, wander: Floats) -> Pairs:
-    """Pair averages over a correlation that is one deviation above or below its mean."""
-    deviation = np.sqrt(wander)
-    low = table.pairs(scale, np.clip(correlation - deviation, -1.0, 1.0))
-    high = table.pairs(scale, np.clip(correlation + deviation, -1.0, 1.0))
-    means = {
-        field.name: 0.5 * (getattr(low, field.name) + getattr(high, field.name))
-        for field in fields(Pairs)
-    }
-    return Pairs(**means)
+def _pairs(
+    table: MomentTable, scale: float, correlation: Floats, wander: Floats
+) -> tuple[Pairs, Pairs]:
+    """Averages over pairs, whose correlation is one deviation above or below its mean; and over
+    a sample with itself."""
+    deviation, count = np.sqrt(wander), len(correlation)
+    points = np.concatenate([correlation - deviation, correlation + deviation, [1.0]])
+    found = table.pairs(scale, np.clip(points, -1.0, 1.0))
+    means, alone = {}, {}
+    for field in fields(Pairs):
+        values = getattr(found, field.name)
+        several = isinstance(values, np.ndarray)
+        means[field.name] = 0.5 * (values[:count] + values[count:-1]) if several else values
+        alone[field.name] = values[-1:] if several else values
+    return Pairs(**means), Pairs(**alone)
 
 
 def _wander_above(step: Step) -> Floats:

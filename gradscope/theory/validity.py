@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.batch_norm_rates import negative_slope
-from gradscope.theory.gains import elasticity
 from gradscope.theory.gaussian_moments import gaussian_moments
+from gradscope.theory.moment_table import moment_table
 from gradscope.theory.profile import Profile
 from gradscope.theory.scope import Block
 
@@ -111,7 +113,9 @@ def _amplification(hidden: Sequence[Block], profile: Profile) -> float:
     for block, q in zip(hidden, profile.q, strict=True):
         variance = float(q) - block.bias_mean**2
         weighted = 1.0 - block.bias_variance / variance
-        factor = max(1.0, factor * weighted * elasticity(block.activation, block.parameters, variance))
+        table = moment_table(block.activation, block.parameters, block.bias_mean)
+        elasticity = float(table.at(np.array([variance])).slope[0])
+        factor = max(1.0, factor * weighted * elasticity)
         largest = max(largest, factor)
     return largest
 
