@@ -25,7 +25,7 @@ class SampleGeometry:
 
     `second_moment` is E x^2 over samples and features, `mean_product` E x_a x_b over different
     samples a, b. `norms` are samples' mean squares over `second_moment`, ascending: the means
-    of the shares `norm_shares` of the samples (few of the largest ones each, since those count most);
+    of the shares `norm_shares` of the samples (small ones of the largest, which count most);
     `alike` and `different` are means of equal shares of the cosines between two samples of one
     class and of two, pairs weighted by their norms. `alike_share` is the share of pairs from one
     class. `samples` is how many there are to draw batches from; 0 says
@@ -58,8 +58,9 @@ def sample_geometry(
 ) -> SampleGeometry:
     """The geometry of training data x [n, ...] with labels y [n] (class indices, or targets).
 
-    The second moment is that of all of x, the rest of a sample of it. With `batch_norm_epsilon` the samples are first
-    normalised per feature within batches of `batch_size`, as a batch norm at the input does.
+    The second moment is that of all of x, the rest of a sample of it. With `batch_norm_epsilon`
+    the samples are first normalised per feature within batches of `batch_size`, as a batch norm
+    at the input does.
     """
     order = np.random.default_rng(0).permutation(len(x))
     if batch_norm_epsilon is None:
@@ -107,7 +108,8 @@ def _flat(x: Array, rows: npt.NDArray[np.int64]) -> Floats:
 
 def _normalised(rows: Floats, epsilon: float) -> Floats:
     centred: Floats = rows - rows.mean(axis=0)
-    return centred / np.sqrt(np.mean(centred**2, axis=0) + epsilon)
+    normalised: Floats = centred / np.sqrt(np.mean(centred**2, axis=0) + epsilon)
+    return normalised
 
 
 def _labels(y: Array, rows: npt.NDArray[np.int64], classes: int | None) -> Array:

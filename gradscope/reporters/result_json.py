@@ -59,8 +59,8 @@ def result(report: Report) -> dict[str, Any]:
         },
         "timing": {"seconds": record.seconds},
     }
-    plain: dict[str, Any] = plain(content)
-    return plain
+    settled: dict[str, Any] = plain(content)
+    return settled
 
 
 def _training(record: RunRecord) -> dict[str, Any]:

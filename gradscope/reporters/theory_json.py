@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -91,7 +90,7 @@ def limits(prediction: Prediction, seeds: int) -> dict[str, tuple[Floats, Floats
     return {name: band.limits(seeds=seeds) for name, band in bands.items() if band is not None}
 
 
-def _band(ends: dict[str, tuple[Floats, Floats]], i: int) -> dict[str, Sequence[float]] | None:
+def _band(ends: dict[str, tuple[Floats, Floats]], i: int) -> dict[str, tuple[float, float]] | None:
     """The layer's bands by figure; None where theory promises none."""
     found = {name: (float(low[i]), float(high[i])) for name, (low, high) in ends.items()}
     known = {name: pair for name, pair in found.items() if np.isfinite(pair[1])}

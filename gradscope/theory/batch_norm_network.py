@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,7 +53,9 @@ def norm_before_profile(
             own = backward * alpha * (1.0 - 1.0 / b) / hidden[i - 1].kept
             cross = -backward * alpha / b
     slope = norms[-1].derivative_second / hidden[-1].kept
-    return _profile(q, m, mean, delta, kernel, signal, -1.0 / (b - 1.0), slope)
+    return _profile(
+        _End(signal, -1.0 / (b - 1.0), slope), q=q, m=m, mean=mean, delta=delta, kernel=kernel
+    )
 
 
 def norm_after_profile(
@@ -94,7 +96,9 @@ def norm_after_profile(
             backward = hidden[i].backward
             spread *= backward * (norm.own / hidden[i - 1].kept - norm.pair)
     slope = norms[-1].own / hidden[-1].kept
-    return _profile(q, m, mean, delta, kernel, signal, product / signal, slope)
+    return _profile(
+        _End(signal, product / signal, slope), q=q, m=m, mean=mean, delta=delta, kernel=kernel
+    )
 
 
 def repeated_rate(block: Block, epsilon: float, batch_size: int) -> float:
@@ -115,15 +119,23 @@ def _moments(block: Block, q: float) -> GaussianMoments:
     return moments
 
 
+@dataclass(frozen=True)
+class _End:
+    """E a^2 above the last hidden layer, the correlation of samples, and `Profile.last_slope`."""
+
+    signal: float
+    correlation: float
+    slope: float
+
+
 def _profile(
+    end: _End,
+    *,
     q: list[float],
     m: list[float],
     mean: list[float],
     delta: list[float],
     kernel: list[float],
-    signal: float,
-    correlation: float,
-    last_slope: float,
 ) -> Profile:
     """`delta` and `kernel` come from the last layer down."""
     return Profile(
@@ -132,8 +144,8 @@ def _profile(
         mean=np.array(mean),
         delta=np.array(delta[::-1]) / delta[0],
         kernel=np.array(kernel[::-1]) / kernel[0],
-        correlation=np.full(len(q), correlation),
-        fed=np.array([signal]),
+        correlation=np.full(len(q), end.correlation),
+        fed=np.array([end.signal]),
         sample_shares=np.ones(1),
-        last_slope=last_slope,
+        last_slope=end.slope,
     )

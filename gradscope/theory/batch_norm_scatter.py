@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -40,12 +41,13 @@ _EXACT = 1e-3  # relative spread of figures that batch norm sets itself
 
 def with_bands(
     profile: Profile, hidden: Sequence[Block], batch_size: int, norm_variation: float
-) -> dict[str, Band]:
-    """Bands of E z^2 and of the relative E delta^2, by the names of `Profile`'s fields."""
-    return {
-        "signal_band": _signal(profile, hidden, batch_size, norm_variation),
-        "delta_band": _delta(profile, hidden, batch_size),
-    }
+) -> Profile:
+    """The profile with bands of E z^2 (hidden layers only) and of the relative E delta^2."""
+    return replace(
+        profile,
+        signal_band=_signal(profile, hidden, batch_size, norm_variation),
+        delta_band=_delta(profile, hidden, batch_size),
+    )
 
 
 def _signal(
@@ -58,7 +60,9 @@ def _signal(
             # Mean square correlation of two samples: what n units leave to chance.
             chance = profile.correlation[i] ** 2 + 2.0 / block.fan_in
             pooled = (1.0 + (batch_size - 1.0) * chance) / batch_size
-            variance = 2.0 * pooled / block.units + (norm_variation**2 / batch_size if i == 0 else 0)
+            variance = 2.0 * pooled / block.units + (
+                norm_variation**2 / batch_size if i == 0 else 0
+            )
             deviations[i] = math.sqrt(variance + _EXACT**2)
     return Band(np.log(profile.q) - 0.5 * deviations**2, deviations)
 

@@ -41,7 +41,7 @@ def built_in_layers(
         fan_in = layer.units
     units, activation = output_form(config, task, classes, targets)
     kernel, zeros = config.model.output.initializer, InitializerSpec("zeros", {})
-    table.dense("output", "output", fan_in, units, kernel, zeros)
+    table.dense("output", "output", fan_in=fan_in, units=units, kernel=kernel, bias=zeros)
     table.rows[-1] = replace(
         table.rows[-1],
         activation=activation.name,
@@ -69,6 +69,7 @@ class _Table:
         self,
         name: str,
         role: str,
+        *,
         fan_in: int,
         units: int,
         kernel: InitializerSpec,
@@ -98,7 +99,9 @@ def _hidden(table: _Table, name: str, layer: HiddenLayer, fan_in: int) -> None:
     """One hidden layer: Dense, and what stands in layers of its own."""
     position = len(table.rows)
     bias = layer.bias_initializer if layer.use_bias else None
-    table.dense(name, "hidden", fan_in, layer.units, layer.initializer, bias)
+    table.dense(
+        name, "hidden", fan_in=fan_in, units=layer.units, kernel=layer.initializer, bias=bias
+    )
     table.rows[position] = replace(
         table.rows[position],
         activation=layer.activation.name,

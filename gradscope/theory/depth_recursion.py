@@ -11,9 +11,9 @@ import numpy as np
 from gradscope.record import LayerInfo
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.batch_norm_network import norm_after_profile, norm_before_profile
-from gradscope.theory.gaussian_moments import gaussian_moments
 from gradscope.theory.batch_norm_scatter import with_bands
 from gradscope.theory.finite_width import bands_of
+from gradscope.theory.gaussian_moments import gaussian_moments
 from gradscope.theory.plain_network import plain_network
 from gradscope.theory.prediction import Band, Prediction
 from gradscope.theory.profile import Profile
@@ -90,8 +90,7 @@ def _profile(
         before = placement == "before_activation"
         profile_of = norm_before_profile if before else norm_after_profile
         profile = profile_of(hidden, geometry, epsilon, batch_size)
-        bands = with_bands(profile, hidden, batch_size, geometry.norm_variation)
-        return replace(profile, **bands)
+        return with_bands(profile, hidden, batch_size, geometry.norm_variation)
     return _plain_profile(hidden, output, geometry, batch_size)
 
 
@@ -122,14 +121,17 @@ def _output_signal(output: Block, profile: Profile) -> float:
 
 
 def _nothing(names: tuple[str, ...], reason: str) -> Prediction:
-    arrays = (np.full(len(names), _NAN) for _ in range(5))
     missing = np.full(len(names), _NAN)
     return Prediction(
-        names,
-        *arrays,
+        names=names,
+        preactivation_second_moment=missing,
+        activation_second_moment=missing,
+        forward_gain=missing,
+        backward_gain=missing,
+        delta_relative=missing,
         outside=reason,
         activation_variance=missing,
-        kernel_gradient_relative=missing.copy(),
+        kernel_gradient_relative=missing,
     )
 
 
@@ -169,6 +171,4 @@ def _extended(band: Band | None, count: int) -> Band | None:
     if band is None:
         return None
     missing = np.full(count - len(band.centre), _NAN)
-    return Band(
-        np.concatenate([band.centre, missing]), np.concatenate([band.deviation, missing])
-    )
+    return Band(np.concatenate([band.centre, missing]), np.concatenate([band.deviation, missing]))

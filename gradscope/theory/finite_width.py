@@ -185,7 +185,7 @@ def _delta(network: Network, responses: list[_Response], forward: list[_Forward]
 
 
 def _along(network: Network, above: _Forward) -> Floats:
-    """Draws of a batch's mean of `along_logits`: all samples share a part of what it scatters by."""
+    """Draws of a batch's mean of `along_logits`: the samples share a part of its scatter."""
     output, batch = network.output, network.batch
     if output is None:
         return np.ones(1)

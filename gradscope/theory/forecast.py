@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from gradscope.record import LayerInfo
 from gradscope.record.sample_geometry import SampleGeometry
+from gradscope.theory.batch_norm_network import repeated_rate
 from gradscope.theory.dead_units import dead_fraction
 from gradscope.theory.depth_recursion import Found, find
-from gradscope.theory.batch_norm_network import repeated_rate
 from gradscope.theory.fixed_points import FixedPoint, fixed_point, normed_fixed_point
 from gradscope.theory.initial_loss import Head, head_of
 from gradscope.theory.prediction import Prediction
@@ -103,9 +103,7 @@ def no_forecast(name: str, reason: str, batch_size: int, probe_samples: int) -> 
     """What there is to say about a network that is not known before it is built."""
     empty = np.array([])
     prediction = Prediction((), empty, empty, empty, empty, empty, outside=reason)
-    return Forecast(
-        name, (), SampleGeometry(math.nan), batch_size, probe_samples, 1, prediction
-    )
+    return Forecast(name, (), SampleGeometry(math.nan), batch_size, probe_samples, 1, prediction)
 
 
 def _fixed_point(found: Found, epsilon: float, batch_size: int) -> FixedPoint:
@@ -114,7 +112,9 @@ def _fixed_point(found: Found, epsilon: float, batch_size: int) -> FixedPoint:
     if block.normalization is None:
         return fixed_point(block)
     return normed_fixed_point(
-        float(profile.q[-1]), float(profile.correlation[-1]), repeated_rate(block, epsilon, batch_size)
+        float(profile.q[-1]),
+        float(profile.correlation[-1]),
+        repeated_rate(block, epsilon, batch_size),
     )
 
 

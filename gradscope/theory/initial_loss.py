@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.catalog.array_ops import NUMPY_OPS
 from gradscope.catalog.activations.entry import sigmoid, softplus
+from gradscope.catalog.array_ops import NUMPY_OPS
 
 __all__ = ["Head", "head_of"]
 

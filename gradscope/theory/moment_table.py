@@ -110,8 +110,12 @@ class MomentTable:
         # d/dlnq of ln f is s; q^2 f'' / f = s^2 - s + ds/dlnq.
         second = first**2 - first + bend
         return Moments(
-            mean,
-            *(squares[..., i] for i in range(_MOMENTS - 1)),
+            mean=mean,
+            second=squares[..., 0],
+            fourth=squares[..., 1],
+            derivative_second=squares[..., 2],
+            derivative_fourth=squares[..., 3],
+            mixed=squares[..., 4],
             slope=first[..., 0],
             curvature=second[..., 0],
             derivative_slope=first[..., 2],
@@ -161,7 +165,9 @@ class MomentTable:
         needed = (base[..., None] + _TAPS).astype(np.int64)
         self._fill(np.unique(needed))
         weights = _lagrange(x / _STEP - base)
-        found: Floats = np.einsum("...t,...tc->...c", weights, self._rows[needed - self._first, :columns])
+        found: Floats = np.einsum(
+            "...t,...tc->...c", weights, self._rows[needed - self._first, :columns]
+        )
         return found
 
     def _fill(self, indices: Integers) -> None:
@@ -219,9 +225,7 @@ def _cached_table(name: str, parameters: tuple[tuple[str, Any], ...], mean: floa
     return MomentTable(name, dict(parameters), mean)
 
 
-def moment_table(
-    activation: str, parameters: Mapping[str, Any], mean: float = 0.0
-) -> MomentTable:
+def moment_table(activation: str, parameters: Mapping[str, Any], mean: float = 0.0) -> MomentTable:
     """The table of an activation around a mean of z (the bias that all units share), cached."""
     entry = require_activation(activation)
     complete = tuple(sorted(entry.complete(parameters).items()))

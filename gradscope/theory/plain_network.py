@@ -86,8 +86,9 @@ class Output:
 class Network:
     """The hidden layers, the output layer, and what flows back.
 
-    `fed` [sample] is the E a^2 that reaches the output layer. Per hidden layer: `deltas` [sample] are E delta^2 over the last hidden layer's mean, `cosines`
-    [pair] those of what the layer receives from above and `cosine_squares` their mean squares.
+    `fed` [sample] is the E a^2 that reaches the output layer. Per hidden layer: `deltas` [sample]
+    are E delta^2 over the last hidden layer's mean, `cosines` [pair] those of what the layer
+    receives from above and `cosine_squares` their mean squares.
     """
 
     batch: BatchPairs
@@ -134,9 +135,7 @@ def plain_network(
     return Network(batch, tuple(steps), last, fed, deltas, cosines, squares)
 
 
-def _step(
-    block: Block, batch: BatchPairs, fed: Floats, below: Floats, wander: Floats
-) -> Step:
+def _step(block: Block, batch: BatchPairs, fed: Floats, below: Floats, wander: Floats) -> Step:
     variance = block.forward * fed + block.bias_variance
     scale = in_range(block, batch.over_samples(variance))
     weighted = 1.0 - block.bias_variance / scale
@@ -195,13 +194,11 @@ def _wander_above(step: Step) -> Floats:
     square, fourth = 1.0 + pairs.square, (1.0 + step.alone.square[0]) / block.kept
     added = square - 2.0 * out * pairs.cube + 0.5 * out**2 * (fourth + square)
     added -= step.fixed_above * pairs.linear**2 * (1.0 - step.correlation**2) ** 2
-    wander = response**2 * step.wander + np.maximum(added, 0.0) / block.units
+    wander: Floats = response**2 * step.wander + np.maximum(added, 0.0) / block.units
     return np.minimum(wander, (1.0 - out**2) ** 2)
 
 
-def _output(
-    block: Block, batch: BatchPairs, fed: Floats, below: Floats, wander: Floats
-) -> Output:
+def _output(block: Block, batch: BatchPairs, fed: Floats, below: Floats, wander: Floats) -> Output:
     variance = block.forward * fed + block.bias_variance
     scale = in_range(block, batch.over_samples(variance))
     weighted = 1.0 - block.bias_variance / scale

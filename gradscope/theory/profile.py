@@ -18,9 +18,9 @@ class Profile:
 
     `q` and `m` are E z^2 and E a^2, `mean` is E a, `correlation` the mean correlation of z over
     pairs of samples; `delta` and `kernel` are E delta^2 and the kernel gradient's second moment
-    over those of the last hidden layer. `fed` is the E a^2 that reaches the output layer for `sample_shares` of the
-    samples, `last_slope` the
-    factor on the gradient's second moment from there back to the last hidden layer's z. `signal_band` has the output layer's z as well.
+    over those of the last hidden layer. `fed` is the E a^2 that reaches the output layer for
+    `sample_shares` of the samples, `last_slope` the factor on the gradient's second moment from
+    there back to the last hidden layer's z. `signal_band` may have the output layer's z as well.
     """
 
     q: Floats

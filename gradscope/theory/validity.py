@@ -1,4 +1,4 @@
-"""Where the figures stand but no band can be promised, and what every prediction takes for granted."""
+"""Where the figures stand but no band can be promised; what every prediction takes for granted."""
 
 from __future__ import annotations
 

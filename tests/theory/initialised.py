@@ -1,4 +1,4 @@
-"""Networks at initialisation in float64 numpy: what the theory's figures and bands are held against.
+"""Networks at initialisation in float64 numpy, to hold the theory's figures and bands against.
 
 Written from Keras's documentation, not from the code under test: one forward and one backward pass
 of a batch through freshly drawn weights, with the cross-entropy's own errors.
@@ -42,7 +42,11 @@ class Seen:
 def drawn(rng: np.random.Generator, name: str, parameters: Any, shape: tuple[int, int]) -> Floats:
     """A matrix [fan_in, fan_out] of Keras's law of this name."""
     fan_in, fan_out = shape
-    families = {"he": (2.0, fan_in), "lecun": (1.0, fan_in), "glorot": (1.0, (fan_in + fan_out) / 2)}
+    families = {
+        "he": (2.0, fan_in),
+        "lecun": (1.0, fan_in),
+        "glorot": (1.0, (fan_in + fan_out) / 2),
+    }
     author, _, law = name.partition("_")
     if author in families:
         scale, fan = families[author]
@@ -60,7 +64,9 @@ def drawn(rng: np.random.Generator, name: str, parameters: Any, shape: tuple[int
         q = q * np.sign(np.diag(r))
         return float(parameters.get("gain", 1.0)) * (q if fan_in >= fan_out else q.T)
     if name == "random_normal":
-        return parameters.get("mean", 0.0) + parameters.get("stddev", 0.05) * rng.standard_normal(shape)
+        return parameters.get("mean", 0.0) + parameters.get("stddev", 0.05) * rng.standard_normal(
+            shape
+        )
     if name == "truncated_normal":
         sigma = parameters.get("stddev", 0.05) * CUT
         return parameters.get("mean", 0.0) + _of_variance(rng, sigma**2, "normal", shape)
