@@ -6,18 +6,14 @@ bytes outside `timing`. The schema is documented in docs/result_schema.md.
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from gradscope.record import STATISTICS, Finding, RunRecord, Verdict
 from gradscope.reporters import REPORTERS
 from gradscope.reporters.report import Report, ReportOptions
+from gradscope.reporters.strict_json import dumps, plain
 from gradscope.theory.prediction import Prediction
 
 SCHEMA = "gradscope.result/1"
@@ -113,37 +109,3 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "remedy": finding.remedy,
         "cause": finding.cause,
     }
-
-
-def plain(value: Any) -> Any:
-    """The value in JSON's own types: null for what is not finite, lists for arrays and tuples."""
-    if isinstance(value, np.ndarray):
-        return _numbers(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _numbers(values: npt.NDArray[Any]) -> Any:
-    if values.dtype.kind != "f" or np.isfinite(values).all():
-        return values.tolist()
-    plain = values.astype(object)
-    plain[~np.isfinite(values)] = None
-    return plain.tolist()
-
-
-def dumps(value: Any, depth: int = 0) -> str:
-    """Objects and lists of lists over several lines, everything else on one."""
-    inner, outer = "  " * (depth + 1), "  " * depth
-    if isinstance(value, dict) and value:
-        items = [f"{json.dumps(key)}: {dumps(item, depth + 1)}" for key, item in value.items()]
-        return "{\n" + ",\n".join(inner + item for item in items) + f"\n{outer}}}"
-    if isinstance(value, Sequence) and value and isinstance(value[0], list | dict):
-        return "[\n" + ",\n".join(inner + dumps(item, depth + 1) for item in value) + f"\n{outer}]"
-    return json.dumps(value, allow_nan=False)

@@ -21,7 +21,7 @@ def drawn(name: str) -> dict[str, Figure]:
 
 def profile(report: Report) -> Figure:
     """One figure alone, in the settings in which all are drawn."""
-    with plots._matplotlib():
+    with plots.settings():
         from gradscope.reporters import _figures
 
         return _figures.profiles(report)
