@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,10 @@ __all__ = ["Head", "head_of"]
 
 Floats = npt.NDArray[np.float64]
 
-_NODES = np.linspace(-8.5, 8.5, 401)
-_NORMAL = np.exp(-0.5 * _NODES**2)
-_NORMAL /= _NORMAL.sum()
+_COARSE, _FINE = 401, 2401
+_LARGEST_SCALE = 50.0
+"""Deviation of the logits from which the share of all but one class falls as 1 over it."""
+
 _EULER = 0.5772156649015329
 
 
@@ -74,21 +76,39 @@ def _softmax(variance: float, units: int) -> tuple[float, float]:
     exp(-e^u) - M(e^u)^C, and E sum p^2 that of C t^2 E x^2 exp(-t x) M^(C - 1).
     """
     scale = math.sqrt(variance)
-    reach = 9.0 * scale + math.log(units)
-    start, end = -reach - 25.0, 9.0 * scale + 8.0
+    loss, shares = _softmax_integrals(min(scale, _LARGEST_SCALE), units)
+    if scale > _LARGEST_SCALE:
+        loss *= scale / _LARGEST_SCALE
+        shares = 1.0 - (1.0 - shares) * _LARGEST_SCALE / scale
+    return loss, (1.0 - 2.0 / units + shares) / units
+
+
+@lru_cache(maxsize=128)
+def _softmax_integrals(scale: float, units: int) -> tuple[float, float]:
+    """E ln sum exp z and E sum p^2."""
+    nodes, weights = _normal(_COARSE if scale < 4.0 else _FINE)
+    start, end = -9.0 * scale - math.log(units) - 25.0, 9.0 * scale + 8.0
     u = np.linspace(start, end, 600)
     with np.errstate(over="ignore", under="ignore"):
-        x = np.exp(np.minimum(u[:, None] + scale * _NODES, 300.0))
+        x = np.exp(np.minimum(u[:, None] + scale * nodes, 300.0))
         decay = np.exp(-x)
-        survival = decay @ _NORMAL
-        squares = units * ((x * x * decay) @ _NORMAL) * survival ** (units - 1)
+        survival = decay @ weights
+        squares = units * ((x * x * decay) @ weights) * survival ** (units - 1)
         loss = -_EULER - start - np.trapezoid(survival**units, u)
-    shares = float(np.trapezoid(squares, u))
-    return float(loss), (1.0 - 2.0 / units + shares) / units
+    return float(loss), float(np.trapezoid(squares, u))
+
+
+@lru_cache(maxsize=2)
+def _normal(count: int) -> tuple[Floats, Floats]:
+    """Evenly spaced nodes of the standard normal law and their weights."""
+    nodes = np.linspace(-8.5, 8.5, count)
+    weights = np.exp(-0.5 * nodes**2)
+    return nodes, weights / weights.sum()
 
 
 def _sigmoid(variance: float, units: int) -> tuple[float, float]:
     """E softplus(z) (E z y = 0), and E sigmoid(z)^2, per unit of the mean over units."""
-    z = math.sqrt(variance) * _NODES
-    loss = float(softplus(z, NUMPY_OPS) @ _NORMAL)
-    return loss, float(sigmoid(z, NUMPY_OPS) ** 2 @ _NORMAL) / units**2
+    nodes, weights = _normal(_FINE)
+    z = math.sqrt(variance) * nodes
+    loss = float(softplus(z, NUMPY_OPS) @ weights)
+    return loss, float(sigmoid(z, NUMPY_OPS) ** 2 @ weights) / units**2

@@ -105,10 +105,11 @@ class MomentTable:
         with np.errstate(over="ignore"):
             squares = np.exp(here + self._degrees() * x[..., None])
             mean = near[1, ..., 0] * np.sqrt(squares[..., 0])
-        first = (above - below) / (2.0 * step) + self._degrees()
-        bend = (above - 2.0 * here + below) / step**2
-        # d/dlnq of ln f is s; q^2 f'' / f = s^2 - s + ds/dlnq.
-        second = first**2 - first + bend
+        with np.errstate(invalid="ignore"):
+            first = (above - below) / (2.0 * step) + self._degrees()
+            bend = (above - 2.0 * here + below) / step**2
+            # d/dlnq of ln f is s; q^2 f'' / f = s^2 - s + ds/dlnq.
+            second = first**2 - first + bend
         return Moments(
             mean=mean,
             second=squares[..., 0],

@@ -77,7 +77,7 @@ def test_a_batch_scatters_less_than_a_sample() -> None:
 
 
 def test_norms_of_the_samples_count() -> None:
-    """A batch of B samples of variation v has ln of its mean scattered by v^2 / B, to first order."""
+    """A batch of B samples of variation v: ln of its mean scatters by v^2 / B, to first order."""
     geometry = SampleGeometry(1.0, norms=(0.8, 1.2), norm_shares=(0.5, 0.5), samples=10**9)
     more = predict(
         network([200, 50, 50]),
@@ -180,7 +180,7 @@ def gaussian() -> Source:
 
 @pytest.mark.parametrize("name", SIMULATED)
 def test_numpy_networks_lie_in_their_bands(name: str, images: Source, gaussian: Source) -> None:
-    """At most 6 % of (network, layer) pairs leave the 99 % band, and z-scores have mean 0, spread 1.
+    """At most 6 % of (network, layer) pairs leave the 99 % band; z-scores have mean 0, spread 1.
 
     60 networks with layers that go together: the share has a standard error of about 1.5 %, the
     mean z one of 0.13 and its spread one of 0.09; three of them, and 0.25 for first order in 1 / n.

@@ -56,7 +56,7 @@ def test_a_moment_beyond_double_range_is_not_finite() -> None:
 
 @pytest.mark.parametrize("slope", [0.0, 0.2, 1.0])
 def test_pairs_of_bent_lines(slope: float) -> None:
-    """Cho & Saul 2009: E max(z_a, 0)^2 max(z_b, 0)^2 = J_2 / 2 q^2 and its relatives by symmetry."""
+    """Cho & Saul 2009: E max(z_a, 0)^2 max(z_b, 0)^2 by its kernel of degree 2, and relatives."""
     c = CORRELATIONS
     seen = moment_table("prelu", {"alpha": slope}).pairs(3.0, c)
     angle, sine = np.arccos(c), np.sqrt(1 - c**2)

@@ -1,0 +1,138 @@
+"""Fixed points and depth scales against closed forms and an independent iteration of the maps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradscope.record.sample_geometry import SampleGeometry
+from gradscope.theory.fixed_points import FixedPoint, fixed_point
+from gradscope.theory.forecast import Task, forecast
+from gradscope.theory.scope import blocks_of
+from tests.theory.test_depth_recursion import network
+
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
+
+
+def settled(activation: str, initializer: str, **more: Any) -> FixedPoint:
+    hidden, _ = blocks_of(network([100, 100], activation, initializer, **more), 1.0, 32)
+    return fixed_point(hidden[-1])
+
+
+def scaled(variance: float) -> dict[str, Any]:
+    return {"scale": variance, "mode": "fan_in", "distribution": "truncated_normal"}
+
+
+def test_he_keeps_relu_at_any_size() -> None:
+    seen = settled("relu", "he_normal")
+    assert math.isnan(seen.q)
+    assert (seen.chi_1, seen.correlation) == (pytest.approx(1.0), 1.0)
+    assert math.inf == seen.correlation_scale == seen.gradient_scale == seen.trainable_depth
+
+
+def test_glorot_halves_relu() -> None:
+    seen = settled("relu", "glorot_normal")
+    assert (seen.q, seen.chi_1) == (0.0, pytest.approx(0.5))
+    assert seen.correlation_scale == pytest.approx(1 / math.log(2))
+    assert seen.trainable_depth == pytest.approx(6 / math.log(2))
+
+
+def test_twice_the_deviation_explodes() -> None:
+    seen = settled("relu", "variance_scaling", initializer_parameters=scaled(8.0))
+    assert (seen.q, seen.chi_1) == (math.inf, pytest.approx(4.0))
+    assert seen.gradient_scale == pytest.approx(1 / math.log(4))
+
+
+def test_selu_has_the_fixed_point_it_was_made_for() -> None:
+    """Klambauer et al. 2017: mean 0 and variance 1, contracting; uncorrelated samples stay so."""
+    seen = settled("selu", "lecun_normal")
+    assert seen.q == pytest.approx(1.0, rel=1e-6)
+    assert seen.correlation == pytest.approx(0.0, abs=1e-6)
+    assert seen.stable
+    assert seen.signal_scale == pytest.approx(-1 / math.log(0.7826), rel=2e-3)
+    assert seen.chi_1 == pytest.approx(1.0716, abs=2e-3)
+
+
+def test_tanh_loses_a_small_signal_by_a_power_law() -> None:
+    seen = settled("tanh", "lecun_normal")
+    assert (seen.q, seen.chi_1) == (0.0, pytest.approx(1.0))
+    assert seen.signal_scale == math.inf
+
+
+def test_gelu_has_no_stable_fixed_point() -> None:
+    seen = settled("gelu", "he_normal")
+    assert seen.q in (0.0, math.inf)
+    exact = settled("gelu", "variance_scaling", initializer_parameters=scaled(2.3517))
+    assert exact.q in (0.0, math.inf)  # 1 is a fixed point that nothing stays at
+
+
+def iterated(sigma_w2: float, sigma_b2: float, kept: float) -> tuple[float, float, float]:
+    """q*, c* and sigma_w^2 E phi'_a phi'_b of tanh by Gauss-Hermite grids and plain iteration."""
+    q = 1.0
+    for _ in range(3000):
+        q = sigma_w2 * float(np.tanh(math.sqrt(q) * NODES) ** 2 @ WEIGHTS) / kept + sigma_b2
+    c = 0.2
+    for _ in range(3000):
+        c = (sigma_w2 * shared(np.tanh, q, c) + sigma_b2) / q
+    slope = sigma_w2 * shared(lambda z: 1 - np.tanh(z) ** 2, q, c)
+    return q, c, slope
+
+
+def shared(phi: Any, q: float, c: float) -> float:
+    """E phi(z_a) phi(z_b) on a grid of 80 x 80 nodes."""
+    other = c * NODES[:, None] + math.sqrt(max(1 - c * c, 0.0)) * NODES[None, :]
+    root = math.sqrt(q)
+    return float(WEIGHTS @ (phi(root * NODES)[:, None] * phi(root * other)) @ WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("sigma_w2", "sigma_b2", "dropout"),
+    [(1.69, 0.05, 0.0), (4.0, 0.3, 0.0), (0.8, 0.05, 0.0), (1.69, 0.05, 0.2)],
+)
+def test_tanh_against_plain_iteration(sigma_w2: float, sigma_b2: float, dropout: float) -> None:
+    """The settings of Poole et al. 2016, with dropout as Schoenholz et al. 2017 add it."""
+    seen = settled(
+        "tanh",
+        "variance_scaling",
+        initializer_parameters=scaled(sigma_w2),
+        dropout=dropout,
+        use_bias=True,
+        bias_initializer="random_normal",
+        bias_initializer_parameters={"stddev": math.sqrt(sigma_b2)},
+    )
+    q, c, slope = iterated(sigma_w2, sigma_b2, 1 - dropout)
+    assert seen.q == pytest.approx(q, rel=2e-4)
+    assert seen.correlation == pytest.approx(c, abs=1e-3)
+    assert seen.correlation_scale == pytest.approx(-1 / math.log(slope), rel=5e-3)
+    assert seen.trainable_depth == pytest.approx(6 * seen.correlation_scale)
+    if dropout:
+        assert seen.correlation < 0.99  # masks keep two samples apart
+
+
+@pytest.mark.parametrize(
+    ("placement", "batch", "rate"),
+    [
+        ("before_activation", 32, 1.522),
+        ("before_activation", 128, 1.4797),
+        ("after_activation", 32, 1.562),
+    ],
+)
+def test_batch_norm_limits_the_depth_by_its_rate(placement: str, batch: int, rate: float) -> None:
+    """Also for a network of two layers of unlike width, whose own gain is its geometry."""
+    seen = forecast(
+        "n",
+        network([50, 700, 600], normalization=placement),
+        SampleGeometry(1.0),
+        Task("sparse_categorical_crossentropy"),
+        batch_norm_epsilon=1e-9,
+        batch_size=batch,
+        probe_samples=100,
+        seeds=1,
+    ).fixed_point
+    assert seen is not None
+    assert seen.chi_1 == pytest.approx(rate, rel=8e-3)
+    assert seen.trainable_depth == pytest.approx(16 / math.log(seen.chi_1))
