@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.running import COMMAND, environment, run, write_tiny
 
-COMMANDS = ("check", "config", "explain", "report", "run", "schema", "validate")
+COMMANDS = ("check", "config", "explain", "report", "run", "schema", "theory", "validate")
 HELP_SECONDS = 0.3
 BAD_CONFIG_SECONDS = 1.0
 PROGRAM = """
@@ -38,6 +38,8 @@ NO_TENSORFLOW = [
     ["check", "bad.yaml"],
     ["config", "tiny.yaml"],
     ["schema"],
+    ["theory", "tiny.yaml"],
+    ["theory", "tiny.yaml", "--format", "json"],
     ["report", "kept"],
     ["report", "kept", "--format", "json"],
 ]

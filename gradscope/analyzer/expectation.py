@@ -24,6 +24,7 @@ def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Pr
         input_second_moment=1.0 if normalized else record.data.second_moment,
         batch_norm_epsilon=float(record.config["model"]["batch_norm"]["epsilon"]),
         batch_size=record.batch_size,
+        geometry=record.data.geometry,
     )
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
+from gradscope.record.sample_geometry import SampleGeometry
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -36,7 +37,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class DataSummary:
-    """The data really fed, after scaling."""
+    """The data really fed, after scaling.
+
+    `geometry` is that of the samples as the first Dense layer is fed them; None for data of the
+    user's own.
+    """
 
     name: str
     samples: int
@@ -49,6 +54,19 @@ class DataSummary:
     second_moment: float
     minimum: float
     maximum: float
+    geometry: SampleGeometry | None = None
+
+    @classmethod
+    def restored(cls, told: dict[str, Any]) -> DataSummary:
+        """The summary that `dataclasses.asdict` and JSON have made of one."""
+        geometry = told.get("geometry")
+        return cls(
+            **told
+            | {
+                "feature_shape": tuple(told["feature_shape"]),
+                "geometry": SampleGeometry.restored(geometry) if geometry else None,
+            }
+        )
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,12 @@ class SampleGeometry:
     alike_share: float = 0.0
     samples: int = 0
 
+    @classmethod
+    def restored(cls, told: dict[str, Any]) -> SampleGeometry:
+        """The geometry that `dataclasses.asdict` and JSON have made of one."""
+        lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
+        return cls(**told | lists)
+
     @property
     def norm_variation(self) -> float:
         """Coefficient of variation of the samples' mean squares."""

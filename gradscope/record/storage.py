@@ -93,7 +93,6 @@ def _restore(arrays: dict[str, Any]) -> RunRecord:
     if set(series) != set(STATISTICS) or any(v.shape != shape for v in series.values()):
         raise ValueError("its series are not the table of statistics, each [step, layer]")
     environment = meta["environment"] | {"cpu_flags": tuple(meta["environment"]["cpu_flags"])}
-    data = meta["data"] | {"feature_shape": tuple(meta["data"]["feature_shape"])}
     return RunRecord(
         name=meta["name"],
         layers=tuple(LayerInfo(**layer) for layer in meta["layers"]),
@@ -103,7 +102,7 @@ def _restore(arrays: dict[str, Any]) -> RunRecord:
         histograms=histograms,
         outcome=Outcome(**meta["outcome"]),
         environment=Environment(**environment),
-        data=DataSummary(**data),
+        data=DataSummary.restored(meta["data"]),
         config=meta["config"],
         batch_size=meta["batch_size"],
         probe_samples=meta["probe_samples"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -170,20 +169,25 @@ def _einsum_fans(equation: str, shape: tuple[int, ...]) -> tuple[int, int]:
     return contracted, produced
 
 
-_KERNELS = ("kernel_initializer", "depthwise_initializer", "embeddings_initializer")
-
-
-def initializer_of(
-    layer: Any, attributes: Sequence[str] = _KERNELS
-) -> tuple[str | None, Parameters]:
+def initializer_of(layer: Any) -> tuple[str | None, Parameters]:
     """The catalog's name and parameters of the initializer of the layer's first matrix."""
-    for name in attributes:
+    for name in ("kernel_initializer", "depthwise_initializer", "embeddings_initializer"):
         initializer = getattr(layer, name, None)
         if initializer is None:
             continue
-        entry = _BY_CLASS.get(type(initializer).__name__)
-        if entry is None:
-            return type(initializer).__name__, {}
-        config = initializer.get_config() if hasattr(initializer, "get_config") else {}
-        return entry.name, {key: config[key] for key in entry.parameters if key in config}
+        return _told(initializer)
     return None, {}
+
+
+def bias_initializer_of(layer: Any) -> tuple[str | None, Parameters]:
+    """The same of the layer's bias; None where it has none."""
+    initializer = getattr(layer, "bias_initializer", None)
+    return _told(initializer) if initializer and layer.use_bias else (None, {})
+
+
+def _told(initializer: Any) -> tuple[str, Parameters]:
+    entry = _BY_CLASS.get(type(initializer).__name__)
+    if entry is None:
+        return type(initializer).__name__, {}
+    config = initializer.get_config() if hasattr(initializer, "get_config") else {}
+    return entry.name, {key: config[key] for key in entry.parameters if key in config}

@@ -68,12 +68,12 @@ def take(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
 
 
 def _beginning(header: dict[str, Any]) -> Beginning:
-    environment, data = header["environment"], header["data"]
+    environment = header["environment"]
     return Beginning(
         name=header["name"],
         layers=tuple(LayerInfo(**layer) for layer in header["layers"]),
         environment=Environment(**environment | {"cpu_flags": tuple(environment["cpu_flags"])}),
-        data=DataSummary(**data | {"feature_shape": tuple(data["feature_shape"])}),
+        data=DataSummary.restored(header["data"]),
         config=header["config"],
         batch_size=header["batch_size"],
         probe_samples=header["probe_samples"],

@@ -112,8 +112,7 @@ class _Surveyor:
         name, entry, parameters = kinds.activation_of(layer)
         fans = kinds.fans(layer)
         kernel_initializer, initializer_parameters = kinds.initializer_of(layer)
-        has_bias = kinds.bias_of(layer) is not None
-        biases = kinds.initializer_of(layer, ("bias_initializer",)) if has_bias else (None, {})
+        bias_initializer, bias_parameters = kinds.bias_initializer_of(layer)
         output = _floating(call.outputs)
         index = self._row(
             call,
@@ -125,9 +124,9 @@ class _Surveyor:
             activation_parameters=parameters,
             initializer=kernel_initializer,
             initializer_parameters=initializer_parameters,
-            use_bias=has_bias,
-            bias_initializer=biases[0],
-            bias_initializer_parameters=biases[1],
+            bias_initializer=bias_initializer,
+            bias_initializer_parameters=bias_parameters,
+            use_bias=kinds.bias_of(layer) is not None,
             reason="" if output is not None else "its output is not a floating-point tensor",
         )
         if output is None:

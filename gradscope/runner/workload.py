@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -16,6 +16,7 @@ from gradscope.datasets.loading import fingerprint, summary
 from gradscope.datasets.samples import Samples
 from gradscope.errors import BadRequest
 from gradscope.record import DataSummary
+from gradscope.record.sample_geometry import sample_geometry
 from gradscope.runner import model as own_network
 from gradscope.runner import objective, sources, tape
 from gradscope.runner.objective import Objective
@@ -84,10 +85,23 @@ def of_samples(config: ExperimentConfig, samples: Samples) -> Workload:
         feed=feed,
         objective=goal,
         optimizer=make_optimizer(config.training.optimizer),
-        data=summary(samples, config.data.name, config.data.scaling),
+        data=_with_geometry(config, samples),
         data_hash=fingerprint(samples),
         redraw=redraw,
     )
+
+
+def _with_geometry(config: ExperimentConfig, samples: Samples) -> DataSummary:
+    norm = config.model.batch_norm
+    geometry = sample_geometry(
+        samples.x,
+        samples.y,
+        classes=samples.classes,
+        batch_size=config.training.batch_size,
+        batch_norm_epsilon=norm.epsilon if norm.input else None,
+    )
+    told = summary(samples, config.data.name, config.data.scaling)
+    return replace(told, geometry=geometry)
 
 
 def of_model(config: ExperimentConfig, model: Any, given: Any) -> Workload:

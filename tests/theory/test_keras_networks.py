@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradscope import api
+from gradscope.analyzer.expectation import expected
 from gradscope.record import LayerInfo
 from gradscope.theory.depth_recursion import predict
 
@@ -79,3 +81,54 @@ def test_keras_networks_agree(activation: str, initializer: str, placement: str 
         slopes = [float(run[which][-1] - run[which][0]) / (DEPTH - 1) for run in runs]
         error = float(np.std(slopes, ddof=1)) / math.sqrt(NETWORKS)
         assert abs(np.mean(slopes) - np.mean(np.log(gains))) < 3.5 * error + bias
+
+
+MEASURED = {
+    "relu": {"depth": 6, "width": 64, "activation": "relu", "initializer": "he_normal"},
+    "tanh": {
+        "depth": 4,
+        "width": 48,
+        "activation": "tanh",
+        "initializer": {"name": "orthogonal", "gain": 1.5},
+        "bias_initializer": {"name": "random_uniform", "minval": -0.4, "maxval": 0.4},
+        "dropout": 0.1,
+    },
+    "norm": {"depth": 4, "width": 64, "batch_norm": "before_activation"},
+}
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", MEASURED)
+def test_runs_lie_in_the_band_of_their_mean(name: str, tensorflow_once: Any) -> None:
+    """What `run` records at step 0 for six seeds, held against the bands that its record gives.
+
+    Geometric means over the seeds, in the band for that many seeds and comparisons (a band that a
+    right theory leaves once in a hundred); the record's own prediction is the command's.
+    """
+    data = {"name": "gaussian", "features": 40} if name == "norm" else {"name": "fashion_mini"}
+    config = api.load_config(
+        {
+            "model": MEASURED[name],
+            "data": data,
+            "training": {"batch_size": 16, "steps": 1, "probe_samples": 16},
+        }
+    )
+    forecast = api.predict(config).prediction
+    records = list(api.run_seeds(config, range(6)))
+    prediction = expected(records[0])
+    assert prediction.no_band == prediction.outside == ""
+    np.testing.assert_allclose(prediction.delta_relative, forecast.delta_relative, rtol=1e-6)
+    hidden = list(records[0].indices("hidden"))
+    signals = [one.series["preactivation_second_moment"][0, hidden] for one in records]
+    deltas = [one.series["delta_second_moment"][0, hidden] for one in records]
+    figures = (
+        (signals, prediction.preactivation_band),
+        ([delta / delta[-1] for delta in deltas], prediction.delta_band),
+    )
+    for values, band in figures:
+        assert band is not None
+        low, high = band.limits(seeds=6, comparisons=2 * len(hidden))
+        mean = np.exp(np.mean(np.log(values), axis=0))
+        count = len(hidden)
+        assert np.all(mean >= low[:count] * (1 - 1e-6)), (mean, low)
+        assert np.all(mean <= high[:count] * (1 + 1e-6)), (mean, high)
