@@ -7,10 +7,10 @@ Importing this package is cheap; TensorFlow is imported when `run` is called, an
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradscope.api import analyze, load_config, load_record, run
+    from gradscope.api import analyze, load_config, load_record, predict, run
     from gradscope.integrations.keras_callback import GradientFlow
 
-__all__ = ["GradientFlow", "analyze", "load_config", "load_record", "run"]
+__all__ = ["GradientFlow", "analyze", "load_config", "load_record", "predict", "run"]
 
 
 def __getattr__(name: str) -> Any:

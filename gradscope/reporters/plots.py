@@ -45,7 +45,7 @@ _SETTINGS: dict[str, Any] = {
 
 def prepare() -> None:
     """Import what `draw` needs, which takes most of a second."""
-    with _matplotlib():
+    with settings():
         importlib.import_module("gradscope.reporters._figures")
         importlib.import_module("gradscope.reporters._ridgelines")
 

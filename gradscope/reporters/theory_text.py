@@ -53,9 +53,9 @@ _ORDER = (
 LEGEND = (
     "second moments: take the square root for rms. z: what the activation receives; a: what it "
     "gives; delta = dL/dz and kernel, the kernel's gradient, over those of the last hidden layer; "
-    "z gain: factor from the layer before; delta gain: factor going back from the layer after; "
-    "dead: share of units that no sample of the batch activates"
+    "z gain: factor from the layer before; delta gain: factor going back from the layer after"
 )
+DEAD = "; dead: share of units that no sample of the batch activates"
 
 
 def render(forecast: Forecast, options: ReportOptions) -> str:
@@ -131,7 +131,7 @@ def _add_layers(page: Page, forecast: Forecast) -> None:
     if len(shown) < len(forecast.layers):
         words = f"{len(shown)} of {plural(len(forecast.layers), 'layer')} shown"
         page.add(f"{words}; --format json has all", "dim")
-    page.add(LEGEND, "dim")
+    page.add(LEGEND + (DEAD if "dead" in columns else ""), "dim")
 
 
 def _evenly(count: int) -> list[int]:
