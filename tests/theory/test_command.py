@@ -6,6 +6,7 @@ import json
 import math
 import struct
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -44,6 +45,7 @@ CONFIG: dict[str, Any] = {
 }
 
 
+@cache
 def foreseen(seeds: int = 1, **model: Any) -> Forecast:
     return api.predict(CONFIG | {"model": CONFIG["model"] | model}, seeds=seeds)
 
@@ -122,9 +124,9 @@ def test_figures_come_from_the_data_really_fed(answer: Answer) -> None:
     assert first == pytest.approx(2 * np.mean(x**2), rel=1e-6)
 
 
-@pytest.mark.parametrize("width", [24, 50, 60, 80, 100, 120, 200])
-@pytest.mark.parametrize("unicode", [True, False])
-def test_every_line_fits(width: int, unicode: bool) -> None:
+@pytest.mark.parametrize("width", [24, 59, 60, 80, 120, 200])
+def test_every_line_fits(width: int) -> None:
+    unicode = width != 80
     for forecast in (foreseen(3), foreseen(depth=40, activation="gelu"), foreseen(dropout=0.3)):
         page = theory_text.render(forecast, ReportOptions(width=width, unicode=unicode))
         assert unicode or page.isascii()

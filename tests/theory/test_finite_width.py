@@ -102,7 +102,7 @@ def test_limits() -> None:
 
 # Monte Carlo ------------------------------------------------------------------------------------
 
-NETWORKS, BATCH = 60, 16
+NETWORKS, BATCH = 50, 16
 TANH = {"name": "variance_scaling", "scale": 2.5}
 SIMULATED: dict[str, dict[str, Any]] = {
     "relu": {"activation": "relu", "initializer": "he_normal"},
@@ -113,7 +113,6 @@ SIMULATED: dict[str, dict[str, Any]] = {
         "bias_initializer": {"name": "constant", "value": 0.1},
         "depth": 5,
     },
-    "tanh": {"activation": "tanh", "initializer": TANH},
     "tanh_bias": {
         "activation": "tanh",
         "initializer": TANH,
@@ -125,7 +124,6 @@ SIMULATED: dict[str, dict[str, Any]] = {
         "activation": "selu",
         "initializer": "lecun_normal",
     },
-    "sigmoid": {"activation": "sigmoid", "initializer": "glorot_uniform"},
     "norm_before": {
         "activation": "relu",
         "initializer": "he_normal",
@@ -182,10 +180,10 @@ def gaussian() -> Source:
 def test_numpy_networks_lie_in_their_bands(name: str, images: Source, gaussian: Source) -> None:
     """At most 6 % of (network, layer) pairs leave the 99 % band; z-scores have mean 0, spread 1.
 
-    60 networks with layers that go together: the share has a standard error of about 1.5 %, the
-    mean z one of 0.13 and its spread one of 0.09; three of them, and 0.25 for first order in 1 / n.
+    50 networks with layers that go together: the share has a standard error of about 1.5 %, the
+    mean z one of 0.14 and its spread one of 0.1; three of them, and 0.25 for first order in 1 / n.
     """
-    shape = {} if "hidden" in SIMULATED[name] else {"depth": 7, "width": 64}
+    shape = {} if "hidden" in SIMULATED[name] else {"depth": 5, "width": 64}
     source = gaussian if name.startswith("norm") else images
     layers = source.layers({**shape, **SIMULATED[name]})
     prediction = source.foresee(layers)
@@ -201,7 +199,7 @@ def test_numpy_networks_lie_in_their_bands(name: str, images: Source, gaussian: 
         z = np.log(values) - band.centre[: values.shape[1]]
         z /= band.deviation[: values.shape[1]]
         assert np.mean(np.abs(z) > 2.5758) < 0.06
-        assert np.abs(z.mean(axis=0)).max() < 0.4 + 0.25
+        assert np.abs(z.mean(axis=0)).max() < 0.42 + 0.25
         assert np.all(np.abs(np.log(z.std(axis=0))) < 0.35)
 
 
@@ -223,7 +221,7 @@ def test_a_fault_leaves_the_band(images: Source) -> None:
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
 def test_kernel_gradients(activation: str, images: Source) -> None:
-    """Ratio of the means over 60 networks, within four standard errors and 12 %."""
+    """Ratio of the means over 50 networks, within four standard errors and 12 %."""
     initializer = TANH if activation == "tanh" else "glorot_uniform"
     layers = images.layers(
         {"depth": 4, "width": 64, "activation": activation, "initializer": initializer}

@@ -40,10 +40,10 @@ def test_cross_entropy_at_the_start(variance: float, loss: float) -> None:
 
 
 @pytest.mark.parametrize("variance", [1e-6, 1.96, 60.0, 1e6])
-@pytest.mark.parametrize("units", [2, 10, 100])
+@pytest.mark.parametrize("units", [2, 10])
 def test_softmax_by_simulation(variance: float, units: int) -> None:
     """Loss and E (p - y)^2 within five standard errors."""
-    z = math.sqrt(variance) * np.random.default_rng(6).standard_normal((6000, units))
+    z = math.sqrt(variance) * np.random.default_rng(6).standard_normal((3000, units))
     top = z.max(axis=1, keepdims=True)
     p = np.exp(z - top)
     loss = np.log(p.sum(axis=1)) + top[:, 0] - z[:, 0]
