@@ -34,8 +34,8 @@ class Step:
     `correlation` [pair] that of z, `wander` [pair] the latter's variance over initialisations;
     `weighted` is the share of the variance that the weights give (the rest is the bias's).
     `moments` are averages per sample, `second` and `derivative_second` the means over samples of
-    two of them; `pairs` are averages per pair over the wandering correlation, `alone` those of a
-    sample with itself.
+    two of them; `pairs` are averages per pair over the wandering correlation, `spread` [pair] what
+    it makes of E phi_a phi_b / E phi^2, `alone` the averages of a sample with itself.
     """
 
     block: Block
@@ -50,6 +50,7 @@ class Step:
     second: float
     derivative_second: float
     pairs: Pairs
+    spread: Floats
     alone: Pairs
 
     @property
@@ -147,7 +148,7 @@ def _step(block: Block, batch: BatchPairs, fed: Floats, below: Floats, wander: F
         raise OutsideTheoryError(
             f"{block.activation} of layer {block.name} has no finite moments at E z^2 = {scale:.3g}"
         )
-    pairs, alone = _pairs(table, scale, correlation, wander)
+    pairs, alone, spread = _pairs(table, scale, correlation, wander)
     return Step(
         block=block,
         fed=fed,
@@ -161,15 +162,16 @@ def _step(block: Block, batch: BatchPairs, fed: Floats, below: Floats, wander: F
         second=batch.over_samples(moments.second),
         derivative_second=batch.over_samples(moments.derivative_second),
         pairs=pairs,
+        spread=spread,
         alone=alone,
     )
 
 
 def _pairs(
     table: MomentTable, scale: float, correlation: Floats, wander: Floats
-) -> tuple[Pairs, Pairs]:
-    """Averages over pairs, whose correlation is one deviation above or below its mean; and over
-    a sample with itself."""
+) -> tuple[Pairs, Pairs, Floats]:
+    """Averages over pairs, whose correlation is one deviation above or below its mean; over a
+    sample with itself; and by how much E phi_a phi_b then lies above or below its own mean."""
     deviation, count = np.sqrt(wander), len(correlation)
     points = np.concatenate([correlation - deviation, correlation + deviation, [1.0]])
     found = table.pairs(scale, np.clip(points, -1.0, 1.0))
@@ -179,22 +181,22 @@ def _pairs(
         several = isinstance(values, np.ndarray)
         means[field.name] = 0.5 * (values[:count] + values[count:-1]) if several else values
         alone[field.name] = values[-1:] if several else values
-    return Pairs(**means), Pairs(**alone)
+    spread = 0.5 * np.abs(found.value[count:-1] - found.value[:count])
+    return Pairs(**means), Pairs(**alone), spread
 
 
 def _wander_above(step: Step) -> Floats:
     """Variance over initialisations of the correlation that leaves a layer [pair].
 
-    d c_out / d c = q E phi'_a phi'_b / E phi^2; n units add the variance of phi_a phi_b
+    What the correlation below made of it, and what n units add: the variance of phi_a phi_b
     - c_out (phi_a^2 + phi_b^2) / 2 over n, less what orthogonal weights fix of it.
     """
     block, pairs = step.block, step.pairs
     out = pairs.value * block.kept
-    response = step.scale * step.derivative_second / step.second * step.decorrelation
     square, fourth = 1.0 + pairs.square, (1.0 + step.alone.square[0]) / block.kept
     added = square - 2.0 * out * pairs.cube + 0.5 * out**2 * (fourth + square)
     added -= step.fixed_above * pairs.linear**2 * (1.0 - step.correlation**2) ** 2
-    wander: Floats = response**2 * step.wander + np.maximum(added, 0.0) / block.units
+    wander: Floats = (step.spread * block.kept) ** 2 + np.maximum(added, 0.0) / block.units
     return np.minimum(wander, (1.0 - out**2) ** 2)
 
 
