@@ -25,6 +25,7 @@ import numpy as np
 from gradscope import api
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.datasets import loading
+from gradscope.theory.built_in import built_in_layers
 from gradscope.theory.forecast import Forecast
 from gradscope.theory.prediction import Band
 from tests.theory.initialised import Seen, initialise
@@ -36,6 +37,7 @@ TANH = {"name": "variance_scaling", "scale": 2.5}
 
 
 def model(activation: Any, initializer: Any, **more: Any) -> dict[str, Any]:
+    """A model section, 20 layers of 100 units unless it says otherwise."""
     shape = {} if {"hidden", "depth"} & set(more) else {"depth": 20, "width": 100}
     return {"activation": activation, "initializer": initializer, **shape, **more}
 
@@ -122,15 +124,17 @@ ON_KERAS = ("relu, he_normal, images", "selu, lecun_normal, images", "batch norm
 
 
 def config_of(name: str) -> ExperimentConfig:
+    """The config of a case."""
     network, data, batch = CASES[name]
     training = {"batch_size": batch, "steps": 1}
     return api.load_config({"model": network, "data": data, "training": training})
 
 
 def numpy_networks(config: ExperimentConfig, count: int, seed: int) -> Iterator[Seen]:
+    """Networks at initialisation, each with its own weights and its own batch of the data."""
     data, batch = config.data, config.training.batch_size
     samples = loading.load(data.name, data.parameters, data.scaling, batch)
-    layers = layers_of(config, samples)
+    layers = built_in_layers(config, samples.x.shape[1:], samples.task, samples.classes)
     rng = np.random.default_rng(seed)
     for _ in range(count):
         rows = rng.choice(len(samples.x), batch, replace=False)
@@ -144,12 +148,6 @@ def numpy_networks(config: ExperimentConfig, count: int, seed: int) -> Iterator[
         )
 
 
-def layers_of(config: ExperimentConfig, samples: Any) -> Any:
-    from gradscope.theory.built_in import built_in_layers
-
-    return built_in_layers(config, samples.x.shape[1:], samples.task, samples.classes)
-
-
 def keras_networks(config: ExperimentConfig, count: int) -> Iterator[tuple[Any, Any]]:
     """ln E z^2 and ln of the relative E delta^2 as `gradscope run` records them at step 0."""
     for record in api.run_seeds(config, range(1000, 1000 + count)):
@@ -159,7 +157,7 @@ def keras_networks(config: ExperimentConfig, count: int) -> Iterator[tuple[Any, 
         yield signal, delta / delta[-1]
 
 
-def share(values: Any, band: Band | None) -> dict[str, float] | None:
+def share(values: Any, band: Band | None) -> dict[str, Any] | None:
     """Coverage of `values` [network, layer] by the 99 % band of their layers."""
     if band is None:
         return None
@@ -214,6 +212,7 @@ def clopper_pearson(hits: int, count: int, level: float = 0.95) -> tuple[float, 
 
 
 def measured(name: str, count: int, seed: int) -> dict[str, Any]:
+    """The coverage of one case over numpy networks."""
     config = config_of(name)
     forecast: Forecast = api.predict(config)
     prediction = forecast.prediction
@@ -230,6 +229,7 @@ def measured(name: str, count: int, seed: int) -> dict[str, Any]:
 
 
 def measured_on_keras(name: str, count: int) -> dict[str, Any]:
+    """The coverage of one case over Keras networks, as they are measured."""
     config = config_of(name)
     prediction = api.predict(config).prediction
     signals, deltas = zip(*keras_networks(config, count), strict=True)
@@ -245,7 +245,9 @@ def measured_on_keras(name: str, count: int) -> dict[str, Any]:
 
 
 def markdown(rows: list[dict[str, Any]], command: str) -> str:
-    def cell(found: dict[str, float] | None, key: str) -> str:
+    """The table of all cases."""
+
+    def cell(found: dict[str, Any] | None, key: str) -> str:
         return "-" if found is None else f"{100.0 * found[key]:.1f}"
 
     networks = sum(row["networks"] for row in rows)
@@ -276,6 +278,7 @@ def markdown(rows: list[dict[str, Any]], command: str) -> str:
 
 
 def main() -> None:
+    """Measure every case and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", type=int, default=400)
     parser.add_argument("--keras", type=int, default=40)
@@ -287,7 +290,7 @@ def main() -> None:
         sys.stderr.write(f"{name}: {time.monotonic() - started:.0f} s\n")
     rows += [measured_on_keras(name, asked.keras) for name in ON_KERAS if asked.keras]
     command = (
-        f"python benchmarks/theory_coverage.py --networks {asked.networks} --keras {asked.keras}"
+        f"python -m benchmarks.theory_coverage --networks {asked.networks} --keras {asked.keras}"
     )
     RESULTS.mkdir(parents=True, exist_ok=True)
     content = {"command": command, "level": 0.99, "cases": rows}

@@ -73,8 +73,10 @@ class BatchPairs:
     def drawn(self, values: Floats) -> float:
         """Variance of the logarithm of a batch's mean of `values` [sample], by which it draws.
 
-        To second order in 1 / B: a long tail on the right makes the logarithm scatter less.
+        Var ln(1 + e) = v - E e^3 + 5 v^2 / 2 to second order in 1 / B, v = E e^2: a long tail on the
+        right makes the logarithm scatter less.
         """
         relative = values / self.over_samples(values) - 1.0
         variance = self.over_samples(relative**2) * self.sampling
-        return max(variance - self.over_samples(relative**3) * self.sampling**2, 0.5 * variance)
+        third = self.over_samples(relative**3) * self.sampling**2
+        return max(variance - third + 2.5 * variance**2, 0.5 * variance)

@@ -99,11 +99,12 @@ def _plain_profile(
 ) -> Profile:
     network = plain_network(hidden, output, geometry, batch_size)
     batch, steps, bands = network.batch, network.steps, bands_of(network)
+    delta = np.array([batch.over_samples(delta) for delta in network.deltas])
     return Profile(
         q=np.array([step.scale + step.block.bias_mean**2 for step in steps]),
         m=np.array([step.second for step in steps]),
         mean=np.array([batch.over_samples(step.moments.mean) for step in steps]),
-        delta=np.array([batch.over_samples(delta) for delta in network.deltas]),
+        delta=delta / delta[-1],
         kernel=network.kernel_gradients(),
         correlation=np.array([batch.over_pairs(step.correlation) for step in steps]),
         fed=network.fed,

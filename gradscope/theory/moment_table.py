@@ -35,6 +35,7 @@ _UNIFORM = np.concatenate([np.arange(-_REACH, -8.0, 5.0), np.arange(-8.0, 8.5, 1
 _UNIFORM = np.unique(np.concatenate([_UNIFORM, -_UNIFORM]))
 _BENDS = np.array([0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0, 22.0, 35.0])
 _TINY = 1e-300
+_POWERS = np.array([[2, 0], [4, 0], [0, 2], [0, 4], [2, 2], [6, 0]])  # of phi and phi'
 _MOMENTS = 6  # E phi^2, phi^4, phi'^2, phi'^4, phi^2 phi'^2, phi^6
 _FUNCTIONS = 6  # phi, phi', phi^2, phi'^2, phi^2 with phi'^2, phi^3 with phi
 _COLUMNS = 1 + _MOMENTS + _FUNCTIONS * (_DEGREES + 2)
@@ -126,7 +127,8 @@ class MomentTable:
     def pairs(self, q: float, correlation: Floats) -> Pairs:
         """Averages over two samples of variance q at each correlation in [-1, 1]."""
         row = self._interpolated(np.array(math.log(q)), _COLUMNS)
-        second, fourth, d_second, d_fourth, _, sixth = np.exp(row[1 : 1 + _MOMENTS])
+        second, fourth, d_second, d_fourth, _, sixth = row[1 : 1 + _MOMENTS]
+        ratio, d_ratio = math.exp(fourth - 2.0 * second), math.exp(d_fourth - 2.0 * d_second)
         shares = row[1 + _MOMENTS :].reshape(_FUNCTIONS, _DEGREES + 2)
         powers = correlation[..., None] ** np.arange(_DEGREES + 1.0)
         # What the series leaves out goes with a power that is about half as far again.
@@ -136,8 +138,7 @@ class MomentTable:
         )
         if self._slope is not None:
             value, derivative, d_square = _homogeneous(self._slope, correlation)
-            d_square = d_square * d_second**2 / d_fourth
-        ratio, d_ratio = fourth / second**2, d_fourth / d_second**2
+            d_square = d_square / d_ratio
         both = math.sqrt(ratio * d_ratio)
         return Pairs(
             value=value,
@@ -147,7 +148,7 @@ class MomentTable:
             mixed=both * mixed - 1.0,
             square_part=ratio * shares[2, 2] * correlation**2,
             mixed_part=both * shares[4, 2] * correlation**2,
-            cube=cube * math.sqrt(sixth / second**3),
+            cube=cube * math.exp(0.5 * (sixth - 3.0 * second)),
             linear=float(shares[0, 1]),
             derivative_constant=float(shares[1, 0]),
         )
@@ -200,10 +201,13 @@ class MomentTable:
         z = self._mean + math.sqrt(q) * nodes
         value = np.asarray(self._entry.value(z, NUMPY_OPS, **self._parameters))
         slope = np.asarray(self._entry.derivative(z, NUMPY_OPS, **self._parameters))
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            # Over their own root mean squares, so that no power of them leaves the range.
+            sizes = [math.sqrt(max(float(f**2 @ weights), _TINY)) for f in (value, slope)]
+            value, slope = value / sizes[0], slope / sizes[1]
             functions = np.stack([value, slope, value**2, slope**2, value**3])
-            squares = np.maximum(functions**2 @ weights, _TINY)
-            scaled = functions / np.sqrt(squares)[:, None]
+            squares = functions**2 @ weights
+            scaled = functions / np.sqrt(np.maximum(squares, _TINY))[:, None]
             coefficients = (scaled * weights) @ _hermite(nodes).T
             alone, products = coefficients[:4] ** 2, coefficients[2::2] * coefficients[[3, 0]]
             # phi^2 with phi'^2, then phi^3 with phi, whose product is phi^4.
@@ -211,10 +215,10 @@ class MomentTable:
             whole = np.array([1.0, 1.0, 1.0, 1.0, mixed, float((scaled[4] * scaled[0]) @ weights)])
             shares = np.concatenate([alone, products])
             rest = whole - shares.sum(axis=1)
-            moments = squares[[0, 2, 1, 3, 0, 4]]
-            moments[4] = max(mixed, _TINY) * math.sqrt(squares[2]) * math.sqrt(squares[3])
-            logs = np.log(np.maximum(moments, _TINY))
-            relative = float(scaled[0] @ weights)
+            both = mixed * math.sqrt(squares[2] * squares[3])
+            moments = np.array([1.0, squares[2], 1.0, squares[3], both, squares[4]])
+            logs = np.log(np.maximum(moments, _TINY)) + _POWERS @ np.log(sizes)
+            relative = float(value @ weights)
             edge = np.max(np.abs(scaled[:, [0, -1]] ** 2 * weights[[0, -1]]))
             # Mass at the very edge: the integral is not held.
             logs = logs if edge < 1e-12 else np.full(_MOMENTS, np.inf)

@@ -36,7 +36,8 @@ class Seen:
 
     @property
     def delta_relative(self) -> Floats:
-        return self.delta / self.delta[-1]
+        relative: Floats = self.delta / self.delta[-1]
+        return relative
 
 
 def drawn(rng: np.random.Generator, name: str, parameters: Any, shape: tuple[int, int]) -> Floats:
@@ -62,14 +63,12 @@ def drawn(rng: np.random.Generator, name: str, parameters: Any, shape: tuple[int
         tall = rng.standard_normal((max(shape), min(shape)))
         q, r = np.linalg.qr(tall)
         q = q * np.sign(np.diag(r))
-        return float(parameters.get("gain", 1.0)) * (q if fan_in >= fan_out else q.T)
-    if name == "random_normal":
-        return parameters.get("mean", 0.0) + parameters.get("stddev", 0.05) * rng.standard_normal(
-            shape
-        )
-    if name == "truncated_normal":
-        sigma = parameters.get("stddev", 0.05) * CUT
-        return parameters.get("mean", 0.0) + _of_variance(rng, sigma**2, "normal", shape)
+        matrix: Floats = float(parameters.get("gain", 1.0)) * (q if fan_in >= fan_out else q.T)
+        return matrix
+    if name in ("random_normal", "truncated_normal"):
+        law, cut = ("plain", 1.0) if name == "random_normal" else ("normal", CUT)
+        sigma = float(parameters.get("stddev", 0.05)) * cut
+        return float(parameters.get("mean", 0.0)) + _of_variance(rng, sigma**2, law, shape)
     if name == "random_uniform":
         return rng.uniform(parameters.get("minval", -0.05), parameters.get("maxval", 0.05), shape)
     return np.full(shape, {"zeros": 0.0, "ones": 1.0}.get(name, parameters.get("value", 0.0)))
@@ -98,7 +97,22 @@ def normalised(a: Floats, epsilon: float) -> tuple[Floats, Floats]:
 def pulled_back(delta: Floats, hat: Floats, deviation: Floats) -> Floats:
     """Ioffe & Szegedy 2015, section 3: the gradient through batch norm."""
     centred = delta - delta.mean(axis=0)
-    return (centred - hat * (delta * hat).mean(axis=0)) / deviation
+    pulled: Floats = (centred - hat * (delta * hat).mean(axis=0)) / deviation
+    return pulled
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """What one hidden layer leaves for the way back; `before` and `after` are batch norms."""
+
+    w: Floats
+    fed: Floats
+    z: Floats
+    value: Floats
+    slope: Floats
+    before: tuple[Floats, Floats] | None
+    after: tuple[Floats, Floats] | None
+    mask: Floats | None
 
 
 def initialise(
@@ -109,58 +123,70 @@ def initialise(
     *,
     epsilon: float = 1e-3,
     input_norm: bool = False,
-    backward: bool = True,
 ) -> Seen:
     """One network on the batch x [sample, feature] with class labels [sample]."""
     x = x.reshape(len(x), -1).astype(np.float64)
     a = normalised(x, epsilon)[0] if input_norm else x
-    dense = [layer for layer in layers if layer.role in ("hidden", "output")]
-    kept: list[tuple[Any, ...]] = []
-    for layer in dense:
-        shape = (int(layer.fan_in or 0), int(layer.units or 0))
-        w = drawn(rng, str(layer.initializer), layer.initializer_parameters, shape)
-        u, fed = a @ w, a
-        if layer.use_bias and layer.bias_initializer not in (None, "zeros"):
-            square = (shape[1], shape[1])
-            bias = drawn(
-                rng, str(layer.bias_initializer), layer.bias_initializer_parameters, square
-            )
-            u = u + bias[0]
-        if layer.role == "output":
-            break
-        entry, parameters = ACTIVATIONS[str(layer.activation)], layer.activation_parameters
-        before = after = None
-        if layer.normalization == "before_activation":
-            u, deviation = normalised(u, epsilon)
-            before = (u, deviation)
-        z = u
-        value = np.asarray(entry.value(z, NUMPY_OPS, **parameters))
-        slope = np.asarray(entry.derivative(z, NUMPY_OPS, **parameters))
-        a = value
-        if layer.normalization == "after_activation":
-            a, deviation = normalised(a, epsilon)
-            after = (a, deviation)
-        mask = None
-        if layer.dropout:
-            mask = (rng.random(a.shape) >= layer.dropout) / (1.0 - layer.dropout)
-            a = a * mask
-        kept.append((w, fed, z, value, slope, before, after, mask))
-    loss, delta = _error(str(dense[-1].activation), u, labels)
-    q = [float(np.mean(z**2)) for _, _, z, *_ in kept] + [float(np.mean(u**2))]
-    m = [float(np.mean(value**2)) for *_, value, _, _, _, _ in kept]
-    dead = [float(np.mean((slope == 0.0).all(axis=0))) for *_, slope, _, _, _ in kept]
+    *hidden, output = (layer for layer in layers if layer.role in ("hidden", "output"))
+    kept: list[_Layer] = []
+    for layer in hidden:
+        one, a = _hidden(rng, layer, a, epsilon)
+        kept.append(one)
+    w, logits = _dense(rng, output, a)
+    loss, delta = _error(str(output.activation), logits, labels)
     output_delta, deltas, kernels = float(np.mean(delta**2)), [], []
-    delta = delta @ w.T if backward else delta
-    for w, fed, _, _, slope, before, after, mask in reversed(kept) if backward else ():
-        delta = delta if mask is None else delta * mask
-        delta = delta if after is None else pulled_back(delta, *after)
-        delta = delta * slope
+    delta = delta @ w.T
+    for one in reversed(kept):
+        delta = delta if one.mask is None else delta * one.mask
+        delta = delta if one.after is None else pulled_back(delta, *one.after)
+        delta = delta * one.slope
         deltas.append(float(np.mean(delta**2)))
-        delta = delta if before is None else pulled_back(delta, *before)
-        kernels.append(float(np.mean((fed.T @ delta / len(x)) ** 2)))
-        delta = delta @ w.T
-    arrays = (np.array(values) for values in (q, m, deltas[::-1], kernels[::-1], dead))
-    return Seen(*arrays, loss=loss, output_delta=output_delta)
+        delta = delta if one.before is None else pulled_back(delta, *one.before)
+        kernels.append(float(np.mean((one.fed.T @ delta / len(x)) ** 2)))
+        delta = delta @ one.w.T
+    return Seen(
+        q=np.array([float(np.mean(z**2)) for z in [*(one.z for one in kept), logits]]),
+        m=np.array([float(np.mean(one.value**2)) for one in kept]),
+        delta=np.array(deltas[::-1]),
+        kernel=np.array(kernels[::-1]),
+        dead=np.array([float(np.mean((one.slope == 0.0).all(axis=0))) for one in kept]),
+        loss=loss,
+        output_delta=output_delta,
+    )
+
+
+def _dense(rng: np.random.Generator, layer: LayerInfo, a: Floats) -> tuple[Floats, Floats]:
+    """The kernel drawn, and W x + b."""
+    shape = (int(layer.fan_in or 0), int(layer.units or 0))
+    w = drawn(rng, str(layer.initializer), layer.initializer_parameters, shape)
+    u = a @ w
+    if layer.use_bias and layer.bias_initializer not in (None, "zeros"):
+        square = (shape[1], shape[1])  # both fans of a vector are its length
+        parameters = layer.bias_initializer_parameters
+        u = u + drawn(rng, str(layer.bias_initializer), parameters, square)[0]
+    return w, u
+
+
+def _hidden(
+    rng: np.random.Generator, layer: LayerInfo, fed: Floats, epsilon: float
+) -> tuple[_Layer, Floats]:
+    """One hidden layer, and what leaves it."""
+    w, z = _dense(rng, layer, fed)
+    entry, parameters = ACTIVATIONS[str(layer.activation)], layer.activation_parameters
+    before = after = mask = None
+    if layer.normalization == "before_activation":
+        before = normalised(z, epsilon)
+        z = before[0]
+    value = np.asarray(entry.value(z, NUMPY_OPS, **parameters))
+    slope = np.asarray(entry.derivative(z, NUMPY_OPS, **parameters))
+    a = value
+    if layer.normalization == "after_activation":
+        after = normalised(a, epsilon)
+        a = after[0]
+    if layer.dropout:
+        mask = (rng.random(a.shape) >= layer.dropout) / (1.0 - layer.dropout)
+        a = a * mask
+    return _Layer(w, fed, z, value, slope, before, after, mask), a
 
 
 def _error(activation: str, z: Floats, labels: npt.NDArray[Any]) -> tuple[float, Floats]:

@@ -111,3 +111,15 @@ def test_a_mean_that_all_units_share(name: str) -> None:
     ):
         error = 5 * float(np.std(sample)) / math.sqrt(len(sample))
         assert abs(float(np.mean(sample)) - float(expected[0])) < error + 1e-9
+
+
+@pytest.mark.parametrize("name", ["tanh", "selu", "gelu", "softsign"])
+def test_tiny_variances_are_those_of_a_line(name: str) -> None:
+    """q = 1e-100: phi is its slope at 0, two-sided for SELU; nothing under- or overflows."""
+    seen: Any = moment_table(name, {}).pairs(1e-100, np.array([0.5, 1.0]))
+    near = ACTIVATIONS[name].derivative(np.array([-1e-60, 1e-60]), NUMPY_OPS)
+    like = moment_table("prelu", {"alpha": float(near[0] / near[1])}).pairs(1.0, np.array([0.5, 1]))
+    for figure in ("value", "derivative", "square", "mixed", "cube"):
+        np.testing.assert_allclose(
+            getattr(seen, figure), getattr(like, figure), rtol=0.02, atol=1e-12
+        )
