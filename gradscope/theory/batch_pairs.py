@@ -73,8 +73,8 @@ class BatchPairs:
     def drawn(self, values: Floats) -> float:
         """Variance of the logarithm of a batch's mean of `values` [sample], by which it draws.
 
-        Var ln(1 + e) = v - E e^3 + 5 v^2 / 2 to second order in 1 / B, v = E e^2: a long tail on the
-        right makes the logarithm scatter less.
+        Var ln(1 + e) = v - E e^3 + 5 v^2 / 2 to second order in 1 / B, v = E e^2: a long tail on
+        the right makes the logarithm scatter less.
         """
         relative = values / self.over_samples(values) - 1.0
         variance = self.over_samples(relative**2) * self.sampling
