@@ -24,7 +24,7 @@ def vanishing_gradient(record: RunRecord, *, threshold: float = 1e-3) -> tuple[F
     (tests/test_shipped_configs.py); error rates over a corpus are not measured yet.
     """
     profile = depth_profile.of(record)
-    found = ratios.departure(record, profile, "delta", threshold, below=True)
+    found = ratios.over_depth(record, profile.delta_relative, threshold, below=True)
     if found is None:
         return ()
     where = named([profile.names[i] for i in found.layers], found.layers)
@@ -35,4 +35,4 @@ def vanishing_gradient(record: RunRecord, *, threshold: float = 1e-3) -> tuple[F
         f"delta falls to {found.extreme:.2g} of its size{rate}, {found.spell.words}; {where} get "
         f"less than 1/{1 / threshold:.0f} of it."
     )
-    return (ratios.finding(record, profile, found, message),)
+    return (ratios.finding_over_depth(record, profile, found, "delta", message),)
