@@ -98,7 +98,7 @@ def _partial(record: RunRecord) -> str:
 
 
 def _healthy(record: RunRecord, judged: list[Verdict]) -> str:
-    warned = [verdict.name for verdict in judged if verdict.findings]
+    warned = [v.name for v in judged if any(f.severity == "warning" for f in v.findings)]
     found = f"only warnings ({', '.join(warned)})" if warned else "nothing to act on"
     checks = f"{len(judged)} checks" if len(judged) > 1 else "1 check"
     result = f"{checks} found {found} in {record.outcome.steps_done} steps."
@@ -111,8 +111,11 @@ def _healthy(record: RunRecord, judged: list[Verdict]) -> str:
     # Where paths part and join there is no rate from one layer to the next.
     one_path = not wording.branches(record.layers)
     rate = depth_profile.rate_per_layer(delta) ** -1 if one_path else float("nan")
+    plain = all(record.layers[i].role == "hidden" for i in profile.indices)
+    kind = "hidden layer" if plain else "layer"
+    where = f"{len(profile.names)} {kind}s" + ("" if plain else " that everything passes")
     return (
-        f"Gradients flow: over {len(profile.names)} hidden layers the rms of delta stays between "
-        f"{delta.min():.2g} and {delta.max():.2g} of the last hidden layer's"
+        f"Gradients flow: over {where} the rms of delta stays between "
+        f"{delta.min():.2g} and {delta.max():.2g} of the last {kind}'s"
         f"{wording.per_layer(rate, ' going back')}; {result}"
     )

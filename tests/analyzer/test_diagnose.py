@@ -95,7 +95,9 @@ def test_an_unhealthy_record_leads_with_the_root() -> None:
     assert diagnosis.verdict == "unhealthy"
     assert diagnosis.headline == f"{finding.message} {finding.cause}"
     assert diagnosis.remedy == finding.remedy
-    assert [v.name for v in diagnosis.found("error")] == ["vanishing_gradient"]
+    # That theory expected it is the same cause again, not another one.
+    names = [v.name for v in diagnosis.found("error")]
+    assert names == ["vanishing_gradient", "initializer_mismatch"]
 
 
 def test_a_crash_stops_no_other_detector(crashing: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import window
+from gradscope.analyzer import cut, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
 from gradscope.record import Finding, RunRecord
@@ -24,9 +24,13 @@ def frozen_layers(
     layers. Default 2^-24, float32's unit roundoff: below it a weight plus its update rounds back
     to the weight, and training cannot move it whatever the number of steps. A network whose layers
     moved first and stopped all together, with a loss below `converged` (default 0.5) of its first
-    one, has converged and is not frozen.
+    one, has converged and is not frozen. A layer that something goes around and no gradient
+    reaches, such as an output that is not trained, is left to `cut_gradient`.
     """
-    indices = record.indices("hidden", "output")
+    unused = cut.cut(record)
+    indices = tuple(
+        i for i in record.indices("hidden", "output") if record.layers[i].main_path or not unused[i]
+    )
     made = record.steps > 0
     steps, update = record.steps[made], record.series["update_ratio"][made][:, list(indices)]
     if np.isnan(update).all():

@@ -1,0 +1,44 @@
+"""Which layers no gradient reaches at all, as against those it reaches weakly."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.record import RunRecord
+
+NONE = 1e-12
+"""Ratio of delta to the next layer's that counts as no gradient. Unconnected paths measure exactly
+0; no healthy layer dilutes a gradient a million million times at once."""
+
+FLUSHED = 1e-30
+"""Rms of delta below which float32 loses part of it: a hundred million times the smallest normal
+number, since deltas of one layer spread over several decades."""
+
+
+def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
+    """Whether each layer's trainable weights got no gradient at any step after the first, [layer].
+
+    Compared is delta with the next later layer's that has one, and the kernel's gradient with the
+    largest of any kernel. A gradient that faded below float32 on its way is not cut, and one that
+    was there once is not either. All false when nothing can be compared: before the first update a
+    head that starts at zero lets nothing through.
+    """
+    rows = record.steps > 1
+    delta = np.sqrt(np.nan_to_num(record.series["delta_second_moment"][rows], posinf=0.0))
+    kernel = np.sqrt(record.series["kernel_gradient_second_moment"][rows])
+    found = np.zeros(len(record.layers), bool)
+    if not rows.any() or not delta.max(initial=0.0) > FLUSHED:
+        return found
+    live = delta.max(axis=1) > FLUSHED
+    delta, kernel = delta[live], kernel[live]
+    largest = np.nan_to_num(np.fmax.reduce(kernel, axis=1))
+    for index in record.indices("hidden", "output"):
+        after = delta[:, index + 1 :]
+        # The nearest later layer that has a delta; the largest of all where there is none.
+        has = after > 0
+        nearest = after[np.arange(len(after)), has.argmax(axis=1)] if after.size else 0.0
+        reference = np.where(has.any(axis=1), nearest, delta.max(axis=1))
+        silent = (delta[:, index] <= none * reference) & (reference > FLUSHED)
+        found[index] = bool(np.all(silent & (kernel[:, index] <= none * largest)))
+    return found

@@ -1,0 +1,83 @@
+"""GS602: a loss that does not fall."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gradscope.analyzer import causes, loss_curve, settled, window
+from gradscope.analyzer.detectors import NotMeasured, detector
+from gradscope.record import Evidence, Finding, RunRecord
+
+
+@detector("GS602", rank=80)
+def not_learning(
+    record: RunRecord,
+    *,
+    errors: float = 3.0,
+    constant: float = 0.95,
+    moved: float = 0.05,
+    fewest: float = 50,
+) -> tuple[Finding, ...]:
+    """Tell whether training gets anywhere, judged by the loss's own noise.
+
+    Statistic: fall of the mean loss from the first to the last quarter of the recorded steps, in
+    standard errors of that difference; and the last quarter's mean over the loss of the best
+    constant predictor (ln C for C balanced classes), where that is known.
+
+    Error when the loss fell by less than `errors` standard errors (default 3: by chance once in
+    700) and is not below `constant` (default 0.95) of the constant predictor's. Where no constant
+    is known, warning for a model of the user's own, which may have come trained. Nothing is said
+    before `fewest` (default 50) recorded steps, or while no layer's updates add up to `moved`
+    (default 0.05) of its weights: a tiny learning rate is no fault, it only takes longer. The
+    consequence of whatever else is found; error rates over a corpus are not measured yet.
+    """
+    curve = loss_curve.of(record)
+    if len(curve.loss) < fewest:
+        raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to tell a fall from noise")
+    travelled = _travelled(record)
+    if not travelled >= moved:
+        raise NotMeasured(
+            f"updates added up to {travelled:.2g} of the weights: too little to see a difference"
+        )
+    fall, error = curve.fall()
+    best = loss_curve.constant_predictor(record)
+    late = float(curve.loss[window.last(len(curve.loss))].mean())
+    if fall > errors * error or late < constant * best:
+        return ()
+    beside = f"; a constant answer has {best:.3g}" if math.isfinite(best) else ""
+    known = math.isfinite(best) or not settled.of_user(record)
+    return (
+        Finding(
+            severity="error" if known else "warning",
+            layers=(),
+            since_step=int(curve.steps[0]),
+            until_step=int(curve.steps[-1]),
+            observed=fall / error if error else 0.0,
+            threshold=errors,
+            message=(
+                f"The network does not learn: its loss of {late:.3g} is not below the first "
+                f"quarter's by more than its noise ({fall:.2g} +- {error:.2g}){beside}."
+            ),
+            evidence=Evidence(
+                n=len(curve.loss),
+                batch_size=record.batch_size,
+                phase="training",
+                seeds=(record.environment.seed,),
+                steps=(int(curve.steps[0]), int(curve.steps[-1])),
+                interval=(fall - 2 * error, fall + 2 * error),
+                interval_meaning="fall of the loss, 2 standard errors to either side",
+            ),
+            remedy=causes.smallest_change(record),
+        ),
+    )
+
+
+def _travelled(record: RunRecord) -> float:
+    """Sum of the update ratios of the layer that moved most; steps not recorded count alike."""
+    columns = list(record.indices("hidden", "output"))
+    update = record.series["update_ratio"][:, columns]
+    update = np.where(np.isfinite(update), update, 0.0)
+    rows = max(1, int(np.count_nonzero(record.steps > 0)))
+    return float(update.sum(axis=0).max(initial=0.0)) * record.outcome.steps_done / rows
