@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.record import RunRecord
+from gradscope.record.run_record import Floats
 
 NONE = 1e-12
 """Ratio of delta to the next layer's that counts as no gradient. Unconnected paths measure exactly
@@ -33,12 +34,19 @@ def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     live = delta.max(axis=1) > FLUSHED
     delta, kernel = delta[live], kernel[live]
     largest = np.nan_to_num(np.fmax.reduce(kernel, axis=1))
+    following = after(delta)
     for index in record.indices("hidden", "output"):
-        after = delta[:, index + 1 :]
-        # The nearest later layer that has a delta; the largest of all where there is none.
-        has = after > 0
-        nearest = after[np.arange(len(after)), has.argmax(axis=1)] if after.size else 0.0
-        reference = np.where(has.any(axis=1), nearest, delta.max(axis=1))
+        reference = following[:, index]
         silent = (delta[:, index] <= none * reference) & (reference > FLUSHED)
         found[index] = bool(np.all(silent & (kernel[:, index] <= none * largest)))
     return found
+
+
+def after(delta: Floats) -> Floats:
+    """Delta of the next later layer that has one, [step, layer]; the largest of all if none has."""
+    following = np.empty_like(delta)
+    nearest = delta.max(axis=1, initial=0.0)
+    for index in range(delta.shape[1] - 1, -1, -1):
+        following[:, index] = nearest
+        nearest = np.where(delta[:, index] > 0, delta[:, index], nearest)
+    return following

@@ -34,13 +34,14 @@ class LossCurve:
         """Where it is."""
         return float(np.median(self.loss[window.last(len(self.loss))]))
 
-    def fall(self) -> tuple[float, float]:
-        """Fall of the mean from the first to the last quarter, and its standard error.
+    def fall(self, quarter: int) -> tuple[float, float]:
+        """Fall of the mean from a quarter (0 to 2) to the last one, and its standard error.
 
         Batches are taken as independent, which is what makes the noise of a mean.
         """
         count = len(self.loss[window.last(len(self.loss))])
-        early, late = self.loss[:count], self.loss[-count:]
+        start = quarter * (len(self.loss) - count) // 3
+        early, late = self.loss[start : start + count], self.loss[-count:]
         error = math.sqrt((early.var(ddof=1) + late.var(ddof=1)) / count) if count > 1 else math.inf
         return float(early.mean() - late.mean()), error
 

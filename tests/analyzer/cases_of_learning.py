@@ -76,6 +76,8 @@ def stuck() -> Iterator[Case]:
     yield case("healthy", "tiny_learning_rate", lambda: net(best, update=1e-6), "skipped")
     yield case("healthy", "few_steps", lambda: record(loss=best, steps=40), "skipped")
     yield case("healthy", "no_rows", empty, "skipped")
+    settled = np.where(np.arange(101) < 40, falling, best)
+    yield case("sick", "falls_to_the_constant", lambda: net(settled), "error")
     yield case("sick", "flat", lambda: net(best), "error", (1, 100), ())
     yield case("sick", "without_noise", lambda: net(best, 0.0), "error")
     yield case("sick", "grows", lambda: net(falling[::-1]), "error")
@@ -93,7 +95,7 @@ def stuck() -> Iterator[Case]:
         ("fall_inside", 3 * OUTSIDE, ""),
         ("fall_outside", 3 * INSIDE, "error"),
     ):
-        loss = np.concatenate([[9.0], 9 + times * error + noise, np.full(50, 9.0), 9 + noise])
+        loss = np.concatenate([np.full(51, 9.0), 9 + times * error + noise, 9 + noise])
         yield case("borderline", name, partial(record, loss=loss, steps=100), severity)
 
 

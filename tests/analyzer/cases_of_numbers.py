@@ -85,6 +85,11 @@ def underflow() -> Iterator[Case]:
     yield case("healthy", "pooling_and_dropout", lambda: net(0.75, 1.0))
     yield case("healthy", "loss_times_1e-12", lambda: net(0.75, 1e-12))
     yield case("healthy", "cut", lambda: net([1.0, 1, 0, 0, 0], [0.0, 0, 1, 1, 1]))
+    yield case(
+        "healthy",
+        "below_a_dead_layer",
+        lambda: net([1.0, 1, 0, 0, 0], over_time(41, (0, 1.0), (9, [0.0, 0, 1, 1, 1]))),
+    )
     yield case("healthy", "no_error_signal", lambda: net(1.0, 0.0), "skipped")
     yield case("healthy", "no_figures", record, "skipped")
     yield case("healthy", "half_precision", lambda: net(low, fading, environment=half), "skipped")

@@ -47,6 +47,8 @@ def mismatch() -> Iterator[Case]:
         "skipped",
     )
     yield case("healthy", "started_later", lambda: faded(1e-6, steps=(5, 6, 7)), "skipped")
+    raw = replace(DATA, second_moment=13000.0)
+    yield case("healthy", "raw_pixels", lambda: faded(1e-6, data=raw), "skipped")
     yield case("healthy", "no_rows", lambda: record(glorot, steps=()), "skipped")
     yield case("sick", "glorot", lambda: faded(1e-6), "error", (0, 40), None, 1e6)
     yield case("sick", "twice_he", lambda: faded(1e6, doubled), "error")
@@ -65,8 +67,8 @@ def mismatch() -> Iterator[Case]:
     )
     yield case("sick", "overcome", lambda: record(glorot, delta=overcome), "warning")
     for name, ratio, severity in (
-        ("inside", OUTSIDE / 30, ""),
-        ("outside", INSIDE / 30, "warning"),
+        ("inside", OUTSIDE / 100, ""),
+        ("outside", INSIDE / 100, "warning"),
         ("lasting_inside", OUTSIDE / 1000, "warning"),
         ("lasting_outside", INSIDE / 1000, "error"),
     ):

@@ -212,7 +212,7 @@ def test_nothing_judged_no_verdict() -> None:
 
 
 def test_every_case_gives_a_diagnosis() -> None:
-    for case in CASES[::2]:
+    for case in CASES[::5]:
         thresholds = {case.detector: case.thresholds} if case.thresholds else {}
         made = case.make()
         diagnosis = diagnose(made, thresholds=thresholds)

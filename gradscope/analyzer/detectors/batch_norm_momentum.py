@@ -7,6 +7,8 @@ from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
 from gradscope.record import Finding, RunRecord
 
+KERAS_DEFAULT = 0.99
+
 
 @detector("GS302", rank=62)
 def batch_norm_momentum(record: RunRecord, *, remaining: float = 0.5) -> tuple[Finding, ...]:
@@ -16,8 +18,9 @@ def batch_norm_momentum(record: RunRecord, *, remaining: float = 0.5) -> tuple[F
     since Keras computes moving = moving * momentum + batch * (1 - momentum). At momentum 1 they
     never move; at 0 they are the last batch's.
 
-    Error when momentum is 1: inference then normalizes by 0 and 1 whatever was learnt. Warning
-    above `remaining`, default 0.5: more than half of what inference uses is still the start. The
+    Error when momentum is 1: inference then normalizes by 0 and 1 whatever was learnt. Above
+    `remaining`, default 0.5, more than half of what inference uses is still the start: warning for
+    a momentum above Keras's 0.99, otherwise info, for then it is the run that is short. The
     default momentum of 0.99 needs 69 steps to come below, 0.999 needs 693. Figures of the training
     mode are not concerned.
     """
@@ -41,7 +44,7 @@ def batch_norm_momentum(record: RunRecord, *, remaining: float = 0.5) -> tuple[F
     return (
         settled.finding(
             record,
-            "error" if never else "warning",
+            "error" if never else "warning" if momentum > KERAS_DEFAULT else "info",
             sick,
             observed=worst,
             threshold=remaining,
@@ -50,7 +53,7 @@ def batch_norm_momentum(record: RunRecord, *, remaining: float = 0.5) -> tuple[F
                 "of the old value at each step, and inference uses them."
             ),
             remedy=f"{key}: 0.99"
-            if never or momentum > 0.99
+            if never or momentum > KERAS_DEFAULT
             else "more steps, or a smaller momentum",
             n=done,
         ),

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from gradscope.analyzer import causes, loss_curve, settled, window
+from gradscope.analyzer import loss_curve, settled, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Evidence, Finding, RunRecord
 
@@ -22,13 +22,15 @@ def not_learning(
 ) -> tuple[Finding, ...]:
     """Tell whether training gets anywhere, judged by the loss's own noise.
 
-    Statistic: fall of the mean loss from the first to the last quarter of the recorded steps, in
-    standard errors of that difference; and the last quarter's mean over the loss of the best
-    constant predictor (ln C for C balanced classes), where that is known.
+    Statistic: the last quarter's mean loss over that of the best constant predictor (ln C for C
+    balanced classes), and its fall since the third quarter of the recorded steps, in standard
+    errors of that difference. Where no constant is known, as for real values, its fall since the
+    first quarter.
 
     Error when the loss fell by less than `errors` standard errors (default 3: by chance once in
-    700) and is not below `constant` (default 0.95) of the constant predictor's. Where no constant
-    is known, warning for a model of the user's own, which may have come trained. Nothing is said
+    700) and is not below `constant` (default 0.95) of the constant predictor's: what it fell by
+    before, it owes to the biases of the output. Where no constant is known, warning for a model of
+    the user's own, which may have come trained. Nothing is said
     before `fewest` (default 50) recorded steps, or while no layer's updates add up to `moved`
     (default 0.05) of its weights: a tiny learning rate is no fault, it only takes longer. The
     consequence of whatever else is found; error rates over a corpus are not measured yet.
@@ -41,8 +43,9 @@ def not_learning(
         raise NotMeasured(
             f"updates added up to {travelled:.2g} of the weights: too little to see a difference"
         )
-    fall, error = curve.fall()
     best = loss_curve.constant_predictor(record)
+    quarter = 2 if math.isfinite(best) else 0
+    fall, error = curve.fall(quarter)
     late = float(curve.loss[window.last(len(curve.loss))].mean())
     if fall > errors * error or late < constant * best:
         return ()
@@ -57,8 +60,9 @@ def not_learning(
             observed=fall / error if error else 0.0,
             threshold=errors,
             message=(
-                f"The network does not learn: its loss of {late:.3g} is not below the first "
-                f"quarter's by more than its noise ({fall:.2g} +- {error:.2g}){beside}."
+                f"The network does not learn: its loss of {late:.3g} is not below that of the "
+                f"{'third' if quarter else 'first'} quarter of the steps by more than its noise "
+                f"({fall:.2g} +- {error:.2g}){beside}."
             ),
             evidence=Evidence(
                 n=len(curve.loss),
@@ -69,7 +73,7 @@ def not_learning(
                 interval=(fall - 2 * error, fall + 2 * error),
                 interval_meaning="fall of the loss, 2 standard errors to either side",
             ),
-            remedy=causes.smallest_change(record),
+            remedy="see that each label belongs to its sample; then try other learning rates",
         ),
     )
 

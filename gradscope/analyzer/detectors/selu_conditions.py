@@ -63,7 +63,7 @@ def selu_conditions(
             sick,
             observed=observed,
             threshold=threshold,
-            message=f"SELU does not normalize itself: {why}.{now}",
+            message=f"A condition of SELU's self-normalization is broken: {why}.{now}",
             remedy=remedy,
         )
         for sick, observed, threshold, why, remedy in found

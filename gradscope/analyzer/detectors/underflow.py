@@ -31,13 +31,13 @@ def underflow(record: RunRecord, *, threshold: float = 0.1) -> tuple[Finding, ..
     share = record.series["underflow_fraction"][:, columns]
     if not indices or np.isnan(share).all():
         raise NotMeasured("no hidden layer's delta was measured")
-    size = np.sqrt(record.series["delta_second_moment"][:, columns])
-    lost = np.where((size < cut.FLUSHED) & ~cut.cut(record)[columns], share, 0.0)
-    largest = np.sqrt(np.fmax.reduce(record.series["delta_second_moment"], axis=1))
-    lost[~(largest > 0)] = np.nan  # without any error signal nothing was lost on the way
-    found = ratios.departure(
-        record, np.where(np.isnan(share), np.nan, lost), threshold, below=False
-    )
+    delta = np.sqrt(np.nan_to_num(record.series["delta_second_moment"], posinf=0.0))
+    size, after = delta[:, columns], cut.after(delta)[:, columns]
+    # Zero below a layer with a sound delta is cut off or dead; below a faded one it is underflow.
+    faded = (size < cut.FLUSHED) & ((size > 0) | (after < cut.FLUSHED))
+    lost = np.where(np.isnan(share), np.nan, np.where(faded, share, 0.0))
+    lost[~delta.any(axis=1)] = np.nan  # without any error signal nothing was lost on the way
+    found = ratios.departure(record, lost, threshold, below=False)
     if found is None:
         return ()
     names = [record.layers[indices[i]].name for i in found.layers]

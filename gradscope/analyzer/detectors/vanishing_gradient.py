@@ -15,6 +15,9 @@ def vanishing_gradient(record: RunRecord, *, threshold: float = 1e-3) -> tuple[F
     Statistic: rms of delta = dL/dz at each hidden layer over the rms at the last hidden layer. It
     is a ratio, so rescaling the loss changes nothing, and it uses delta because the gradients of
     the kernels stay flat while signal and delta both vanish (Glorot & Bengio 2010, eq. 14, fig. 8).
+    Compared are layers that every path from input to output passes, and sums of branches; a
+    residual branch or an attention's query is none. A unit's delta is summed in quadrature over its
+    pixels or time steps.
 
     Fires below `threshold` at any hidden layer: error when it holds in at least half of the last
     quarter of the recorded steps, warning when only at initialisation. Default 1e-3: with plain
