@@ -53,6 +53,17 @@ def of(record: RunRecord) -> LossCurve:
     return LossCurve(record.steps[usable], loss[usable])
 
 
+def learned(record: RunRecord, share: float) -> bool:
+    """Whether the loss fell below `share` of where it began, and of a constant answer's if known.
+
+    A loss that starts above the constant predictor's falls to it by the output's biases alone.
+    """
+    curve = of(record)
+    if not curve.loss.size:
+        return False
+    return curve.last < share * curve.first and not curve.last >= share * constant_predictor(record)
+
+
 def outputs(record: RunRecord) -> list[LayerInfo]:
     """The output layers."""
     return [layer for layer in record.layers if layer.role == "output"]

@@ -91,6 +91,15 @@ def stuck() -> Iterator[Case]:
     noise = np.resize([1.0, -1.0], 25)
     noise[-1] = 0.0
     error = math.sqrt(2 * noise.var(ddof=1) / 25)
+    yield case(
+        "sick",
+        "tiny_updates_after_a_fall",
+        lambda: net(np.where(np.arange(101) < 2, 3.1, best), 1e-3, update=1e-6),
+        "error",
+    )
+    for name, left, severity in (("least_inside", 0.0101, ""), ("least_outside", 0.0099, "error")):
+        steps = np.where(np.arange(101) < 76, 3.0 * (1 + left), 3.0)
+        yield case("borderline", name, partial(net, steps, 0.0), severity)
     for name, times, severity in (
         ("fall_inside", 3 * OUTSIDE, ""),
         ("fall_outside", 3 * INSIDE, "error"),
@@ -145,8 +154,12 @@ def oscillating() -> Iterator[Case]:
     yield case("sick", "one_batch_of_everything", lambda: net(0.5, batch_size=5000), "error")
     yield case("borderline", "inside", lambda: net(3.0 * INSIDE))
     yield case("borderline", "outside", lambda: net(3.0 * OUTSIDE), "error")
-    yield case("borderline", "learns_enough", lambda: net(5.0, 2.7 * INSIDE), "warning")
-    yield case("borderline", "learns_too_little", lambda: net(5.0, 2.7 * OUTSIDE), "error")
+    yield case(
+        "borderline", "learns_enough", lambda: net(5.0, 0.9 * math.log(10) * INSIDE), "warning"
+    )
+    yield case(
+        "borderline", "learns_too_little", lambda: net(5.0, 0.9 * math.log(10) * OUTSIDE), "error"
+    )
 
 
 def learning() -> Iterator[Case]:

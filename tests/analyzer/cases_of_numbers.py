@@ -34,6 +34,7 @@ def cut() -> Iterator[Case]:
     yield case("healthy", "faded_below_float32", lambda: net(faded), scales=False)
     yield case("healthy", "frozen", lambda: net(gone, hidden_figures=frozen))
     yield case("healthy", "only_its_state_is_used", lambda: net(gone, hidden_figures=states))
+    yield case("healthy", "below_a_dead_layer", lambda: net(gone, dead=[0, 1, 0, 0, 0]))
     yield case("healthy", "no_error_signal_at_all", lambda: net(0.0))
     yield case("healthy", "only_initialised", lambda: net(gone, steps=1), "skipped")
     yield case("healthy", "no_rows", empty, "skipped")

@@ -13,6 +13,8 @@ from gradscope.record import LayerInfo, RunRecord
 from tests.analyzer.case import INSIDE, OUTSIDE, Case
 from tests.analyzer.synthetic import DATA, changed, geometric, network, normed, over_time, record
 
+FALLS = np.linspace(1.0, 0.1, 41)
+
 
 def mismatch() -> Iterator[Case]:
     case = partial(Case, "initializer_mismatch")
@@ -60,29 +62,36 @@ def mismatch() -> Iterator[Case]:
             network([100] * 2, initializer="random_normal", initializer_parameters={"stddev": 1.0}),
             signal=[28.0, 200.0],
         ),
-        "warning",
+        "error",
         None,
         None,
         200.0,
     )
-    yield case("sick", "overcome", lambda: record(glorot, delta=overcome), "warning")
+    yield case("sick", "overcome", lambda: record(glorot, delta=overcome, loss=FALLS), "warning")
     for name, ratio, severity in (
         ("inside", OUTSIDE / 100, ""),
         ("outside", INSIDE / 100, "warning"),
-        ("lasting_inside", OUTSIDE / 1000, "warning"),
-        ("lasting_outside", INSIDE / 1000, "error"),
     ):
-        yield case("borderline", name, partial(faded, ratio), severity)
+        yield case("borderline", name, partial(faded, ratio, loss=FALLS), severity)
+    for name, ratio, left, severity in (
+        ("learns_enough", 1 / 999, 0.9 * INSIDE, "warning"),
+        ("learns_too_little", 1 / 999, 0.9 * OUTSIDE, "error"),
+        ("lasting_inside", OUTSIDE / 1000, 0.1, "warning"),
+        ("lasting_outside", INSIDE / 1000, 0.1, "error"),
+    ):
+        loss = np.where(np.arange(41) < 9, 1.0, left)
+        yield case("borderline", name, partial(faded, ratio, loss=loss), severity)
 
 
 def selu() -> Iterator[Case]:
     case = partial(Case, "selu_conditions")
 
-    def net(layers: Any = None, size: float = 1.0, **data: float) -> RunRecord:
+    def net(layers: Any = None, size: float = 1.0, loss: Any = 1.0, **data: float) -> RunRecord:
         facts = {**{"mean": 0.0, "second_moment": 1.0}, **data}
         return record(
             layers or network([784] * 5, activation="selu", initializer="lecun_normal"),
             hidden_figures={"activation_second_moment": size},
+            loss=loss,
             data=replace(DATA, **facts),
         )
 
@@ -134,6 +143,7 @@ def selu() -> Iterator[Case]:
         ("mean_outside", None, {"mean": 0.1 * OUTSIDE}, "warning"),
         ("gain_inside", scaled(1.1 * INSIDE), {}, ""),
         ("gain_outside", scaled(1.1 * OUTSIDE), {}, "warning"),
+        ("lost_but_learning", he, {"size": 9.0, "loss": FALLS}, "warning"),
         ("lost_inside", he, {"size": 4.0}, "warning"),
         ("lost_outside", he, {"size": 4.0 * OUTSIDE}, "error"),
         ("lost_small", he, {"size": 0.25 * INSIDE}, "error"),

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from gradscope.analyzer import causes, depth_profile, expectation, settled, window
+from gradscope.analyzer import causes, depth_profile, expectation, loss_curve, settled, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Finding, RunRecord
 
@@ -23,9 +23,9 @@ def batch_norm_explosion(
     theorems 7 to 9). No forward figure and no initializer shows it. After one step much of it is
     gone (their fig. 3), so it is said 'at initialisation'.
 
-    Fires above `threshold`: error when the gradient still explodes at the end, or the loss of the
-    last quarter of the steps is not below `learned` of the first; warning when training overcame
-    it. Default 1e3 as for `exploding_gradient`: about 36 ReLU layers; the paper's maximum trainable
+    Fires above `threshold`: error when the gradient still explodes at the end, or the loss is not
+    below `learned` of the first and of a constant answer's; warning when training overcame it.
+    Default 1e3 as for `exploding_gradient`: about 36 ReLU layers; the paper's maximum trainable
     depth, 16 / ln(1.48) = 41 layers, is of the same size. Default 0.9 as for `saturated_units`.
     """
     if not any(layer.normalization for layer in record.layers) or not settled.batch_norms(record):
@@ -40,8 +40,7 @@ def batch_norm_explosion(
     if not observed > threshold:
         return ()
     largest = float(np.max(np.nan_to_num(window.typical(profile.delta_relative))))
-    loss = record.scalars["loss"]
-    learns = bool(np.median(loss[window.last(len(loss))]) < learned * loss[0])
+    learns = loss_curve.learned(record, learned)
     sick = [record.layers[i] for i, x in zip(profile.indices, start, strict=True) if x > threshold]
     expected = expectation.gradient_rate(expectation.expected(record))
     theory = (

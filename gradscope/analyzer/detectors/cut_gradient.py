@@ -23,13 +23,14 @@ def cut_gradient(record: RunRecord, *, threshold: float = cut.NONE) -> tuple[Fin
     when something goes around it, as with an output that is not trained. Default 1e-12: no single
     layer dilutes a gradient a million million times, and an unconnected path gives exactly 0.
     Exempt are layers without trainable weights, gradients that faded below float32 on their way
-    (`underflow`), and the first update, before which a head that starts at zero lets nothing pass.
+    (`underflow`), what lies below a layer whose units are all dead (`dead_units`), and the first
+    update, before which a head that starts at zero lets nothing pass.
     """
     if not np.any(record.steps > 1):
         raise NotMeasured("the network was seen before its first update only")
     if not record.indices("hidden", "output"):
         raise NotMeasured("no layer with weights is measured")
-    silent = np.flatnonzero(cut.cut(record, threshold))
+    silent = [i for i in np.flatnonzero(cut.cut(record, threshold)) if i > _last_dead(record)]
     findings = []
     for main_path, severity in ((True, "error"), (False, "warning")):
         layers = [record.layers[i] for i in silent if record.layers[i].main_path == main_path]
@@ -63,3 +64,9 @@ def cut_gradient(record: RunRecord, *, threshold: float = cut.NONE) -> tuple[Fin
             )
         )
     return tuple(findings)
+
+
+def _last_dead(record: RunRecord) -> int:
+    """Index of the last layer that was seen with all its units dead; -1 if there is none."""
+    dead = record.series["dead_fraction"]
+    return max((i for i in range(len(record.layers)) if np.any(dead[:, i] >= 1.0)), default=-1)

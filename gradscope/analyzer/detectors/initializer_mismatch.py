@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from gradscope.analyzer import causes, depth_profile, expectation, settled, window
+from gradscope.analyzer import causes, depth_profile, expectation, loss_curve, settled, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Finding, RunRecord
 from gradscope.theory.prediction import Prediction
@@ -17,7 +17,7 @@ SMALLEST, LARGEST = 0.01, 10.0
 
 @detector("GS401", rank=58)
 def initializer_mismatch(
-    record: RunRecord, *, threshold: float = 100.0, lasting: float = 1e3
+    record: RunRecord, *, threshold: float = 100.0, lasting: float = 1e3, learned: float = 0.9
 ) -> tuple[Finding, ...]:
     """Tell whether the initializer suits the activation at the depth it is used at.
 
@@ -27,9 +27,12 @@ def initializer_mismatch(
     scale does for one layer (He et al. 2015; Schoenholz et al. 2017; `gradscope theory`).
 
     Fires when prediction and measurement both leave 1/`threshold` to `threshold`: error when the
-    profile is still beyond `lasting` (default 1e3, as `vanishing_gradient`) at the end, warning
-    otherwise. Default 100: a tenth of those 1000; the healthy shipped configs stay within 10, only
-    the 100-layer SELU network reaches 60 (seeds 0 to 4). By rank it follows the verdict on what it
+    profile is still beyond `lasting` (default 1e3, as `vanishing_gradient`) at the end, or the loss
+    is not below `learned` (default 0.9, as for `saturated_units`) of the first and of a constant
+    answer's; warning when the network learns all the same.
+
+    Default 100: a tenth of those 1000; the healthy shipped configs stay within 10, only the
+    100-layer SELU network reaches 60 (seeds 0 to 4). By rank it follows the verdict on what it
     causes, whose sentence names it already.
     """
     prediction, profile = _comparable(record)
@@ -55,7 +58,7 @@ def initializer_mismatch(
     return (
         settled.finding(
             record,
-            "error" if held else "warning",
+            "error" if held or not loss_curve.learned(record, learned) else "warning",
             hidden,
             observed=max(seen, 1.0 / seen),
             threshold=threshold,

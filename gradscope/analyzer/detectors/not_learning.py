@@ -9,6 +9,7 @@ import numpy as np
 from gradscope.analyzer import loss_curve, settled, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Evidence, Finding, RunRecord
+from gradscope.record.run_record import Floats
 
 
 @detector("GS602", rank=80)
@@ -18,6 +19,7 @@ def not_learning(
     errors: float = 3.0,
     constant: float = 0.95,
     moved: float = 0.05,
+    least: float = 0.01,
     fewest: float = 50,
 ) -> tuple[Finding, ...]:
     """Tell whether training gets anywhere, judged by the loss's own noise.
@@ -28,18 +30,20 @@ def not_learning(
     first quarter.
 
     Error when the loss fell by less than `errors` standard errors (default 3: by chance once in
-    700) and is not below `constant` (default 0.95) of the constant predictor's: what it fell by
-    before, it owes to the biases of the output. Where no constant is known, warning for a model of
+    700) or by less than `least` of it (default 0.01: a hundred such quarters to get anywhere), and
+    is not below `constant` (default 0.95) of the constant predictor's: what it fell by before, it
+    owes to the biases of the output. Where no constant is known, warning for a model of
     the user's own, which may have come trained. Nothing is said
     before `fewest` (default 50) recorded steps, or while no layer's updates add up to `moved`
-    (default 0.05) of its weights: a tiny learning rate is no fault, it only takes longer. The
+    (default 0.05) of its weights and the loss is where it began: a tiny learning rate is no fault,
+    it only takes longer. The
     consequence of whatever else is found; error rates over a corpus are not measured yet.
     """
     curve = loss_curve.of(record)
     if len(curve.loss) < fewest:
         raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to tell a fall from noise")
     travelled = _travelled(record)
-    if not travelled >= moved:
+    if not travelled >= moved and not _left(curve.loss):
         raise NotMeasured(
             f"updates added up to {travelled:.2g} of the weights: too little to see a difference"
         )
@@ -47,7 +51,7 @@ def not_learning(
     quarter = 2 if math.isfinite(best) else 0
     fall, error = curve.fall(quarter)
     late = float(curve.loss[window.last(len(curve.loss))].mean())
-    if fall > errors * error or late < constant * best:
+    if fall > max(errors * error, least * late) or late < constant * best:
         return ()
     beside = f"; a constant answer has {best:.3g}" if math.isfinite(best) else ""
     known = math.isfinite(best) or not settled.of_user(record)
@@ -85,3 +89,11 @@ def _travelled(record: RunRecord) -> float:
     update = np.where(np.isfinite(update), update, 0.0)
     rows = max(1, int(np.count_nonzero(record.steps > 0)))
     return float(update.sum(axis=0).max(initial=0.0)) * record.outcome.steps_done / rows
+
+
+def _left(loss: Floats) -> bool:
+    """Whether the loss is clearly elsewhere than at the first batch: by a tenth and by four of its
+    present standard deviations."""
+    late = loss[window.last(len(loss))]
+    distance = abs(float(loss[0] - late.mean()))
+    return distance > max(0.1 * abs(float(late.mean())), 4.0 * float(late.std()))

@@ -34,7 +34,7 @@ def oscillating_loss(
     observed = spread * record.batch_size**0.5 / curve.first
     if not observed > swing:
         return ()
-    learns = curve.last < learned * curve.first
+    learns = loss_curve.learned(record, learned)
     since = int(curve.steps[rows][0])
     return (
         Finding(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from gradscope.analyzer import expectation, settled
+from gradscope.analyzer import expectation, loss_curve, settled
 from gradscope.analyzer.depth_profile import MERGING
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.catalog.initializers import INITIALIZERS
@@ -24,6 +24,7 @@ def selu_conditions(
     most_variance: float = 1.5,
     gain: float = 0.1,
     lost: float = 4.0,
+    learned: float = 0.9,
 ) -> tuple[Finding, ...]:
     """Tell whether the conditions hold under which SELU normalizes itself.
 
@@ -34,8 +35,9 @@ def selu_conditions(
     (AlphaDropout does not); a layer that something goes around, where the sum is not normalized.
 
     Warning while SELU copes; error when the mean square of the last SELU layer's activation at
-    initialisation is off from 1 by more than a factor `lost`. Default 4: twice the rms. Layers with
-    batch norm are not judged. No corpus stands behind `lost` yet.
+    initialisation is off from 1 by more than a factor `lost` (default 4: twice the rms) and the
+    loss is not below `learned` (default 0.9, as for `saturated_units`) of the first and of a
+    constant answer's. Layers with batch norm are not judged. No corpus stands behind `lost` yet.
     """
     layers = [
         record.layers[i]
@@ -47,7 +49,8 @@ def selu_conditions(
     severity, size = "warning", math.nan
     if len(record.steps) and record.steps[0] == 0:
         size = float(record.series["activation_second_moment"][0, layers[-1].index])
-    if math.isfinite(size) and not 1.0 / lost <= size <= lost:
+    off = math.isfinite(size) and not 1.0 / lost <= size <= lost
+    if off and not loss_curve.learned(record, learned):
         severity = "error"
     now = f" Its activations' mean square is {size:.3g} at {layers[-1].name}." if size > 0 else ""
     found = (
