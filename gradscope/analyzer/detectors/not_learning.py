@@ -6,10 +6,13 @@ import math
 
 import numpy as np
 
-from gradscope.analyzer import loss_curve, settled, window
+from gradscope.analyzer import depth_profile, loss_curve, settled, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Evidence, Finding, RunRecord
 from gradscope.record.run_record import Floats
+
+UNEVEN = 30.0
+"""Ratio over depth from which it is mentioned beside a loss that stands still."""
 
 
 @detector("GS602", rank=80)
@@ -77,6 +80,7 @@ def not_learning(
                 interval=(fall - 2 * error, fall + 2 * error),
                 interval_meaning="fall of the loss, 2 standard errors to either side",
             ),
+            cause=_flow(record),
             remedy="see that each label belongs to its sample; then try other learning rates",
         ),
     )
@@ -89,6 +93,21 @@ def _travelled(record: RunRecord) -> float:
     update = np.where(np.isfinite(update), update, 0.0)
     rows = max(1, int(np.count_nonzero(record.steps > 0)))
     return float(update.sum(axis=0).max(initial=0.0)) * record.outcome.steps_done / rows
+
+
+def _flow(record: RunRecord) -> str:
+    """What signal and gradient do over depth, where that is worth a look."""
+    profile = depth_profile.of(record)
+    if len(profile.names) < 2:
+        return ""
+    signal = float(window.typical(profile.signal_relative)[-1])
+    delta = float(window.typical(profile.delta_relative)[0])
+    if not any(ratio > 0 and not 1 / UNEVEN < ratio < UNEVEN for ratio in (signal, delta)):
+        return ""
+    return (
+        f"Between {profile.names[0]} and {profile.names[-1]} the rms of z changes by "
+        f"x{signal:.2g}, and that of delta by x{delta:.2g} going back."
+    )
 
 
 def _left(loss: Floats) -> bool:
