@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def diagnose(
             verdicts.append(Verdict(chosen.code, chosen.name, "ignored", reason=reason))
             continue
         verdicts.append(_judge(chosen, record, (thresholds or {}).get(chosen.name, {})))
-    return _conclude(record, tuple(sorted(verdicts, key=_order)))
+    return _conclude(record, _related(sorted(verdicts, key=_order)))
 
 
 def _judge(chosen: Detector, record: RunRecord, thresholds: Mapping[str, float]) -> Verdict:
@@ -61,6 +62,21 @@ def _order(verdict: Verdict) -> tuple[int, int, int]:
         return (len(SEVERITIES), 0, rank)
     lead = _leading(verdict)
     return (SEVERITIES.index(lead.severity), int(lead.since_step > 0), rank)
+
+
+def _related(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """The verdicts in their order, each consequence told which earlier finding it goes with."""
+    related: list[Verdict] = []
+    for verdict in verdicts:
+        causes = DETECTORS[verdict.name].follows
+        root = next((v for v in related if v.findings and v.name in causes), None)
+        if root is None:
+            related.append(verdict)
+            continue
+        words = f"It goes with {root.code} {root.name}, which comes first."
+        told = tuple(replace(f, cause=f"{words} {f.cause}".strip()) for f in verdict.findings)
+        related.append(replace(verdict, findings=told))
+    return tuple(related)
 
 
 def _leading(verdict: Verdict) -> Finding:

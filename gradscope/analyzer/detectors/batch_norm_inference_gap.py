@@ -11,7 +11,7 @@ from gradscope.record import Finding, RunRecord
 from gradscope.record.run_record import Floats
 
 
-@detector("GS303", rank=64)
+@detector("GS303", rank=64, follows=("batch_norm_small_batch", "batch_norm_momentum"))
 def batch_norm_inference_gap(
     record: RunRecord, *, threshold: float = 2.0, worse: float = 2.0
 ) -> tuple[Finding, ...]:

@@ -10,7 +10,17 @@ from gradscope.analyzer.wording import per_layer
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS205", rank=55)
+@detector(
+    "GS205",
+    rank=55,
+    follows=(
+        "unscaled_input",
+        "vanishing_signal",
+        "saturated_units",
+        "dead_units",
+        "vanishing_gradient",
+    ),
+)
 def collapsed_representation(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Finding, ...]:
     """Tell whether all samples look the same to a layer, so that nothing after it can differ.
 

@@ -10,7 +10,7 @@ from gradscope.analyzer.wording import named
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS103", rank=35)
+@detector("GS103", rank=35, follows=("symmetric_units",))
 def cut_gradient(record: RunRecord, *, threshold: float = cut.NONE) -> tuple[Finding, ...]:
     """Tell whether trainable layers are cut off from the loss: no gradient reaches them at all.
 

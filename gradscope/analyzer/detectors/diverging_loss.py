@@ -9,7 +9,11 @@ from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS603", rank=32)
+@detector(
+    "GS603",
+    rank=32,
+    follows=("unscaled_input", "non_finite", "exploding_signal", "unstable_updates"),
+)
 def diverging_loss(
     record: RunRecord, *, times: float = 2.0, fewest: float = 8
 ) -> tuple[Finding, ...]:

@@ -8,7 +8,7 @@ from gradscope.analyzer.wording import named, per_layer
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS102", rank=45)
+@detector("GS102", rank=45, follows=("exploding_signal", "batch_norm_explosion"))
 def exploding_gradient(record: RunRecord, *, threshold: float = 1e3) -> tuple[Finding, ...]:
     """Tell whether the gradient grows on its way back to the first layers.
 

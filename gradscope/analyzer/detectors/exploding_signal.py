@@ -8,7 +8,7 @@ from gradscope.analyzer.wording import per_layer
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS202", rank=10)
+@detector("GS202", rank=10, follows=("unscaled_input",))
 def exploding_signal(record: RunRecord, *, threshold: float = 1e3) -> tuple[Finding, ...]:
     """Tell whether the signal grows on its way through the network.
 

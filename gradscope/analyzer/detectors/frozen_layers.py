@@ -13,7 +13,20 @@ UNIT_ROUNDOFF = 2.0**-24
 """Largest relative error of rounding to float32: a smaller update is rounded away."""
 
 
-@detector("GS104", rank=70)
+@detector(
+    "GS104",
+    rank=70,
+    follows=(
+        "symmetric_units",
+        "vanishing_signal",
+        "saturated_units",
+        "dead_units",
+        "cut_gradient",
+        "vanishing_gradient",
+        "optimizer_epsilon",
+        "underflow",
+    ),
+)
 def frozen_layers(
     record: RunRecord, *, threshold: float = UNIT_ROUNDOFF, converged: float = 0.5
 ) -> tuple[Finding, ...]:

@@ -15,7 +15,11 @@ SMALLEST, LARGEST = 0.01, 10.0
 """Rms of the features beyond which `unscaled_input` is the cause."""
 
 
-@detector("GS401", rank=58)
+@detector(
+    "GS401",
+    rank=58,
+    follows=("vanishing_signal", "exploding_signal", "vanishing_gradient", "exploding_gradient"),
+)
 def initializer_mismatch(
     record: RunRecord, *, threshold: float = 100.0, lasting: float = 1e3, learned: float = 0.9
 ) -> tuple[Finding, ...]:

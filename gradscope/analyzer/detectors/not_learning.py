@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from gradscope.analyzer import depth_profile, loss_curve, settled, window
 from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.record import Evidence, Finding, RunRecord
+from gradscope.record import Finding, RunRecord
 from gradscope.record.run_record import Floats
+
+CAUSES = (
+    "output_mismatch",
+    "unscaled_input",
+    "symmetric_units",
+    "non_finite",
+    "selu_conditions",
+    "batch_norm_small_batch",
+    "exploding_signal",
+    "vanishing_signal",
+    "saturated_units",
+    "dead_units",
+    "unstable_updates",
+    "diverging_loss",
+    "oscillating_loss",
+    "cut_gradient",
+    "batch_norm_explosion",
+    "exploding_gradient",
+    "vanishing_gradient",
+    "optimizer_epsilon",
+    "collapsed_representation",
+    "initializer_mismatch",
+    "underflow",
+    "frozen_layers",
+)
+"""Whatever keeps a network from learning, root first."""
 
 UNEVEN = 30.0
 """Ratio over depth from which it is mentioned beside a loss that stands still."""
 
 
-@detector("GS602", rank=80)
+@detector("GS602", rank=80, follows=CAUSES)
 def not_learning(
     record: RunRecord,
     *,
@@ -71,12 +98,8 @@ def not_learning(
                 f"{'third' if quarter else 'first'} quarter of the steps by more than its noise "
                 f"({fall:.2g} +- {error:.2g}){beside}."
             ),
-            evidence=Evidence(
-                n=len(curve.loss),
-                batch_size=record.batch_size,
-                phase="training",
-                seeds=(record.environment.seed,),
-                steps=(int(curve.steps[0]), int(curve.steps[-1])),
+            evidence=replace(
+                window.evidence(record, n=len(curve.loss), steps=curve.steps, values=curve.loss),
                 interval=(fall - 2 * error, fall + 2 * error),
                 interval_meaning="fall of the loss, 2 standard errors to either side",
             ),

@@ -14,7 +14,7 @@ ADDED_TO_THE_ROOT = frozenset(["adam", "adamw", "adamax", "nadam", "lamb", "sche
 and Adadelta add epsilon below the root, where it is compared with the gradient's square."""
 
 
-@detector("GS503", rank=52)
+@detector("GS503", rank=52, follows=("vanishing_gradient",))
 def optimizer_epsilon(
     record: RunRecord, *, threshold: float = 0.1, converged: float = 0.5
 ) -> tuple[Finding, ...]:

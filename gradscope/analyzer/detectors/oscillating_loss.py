@@ -9,7 +9,11 @@ from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS604", rank=34)
+@detector(
+    "GS604",
+    rank=34,
+    follows=("unscaled_input", "exploding_signal", "unstable_updates", "diverging_loss"),
+)
 def oscillating_loss(
     record: RunRecord, *, swing: float = 3.0, learned: float = 0.9, fewest: float = 20
 ) -> tuple[Finding, ...]:

@@ -10,7 +10,7 @@ from gradscope.analyzer.wording import named
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS502", rank=60)
+@detector("GS502", rank=60, follows=("vanishing_gradient",))
 def underflow(record: RunRecord, *, threshold: float = 0.1) -> tuple[Finding, ...]:
     """Tell whether part of the error signal falls below the smallest number float32 holds.
 

@@ -8,7 +8,9 @@ from gradscope.analyzer.wording import named, per_layer
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS101", rank=50)
+@detector(
+    "GS101", rank=50, follows=("symmetric_units", "dead_units", "cut_gradient", "vanishing_signal")
+)
 def vanishing_gradient(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Finding, ...]:
     """Tell whether the gradient fades before it reaches the first layers.
 

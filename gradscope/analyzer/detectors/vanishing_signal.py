@@ -8,7 +8,7 @@ from gradscope.analyzer.wording import per_layer
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS201", rank=15)
+@detector("GS201", rank=15, follows=("symmetric_units", "dead_units"))
 def vanishing_signal(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Finding, ...]:
     """Tell whether the signal fades on its way through the network.
 
