@@ -42,8 +42,8 @@ def finding(
 
 
 def batch_norms(record: RunRecord) -> list[LayerInfo]:
-    """The batch norms of the network, in depth order."""
-    return [layer for layer in record.layers if layer.kind == "BatchNormalization"]
+    """The batch norms that normalize by the batch, in depth order: not the frozen ones."""
+    return [layer for layer in record.layers if layer.momentum is not None]
 
 
 def of_user(record: RunRecord) -> bool:

@@ -86,8 +86,9 @@ def inference_gap() -> Iterator[Case]:
 
     def net(gap: object, ratio: object = 1.0, **more: object) -> RunRecord:
         figures = {"batch_norm_mean_gap": gap, "batch_norm_variance_ratio": ratio}
-        return _net(norm_figures=figures, **more)
+        return _net(norm_figures=figures, **{"momentum": 0.9, **more})
 
+    half = 0.5 ** (1 / 40)
     worse, same = {"test_loss": 5.0}, {"test_loss": 1.1}
     one = [0.2, 3.0, 0.2, 0.2, 0.2]
     yield case("healthy", "noise_of_the_batch", lambda: net(0.18))
@@ -110,6 +111,8 @@ def inference_gap() -> Iterator[Case]:
     )
     yield case("sick", "without_effect", lambda: net(3.0, evaluation=same), "warning")
     yield case("sick", "not_evaluated", lambda: net(3.0), "warning")
+    yield case("borderline", "arrived", lambda: net(3.0, momentum=half * INSIDE), "warning")
+    yield case("borderline", "not_arrived", lambda: net(3.0, momentum=half * OUTSIDE), "skipped")
     yield case("borderline", "gap_inside", lambda: net(1.0 * INSIDE, evaluation=worse))
     yield case("borderline", "gap_outside", lambda: net(1.0 * OUTSIDE, evaluation=worse), "error")
     yield case("borderline", "factor_inside", lambda: net(0.0, 4.0 * INSIDE, evaluation=worse))
@@ -126,6 +129,7 @@ def small_batch() -> Iterator[Case]:
     yield case("healthy", "usual", _net)
     yield case("healthy", "two_images", lambda: _net(places=49, batch_size=2))
     yield case("healthy", "no_norm", lambda: record(batch_size=1), "skipped")
+    yield case("healthy", "frozen", lambda: _net(batch_size=1, momentum=None), "skipped")
     yield case("sick", "two_samples", lambda: _net(batch_size=2), "error", (0, 40), None, 2.0)
     yield case("sick", "no_rows", lambda: _net(batch_size=2, steps=()), "error", (0, 0))
     yield case(

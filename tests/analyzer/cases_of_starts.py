@@ -86,12 +86,15 @@ def mismatch() -> Iterator[Case]:
 def selu() -> Iterator[Case]:
     case = partial(Case, "selu_conditions")
 
-    def net(layers: Any = None, size: float = 1.0, loss: Any = 1.0, **data: float) -> RunRecord:
+    def net(
+        layers: Any = None, size: float = 1.0, loss: float = 1.0, steps: int = 60, **data: float
+    ) -> RunRecord:
         facts = {**{"mean": 0.0, "second_moment": 1.0}, **data}
         return record(
             layers or network([784] * 5, activation="selu", initializer="lecun_normal"),
             hidden_figures={"activation_second_moment": size},
-            loss=loss,
+            loss=np.linspace(1.0, loss, steps + 1),
+            steps=steps,
             data=replace(DATA, **facts),
         )
 
@@ -127,7 +130,7 @@ def selu() -> Iterator[Case]:
         lambda: net(normed(network([9] * 3, activation="selu", normalization="after_activation"))),
         "skipped",
     )
-    yield case("sick", "features", lambda: net(second_moment=50.0), "warning", (0, 40), first, 50.0)
+    yield case("sick", "features", lambda: net(second_moment=50.0), "warning", (0, 60), first, 50.0)
     yield case("sick", "mean", lambda: net(mean=0.5), "warning", None, first, 0.5)
     yield case("sick", "weights", lambda: net(he), "warning", None, None, 1.0)
     yield case("sick", "weights_deep", lambda: net(he, 9.0), "error")
@@ -143,7 +146,9 @@ def selu() -> Iterator[Case]:
         ("mean_outside", None, {"mean": 0.1 * OUTSIDE}, "warning"),
         ("gain_inside", scaled(1.1 * INSIDE), {}, ""),
         ("gain_outside", scaled(1.1 * OUTSIDE), {}, "warning"),
-        ("lost_but_learning", he, {"size": 9.0, "loss": FALLS}, "warning"),
+        ("lost_but_learning", he, {"size": 9.0, "loss": 0.1}, "warning"),
+        ("lost_in_few_steps", he, {"size": 9.0, "steps": 49}, "warning"),
+        ("lost_in_enough_steps", he, {"size": 9.0, "steps": 50}, "error"),
         ("lost_inside", he, {"size": 4.0}, "warning"),
         ("lost_outside", he, {"size": 4.0 * OUTSIDE}, "error"),
         ("lost_small", he, {"size": 0.25 * INSIDE}, "error"),

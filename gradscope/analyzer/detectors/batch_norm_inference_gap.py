@@ -13,13 +13,15 @@ from gradscope.record.run_record import Floats
 
 @detector("GS303", rank=64, follows=("batch_norm_small_batch", "batch_norm_momentum"))
 def batch_norm_inference_gap(
-    record: RunRecord, *, threshold: float = 2.0, worse: float = 2.0
+    record: RunRecord, *, threshold: float = 2.0, worse: float = 2.0, arrived: float = 0.5
 ) -> tuple[Finding, ...]:
     """Tell whether batch norm normalizes by other statistics in inference than in training.
 
     Statistic: how far the moving statistics are from the batches': the mean gap in moving standard
     deviations, or the factor between the standard deviations, whichever is larger (1 + gap and
-    factor, so that 1 means agreement). The chance of a batch adds about 1 / sqrt(batch size).
+    factor, so that 1 means agreement). The chance of a batch adds about 1 / sqrt(batch size). Only
+    batch norms are judged that keep at most `arrived` (default 0.5) of their start by now, momentum
+    to the power of the steps; the others are for `batch_norm_momentum`.
 
     Warning above `threshold` in at least half of the last quarter of the recorded steps; error when
     in addition the test loss, which is computed in inference mode, is above `worse` times the
@@ -27,9 +29,13 @@ def batch_norm_inference_gap(
     or the standard deviation by a factor of two; of `worse` 2: far above what overfitting adds in
     the first epochs. Both are judgements; error rates over a corpus are not measured yet.
     """
-    indices = tuple(layer.index for layer in settled.batch_norms(record))
+    norms = settled.batch_norms(record)
+    if not norms:
+        raise NotMeasured("there is no batch norm that normalizes by the batch")
+    done = record.outcome.steps_done
+    indices = tuple(x.index for x in norms if float(x.momentum or 0.0) ** done <= arrived)
     if not indices:
-        raise NotMeasured("there is no batch norm")
+        raise NotMeasured(f"after {done} steps the moving statistics have not arrived yet")
     found = ratios.departure(record, _distance(record, indices), threshold, below=False)
     if found is None or not found.spell.at_end:
         return ()

@@ -24,9 +24,9 @@ def batch_norm_momentum(record: RunRecord, *, remaining: float = 0.5) -> tuple[F
     default momentum of 0.99 needs 69 steps to come below, 0.999 needs 693. Figures of the training
     mode are not concerned.
     """
-    norms = [layer for layer in settled.batch_norms(record) if layer.momentum is not None]
+    norms = settled.batch_norms(record)
     if not norms:
-        raise NotMeasured("no batch norm whose moving statistics move is known")
+        raise NotMeasured("there is no batch norm whose moving statistics move")
     done = record.outcome.steps_done
     if done < 1:
         raise NotMeasured("no step was made")

@@ -74,6 +74,7 @@ def frozen_layers(
                 f"Weights stand still in {where}: the update is {observed:.2g} of them (rms), less "
                 f"than float32 can add, {since}."
             ),
+            remedy="a larger learning rate; or trainable = False, if they are meant to stand still",
             evidence=window.evidence(
                 record,
                 n=min(record.layers[indices[i]].parameters for i in sick),

@@ -13,6 +13,8 @@ from gradscope.record import Finding, LayerInfo, RunRecord
 from gradscope.theory.gains import weight_gains
 
 PAIRED = "lecun_normal"
+SUMS = MERGING - {"Concatenate"}
+"""Layers after which the units of two branches are no longer apart."""
 
 
 @detector("GS402", rank=6)
@@ -25,6 +27,7 @@ def selu_conditions(
     gain: float = 0.1,
     lost: float = 4.0,
     learned: float = 0.9,
+    fewest: float = 50,
 ) -> tuple[Finding, ...]:
     """Tell whether the conditions hold under which SELU normalizes itself.
 
@@ -36,8 +39,9 @@ def selu_conditions(
 
     Warning while SELU copes; error when the mean square of the last SELU layer's activation at
     initialisation is off from 1 by more than a factor `lost` (default 4: twice the rms) and the
-    loss is not below `learned` (default 0.9, as for `saturated_units`) of the first and of a
-    constant answer's. Layers with batch norm are not judged. No corpus stands behind `lost` yet.
+    loss is, after `fewest` (default 50) recorded steps or more, not below `learned` (default 0.9,
+    as for `saturated_units`) of the first and of a constant answer's. Layers with batch norm are
+    not judged. No corpus stands behind `lost` yet.
     """
     layers = [
         record.layers[i]
@@ -50,7 +54,7 @@ def selu_conditions(
     if len(record.steps) and record.steps[0] == 0:
         size = float(record.series["activation_second_moment"][0, layers[-1].index])
     off = math.isfinite(size) and not 1.0 / lost <= size <= lost
-    if off and not loss_curve.learned(record, learned):
+    if off and len(record.steps) > fewest and not loss_curve.learned(record, learned):
         severity = "error"
     now = f" Its activations' mean square is {size:.3g} at {layers[-1].name}." if size > 0 else ""
     found = (
@@ -119,6 +123,6 @@ def _dropout(layers: list[LayerInfo]) -> Iterator[Broken]:
 
 def _paths(record: RunRecord, layers: list[LayerInfo]) -> Iterator[Broken]:
     sick = [layer for layer in layers if not layer.main_path]
-    if sick and any(layer.kind in MERGING for layer in record.layers):
+    if sick and any(layer.kind in SUMS for layer in record.layers):
         why = f"something goes around {sick[0].name}, and the sum is not normalized"
         yield sick, float(len(sick)), 0.0, why, "a plain stack of layers, or a normalization"
