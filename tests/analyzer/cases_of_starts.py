@@ -204,8 +204,8 @@ def symmetric() -> Iterator[Case]:
         "sick", "tied", lambda: net(0.3, 5, tied), "warning", (0, 40), ("hidden_2", "hidden_3")
     )
     yield case("sick", "tied_and_nothing_else", lambda: net(np.nan, 5, tied), "warning")
-    yield case("borderline", "inside", lambda: net(1e-6 * 1.001))
-    yield case("borderline", "outside", lambda: net(1e-6 * 0.999), "error")
+    yield case("borderline", "inside", lambda: net(1e-5 * 1.001))
+    yield case("borderline", "outside", lambda: net(1e-5 * 0.999), "error")
     yield case("borderline", "nearly_tied", lambda: net(0.3, 3, [0.01, 0.02, 0.02 * OUTSIDE]))
 
 
