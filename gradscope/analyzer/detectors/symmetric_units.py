@@ -30,7 +30,7 @@ def symmetric_units(record: RunRecord, *, threshold: float = 1e-5) -> tuple[Find
     Error below `threshold` in at least half of the last quarter of the recorded steps, warning when
     training broke the symmetry. Default 1e-5: rounding to float32 leaves up to 2.4e-6 in constant
     networks. Warning as well when kernels of one shape have the same mean square to the last bit at
-    initialisation: one initializer instance given to several layers draws the same weights for each.
+    initialisation: one initializer instance given to several layers draws each the same weights.
     """
     indices = tuple(i for i in record.indices("hidden") if _judged(record.layers[i]))
     if not indices:
