@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.record import RunRecord
+from gradscope.record import LayerInfo, RunRecord
 from gradscope.record.run_record import Floats
 
 NONE = 1e-12
@@ -15,6 +15,25 @@ NONE = 1e-12
 FLUSHED = 1e-30
 """Rms of delta below which float32 loses part of it: a hundred million times the smallest normal
 number, since deltas of one layer spread over several decades."""
+
+UNREACHED = "the loss does not depend on its output"
+"""How the survey of a model begins to say why it measures nothing of a layer that is cut off."""
+
+
+def unreached(record: RunRecord) -> tuple[list[LayerInfo], list[LayerInfo]]:
+    """Layers with weights that the survey found cut off: those before all others, and the rest.
+
+    What is cut on the way from input to output has everything that is measured behind it; an
+    output that is not trained, with what belongs to it alone, branches off from measured layers.
+    """
+    measured = record.indices("hidden", "output")
+    silent = [
+        x
+        for x in record.layers
+        if not x.measured and x.parameters and x.reason.startswith(UNREACHED)
+    ]
+    first = min(measured, default=0)
+    return [x for x in silent if x.index < first], [x for x in silent if x.index >= first]
 
 
 def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:

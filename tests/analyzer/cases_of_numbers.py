@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradscope.analyzer.cut import FLUSHED
+from gradscope.analyzer.cut import FLUSHED, UNREACHED
 from gradscope.record import RunRecord
 from tests.analyzer.case import INSIDE, OUTSIDE, Case
 from tests.analyzer.synthetic import ENVIRONMENT, changed, empty, network, over_time, record
@@ -41,6 +41,15 @@ def cut() -> Iterator[Case]:
     yield case("sick", "cut", lambda: net(gone), "error", (0, 40), ("hidden_1", "hidden_2"), 0.0)
     yield case("sick", "aside", lambda: net([1, 0, 1, 1, 1], aside), "warning", None, ("hidden_2",))
     yield case("sick", "loss_times_1e-12", lambda: net(np.multiply(gone, 1e-12)), "error")
+    reason = f"{UNREACHED}: no gradient comes back"
+    ahead = changed(network([9] * 5), "hidden_1", measured=False, reason=reason)
+    side = changed(network([9] * 5), "hidden_5", measured=False, reason=reason)
+    other = changed(network([9] * 5), "hidden_1", measured=False, reason="its output is an integer")
+    yield case("sick", "surveyed", lambda: net([1.0] * 4, ahead), "error", None, ("hidden_1",))
+    yield case(
+        "sick", "surveyed_aside", lambda: net([1.0] * 4, side), "warning", None, ("hidden_5",)
+    )
+    yield case("healthy", "not_measured_for_another_reason", lambda: net([1.0] * 4, other))
     yield case("borderline", "inside", lambda: net([OUTSIDE * 1e-12, 1, 1, 1, 1]))
     yield case("borderline", "outside", lambda: net([INSIDE * 1e-12, 1, 1, 1, 1]), "error")
 

@@ -166,7 +166,7 @@ def record(
     built = network([100] * layers) if isinstance(layers, int) else layers
     numbers = np.arange(steps + 1) if isinstance(steps, int) else np.array(steps)
     rows = len(numbers)
-    hidden = [layer.index for layer in built if layer.role == "hidden"]
+    hidden = [layer.index for layer in built if layer.role == "hidden" and layer.measured]
     weighted = [*hidden, built[-1].index]
     series = {name: np.full((rows, len(built)), np.nan) for name in STATISTICS}
 

@@ -31,9 +31,12 @@ def cut_gradient(record: RunRecord, *, threshold: float = cut.NONE) -> tuple[Fin
     if not record.indices("hidden", "output"):
         raise NotMeasured("no layer with weights is measured")
     silent = [i for i in np.flatnonzero(cut.cut(record, threshold)) if i > _last_dead(record)]
+    before, aside = cut.unreached(record)
+    on_path = [*before, *(record.layers[i] for i in silent if record.layers[i].main_path)]
+    aside = [*aside, *(record.layers[i] for i in silent if not record.layers[i].main_path)]
     findings = []
-    for main_path, severity in ((True, "error"), (False, "warning")):
-        layers = [record.layers[i] for i in silent if record.layers[i].main_path == main_path]
+    for severity, found in (("error", on_path), ("warning", aside)):
+        layers = sorted(found, key=lambda layer: layer.index)
         if not layers:
             continue
         places = [layer.index for layer in layers]
