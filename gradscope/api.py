@@ -271,8 +271,9 @@ def config_schema() -> dict[str, Any]:
 
 def list_detectors() -> str:
     """One line per detector: code, name and what it tells."""
+    width = max(map(len, DETECTORS))
     return "\n".join(
-        f"{found.code}  {found.name:<20}  {_documentation(found).splitlines()[0]}"
+        f"{found.code}  {found.name:<{width}}  {_documentation(found).splitlines()[0]}"
         for found in sorted(DETECTORS.values(), key=lambda found: found.code)
     )
 

@@ -44,7 +44,7 @@ def of_profile(
     cause = (
         f"Theory expects it of {_named(layer)}: x{expectation.signal_rate(prediction):.2g} per "
         f"layer for the signal, x{expectation.gradient_rate(prediction):.2g} for the gradient "
-        f"going back. {_weights(layer)}"
+        f"going back. {weights(layer)}"
     )
     return cause, smallest_change(record)
 
@@ -129,7 +129,7 @@ def _named(layer: LayerInfo) -> str:
     return f"{layer.activation} with {layer.initializer}{batch_norm}"
 
 
-def _weights(layer: LayerInfo) -> str:
+def weights(layer: LayerInfo) -> str:
     """Where the layer's weights stand against what its activation is paired with."""
     entry = find_activation(str(layer.activation))
     if layer.normalization or entry is None:

@@ -6,18 +6,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradscope.record import RunRecord
+from gradscope.record import LayerInfo, RunRecord
 from gradscope.record.run_record import Floats
+
+MERGING = frozenset(
+    ["Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"]
+)
+"""Keras's layers where branches come together again: the stream of a residual network."""
 
 
 @dataclass(frozen=True)
 class DepthProfile:
-    """The hidden layers' signal and delta over depth, at every recorded step.
+    """Signal and delta over depth, at every recorded step, of the layers all paths go through.
 
-    `signal` and `delta` are root mean squares [step, hidden layer]; `signal_relative` is over the
-    first hidden layer's, `delta_relative` over the last hidden layer's (the output layer's own
-    delta does not count: a softmax head drops it once, by its geometry). NaN where a figure is
-    missing or not finite, or where the reference is zero.
+    These are the hidden layers on the main path, the layers that merge branches, and those that
+    normalize the stream. A branch (a residual block, an attention's query) is no station between
+    input and output: what it gets says nothing of what passes by. An embedding is no station
+    either; it looks up weights, and has no pre-activation.
+
+    `signal` is the rms of z [step, layer]. `delta` is the rms of the units' deltas, each summed in
+    quadrature over its `places`: pooling from 49 pixels to one gives each pixel a 49th of the
+    gradient and takes nothing away. `signal_relative` is over the first layer's, `delta_relative`
+    over the last one's (the output layer's own delta does not count: a softmax head drops it once,
+    by its geometry). NaN where a figure is missing or not finite, or where the reference is zero.
     """
 
     names: tuple[str, ...]
@@ -29,11 +40,12 @@ class DepthProfile:
 
 
 def of(record: RunRecord) -> DepthProfile:
-    """Give the depth profile of a record's hidden layers."""
-    indices = record.indices("hidden")
+    """Give the depth profile of a record."""
+    indices = stations(record)
     columns = list(indices)
+    places = np.array([record.layers[i].places for i in indices], np.float64)
     signal = _rms(record.series["preactivation_second_moment"][:, columns])
-    delta = _rms(record.series["delta_second_moment"][:, columns])
+    delta = _rms(record.series["delta_second_moment"][:, columns] * places)
     return DepthProfile(
         names=tuple(record.layers[i].name for i in indices),
         indices=indices,
@@ -42,6 +54,21 @@ def of(record: RunRecord) -> DepthProfile:
         signal_relative=_ratio(signal, signal[:, :1]),
         delta_relative=_ratio(delta, delta[:, -1:]),
     )
+
+
+def stations(record: RunRecord) -> tuple[int, ...]:
+    """Indices of the layers that a profile over depth is made of."""
+    return tuple(layer.index for layer in record.layers if layer.measured and _is_station(layer))
+
+
+def _is_station(layer: LayerInfo) -> bool:
+    if not layer.main_path:
+        return False
+    if layer.role == "hidden":
+        return layer.kind != "Embedding"
+    if layer.role == "normalization":  # a batch norm's figures are its neighbours'
+        return layer.kind != "BatchNormalization"
+    return layer.kind in MERGING
 
 
 def rate_per_layer(values: Floats) -> float:

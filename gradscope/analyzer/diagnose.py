@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def diagnose(
             verdicts.append(Verdict(chosen.code, chosen.name, "ignored", reason=reason))
             continue
         verdicts.append(_judge(chosen, record, (thresholds or {}).get(chosen.name, {})))
-    return _conclude(record, tuple(sorted(verdicts, key=_order)))
+    return _conclude(record, _related(sorted(verdicts, key=_order)))
 
 
 def _judge(chosen: Detector, record: RunRecord, thresholds: Mapping[str, float]) -> Verdict:
@@ -61,6 +62,21 @@ def _order(verdict: Verdict) -> tuple[int, int, int]:
         return (len(SEVERITIES), 0, rank)
     lead = _leading(verdict)
     return (SEVERITIES.index(lead.severity), int(lead.since_step > 0), rank)
+
+
+def _related(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """The verdicts in their order, each consequence told which earlier finding it goes with."""
+    related: list[Verdict] = []
+    for verdict in verdicts:
+        causes = DETECTORS[verdict.name].follows
+        root = next((v for v in related if v.findings and v.name in causes), None)
+        if root is None:
+            related.append(verdict)
+            continue
+        words = f"It goes with {root.code} {root.name}, which comes first."
+        told = tuple(replace(f, cause=f"{words} {f.cause}".strip()) for f in verdict.findings)
+        related.append(replace(verdict, findings=told))
+    return tuple(related)
 
 
 def _leading(verdict: Verdict) -> Finding:
@@ -98,7 +114,7 @@ def _partial(record: RunRecord) -> str:
 
 
 def _healthy(record: RunRecord, judged: list[Verdict]) -> str:
-    warned = [verdict.name for verdict in judged if verdict.findings]
+    warned = [v.name for v in judged if any(f.severity == "warning" for f in v.findings)]
     found = f"only warnings ({', '.join(warned)})" if warned else "nothing to act on"
     checks = f"{len(judged)} checks" if len(judged) > 1 else "1 check"
     result = f"{checks} found {found} in {record.outcome.steps_done} steps."
@@ -111,8 +127,11 @@ def _healthy(record: RunRecord, judged: list[Verdict]) -> str:
     # Where paths part and join there is no rate from one layer to the next.
     one_path = not wording.branches(record.layers)
     rate = depth_profile.rate_per_layer(delta) ** -1 if one_path else float("nan")
+    plain = all(record.layers[i].role == "hidden" for i in profile.indices)
+    kind = "hidden layer" if plain else "layer"
+    where = f"{len(profile.names)} {kind}s" + ("" if plain else " that everything passes")
     return (
-        f"Gradients flow: over {len(profile.names)} hidden layers the rms of delta stays between "
-        f"{delta.min():.2g} and {delta.max():.2g} of the last hidden layer's"
+        f"Gradients flow: over {where} the rms of delta stays between "
+        f"{delta.min():.2g} and {delta.max():.2g} of the last {kind}'s"
         f"{wording.per_layer(rate, ' going back')}; {result}"
     )

@@ -15,17 +15,24 @@ from gradscope.theory.prediction import Prediction
 
 def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Prediction:
     """Predict the record's layers, or `layers` in their place, on its data and batch size."""
-    first = min(record.indices("hidden", "output"), default=0)
-    normalized = any(
-        layer.role == "normalization" and layer.index < first for layer in record.layers
-    )
     return predict(
         layers or record.layers,
-        input_second_moment=1.0 if normalized else record.data.second_moment,
+        input_second_moment=fed(record),
         batch_norm_epsilon=float(record.config["model"]["batch_norm"]["epsilon"]),
         batch_size=record.batch_size,
         geometry=record.data.geometry,
     )
+
+
+def fed(record: RunRecord) -> float:
+    """E x^2 of what the first layer with weights is fed."""
+    return 1.0 if first_normalized(record) else record.data.second_moment
+
+
+def first_normalized(record: RunRecord) -> bool:
+    """Whether a normalization stands before the first layer with weights."""
+    first = min(record.indices("hidden", "output"), default=0)
+    return any(layer.role == "normalization" and layer.index < first for layer in record.layers)
 
 
 def gradient_rate(prediction: Prediction) -> float:

@@ -1,7 +1,8 @@
-"""The one shape four verdicts share: a profile over depth that leaves a band."""
+"""The one shape many verdicts share: a figure per layer that leaves its band, and since when."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +17,13 @@ from gradscope.record.run_record import Floats, Integers
 
 @dataclass(frozen=True)
 class Departure:
-    """Where and when a relative profile [step, layer] leaves its band.
+    """Where and when figures [step, layer] leave their band.
 
-    `layers` are positions in the profile, in depth order; `extreme` is the profile's furthest value
-    and `rate` its factor per layer (NaN in a network that branches), both typical of the rows in
-    which it is out; `spell` says when.
-    `steps` are the ones it rests on, `furthest` the furthest value at each.
+    `layers` are their columns, in depth order; `extreme` is the furthest figure and `rate` its
+    factor per layer, both typical of the rows in which it is out; `spell` says when. `steps` are
+    the ones it rests on, `furthest` the furthest figure at each.
     """
 
-    quantity: str
     below: bool
     threshold: float
     layers: tuple[int, ...]
@@ -36,21 +35,18 @@ class Departure:
 
 
 def departure(
-    record: RunRecord, profile: DepthProfile, quantity: str, threshold: float, *, below: bool
+    record: RunRecord, figures: Floats, threshold: float, *, below: bool
 ) -> Departure | None:
-    """Find where the relative profile of ``signal`` or ``delta`` falls below `threshold`.
+    """Find where `figures` [step, layer], all positive, fall below `threshold`.
 
-    Or rises above it, unless `below`. None where it never does. Raises `NotMeasured` when there are
-    fewer than two layers or no usable step.
+    Or rise above it, unless `below`. None where they never do. Raises `NotMeasured` when no step
+    has a figure.
     """
-    relative = profile.signal_relative if quantity == "signal" else profile.delta_relative
-    if relative.shape[1] < 2:
-        raise NotMeasured("there are fewer than two hidden layers to compare")
-    usable = ~np.all(np.isnan(relative), axis=1)
+    usable = ~np.all(np.isnan(figures), axis=1)
     if not usable.any():
-        raise NotMeasured("no recorded step has a finite, non-zero reference layer")
+        raise NotMeasured("no recorded step has a finite, non-zero figure to compare with")
     # A step without a figure is no healthy step: those that can be judged decide.
-    judged, steps = relative[usable], record.steps[usable]
+    judged, steps = figures[usable], record.steps[usable]
     furthest: Floats = (np.fmin if below else np.fmax).reduce(judged, axis=1)
     holds = furthest < threshold if below else furthest > threshold
     spell = window.spell(steps, holds)
@@ -64,7 +60,6 @@ def departure(
     if not sick.any():  # another layer in each step
         sick = values == extreme
     return Departure(
-        quantity=quantity,
         below=below,
         threshold=threshold,
         layers=tuple(int(i) for i in np.flatnonzero(sick)),
@@ -76,30 +71,58 @@ def departure(
     )
 
 
+def over_depth(
+    record: RunRecord, relative: Floats, threshold: float, *, below: bool
+) -> Departure | None:
+    """The same for a relative profile; raises `NotMeasured` for fewer than two layers too."""
+    if relative.shape[1] < 2:
+        raise NotMeasured("there are fewer than two hidden layers on the main path to compare")
+    return departure(record, relative, threshold, below=below)
+
+
 def severity(spell: window.Spell) -> str:
     """A departure that lasts is an error; one that training overcame is a warning."""
     return "error" if spell.at_end else "warning"
 
 
-def finding(record: RunRecord, profile: DepthProfile, found: Departure, message: str) -> Finding:
-    """Put a departure into words with its evidence, its cause and a remedy."""
+def finding_over_depth(
+    record: RunRecord, profile: DepthProfile, found: Departure, quantity: str, message: str
+) -> Finding:
+    """A departure of the ``signal`` or ``delta`` profile, with theory's cause and a remedy."""
     cause, remedy = causes.of_profile(
-        record,
-        found.quantity,
-        below=found.below,
-        since_initialisation=found.spell.since_step == 0,
+        record, quantity, below=found.below, since_initialisation=found.spell.since_step == 0
     )
-    units = min(int(record.layers[profile.indices[i]].units or 1) for i in found.layers)
+    return finding(record, profile.indices, found, message, cause=cause, remedy=remedy)
+
+
+def finding(
+    record: RunRecord,
+    indices: Sequence[int],
+    found: Departure,
+    message: str,
+    *,
+    cause: str = "",
+    remedy: str = "",
+    grave: bool = True,
+) -> Finding:
+    """Put a departure of the layers `indices` (its columns) into words, with its evidence.
+
+    It is a warning at most unless `grave`.
+    """
+    sick = [record.layers[indices[i]] for i in found.layers]
     return Finding(
-        severity=severity(found.spell),
-        layers=tuple(profile.names[i] for i in found.layers),
+        severity=severity(found.spell) if grave else "warning",
+        layers=tuple(layer.name for layer in sick),
         since_step=found.spell.since_step,
         until_step=found.spell.until_step,
         observed=found.extreme,
         threshold=found.threshold,
         message=message,
         evidence=window.evidence(
-            record, n=record.batch_size * units, steps=found.steps, values=found.furthest
+            record,
+            n=record.batch_size * min(int(layer.units or 1) for layer in sick),
+            steps=found.steps,
+            values=found.furthest,
         ),
         cause=cause,
         remedy=remedy,

@@ -14,6 +14,10 @@ class LayerInfo:
     in a layer of its own (batch norm before the activation): `activation` is the nonlinearity the
     weights feed. `normalization` is ``before_activation``, ``after_activation`` or None.
     `reason` says why a layer is not measured; it is empty when `measured`.
+
+    `main_path` is false for what something else goes around: a residual branch, an attention's
+    query, one of two inputs. `places` counts the pixels or time steps at which each unit stands.
+    `momentum` is a batch norm's; None where its moving statistics stay, and for other layers.
     """
 
     index: int
@@ -35,3 +39,6 @@ class LayerInfo:
     reason: str = ""
     bias_initializer: str | None = None
     bias_initializer_parameters: dict[str, object] = field(default_factory=dict)
+    main_path: bool = True
+    places: int = 1
+    momentum: float | None = None

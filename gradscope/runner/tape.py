@@ -21,6 +21,7 @@ from gradscope.runner import (
 from gradscope.runner.branching import choose
 from gradscope.runner.figures import Figures
 from gradscope.runner.light_import import without_collecting
+from gradscope.runner.main_path import located
 from gradscope.runner.objective import Objective
 from gradscope.runner.sites import SiteMap, survey
 from gradscope.runner.taps import listening, tapped_layers
@@ -40,7 +41,7 @@ def survey_model(model: Any, x: Any) -> SiteMap:
     def forward(inputs: Any) -> None:
         with listening(layers) as ear:
             outputs = model(inputs, training=True)
-        found.append(survey(model, layers, ear, outputs))
+        found.append(located(survey(model, layers, ear, outputs), ear, inputs, outputs))
 
     specs = keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), x)
     tf.function(forward, autograph=False).get_concrete_function(specs)

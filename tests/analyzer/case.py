@@ -19,6 +19,8 @@ class Case:
     """What a detector must answer to a record.
 
     `severity` is the gravest one; "" means healthy, ``skipped`` that there is nothing to judge.
+    `scales` is false where the answer is about float32's range or the optimizer's epsilon, which
+    the loss's scale does decide.
     `steps` are since_step and until_step of the first finding, `layers` the names it holds.
     """
 
@@ -31,6 +33,7 @@ class Case:
     layers: tuple[str, ...] | None = None
     observed: float | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
+    scales: bool = True
 
     def __str__(self) -> str:
         return f"{self.detector}-{self.kind}-{self.name}"

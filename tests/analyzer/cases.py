@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tests.analyzer import cases_of_training, cases_of_units, cases_over_depth
+from tests.analyzer import (
+    cases_of_learning,
+    cases_of_norms,
+    cases_of_numbers,
+    cases_of_starts,
+    cases_of_training,
+    cases_of_units,
+    cases_over_depth,
+)
 from tests.analyzer.case import Case
 
 CASES: tuple[Case, ...] = (
@@ -13,4 +21,8 @@ CASES: tuple[Case, ...] = (
     *cases_of_training.unstable(),
     *cases_of_training.non_finite(),
     *cases_of_training.unscaled(),
+    *cases_of_norms.normalization(),
+    *cases_of_starts.starts(),
+    *cases_of_numbers.numbers(),
+    *cases_of_learning.learning(),
 )

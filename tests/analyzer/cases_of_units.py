@@ -72,7 +72,7 @@ def saturated() -> Iterator[Case]:
         ("borderline", "learns_just_too_little", 0.9 * OUTSIDE, "error"),
     ):
         fallen = np.linspace(1.0, left, 41).clip(left)
-        fallen[20:] = left
+        fallen[:5], fallen[20:] = 1.0, left
         yield case(kind, name, lambda f=fallen: _bounded(gain=trained, loss=f), severity, (9, 40))  # type: ignore[misc]
     yield case(
         "sick",

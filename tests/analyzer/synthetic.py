@@ -120,6 +120,24 @@ def network(
     return tuple(layers)
 
 
+def normed(layers: Sequence[LayerInfo], **facts: Any) -> tuple[LayerInfo, ...]:
+    """The same layers with a batch norm right after each hidden one; `facts` are the norms'."""
+    made: list[LayerInfo] = []
+    for layer in layers:
+        made.append(replace(layer, index=len(made)))
+        if layer.role == "hidden":
+            name, settings = f"{layer.name}_batch_norm", {"momentum": 0.99, **facts}
+            made.append(
+                LayerInfo(len(made), name, "BatchNormalization", "normalization", **settings)
+            )
+    return tuple(made)
+
+
+def changed(layers: Sequence[LayerInfo], which: str, **facts: Any) -> tuple[LayerInfo, ...]:
+    """The same layers, one of them changed."""
+    return tuple(replace(x, **facts) if x.name == which else x for x in layers)
+
+
 def record(
     layers: int | tuple[LayerInfo, ...] = 5,
     *,
@@ -132,6 +150,9 @@ def record(
     broken: dict[str, tuple[int, int | list[int], float]] | None = None,
     loss: Values = 1.0,
     status: str = "complete",
+    hidden_figures: dict[str, Values] | None = None,
+    norm_figures: dict[str, Values] | None = None,
+    optimizer: dict[str, Any] | None = None,
     **changes: Any,
 ) -> RunRecord:
     """A record of hidden `layers` over `steps` (their numbers, or the last of 0, 1, 2, ...).
@@ -139,11 +160,13 @@ def record(
     `signal` and `delta` are rms of the hidden layers, `dead` and `gain` their shares, `update` the
     ratios of hidden and output layers; each broadcasts to [step, layer]. `broken` maps
     ``forward``, ``backward`` or ``update`` to (row, index or indices of layers, number of values).
+    `hidden_figures` and `norm_figures` are further statistics of those layers, by name;
+    `optimizer` stands in the config's place.
     """
     built = network([100] * layers) if isinstance(layers, int) else layers
     numbers = np.arange(steps + 1) if isinstance(steps, int) else np.array(steps)
     rows = len(numbers)
-    hidden = [layer.index for layer in built if layer.role == "hidden"]
+    hidden = [layer.index for layer in built if layer.role == "hidden" and layer.measured]
     weighted = [*hidden, built[-1].index]
     series = {name: np.full((rows, len(built)), np.nan) for name in STATISTICS}
 
@@ -160,6 +183,10 @@ def record(
     put("zero_fraction", hidden, 0.5)
     for name in ("nonfinite_count", "nonfinite_forward_count", "nonfinite_backward_count"):
         put(name, weighted, 0.0)
+    norms = [layer.index for layer in built if layer.role == "normalization"]
+    for indices, figures in ((hidden, hidden_figures), (norms, norm_figures)):
+        for name, values in (figures or {}).items():
+            put(name, indices, values)
     for phase, (row, index, count) in (broken or {}).items():
         series["nonfinite_count"][row, index] += count
         if phase != "update":
@@ -180,7 +207,7 @@ def record(
         outcome=Outcome(status, f"{status} at step {done}", max(done, 1), done),
         environment=ENVIRONMENT,
         data=DATA,
-        config=CONFIG,
+        config=CONFIG if optimizer is None else CONFIG | {"training": {"optimizer": optimizer}},
         batch_size=32,
         probe_samples=1000,
         seconds=1.5,

@@ -16,6 +16,21 @@ from tests.analyzer.synthetic import network, record
 
 PROFILED = {"vanishing_gradient", "exploding_gradient", "vanishing_signal", "exploding_signal"}
 WINDOWED = PROFILED | {"saturated_units", "frozen_layers", "unstable_updates"}
+FALLS = {
+    "batch_norm_small_batch",
+    "collapsed_representation",
+    "cut_gradient",
+    "frozen_layers",
+    "not_learning",
+    "optimizer_epsilon",
+    "redundant_bias",
+    "saturated_units",
+    "symmetric_units",
+    "vanishing_gradient",
+    "vanishing_signal",
+}
+BOTH_SIDES = {"selu_conditions", "unscaled_input"}
+WITHOUT_LAYERS = {"non_finite", "not_learning", "diverging_loss", "oscillating_loss"}
 
 
 def answer(case: Case, made: RunRecord | None = None) -> tuple[str, tuple[Finding, ...]]:
@@ -74,10 +89,9 @@ def test_findings_are_whole(judged: str) -> None:
 
 @pytest.mark.parametrize("judged", DETECTORS)
 def test_the_observed_figure_lies_beyond_the_threshold(judged: str) -> None:
-    falls = {"vanishing_gradient", "vanishing_signal", "saturated_units", "frozen_layers"}
     for case in of(judged):
         for finding in answer(case)[1]:
-            low = judged in falls or (judged == "unscaled_input" and finding.threshold < 1)
+            low = judged in FALLS or (judged in BOTH_SIDES and finding.threshold in (0.01, 0.8))
             ratio = (finding.observed, finding.threshold)
             assert (ratio[0] < ratio[1]) if low else (ratio[0] >= ratio[1]), case
 
@@ -90,15 +104,20 @@ def test_the_evidence_of_a_profile_holds_its_figure(judged: str) -> None:
             assert low / OUTSIDE <= finding.observed <= high * OUTSIDE, case
 
 
+def renamed(name: str, index: int) -> str:
+    """Another name; ``#2`` is not the name, it says that the layer is called a second time."""
+    return f"other{index}{name[name.find('#') :] if '#' in name else ''}"
+
+
 @pytest.mark.parametrize("judged", DETECTORS)
 def test_scale_and_names_change_no_verdict(judged: str) -> None:
     scaled = ("delta_", "kernel_gradient_", "bias_gradient_")
     for case in of(judged):
         made = case.make()
         before = answer(case, made)[1]
-        layers = tuple(replace(layer, name=f"other{layer.index}") for layer in made.layers)
+        layers = tuple(replace(x, name=renamed(x.name, x.index)) for x in made.layers)
         new_name = dict(zip((x.name for x in made.layers), (x.name for x in layers), strict=True))
-        for factor in (1e-12, 1e12):
+        for factor in (1e-12, 1e12) if case.scales else (1.0,):
             series = {
                 name: values * factor**2 if name.startswith(scaled) else values
                 for name, values in made.series.items()
@@ -156,4 +175,4 @@ def test_holes_anywhere_break_no_detector(seed: int) -> None:
             continue
         for finding in findings:
             assert np.isfinite(finding.observed)
-            assert finding.layers or judge.name == "non_finite"
+            assert finding.layers or judge.name in WITHOUT_LAYERS

@@ -26,13 +26,15 @@ class Detector:
     """A detector as the rest of the house sees it.
 
     `rank` orders causes before their consequences among findings that began at the same step:
-    a smaller rank is nearer the root.
+    a smaller rank is nearer the root. `follows` names the detectors whose finding, where there is
+    one, this one's goes with: it is then said there, and is no second trouble.
     """
 
     code: str
     name: str
     rank: int
     function: DetectorFunction
+    follows: tuple[str, ...] = ()
 
     def __call__(self, record: RunRecord, **thresholds: float) -> tuple[Finding, ...]:
         """Judge `record`; raises `NotMeasured`."""
@@ -42,12 +44,14 @@ class Detector:
 DETECTORS: Registry[Detector] = Registry("gradscope.analyzer.detectors")
 
 
-def detector(code: str, *, rank: int) -> Callable[[DetectorFunction], DetectorFunction]:
+def detector(
+    code: str, *, rank: int, follows: tuple[str, ...] = ()
+) -> Callable[[DetectorFunction], DetectorFunction]:
     """Register the decorated function as the detector `code`."""
 
     def add(function: DetectorFunction) -> DetectorFunction:
         name = function.__name__
-        DETECTORS.register(name)(Detector(code, name, rank, function))
+        DETECTORS.register(name)(Detector(code, name, rank, function, follows))
         return function
 
     return add

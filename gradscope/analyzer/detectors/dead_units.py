@@ -15,7 +15,7 @@ from gradscope.record.run_record import Floats, Integers
 
 
 # Before the ratios over depth: what lies behind a layer that nothing passes tells of it alone.
-@detector("GS203", rank=8)
+@detector("GS203", rank=8, follows=("symmetric_units", "unscaled_input", "non_finite"))
 def dead_units(
     record: RunRecord, *, dead_layer: float = 0.99, dying: float = 0.5, growth: float = 0.25
 ) -> tuple[Finding, ...]:

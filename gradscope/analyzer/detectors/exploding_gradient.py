@@ -8,7 +8,7 @@ from gradscope.analyzer.wording import named, per_layer
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS102", rank=45)
+@detector("GS102", rank=45, follows=("exploding_signal", "batch_norm_explosion"))
 def exploding_gradient(record: RunRecord, *, threshold: float = 1e3) -> tuple[Finding, ...]:
     """Tell whether the gradient grows on its way back to the first layers.
 
@@ -23,7 +23,7 @@ def exploding_gradient(record: RunRecord, *, threshold: float = 1e3) -> tuple[Fi
     not measured yet.
     """
     profile = depth_profile.of(record)
-    found = ratios.departure(record, profile, "delta", threshold, below=False)
+    found = ratios.over_depth(record, profile.delta_relative, threshold, below=False)
     if found is None:
         return ()
     where = named([profile.names[i] for i in found.layers], found.layers)
@@ -33,4 +33,4 @@ def exploding_gradient(record: RunRecord, *, threshold: float = 1e3) -> tuple[Fi
         f"{per_layer(found.rate**-1, ' going back')}, {found.spell.words}; {where} get more than "
         f"{threshold:.0f} times as much."
     )
-    return (ratios.finding(record, profile, found, message),)
+    return (ratios.finding_over_depth(record, profile, found, "delta", message),)

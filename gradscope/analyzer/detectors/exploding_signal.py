@@ -8,7 +8,7 @@ from gradscope.analyzer.wording import per_layer
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS202", rank=10)
+@detector("GS202", rank=10, follows=("unscaled_input",))
 def exploding_signal(record: RunRecord, *, threshold: float = 1e3) -> tuple[Finding, ...]:
     """Tell whether the signal grows on its way through the network.
 
@@ -20,7 +20,7 @@ def exploding_signal(record: RunRecord, *, threshold: float = 1e3) -> tuple[Find
     `vanishing_signal`.
     """
     profile = depth_profile.of(record)
-    found = ratios.departure(record, profile, "signal", threshold, below=False)
+    found = ratios.over_depth(record, profile.signal_relative, threshold, below=False)
     if found is None:
         return ()
     first = profile.names[found.layers[0]]
@@ -29,4 +29,4 @@ def exploding_signal(record: RunRecord, *, threshold: float = 1e3) -> tuple[Find
         f"to {found.extreme:.2g} times its size{per_layer(found.rate)}, "
         f"{found.spell.words}; {first} is the first layer above {threshold:.0f} times it."
     )
-    return (ratios.finding(record, profile, found, message),)
+    return (ratios.finding_over_depth(record, profile, found, "signal", message),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import window
+from gradscope.analyzer import cut, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
 from gradscope.record import Finding, RunRecord
@@ -13,7 +13,20 @@ UNIT_ROUNDOFF = 2.0**-24
 """Largest relative error of rounding to float32: a smaller update is rounded away."""
 
 
-@detector("GS104", rank=70)
+@detector(
+    "GS104",
+    rank=70,
+    follows=(
+        "symmetric_units",
+        "vanishing_signal",
+        "saturated_units",
+        "dead_units",
+        "cut_gradient",
+        "vanishing_gradient",
+        "optimizer_epsilon",
+        "underflow",
+    ),
+)
 def frozen_layers(
     record: RunRecord, *, threshold: float = UNIT_ROUNDOFF, converged: float = 0.5
 ) -> tuple[Finding, ...]:
@@ -24,9 +37,13 @@ def frozen_layers(
     layers. Default 2^-24, float32's unit roundoff: below it a weight plus its update rounds back
     to the weight, and training cannot move it whatever the number of steps. A network whose layers
     moved first and stopped all together, with a loss below `converged` (default 0.5) of its first
-    one, has converged and is not frozen.
+    one, has converged and is not frozen. A layer that something goes around and no gradient
+    reaches, such as an output that is not trained, is left to `cut_gradient`.
     """
-    indices = record.indices("hidden", "output")
+    unused = cut.cut(record)
+    indices = tuple(
+        i for i in record.indices("hidden", "output") if record.layers[i].main_path or not unused[i]
+    )
     made = record.steps > 0
     steps, update = record.steps[made], record.series["update_ratio"][made][:, list(indices)]
     if np.isnan(update).all():
@@ -57,6 +74,7 @@ def frozen_layers(
                 f"Weights stand still in {where}: the update is {observed:.2g} of them (rms), less "
                 f"than float32 can add, {since}."
             ),
+            remedy="a larger learning rate; or trainable = False, if they are meant to stand still",
             evidence=window.evidence(
                 record,
                 n=min(record.layers[indices[i]].parameters for i in sick),

@@ -9,7 +9,7 @@ from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Evidence, Finding, RunRecord
 
 
-@detector("GS501", rank=5)
+@detector("GS501", rank=5, follows=("unscaled_input", "exploding_signal", "exploding_gradient"))
 def non_finite(record: RunRecord, *, allowed: float = 0) -> tuple[Finding, ...]:
     """Tell where and when NaN or Inf appeared first.
 

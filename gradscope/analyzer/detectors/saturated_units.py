@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import causes, ratios, window
+from gradscope.analyzer import causes, loss_curve, ratios, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
 from gradscope.catalog.activations import find_activation
@@ -26,8 +26,9 @@ def saturated_units(
 
     Error below `threshold` in at least half of the last quarter of the recorded steps; warning
     when only at initialisation, or when training brought it and learns all the same: its loss is
-    then below `learned` of the first one. Default 0.3: the shipped tanh and sigmoid configs stay
-    above 0.45 (tests/test_shipped_configs.py); error rates over a corpus are not measured yet.
+    then below `learned` of the first one and of a constant answer's. Default 0.3: the shipped tanh
+    and sigmoid configs stay above 0.45 (tests/test_shipped_configs.py); error rates over a corpus
+    are not measured yet.
     Default 0.9 of the loss: sigmoid layers of 64 and 64 on fashion_mini with Adam at 0.01 saturate
     to 0.06 within four steps and still go from 2.4 to 0.5 and to 77 % test accuracy in 300.
     """
@@ -73,10 +74,7 @@ def saturated_units(
 
 def _learns(record: RunRecord, spell: window.Spell, learned: float) -> bool:
     """Whether training saturated the layers and goes on nevertheless."""
-    loss = record.scalars["loss"]
-    return spell.since_step > 0 and bool(
-        np.median(loss[window.last(len(loss))]) < learned * loss[0]
-    )
+    return spell.since_step > 0 and loss_curve.learned(record, learned)
 
 
 def _saturates(layer: LayerInfo) -> bool:

@@ -10,7 +10,17 @@ from gradscope.analyzer.wording import named
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS105", rank=30)
+@detector(
+    "GS105",
+    rank=30,
+    follows=(
+        "unscaled_input",
+        "non_finite",
+        "exploding_signal",
+        "exploding_gradient",
+        "batch_norm_explosion",
+    ),
+)
 def unstable_updates(
     record: RunRecord, *, sustained: float = 0.1, single: float = 1.0
 ) -> tuple[Finding, ...]:

@@ -8,13 +8,18 @@ from gradscope.analyzer.wording import named, per_layer
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS101", rank=50)
+@detector(
+    "GS101", rank=50, follows=("symmetric_units", "dead_units", "cut_gradient", "vanishing_signal")
+)
 def vanishing_gradient(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Finding, ...]:
     """Tell whether the gradient fades before it reaches the first layers.
 
     Statistic: rms of delta = dL/dz at each hidden layer over the rms at the last hidden layer. It
     is a ratio, so rescaling the loss changes nothing, and it uses delta because the gradients of
     the kernels stay flat while signal and delta both vanish (Glorot & Bengio 2010, eq. 14, fig. 8).
+    Compared are layers that every path from input to output passes, and sums of branches; a
+    residual branch or an attention's query is none. A unit's delta is summed in quadrature over its
+    pixels or time steps.
 
     Fires below `threshold` at any hidden layer: error when it holds in at least half of the last
     quarter of the recorded steps, warning when only at initialisation. Default 1e-3: with plain
@@ -24,7 +29,7 @@ def vanishing_gradient(record: RunRecord, *, threshold: float = 1e-3) -> tuple[F
     (tests/test_shipped_configs.py); error rates over a corpus are not measured yet.
     """
     profile = depth_profile.of(record)
-    found = ratios.departure(record, profile, "delta", threshold, below=True)
+    found = ratios.over_depth(record, profile.delta_relative, threshold, below=True)
     if found is None:
         return ()
     where = named([profile.names[i] for i in found.layers], found.layers)
@@ -35,4 +40,4 @@ def vanishing_gradient(record: RunRecord, *, threshold: float = 1e-3) -> tuple[F
         f"delta falls to {found.extreme:.2g} of its size{rate}, {found.spell.words}; {where} get "
         f"less than 1/{1 / threshold:.0f} of it."
     )
-    return (ratios.finding(record, profile, found, message),)
+    return (ratios.finding_over_depth(record, profile, found, "delta", message),)

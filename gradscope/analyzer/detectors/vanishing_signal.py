@@ -8,7 +8,7 @@ from gradscope.analyzer.wording import per_layer
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS201", rank=15)
+@detector("GS201", rank=15, follows=("symmetric_units", "dead_units"))
 def vanishing_signal(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Finding, ...]:
     """Tell whether the signal fades on its way through the network.
 
@@ -21,7 +21,7 @@ def vanishing_signal(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Fin
     gradient: by then the biases, not the input, decide what the last layers see.
     """
     profile = depth_profile.of(record)
-    found = ratios.departure(record, profile, "signal", threshold, below=True)
+    found = ratios.over_depth(record, profile.signal_relative, threshold, below=True)
     if found is None:
         return ()
     first = profile.names[found.layers[0]]
@@ -31,4 +31,4 @@ def vanishing_signal(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Fin
         f"to {found.extreme:.2g} of its size{rate}, {found.spell.words}; "
         f"{first} is the first layer below {threshold:.0e} of it."
     )
-    return (ratios.finding(record, profile, found, message),)
+    return (ratios.finding_over_depth(record, profile, found, "signal", message),)

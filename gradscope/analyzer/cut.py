@@ -1,0 +1,71 @@
+"""Which layers no gradient reaches at all, as against those it reaches weakly."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.record import LayerInfo, RunRecord
+from gradscope.record.run_record import Floats
+
+NONE = 1e-12
+"""Ratio of delta to the next layer's that counts as no gradient. Unconnected paths measure exactly
+0; no healthy layer dilutes a gradient a million million times at once."""
+
+FLUSHED = 1e-30
+"""Rms of delta below which float32 loses part of it: a hundred million times the smallest normal
+number, since deltas of one layer spread over several decades."""
+
+UNREACHED = "the loss does not depend on its output"
+"""How the survey of a model begins to say why it measures nothing of a layer that is cut off."""
+
+
+def unreached(record: RunRecord) -> tuple[list[LayerInfo], list[LayerInfo]]:
+    """Layers with weights that the survey found cut off: those before all others, and the rest.
+
+    What is cut on the way from input to output has everything that is measured behind it; an
+    output that is not trained, with what belongs to it alone, branches off from measured layers.
+    """
+    measured = record.indices("hidden", "output")
+    silent = [
+        x
+        for x in record.layers
+        if not x.measured and x.parameters and x.reason.startswith(UNREACHED)
+    ]
+    first = min(measured, default=0)
+    return [x for x in silent if x.index < first], [x for x in silent if x.index >= first]
+
+
+def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
+    """Whether each layer's trainable weights got no gradient at any step after the first, [layer].
+
+    Compared is delta with the next later layer's that has one, and the kernel's gradient with the
+    largest of any kernel. A gradient that faded below float32 on its way is not cut, and one that
+    was there once is not either. All false when nothing can be compared: before the first update a
+    head that starts at zero lets nothing through.
+    """
+    rows = record.steps > 1
+    delta = np.sqrt(np.nan_to_num(record.series["delta_second_moment"][rows], posinf=0.0))
+    kernel = np.sqrt(record.series["kernel_gradient_second_moment"][rows])
+    found = np.zeros(len(record.layers), bool)
+    if not rows.any() or not delta.max(initial=0.0) > FLUSHED:
+        return found
+    live = delta.max(axis=1) > FLUSHED
+    delta, kernel = delta[live], kernel[live]
+    largest = np.nan_to_num(np.fmax.reduce(kernel, axis=1))
+    following = after(delta)
+    for index in record.indices("hidden", "output"):
+        reference = following[:, index]
+        silent = (delta[:, index] <= none * reference) & (reference > FLUSHED)
+        found[index] = bool(np.all(silent & (kernel[:, index] <= none * largest)))
+    return found
+
+
+def after(delta: Floats) -> Floats:
+    """Delta of the next later layer that has one, [step, layer]; the largest of all if none has."""
+    following = np.empty_like(delta)
+    nearest = delta.max(axis=1, initial=0.0)
+    for index in range(delta.shape[1] - 1, -1, -1):
+        following[:, index] = nearest
+        nearest = np.where(delta[:, index] > 0, delta[:, index], nearest)
+    return following

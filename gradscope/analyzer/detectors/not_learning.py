@@ -1,0 +1,141 @@
+"""GS602: a loss that does not fall."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from gradscope.analyzer import depth_profile, loss_curve, settled, window
+from gradscope.analyzer.detectors import NotMeasured, detector
+from gradscope.record import Finding, RunRecord
+from gradscope.record.run_record import Floats
+
+CAUSES = (
+    "output_mismatch",
+    "unscaled_input",
+    "symmetric_units",
+    "non_finite",
+    "selu_conditions",
+    "batch_norm_small_batch",
+    "exploding_signal",
+    "vanishing_signal",
+    "saturated_units",
+    "dead_units",
+    "unstable_updates",
+    "diverging_loss",
+    "oscillating_loss",
+    "cut_gradient",
+    "batch_norm_explosion",
+    "exploding_gradient",
+    "vanishing_gradient",
+    "optimizer_epsilon",
+    "collapsed_representation",
+    "initializer_mismatch",
+    "underflow",
+    "frozen_layers",
+)
+"""Whatever keeps a network from learning, root first."""
+
+UNEVEN = 30.0
+"""Ratio over depth from which it is mentioned beside a loss that stands still."""
+
+
+@detector("GS602", rank=80, follows=CAUSES)
+def not_learning(
+    record: RunRecord,
+    *,
+    errors: float = 3.0,
+    constant: float = 0.95,
+    moved: float = 0.05,
+    least: float = 0.01,
+    fewest: float = 50,
+) -> tuple[Finding, ...]:
+    """Tell whether training gets anywhere, judged by the loss's own noise.
+
+    Statistic: the last quarter's mean loss over that of the best constant predictor (ln C for C
+    balanced classes), and its fall since the third quarter of the recorded steps, in standard
+    errors of that difference. Where no constant is known, as for real values, its fall since the
+    first quarter.
+
+    Error when the loss fell by less than `errors` standard errors (default 3: by chance once in
+    700) or by less than `least` of it (default 0.01: a hundred such quarters to get anywhere), and
+    is not below `constant` (default 0.95) of the constant predictor's: what it fell by before, it
+    owes to the biases of the output. Where no constant is known, warning for a model of
+    the user's own, which may have come trained. Nothing is said
+    before `fewest` (default 50) recorded steps, or while no layer's updates add up to `moved`
+    (default 0.05) of its weights and the loss is where it began: a tiny learning rate is no fault,
+    it only takes longer. The
+    consequence of whatever else is found; error rates over a corpus are not measured yet.
+    """
+    curve = loss_curve.of(record)
+    if len(curve.loss) < fewest:
+        raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to tell a fall from noise")
+    travelled = _travelled(record)
+    if not travelled >= moved and not _left(curve.loss):
+        raise NotMeasured(
+            f"updates added up to {travelled:.2g} of the weights: too little to see a difference"
+        )
+    best = loss_curve.constant_predictor(record)
+    quarter = 2 if math.isfinite(best) else 0
+    fall, error = curve.fall(quarter)
+    late = float(curve.loss[window.last(len(curve.loss))].mean())
+    if fall > max(errors * error, least * late) or late < constant * best:
+        return ()
+    beside = f"; a constant answer has {best:.3g}" if math.isfinite(best) else ""
+    known = math.isfinite(best) or not settled.of_user(record)
+    return (
+        Finding(
+            severity="error" if known else "warning",
+            layers=(),
+            since_step=int(curve.steps[0]),
+            until_step=int(curve.steps[-1]),
+            observed=fall / error if error else 0.0,
+            threshold=errors,
+            message=(
+                f"The network does not learn: its loss of {late:.3g} is not below that of the "
+                f"{'third' if quarter else 'first'} quarter of the steps by more than its noise "
+                f"({fall:.2g} +- {error:.2g}){beside}."
+            ),
+            evidence=replace(
+                window.evidence(record, n=len(curve.loss), steps=curve.steps, values=curve.loss),
+                interval=(fall - 2 * error, fall + 2 * error),
+                interval_meaning="fall of the loss, 2 standard errors to either side",
+            ),
+            cause=_flow(record),
+            remedy="see that each label belongs to its sample; then try other learning rates",
+        ),
+    )
+
+
+def _travelled(record: RunRecord) -> float:
+    """Sum of the update ratios of the layer that moved most; steps not recorded count alike."""
+    columns = list(record.indices("hidden", "output"))
+    update = record.series["update_ratio"][:, columns]
+    update = np.where(np.isfinite(update), update, 0.0)
+    rows = max(1, int(np.count_nonzero(record.steps > 0)))
+    return float(update.sum(axis=0).max(initial=0.0)) * record.outcome.steps_done / rows
+
+
+def _flow(record: RunRecord) -> str:
+    """What signal and gradient do over depth, where that is worth a look."""
+    profile = depth_profile.of(record)
+    if len(profile.names) < 2:
+        return ""
+    signal = float(window.typical(profile.signal_relative)[-1])
+    delta = float(window.typical(profile.delta_relative)[0])
+    if not any(ratio > 0 and not 1 / UNEVEN < ratio < UNEVEN for ratio in (signal, delta)):
+        return ""
+    return (
+        f"Between {profile.names[0]} and {profile.names[-1]} the rms of z changes by "
+        f"x{signal:.2g}, and that of delta by x{delta:.2g} going back."
+    )
+
+
+def _left(loss: Floats) -> bool:
+    """Whether the loss is clearly elsewhere than at the first batch: by a tenth and by four of its
+    present standard deviations."""
+    late = loss[window.last(len(loss))]
+    distance = abs(float(loss[0] - late.mean()))
+    return distance > max(0.1 * abs(float(late.mean())), 4.0 * float(late.std()))

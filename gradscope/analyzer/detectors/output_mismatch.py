@@ -1,0 +1,102 @@
+"""GS601: an output layer that does not fit the loss or the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradscope.analyzer import loss_curve, settled
+from gradscope.analyzer.detectors import NotMeasured, detector
+from gradscope.catalog.losses import LOSSES
+from gradscope.record import Finding, LayerInfo, RunRecord
+
+DISTRIBUTIONS = frozenset(
+    [
+        "sparse_categorical_crossentropy",
+        "categorical_crossentropy",
+        "categorical_focal_crossentropy",
+        "categorical_generalized_cross_entropy",
+        "kl_divergence",
+    ]
+)
+"""Losses that compare with one probability per class, summing to 1."""
+
+BINARY = frozenset(["binary_crossentropy", "binary_focal_crossentropy"])
+"""Losses that compare each unit with a probability of its own."""
+
+_PROBABILITIES = frozenset(["softmax", "sigmoid", "hard_sigmoid"])
+
+Misfit = tuple[str, float, float, str, str]
+"""Severity, observed, threshold, why, remedy."""
+
+
+@detector("GS601", rank=1)
+def output_mismatch(record: RunRecord, *, spare: float = 0) -> tuple[Finding, ...]:
+    """Tell whether the output layer fits the loss and the labels; nothing is trained for it.
+
+    Statistic: the output layer's units and activation beside the number of classes and the loss.
+    Error for a softmax over one unit (always 1, whatever it is fed; Keras recovers its logit, so
+    the loss may fall while the answer never changes), fewer units than classes, a loss on
+    probabilities fed with an activation that gives none (Keras's losses have from_logits=False),
+    and a softmax for real-valued targets. Warning for more than `spare` units without a class
+    (default 0), and for softmax and sigmoid exchanged: sigmoid units are not one distribution, and
+    softmax units cannot be right together.
+    """
+    ends = loss_curve.outputs(record)
+    if not ends:
+        raise NotMeasured("no output layer with weights is known")
+    findings = []
+    for layer in ends:
+        misfits = (*_units(record, layer, spare), *_activation(record, layer))
+        findings += [
+            settled.finding(
+                record,
+                severity,
+                [layer],
+                observed=observed,
+                threshold=threshold,
+                message=f"The output does not fit: {why}.",
+                remedy=remedy,
+            )
+            for severity, observed, threshold, why, remedy in misfits
+        ]
+    return tuple(findings)
+
+
+def _units(record: RunRecord, layer: LayerInfo, spare: float) -> Iterator[Misfit]:
+    units, classes = layer.units or 0, record.data.classes
+    if layer.activation == "softmax" and units == 1:
+        why = f"{layer.name} is a softmax over one unit, which is always 1"
+        yield "error", 1.0, 0.0, why, "model.output.activation: sigmoid, or one unit per class"
+    if not classes or record.data.task != "classification":
+        return
+    needed = 1 if classes == 2 and layer.activation != "softmax" else classes
+    if layer.activation == "softmax" and units == 1:
+        return
+    if 0 < units < needed:
+        why = f"{layer.name} has {units} units for {classes} classes"
+        yield "error", float(needed - units), 0.0, why, f"model.output.units: {classes}"
+    elif units > classes + spare:
+        why = f"{layer.name} has {units} units for {classes} classes, so some are never right"
+        yield "warning", float(units - classes), spare, why, f"model.output.units: {classes}"
+
+
+def _activation(record: RunRecord, layer: LayerInfo) -> Iterator[Misfit]:
+    name, activation = loss_curve.loss_name(record), str(layer.activation)
+    units = layer.units or 0
+    if record.data.task == "regression":
+        if activation == "softmax" and units > 1:
+            why = f"the softmax of {layer.name} sums to 1, and the targets are real values"
+            yield "error", 1.0, 0.0, why, "model.output.activation: linear"
+        return
+    if name not in LOSSES or layer.activation is None:
+        return
+    wants = "softmax" if name in DISTRIBUTIONS else "sigmoid" if name in BINARY else ""
+    if wants and activation not in _PROBABILITIES:
+        why = f"{name} needs probabilities, and {layer.name} gives {activation} values"
+        yield "error", 1.0, 0.0, why, f"model.output.activation: {wants}, or from_logits=True"
+    elif wants == "softmax" and activation != "softmax":
+        why = f"{name} needs one distribution, and the {activation} units of {layer.name} are apart"
+        yield "warning", 1.0, 0.0, why, "model.output.activation: softmax"
+    elif wants == "sigmoid" and activation == "softmax" and units > 1:
+        why = f"{name} judges each unit alone, and the softmax of {layer.name} ties them"
+        yield "warning", 1.0, 0.0, why, "training.loss: sparse_categorical_crossentropy"

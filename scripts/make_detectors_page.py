@@ -1,0 +1,61 @@
+"""Write docs/detectors.md from the detectors' docstrings and signatures.
+
+Run it from the repository: ``python scripts/make_detectors_page.py``. A test compares the committed
+page with `page()`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from itertools import groupby
+from pathlib import Path
+
+from gradscope.analyzer.detectors import DETECTORS, Detector
+
+PAGE = Path(__file__).parents[1] / "docs" / "detectors.md"
+
+FAMILIES = {
+    "1": "GS1xx: gradients",
+    "2": "GS2xx: activations",
+    "3": "GS3xx: normalization",
+    "4": "GS4xx: initialisation",
+    "5": "GS5xx: numerics",
+    "6": "GS6xx: learning",
+}
+
+_HEAD = """# Detectors
+
+Written by `scripts/make_detectors_page.py` from the same texts that `gradscope explain` shows.
+
+A detector reads the record of a run and answers healthy, finding, or skipped with the reason: what
+was not measured is not called healthy. Its thresholds are keys under `detectors.<name>` in the
+config; `detectors: {ignore: [{code: GS301, reason: "..."}]}` silences one, with a reason. When
+several fire, causes come before their consequences, and what was there at initialisation before
+what training did.
+"""
+
+
+def page() -> str:
+    """The whole page, detectors by code."""
+    found = sorted(DETECTORS.values(), key=lambda detector: detector.code)
+    parts = [_HEAD]
+    for family, members in groupby(found, key=lambda detector: detector.code[2]):
+        parts.append(f"## {FAMILIES[family]}\n")
+        parts += [_section(detector) for detector in members]
+    return "\n".join(parts)
+
+
+def _section(detector: Detector) -> str:
+    documentation = inspect.getdoc(detector.function) or ""
+    paragraphs = [" ".join(part.split()) for part in documentation.split("\n\n")]
+    rows = [
+        f"| `{name}` | {parameter.default:g} |"
+        for name, parameter in inspect.signature(detector.function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    table = "\n".join(["| key | default |", "|---|---|", *rows])
+    return "\n\n".join([f"### {detector.code} {detector.name}", *paragraphs, table]) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
