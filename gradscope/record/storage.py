@@ -52,6 +52,7 @@ def dumps(record: RunRecord) -> bytes:
         "probe_samples": record.probe_samples,
         "seconds": record.seconds,
         "evaluation": record.evaluation,
+        "recurrent_delta": list(record.recurrent_delta),
         "histograms": {key: value.quantity for key, value in record.histograms.items()},
     }
     arrays: dict[str, Any] = {
@@ -60,6 +61,8 @@ def dumps(record: RunRecord) -> bytes:
     }
     arrays |= {f"series/{name}": values for name, values in record.series.items()}
     arrays |= {f"scalars/{name}": values for name, values in record.scalars.items()}
+    for place, values in enumerate(record.recurrent_delta.values()):
+        arrays[f"recurrent_delta/{place}"] = values
     for name, histogram in record.histograms.items():
         arrays |= {f"histograms/{name}/{key}": getattr(histogram, key) for key in _HISTOGRAM_ARRAYS}
     buffer = io.BytesIO()
@@ -109,6 +112,10 @@ def _restore(arrays: dict[str, Any]) -> RunRecord:
         probe_samples=meta["probe_samples"],
         seconds=meta["seconds"],
         evaluation=meta["evaluation"],
+        recurrent_delta={
+            name: arrays[f"recurrent_delta/{place}"]
+            for place, name in enumerate(meta.get("recurrent_delta", ()))
+        },
     )
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from gradscope.runner.figures import Figures
+from gradscope.runner.shadowing import shadowed
 from gradscope.runner.sites import BatchNormSite
-from gradscope.runner.taps import Ear, shadowed
+from gradscope.runner.taps import Ear
 
 Pair = tuple[Any, Any]
 

@@ -43,8 +43,8 @@ class Signal:
         A fused activation was heard itself; an activation layer's input is its z; a layer without
         an activation has z = a, its output.
         """
-        output = next(tensor for tensor in call.outputs if tensor.dtype.is_floating)
-        if call.z is not None:
+        output = call.outputs[site.output]
+        if call.z is not None and (call.z.shape, call.z.dtype) == (call.a.shape, call.a.dtype):
             return cls(site, call.z, call.a)
         if site.activation is not None and site.activation.name != "linear":
             return cls(site, call.inputs[0], output)
@@ -62,11 +62,12 @@ class _Group:
 
 
 def put(
-    figures: Figures, signals: Sequence[Signal], deltas: Sequence[Any], samples: int, *, jit: bool
+    figures: Figures, signals: Sequence[Signal], deltas: Sequence[Any], samples: Any, *, jit: bool
 ) -> None:
     """Compute the figures of all sites, those that look alike in one go.
 
-    `samples` is the batch size: some tensors have no batch axis, or one longer than that.
+    `samples` is the batch size (some tensors have no batch axis, or one longer than that) over the
+    factor by which the loss was scaled.
     """
     if not signals:
         return
@@ -76,13 +77,24 @@ def put(
     ordered = [signal for group in groups for signal in group.signals]
     indices = [signal.site.index for signal in ordered]
     # The tape differentiates the mean over the batch: times the batch size, sizes compare.
-    scale = np.ones((10, 1))
-    scale[[2, 5, 8]] = [[samples], [samples**2], [samples**2]]
+    scale = _scales(samples)
     names = [name for row in _MOMENTS for name in row]
     figures.put(names, indices, found * scale)
     figures.put(_LOST, indices, lost)
     figures.put(["nonfinite_count"] * 3, indices, lost)
     _put_shares(figures, groups, nonzero)
+
+
+def _scales(samples: Any) -> Any:
+    """What the moments [10, signal] are multiplied by."""
+    rows = [[1.0]] * 10
+    if not tf.is_tensor(samples):
+        rows[2], rows[5], rows[8] = [samples], [samples**2], [samples**2]
+        return np.array(rows)
+    wide = tf.reshape(tf.cast(samples, tf.float64), [1])
+    factors: list[Any] = list(tf.constant(rows, tf.float64))
+    factors[2], factors[5], factors[8] = wide, wide**2, wide**2
+    return tf.stack(factors)
 
 
 def _shape(pair: tuple[Signal, Any]) -> tuple[Any, ...]:

@@ -15,7 +15,9 @@ from typing import Any
 
 import keras
 
+from gradscope.runner import recurrent
 from gradscope.runner.layer_kinds import LOOPS
+from gradscope.runner.shadowing import shadowed
 
 
 @dataclass
@@ -23,7 +25,8 @@ class Call:
     """One call of one layer: its tensors, and the argument and result of a fused activation.
 
     `number` counts the calls of the same layer in this pass from 0 (a shared layer has several).
-    `passes_on` is true when other tapped layers were called inside.
+    `passes_on` is true when other tapped layers were called inside. `zeros` were added to the state
+    of a recurrent layer at each time step, so that a tape can differentiate with respect to it.
     """
 
     layer: Any
@@ -33,6 +36,8 @@ class Call:
     z: Any = None
     a: Any = None
     passes_on: bool = False
+    mask: Any = None
+    zeros: Any = None
 
     @property
     def key(self) -> tuple[int, int]:
@@ -48,13 +53,15 @@ class Ear:
         self._open: list[Call] = []
         self._counts: dict[int, int] = {}
 
-    def begin(self, layer: Any, inputs: Any) -> Call:
+    def begin(self, layer: Any, args: Any, kwargs: dict[str, Any]) -> Call:
         """Note that `layer` is called."""
         for outer in self._open:
             outer.passes_on = True
         number = self._counts.get(id(layer), 0)
         self._counts[id(layer)] = number + 1
-        call = Call(layer, number, inputs=_tensors(inputs))
+        masks = _tensors(kwargs.get("mask"))
+        mask = masks[0] if masks else None
+        call = Call(layer, number, inputs=_tensors((args, kwargs)), mask=mask)
         self._open.append(call)
         return call
 
@@ -92,12 +99,15 @@ def tapped_layers(model: Any) -> list[Any]:
 
 
 @contextlib.contextmanager
-def listening(layers: Sequence[Any]) -> Iterator[Ear]:
-    """Hear every call of `layers` during the forward passes inside the ``with`` block."""
+def listening(layers: Sequence[Any], watch: Callable[[Any], None] | None = None) -> Iterator[Ear]:
+    """Hear every call of `layers` during the forward passes inside the ``with`` block.
+
+    With `watch` (a tape's), recurrent layers are followed from time step to time step.
+    """
     ear = Ear()
     with contextlib.ExitStack() as stack:
         for layer in layers:
-            stack.enter_context(shadowed(layer, "call", _heard_call(layer, ear)))
+            stack.enter_context(shadowed(layer, "call", _heard_call(layer, ear, watch)))
             fused = getattr(layer, "activation", None)
             if callable(fused) and not isinstance(layer, LOOPS):
                 heard = _heard_activation(layer, fused, ear)
@@ -105,12 +115,15 @@ def listening(layers: Sequence[Any]) -> Iterator[Ear]:
         yield ear
 
 
-def _heard_call(layer: Any, ear: Ear) -> Callable[..., Any]:
+def _heard_call(layer: Any, ear: Ear, watch: Callable[[Any], None] | None) -> Callable[..., Any]:
     original = layer.call
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        record = ear.begin(layer, (args, kwargs))
-        outputs = original(*args, **kwargs)
+        record = ear.begin(layer, args, kwargs)
+        run = original
+        if watch and recurrent.time_steps(record)[0]:
+            run = recurrent.followed(layer, original, record, watch)
+        outputs = run(*args, **kwargs)
         ear.end(record, outputs)
         return outputs
 
@@ -128,18 +141,3 @@ def _heard_activation(layer: Any, original: Any, ear: Ear) -> Callable[..., Any]
 
 def _tensors(values: Any) -> list[Any]:
     return [leaf for leaf in keras.tree.flatten(values) if keras.ops.is_tensor(leaf)]
-
-
-@contextlib.contextmanager
-def shadowed(instance: Any, name: str, replacement: Any) -> Iterator[None]:
-    """Set an instance attribute past Keras's own bookkeeping, and put back what was there."""
-    own = vars(instance)
-    had, before = name in own, own.get(name)
-    object.__setattr__(instance, name, replacement)
-    try:
-        yield
-    finally:
-        if had:
-            object.__setattr__(instance, name, before)
-        else:
-            object.__delattr__(instance, name)
