@@ -9,7 +9,8 @@ A layer that applies no activation has z = a, its output. So has one whose activ
 loop (recurrent layers, TimeDistributed): its z and a are what it gives, and its delta is
 dL/d(output). Of several outputs the first is meant that the loss depends on. A kernel is all the
 matrices that a layer has of its own, pooled: a recurrent layer's `kernel` and `recurrent_kernel`, a
-separable convolution's two, every matrix of stacked cells. Biases are no part of it.
+separable convolution's two, every matrix of stacked cells; each gradient varies about its own mean.
+Biases are no part of it.
 """
 
 from __future__ import annotations
