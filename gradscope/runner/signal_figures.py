@@ -46,7 +46,7 @@ class Signal:
         output = call.outputs[site.output]
         if call.z is not None and (call.z.shape, call.z.dtype) == (call.a.shape, call.a.dtype):
             return cls(site, call.z, call.a)
-        if site.activation is not None and site.activation.name != "linear":
+        if site.input_is_z:
             return cls(site, call.inputs[0], output)
         return cls(site, output, output)
 

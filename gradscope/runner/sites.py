@@ -41,7 +41,8 @@ class Site:
     """A row of the layer table that is measured, and where its figures come from.
 
     `key` is the call that gives z and a: the layer's own, or that of the activation layer it feeds;
-    `output` says which of the call's tensors. `kernels` are the trainable matrices, `bias` the
+    `output` says which of the call's tensors is a; `input_is_z` that z is what the call received
+    (an activation layer). `kernels` are the trainable matrices, `bias` the
     trainable bias. `activation` is None where the nonlinearity is unknown to the catalog or does
     not act on each value alone; `linear` says that there is none, so that z and a are the same.
     `unit_axes` of z number the units; the others are samples and places. `time_steps` is given
@@ -51,6 +52,7 @@ class Site:
     index: int
     key: Key
     output: int = 0
+    input_is_z: bool = False
     unit_axes: tuple[int, ...] = ()
     kernels: tuple[Any, ...] = ()
     bias: Any = None
@@ -196,7 +198,7 @@ class _Surveyor:
             self.norms.append(BatchNormSite(index, call.key, call.layer))
             self._note(index, {} if reason else dict.fromkeys(SIGNAL, BATCH_NORM_ONLY))
         elif not reason:
-            self.sites[index] = Site(index, call.key, at, axes)
+            self.sites[index] = Site(index, call.key, at, unit_axes=axes)
         origin = self._origin(call)
         if origin is None or at < 0:
             return
@@ -211,6 +213,7 @@ class _Surveyor:
         facts: dict[str, Any] = {
             "key": call.key,
             "output": at,
+            "input_is_z": call.inputs[0].shape == call.outputs[at].shape,
             "activation": entry if entry and entry.hidden else None,
             "parameters": tuple(parameters.items()),
             "trained_parameter": trained,
@@ -248,7 +251,7 @@ class _Surveyor:
         axes = _unit_axes(call, at)
         index = self._row(call, "structure", units=_units(call, at, axes), reason=reason)
         if not reason:
-            self.sites[index] = Site(index, call.key, at, axes)
+            self.sites[index] = Site(index, call.key, at, unit_axes=axes)
 
     def _tensor(self, call: Call) -> tuple[int, str]:
         """Which output of the call is measured, and why it cannot be: the first that is trained."""

@@ -182,9 +182,7 @@ def statistics(
         "delta_second_moment": second_moment(delta),
         "delta_variance": variance(delta),
         "zero_fraction": float(np.mean(row.a == 0)),
-        "underflow_fraction": float(
-            np.mean(np.abs(delta[slopes != 0]) < SMALLEST_NORMAL_FLOAT32)
-        ),
+        "underflow_fraction": float(np.mean(np.abs(delta[slopes != 0]) < SMALLEST_NORMAL_FLOAT32)),
         "nonfinite_count": 0.0,
         "nonfinite_forward_count": 0.0,
         "nonfinite_backward_count": 0.0,

@@ -68,8 +68,11 @@ def depthwise(
     channels, multiplier = kernel.shape[-2:]
     parts = [
         convolution(
-            x[..., [c]], kernel[..., [c], :].reshape(*kernel.shape[:-2], 1, multiplier),
-            strides, dilation, padding,
+            x[..., [c]],
+            kernel[..., [c], :].reshape(*kernel.shape[:-2], 1, multiplier),
+            strides,
+            dilation,
+            padding,
         )
         for c in range(channels)
     ]

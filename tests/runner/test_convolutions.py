@@ -36,9 +36,14 @@ def conv(kind: str, shape: tuple[int, ...], size: Any, activation: str, **option
     return Case(sequential(layer, shape=shape), network, inputs(*shape), silent=("flat",))
 
 
-def depthwise(kind: str, shape: tuple[int, ...], size: Any, activation: str, **options: Any) -> Case:
+def depthwise(
+    kind: str, shape: tuple[int, ...], size: Any, activation: str, **options: Any
+) -> Case:
     rank = len(shape) - 1
-    strides, rates = _each(options.get("strides", 1), rank), _each(options.get("dilation_rate", 1), rank)
+    strides, rates = (
+        _each(options.get("strides", 1), rank),
+        _each(options.get("dilation_rate", 1), rank),
+    )
 
     def network(t: Any, w: Any, x: Any) -> Any:
         z = maths.depthwise(x, w["conv/kernel"], strides, rates, options.get("padding", "valid"))
