@@ -80,7 +80,7 @@ def depthwise(
 
 
 def transposed(x: Array, kernel: Array, strides: Sequence[int]) -> Array:
-    """``valid`` transposed convolution: each input place paints kernel [places..., filter, channel].
+    """``valid`` transposed convolution: an input paints kernel [places..., filter, channel].
 
     An output has (n - 1) stride + size places, and stride - size more where the stride is longer.
     """

@@ -40,13 +40,10 @@ def depthwise(
     kind: str, shape: tuple[int, ...], size: Any, activation: str, **options: Any
 ) -> Case:
     rank = len(shape) - 1
-    strides, rates = (
-        _each(options.get("strides", 1), rank),
-        _each(options.get("dilation_rate", 1), rank),
-    )
+    strides, padding = _each(options.get("strides", 1), rank), options.get("padding", "valid")
 
     def network(t: Any, w: Any, x: Any) -> Any:
-        z = maths.depthwise(x, w["conv/kernel"], strides, rates, options.get("padding", "valid"))
+        z = maths.depthwise(x, w["conv/kernel"], strides, _each(1, rank), padding)
         return head(t, w, t.weighted("conv", z + w["conv/bias"], activation))
 
     def layer(keras_layers: Any) -> Any:
