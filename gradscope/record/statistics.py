@@ -67,7 +67,7 @@ _TABLE = (
     Statistic(
         "underflow_fraction",
         "share of delta that is zero or below the smallest normal float32 where phi'(z) is not "
-        "zero",
+        "zero; what later layers let nothing back of (pooling, masks, dead samples) counts too",
         "share of values",
     ),
     Statistic(
