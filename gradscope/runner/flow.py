@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.framework import ops as graph
 
-STOPS = frozenset(
-    {"StopGradient", "PreventGradient", "Round", "Rint", "Floor", "Ceil", "Sign", "ZerosLike"}
-)
-"""Operations that give floating-point values and let no gradient back."""
+CALLS = ("PartitionedCall", "StatefulPartitionedCall", "While", "StatelessWhile", "If", "Case")
+"""Operations that run a graph of their own: its gradient is known to the tape, not by its name."""
 
 
 def name_of(tensor: Any) -> Any:
@@ -31,12 +30,24 @@ class Flow:
             if tensor.name in self._reached:
                 continue
             self._reached.add(tensor.name)
-            if tensor.op.type not in STOPS:
+            if _differentiable(tensor.op):
                 waiting += [t for t in tensor.op.inputs if _carries(t)]
 
     def reaches_loss(self, tensor: Any) -> bool:
         """Whether a gradient of the loss comes back to `tensor`."""
         return tensor.name in self._reached
+
+
+def _differentiable(op: Any) -> bool:
+    """Whether a gradient goes back through it: rounding and ``stop_gradient`` let none through."""
+    if op.type in CALLS:
+        return True
+    if op.type == "PreventGradient":
+        return False
+    try:
+        return graph.get_gradient_function(op) is not None
+    except LookupError:
+        return False
 
 
 def _carries(tensor: Any) -> bool:

@@ -150,10 +150,11 @@ def biases_of(layer: Any) -> list[Any]:
 
 
 def own_weights(layer: Any) -> list[Any]:
-    """The weights that no layer inside `layer` is asked for."""
+    """The weights that belong to no layer inside `layer`, though it may hold on to theirs."""
     if isinstance(layer, LOOPS):
         return list(layer.weights)
-    return list(layer._trainable_variables)
+    inner = {id(weight) for held in _flat(layer) for weight in held.weights}
+    return [weight for weight in layer._trainable_variables if id(weight) not in inner]
 
 
 def parameters(layer: Any) -> int:

@@ -66,7 +66,8 @@ def look(
     try:
         recording: Any = tf.GradientTape() if backward else contextlib.nullcontext()
         with recording as tape:
-            with listening(tapped_layers(model)) as ear:
+            watch = tape.watch if tape is not None else None
+            with listening(tapped_layers(model), watch, sites.keys) as ear:
                 outputs = model(x, training=True)
             weights = rest[0] if rest else None
             loss = objective.loss(model, x, y, outputs, weights) * scale if backward else None

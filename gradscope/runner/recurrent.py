@@ -54,7 +54,7 @@ def unfollowed(layer: Any) -> str:
 
 
 def followed(
-    layer: Any, original: Callable[..., Any], call: Call, watch: Callable[[Any], None]
+    layer: Any, original: Callable[..., Any], call: Call, watch: Callable[[Any], None] | None
 ) -> Callable[..., Any]:
     """Give the ``call`` of a recurrent layer with a watched zero added to the state of each step.
 
@@ -64,7 +64,8 @@ def followed(
     def lengthened(sequences: Any, *args: Any, **kwargs: Any) -> Any:
         samples, steps, features = sequences.shape
         zeros = tf.fill([samples, steps, layer.cell.units], tf.constant(-0.0, sequences.dtype))
-        watch(zeros)
+        if watch:
+            watch(zeros)
         call.zeros = zeros
         with _peeling(layer, int(features)):
             return original(tf.concat([sequences, zeros], -1), *args, **kwargs)

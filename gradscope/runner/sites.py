@@ -80,6 +80,11 @@ class SiteMap:
     batch_norms: tuple[BatchNormSite, ...]
 
     @property
+    def keys(self) -> frozenset[Key]:
+        """The calls whose tensors the loss is differentiated by."""
+        return frozenset(site.key for site in self.sites)
+
+    @property
     def time_steps(self) -> int:
         """How many figures of delta over time a step gives, over all recurrent layers."""
         return sum(site.time_steps or 0 for site in self.sites)

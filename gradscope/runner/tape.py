@@ -67,7 +67,7 @@ def measured_step(
         x, y, weights = _split(batch)
         with (
             tf.GradientTape() as tape,
-            listening(layers, tape.watch if timed else None) as ear,
+            listening(layers, tape.watch, sites.keys) as ear,
             batch_norm_figures.listening(sites.batch_norms) as norms,
         ):
             outputs = model(x, training=True)

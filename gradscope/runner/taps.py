@@ -9,7 +9,7 @@ tensors heard are the very objects that flow on, so a tape can differentiate wit
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,8 +48,14 @@ class Call:
 class Ear:
     """Collects the calls of one forward pass, in the order in which they end."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        watch: Callable[[Any], None] | None = None,
+        watched: Collection[tuple[int, int]] = (),
+    ) -> None:
         self.calls: list[Call] = []
+        self.watch = watch
+        self._watched = watched
         self._open: list[Call] = []
         self._counts: dict[int, int] = {}
 
@@ -63,13 +69,25 @@ class Ear:
         mask = masks[0] if masks else None
         call = Call(layer, number, inputs=_tensors((args, kwargs)), mask=mask)
         self._open.append(call)
+        self._watch(call, call.inputs)
         return call
 
     def end(self, call: Call, outputs: Any) -> None:
         """Note what the layer gave."""
         call.outputs = _tensors(outputs)
+        self._watch(call, call.outputs)
         self._open.remove(call)
         self.calls.append(call)
+
+    def watches(self, call: Call) -> bool:
+        """Whether a tape is to hear of this call."""
+        return self.watch is not None and call.key in self._watched
+
+    def _watch(self, call: Call, tensors: Sequence[Any]) -> None:
+        if self.watch is not None and call.key in self._watched:
+            for tensor in tensors:
+                if tensor.dtype.is_floating:
+                    self.watch(tensor)
 
     def activation(self, layer: Any, z: Any, a: Any) -> None:
         """Note what the activation of the innermost open call of `layer` received and gave."""
@@ -99,15 +117,21 @@ def tapped_layers(model: Any) -> list[Any]:
 
 
 @contextlib.contextmanager
-def listening(layers: Sequence[Any], watch: Callable[[Any], None] | None = None) -> Iterator[Ear]:
+def listening(
+    layers: Sequence[Any],
+    watch: Callable[[Any], None] | None = None,
+    watched: Collection[tuple[int, int]] = (),
+) -> Iterator[Ear]:
     """Hear every call of `layers` during the forward passes inside the ``with`` block.
 
-    With `watch` (a tape's), recurrent layers are followed from time step to time step.
+    `watch` (a tape's) is told what the calls whose keys are `watched` receive and give: behind
+    inputs and frozen layers, where no trained weight is, a tape would not listen by itself. There
+    recurrent layers are followed from time step to time step, too.
     """
-    ear = Ear()
+    ear = Ear(watch, watched)
     with contextlib.ExitStack() as stack:
         for layer in layers:
-            stack.enter_context(shadowed(layer, "call", _heard_call(layer, ear, watch)))
+            stack.enter_context(shadowed(layer, "call", _heard_call(layer, ear)))
             fused = getattr(layer, "activation", None)
             if callable(fused) and not isinstance(layer, LOOPS):
                 heard = _heard_activation(layer, fused, ear)
@@ -115,14 +139,14 @@ def listening(layers: Sequence[Any], watch: Callable[[Any], None] | None = None)
         yield ear
 
 
-def _heard_call(layer: Any, ear: Ear, watch: Callable[[Any], None] | None) -> Callable[..., Any]:
+def _heard_call(layer: Any, ear: Ear) -> Callable[..., Any]:
     original = layer.call
 
     def call(*args: Any, **kwargs: Any) -> Any:
         record = ear.begin(layer, args, kwargs)
         run = original
-        if watch and recurrent.time_steps(record)[0]:
-            run = recurrent.followed(layer, original, record, watch)
+        if ear.watches(record) and recurrent.time_steps(record)[0]:
+            run = recurrent.followed(layer, original, record, ear.watch)
         outputs = run(*args, **kwargs)
         ear.end(record, outputs)
         return outputs

@@ -390,3 +390,32 @@ def test_a_reshaped_output_is_still_the_output(runner_settings: Any) -> None:
     model = keras.Model(given, keras.layers.Reshape((2, 2), name="reshape")(h))
     measured = step(model, inputs(3), np.zeros((BATCH, 2, 2), np.float32))
     assert measured.layer("last").role == "output"
+
+
+def test_delta_is_there_before_the_first_trained_weight(runner_settings: Any) -> None:
+    """Frozen layers and bare inputs: a tape hears only what trained weights feed, unless told."""
+
+    def build() -> Any:
+        import keras
+
+        layers = keras.layers
+        words, given = keras.Input((4,), dtype="int32"), keras.Input((3,))
+        table = layers.Embedding(5, 3, name="table", trainable=False)
+        h = layers.GlobalAveragePooling1D(name="mean")(table(words))
+        scaled = layers.Rescaling(0.5, name="scaled")(given)
+        frozen = layers.Dense(3, activation="tanh", name="frozen", trainable=False)
+        h = layers.Add(name="sum")([frozen(scaled), h])
+        return keras.Model([words, given], layers.Dense(2, name="head")(h))
+
+    def network(t: Any, w: Any, x: Any) -> Any:
+        words, given = x
+        h = t.layer("table", w["table/embeddings"][words], "linear", kernels=["table/embeddings"])
+        scaled = t.layer("scaled", given * 0.5)
+        h = t.layer("mean", h.mean(1))
+        a = t.weighted("frozen", scaled @ w["frozen/kernel"] + w["frozen/bias"], "tanh")
+        return head(t, w, t.layer("sum", a + h))
+
+    words = np.random.default_rng(4).integers(0, 4, (BATCH, 4)).astype(np.int32)
+    frozen = ("table/embeddings", "frozen/kernel", "frozen/bias")
+    case = Case(build, network, [words, inputs(3)], frozen=frozen)
+    compare(case)
