@@ -23,6 +23,7 @@ _MOMENTS = (
     ("preactivation_variance", "activation_variance", "delta_variance"),
     ("activation_sample_variance",),
 )
+_POWERS = np.array([[0.0, 0.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0]]).T
 _LOST = ("nonfinite_forward_count", "nonfinite_forward_count", "nonfinite_backward_count")
 
 Item = TypeVar("Item")
@@ -77,24 +78,12 @@ def put(
     ordered = [signal for group in groups for signal in group.signals]
     indices = [signal.site.index for signal in ordered]
     # The tape differentiates the mean over the batch: times the batch size, sizes compare.
-    scale = _scales(samples)
+    base = tf.cast(samples, tf.float64) if tf.is_tensor(samples) else samples
     names = [name for row in _MOMENTS for name in row]
-    figures.put(names, indices, found * scale)
+    figures.put(names, indices, found * base**_POWERS)
     figures.put(_LOST, indices, lost)
     figures.put(["nonfinite_count"] * 3, indices, lost)
     _put_shares(figures, groups, nonzero)
-
-
-def _scales(samples: Any) -> Any:
-    """What the moments [10, signal] are multiplied by."""
-    rows = [[1.0]] * 10
-    if not tf.is_tensor(samples):
-        rows[2], rows[5], rows[8] = [samples], [samples**2], [samples**2]
-        return np.array(rows)
-    wide = tf.reshape(tf.cast(samples, tf.float64), [1])
-    factors: list[Any] = list(tf.constant(rows, tf.float64))
-    factors[2], factors[5], factors[8] = wide, wide**2, wide**2
-    return tf.stack(factors)
 
 
 def _shape(pair: tuple[Signal, Any]) -> tuple[Any, ...]:

@@ -411,8 +411,8 @@ def test_delta_is_there_before_the_first_trained_weight(runner_settings: Any) ->
         words, given = x
         h = t.layer("table", w["table/embeddings"][words], "linear", kernels=["table/embeddings"])
         scaled = t.layer("scaled", given * 0.5)
-        h = t.layer("mean", h.mean(1))
         a = t.weighted("frozen", scaled @ w["frozen/kernel"] + w["frozen/bias"], "tanh")
+        h = t.layer("mean", h.mean(1))
         return head(t, w, t.layer("sum", a + h))
 
     words = np.random.default_rng(4).integers(0, 4, (BATCH, 4)).astype(np.int32)
