@@ -95,6 +95,12 @@ def _restore(arrays: dict[str, Any]) -> RunRecord:
     series, shape = _under("series/", arrays), (len(arrays["steps"]), len(meta["layers"]))
     if set(series) != set(STATISTICS) or any(v.shape != shape for v in series.values()):
         raise ValueError("its series are not the table of statistics, each [step, layer]")
+    recurrent_delta = {
+        name: arrays[f"recurrent_delta/{place}"]
+        for place, name in enumerate(meta.get("recurrent_delta", ()))
+    }
+    if any(v.ndim != 2 or len(v) != len(arrays["steps"]) for v in recurrent_delta.values()):
+        raise ValueError("its profiles over time are not [step, time]")
     environment = meta["environment"] | {"cpu_flags": tuple(meta["environment"]["cpu_flags"])}
     data = meta["data"] | {"feature_shape": tuple(meta["data"]["feature_shape"])}
     return RunRecord(
@@ -112,10 +118,7 @@ def _restore(arrays: dict[str, Any]) -> RunRecord:
         probe_samples=meta["probe_samples"],
         seconds=meta["seconds"],
         evaluation=meta["evaluation"],
-        recurrent_delta={
-            name: arrays[f"recurrent_delta/{place}"]
-            for place, name in enumerate(meta.get("recurrent_delta", ()))
-        },
+        recurrent_delta=recurrent_delta,
     )
 
 
