@@ -78,7 +78,7 @@ def step(
         if loss is not None:
             return loss(y, outputs)
         pairs = zip(_listed(y), _listed(outputs), strict=True)
-        squares = [tf.reduce_mean(tf.square(tf.cast(o, tf.float32) - t)) for t, o in pairs]
+        squares = [tf.reduce_mean(tf.square(o - tf.cast(t, o.dtype))) for t, o in pairs]
         return tf.add_n([*squares, *model.losses]) * factor
 
     objective = Objective("", lambda y: y, total, lambda y, o: tf.constant(0.0, tf.float64))

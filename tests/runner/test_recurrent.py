@@ -241,3 +241,19 @@ def test_dropout_in_a_loop_keeps_its_masks(kind: str, runner_settings: Any) -> N
     assert measured.loss == pytest.approx(np.mean((outputs - y) ** 2), rel=1e-6)
     assert (np.asarray(twin(x, training=False)) != outputs).any()
     assert len(measured.times["loop"]) == TIMES
+
+
+def test_a_loop_that_cudnn_would_compute_says_so(
+    runner_settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+    import tensorflow as tf
+
+    from gradscope.runner import recurrent
+
+    fused, opened = keras.layers.LSTM(2), keras.layers.LSTM(2, use_cudnn=False)
+    plain = keras.layers.SimpleRNN(2)
+    assert [recurrent.unfollowed(layer) for layer in (fused, opened, plain)] == ["", "", ""]
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
+    assert "use_cudnn=False" in recurrent.unfollowed(fused)
+    assert [recurrent.unfollowed(layer) for layer in (opened, plain)] == ["", ""]
