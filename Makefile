@@ -5,7 +5,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast check reports clean
+.PHONY: demo test test-fast check reports bench bench-peers clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gradscope run configs/quickstart.yaml
@@ -28,6 +28,12 @@ reports: $(VENV)/.installed
 	$(BIN)/gradscope run configs/quickstart.yaml --force
 	$(BIN)/gradscope run configs/notebook.yaml --force
 
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m benchmarks
+
+bench-peers: $(VENV)/.installed-peers
+	$(BIN)/python -m benchmarks --peers
+
 clean:
 	rm -rf $(VENV)
 
@@ -47,4 +53,14 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
 	@echo "installing gradscope, TensorFlow and the test tools into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
+	@echo "installing gradscope, TensorFlow and the packages that Keras imports along into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-peers: pyproject.toml | $(VENV)/bin/python
+	@echo "installing gradscope, TensorFlow, PyTorch, wandb and TensorBoard into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[peers]'
 	@touch $@ $(VENV)/.installed

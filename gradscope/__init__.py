@@ -1,17 +1,23 @@
 """gradscope: do gradients flow through your Keras network, where do they stop, why, what to change.
 
-Importing this package is cheap; TensorFlow is imported when `run` is called.
+Importing this package is cheap; TensorFlow is imported when `run` is called, and with
+`GradientFlow`, the callback for `model.fit`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradscope.api import analyze, load_config, load_record, run
+    from gradscope.integrations.keras_callback import GradientFlow
 
-__all__ = ["analyze", "load_config", "load_record", "run"]
+__all__ = ["GradientFlow", "analyze", "load_config", "load_record", "run"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "GradientFlow":
+        from gradscope.integrations.keras_callback import GradientFlow
+
+        return GradientFlow
     if name in __all__:
         from gradscope import api
 

@@ -129,7 +129,8 @@ class RecordBuilder:
         for layer in layers:
             if layer.time_steps:
                 end = start + layer.time_steps
-                rows = [times[start:end] for times in self._times]
+                absent = np.full(layer.time_steps, np.nan)
+                rows = [times[start:end] if len(times) else absent for times in self._times]
                 found[layer.name] = np.array(rows, np.float64).reshape(-1, layer.time_steps)
                 start = end
         return found

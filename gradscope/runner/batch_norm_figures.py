@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gradscope.runner.branching import choose
 from gradscope.runner.figures import Figures
 from gradscope.runner.shadowing import shadowed
 from gradscope.runner.sites import BatchNormSite
@@ -69,7 +70,7 @@ def put(figures: Figures, norms: Sequence[BatchNormSite], hearing: Hearing, ear:
     gap = tf.square(mean - moving_mean) / scale
     ratio = tf.math.log((variance + epsilon) / scale)
     gap, ratio = (tf.math.unsorted_segment_sum(x, owners, len(norms)) / sizes for x in (gap, ratio))
-    lost = tf.cond(
+    lost = choose(
         tf.reduce_all(tf.math.is_finite(gap) & tf.math.is_finite(ratio)),
         lambda: tf.zeros_like(gap),
         lambda: tf.stack([_count_nonfinite(calls[norm.key].inputs[0]) for norm in norms]),

@@ -37,13 +37,19 @@ def unscaled(gradients: Sequence[Any], scale: Any) -> list[Any]:
     """The gradients as the optimizer will use them; None stays None."""
     if isinstance(scale, float) and scale == 1.0:
         return list(gradients)
-    dense = (None if g is None else tf.convert_to_tensor(g) for g in gradients)
-    return [None if g is None else g / tf.cast(scale, g.dtype) for g in dense]
+    return [None if g is None else _wide(g) / tf.cast(scale, _wide(g).dtype) for g in gradients]
+
+
+def _wide(gradient: Any) -> Any:
+    """Dense, and wide enough for what scaling kept from being lost."""
+    dense = tf.convert_to_tensor(gradient)
+    return tf.cast(dense, tf.float32) if dense.dtype.size < 4 else dense
 
 
 def without_overflow(figures: Any, gradients: Sequence[Any]) -> Any:
     """Take the backward figures [statistic, layer] out where the scaled gradients overflowed."""
-    finite = [tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(g))) for g in gradients]
+    given = [tf.convert_to_tensor(g) for g in gradients if g is not None]
+    finite = [tf.reduce_all(tf.math.is_finite(gradient)) for gradient in given]
     overflowed = ~tf.reduce_all(tf.stack(finite))
     backward = tf.constant(_BACKWARD)[:, tf.newaxis]
     absent = tf.where(backward, tf.constant(math.nan, tf.float64), figures)

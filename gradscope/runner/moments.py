@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gradscope.runner import slabs
+
 SMALLEST_NORMAL = 1.1754943508222875e-38
 """Below it float32 has only subnormals, which TensorFlow flushes to zero on a CPU."""
 
@@ -44,10 +46,11 @@ class Reading:
 
 
 def read(z: Sequence[Any], a: Sequence[Any], delta: Sequence[Any], *, jit: bool) -> Reading:
-    """Read z, a and delta once; `jit` says that XLA compiles it, which knows no norm."""
-    if z[0].shape.num_elements() <= TOGETHER:
+    """Read z, a and delta once; `jit` says that XLA compiles it, which other operations suit."""
+    if jit or z[0].shape.num_elements() <= TOGETHER:
         stack = tf.stack([*z, *a, *delta])
-        return Reading(_sums_together(stack, len(z), jit), lambda: _exact_together(stack))
+        sums = slabs.sums if jit else _sums_together
+        return Reading(sums(stack, len(z)), lambda: _exact_together(stack))
     units = [_unit_sums(tensor) for tensor in a]
     rows = [
         *(tf.reduce_sum(tensor) for tensor in z),
@@ -61,16 +64,15 @@ def read(z: Sequence[Any], a: Sequence[Any], delta: Sequence[Any], *, jit: bool)
     return Reading(sums, lambda: _exact_apart(z, a, delta))
 
 
-def _sums_together(stack: Any, count: int, jit: bool) -> Any:
-    squares = _squares_fused if jit else _squares
+def _sums_together(stack: Any, count: int) -> Any:
     units = tf.reduce_sum(stack, 1)
     _, units_of_a, _ = tf.split(units, 3)
     _, counted = tf.split(stack, [count, 2 * count])
     rows = [
         tf.reduce_sum(units, 1),
-        squares(stack, [1, 2]),
-        squares(units_of_a, [1]),
-        tf.round(squares(tf.sign(counted), [1, 2])),  # the root of a count need not be exact
+        _squares(stack, [1, 2]),
+        _squares(units_of_a, [1]),
+        tf.round(_squares(tf.sign(counted), [1, 2])),  # the root of a count need not be exact
     ]
     return tf.reshape(tf.concat(rows, 0), [9, count])
 
@@ -78,11 +80,6 @@ def _sums_together(stack: Any, count: int, jit: bool) -> Any:
 def _squares(x: Any, axes: list[int]) -> Any:
     """Sums of squares, by the one operation that takes them in one pass without a copy."""
     return tf.square(tf.raw_ops.EuclideanNorm(input=x, axis=axes))
-
-
-def _squares_fused(x: Any, axes: list[int]) -> Any:
-    """Sums of squares where XLA fuses the two operations."""
-    return tf.reduce_sum(tf.square(x), axes)
 
 
 def _square(x: Any) -> Any:

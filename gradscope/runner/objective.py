@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,6 +80,16 @@ def for_model(asked: str, model: Any, outputs: Any, y: Any, activation: str) -> 
     return Objective(name, prepare, _with(getattr(keras.losses, entry.keras_class)()), accuracy)
 
 
+def compiled(y: Any) -> Objective:
+    """What `model.fit` trains a compiled model to do; `y` are the labels of one eager batch."""
+
+    def accuracy(targets: Any, outputs: Any) -> Any:
+        alone = hasattr(outputs, "shape") and hasattr(y, "shape")
+        return (_fitting_accuracy(outputs, y) if alone else _no_accuracy)(targets, outputs)
+
+    return Objective("compiled", _as_is, _compiled_loss, accuracy)
+
+
 def trained_outputs(goal: Objective, model: Any, x: Any, y: Any, outputs: Any) -> list[bool]:
     """Which of the model's outputs the loss depends on: a compiled loss may leave some out."""
     flat = keras.tree.flatten(outputs)
@@ -136,7 +147,10 @@ def _with(loss: Any) -> Callable[[Any, Any, Any, Any, Any], Any]:
 
 
 def _compiled_loss(model: Any, x: Any, y: Any, outputs: Any, weights: Any) -> Any:
-    return model.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=weights, training=True)
+    given = {"x": x, "y": y, "y_pred": outputs, "sample_weight": weights}
+    if "training" in inspect.signature(model.compute_loss).parameters:
+        given["training"] = True  # as Keras: a compute_loss of the user's may be older than it
+    return model.compute_loss(**given)
 
 
 def _refuse_misfits(name: str, form: str, units: int, samples: Samples) -> None:

@@ -20,6 +20,7 @@ from gradscope.runner.objective import Objective
 from gradscope.runner.signal_figures import Signal
 from gradscope.runner.sites import Site, SiteMap
 from gradscope.runner.taps import listening, tapped_layers
+from gradscope.runner.undisturbed import undisturbed
 
 PREACTIVATION_EDGES: Floats = np.sinh(np.linspace(-10.0, 10.0, 81))
 """Evenly spaced in asinh(z): linear bins of 0.25 around zero, logarithmic ones out to 11000."""
@@ -61,9 +62,8 @@ def look(
     bit for bit as it would have.
     """
     x, y, *rest = batch
-    kept = [(variable, variable.numpy()) for variable in model.non_trainable_variables]
     deltas: list[Any] = []
-    try:
+    with undisturbed(model):
         recording: Any = tf.GradientTape() if backward else contextlib.nullcontext()
         with recording as tape:
             watch = tape.watch if tape is not None else None
@@ -76,16 +76,19 @@ def look(
         if backward:
             zero = tf.UnconnectedGradients.ZERO
             deltas = tape.gradient(loss, [s.z for s in signals], unconnected_gradients=zero)
-    finally:
-        for variable, value in kept:
-            variable.assign(value)
-    z = {s.site.index: _wide(s.z.numpy()) for s in signals}
     samples = len(keras.tree.flatten(x)[0]) / float(scale)
+    return gathered(sites, [signal.z for signal in signals], deltas, samples)
+
+
+def gathered(sites: SiteMap, z: Sequence[Any], deltas: Sequence[Any], samples: float) -> Look:
+    """Make a look of the eager tensors of a pass over `samples` samples, in the sites' order."""
+    indices = [site.index for site in sites.sites]
+    values = {index: _wide(tensor.numpy()) for index, tensor in zip(indices, z, strict=True)}
     delta = {
-        s.site.index: tf.convert_to_tensor(d).numpy().astype(np.float64) * samples
-        for s, d in zip(signals, deltas, strict=False)
+        index: tf.convert_to_tensor(d).numpy().astype(np.float64) * samples
+        for index, d in zip(indices, deltas, strict=False)
     }
-    return Look(z, delta, _dead(signals, z, len(sites.layers)))
+    return Look(values, delta, _dead(sites.sites, values, len(sites.layers)))
 
 
 def _wide(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -93,16 +96,16 @@ def _wide(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values.astype(np.float32) if values.dtype.itemsize < 4 else values
 
 
-def _dead(signals: Sequence[Signal], z: Arrays, layers: int) -> Floats:
+def _dead(sites: Sequence[Site], z: Arrays, layers: int) -> Floats:
     """Share of each layer's units that let no gradient pass for any sample, [layer].
 
     A unit (a channel, where there are places) is dead when phi'(z) is exactly zero for every sample
     and place; NaN for layers without an activation that the catalog knows.
     """
     shares = np.full(layers, np.nan)
-    for signal in signals:
-        if signal.site.activation is not None:
-            shares[signal.site.index] = np.mean(~_alive(signal.site, z[signal.site.index]))
+    for site in sites:
+        if site.activation is not None:
+            shares[site.index] = np.mean(~_alive(site, z[site.index]))
     return shares
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from gradscope.catalog.activations import Activation
 from gradscope.runner import moments
+from gradscope.runner.branching import choose
 from gradscope.runner.figures import Figures
 from gradscope.runner.sites import Site
 from gradscope.runner.taps import Call
@@ -114,7 +115,7 @@ def _moments(groups: Sequence[_Group], jit: bool) -> Any:
     readings = [moments.read(g.z, g.a, g.delta, jit=jit) for g in groups]
     sums = tf.concat([tf.cast(reading.sums, tf.float64) for reading in readings], 1)
     fast, safe = moments.of_sums(sums, sizes, batches)
-    return tf.cond(
+    return choose(
         safe,
         lambda: tf.pad(fast, [[0, 3], [0, 0]]),
         lambda: tf.concat([reading.exact() for reading in readings], 1),

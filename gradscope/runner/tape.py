@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -18,6 +19,7 @@ from gradscope.runner import (
     updates,
     weight_figures,
 )
+from gradscope.runner.branching import choose
 from gradscope.runner.figures import Figures
 from gradscope.runner.light_import import without_collecting
 from gradscope.runner.objective import Objective
@@ -50,6 +52,63 @@ def survey_model(model: Any, x: Any, trained: Sequence[bool] | None = None) -> S
     return found[-1]
 
 
+@dataclass(frozen=True)
+class Seen:
+    """One forward and backward pass, as it stands before any update.
+
+    `gradients` are what the optimizer takes: of the scaled loss, where it scales; None where the
+    loss does not depend on the variable. `deltas` and `weights` have those of the mean loss itself.
+    `figures` lack what only the update shows (`weight_figures.put`).
+    """
+
+    figures: Figures
+    signals: list[signal_figures.Signal]
+    deltas: list[Any]
+    variables: list[Any]
+    gradients: list[Any]
+    weights: weight_figures.Weights
+    scalars: Any
+
+
+def seeing(
+    model: Any, sites: SiteMap, objective: Objective, optimizer: Any, *, jit: bool = False
+) -> Callable[[Any, Any, Any], Seen]:
+    """Make the function of (x, y, sample weights or None) that measures a pass, without update."""
+    layers = tapped_layers(model)
+    timed = [site for site in sites.sites if site.time_steps]
+
+    def see(x: Any, y: Any, sample_weights: Any) -> Seen:
+        with (
+            tf.GradientTape() as tape,
+            listening(layers, tape.watch, sites.keys) as ear,
+            batch_norm_figures.listening(sites.batch_norms) as norms,
+        ):
+            outputs = model(x, training=True)
+            loss = objective.loss(model, x, y, outputs, sample_weights)
+            scaled = optimizer.scale_loss(loss)
+        heard = {call.key: call for call in ear.calls}
+        signals = [signal_figures.Signal.of(site, heard[site.key]) for site in sites.sites]
+        variables = model.trainable_variables
+        zeros = [heard[site.key].zeros for site in timed]
+        sources = (variables, [signal.z for signal in signals], zeros)
+        gradients, deltas, through_time = tape.gradient(scaled, sources)
+        deltas = [_or_zeros(delta, signal.z) for delta, signal in zip(deltas, signals, strict=True)]
+        scale = loss_scale.of(optimizer)
+        figures = Figures()
+        batch_norm_figures.put(figures, sites.batch_norms, norms, ear)
+        samples = int(keras.tree.flatten(x)[0].shape[0])
+        signal_figures.put(figures, signals, deltas, samples / scale, jit=jit)
+        scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
+        times = _over_time(timed, heard, through_time, samples / scale)
+        scalars = tf.concat([scalars, *times], 0) if times else scalars
+        own = loss_scale.unscaled(gradients, scale)
+        deltas = loss_scale.unscaled(deltas, scale)
+        weights = weight_figures.find(sites.sites, variables, own)
+        return Seen(figures, signals, deltas, variables, gradients, weights, scalars)
+
+    return see
+
+
 def measured_step(
     model: Any, sites: SiteMap, objective: Objective, optimizer: Any, *, jit: bool = False
 ) -> Step:
@@ -60,43 +119,18 @@ def measured_step(
     learning rate, before the update; then delta over time of each recurrent layer in turn. All of
     it in training mode. `jit` says that XLA will compile the step.
     """
-    layers = tapped_layers(model)
-    timed = [site for site in sites.sites if site.time_steps]
+    see = seeing(model, sites, objective, optimizer, jit=jit)
 
     def step(batch: Any) -> tuple[Any, Any]:
-        x, y, weights = _split(batch)
-        with (
-            tf.GradientTape() as tape,
-            listening(layers, tape.watch, sites.keys) as ear,
-            batch_norm_figures.listening(sites.batch_norms) as norms,
-        ):
-            outputs = model(x, training=True)
-            loss = objective.loss(model, x, y, outputs, weights)
-            scaled = optimizer.scale_loss(loss)
-        scale = loss_scale.of(optimizer)
-        heard = {call.key: call for call in ear.calls}
-        signals = [signal_figures.Signal.of(site, heard[site.key]) for site in sites.sites]
-        variables = model.trainable_variables
-        zeros = [heard[site.key].zeros for site in timed]
-        sources = (variables, [signal.z for signal in signals], zeros)
-        gradients, deltas, through_time = tape.gradient(scaled, sources)
-        deltas = [_or_zeros(delta, signal.z) for delta, signal in zip(deltas, signals, strict=True)]
-        figures = Figures()
-        batch_norm_figures.put(figures, sites.batch_norms, norms, ear)
-        samples = int(keras.tree.flatten(x)[0].shape[0])
-        signal_figures.put(figures, signals, deltas, samples / scale, jit=jit)
-        scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
-        times = _over_time(timed, heard, through_time, samples / scale)
-        plain = loss_scale.unscaled(gradients, scale)
-        found = weight_figures.find(sites.sites, variables, plain)
-        with updates.listening(optimizer, found.kernels, found.raw) as changes:
-            _apply(optimizer, gradients, variables)
-        weight_figures.put(figures, found, changes)
-        row = figures.packed(len(sites.layers))
+        seen = see(*_split(batch))
+        with updates.listening(optimizer, seen.weights.kernels, seen.weights.raw) as changes:
+            _apply(optimizer, seen.gradients, seen.variables)
+        weight_figures.put(seen.figures, seen.weights, changes, jit=jit)
+        row = seen.figures.packed(len(sites.layers))
         if loss_scale.adapts(optimizer):
-            row = loss_scale.without_overflow(row, gradients)
+            row = loss_scale.without_overflow(row, seen.gradients)
         changes.make(first=row)
-        return row, tf.concat([scalars, *times], 0) if times else scalars
+        return row, seen.scalars
 
     return step
 
@@ -127,17 +161,15 @@ def chunked(measured: Step, plain: Step | None, layers: int, times: int = 0, *, 
     follow delta over time. The number of steps is read from the batches at run time, so every chunk
     and remainder shares one trace.
     """
-    untimed = tf.fill([times], tf.constant(math.nan, tf.float64))
     nothing = tf.fill([len(STATISTICS), layers], tf.constant(math.nan, tf.float64))
+
+    def _padded(scalars: Any) -> Any:
+        return tf.pad(scalars, [[0, times]], constant_values=math.nan) if times else scalars
 
     def one(batch: Any, wanted: Any) -> Any:
         if plain is None or plain is measured:
             return measured(batch)
-        return tf.cond(
-            wanted,
-            lambda: measured(batch),
-            lambda: (nothing, tf.concat([plain(batch)[1], untimed], 0)),
-        )
+        return choose(wanted, lambda: measured(batch), lambda: (nothing, _padded(plain(batch)[1])))
 
     def run(batches: Any, wanted: Any) -> tuple[Any, Any]:
         count = tf.shape(wanted)[0]

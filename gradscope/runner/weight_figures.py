@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gradscope.runner import slabs
+from gradscope.runner.branching import choose
 from gradscope.runner.figures import Figures
 from gradscope.runner.moments import SAFE, SPREAD
 from gradscope.runner.sites import Site
@@ -59,26 +61,26 @@ def find(sites: Sequence[Site], variables: Sequence[Any], gradients: Sequence[An
     )
 
 
-def put(figures: Figures, weights: Weights, updates: Updates) -> None:
-    """Compute the figures of kernels, gradients and updates."""
+def put(figures: Figures, weights: Weights, updates: Updates, *, jit: bool) -> None:
+    """Compute the figures of kernels, gradients and updates; `jit` says that XLA compiles it."""
     if weights.sites:
-        _put_kernels(figures, weights, updates)
+        _put_kernels(figures, weights, updates, jit)
     if weights.biased:
         _put_biases(figures, weights)
 
 
-def _put_kernels(figures: Figures, weights: Weights, updates: Updates) -> None:
+def _put_kernels(figures: Figures, weights: Weights, updates: Updates, jit: bool) -> None:
     changes = [updates.by_kernel[id(kernel)] for kernel in weights.kernels]
     gradients = [tf.convert_to_tensor(gradient) for gradient in weights.raw]
     sizes = np.array([float(np.prod(kernel.shape)) for kernel in weights.kernels])
     factors = _factors(changes)
-    squares, totals = _read(gradients, changes, factors)
+    squares, totals = _read(gradients, changes, factors, jit)
     weight, gradient, change = tf.unstack(squares)
     deviation = gradient - tf.square(totals) / sizes
     safe = tf.reduce_all((squares > SAFE[0] * sizes) & (squares < SAFE[1] * sizes)) & tf.reduce_all(
         (deviation > SPREAD * gradient) & (change > SMALL_CHANGE * weight)
     )
-    sums = tf.cond(
+    sums = choose(
         safe,
         lambda: tf.pad(tf.concat([squares, [deviation]], 0), [[0, 2], [0, 0]]),
         lambda: _exact(gradients, changes, factors),
@@ -119,7 +121,9 @@ def _factors(changes: Sequence[Update]) -> Any:
     return None if any(factor is None for factor in factors) else tf.stack(factors)
 
 
-def _read(gradients: Sequence[Any], changes: Sequence[Update], factors: Any) -> tuple[Any, Any]:
+def _read(
+    gradients: Sequence[Any], changes: Sequence[Update], factors: Any, jit: bool
+) -> tuple[Any, Any]:
     """Sums of squares of kernel, gradient and change [3, kernel], and the gradients' sums [kernel].
 
     Each is taken in the kernel's own type and given in float64.
@@ -127,14 +131,18 @@ def _read(gradients: Sequence[Any], changes: Sequence[Update], factors: Any) -> 
     read = [*(update.before for update in changes), *gradients]
     if factors is None:
         read += [update.change for update in changes]
-    # l2_loss is half the sum of squares, in one pass that makes no copy.
-    halves = _wide([tf.raw_ops.L2Loss(t=tensor) for tensor in read])
-    squares = 2.0 * tf.reshape(halves, [-1, len(changes)])
+    if jit:
+        flat, totals = slabs.squares_and_totals(read, gradients)
+    else:
+        # L2Loss is half the sum of squares, in one pass that makes no copy.
+        flat = 2.0 * _wide([tf.raw_ops.L2Loss(t=tensor) for tensor in read])
+        totals = _wide([_total(gradient) for gradient in gradients])
+    squares = tf.reshape(flat, [-1, len(changes)])
     if factors is not None:
         _, of_gradients = tf.unstack(squares)
         changed = tf.square(tf.cast(factors, tf.float64)) * of_gradients
         squares = tf.concat([squares, [changed]], 0)
-    return squares, _wide([_total(gradient) for gradient in gradients])
+    return squares, totals
 
 
 def _total(gradient: Any) -> Any:
@@ -222,7 +230,7 @@ def _put_biases(figures: Figures, weights: Weights) -> None:
     wide = tf.cast(tf.concat(gradients, 0), tf.float64)
     owners = np.repeat(np.arange(len(sizes)), sizes)
     squares = tf.math.unsorted_segment_sum(tf.square(wide), owners, len(sizes))
-    lost = tf.cond(
+    lost = choose(
         tf.reduce_all(tf.math.is_finite(squares)),
         lambda: tf.zeros_like(squares),
         lambda: tf.math.unsorted_segment_sum(

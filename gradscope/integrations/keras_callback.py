@@ -1,0 +1,372 @@
+"""`gradscope.GradientFlow`: the measurements of a run inside the user's own `model.fit`."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gradscope import api
+from gradscope.errors import BadRequest, GradscopeError
+from gradscope.integrations import fit_facts, replay
+from gradscope.integrations.live_step import LiveStep, Measured
+from gradscope.record import STATISTICS, RunRecord
+from gradscope.record.builder import RecordBuilder
+from gradscope.reporters import REPORTERS, folder
+from gradscope.reporters.report import Report, ReportOptions
+from gradscope.runner import probe as probe_set
+from gradscope.runner.sources import arrays
+
+_LOG = logging.getLogger("gradscope")
+
+
+@dataclass
+class _Fit:
+    """One call of `fit`: where it is, and what was measured of it.
+
+    `done` counts the steps of the epochs before the present one, `batch` those of the present one
+    before its present call; `total` is known where the data says how long it is.
+    """
+
+    started: float = field(default_factory=time.monotonic)
+    builder: RecordBuilder = field(default_factory=RecordBuilder)
+    measuring: float = 0.0
+    done: int = 0
+    batch: int = 0
+    total: int | None = None
+    rows: int = 0
+    fresh: bool = True
+    retry: bool = False
+    lost: int = 0
+    ended: bool = False
+    seconds: float | None = None
+    live: LiveStep | None = None
+    seen: fit_facts.Seen | None = None
+
+
+class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
+    """Measure, inside an existing `model.fit`, what `gradscope.run` measures.
+
+    ``model.fit(x, y, callbacks=[flow := gradscope.GradientFlow(every=50)])``, then
+    ``print(flow.text())``. The first step, every `every`-th and, where its number is known, the
+    last one are measured: on the batch that is trained on, before it is, or on
+    ``probe=(x, y)`` or ``(x, y, sample weights)``. `steps` names the steps instead (the first is
+    always one of them). Steps count from 1 through all epochs of a `fit`.
+
+    What is trained does not change by a bit: weights, optimizer, seeds, metrics and history are
+    those of a `fit` without the callback. The passes are computed a second time in a graph of their
+    own; steps that are not measured run as they would have. ``update_ratio`` is the change that the
+    optimizer made in the very step. With ``compile(steps_per_execution=n)`` only the first step of
+    each n can be seen, and it stands for those behind it; its update cannot, and is not measured.
+
+    `record` and `report` have what was measured so far, also when `fit` was interrupted or failed:
+    the record is partial then, and no verdict is drawn from it. `detectors` are thresholds and
+    selections as in a config. With `output`, the report is written into that folder when `fit`
+    ends, in place of what was there, and the record alone after every epoch. Nothing is printed:
+    what a library writes into its caller's output cannot be switched off or redirected, and `fit`
+    owns the terminal by its progress bar; `text()` gives the report, and the logger ``gradscope``
+    one line about it.
+
+    Raises `BadRequest` for arguments of no use, and from `fit`, before its first step, for models
+    that cannot be measured: under a distribution strategy, without a compiled optimizer, or with a
+    loss that only their own `train_step` knows.
+    """
+
+    def __init__(
+        self,
+        every: int = 50,
+        steps: Iterable[int] | None = None,
+        *,
+        probe: tuple[Any, ...] | None = None,
+        output: str | Path | None = None,
+        detectors: Mapping[str, Any] | None = None,
+        name: str = "fit",
+    ) -> None:
+        super().__init__()
+        self.steps = None if steps is None else frozenset(_counts("steps", steps))
+        self.every = _counts("every", [every])[0]
+        self.output = None if output is None else Path(output)
+        self._plan = fit_facts.Plan(name, self.every, detectors or {})
+        self._plan.config(steps=1, batch_size=1, jit=False)  # refuses wrong thresholds at once
+        self._probe = None if probe is None else arrays.checked(tuple(probe), "probe")
+        self._fit: _Fit | None = None
+
+    @property
+    def record(self) -> RunRecord:
+        """What was measured of the latest `fit` so far; raises `BadRequest` when nothing was."""
+        fit = self._fit
+        if fit is None or fit.live is None or fit.seen is None:
+            raise BadRequest(
+                "GradientFlow has measured nothing yet",
+                "pass it to model.fit(..., callbacks=[flow]) and train at least one step",
+            )
+        done, status, sentence = self._outcome(fit)
+        fit.builder.begin(
+            fit_facts.beginning(
+                self._plan,
+                self.model,
+                fit.live.sites,
+                fit.seen,
+                steps=max(done, fit.total or 0),
+            )
+        )
+        seconds = fit.seconds if fit.seconds is not None else time.monotonic() - fit.started
+        record = fit.builder.build(status, sentence, seconds)
+        assert record is not None
+        record = replace(record, outcome=replace(record.outcome, steps_done=done))
+        return record if fit.fresh else _without_start(record)
+
+    @property
+    def report(self) -> Report:
+        """The record with the verdicts of the detectors and what theory expects."""
+        return api.analyze(self.record)
+
+    def text(self, width: int = 100) -> str:
+        """The report as `gradscope run` shows it, `width` columns wide."""
+        return REPORTERS["text"](self.report, ReportOptions(width=width))
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Refuse what cannot be measured, before anything is trained."""
+        self._fit = None
+        _refuse(self.model)
+        if type(self.model).train_step is not keras.Model.train_step:
+            _LOG.warning(
+                "%s has a train_step of its own: what is measured is the loss that compute_loss "
+                "gives, and the gradients of all trainable weights from it",
+                self.model.name,
+            )
+        if self.output is not None:
+            with folder.claimed(self.output, "", force=True):
+                folder.remove_pages(self.output)
+        optimizer = self.model.optimizer
+        self._fit = _Fit(fresh=not int(np.asarray(optimizer.iterations)))
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Learn how many steps there will be, where the data says so."""
+        fit, length = self._fit, self.params.get("steps")
+        if fit is not None and not fit.done and length:
+            fit.total = int(length) * max(1, int(self.params.get("epochs", 1)) - epoch)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Listen to the call of the training function that comes next, if it is to be measured."""
+        fit = self._fit
+        if fit is None:
+            return
+        fit.batch = batch
+        if fit.lost:
+            return
+        first = fit.done + batch + 1
+        together, length = int(self.model.steps_per_execution), self.params.get("steps")
+        if length:
+            together = min(together, max(1, int(length) - batch))
+        if fit.retry or any(self._wanted(step) for step in range(first, first + together)):
+            self._listen(fit, first, together)
+
+    def _wanted(self, step: int) -> bool:
+        if self.steps is not None:
+            return step == 1 or step in self.steps
+        assert self._fit is not None
+        return step in {1, self._fit.total} or step % self.every == 0
+
+    def _listen(self, fit: _Fit, step: int, together: int) -> None:
+        """Stand in for the training function for one call.
+
+        Should another callback raise before that call, the next `fit` finds the stand-in, which
+        then does nothing but step aside.
+        """
+        original, history = self.model.train_function, getattr(self.model, "history", None)
+        model = self.model
+
+        def measured(iterator: Any) -> Any:
+            model.train_function = original
+            if getattr(model, "history", None) is not history:
+                return original(iterator)
+            return self._measure(fit, step, together, original, iterator)
+
+        model.train_function = measured
+
+    def _measure(self, fit: _Fit, step: int, together: int, train: Any, iterator: Any) -> Any:
+        """Measure the first of the steps that `train` makes, and have it make them."""
+        elements, feed = ([None], iterator)
+        if self._probe is None:
+            elements, feed = replay.taken(iterator, together)
+        if not elements:
+            return train(feed)
+        with self._timed(fit):
+            batch = self._batch(elements[0])
+            live = self._live(fit, batch)
+            before = live.before(batch)
+        outputs = train(feed)
+        with self._timed(fit):
+            self._take(fit, step, live.after(before, one_step=together == 1))
+        return outputs
+
+    def _batch(self, element: Any) -> Any:
+        """What is measured: the batch that is about to be trained on, or the probe set."""
+        if self._probe is None:
+            return replay.batch_of(element)
+        return tuple(
+            None if tree is None else keras.tree.map_structure(tf.convert_to_tensor, tree)
+            for tree in self._probe
+        )
+
+    def _live(self, fit: _Fit, batch: Any) -> LiveStep:
+        """The traced measurement, made at the first step."""
+        if fit.live is None:
+            try:
+                fit.live = LiveStep(self.model, batch)
+            except GradscopeError:
+                raise
+            except Exception as error:
+                raise BadRequest(
+                    f"GradientFlow cannot measure {self.model.name}: its passes cannot be traced "
+                    f"({type(error).__name__}: {error})",
+                    "take the callback out to train without it",
+                ) from error
+            fit.seen = fit_facts.Seen.of(batch)
+        return fit.live
+
+    def _take(self, fit: _Fit, step: int, measured: Measured) -> None:
+        """Keep one measured step, and look at distributions at the 1st, 2nd, 4th, 8th... of them.
+
+        A step that the optimizer skipped, as it does where gradients of the scaled loss overflow,
+        is measured again at the next one.
+        """
+        fit.retry = measured.skipped
+        if measured.skipped:
+            return
+        scalars, times = measured.scalars[:3], np.array(measured.scalars[3:])
+        fit.builder.step(step, measured.statistics, scalars, times)
+        fit.rows += 1
+        if fit.rows & (fit.rows - 1) == 0 or step == fit.total:
+            assert fit.live is not None
+            seen = measured.look()
+            fit.builder.probe(step, seen.dead)
+            layers = len(fit.live.sites.layers)
+            for name, snapshot in probe_set.histograms(layers, seen, step).items():
+                fit.builder.histogram(name, snapshot)
+        if not measured.finite:
+            fit.lost = step
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Count the steps made, notice a loss that was lost between measured steps, keep both."""
+        fit = self._fit
+        if fit is None or fit.live is None:
+            return
+        fit.done += self._made(fit)
+        fit.batch = 0
+        loss = float((logs or {}).get("loss", 0.0))
+        if not fit.lost and not math.isfinite(loss):
+            fit.lost = fit.done
+            if fit.done > fit.builder.steps_done:
+                nothing = np.full((len(STATISTICS), len(fit.live.sites.layers)), np.nan)
+                fit.builder.step(fit.done, nothing, (loss, math.nan, math.nan))
+        if self.output is not None:
+            self._write(record_only=True)
+
+    def _made(self, fit: _Fit) -> int:
+        """Steps of the epoch that ends: data of unknown length ends with a call that finds none."""
+        length, together = self.params.get("steps"), int(self.model.steps_per_execution)
+        if length:
+            return min(int(length), fit.batch + together)
+        return fit.batch + (together if self.model.stop_training else 0)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Settle how it ended, and write the report where one is asked for."""
+        fit = self._fit
+        if fit is None:
+            return
+        fit.ended, fit.seconds = True, time.monotonic() - fit.started
+        if fit.live is None:
+            return
+        if self.output is not None:
+            self._write(record_only=False)
+        _LOG.info(
+            "%s: measured %d of %d steps in %.1f s", self._plan.name, fit.rows, fit.done,
+            fit.measuring,
+        )  # fmt: skip
+
+    def _write(self, *, record_only: bool) -> None:
+        """Write into `output`; what cannot be written must not cost the training behind it."""
+        assert self.output is not None
+        try:
+            with folder.claimed(self.output, "", force=True):
+                record = self.record
+                folder.write_record(record, self.output)
+                if not record_only:
+                    report = api.analyze(record)
+                    folder.write_result(report, self.output)
+                    folder.write_pages(report, self.output)
+        except (GradscopeError, OSError) as error:
+            _LOG.error("%s: the report could not be written: %s", self._plan.name, error)
+
+    def _outcome(self, fit: _Fit) -> tuple[int, str, str]:
+        """Steps made as far as is known, status and sentence."""
+        done = max(fit.done, fit.builder.steps_done)
+        if fit.lost:
+            return done, "diverged", f"a non-finite value appeared by step {fit.lost} of {done}"
+        if not fit.ended:
+            return done, "partial", f"fit has not come to its end; it was past step {done}"
+        if fit.total and done < fit.total:
+            return done, "complete", f"stopped by a callback after {done} of {fit.total} steps"
+        return done, "complete", f"{done} steps"
+
+    @contextlib.contextmanager
+    def _timed(self, fit: _Fit) -> Any:
+        started = time.monotonic()
+        yield
+        fit.measuring += time.monotonic() - started
+
+
+def _counts(name: str, values: Iterable[int]) -> list[int]:
+    found: list[Any] = list(values) if isinstance(values, Iterable) else [values]
+    for value in found:
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not whole or value < 1:
+            raise BadRequest(
+                f"GradientFlow({name}=...): expected whole numbers from 1 on, received {value!r}",
+                "every=50 measures each 50th step, steps=[1, 10, 100] these three",
+            )
+    return [int(value) for value in found]
+
+
+def _refuse(model: Any) -> None:
+    """Say what cannot be measured, before the first step."""
+    if keras.backend.backend() != "tensorflow":
+        raise BadRequest(
+            f"GradientFlow measures on Keras's TensorFlow backend, not {keras.backend.backend()}",
+            "set KERAS_BACKEND=tensorflow before Keras is imported",
+        )
+    if (
+        tf.distribute.has_strategy()
+        or model.distribute_strategy is not tf.distribute.get_strategy()
+    ):
+        raise BadRequest(
+            "GradientFlow measures one replica, and this model trains under "
+            f"{type(model.distribute_strategy).__name__}",
+            "build and fit the model outside of strategy.scope() to measure it",
+        )
+    if model.optimizer is None:
+        raise BadRequest(
+            f"GradientFlow: {model.name} was compiled without an optimizer",
+            "compile it with one: model.compile(optimizer=..., loss=...)",
+        )
+
+
+def _without_start(record: RunRecord) -> RunRecord:
+    """The record without step 0, "as initialised": the model had been trained before."""
+    return replace(
+        record,
+        steps=record.steps[1:],
+        series={name: values[1:] for name, values in record.series.items()},
+        scalars={name: values[1:] for name, values in record.scalars.items()},
+    )
