@@ -64,6 +64,9 @@ def test_every_example_says_what_must_come_out() -> None:
 
 @pytest.mark.parametrize("name", PROMISED)
 def test_an_example_keeps_its_promise(name: str, tensorflow_once: Any) -> None:
+    import keras
+
+    keras.backend.clear_session()  # it numbers unnamed layers over the whole session
     promise = PROMISED[name]
     overrides = [f"training.steps={promise.steps}", "training.probe_samples=200"]
     record = api.run(api.load_config(OWN / f"{name}.yaml", overrides))

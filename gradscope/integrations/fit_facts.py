@@ -112,13 +112,14 @@ def _environment(config: ExperimentConfig, model: Any, data_hash: str, *, jit: b
     where = "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
     options = tf.config.optimizer.get_experimental_options()
     found = device.environment(
-        config, device=where, jit=jit, threads=config.threads, data_hash=data_hash
+        config,
+        device=where,
+        jit=jit,
+        threads=config.threads,
+        dtype=device.dtype_of(model),
+        data_hash=data_hash,
     )
-    return replace(
-        found,
-        grappler=not options.get("disable_meta_optimizer", False),
-        dtype=model.dtype_policy.name,
-    )
+    return replace(found, grappler=not options.get("disable_meta_optimizer", False))
 
 
 def _plain(leaf: Any) -> Any:

@@ -244,7 +244,8 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         fit.retry = measured.skipped
         if measured.skipped:
             return
-        fit.builder.step(step, measured.statistics, measured.scalars)
+        scalars, times = measured.scalars[:3], np.array(measured.scalars[3:])
+        fit.builder.step(step, measured.statistics, scalars, times)
         fit.rows += 1
         if fit.rows & (fit.rows - 1) == 0 or step == fit.total:
             assert fit.live is not None

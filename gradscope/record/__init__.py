@@ -3,10 +3,11 @@
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
-from gradscope.record.statistics import STATISTICS, Statistic
+from gradscope.record.statistics import PROFILES, STATISTICS, Statistic
 from gradscope.record.verdicts import Diagnosis, Evidence, Finding, Verdict
 
 __all__ = [
+    "PROFILES",
     "STATISTICS",
     "DataSummary",
     "Diagnosis",

@@ -15,6 +15,8 @@ from gradscope.record.statistics import STATISTICS
 
 SCALARS = ("loss", "accuracy", "learning_rate")
 _NAMES = tuple(STATISTICS)
+NO_TIMES: Floats = np.zeros(0)
+"""Delta over time of a network without recurrent layers."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class RecordBuilder:
     _steps: list[int] = field(default_factory=list)
     _rows: list[Floats] = field(default_factory=list)
     _scalars: list[Floats] = field(default_factory=list)
+    _times: list[Floats] = field(default_factory=list)
     _dead: dict[int, Floats] = field(default_factory=dict)
     _snapshots: dict[str, list[Histogram]] = field(default_factory=dict)
 
@@ -47,20 +50,28 @@ class RecordBuilder:
         """Take the layers, the data and the environment."""
         self.beginning = beginning
 
-    def step(self, step: int, statistics: Floats, scalars: Sequence[float]) -> None:
+    def step(
+        self,
+        step: int,
+        statistics: Floats,
+        scalars: Sequence[float],
+        times: Floats = NO_TIMES,
+    ) -> None:
         """Take one row: float64 [statistic, layer] in the order of `STATISTICS`, and `SCALARS`.
 
+        `times` is delta over time of the recurrent layers, one after another in depth order.
         The first training step also gives step 0, the network as initialised: the same weights
         and the same batch, seen before the update (which alone is missing from it).
         """
         if not self._rows:
-            self._take(0, _before_update(statistics), scalars)
-        self._take(step, statistics, scalars)
+            self._take(0, _before_update(statistics), scalars, times)
+        self._take(step, statistics, scalars, times)
 
-    def _take(self, step: int, statistics: Floats, scalars: Sequence[float]) -> None:
+    def _take(self, step: int, statistics: Floats, scalars: Sequence[float], times: Floats) -> None:
         self._steps.append(step)
         self._rows.append(np.array(statistics, np.float64))
         self._scalars.append(np.array(scalars, np.float64))
+        self._times.append(np.array(times, np.float64))
 
     def probe(self, step: int, dead_fraction: Floats) -> None:
         """Take the dead fraction [layer] of the probe set under the weights `step` starts from."""
@@ -108,7 +119,21 @@ class RecordBuilder:
             probe_samples=begun.probe_samples,
             seconds=seconds,
             evaluation=dict(self.evaluation),
+            recurrent_delta=self._recurrent_delta(begun.layers),
         )
+
+    def _recurrent_delta(self, layers: Sequence[LayerInfo]) -> dict[str, Floats]:
+        """Delta over time by layer name, each [step, time]."""
+        found: dict[str, Floats] = {}
+        start = 0
+        for layer in layers:
+            if layer.time_steps:
+                end = start + layer.time_steps
+                absent = np.full(layer.time_steps, np.nan)
+                rows = [times[start:end] if len(times) else absent for times in self._times]
+                found[layer.name] = np.array(rows, np.float64).reshape(-1, layer.time_steps)
+                start = end
+        return found
 
     def _rows_of(self, step: int) -> list[int]:
         return [

@@ -13,7 +13,10 @@ class LayerInfo:
     separate Activation). Hidden and output layers carry an activation even when Keras applies it
     in a layer of its own (batch norm before the activation): `activation` is the nonlinearity the
     weights feed. `normalization` is ``before_activation``, ``after_activation`` or None.
-    `reason` says why a layer is not measured; it is empty when `measured`.
+    `reason` says why a layer is not measured; it is empty when `measured`. `unmeasured` says why a
+    measured layer lacks a statistic though it has what the statistic is about (its kernel is
+    frozen, its activation acts inside a loop); what a layer simply does not have needs no reason.
+    `time_steps` is the length of a recurrent layer's `recurrent_delta_second_moment`.
 
     `main_path` is false for what something else goes around: a residual branch, an attention's
     query, one of two inputs. `places` counts the pixels or time steps at which each unit stands.
@@ -42,3 +45,5 @@ class LayerInfo:
     main_path: bool = True
     places: int = 1
     momentum: float | None = None
+    unmeasured: dict[str, str] = field(default_factory=dict)
+    time_steps: int | None = None

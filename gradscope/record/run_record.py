@@ -96,6 +96,8 @@ class RunRecord:
     by step t - 1. Steps 0 and 1 therefore share weights and batch and differ only in the update.
     `scalars` [step] has ``loss``, ``accuracy`` (NaN for regression) and ``learning_rate``;
     `evaluation` has the figures of the test set after training, in inference mode.
+    `recurrent_delta` is `recurrent_delta_second_moment` of `PROFILES` for each recurrent layer that
+    was followed through time: layer name -> [step, time].
     """
 
     name: str
@@ -112,6 +114,7 @@ class RunRecord:
     probe_samples: int
     seconds: float
     evaluation: dict[str, float] = field(default_factory=dict)
+    recurrent_delta: dict[str, Floats] = field(default_factory=dict)
 
     def indices(self, *roles: str) -> tuple[int, ...]:
         """Indices of the measured layers that have one of `roles`, in depth order."""

@@ -2,7 +2,15 @@
 
 Notation: layer l computes z and a = phi(z), where z is what the activation receives: W x + b, or
 the output of a batch norm that stands between them. delta = dL/dz, where L is the mean loss per
-sample times the batch size, so that batch sizes compare. Pooled means run over samples and units.
+sample times the batch size, so that batch sizes compare. Pooled means run over samples and units,
+and over places or time steps where an output has them; a unit there is a place's channel.
+
+A layer that applies no activation has z = a, its output. So has one whose activations act inside a
+loop (recurrent layers, TimeDistributed): its z and a are what it gives, and its delta is
+dL/d(output). Of several outputs the first is meant that the loss depends on. A kernel is all the
+matrices that a layer has of its own, pooled: a recurrent layer's `kernel` and `recurrent_kernel`, a
+separable convolution's two, every matrix of stacked cells; each gradient varies about its own mean.
+Biases are no part of it.
 """
 
 from __future__ import annotations
@@ -59,7 +67,7 @@ _TABLE = (
     Statistic(
         "underflow_fraction",
         "share of delta that is zero or below the smallest normal float32 where phi'(z) is not "
-        "zero",
+        "zero; what later layers let nothing back of (pooling, masks, dead samples) counts too",
         "share of values",
     ),
     Statistic(
@@ -85,3 +93,15 @@ _TABLE = (
 )
 
 STATISTICS: dict[str, Statistic] = {statistic.name: statistic for statistic in _TABLE}
+
+_PROFILES = (
+    Statistic(
+        "recurrent_delta_second_moment",
+        "E (dL/dh_t)^2 at each time step t of a recurrent layer, pooled over units and the samples "
+        "that are not masked there: the total derivative, with what flows back through later steps "
+        "(Pascanu et al. 2013). t counts the input's steps, also where the layer goes backwards",
+    ),
+)
+
+PROFILES: dict[str, Statistic] = {statistic.name: statistic for statistic in _PROFILES}
+"""Statistics of one layer over time: [step, time] for each recurrent layer that can be followed."""

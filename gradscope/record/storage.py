@@ -52,6 +52,7 @@ def dumps(record: RunRecord) -> bytes:
         "probe_samples": record.probe_samples,
         "seconds": record.seconds,
         "evaluation": record.evaluation,
+        "recurrent_delta": list(record.recurrent_delta),
         "histograms": {key: value.quantity for key, value in record.histograms.items()},
     }
     arrays: dict[str, Any] = {
@@ -60,6 +61,8 @@ def dumps(record: RunRecord) -> bytes:
     }
     arrays |= {f"series/{name}": values for name, values in record.series.items()}
     arrays |= {f"scalars/{name}": values for name, values in record.scalars.items()}
+    for place, values in enumerate(record.recurrent_delta.values()):
+        arrays[f"recurrent_delta/{place}"] = values
     for name, histogram in record.histograms.items():
         arrays |= {f"histograms/{name}/{key}": getattr(histogram, key) for key in _HISTOGRAM_ARRAYS}
     buffer = io.BytesIO()
@@ -92,6 +95,12 @@ def _restore(arrays: dict[str, Any]) -> RunRecord:
     series, shape = _under("series/", arrays), (len(arrays["steps"]), len(meta["layers"]))
     if set(series) != set(STATISTICS) or any(v.shape != shape for v in series.values()):
         raise ValueError("its series are not the table of statistics, each [step, layer]")
+    recurrent_delta = {
+        name: arrays[f"recurrent_delta/{place}"]
+        for place, name in enumerate(meta.get("recurrent_delta", ()))
+    }
+    if any(v.ndim != 2 or len(v) != len(arrays["steps"]) for v in recurrent_delta.values()):
+        raise ValueError("its profiles over time are not [step, time]")
     environment = meta["environment"] | {"cpu_flags": tuple(meta["environment"]["cpu_flags"])}
     return RunRecord(
         name=meta["name"],
@@ -108,6 +117,7 @@ def _restore(arrays: dict[str, Any]) -> RunRecord:
         probe_samples=meta["probe_samples"],
         seconds=meta["seconds"],
         evaluation=meta["evaluation"],
+        recurrent_delta=recurrent_delta,
     )
 
 

@@ -53,6 +53,7 @@ def result(report: Report) -> dict[str, Any]:
             "steps": record.steps,
             **{name: record.series[name] for name in STATISTICS},
         },
+        **_profiles(record),
         "timing": {"seconds": record.seconds},
     }
     settled: dict[str, Any] = plain(content)
@@ -71,6 +72,13 @@ def _training(record: RunRecord) -> dict[str, Any]:
         "learning_rate": record.scalars["learning_rate"],
         "evaluation": record.evaluation,
     }
+
+
+def _profiles(record: RunRecord) -> dict[str, Any]:
+    """Statistics over time; nothing for a network without recurrent layers."""
+    if not record.recurrent_delta:
+        return {}
+    return {"profiles": {"recurrent_delta_second_moment": record.recurrent_delta}}
 
 
 def _prediction(prediction: Prediction | None) -> dict[str, Any] | None:

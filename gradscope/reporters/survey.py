@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from rich.cells import cell_len
@@ -19,6 +19,7 @@ from gradscope.reporters.sanitizing import printable
 _LIST_BELOW = 60
 _LONGEST_NAME, _LONGEST_KIND = 32, 24
 _LEAST_REASON = 24
+_MOST_NAMED = 4
 _HEADINGS = ("#", "layer", "kind", "phi", "shape", "parameters")
 _RIGHT = (True, False, False, False, True, True)
 # What a narrowing terminal loses first stands first; number, name and kind stay.
@@ -52,8 +53,24 @@ def survey_text(name: str, layers: Sequence[LayerInfo], options: ReportOptions) 
             _add_item(page, layer)
     else:
         _add_columns(page, layers)
+    for text in _partly(layers):
+        page.add(text, "dim", hanging=2)
     page.add(LEGEND, "dim")
     return page.render()
+
+
+def _partly(layers: Sequence[LayerInfo]) -> Iterator[str]:
+    """What measured layers lack, reason by reason."""
+    lacking: dict[str, dict[str, None]] = {}
+    names: dict[str, dict[str, None]] = {}
+    for layer in layers:
+        for statistic, reason in layer.unmeasured.items():
+            lacking.setdefault(reason, {})[statistic] = None
+            names.setdefault(reason, {})[printable(layer.name)] = None
+    for reason, statistics in lacking.items():
+        few = len(statistics) <= _MOST_NAMED
+        what = ", ".join(statistics) if few else plural(len(statistics), "statistic")
+        yield f"{', '.join(names[reason])}: {NOT_MEASURED}: {what} ({printable(reason)})"
 
 
 def _shape(layer: LayerInfo) -> str:

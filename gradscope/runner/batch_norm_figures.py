@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from gradscope.runner.branching import choose
 from gradscope.runner.figures import Figures
+from gradscope.runner.shadowing import shadowed
 from gradscope.runner.sites import BatchNormSite
-from gradscope.runner.taps import Ear, shadowed
+from gradscope.runner.taps import Ear
 
 Pair = tuple[Any, Any]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -82,8 +84,18 @@ def settings(*, keep_policy: bool = False) -> Iterator[None]:
         )
 
 
+def dtype_of(model: Any) -> str:
+    """Keras's dtype policies of the layers that have weights, the most frequent one first.
+
+    ``float32``, ``mixed_float16``, or several as in ``mixed_float16, float32``.
+    """
+    layers = [layer for layer in model._flatten_layers() if layer._trainable_variables]
+    names = Counter(layer.dtype_policy.name for layer in layers or [model])
+    return ", ".join(sorted(names, key=lambda name: (-names[name], name)))
+
+
 def environment(
-    config: ExperimentConfig, *, device: str, jit: bool, threads: int, data_hash: str
+    config: ExperimentConfig, *, device: str, jit: bool, threads: int, dtype: str, data_hash: str
 ) -> Environment:
     """Write down everything that was seen to change the bits of a run."""
     return Environment(
@@ -102,7 +114,7 @@ def environment(
         op_determinism=bool(tf.config.experimental.is_op_determinism_enabled())
         if hasattr(tf.config.experimental, "is_op_determinism_enabled")
         else False,
-        dtype="float32",
+        dtype=dtype,
         seed=config.seed,
         config_hash=config.hash,
         data_hash=data_hash,

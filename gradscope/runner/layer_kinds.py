@@ -32,10 +32,15 @@ DROPOUTS: tuple[type, ...] = (
     _LAYERS.GaussianNoise,
     _LAYERS.AlphaDropout,
 )
-MOVERS: tuple[type, ...] = (
+RESHAPERS: tuple[type, ...] = (
     _LAYERS.Flatten,
     _LAYERS.Reshape,
     _LAYERS.Permute,
+    _LAYERS.Identity,
+)
+"""Layers that give exactly the values they are given, perhaps in another order."""
+
+MOVERS: tuple[type, ...] = (
     _LAYERS.RepeatVector,
     _LAYERS.Cropping1D,
     _LAYERS.Cropping2D,
@@ -43,12 +48,10 @@ MOVERS: tuple[type, ...] = (
     _LAYERS.ZeroPadding1D,
     _LAYERS.ZeroPadding2D,
     _LAYERS.ZeroPadding3D,
-    _LAYERS.UpSampling1D,
-    _LAYERS.UpSampling2D,
-    _LAYERS.UpSampling3D,
-    _LAYERS.Identity,
     _LAYERS.Masking,
 )
+"""Layers that copy, pad, crop or blank values and compute none."""
+
 _ACTIVATION_LAYERS: tuple[type, ...] = (
     _LAYERS.Activation,
     _LAYERS.ReLU,
@@ -76,7 +79,7 @@ def activation_of(layer: Any) -> tuple[str | None, Activation | None, Parameters
     know, and for a recurrent layer, whose activation acts inside its loop.
     """
     if isinstance(layer, LOOPS):
-        return _function_name(getattr(layer, "activation", None)), None, {}
+        return _function_name(getattr(_looped(layer), "activation", None)), None, {}
     if isinstance(layer, _LAYERS.ReLU):
         return _relu(layer)
     if isinstance(layer, _LAYERS.LeakyReLU):
@@ -123,43 +126,96 @@ def _function_name(function: Any) -> str | None:
 
 
 def own_matrices(layer: Any) -> list[Any]:
-    """The layer's weight matrices (two axes or more), not those of layers measured themselves."""
+    """The layer's weight matrices (two axes or more), not those of layers measured themselves.
+
+    Biases are none, though attention's have the axes [head, unit] and a GRU's two rows. Layers that
+    loop own what they hold: a recurrent layer its `kernel` and its `recurrent_kernel`.
+    """
     if is_activation_layer(layer) or isinstance(layer, NORMALIZATIONS):
         return []
-    return [weight for weight in _own_weights(layer) if len(weight.shape) >= 2]
+    biases = {id(bias) for bias in biases_of(layer)}
+    return [w for w in own_weights(layer) if len(w.shape) >= 2 and id(w) not in biases]
 
 
-def bias_of(layer: Any) -> Any:
-    """The layer's bias, or None."""
-    if isinstance(layer, LOOPS):
-        return None
-    bias = getattr(layer, "bias", None)
-    return bias if isinstance(bias, keras.Variable) else None
+def _looped(layer: Any) -> Any:
+    """What a layer of `LOOPS` calls again and again: its cell, or the layer it distributes."""
+    return getattr(layer, "cell", None) or getattr(layer, "layer", None) or layer
 
 
-def _own_weights(layer: Any) -> list[Any]:
+def biases_of(layer: Any) -> list[Any]:
+    """The layer's biases; several only where a loop holds several layers."""
+    holders = [layer, *_flat(layer)] if isinstance(layer, LOOPS) else [layer]
+    found = (getattr(holder, "bias", None) for holder in holders)
+    return [bias for bias in found if isinstance(bias, keras.Variable)]
+
+
+def own_weights(layer: Any) -> list[Any]:
+    """The weights that belong to no layer inside `layer`, though it may hold on to theirs."""
     if isinstance(layer, LOOPS):
         return list(layer.weights)
-    return list(layer._trainable_variables)
+    inner = {id(weight) for held in _flat(layer) for weight in held.weights}
+    return [weight for weight in layer._trainable_variables if id(weight) not in inner]
+
+
+def parameters(layer: Any) -> int:
+    """Number of the layer's weights; without those of layers that have rows of their own."""
+    whole = isinstance(layer, LOOPS) or not layer._layers
+    return sum(math.prod(w.shape) for w in (layer.weights if whole else own_weights(layer)))
+
+
+def _flat(layer: Any) -> list[Any]:
+    return list(layer._flatten_layers(include_self=False))
+
+
+def unit_axes(layer: Any, rank: int) -> tuple[int, ...]:
+    """The axes of an output of `rank` axes that number its units; the others are samples, places.
+
+    The last one, or the channels' under ``channels_first``, or all those that an einsum makes.
+    """
+    if getattr(layer, "data_format", None) == "channels_first" and rank > 2:
+        return (1,)
+    if isinstance(layer, _LAYERS.BatchNormalization):
+        return (layer.axis % rank,)
+    if isinstance(layer, _LAYERS.EinsumDense) and "..." not in layer.equation:
+        kernel, inputs, output = _einsum_axes(layer.equation)
+        made = tuple(i for i, axis in enumerate(output) if axis in kernel and axis not in inputs)
+        return made or (rank - 1,)
+    return (rank - 1,)
 
 
 def fans(layer: Any) -> tuple[int | None, int | None]:
-    """fan_in and fan_out of the layer's first matrix."""
+    """fan_in and fan_out of the layer's matrix; None where two of them follow each other.
+
+    Inputs behind each output value and outputs made of each input value, with stride 1.
+    """
     matrices = own_matrices(layer)
-    if not matrices or isinstance(layer, _LAYERS.Embedding):
+    if not matrices or isinstance(layer, (_LAYERS.Embedding, *_SEPARABLE)):
         return None, None
     shape = tuple(int(size) for size in matrices[0].shape)
     if isinstance(layer, _LAYERS.EinsumDense):
         return _einsum_fans(layer.equation, shape)
     receptive = math.prod(shape[:-2])
-    if isinstance(layer, (_LAYERS.DepthwiseConv1D, _LAYERS.DepthwiseConv2D)):
+    if isinstance(layer, _DEPTHWISE):
         return receptive, receptive * shape[-1]
-    return receptive * shape[-2], receptive * shape[-1]
+    if isinstance(layer, _TRANSPOSED):
+        return receptive * shape[-1], receptive * shape[-2]
+    return receptive * shape[-2], receptive * shape[-1] // int(getattr(layer, "groups", 1))
+
+
+_SEPARABLE = (_LAYERS.SeparableConv1D, _LAYERS.SeparableConv2D)
+_DEPTHWISE = (_LAYERS.DepthwiseConv1D, _LAYERS.DepthwiseConv2D)
+_TRANSPOSED = (_LAYERS.Conv1DTranspose, _LAYERS.Conv2DTranspose, _LAYERS.Conv3DTranspose)
+
+
+def _einsum_axes(equation: str) -> tuple[str, str, str]:
+    """The axes of kernel, input and output of an equation such as ``abc,cde->abde``."""
+    left, output = equation.replace(" ", "").split("->")
+    inputs, kernel = left.split(",")
+    return kernel, inputs, output
 
 
 def _einsum_fans(equation: str, shape: tuple[int, ...]) -> tuple[int, int]:
-    left, output = equation.replace(" ", "").split("->")
-    inputs, kernel = left.split(",")
+    kernel, inputs, output = _einsum_axes(equation)
     contracted = math.prod(size for axis, size in zip(kernel, shape, strict=True) if axis in inputs)
     produced = math.prod(
         size
@@ -172,7 +228,7 @@ def _einsum_fans(equation: str, shape: tuple[int, ...]) -> tuple[int, int]:
 def initializer_of(layer: Any) -> tuple[str | None, Parameters]:
     """The catalog's name and parameters of the initializer of the layer's first matrix."""
     for name in ("kernel_initializer", "depthwise_initializer", "embeddings_initializer"):
-        initializer = getattr(layer, name, None)
+        initializer = getattr(_looped(layer), name, None)
         if initializer is None:
             continue
         return _told(initializer)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradscope.record import STATISTICS, DataSummary, Environment, Histogram, LayerInfo
-from gradscope.record.builder import Beginning, RecordBuilder
+from gradscope.record.builder import NO_TIMES, Beginning, RecordBuilder
 from gradscope.record.run_record import Floats
 
 
@@ -30,11 +30,16 @@ class Sender:
         """Tell the layers, the data and the environment."""
         self.send("begin", **asdict(beginning))
 
-    def step(self, step: int, statistics: Floats, scalars: Sequence[float]) -> None:
-        """Tell one recorded step."""
-        self.send(
-            "step", np.ascontiguousarray(statistics).tobytes(), step=step, scalars=list(scalars)
-        )
+    def step(
+        self,
+        step: int,
+        statistics: Floats,
+        scalars: Sequence[float],
+        times: Floats = NO_TIMES,
+    ) -> None:
+        """Tell one recorded step; delta over time follows the statistics."""
+        body = np.ascontiguousarray(statistics).tobytes() + times.tobytes()
+        self.send("step", body, step=step, scalars=list(scalars), times=len(times))
 
     def probe(self, step: int, dead_fraction: Floats) -> None:
         """Tell what the probe set showed."""
@@ -56,8 +61,10 @@ def take(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
         case "begin":
             builder.begin(_beginning(header))
         case "step":
-            rows = np.frombuffer(body, np.float64).reshape(len(STATISTICS), -1)
-            builder.step(header["step"], rows, header["scalars"])
+            figures = np.frombuffer(body, np.float64)
+            end = len(figures) - header.get("times", 0)
+            rows = figures[:end].reshape(len(STATISTICS), -1)
+            builder.step(header["step"], rows, header["scalars"], figures[end:])
         case "probe":
             builder.probe(header["step"], np.frombuffer(body, np.float64))
         case "histogram":

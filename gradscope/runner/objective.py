@@ -90,6 +90,17 @@ def compiled(y: Any) -> Objective:
     return Objective("compiled", _as_is, _compiled_loss, accuracy)
 
 
+def trained_outputs(goal: Objective, model: Any, x: Any, y: Any, outputs: Any) -> list[bool]:
+    """Which of the model's outputs the loss depends on: a compiled loss may leave some out."""
+    flat = keras.tree.flatten(outputs)
+    if len(flat) == 1:
+        return [True]
+    with tf.GradientTape() as tape:
+        tape.watch(flat)
+        loss = goal.loss(model, x, goal.prepare(y), outputs, None)
+    return [gradient is not None for gradient in tape.gradient(loss, flat)]
+
+
 def _auto(output_activation: str, task: str) -> str:
     if task == "classification" and output_activation == "softmax":
         return "sparse_categorical_crossentropy"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,10 +47,17 @@ class Look:
 
 
 def look(
-    model: Any, sites: SiteMap, batch: tuple[Any, ...], objective: Objective, *, backward: bool
+    model: Any,
+    sites: SiteMap,
+    batch: tuple[Any, ...],
+    objective: Objective,
+    *,
+    backward: bool,
+    scale: Any = 1.0,
 ) -> Look:
     """Send the probe set through the network in training mode, leaving no trace of the visit.
 
+    `scale` is the factor that keeps small gradients from being lost on the way; delta is without.
     Moving statistics and the state of dropout are put back as they were, so that training goes on
     bit for bit as it would have.
     """
@@ -58,28 +66,34 @@ def look(
     with undisturbed(model):
         recording: Any = tf.GradientTape() if backward else contextlib.nullcontext()
         with recording as tape:
-            with listening(tapped_layers(model)) as ear:
+            watch = tape.watch if tape is not None else None
+            with listening(tapped_layers(model), watch, sites.keys) as ear:
                 outputs = model(x, training=True)
             weights = rest[0] if rest else None
-            loss = objective.loss(model, x, y, outputs, weights) if backward else None
+            loss = objective.loss(model, x, y, outputs, weights) * scale if backward else None
         heard = {call.key: call for call in ear.calls}
         signals = [Signal.of(site, heard[site.key]) for site in sites.sites]
         if backward:
             zero = tf.UnconnectedGradients.ZERO
             deltas = tape.gradient(loss, [s.z for s in signals], unconnected_gradients=zero)
-    samples = len(keras.tree.flatten(x)[0])
+    samples = len(keras.tree.flatten(x)[0]) / float(scale)
     return gathered(sites, [signal.z for signal in signals], deltas, samples)
 
 
-def gathered(sites: SiteMap, z: Sequence[Any], deltas: Sequence[Any], samples: int) -> Look:
+def gathered(sites: SiteMap, z: Sequence[Any], deltas: Sequence[Any], samples: float) -> Look:
     """Make a look of the eager tensors of a pass over `samples` samples, in the sites' order."""
     indices = [site.index for site in sites.sites]
-    values = {index: tensor.numpy() for index, tensor in zip(indices, z, strict=True)}
+    values = {index: _wide(tensor.numpy()) for index, tensor in zip(indices, z, strict=True)}
     delta = {
         index: tf.convert_to_tensor(d).numpy().astype(np.float64) * samples
         for index, d in zip(indices, deltas, strict=False)
     }
     return Look(values, delta, _dead(sites.sites, values, len(sites.layers)))
+
+
+def _wide(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """At least float32: numpy counts no bfloat16."""
+    return values.astype(np.float32) if values.dtype.itemsize < 4 else values
 
 
 def _dead(sites: Sequence[Site], z: Arrays, layers: int) -> Floats:
@@ -91,20 +105,20 @@ def _dead(sites: Sequence[Site], z: Arrays, layers: int) -> Floats:
     shares = np.full(layers, np.nan)
     for site in sites:
         if site.activation is not None:
-            values = z[site.index]
-            units = values.reshape(-1, values.shape[-1])
-            shares[site.index] = np.mean(~_alive(site, units))
+            shares[site.index] = np.mean(~_alive(site, z[site.index]))
     return shares
 
 
-def _alive(site: Site, units: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Which units [sample, unit] let a gradient pass for at least one sample.
+def _alive(site: Site, z: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which units of z [sample, ...] let a gradient pass for at least one sample and place.
 
     A few samples settle it for most units; the rest are looked at for the others only.
     """
     if site.trained_parameter is not None:
-        alive: npt.NDArray[np.bool_] = np.any(_derivative(site, units) != 0, axis=0)
+        passing = _derivative(site, z) != 0
+        alive: npt.NDArray[np.bool_] = np.any(_by_unit(site, passing), axis=0)
         return alive
+    units = _by_unit(site, z)
     alive = np.any(_derivative(site, units[:FEW]) != 0, axis=0)
     doubtful = np.flatnonzero(~alive)
     if doubtful.size:
@@ -112,13 +126,19 @@ def _alive(site: Site, units: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     return alive
 
 
+def _by_unit(site: Site, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The values as [sample or place, unit]."""
+    axes = site.unit_axes or (values.ndim - 1,)
+    last = np.moveaxis(values, axes, range(-len(axes), 0))
+    return last.reshape(-1, math.prod(values.shape[axis] for axis in axes))
+
+
 def _derivative(site: Site, z: npt.NDArray[Any]) -> Floats:
     assert site.activation is not None
     parameters: dict[str, Any] = dict(site.parameters)
     if site.activation.trained_parameter:
         alpha = np.asarray(site.trained_parameter, np.float64)
-        slopes = alpha.reshape(-1, alpha.shape[-1])  # [place, unit]; samples repeat the places
-        parameters[site.activation.trained_parameter] = np.tile(slopes, (len(z) // len(slopes), 1))
+        parameters[site.activation.trained_parameter] = alpha
     with np.errstate(all="ignore"):
         return np.asarray(site.activation.derivative(z.astype(np.float64), NUMPY_OPS, **parameters))
 

@@ -24,6 +24,7 @@ _MOMENTS = (
     ("preactivation_variance", "activation_variance", "delta_variance"),
     ("activation_sample_variance",),
 )
+_POWERS = np.array([[0.0, 0.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0]]).T
 _LOST = ("nonfinite_forward_count", "nonfinite_forward_count", "nonfinite_backward_count")
 
 Item = TypeVar("Item")
@@ -44,10 +45,10 @@ class Signal:
         A fused activation was heard itself; an activation layer's input is its z; a layer without
         an activation has z = a, its output.
         """
-        output = next(tensor for tensor in call.outputs if tensor.dtype.is_floating)
-        if call.z is not None:
+        output = call.outputs[site.output]
+        if call.z is not None and (call.z.shape, call.z.dtype) == (call.a.shape, call.a.dtype):
             return cls(site, call.z, call.a)
-        if site.activation is not None and site.activation.name != "linear":
+        if site.input_is_z:
             return cls(site, call.inputs[0], output)
         return cls(site, output, output)
 
@@ -63,11 +64,12 @@ class _Group:
 
 
 def put(
-    figures: Figures, signals: Sequence[Signal], deltas: Sequence[Any], samples: int, *, jit: bool
+    figures: Figures, signals: Sequence[Signal], deltas: Sequence[Any], samples: Any, *, jit: bool
 ) -> None:
     """Compute the figures of all sites, those that look alike in one go.
 
-    `samples` is the batch size: some tensors have no batch axis, or one longer than that.
+    `samples` is the batch size (some tensors have no batch axis, or one longer than that) over the
+    factor by which the loss was scaled.
     """
     if not signals:
         return
@@ -77,10 +79,9 @@ def put(
     ordered = [signal for group in groups for signal in group.signals]
     indices = [signal.site.index for signal in ordered]
     # The tape differentiates the mean over the batch: times the batch size, sizes compare.
-    scale = np.ones((10, 1))
-    scale[[2, 5, 8]] = [[samples], [samples**2], [samples**2]]
+    base = tf.cast(samples, tf.float64) if tf.is_tensor(samples) else samples
     names = [name for row in _MOMENTS for name in row]
-    figures.put(names, indices, found * scale)
+    figures.put(names, indices, found * base**_POWERS)
     figures.put(_LOST, indices, lost)
     figures.put(["nonfinite_count"] * 3, indices, lost)
     _put_shares(figures, groups, nonzero)

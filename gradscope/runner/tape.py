@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from gradscope.record import STATISTICS
 from gradscope.runner import (
     batch_norm_figures,
     example_gradients,
+    loss_scale,
+    recurrent,
     signal_figures,
     updates,
     weight_figures,
@@ -23,17 +25,18 @@ from gradscope.runner.figures import Figures
 from gradscope.runner.light_import import without_collecting
 from gradscope.runner.main_path import located
 from gradscope.runner.objective import Objective
-from gradscope.runner.sites import SiteMap, survey
-from gradscope.runner.taps import listening, tapped_layers
+from gradscope.runner.sites import Site, SiteMap, survey
+from gradscope.runner.taps import Call, listening, tapped_layers
 
 Step = Callable[[Any], tuple[Any, Any]]
 """``step(batch) -> (statistics, scalars)``: trains once on (x, y) or (x, y, sample weights)."""
 
 
-def survey_model(model: Any, x: Any) -> SiteMap:
+def survey_model(model: Any, x: Any, trained: Sequence[bool] | None = None) -> SiteMap:
     """Find out what can be measured where, by tracing one forward pass that is never run.
 
-    `x` is the structure of arrays or specs of one batch.
+    `x` is the structure of arrays or specs of one batch. `trained` says of each of the model's
+    outputs whether the loss depends on it; all do unless it is given.
     """
     layers = tapped_layers(model)
     found: list[SiteMap] = []
@@ -41,7 +44,11 @@ def survey_model(model: Any, x: Any) -> SiteMap:
     def forward(inputs: Any) -> None:
         with listening(layers) as ear:
             outputs = model(inputs, training=True)
-        found.append(located(survey(model, layers, ear, outputs), ear, inputs, outputs))
+        flat = keras.tree.flatten(outputs)
+        wanted = trained or [True] * len(flat)
+        ends = [tensor for tensor, used in zip(flat, wanted, strict=True) if used]
+        found_sites = survey(model, layers, ear, outputs, [*ends, *model.losses])
+        found.append(located(found_sites, ear, inputs, outputs))
 
     specs = keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), x)
     tf.function(forward, autograph=False).get_concrete_function(specs)
@@ -52,9 +59,9 @@ def survey_model(model: Any, x: Any) -> SiteMap:
 class Seen:
     """One forward and backward pass, as it stands before any update.
 
-    `gradients` are what the optimizer takes: of the scaled loss, where it scales. `deltas` and
-    `weights` have those of the mean loss itself. `figures` lack what only the update shows
-    (`weight_figures.put`).
+    `gradients` are what the optimizer takes: of the scaled loss, where it scales; None where the
+    loss does not depend on the variable. `deltas` and `weights` have those of the mean loss itself.
+    `figures` lack what only the update shows (`weight_figures.put`).
     """
 
     figures: Figures
@@ -79,11 +86,12 @@ def seeing(
 ) -> Callable[[Any, Any, Any], Seen]:
     """Make the function of (x, y, sample weights or None) that measures a pass, without update."""
     layers = tapped_layers(model)
+    timed = [site for site in sites.sites if site.time_steps]
 
     def see(x: Any, y: Any, sample_weights: Any) -> Seen:
         with (
             tf.GradientTape() as tape,
-            listening(layers) as ear,
+            listening(layers, tape.watch, sites.keys) as ear,
             batch_norm_figures.listening(sites.batch_norms) as norms,
         ):
             outputs = model(x, training=True)
@@ -92,21 +100,20 @@ def seeing(
         heard = {call.key: call for call in ear.calls}
         signals = [signal_figures.Signal.of(site, heard[site.key]) for site in sites.sites]
         variables = model.trainable_variables
-        gradients, deltas = tape.gradient(
-            scaled,
-            (variables, [signal.z for signal in signals]),
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
-        )
-        own = gradients
-        if scaled is not loss:
-            scale = optimizer.scale_loss(tf.ones((), tf.float32))
-            own = [_unscaled(gradient, scale) for gradient in gradients]
-            deltas = [_unscaled(delta, scale) for delta in deltas]
+        zeros = [heard[site.key].zeros for site in timed]
+        sources = (variables, [signal.z for signal in signals], zeros)
+        gradients, deltas, through_time = tape.gradient(scaled, sources)
+        deltas = [_or_zeros(delta, signal.z) for delta, signal in zip(deltas, signals, strict=True)]
+        scale = loss_scale.of(optimizer)
         figures = Figures()
         batch_norm_figures.put(figures, sites.batch_norms, norms, ear)
         samples = int(keras.tree.flatten(x)[0].shape[0])
-        signal_figures.put(figures, signals, deltas, samples, jit=asked.jit)
+        signal_figures.put(figures, signals, deltas, samples / scale, jit=asked.jit)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
+        times = _over_time(timed, heard, through_time, samples / scale)
+        scalars = tf.concat([scalars, *times], 0) if times else scalars
+        own = loss_scale.unscaled(gradients, scale)
+        deltas = loss_scale.unscaled(deltas, scale)
         weights = weight_figures.find(sites.sites, variables, own)
         if asked.noise:
             example_gradients.put(figures, weights, samples)
@@ -121,17 +128,20 @@ def measured_step(
     """Make the step that trains and measures.
 
     `statistics` is [statistic, layer] in the order of `STATISTICS`, NaN where a statistic has no
-    meaning for a layer; `scalars` is [3]: loss and accuracy of this batch and the learning rate,
-    before the update. All of it in training mode.
+    meaning for a layer; `scalars` is [3 + time steps]: loss and accuracy of this batch and the
+    learning rate, before the update; then delta over time of each recurrent layer in turn. All of
+    it in training mode.
     """
     see = seeing(model, sites, objective, optimizer, asked)
 
     def step(batch: Any) -> tuple[Any, Any]:
         seen = see(*_split(batch))
         with updates.listening(optimizer, seen.weights.kernels, seen.weights.raw) as changes:
-            optimizer.apply(seen.gradients, seen.variables)
+            _apply(optimizer, seen.gradients, seen.variables)
         weight_figures.put(seen.figures, seen.weights, changes, jit=asked.jit)
         row = seen.figures.packed(len(sites.layers))
+        if loss_scale.adapts(optimizer):
+            row = loss_scale.without_overflow(row, seen.gradients)
         changes.make(first=row)
         return row, seen.scalars
 
@@ -150,30 +160,34 @@ def plain_step(model: Any, objective: Objective, optimizer: Any) -> Step:
         variables = model.trainable_variables
         gradients = tape.gradient(scaled, variables)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
-        optimizer.apply(gradients, variables)
+        _apply(optimizer, gradients, variables)
         return tf.zeros((len(STATISTICS), 0), tf.float64), scalars
 
     return step
 
 
-def chunked(measured: Step, plain: Step | None, layers: int, *, jit: bool) -> Chunk:
+def chunked(measured: Step, plain: Step | None, layers: int, times: int = 0, *, jit: bool) -> Chunk:
     """Run several steps in one call: ``run(batches, wanted)`` on batches stacked on a first axis.
 
     `wanted` [step] says which steps to measure; the others run `plain` where it is given. Gives
-    float64 [step, statistic, layer] and [step, scalar]. The number of steps is read from the
-    batches at run time, so every chunk and remainder shares one trace.
+    float64 [step, statistic, layer] and [step, scalar], where `times` scalars of a measured step
+    follow delta over time. The number of steps is read from the batches at run time, so every chunk
+    and remainder shares one trace.
     """
     nothing = tf.fill([len(STATISTICS), layers], tf.constant(math.nan, tf.float64))
+
+    def _padded(scalars: Any) -> Any:
+        return tf.pad(scalars, [[0, times]], constant_values=math.nan) if times else scalars
 
     def one(batch: Any, wanted: Any) -> Any:
         if plain is None or plain is measured:
             return measured(batch)
-        return choose(wanted, lambda: measured(batch), lambda: (nothing, plain(batch)[1]))
+        return choose(wanted, lambda: measured(batch), lambda: (nothing, _padded(plain(batch)[1])))
 
     def run(batches: Any, wanted: Any) -> tuple[Any, Any]:
         count = tf.shape(wanted)[0]
         rows = tf.TensorArray(tf.float64, count, element_shape=[len(STATISTICS), layers])
-        scalars = tf.TensorArray(tf.float64, count, element_shape=[3])
+        scalars = tf.TensorArray(tf.float64, count, element_shape=[3 + times])
 
         def body(i: Any, rows: Any, scalars: Any) -> Any:
             batch = keras.tree.map_structure(lambda stacked: stacked[i], batches)
@@ -211,14 +225,30 @@ class Chunk:
         return int(self._traced.experimental_get_tracing_count()) if self._traced else 0
 
 
+def _apply(optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
+    """Update as `model.fit` does: weights that the loss does not depend on are left alone."""
+    pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+    optimizer.apply([g for g, _ in pairs], [v for _, v in pairs])
+
+
+def _or_zeros(gradient: Any, source: Any) -> Any:
+    return tf.zeros_like(source) if gradient is None else tf.convert_to_tensor(gradient)
+
+
+def _over_time(
+    timed: Sequence[Site], heard: dict[Any, Call], gradients: Sequence[Any], scale: Any
+) -> list[Any]:
+    """Delta at each time step of each recurrent layer that is followed."""
+    calls = [heard[site.key] for site in timed]
+    return [
+        recurrent.delta_second_moments(_or_zeros(gradient, call.zeros), call.mask, scale)
+        for call, gradient in zip(calls, gradients, strict=True)
+    ]
+
+
 def _scalars(loss: Any, accuracy: Any, optimizer: Any) -> Any:
     rate = tf.cast(optimizer.learning_rate, tf.float64)
     return tf.stack([tf.cast(loss, tf.float64), accuracy, rate])
-
-
-def _unscaled(gradient: Any, scale: Any) -> Any:
-    """A gradient of the scaled loss as one of the loss: in float32, where it does not underflow."""
-    return tf.cast(tf.convert_to_tensor(gradient), tf.float32) / scale
 
 
 def _split(batch: Any) -> tuple[Any, Any, Any]:

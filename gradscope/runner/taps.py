@@ -9,13 +9,15 @@ tensors heard are the very objects that flow on, so a tape can differentiate wit
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
+from gradscope.runner import recurrent
 from gradscope.runner.layer_kinds import LOOPS
+from gradscope.runner.shadowing import shadowed
 
 
 @dataclass
@@ -23,7 +25,8 @@ class Call:
     """One call of one layer: its tensors, and the argument and result of a fused activation.
 
     `number` counts the calls of the same layer in this pass from 0 (a shared layer has several).
-    `passes_on` is true when other tapped layers were called inside.
+    `passes_on` is true when other tapped layers were called inside. `zeros` were added to the state
+    of a recurrent layer at each time step, so that a tape can differentiate with respect to it.
     """
 
     layer: Any
@@ -33,6 +36,8 @@ class Call:
     z: Any = None
     a: Any = None
     passes_on: bool = False
+    mask: Any = None
+    zeros: Any = None
 
     @property
     def key(self) -> tuple[int, int]:
@@ -43,26 +48,46 @@ class Call:
 class Ear:
     """Collects the calls of one forward pass, in the order in which they end."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        watch: Callable[[Any], None] | None = None,
+        watched: Collection[tuple[int, int]] = (),
+    ) -> None:
         self.calls: list[Call] = []
+        self.watch = watch
+        self._watched = watched
         self._open: list[Call] = []
         self._counts: dict[int, int] = {}
 
-    def begin(self, layer: Any, inputs: Any) -> Call:
+    def begin(self, layer: Any, args: Any, kwargs: dict[str, Any]) -> Call:
         """Note that `layer` is called."""
         for outer in self._open:
             outer.passes_on = True
         number = self._counts.get(id(layer), 0)
         self._counts[id(layer)] = number + 1
-        call = Call(layer, number, inputs=_tensors(inputs))
+        masks = _tensors(kwargs.get("mask"))
+        mask = masks[0] if masks else None
+        call = Call(layer, number, inputs=_tensors((args, kwargs)), mask=mask)
         self._open.append(call)
+        self._watch(call, call.inputs)
         return call
 
     def end(self, call: Call, outputs: Any) -> None:
         """Note what the layer gave."""
         call.outputs = _tensors(outputs)
+        self._watch(call, call.outputs)
         self._open.remove(call)
         self.calls.append(call)
+
+    def watches(self, call: Call) -> bool:
+        """Whether a tape is to hear of this call."""
+        return self.watch is not None and call.key in self._watched
+
+    def _watch(self, call: Call, tensors: Sequence[Any]) -> None:
+        if self.watch is not None and call.key in self._watched:
+            for tensor in tensors:
+                if tensor.dtype.is_floating:
+                    self.watch(tensor)
 
     def activation(self, layer: Any, z: Any, a: Any) -> None:
         """Note what the activation of the innermost open call of `layer` received and gave."""
@@ -92,9 +117,18 @@ def tapped_layers(model: Any) -> list[Any]:
 
 
 @contextlib.contextmanager
-def listening(layers: Sequence[Any]) -> Iterator[Ear]:
-    """Hear every call of `layers` during the forward passes inside the ``with`` block."""
-    ear = Ear()
+def listening(
+    layers: Sequence[Any],
+    watch: Callable[[Any], None] | None = None,
+    watched: Collection[tuple[int, int]] = (),
+) -> Iterator[Ear]:
+    """Hear every call of `layers` during the forward passes inside the ``with`` block.
+
+    `watch` (a tape's) is told what the calls whose keys are `watched` receive and give: behind
+    inputs and frozen layers, where no trained weight is, a tape would not listen by itself. There
+    recurrent layers are followed from time step to time step, too.
+    """
+    ear = Ear(watch, watched)
     with contextlib.ExitStack() as stack:
         for layer in layers:
             stack.enter_context(shadowed(layer, "call", _heard_call(layer, ear)))
@@ -109,8 +143,11 @@ def _heard_call(layer: Any, ear: Ear) -> Callable[..., Any]:
     original = layer.call
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        record = ear.begin(layer, (args, kwargs))
-        outputs = original(*args, **kwargs)
+        record = ear.begin(layer, args, kwargs)
+        run = original
+        if ear.watches(record) and recurrent.time_steps(record)[0]:
+            run = recurrent.followed(layer, original, record, ear.watch)
+        outputs = run(*args, **kwargs)
         ear.end(record, outputs)
         return outputs
 
@@ -128,18 +165,3 @@ def _heard_activation(layer: Any, original: Any, ear: Ear) -> Callable[..., Any]
 
 def _tensors(values: Any) -> list[Any]:
     return [leaf for leaf in keras.tree.flatten(values) if keras.ops.is_tensor(leaf)]
-
-
-@contextlib.contextmanager
-def shadowed(instance: Any, name: str, replacement: Any) -> Iterator[None]:
-    """Set an instance attribute past Keras's own bookkeeping, and put back what was there."""
-    own = vars(instance)
-    had, before = name in own, own.get(name)
-    object.__setattr__(instance, name, replacement)
-    try:
-        yield
-    finally:
-        if had:
-            object.__setattr__(instance, name, before)
-        else:
-            object.__delattr__(instance, name)

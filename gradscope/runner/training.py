@@ -19,7 +19,7 @@ from gradscope.errors import BadRequest
 from gradscope.record import STATISTICS, Histogram
 from gradscope.record.builder import Beginning
 from gradscope.record.run_record import Floats
-from gradscope.runner import device, probe, tape
+from gradscope.runner import device, loss_scale, probe, tape
 from gradscope.runner.sites import SiteMap
 from gradscope.runner.sources.batches import Batch
 from gradscope.runner.workload import Workload
@@ -48,8 +48,8 @@ class Listener(Protocol):
     def begin(self, beginning: Beginning) -> None:
         """Hear what is known before the first step."""
 
-    def step(self, step: int, statistics: Floats, scalars: Sequence[float]) -> None:
-        """Hear the figures of one recorded step."""
+    def step(self, step: int, statistics: Floats, scalars: Sequence[float], times: Floats) -> None:
+        """Hear the figures of one recorded step; `times` is delta over time, layer by layer."""
 
     def probe(self, step: int, dead_fraction: Floats) -> None:
         """Hear what the probe set showed."""
@@ -96,8 +96,13 @@ class Experiment:
         every, noise = self.config.training.record_every, self.config.training.gradient_noise
         asked = tape.Asked(self.jit, noise)
         measured = tape.measured_step(self.model, self.sites, self.objective, self.optimizer, asked)
+        sites = self.sites
         return tape.chunked(
-            measured, plain if every > 1 else None, len(self.sites.layers), jit=self.jit
+            measured,
+            plain if every > 1 else None,
+            len(sites.layers),
+            sites.time_steps,
+            jit=self.jit,
         )
 
     @property
@@ -139,6 +144,7 @@ class Experiment:
                 device=self.device,
                 jit=self.jit,
                 threads=config.threads,
+                dtype=device.dtype_of(self.model),
                 data_hash=self.workload.data_hash,
             ),
             data=self.workload.data,
@@ -203,9 +209,10 @@ class Experiment:
         recorded = self.measure and self._recorded(step)
         if recorded:
             finite = finite and not np.nansum(row[_NONFINITE]) > 0
-            listener.step(step, row, tuple(scalar.tolist()))
+            listener.step(step, row, tuple(scalar[:3].tolist()), scalar[3:])
         elif self.measure and not finite:
-            listener.step(step, np.full_like(row, np.nan), tuple(scalar.tolist()))
+            absent = np.full_like(scalar[3:], np.nan)
+            listener.step(step, np.full_like(row, np.nan), tuple(scalar[:3].tolist()), absent)
         return finite
 
     def evaluate(self) -> dict[str, float]:
@@ -235,7 +242,14 @@ class Experiment:
         """Look at the probe set with the weights that `step` starts from."""
         prepared = self._prepared(self.feed.probe(self.config.training.probe_samples))
         batch = keras.tree.map_structure(tf.convert_to_tensor, prepared)
-        seen = probe.look(self.model, self.sites, batch, self.objective, backward=backward)
+        seen = probe.look(
+            self.model,
+            self.sites,
+            batch,
+            self.objective,
+            backward=backward,
+            scale=loss_scale.of(self.optimizer),
+        )
         listener.probe(step, seen.dead)
         if backward:
             for name, snapshot in probe.histograms(len(self.sites.layers), seen, step).items():

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gradscope.runner.taps import shadowed
+from gradscope.runner.shadowing import shadowed
 
 _OPTIMIZERS = keras.optimizers
 HEARD = (

@@ -47,7 +47,7 @@ class Weights:
 
 def find(sites: Sequence[Site], variables: Sequence[Any], gradients: Sequence[Any]) -> Weights:
     """Find the kernels and biases of `sites` among the trained variables."""
-    raw = {id(v): g for v, g in zip(variables, gradients, strict=True)}
+    raw = {id(v): g for v, g in zip(variables, gradients, strict=True) if g is not None}
     kernels: dict[int, Any] = {}
     for site in sites:
         kernels |= {id(kernel): kernel for kernel in site.kernels if id(kernel) in raw}

@@ -116,6 +116,9 @@ def of_model(config: ExperimentConfig, model: Any, given: Any) -> Workload:
     ends = [layer for layer in sites.layers if layer.role == "output"]
     activation = str(ends[-1].activation) if ends else "linear"
     goal = objective.for_model(config.training.loss, model, outputs, y, activation)
+    trained = objective.trained_outputs(goal, model, x, y, outputs)
+    if not all(trained):
+        sites = tape.survey_model(model, x, trained)
     return Workload(
         model=model,
         sites=sites,

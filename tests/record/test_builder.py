@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -222,3 +224,22 @@ def test_indices() -> None:
     assert record.indices("hidden", "output") == (2, 3, 4)
     assert record.indices("normalization") == (1,)
     assert record.indices("structure") == ()
+
+
+def test_delta_over_time_is_cut_by_the_layers_lengths() -> None:
+    builder = begun()
+    assert builder.beginning is not None
+    lengths = [None, 3, None, 2]
+    layers = tuple(
+        replace(layer, time_steps=length)
+        for layer, length in zip(LAYERS, [*lengths, *[None] * len(LAYERS)], strict=False)
+    )
+    builder.begin(replace(builder.beginning, layers=layers))
+    builder.step(1, figures(1), (1.0, 0.5, 0.1), np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+    builder.step(4, figures(4), (1.0, 0.5, 0.1), np.array([6.0, 7.0, 8.0, 9.0, np.nan]))
+    record = builder.build("complete", "", 0.0)
+    assert record is not None
+    assert list(record.recurrent_delta) == [layers[1].name, layers[3].name]
+    first, second = record.recurrent_delta.values()
+    np.testing.assert_array_equal(first, [[1, 2, 3], [1, 2, 3], [6, 7, 8]])
+    np.testing.assert_array_equal(second, [[4, 5], [4, 5], [9, np.nan]])

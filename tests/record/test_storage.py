@@ -41,6 +41,7 @@ def varied() -> RunRecord:
         histograms={"preactivation": histogram},
         evaluation={"test_loss": float("nan"), "test_accuracy": 0.1 + 0.2},
         seconds=1 / 3,
+        recurrent_delta={"lstm – 層": random.random((4, 5)), "gru": random.random((4, 3))},
     )
 
 
@@ -128,6 +129,8 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "an unknown statistic": lambda a: a.update({"series/mood": a["series/update_ratio"]}),
     "too few rows": lambda a: a.update({"series/update_ratio": a["series/update_ratio"][1:]}),
     "too few layers": lambda a: a.update({"series/update_ratio": a["series/update_ratio"][:, 1:]}),
+    "no profile": lambda a: a.pop("recurrent_delta/1"),
+    "a short profile": lambda a: a.update({"recurrent_delta/1": a["recurrent_delta/1"][1:]}),
     "no histogram": lambda a: a.pop("histograms/preactivation/edges"),
 }
 
@@ -135,6 +138,17 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_other_contents_are_refused(change: str) -> None:
     refused(packed(CHANGES[change]))
+
+
+def test_a_record_from_before_there_were_profiles_still_loads() -> None:
+    def older(arrays: dict[str, Any]) -> None:
+        for place in range(len(arrays["meta"].pop("recurrent_delta"))):
+            arrays.pop(f"recurrent_delta/{place}")
+        for layer in arrays["meta"]["layers"]:
+            layer.pop("unmeasured")
+            layer.pop("time_steps")
+
+    assert same(storage.loads(packed(older)), replace(varied(), recurrent_delta={}))
 
 
 def test_a_newer_schema_is_named() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradscope.record import STATISTICS
+from gradscope.record import PROFILES, STATISTICS
 from gradscope.reporters import REPORTERS, ReportOptions
 from gradscope.reporters.result_json import render
 from tests.reporters import fixtures
@@ -124,6 +124,16 @@ def test_tiny_and_huge_figures_survive():
     assert statistics["preactivation_second_moment"][0][1] is None
 
 
+def test_profiles_over_time_are_there_where_there_are_any():
+    report = fixtures.healthy()
+    assert "profiles" not in strict(render(report))
+    profile = np.array([[1e-60, np.nan, 0.1]] * len(report.record.steps))
+    record = replace(report.record, recurrent_delta={"lstm": profile})
+    result = strict(render(replace(report, record=record)))
+    assert list(mistakes(result, SCHEMA)) == []
+    assert result["profiles"]["recurrent_delta_second_moment"]["lstm"][0] == [1e-60, None, 0.1]
+
+
 def test_one_item_per_finding_and_one_per_detector_without():
     report = fixtures.vanishing()
     verdicts = strict(render(report))["verdicts"]
@@ -187,6 +197,10 @@ def test_schema_and_docs_know_every_statistic():
     assert {n: s["description"] for n, s in described.items() if n != "steps"} == {
         name: statistic.definition for name, statistic in STATISTICS.items()
     }
+    profiles = SCHEMA["properties"]["profiles"]["properties"]
+    assert list(profiles) == list(PROFILES)
+    for name, profile in PROFILES.items():
+        assert profiles[name]["description"].endswith(profile.definition)
     docs = DOCS.read_text(encoding="utf-8")
     for statistic in STATISTICS.values():
         escaped = statistic.definition.replace("|", "\\|")

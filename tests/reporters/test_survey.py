@@ -76,3 +76,15 @@ def test_json_is_what_result_json_says_of_layers():
     read = json.loads(survey_json("mine", LAYERS))
     assert read["name"] == "mine"
     assert [LayerInfo(**layer) for layer in read["layers"]] == list(LAYERS)
+
+
+def test_what_measured_layers_lack_is_told_by_reason():
+    lacking = dict.fromkeys(("derivative_gain", "dead_fraction"), "inside its loop")
+    layers = [
+        LayerInfo(0, "lstm", "LSTM", "hidden", unmeasured=lacking),
+        LayerInfo(1, "gru", "GRU", "hidden", unmeasured=lacking),
+        LayerInfo(2, "head", "Dense", "output"),
+    ]
+    text = survey_text("net", layers, ReportOptions(width=100))
+    line = "lstm, gru: not measured: derivative_gain, dead_fraction (inside its loop)"
+    assert line in text

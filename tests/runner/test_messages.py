@@ -13,6 +13,7 @@ from gradscope.record.builder import Beginning, RecordBuilder
 from gradscope.runner.messages import Sender, take
 
 LAYERS = 3
+TIMES = (4, None, 2)
 UNUSUAL = (np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.7e308, 1e-30)
 
 
@@ -24,7 +25,16 @@ def beginning() -> Beginning:
     return Beginning(
         name="naïve λ",
         layers=tuple(
-            LayerInfo(i, f"hidden_{i}", "Dense", "hidden", 8, activation_parameters={"slope": 0.1})
+            LayerInfo(
+                i,
+                f"hidden_{i}",
+                "LSTM",
+                "hidden",
+                8,
+                activation_parameters={"slope": 0.1},
+                unmeasured={"derivative_gain": "inside – a loop"},
+                time_steps=TIMES[i],
+            )
             for i in range(LAYERS)
         ),
         environment=Environment(
@@ -60,7 +70,9 @@ def tell(listener: Any, seed: int, layout: str) -> None:
             figures = np.repeat(figures, 2, axis=1)[:, ::2]
         if layout == "fortran":
             figures = np.asfortranarray(figures)
-        listener.step(step, figures, (float("nan"), float("inf"), 0.1 + step))
+        times = random.random(12)[::2] if layout == "strided" else random.random(6)
+        times[0] = np.nan
+        listener.step(step, figures, (float("nan"), float("inf"), 0.1 + step), times)
     for step in (1, 9):
         snapshot = Histogram(
             "delta",
@@ -98,6 +110,7 @@ def test_a_record_told_equals_the_record_built(seed: int, layout: str) -> None:
     assert np.isnan(built.series["delta_variance"]).sum() < built.series["delta_variance"].size
     assert storage.dumps(told) == storage.dumps(built)
     assert told.layers == built.layers
+    assert [v.shape for v in told.recurrent_delta.values()] == [(4, 4), (4, 2)]
 
 
 def test_the_builder_keeps_no_view_of_the_message() -> None:
