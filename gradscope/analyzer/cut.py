@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.record import LayerInfo, RunRecord
+from gradscope.record.layers import UNREACHED
 from gradscope.record.run_record import Floats
 
 NONE = 1e-12
@@ -15,9 +16,6 @@ NONE = 1e-12
 FLUSHED = 1e-30
 """Rms of delta below which float32 loses part of it: a hundred million times the smallest normal
 number, since deltas of one layer spread over several decades."""
-
-UNREACHED = "the loss does not depend on its output"
-"""How the survey of a model begins to say why it measures nothing of a layer that is cut off."""
 
 
 def unreached(record: RunRecord) -> tuple[list[LayerInfo], list[LayerInfo]]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+UNREACHED = "the loss does not depend on its output"
+"""How the reason of a layer begins that no gradient comes back to."""
+
 
 @dataclass(frozen=True)
 class LayerInfo:

@@ -11,6 +11,7 @@ import keras
 
 from gradscope.catalog.activations import Activation
 from gradscope.record import STATISTICS, LayerInfo
+from gradscope.record.layers import UNREACHED
 from gradscope.runner import layer_kinds as kinds
 from gradscope.runner import recurrent
 from gradscope.runner.flow import Flow, name_of
@@ -268,7 +269,7 @@ class _Surveyor:
             return -1, "its output is not a floating-point tensor"
         reached = [at for at in floating if self._flow.reaches_loss(call.outputs[at])]
         if not reached:
-            return floating[0], "the loss does not depend on its output: no gradient comes back"
+            return floating[0], f"{UNREACHED}: no gradient comes back"
         if not call.outputs[reached[0]].shape.is_fully_defined():
             return reached[0], "its output has no fixed shape"
         return reached[0], ""

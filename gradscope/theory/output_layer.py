@@ -93,7 +93,8 @@ def along_logits(output: Block, variance: float, scatter: float) -> Floats:
     """(e z)^2 / (Var z |e|^2), the part of the errors along the logits, in many draws of these.
 
     `variance` is that of the logits, `scatter` that of its logarithm over seeds. The mean is 1 for
-    errors that know nothing of the logits. The draws are fixed; the samples of a batch share them
+    errors that know nothing of the logits, and taken as 1 where there are no errors at all (a softmax
+    over one unit). The draws are fixed; the samples of a batch share them
     (in deep networks their logits are alike).
     """
     common, normal = _draws(min(output.units, _MOST_UNITS))
@@ -108,7 +109,8 @@ def along_logits(output: Block, variance: float, scatter: float) -> Floats:
     else:  # targets of variance 1, as they are scaled
         squares = np.sum(logits**2, axis=1, keepdims=True)
         along, length = squares**2 + squares, squares + output.units
-    ratio: Floats = along.mean(axis=1) / (scale * length.mean(axis=1))
+    whole = scale * length.mean(axis=1)
+    ratio: Floats = np.divide(along.mean(axis=1), whole, out=np.ones_like(whole), where=whole > 0)
     return ratio
 
 
