@@ -93,9 +93,9 @@ def along_logits(output: Block, variance: float, scatter: float) -> Floats:
     """(e z)^2 / (Var z |e|^2), the part of the errors along the logits, in many draws of these.
 
     `variance` is that of the logits, `scatter` that of its logarithm over seeds. The mean is 1 for
-    errors that know nothing of the logits, and taken as 1 where there are no errors at all (a softmax
-    over one unit). The draws are fixed; the samples of a batch share them
-    (in deep networks their logits are alike).
+    errors that know nothing of the logits; it counts as 1 where there are no errors at all (a
+    softmax over one unit). The draws are fixed; the samples of a batch share them (in deep networks
+    their logits are alike).
     """
     common, normal = _draws(min(output.units, _MOST_UNITS))
     # More than two decades of scatter would let a few draws decide.
