@@ -142,6 +142,7 @@ class TrainingSpec:
     record_every: int
     probe_samples: int
     gradient_noise: bool
+    histogram_every: int | None
 
 
 @dataclass(frozen=True)

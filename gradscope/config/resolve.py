@@ -141,6 +141,7 @@ def _training(training: Read, own: bool) -> TrainingSpec:
         record_every=training["record_every"],
         probe_samples=training["probe_samples"],
         gradient_noise=training["gradient_noise"],
+        histogram_every=training["histogram_every"],
     )
 
 

@@ -64,6 +64,9 @@ def training_keys() -> dict[str, Key]:
         "record_every": Key(Plain(Count), 1, "record every k-th step"),
         "probe_samples": Key(Plain(Count), 1000, "samples of the fixed probe set"),
         "gradient_noise": Key(Plain(bool), False, "measure how samples disagree on the gradient"),
+        "histogram_every": Key(
+            Plain(Count), None, "count the powers of two of delta and gradients at every k-th step"
+        ),
     }
 
 

@@ -15,6 +15,7 @@ from gradscope.runner import (
     batch_norm_figures,
     example_gradients,
     loss_scale,
+    power_histograms,
     recurrent,
     signal_figures,
     updates,
@@ -28,8 +29,9 @@ from gradscope.runner.objective import Objective
 from gradscope.runner.sites import Site, SiteMap, survey
 from gradscope.runner.taps import Call, listening, tapped_layers
 
-Step = Callable[[Any], tuple[Any, Any]]
-"""``step(batch) -> (statistics, scalars)``: trains once on (x, y) or (x, y, sample weights)."""
+Step = Callable[[Any, Any], tuple[Any, Any, Any]]
+"""``step(batch, counting) -> (statistics, scalars, counts)``: trains once on (x, y) or on (x, y,
+sample weights); `counting` says whether the powers of two are counted."""
 
 
 def survey_model(model: Any, x: Any, trained: Sequence[bool] | None = None) -> SiteMap:
@@ -75,10 +77,15 @@ class Seen:
 
 @dataclass(frozen=True)
 class Asked:
-    """How a step is measured: `jit` says that XLA will compile it, `noise` asks for its noise."""
+    """How a step is measured.
+
+    `jit` says that XLA will compile it. `noise` asks for the gradients of single samples, `powers`
+    for the counts of `power_histograms` at the steps that want them.
+    """
 
     jit: bool = False
     noise: bool = False
+    powers: bool = False
 
 
 def seeing(
@@ -107,7 +114,7 @@ def seeing(
         scale = loss_scale.of(optimizer)
         figures = Figures()
         batch_norm_figures.put(figures, sites.batch_norms, norms, ear)
-        samples = int(keras.tree.flatten(x)[0].shape[0])
+        samples = _samples(x)
         signal_figures.put(figures, signals, deltas, samples / scale, jit=asked.jit)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
         times = _over_time(timed, heard, through_time, samples / scale)
@@ -133,25 +140,47 @@ def measured_step(
     it in training mode.
     """
     see = seeing(model, sites, objective, optimizer, asked)
+    layers = len(sites.layers)
 
-    def step(batch: Any) -> tuple[Any, Any]:
-        seen = see(*_split(batch))
+    def step(batch: Any, counting: Any) -> tuple[Any, Any, Any]:
+        x, y, sample_weights = _split(batch)
+        seen = see(x, y, sample_weights)
         with updates.listening(optimizer, seen.weights.kernels, seen.weights.raw) as changes:
             _apply(optimizer, seen.gradients, seen.variables)
         weight_figures.put(seen.figures, seen.weights, changes, jit=asked.jit)
-        row = seen.figures.packed(len(sites.layers))
+        row = seen.figures.packed(layers)
         if loss_scale.adapts(optimizer):
             row = loss_scale.without_overflow(row, seen.gradients)
         changes.make(first=row)
-        return row, seen.scalars
+        return row, seen.scalars, counted(seen, _samples(x), counting)
+
+    def counted(seen: Seen, samples: int, counting: Any) -> Any:
+        if not asked.powers:
+            return _none()
+        return choose(
+            counting,
+            lambda: power_histograms.count(
+                seen.signals, seen.deltas, samples, seen.weights, layers, jit=asked.jit
+            ),
+            lambda: _none(power_histograms.size(layers)),
+        )
 
     return step
+
+
+def _none(counts: int = 0) -> Any:
+    return tf.zeros([counts], tf.int32)
+
+
+def _samples(x: Any) -> int:
+    return int(keras.tree.flatten(x)[0].shape[0])
 
 
 def plain_step(model: Any, objective: Objective, optimizer: Any) -> Step:
     """Make the same training step without measuring anything (for comparison)."""
 
-    def step(batch: Any) -> tuple[Any, Any]:
+    def step(batch: Any, counting: Any) -> tuple[Any, Any, Any]:
+        del counting
         x, y, weights = _split(batch)
         with tf.GradientTape() as tape:
             outputs = model(x, training=True)
@@ -161,43 +190,60 @@ def plain_step(model: Any, objective: Objective, optimizer: Any) -> Step:
         gradients = tape.gradient(scaled, variables)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
         _apply(optimizer, gradients, variables)
-        return tf.zeros((len(STATISTICS), 0), tf.float64), scalars
+        return tf.zeros((len(STATISTICS), 0), tf.float64), scalars, _none()
 
     return step
 
 
-def chunked(measured: Step, plain: Step | None, layers: int, times: int = 0, *, jit: bool) -> Chunk:
+@dataclass(frozen=True)
+class Widths:
+    """How much a measured step gives: layers, time steps of recurrent layers, counts of powers."""
+
+    layers: int = 0
+    times: int = 0
+    counts: int = 0
+
+
+def chunked(measured: Step, plain: Step | None, widths: Widths, *, jit: bool) -> Chunk:
     """Run several steps in one call: ``run(batches, wanted)`` on batches stacked on a first axis.
 
-    `wanted` [step] says which steps to measure; the others run `plain` where it is given. Gives
-    float64 [step, statistic, layer] and [step, scalar], where `times` scalars of a measured step
-    follow delta over time. The number of steps is read from the batches at run time, so every chunk
-    and remainder shares one trace.
+    `wanted` [step, 2] says which steps to measure, and of which to count the powers of two; the
+    others run `plain` where it is given. Gives float64 [step, statistic, layer] and [step, scalar],
+    where delta over time follows the scalars of a measured step, and int32 [step, count]. The
+    number of steps is read from the batches at run time, so every chunk and remainder shares one
+    trace.
     """
-    nothing = tf.fill([len(STATISTICS), layers], tf.constant(math.nan, tf.float64))
+    nothing = tf.fill([len(STATISTICS), widths.layers], tf.constant(math.nan, tf.float64))
 
-    def _padded(scalars: Any) -> Any:
-        return tf.pad(scalars, [[0, times]], constant_values=math.nan) if times else scalars
+    def skipped(batch: Any) -> tuple[Any, Any, Any]:
+        assert plain is not None
+        scalars = plain(batch, False)[1]
+        if widths.times:
+            scalars = tf.pad(scalars, [[0, widths.times]], constant_values=math.nan)
+        return nothing, scalars, _none(widths.counts)
 
     def one(batch: Any, wanted: Any) -> Any:
+        recorded, counting = tf.unstack(wanted)
         if plain is None or plain is measured:
-            return measured(batch)
-        return choose(wanted, lambda: measured(batch), lambda: (nothing, _padded(plain(batch)[1])))
+            return measured(batch, counting)
+        return choose(recorded, lambda: measured(batch, counting), lambda: skipped(batch))
 
-    def run(batches: Any, wanted: Any) -> tuple[Any, Any]:
+    def run(batches: Any, wanted: Any) -> tuple[Any, Any, Any]:
         count = tf.shape(wanted)[0]
-        rows = tf.TensorArray(tf.float64, count, element_shape=[len(STATISTICS), layers])
-        scalars = tf.TensorArray(tf.float64, count, element_shape=[3 + times])
-
-        def body(i: Any, rows: Any, scalars: Any) -> Any:
-            batch = keras.tree.map_structure(lambda stacked: stacked[i], batches)
-            row, scalar = one(batch, wanted[i])
-            return i + 1, rows.write(i, row), scalars.write(i, scalar)
-
-        _, rows, scalars = tf.while_loop(
-            lambda i, *_: i < count, body, (0, rows, scalars), parallel_iterations=1
+        arrays = (
+            tf.TensorArray(tf.float64, count, element_shape=[len(STATISTICS), widths.layers]),
+            tf.TensorArray(tf.float64, count, element_shape=[3 + widths.times]),
+            tf.TensorArray(tf.int32, count, element_shape=[widths.counts]),
         )
-        return rows.stack(), scalars.stack()
+
+        def body(i: Any, arrays: Any) -> Any:
+            batch = keras.tree.map_structure(lambda stacked: stacked[i], batches)
+            found = one(batch, wanted[i])
+            return i + 1, tuple(a.write(i, x) for a, x in zip(arrays, found, strict=True))
+
+        _, arrays = tf.while_loop(lambda i, _: i < count, body, (0, arrays), parallel_iterations=1)
+        rows, scalars, counts = (array.stack() for array in arrays)
+        return rows, scalars, counts
 
     return Chunk(run, jit=jit)
 
@@ -205,11 +251,11 @@ def chunked(measured: Step, plain: Step | None, layers: int, times: int = 0, *, 
 class Chunk:
     """The loop over a chunk as one traced function; the axis of steps is left open."""
 
-    def __init__(self, run: Callable[[Any, Any], tuple[Any, Any]], *, jit: bool) -> None:
+    def __init__(self, run: Callable[[Any, Any], tuple[Any, Any, Any]], *, jit: bool) -> None:
         self._run, self._jit = run, jit
         self._traced: Any = None
 
-    def __call__(self, batches: Any, wanted: Any) -> tuple[Any, Any]:
+    def __call__(self, batches: Any, wanted: Any) -> tuple[Any, Any, Any]:
         """Run the steps of `batches` [step, sample, ...]; the first call traces."""
         if self._traced is None:
             specs = keras.tree.map_structure(

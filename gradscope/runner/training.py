@@ -19,7 +19,7 @@ from gradscope.errors import BadRequest
 from gradscope.record import STATISTICS, Histogram
 from gradscope.record.builder import Beginning
 from gradscope.record.run_record import Floats
-from gradscope.runner import device, loss_scale, probe, tape
+from gradscope.runner import device, loss_scale, power_histograms, probe, tape
 from gradscope.runner.sites import SiteMap
 from gradscope.runner.sources.batches import Batch
 from gradscope.runner.workload import Workload
@@ -29,6 +29,9 @@ PROBES_PER_RUN = 10
 
 EVALUATED_TOGETHER = 512
 """Test samples per forward pass."""
+
+COUNTS_AT_ONCE = 2**24
+"""Counts of powers of two that one call may give: 64 MiB."""
 
 WORTH_COMPILING = 25_000
 """Steps from which ``jit: auto`` compiles a small network of Dense layers. Compiling the measured
@@ -92,16 +95,17 @@ class Experiment:
         """The training loop over one chunk, traced when it is first called."""
         plain = tape.plain_step(self.model, self.objective, self.optimizer)
         if not self.measure:
-            return tape.chunked(plain, plain, 0, jit=self.jit)
-        every, noise = self.config.training.record_every, self.config.training.gradient_noise
-        asked = tape.Asked(self.jit, noise)
-        measured = tape.measured_step(self.model, self.sites, self.objective, self.optimizer, asked)
-        sites = self.sites
+            return tape.chunked(plain, plain, tape.Widths(), jit=self.jit)
+        training, sites = self.config.training, self.sites
+        powers = training.histogram_every is not None
+        asked = tape.Asked(self.jit, training.gradient_noise, powers)
+        measured = tape.measured_step(self.model, sites, self.objective, self.optimizer, asked)
+        layers = len(sites.layers)
+        counts = power_histograms.size(layers) if powers else 0
         return tape.chunked(
             measured,
-            plain if every > 1 else None,
-            len(sites.layers),
-            sites.time_steps,
+            plain if training.record_every > 1 else None,
+            tape.Widths(layers, sites.time_steps, counts),
             jit=self.jit,
         )
 
@@ -166,12 +170,13 @@ class Experiment:
             if step + 1 in looks:
                 self.look(step + 1, looks[step + 1], listener)
             ahead = min((at for at in looks if at > step + 1), default=steps + 1)
-            count = pace.steps(ahead - 1 - step)
+            count = pace.steps(min(ahead - 1 - step, self._at_once))
             batches = [next(feed) for _ in range(count)]
             with pace.timing(count):
-                rows, scalars = self.chunk(batches, step)
-            for row, scalar in zip(rows, scalars, strict=True):
+                rows, scalars, counts = self.measured_chunk(batches, step)
+            for row, scalar, counted in zip(rows, scalars, counts, strict=True):
                 step += 1
+                self._take_counts(step, counted, listener)
                 if self._take(step, row, scalar, listener):
                     continue
                 sentence = f"stopped at step {step} of {steps}: a non-finite value appeared"
@@ -180,6 +185,13 @@ class Experiment:
 
     def chunk(self, batches: Sequence[Batch], done: int) -> tuple[Floats, Floats]:
         """Train on `batches` after `done` steps; gives the rows and scalars of each."""
+        rows, scalars, _ = self.measured_chunk(batches, done)
+        return rows, scalars
+
+    def measured_chunk(
+        self, batches: Sequence[Batch], done: int
+    ) -> tuple[Floats, Floats, npt.NDArray[np.int32]]:
+        """Train on `batches` after `done` steps; gives the rows, scalars and counts of each."""
         prepared = [self._prepared(batch) for batch in batches]
         try:
             stacked = keras.tree.map_structure(lambda *arrays: np.stack(arrays), *prepared)
@@ -187,11 +199,12 @@ class Experiment:
             raise BadRequest(
                 f"data: batches differ in shape ({error})", "pad them to one shape"
             ) from error
-        wanted = [self._recorded(done + 1 + i) for i in range(len(batches))]
-        rows, scalars = self.run_chunk(
+        steps = range(done + 1, done + 1 + len(batches))
+        wanted = [[self._recorded(step), self._counted(step)] for step in steps]
+        rows, scalars, counts = self.run_chunk(
             keras.tree.map_structure(tf.convert_to_tensor, stacked), tf.constant(wanted)
         )
-        return rows.numpy(), scalars.numpy()
+        return rows.numpy(), scalars.numpy(), counts.numpy()
 
     def _prepared(self, batch: Batch) -> tuple[Any, ...]:
         """The batch as the loss needs it; without weights where there are none."""
@@ -202,6 +215,24 @@ class Experiment:
     def _recorded(self, step: int) -> bool:
         every = self.config.training.record_every
         return step in {1, self.steps} or step % every == 0
+
+    def _counted(self, step: int) -> bool:
+        """Whether the powers of two are counted, as all is, at recorded steps only."""
+        every = self.config.training.histogram_every
+        return every is not None and self._recorded(step) and (step == 1 or step % every == 0)
+
+    @property
+    def _at_once(self) -> int:
+        """Steps of a chunk at most, so that the counts of all of them fit."""
+        powers = self.config.training.histogram_every is not None
+        size = power_histograms.size(len(self.sites.layers)) if powers else 1
+        return max(1, COUNTS_AT_ONCE // size)
+
+    def _take_counts(self, step: int, counts: npt.NDArray[np.int32], listener: Listener) -> None:
+        if self.measure and self._counted(step):
+            found = power_histograms.histograms(counts, len(self.sites.layers), step)
+            for name, snapshot in found.items():
+                listener.histogram(name, snapshot)
 
     def _take(self, step: int, row: Floats, scalar: Floats, listener: Listener) -> bool:
         """Pass one step on if it is to be recorded; tells whether all of it was finite."""
