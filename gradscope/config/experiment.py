@@ -203,17 +203,25 @@ class ExperimentConfig:
     def hash(self) -> str:
         """Identify the experiment: sha256 over everything but its name.
 
-        A file counts by its name only and a folder not at all, so that the same checkout hashes
-        the same on every machine; the content has a hash of its own in the environment.
+        A key that came later counts where it says something, so that what it could not say before
+        still hashes the same. A file counts by its name only and a folder not at all, so that the
+        same checkout hashes the same on every machine; the content has a hash of its own in the
+        environment.
         """
         tree = self.to_dict()
         del tree["name"]
         if tree["model"]["source"] is None:
             del tree["model"]["source"]
+        for key, silent in _LATER.items():
+            if tree["training"][key] == silent:
+                del tree["training"][key]
         for places in (tree["data"]["parameters"], tree["model"].get("source", {})):
             _without_machine(places)
         text = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+_LATER = {"gradient_noise": False, "histogram_every": None}
 
 
 def _without_machine(places: dict[str, Any]) -> None:

@@ -92,9 +92,11 @@ def _restore(arrays: dict[str, Any]) -> RunRecord:
         )
         for name, quantity in meta["histograms"].items()
     }
-    series, shape = _under("series/", arrays), (len(arrays["steps"]), len(meta["layers"]))
-    if set(series) != set(STATISTICS) or any(v.shape != shape for v in series.values()):
-        raise ValueError("its series are not the table of statistics, each [step, layer]")
+    stored, shape = _under("series/", arrays), (len(arrays["steps"]), len(meta["layers"]))
+    if not set(stored) <= set(STATISTICS) or any(v.shape != shape for v in stored.values()):
+        raise ValueError("its series are not of the table of statistics, each [step, layer]")
+    # What the table did not have when the record was made was not measured.
+    series = {name: stored.get(name, np.full(shape, np.nan)) for name in STATISTICS}
     recurrent_delta = {
         name: arrays[f"recurrent_delta/{place}"]
         for place, name in enumerate(meta.get("recurrent_delta", ()))

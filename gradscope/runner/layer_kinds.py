@@ -238,7 +238,7 @@ def initializer_of(layer: Any) -> tuple[str | None, Parameters]:
 def bias_initializer_of(layer: Any) -> tuple[str | None, Parameters]:
     """The same of the layer's bias; None where it has none."""
     initializer = getattr(layer, "bias_initializer", None)
-    return _told(initializer) if initializer and layer.use_bias else (None, {})
+    return _told(initializer) if initializer and biases_of(layer) else (None, {})
 
 
 def _told(initializer: Any) -> tuple[str, Parameters]:

@@ -125,7 +125,6 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "no layers": lambda a: a["meta"].pop("layers"),
     "unknown field": lambda a: a["meta"]["layers"][1].update(colour="red"),
     "data is null": lambda a: a["meta"].update(data=None),
-    "a missing statistic": lambda a: a.pop("series/update_ratio"),
     "an unknown statistic": lambda a: a.update({"series/mood": a["series/update_ratio"]}),
     "too few rows": lambda a: a.update({"series/update_ratio": a["series/update_ratio"][1:]}),
     "too few layers": lambda a: a.update({"series/update_ratio": a["series/update_ratio"][:, 1:]}),
@@ -149,6 +148,15 @@ def test_a_record_from_before_there_were_profiles_still_loads() -> None:
             layer.pop("time_steps")
 
     assert same(storage.loads(packed(older)), replace(varied(), recurrent_delta={}))
+
+
+def test_a_statistic_from_after_the_record_was_not_measured() -> None:
+    loaded = storage.loads(packed(lambda arrays: arrays.pop("series/update_ratio")))
+    assert np.isnan(loaded.series["update_ratio"]).all()
+    assert list(loaded.series) == list(varied().series)
+    rest = {name: x for name, x in varied().series.items() if name != "update_ratio"}
+    for name, values in rest.items():
+        np.testing.assert_array_equal(loaded.series[name], values)
 
 
 def test_a_newer_schema_is_named() -> None:
