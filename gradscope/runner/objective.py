@@ -92,12 +92,14 @@ def compiled(y: Any) -> Objective:
 
 def trained_outputs(goal: Objective, model: Any, x: Any, y: Any, outputs: Any) -> list[bool]:
     """Which of the model's outputs the loss depends on: a compiled loss may leave some out."""
-    flat = keras.tree.flatten(outputs)
+    # Copies: Keras's cross-entropies take the logits that hang on the tensor of a softmax instead.
+    flat = [tf.identity(tensor) for tensor in keras.tree.flatten(outputs)]
     if len(flat) == 1:
         return [True]
     with tf.GradientTape() as tape:
         tape.watch(flat)
-        loss = goal.loss(model, x, goal.prepare(y), outputs, None)
+        copies = keras.tree.pack_sequence_as(outputs, flat)
+        loss = goal.loss(model, x, goal.prepare(y), copies, None)
     return [gradient is not None for gradient in tape.gradient(loss, flat)]
 
 

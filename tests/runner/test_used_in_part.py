@@ -45,6 +45,32 @@ def test_a_head_without_a_loss_and_an_unused_layer_say_so(runner_settings: Any) 
     assert np.isnan(rows[:, spare.index]).all()
 
 
+def test_heads_whose_loss_takes_their_logits_are_trained(runner_settings: Any) -> None:
+    """Keras's cross-entropies pass a softmax or sigmoid by: they differentiate by its logits."""
+    import keras
+
+    from gradscope.runner import objective
+
+    layers = keras.layers
+    given = keras.Input((3,))
+    heads = {
+        "kinds": layers.Dense(2, activation="softmax", name="kinds")(given),
+        "yes": layers.Dense(1, activation="sigmoid", name="yes")(given),
+        "size": layers.Dense(1, name="size")(given),
+        "spare": layers.Dense(2, activation="softmax", name="spare")(given),
+    }
+    model = keras.Model(given, heads)
+    losses = {"kinds": "sparse_categorical_crossentropy", "yes": "binary_crossentropy"}
+    model.compile("sgd", loss={**losses, "size": "mse", "spare": None})
+    x = inputs(3)
+    outputs, zeros = model(x), np.zeros((BATCH, 1), np.float32)
+    y = {"kinds": zeros[:, 0].astype(int), "yes": zeros, "size": zeros, "spare": zeros}
+    goal = objective.for_model("auto", model, outputs, y, "linear")
+    trained = objective.trained_outputs(goal, model, x, y, outputs)
+    told = keras.tree.pack_sequence_as(outputs, trained)
+    assert told == {"kinds": True, "yes": True, "size": True, "spare": False}
+
+
 def test_a_subclassed_model_that_uses_its_layers_in_part(runner_settings: Any) -> None:
     import keras
 
