@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	@echo "The report is reports/quickstart/report.html: open it in a browser."
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m "not tensorflow" -n 2

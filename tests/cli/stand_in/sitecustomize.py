@@ -73,7 +73,7 @@ class Experiment:
         print("noise on the worker's stdout", flush=True)
         print("noise on the worker's stderr", file=sys.stderr, flush=True)
         for step in range(1, self.config.training.steps + 1):
-            listener.step(step, _figures(), (1.0, 0.5, 0.01))
+            listener.step(step, _figures(), (1.0 / step, 0.5, 0.01))
             if step == STEPS_BEFORE_TROUBLE:
                 _trouble(listener)
             if step > STEPS_BEFORE_TROUBLE:
@@ -90,6 +90,8 @@ def _figures() -> Any:
     for number, name in enumerate(STATISTICS):
         if name.endswith(("fraction", "count", "mean", "gap")):
             rows[number] = 0.0
+        if name == "activation_sample_variance":
+            rows[number] = 0.5  # units differ
         if name == "update_ratio":
             rows[number] = 1e-3
         if name == "delta_second_moment" and BEHAVIOUR == "vanish":
