@@ -70,14 +70,19 @@ def run(
     any time and whose death takes nothing along.
     """
     if model is None:
+        if data is not None:
+            raise BadRequest(
+                "data was given without a model", "pass model=, or name the data in the config"
+            )
         settled = _settled(config if config is not None else {})
         return next(run_seeds(settled, [settled.seed], trust_model=trust_model))
-    settled = _settled_for_model(config)
-    from gradscope.runner import device, workload
+    settled = _settled_for_model(config, data is not None)
+    from gradscope.runner import device, sources, workload
 
     device.set_threads(settled.threads)
     with device.settings(keep_policy=True):
-        return _measured(settled, workload.of_model(settled, model, data))
+        given = sources.samples(settled) if data is None else data
+        return _measured(settled, workload.of_model(settled, model, given))
 
 
 def run_seeds(
@@ -125,19 +130,32 @@ def _settled(config: ExperimentConfig | Source) -> ExperimentConfig:
     return config if isinstance(config, ExperimentConfig) else load_config(config)
 
 
-def _settled_for_model(config: ExperimentConfig | Source | None) -> ExperimentConfig:
+def _settled_for_model(
+    config: ExperimentConfig | Source | None, with_data: bool
+) -> ExperimentConfig:
     """The config around a model given as an object: its model and data sections say so."""
     if isinstance(config, ExperimentConfig):
         return config
-    given = {"model": {"factory": "given:model"}, "data": {"factory": "given:data"}}
-    if config is None:
-        return load_config({"name": "model"} | given)
-    if not isinstance(config, Mapping):
+    given = {"model": {"factory": "given:model"}}
+    if with_data:
+        given["data"] = {"factory": "given:data"}
+    if config is not None and not isinstance(config, Mapping):
         raise BadRequest(
             "a model given as an object takes its config as a mapping",
             "for example config={'training': {'steps': 100}}",
         )
-    return load_config({"name": "model"} | dict(config) | given)
+    sections = dict(config or {})
+    twice = next((section for section in given if section in sections), None)
+    if twice is not None:
+        raise BadRequest(
+            f"{twice} is given as an object, and the config has a section {twice}",
+            "keep one of them",
+        )
+    if not with_data and "data" not in sections:
+        raise BadRequest(
+            "no data was given for the model", "pass data=(inputs, targets) or a dataset"
+        )
+    return load_config({"name": "model"} | sections | given)
 
 
 def analyze(record: RunRecord, *, gate: bool = False) -> Report:

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gradscope
 from gradscope import api
+from gradscope.errors import BadRequest
 from gradscope.record import RunRecord
 from gradscope.runner.sources import factory
 from tests.cli.running import environment, result_in, run, strict_json
@@ -182,6 +184,45 @@ def test_a_compiled_model_brings_its_own_loss_and_optimizer(tensorflow_once: Any
     expected = np.mean((p - np.eye(2)[y]) ** 2)
     assert record.series["delta_second_moment"][0, 1] == pytest.approx(expected, rel=1e-5)
     assert record.series["update_ratio"][1].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"data": (np.zeros((8, 3)), np.zeros(8))}, "without a model"),
+        ({"model": "model"}, "no data was given"),
+        ({"model": 3, "data": (np.zeros((8, 3)), np.zeros(8))}, "expected a keras.Model"),
+        (
+            {"model": "model", "data": (np.zeros((8, 3), "f4"), np.full(8, 7))},
+            "labels run from 7 to 7, and the model's last layer has 2 units",
+        ),
+        (
+            {"model": "model", "data": (1, 2), "config": {"data": {"name": "moons"}}},
+            "data is given as an object",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    given: dict[str, Any], said: str, tensorflow_once: Any
+) -> None:
+    import keras
+
+    if given.get("model") == "model":
+        layers = [keras.Input((3,)), keras.layers.Dense(2, activation="softmax")]
+        model = keras.Sequential(layers)
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        given = {**given, "model": model}
+    with pytest.raises(BadRequest, match=said):
+        gradscope.run(**given)
+
+
+def test_a_model_given_in_python_takes_data_that_a_config_names(tensorflow_once: Any) -> None:
+    import keras
+
+    layers = [keras.Input((2,)), keras.layers.Dense(4), keras.layers.Dense(2, activation="softmax")]
+    config = {"data": {"name": "moons"}, "training": {"steps": 2, "optimizer": "sgd"}}
+    record = gradscope.run(config, model=keras.Sequential(layers))
+    assert (record.data.name, record.outcome.steps_done) == ("moons", 2)
 
 
 def test_a_model_without_loss_or_optimizer_is_refused_with_the_remedy(

@@ -103,6 +103,35 @@ def trained_outputs(goal: Objective, model: Any, x: Any, y: Any, outputs: Any) -
     return [gradient is not None for gradient in tape.gradient(loss, flat)]
 
 
+def refuse_strangers(goal: Objective, model: Any, outputs: Any, labels: Any) -> None:
+    """Raise `BadRequest` for class indices that the output layer has no unit for.
+
+    A cross-entropy on indices ends in an error of TensorFlow's, or under XLA in NaN.
+    """
+    if len(keras.tree.flatten(outputs)) > 1 or not _takes_indices(goal, model):
+        return
+    units, found = int(outputs.shape[-1]), np.asarray(labels)
+    lowest, highest = found.min(), found.max()
+    if lowest < 0 or highest >= units:
+        raise BadRequest(
+            f"data: the labels run from {lowest} to {highest}, and the model's last layer has "
+            f"{units} units, for classes 0 to {units - 1}",
+            f"give it {int(highest) + 1} units" if lowest >= 0 else "number the classes from 0",
+        )
+
+
+def _takes_indices(goal: Objective, model: Any) -> bool:
+    if goal.loss_name != "compiled":
+        return goal.loss_name == "sparse_categorical_crossentropy"
+    loss = model.loss
+    if isinstance(loss, keras.losses.SparseCategoricalCrossentropy):
+        return loss.ignore_class is None
+    return loss in (
+        "sparse_categorical_crossentropy",
+        keras.losses.sparse_categorical_crossentropy,
+    )
+
+
 def _auto(output_activation: str, task: str) -> str:
     if task == "classification" and output_activation == "softmax":
         return "sparse_categorical_crossentropy"

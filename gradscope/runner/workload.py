@@ -106,6 +106,8 @@ def _with_geometry(config: ExperimentConfig, samples: Samples) -> DataSummary:
 
 def of_model(config: ExperimentConfig, model: Any, given: Any) -> Workload:
     """The user's own model on the user's data (or on one of gradscope's)."""
+    if not isinstance(model, keras.Model):
+        raise BadRequest(f"model: expected a keras.Model, received {factory.describe(model)}")
     feed = batches.batches(given, config.training.batch_size, config.seed)
     x, y, _ = next(feed.iterate())
     what = "the model on its first batch"
@@ -116,6 +118,7 @@ def of_model(config: ExperimentConfig, model: Any, given: Any) -> Workload:
     ends = [layer for layer in sites.layers if layer.role == "output"]
     activation = str(ends[-1].activation) if ends else "linear"
     goal = objective.for_model(config.training.loss, model, outputs, y, activation)
+    objective.refuse_strangers(goal, model, outputs, getattr(feed, "y", y))
     trained = objective.trained_outputs(goal, model, x, y, outputs)
     if not all(trained):
         sites = tape.survey_model(model, x, trained)
