@@ -59,7 +59,7 @@ def frozen_layers(
         loss = record.scalars["loss"]
         if np.median(loss[made][rows]) < converged * loss[0]:
             return ()
-    observed = float(np.max(window.median(update[rows][:, sick])))
+    observed = max(float(np.median(update[rows][still[rows, i], i])) for i in sick)
     where = "All layers" if len(sick) == len(indices) else named(names, sick)
     since = "since the first step" if spell.since_step <= 1 else f"since step {spell.since_step}"
     return (
@@ -71,8 +71,8 @@ def frozen_layers(
             observed=observed,
             threshold=threshold,
             message=(
-                f"Weights stand still in {where}: the update is at most {observed:.2g} of them (rms), less "
-                f"than float32 can add, {since}."
+                f"Weights stand still in {where}: the update is at most {observed:.2g} of them "
+                f"(rms), less than float32 can add, {since}."
             ),
             remedy="a larger learning rate; or trainable = False, if they are meant to stand still",
             evidence=window.evidence(
