@@ -31,6 +31,7 @@ from gradscope.datasets import DATASETS, loading
 from gradscope.errors import BadRequest, ExitCode
 from gradscope.record import LayerInfo, RunRecord, storage
 from gradscope.record.builder import RecordBuilder
+from gradscope.record.run_record import GIVEN
 from gradscope.record.sample_geometry import sample_geometry
 from gradscope.reporters.report import Report
 from gradscope.runner import supervisor
@@ -138,7 +139,7 @@ def _settled_for_model(
         return config
     given = {"model": {"factory": "given:model"}}
     if with_data:
-        given["data"] = {"factory": "given:data"}
+        given["data"] = {"factory": GIVEN}
     if config is not None and not isinstance(config, Mapping):
         raise BadRequest(
             "a model given as an object takes its config as a mapping",

@@ -17,6 +17,7 @@ from gradscope.config.experiment import ExperimentConfig
 from gradscope.integrations.replay import real_leaves
 from gradscope.record import DataSummary, Environment
 from gradscope.record.builder import Beginning
+from gradscope.record.run_record import FIT, GIVEN
 from gradscope.runner import device
 from gradscope.runner.sites import SiteMap
 from gradscope.runner.sources import arrays
@@ -43,7 +44,7 @@ class Plan:
             {
                 "name": self.name,
                 "model": {"factory": "given:model"},
-                "data": {"factory": "given:data"},
+                "data": {"factory": GIVEN},
                 "training": training,
                 "seed": 0 if seed is None else int(seed) % 2**31,
                 "threads": tf.config.threading.get_intra_op_parallelism_threads(),
@@ -88,7 +89,7 @@ def beginning(plan: Plan, model: Any, sites: SiteMap, seen: Seen, *, steps: int)
         layers=sites.layers,
         environment=_environment(config, model, seen.digest, jit=jit),
         data=DataSummary(
-            name="fit",
+            name=FIT,
             samples=seen.samples,
             test_samples=0,
             feature_shape=seen.feature_shape,

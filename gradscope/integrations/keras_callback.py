@@ -24,7 +24,7 @@ from gradscope.record.builder import RecordBuilder
 from gradscope.reporters import REPORTERS, folder
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.runner import probe as probe_set
-from gradscope.runner.sources import arrays
+from gradscope.runner.sources import arrays, factory
 
 _LOG = logging.getLogger("gradscope")
 
@@ -97,6 +97,11 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         self.output = None if output is None else Path(output)
         self._plan = fit_facts.Plan(name, self.every, detectors or {})
         self._plan.config(steps=1, batch_size=1, jit=False)  # refuses wrong thresholds at once
+        if probe is not None and not isinstance(probe, (tuple, list)):
+            raise BadRequest(
+                f"GradientFlow(probe=...): expected (x, y), received {factory.describe(probe)}",
+                "sample weights may follow",
+            )
         self._probe = None if probe is None else arrays.checked(tuple(probe), "probe")
         self._fit: _Fit | None = None
 
@@ -329,7 +334,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
 
 def _counts(name: str, values: Iterable[int]) -> list[int]:
     found: list[Any] = list(values) if isinstance(values, Iterable) else [values]
-    for value in found:
+    for value in found or [values]:
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if not whole or value < 1:
             raise BadRequest(

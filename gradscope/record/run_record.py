@@ -35,6 +35,13 @@ class Outcome:
         return self.status in ("complete", "diverged")
 
 
+FIT = "fit"
+"""Name of the data of a training that gradscope only listens to: the batches that were measured."""
+
+GIVEN = "given:data"
+"""Stands where a config names a factory, when the data came as an object."""
+
+
 @dataclass(frozen=True)
 class DataSummary:
     """The data really fed, after scaling.

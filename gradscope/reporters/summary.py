@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.record import Evidence, Finding, RunRecord, Verdict
+from gradscope.record.run_record import FIT, GIVEN
 from gradscope.reporters.numbers import count, interval, number, percent, plural, ratio
 from gradscope.reporters.report import Report
 from gradscope.reporters.sanitizing import printable
@@ -52,14 +53,14 @@ def warning(report: Report) -> str:
 
 def evidence(record: RunRecord) -> str:
     """What the run rests on, in one line."""
-    outcome, environment, data = record.outcome, record.environment, record.data
+    outcome, environment = record.outcome, record.environment
     steps = f"{count(outcome.steps_done)} of {plural(outcome.steps_requested, 'step')}"
     parts = [
         steps
         if outcome.steps_done != outcome.steps_requested
         else plural(outcome.steps_done, "step"),
         f"batch {count(record.batch_size)}",
-        f"{data_name(record)} {count(data.samples)} + {count(data.test_samples)} samples",
+        f"{data_name(record)} {_samples(record)}",
         f"probe set n = {count(record.probe_samples)}",
         f"seed {environment.seed}",
         printable(environment.device),
@@ -70,10 +71,19 @@ def evidence(record: RunRecord) -> str:
     return ", ".join(parts)
 
 
+def _samples(record: RunRecord) -> str:
+    """How much data there was; of a `fit` only the measured batches were seen."""
+    if record.data.name == FIT:
+        return f"batches of {count(record.batch_size)}"
+    return f"{count(record.data.samples)} + {count(record.data.test_samples)} samples"
+
+
 def data_name(record: RunRecord) -> str:
     """The data set's name; that of the function which gives data of the user's own."""
+    if record.data.name == FIT:
+        return FIT
     own = record.config.get("data", {}).get("parameters", {}).get("factory")
-    return printable(str(own or record.data.name))
+    return "data given as an object:" if own == GIVEN else printable(str(own or record.data.name))
 
 
 def verdict_lines(report: Report) -> Iterator[VerdictLine]:
