@@ -117,7 +117,8 @@ def _healthy(record: RunRecord, judged: list[Verdict]) -> str:
     warned = [v.name for v in judged if any(f.severity == "warning" for f in v.findings)]
     found = f"only warnings ({', '.join(warned)})" if warned else "nothing to act on"
     checks = f"{len(judged)} checks" if len(judged) > 1 else "1 check"
-    result = f"{checks} found {found} in {record.outcome.steps_done} steps."
+    done = record.outcome.steps_done
+    result = f"{checks} found {found} in {done} step{'s' if done != 1 else ''}."
     profile = depth_profile.of(record)
     delta = window.typical(profile.delta_relative)
     delta = delta[np.isfinite(delta)]

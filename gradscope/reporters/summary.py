@@ -55,15 +55,18 @@ def evidence(record: RunRecord) -> str:
     """What the run rests on, in one line."""
     outcome, environment = record.outcome, record.environment
     steps = f"{count(outcome.steps_done)} of {plural(outcome.steps_requested, 'step')}"
+    recorded = int(np.count_nonzero(record.steps > 0))
     parts = [
         steps
         if outcome.steps_done != outcome.steps_requested
         else plural(outcome.steps_done, "step"),
+        *([f"{count(recorded)} of them measured"] if recorded < outcome.steps_done else []),
         f"batch {count(record.batch_size)}",
         f"{data_name(record)} {_samples(record)}",
         f"probe set n = {count(record.probe_samples)}",
         f"seed {environment.seed}",
         printable(environment.device),
+        *(["compiled by XLA"] if environment.jit else []),
         printable(environment.dtype),
         f"TensorFlow {printable(environment.tensorflow)}, Keras {printable(environment.keras)}",
         f"{number(record.seconds)} s",
