@@ -335,15 +335,14 @@ def survey(
 
 
 def _distinct_names(calls: Sequence[Call]) -> list[str]:
-    """Layer names; the path in the model where two layers share one, ``#2`` for a second call."""
+    """Layer names; with those around them where two share one, ``#2`` for a second call."""
     owners: dict[str, set[int]] = {}
     for call in calls:
         owners.setdefault(call.layer.name, set()).add(id(call.layer))
     names: list[str] = []
     for call in calls:
         shared = len(owners[call.layer.name]) > 1
-        name = str(call.layer.path).partition("/")[2] or call.layer.name
-        name = name if shared else call.layer.name
+        name = "/".join((*call.inside, call.layer.name)) if shared else call.layer.name
         name = f"{name}#{call.number + 1}" if call.number else name
         repeats = sum(other == name or other.startswith(f"{name}~") for other in names)
         names.append(f"{name}~{repeats + 1}" if repeats else name)

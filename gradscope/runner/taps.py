@@ -24,13 +24,15 @@ from gradscope.runner.shadowing import shadowed
 class Call:
     """One call of one layer: its tensors, and the argument and result of a fused activation.
 
-    `number` counts the calls of the same layer in this pass from 0 (a shared layer has several).
+    `number` counts the calls of the same layer in this pass from 0 (a shared layer has several);
+    `inside` names the layers in whose calls it was made, the outermost first.
     `passes_on` is true when other tapped layers were called inside. `zeros` were added to the state
     of a recurrent layer at each time step, so that a tape can differentiate with respect to it.
     """
 
     layer: Any
     number: int
+    inside: tuple[str, ...] = ()
     inputs: list[Any] = field(default_factory=list)
     outputs: list[Any] = field(default_factory=list)
     z: Any = None
@@ -67,7 +69,8 @@ class Ear:
         self._counts[id(layer)] = number + 1
         masks = _tensors(kwargs.get("mask"))
         mask = masks[0] if masks else None
-        call = Call(layer, number, inputs=_tensors((args, kwargs)), mask=mask)
+        inside = tuple(outer.layer.name for outer in self._open)
+        call = Call(layer, number, inside, inputs=_tensors((args, kwargs)), mask=mask)
         self._open.append(call)
         self._watch(call, call.inputs)
         return call
