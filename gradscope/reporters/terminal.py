@@ -15,6 +15,7 @@ from gradscope.reporters.sanitizing import printable, printable_lines
 from gradscope.reporters.terminal_table import add_table
 
 _LONGEST_SPARKLINE = 72
+_HEALTHY = "healthy"
 
 
 @REPORTERS.register("text")
@@ -64,7 +65,10 @@ def _add_verdicts(page: Page, report: Report) -> None:
     page.title("Verdicts")
     if not report.diagnosis.verdicts:
         page.add("no detector has judged this run", "warning", indent=2)
-    for line in summary.verdict_lines(report):
+    lines = list(summary.verdict_lines(report))
+    for line in lines:
+        if line.status == _HEALTHY:
+            continue
         sign = symbol(line.tone, page.unicode)
         words = f"{sign} {line.code} {line.name}: {line.status}"
         if line.reason:
@@ -74,6 +78,10 @@ def _add_verdicts(page: Page, report: Report) -> None:
             page.add(line.message, indent=4)
         for fact in line.facts:
             page.add(f"{fact.label}: {fact.text}", indent=4, hanging=2)
+    healthy = [f"{line.code} {line.name}" for line in lines if line.status == _HEALTHY]
+    if healthy:
+        sign = symbol(_HEALTHY, page.unicode)
+        page.add(f"{sign} {len(healthy)} {_HEALTHY}: {', '.join(healthy)}", _HEALTHY, hanging=2)
 
 
 def _add_course(page: Page, report: Report) -> None:
