@@ -103,7 +103,7 @@ def test_no_verdict_is_cut_at_any_width(width):
         "UNHEALTHY: quickstart",
         "GS101 vanishing gradient: error",
         "GS501 frozen layers: warning",
-        "1 healthy: GS102 exploding gradient",
+        "healthy: GS102 exploding gradient",
         "GS204 saturated units: skipped, not judged (relu does not saturate)",
         "GS203 dead units: ignored, not judged (detectors.ignore in the config)",
         "GS601 unstable updates: crashed (ZeroDivisionError: float division)",
