@@ -45,7 +45,7 @@ _REST = (
     "their rms."
 )
 _BAND = (
-    " band: whether signal and gradient lay in theory's 99 % band at step 0, all layers together."
+    " band: whether signal and gradient lay in theory's 99% band at step 0, all layers together."
 )
 BRANCHES = (
     "This network branches: layers stand in the order in which they were called, and no gains are "
