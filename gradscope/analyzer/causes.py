@@ -11,20 +11,26 @@ from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.record import LayerInfo, RunRecord
 from gradscope.theory.gains import weight_gains
+from gradscope.theory.prediction import Prediction
 
 GOOD_RATIO = 30.0
 """A remedy must keep signal and gradient within this factor (rms) from end to end, in theory: well
 inside the 1000 at which a verdict falls, so that a finite width does not undo it."""
 
+_DEPARTS = "the network does not start as its config says."
+_TRAINED = "training did it, not the initialisation."
+
 
 def of_profile(
-    record: RunRecord, quantity: str, *, below: bool, since_initialisation: bool
+    record: RunRecord, quantity: str, threshold: float, *, below: bool, since_initialisation: bool
 ) -> tuple[str, str]:
     """Cause and remedy of a ``signal`` or ``delta`` that vanishes (`below`) or explodes over depth.
 
-    The cause is told from theory, in the config's words: when the config's own prediction goes the
-    same way, it is the initialisation or the activation; otherwise it came with training. What is
-    there from the start is put down to the config from `GOOD_RATIO` on, since chance widens it.
+    The cause is told from theory, in the config's words. Where the config's own prediction goes the
+    same way, it is the initialisation or the activation, and the layer is named that theory has
+    cross `threshold` first. Otherwise it came with training, or with the first layer that leaves
+    theory's band at step 0, which is named. What is there from the start is put down to the config
+    from `GOOD_RATIO` on, since chance widens it.
     """
     prediction = expectation.expected(record)
     if prediction.outside:
@@ -37,16 +43,42 @@ def of_profile(
             f"Theory expects x{expectation.signal_rate(prediction):.2g} per layer forward and "
             f"x{expectation.gradient_rate(prediction):.2g} back at initialisation"
         )
+        start, departs = _start(record, prediction, quantity)
         if since_initialisation:
-            return f"{expects}: the network does not start as its config says.", ""
-        return f"{expects}: training did it, not the initialisation.", lower_learning_rate(record)
+            return f"{expects}: {start}", ""
+        why = f"{start} Training did the rest." if departs else _TRAINED
+        return f"{expects}: {why}", lower_learning_rate(record)
     layer = _hidden(record)[-1]
     cause = (
         f"Theory expects it of {_named(layer)}: x{expectation.signal_rate(prediction):.2g} per "
         f"layer for the signal, x{expectation.gradient_rate(prediction):.2g} for the gradient "
-        f"going back. {weights(layer)}"
+        f"going back{_crossing(prediction, quantity, threshold, below=below)}. {weights(layer)}"
     )
     return cause, smallest_change(record)
+
+
+def _start(record: RunRecord, prediction: Prediction, quantity: str) -> tuple[str, bool]:
+    """What step 0 shows of a network that theory expects to start well; whether it left a band."""
+    standing = next(
+        (one for one in expectation.standings(record, prediction) if one.quantity == quantity), None
+    )
+    if standing is None:
+        return _DEPARTS, False
+    if standing.outside:
+        return f"{_DEPARTS} {standing.first_outside}", True
+    return (
+        "every layer starts inside theory's band all the same, which is this wide at these widths "
+        "and this depth."
+    ), False
+
+
+def _crossing(prediction: Prediction, quantity: str, threshold: float, *, below: bool) -> str:
+    """Which layer theory has cross the threshold first, as a clause."""
+    found = expectation.first_beyond(prediction, quantity, threshold, below=below)
+    side = "below" if below else "above"
+    if found is None:
+        return f", which takes no layer {side} {threshold:g} without chance"
+    return f", with {found[0]} the first {side} {threshold:g} (at {found[1]:.3g})"
 
 
 def smallest_change(record: RunRecord) -> str:

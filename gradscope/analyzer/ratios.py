@@ -90,7 +90,11 @@ def finding_over_depth(
 ) -> Finding:
     """A departure of the ``signal`` or ``delta`` profile, with theory's cause and a remedy."""
     cause, remedy = causes.of_profile(
-        record, quantity, below=found.below, since_initialisation=found.spell.since_step == 0
+        record,
+        quantity,
+        found.threshold,
+        below=found.below,
+        since_initialisation=found.spell.since_step == 0,
     )
     return finding(record, profile.indices, found, message, cause=cause, remedy=remedy)
 

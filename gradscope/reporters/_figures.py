@@ -13,11 +13,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from gradscope.analyzer.expectation import limits
 from gradscope.record import RunRecord
 from gradscope.reporters import _axes
 from gradscope.reporters._axes import BLACK, BLUE, GREEN, ORANGE, Floats
 from gradscope.reporters.numbers import number, plural
 from gradscope.reporters.report import Report
+from gradscope.theory.prediction import LEVEL
 
 _TITLES = {
     "gradient": "Gradient: rms of delta over that of the last hidden layer",
@@ -101,7 +103,8 @@ def _profile(axes: Axes, report: Report, layers: list[int], quantity: str) -> No
     values = _axes.rms(record, quantity)[:, layers]
     rows = _moments(record, values)
     theory = _theory(report, layers, quantity)
-    lines = [values[row] for row in rows] + ([theory] if theory is not None else [])
+    band = _band(report, layers, quantity)
+    lines = [values[row] for row in rows] + ([theory] if theory is not None else []) + list(band)
     if not lines or not _axes.log_axis(axes.yaxis, np.concatenate(lines)):
         _axes.empty(axes, f"nothing to show: {_axes.MISSING}")
         return
@@ -112,6 +115,11 @@ def _profile(axes: Axes, report: Report, layers: list[int], quantity: str) -> No
         size = 4.0 if len(layers) <= 40 else 2.0
         words = f"step {record.steps[row]}"
         axes.plot(places, line, dash, marker=marker, ms=size, lw=1.2, color=color, label=words)
+    if band:
+        words = f"{LEVEL:.0%} of initialisations,\nall layers together"
+        axes.fill_between(
+            places, band[0], band[1], color=BLACK, alpha=0.12, lw=0, label=words, zorder=0.5
+        )
     if theory is not None:
         line = np.where(theory > 0, theory, np.nan)
         axes.plot(places, line, ":", lw=2.0, color=BLACK, label="theory, at initialisation")
@@ -147,10 +155,23 @@ def _theory(report: Report, layers: list[int], quantity: str) -> Floats | None:
         if quantity == "gradient"
         else prediction.preactivation_second_moment
     )
-    expected = dict(zip(prediction.names, moments, strict=True))
-    names = [report.record.layers[index].name for index in layers]
-    line: Floats = np.sqrt(np.array([expected.get(name, np.nan) for name in names], np.float64))
+    line = np.sqrt(_by_name(report, prediction.names, moments, layers))
     return line if np.isfinite(line).any() else None
+
+
+def _band(report: Report, layers: list[int], quantity: str) -> tuple[Floats, ...]:
+    """The ends of theory's band for `layers`, low and high, NaN where it has none; () without."""
+    if report.prediction is None:
+        return ()
+    ends = limits(report.prediction).get("delta" if quantity == "gradient" else quantity, ())
+    return tuple(_by_name(report, report.prediction.names, end, layers) for end in ends)
+
+
+def _by_name(report: Report, names: tuple[str, ...], values: Floats, layers: list[int]) -> Floats:
+    """The `values` of `layers`, by their names; NaN where there is none."""
+    known = dict(zip(names, values, strict=True))
+    found: Floats = np.array([known.get(report.record.layers[i].name, np.nan) for i in layers])
+    return found
 
 
 def _note_missing(axes: Axes, values: Floats) -> None:

@@ -132,6 +132,7 @@ def _signature(block: Block) -> tuple[object, ...]:
             row.kind,
             row.role,
             row.activation,
+            row.band,
             tuple(mark.code for mark in row.marks),
             row.note if row.weighted else "",
             math.isnan(row.signal),

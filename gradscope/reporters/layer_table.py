@@ -13,6 +13,7 @@ from itertools import chain, pairwise
 import numpy as np
 import numpy.typing as npt
 
+from gradscope.analyzer.expectation import standings
 from gradscope.analyzer.window import last, median, typical
 from gradscope.analyzer.wording import branches
 from gradscope.record import LayerInfo, RunRecord
@@ -43,6 +44,9 @@ _REST = (
     "when saturated; a linear layer has neither. update: rms of the change of the weights over "
     "their rms."
 )
+_BAND = (
+    " band: whether signal and gradient lay in theory's 99% band at step 0, all layers together."
+)
 BRANCHES = (
     "This network branches: layers stand in the order in which they were called, and no gains are "
     "told from one to the next, which may stand on another path."
@@ -66,6 +70,7 @@ class LayerRow:
 
     `signal` is the rms of z, `signal_gain` its ratio to the hidden layer before; `gradient` is the
     rms of delta over that of the last hidden layer, `gradient_gain` its ratio to the layer after.
+    `band` says in words where both lay at step 0 in theory's band, "" where theory has none.
     """
 
     index: int
@@ -84,6 +89,7 @@ class LayerRow:
     note: str = ""
     mean_gap: float = NAN
     variance_ratio: float = NAN
+    band: str = ""
 
     @property
     def weighted(self) -> bool:
@@ -112,7 +118,13 @@ class LayerTable:
     @property
     def legend(self) -> str:
         """What the columns hold."""
-        return (_FLOW_AND_GAINS if self.gains else _FLOW) + _REST
+        flow = _FLOW_AND_GAINS if self.gains else _FLOW
+        return flow + _REST + (_BAND if self.banded else "")
+
+    @property
+    def banded(self) -> bool:
+        """Whether theory has a band for any of the layers."""
+        return any(row.band for row in self.rows)
 
 
 def layer_table(report: Report) -> LayerTable:
@@ -124,11 +136,12 @@ def layer_table(report: Report) -> LayerTable:
     figures["dead_fraction"] = _latest(sound.series["dead_fraction"])
     gains = not branches(record.layers)
     figures |= _profile(sound, gains=gains)
-    marks = _marks(report)
+    marks, bands = _marks(report), _bands(report)
     rows: list[LayerRow] = []
     omitted: list[LayerInfo] = []
     for layer in record.layers:
         row = _row(layer, figures, marks.get(layer.name, ()), _note(layer, record, figures))
+        row = replace(row, band=bands.get(layer.index, ""))
         if row.weighted or row.note or row.marks:
             rows.append(row)
         else:
@@ -255,6 +268,19 @@ def _marks(report: Report) -> dict[str, tuple[Mark, ...]]:
                 if all(mark.code != other.code for other in known):
                     known.append(mark)
     return {name: tuple(found) for name, found in marks.items()}
+
+
+def _bands(report: Report) -> dict[int, str]:
+    """Index of a layer -> where its signal and its gradient lay in theory's band at step 0."""
+    if report.prediction is None:
+        return {}
+    words: dict[int, str] = {}
+    for standing in standings(report.record, report.prediction):
+        word = "signal" if standing.quantity == "signal" else "gradient"
+        words |= {index: words.get(index, "in") for index in standing.layers}
+        for index in (standing.layers[position] for position in standing.outside):
+            words[index] = f"{word} out" if words[index] == "in" else "both out"
+    return words
 
 
 def _note(layer: LayerInfo, record: RunRecord, columns: dict[str, Floats]) -> str:

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from gradscope.analyzer.expectation import standings
 from gradscope.record import STATISTICS, Finding, RunRecord, Verdict
 from gradscope.reporters import REPORTERS
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.strict_json import dumps, plain
-from gradscope.theory.prediction import Prediction
+from gradscope.theory.prediction import LEVEL, Prediction
 
 SCHEMA = "gradscope.result/1"
 
@@ -48,7 +49,7 @@ def result(report: Report) -> dict[str, Any]:
         "training": _training(record),
         "layers": [asdict(layer) for layer in record.layers],
         "verdicts": [item for verdict in diagnosis.verdicts for item in _items(verdict)],
-        "prediction": _prediction(report.prediction),
+        "prediction": _prediction(report),
         "statistics": {
             "steps": record.steps,
             **{name: record.series[name] for name in STATISTICS},
@@ -81,8 +82,33 @@ def _profiles(record: RunRecord) -> dict[str, Any]:
     return {"profiles": {"recurrent_delta_second_moment": record.recurrent_delta}}
 
 
-def _prediction(prediction: Prediction | None) -> dict[str, Any] | None:
-    return None if prediction is None else asdict(prediction)
+def _prediction(report: Report) -> dict[str, Any] | None:
+    if report.prediction is None:
+        return None
+    return asdict(report.prediction) | {"band": _band(report.record, report.prediction)}
+
+
+def _band(record: RunRecord, prediction: Prediction) -> dict[str, Any] | None:
+    """Measured beside predicted at step 0, as second moments; None where theory has no band."""
+    found = {
+        standing.quantity: {
+            "layers": [
+                {"name": name, "measured": measured**2, "low": low**2, "high": high**2}
+                for name, measured, low, high in zip(
+                    standing.names, standing.measured, standing.low, standing.high, strict=True
+                )
+            ],
+            "outside": [standing.names[i] for i in standing.outside],
+        }
+        for standing in standings(record, prediction)
+    }
+    if not found:
+        return None
+    return {
+        "level": LEVEL,
+        "preactivation_second_moment": found.get("signal"),
+        "delta_relative": found.get("delta"),
+    }
 
 
 def _items(verdict: Verdict) -> Iterator[dict[str, Any]]:

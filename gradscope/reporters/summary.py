@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradscope.analyzer.expectation import standings
 from gradscope.record import Evidence, Finding, RunRecord, Verdict
 from gradscope.record.run_record import FIT, GIVEN
 from gradscope.reporters.numbers import count, interval, number, percent, plural, ratio
 from gradscope.reporters.report import Report
 from gradscope.reporters.sanitizing import printable
-from gradscope.theory.prediction import Floats
+from gradscope.theory.prediction import LEVEL, Floats, Prediction
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,23 @@ def theory(report: Report) -> str:
     if math.isnan(forward) or math.isnan(backward):
         return "theory at initialisation: too few layers for a rate per layer"
     gains = f"signal {ratio(forward)} and gradient {ratio(backward)} per layer"
-    return f"theory at initialisation: {gains}"
+    return f"theory at initialisation: {gains}{_standing(report.record, prediction)}"
+
+
+def _standing(record: RunRecord, prediction: Prediction) -> str:
+    """How step 0 stands in theory's band, and which layers left it first."""
+    found = standings(record, prediction)
+    if not found:
+        return f"; no band, {printable(prediction.no_band)}" if prediction.no_band else ""
+    judged = sum(len(one.layers) for one in found)
+    out = sum(len(one.outside) for one in found)
+    if not out:
+        return f"; measured at step 0: all {count(judged)} figures in its {LEVEL:.0%} band"
+    named = " ".join(one.first_outside for one in found if one.outside)
+    return (
+        f"; measured at step 0: {count(out)} of {count(judged)} figures outside its {LEVEL:.0%} "
+        f"band. {printable(named)}"
+    )
 
 
 def _typical(gains: Floats) -> float:

@@ -24,6 +24,7 @@ _PRIORITY = (
     "signal_gain",
     "signal_bar",
     "index",
+    "band",
     "dead",
     "update",
     "derivative",
@@ -39,6 +40,7 @@ _ORDER = (
     "gradient",
     "gradient_bar",
     "gradient_gain",
+    "band",
     "dead",
     "derivative",
     "update",
@@ -129,6 +131,8 @@ def _add_item(page: Page, row: LayerRow | Fold, *, gains: bool) -> None:
         ):
             words = f"{quantity} {number(value)}"
             page.add(f"{words}, gain {ratio(gain)}" if gains else words, indent=2, hanging=2)
+        if row.band:
+            page.add(f"theory's band at step 0: {row.band}", indent=2, hanging=2)
         rest = (
             f"dead {percent(row.dead)}, phi' gain {number(row.derivative_gain)}, "
             f"update {number(row.update_ratio)}"
@@ -151,6 +155,8 @@ def _add_columns(
     columns = _figures(rows, _LONGEST_NAME if page.width >= 80 else _SHORTEST_NAME, page.unicode)
     if not gains:
         del columns["signal_gain"], columns["gradient_gain"]
+    if not any(columns["band"].cells):
+        del columns["band"]
     gap = 2 if page.width >= 140 else 1
     beside = [texts for row, texts in zip(rows, findings, strict=True) if row.weighted]
     keys, bar_width, room = _choose(columns, beside, page.width, gap)
@@ -221,6 +227,7 @@ def _figures(rows: Sequence[LayerRow], longest_name: int, unicode: bool) -> dict
         "signal_gain": _Column("gain", cells(lambda row: ratio(row.signal_gain))),
         "gradient": _Column("gradient", cells(lambda row: number(row.gradient))),
         "gradient_gain": _Column("gain", cells(lambda row: ratio(row.gradient_gain))),
+        "band": _Column("band", cells(lambda row: row.band), right=False),
         "dead": _Column("dead", cells(lambda row: percent(row.dead))),
         "derivative": _Column("phi' gain", cells(lambda row: number(row.derivative_gain))),
         "update": _Column("update", cells(lambda row: number(row.update_ratio))),

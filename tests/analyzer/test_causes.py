@@ -13,6 +13,7 @@ from gradscope.analyzer import causes, expectation
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.record import Finding, RunRecord
+from gradscope.record.sample_geometry import SampleGeometry
 from tests.analyzer.synthetic import DATA, geometric, network, over_time, record
 
 
@@ -101,6 +102,51 @@ def test_a_start_that_is_not_what_the_config_says() -> None:
     assert finding.remedy == ""
 
 
+KNOWN = replace(DATA, geometry=SampleGeometry(1.0))
+
+
+def test_a_departure_at_step_0_is_named_and_what_training_did_told_apart() -> None:
+    start = [1.4, 1.4, 1.4, 14.0, 14.0, 14.0]
+    made = record(6, signal=over_time(41, (0, start), (12, [1.0, 1, 1, 1, 1, 1e4])), data=KNOWN)
+    finding = found("exploding_signal", made)
+    assert finding.since_step == 12
+    assert "The first layer outside theory's band is hidden_4" in finding.cause
+    assert finding.cause.endswith("Training did the rest.")
+    assert finding.remedy.startswith("training.learning_rate")
+    level = over_time(41, (0, [1.4] * 6), (12, [1.0, 1, 1, 1, 1, 1e4]))
+    sound = found("exploding_signal", record(6, signal=level, data=KNOWN)).cause
+    assert sound.endswith("at initialisation: training did it, not the initialisation.")
+
+
+def test_a_sick_start_inside_a_wide_band_is_chance() -> None:
+    # 30 ReLU layers of 100 units: ln E z^2 scatters by sqrt(5 * 30 / 100) at the last.
+    layers = network([100] * 30)
+
+    def cause(ratio: float) -> str:
+        made = record(layers, signal=1.4 * geometric(ratio, 30), data=KNOWN)
+        return DETECTORS["vanishing_signal"](made, threshold=0.15)[0].cause
+
+    assert "every layer starts inside theory's band all the same" in cause(0.12)
+    assert "does not start as its config says" not in cause(0.12)
+    assert "does not start as its config says. The first layer outside theory's" in cause(1e-3)
+
+
+@pytest.mark.parametrize(
+    ("detector", "clause"),
+    [
+        ("vanishing_signal", "with hidden_21 the first below 0.001 (at 0.000977)"),
+        ("vanishing_gradient", "with hidden_10 the first below 0.001 (at 0.000977)"),
+    ],
+)
+def test_where_the_config_is_the_cause_theory_says_where_it_crosses(
+    detector: str, clause: str
+) -> None:
+    # 2**-10 = 0.000977 twenty layers on.
+    cause = sick(detector, 30, initializer="glorot_normal").cause
+    assert clause in cause
+    assert "outside theory's band" not in cause
+
+
 @pytest.mark.parametrize("detector", ["exploding_signal", "exploding_gradient"])
 def test_theory_that_expects_the_opposite_is_no_cause(detector: str) -> None:
     finding = sick(detector, 30, since=12, initializer="glorot_normal")
@@ -118,6 +164,7 @@ def test_a_start_that_theory_puts_near_the_limit_is_put_down_to_the_config() -> 
     # 15 ReLU layers with Glorot: 2**-7 of the rms, and chance did the rest.
     finding = sick("vanishing_gradient", 15, initializer="glorot_normal")
     assert "Theory expects it of relu with glorot_normal" in finding.cause
+    assert "which takes no layer below 0.001 without chance" in finding.cause
 
 
 @pytest.mark.parametrize(

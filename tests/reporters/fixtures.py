@@ -23,7 +23,7 @@ from gradscope.record import (
     Verdict,
 )
 from gradscope.reporters import Report
-from gradscope.theory.prediction import Prediction
+from gradscope.theory.prediction import Band, Prediction
 
 NASTY = (
     "\x1b[31mred\x1b]0;title\x07",
@@ -300,6 +300,21 @@ def healthy() -> Report:
     return Report(run, diagnosis_of(run, "healthy"), prediction_of(run, 1.0), 0)
 
 
+def banded() -> Report:
+    """Six hidden layers, the kernel of the fourth twice as large as theory takes it to be."""
+    run = record(network(6))
+    run.series["preactivation_second_moment"][:, 4:] *= 4.0
+    run.series["delta_second_moment"][:, 1:4] *= 4.0
+    flat = prediction_of(run, 1.0)
+    wide, back = np.full(7, 0.1), np.array([0.1] * 5 + [0.0, np.nan])
+    prediction = replace(
+        flat,
+        preactivation_band=Band(np.log(flat.preactivation_second_moment), wide),
+        delta_band=Band(np.log(flat.delta_relative), back),
+    )
+    return Report(run, diagnosis_of(run, "healthy"), prediction, 0)
+
+
 def vanishing() -> Report:
     run = record(
         network(20, activation="sigmoid"), name="quickstart", signal_gain=0.98, gradient_gain=0.2124
@@ -451,6 +466,7 @@ REPORTS: dict[str, Callable[[], Report]] = {
     name: cache(make)
     for name, make in {
         "healthy": healthy,
+        "banded": banded,
         "vanishing": vanishing,
         "deep_healthy": functools.partial(deep, sick=False),
         "deep_sick": functools.partial(deep, sick=True),

@@ -75,6 +75,7 @@ def test_both_ends_of_a_finding_stay(start, end):
         {"signal": float("nan")},
         {"gradient": 0.0},
         {"activation": "tanh"},
+        {"band": "signal out"},
         {"note": "non-finite since step 7"},
     ],
 )

@@ -164,3 +164,15 @@ def test_limits_are_said_first():
 
 def test_the_same_report_gives_the_same_page():
     assert render(fixtures.vanishing(), {}) == plain("vanishing")
+
+
+def test_the_band_has_a_column_where_theory_has_one():
+    def cells(name):
+        table = plain(name).partition("<tbody>")[2].partition("</tbody>")[0]
+        return {row.count("<td") for row in re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)}
+
+    assert ">band</th>" in plain("banded")
+    assert plain("banded").count("signal out</td>") == 4
+    assert ">band</th>" not in plain("healthy")
+    assert (cells("banded"), cells("healthy")) == ({14}, {13})
+    assert "The first layer outside theory&#39;s band is hidden_4" in plain("banded")

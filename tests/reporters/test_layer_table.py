@@ -131,3 +131,24 @@ def test_a_recurrent_layer_says_what_its_signal_is():
     notes = layer_table(Report(run, fixtures.diagnosis_of(run, "healthy"), None, 0)).notes
     assert notes[0].startswith("LSTM x2: the activation acts inside the loop, so the signal is")
     assert not [note for note in layer_table(fixtures.healthy()).notes if "loop" in note]
+
+
+def test_the_band_is_that_of_step_0_and_of_each_quantity():
+    table = layer_table(fixtures.banded())
+    assert [row.band for row in table.weighted] == ["gradient out"] * 3 + ["signal out"] * 4
+    assert "theory's 99% band at step 0" in table.legend
+    report = fixtures.banded()
+    report.record.series["preactivation_second_moment"][0, 3:5] = 4.0 * 1.21
+    bands = [row.band for row in layer_table(report).weighted]
+    assert bands[2:4] == ["both out", "signal out"]
+    report.record.series["preactivation_second_moment"][1:] = 1e6
+    assert [row.band for row in layer_table(report).weighted] == bands
+
+
+def test_without_a_band_there_is_no_word_of_it():
+    report = fixtures.banded()
+    late = replace(report.record, steps=report.record.steps + 1)
+    for other in (fixtures.vanishing(), replace(report, record=late)):
+        table = layer_table(other)
+        assert not table.banded
+        assert "theory" not in table.legend

@@ -1,6 +1,7 @@
 """result.json is strict, complete, exact, and as its schema says."""
 
 import json
+import math
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -212,3 +213,20 @@ def test_schema_and_docs_know_every_statistic():
         *SCHEMA["$defs"]["training"]["properties"],
     ):
         assert f"`{key}`" in docs
+
+
+def test_measured_stands_beside_predicted():
+    report = fixtures.banded()
+    band = strict(render(report))["prediction"]["band"]
+    signal, delta = band["preactivation_second_moment"], band["delta_relative"]
+    assert signal["outside"] == ["hidden_4", "hidden_5", "hidden_6", "output"]
+    assert delta["outside"] == ["hidden_3", "hidden_2", "hidden_1"]
+    assert [row["name"] for row in delta["layers"]] == [f"hidden_{i}" for i in range(1, 6)]
+    moments = report.record.series["preactivation_second_moment"][0, 1:]
+    assert [row["measured"] for row in signal["layers"]] == pytest.approx(list(moments))
+    for row in signal["layers"]:
+        # Both ends are as far from ln 1.21, and their tails hold 1 % over 12 figures.
+        reach = math.log(row["high"] / 1.21) / 0.1
+        assert math.log(1.21 / row["low"]) / 0.1 == pytest.approx(reach)
+        assert math.erfc(reach / math.sqrt(2.0)) == pytest.approx(0.01 / 12, rel=1e-9)
+    assert strict(render(fixtures.vanishing()))["prediction"]["band"] is None

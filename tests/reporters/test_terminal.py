@@ -200,3 +200,14 @@ def test_no_gain_is_told_where_a_network_branches(width):
     assert not re.search(r"\bx\d|(?<!phi' )\bgain\b", rows)
     assert "of 6 layers like these" in " ".join(rows.split())
     assert re.search(r"\bx\d", layers_part(page("healthy", width)))
+
+
+@pytest.mark.parametrize(("width", "rows"), [(120, 7), (80, 7), (40, 7), (60, 0)])
+def test_the_band_stands_where_there_is_room(width, rows):
+    text = page("banded", width)
+    table = layers_part(text).partition("layers without figures")[0]
+    assert len(re.findall(r"(?:signal|gradient)\s+out\b", table)) == rows
+    said = " ".join(text.split())
+    assert "measured at step 0: 7 of 12 figures outside its 99% band." in said
+    assert "the first layer outside theory's band is hidden_3" in said
+    assert "it comes through hidden_4." in said
