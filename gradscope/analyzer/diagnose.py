@@ -99,7 +99,7 @@ def _conclude(record: RunRecord, verdicts: tuple[Verdict, ...]) -> Diagnosis:
     if crashed:
         names = ", ".join(v.name for v in crashed)
         return Diagnosis("inconclusive", f"Some checks crashed: {names}.", "", verdicts)
-    return Diagnosis("healthy", _healthy(record, judged), "", verdicts)
+    return Diagnosis("healthy", _healthy(record, judged, verdicts), "", verdicts)
 
 
 def _sentence(finding: Finding) -> str:
@@ -113,7 +113,7 @@ def _partial(record: RunRecord) -> str:
     )
 
 
-def _healthy(record: RunRecord, judged: list[Verdict]) -> str:
+def _healthy(record: RunRecord, judged: list[Verdict], verdicts: tuple[Verdict, ...]) -> str:
     warned = [v.name for v in judged if any(f.severity == "warning" for f in v.findings)]
     found = f"only warnings ({', '.join(warned)})" if warned else "nothing to act on"
     checks = f"{len(judged)} checks" if len(judged) > 1 else "1 check"
@@ -124,7 +124,7 @@ def _healthy(record: RunRecord, judged: list[Verdict]) -> str:
     delta = delta[np.isfinite(delta)]
     flow = {"vanishing_gradient", "exploding_gradient"} <= {verdict.name for verdict in judged}
     if not flow or delta.size < 2:
-        return result
+        return f"{result}{_unjudged(verdicts)}"
     # Where paths part and join there is no rate from one layer to the next.
     one_path = not wording.branches(record.layers)
     rate = depth_profile.rate_per_layer(delta) ** -1 if one_path else float("nan")
@@ -136,3 +136,9 @@ def _healthy(record: RunRecord, judged: list[Verdict]) -> str:
         f"{delta.min():.2g} and {delta.max():.2g} of the last {kind}'s"
         f"{wording.per_layer(rate, ' going back')}; {result}"
     )
+
+
+def _unjudged(verdicts: tuple[Verdict, ...]) -> str:
+    """That the gradient's way through the network was to be judged, and could not be."""
+    skipped = [v for v in verdicts if v.name == "vanishing_gradient" and v.status == "skipped"]
+    return f" Not judged: the gradient over depth ({skipped[0].reason})." if skipped else ""

@@ -47,6 +47,10 @@ _REST = (
 _BAND = (
     " band: whether signal and gradient lay in theory's 99% band at step 0, all layers together."
 )
+PLACES = (
+    "A unit that stands at several places (pixels, time steps) has a delta at each: its gradient "
+    "is that of all of them, added up in quadrature."
+)
 BRANCHES = (
     "This network branches: layers stand in the order in which they were called, and no gains are "
     "told from one to the next, which may stand on another path."
@@ -146,7 +150,13 @@ def layer_table(report: Report) -> LayerTable:
             rows.append(row)
         else:
             omitted.append(layer)
-    notes = (() if gains else (BRANCHES,), _recurrent(record.layers), _omitted(omitted))
+    spread = any(row.weighted and record.layers[row.index].places > 1 for row in rows)
+    notes = (
+        () if gains else (BRANCHES,),
+        (PLACES,) if spread else (),
+        _recurrent(record.layers),
+        _omitted(omitted),
+    )
     return LayerTable(tuple(rows), _caption(sound, record), tuple(chain(*notes)), gains)
 
 
@@ -206,8 +216,13 @@ def _profile(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
 
 
 def relative_delta(record: RunRecord) -> Floats:
-    """Rms of delta over that of the last measured hidden layer, [step, layer]."""
-    rms: Floats = np.sqrt(record.series["delta_second_moment"])
+    """Rms of a unit's delta over that of the last measured hidden layer, [step, layer].
+
+    A unit that stands at several places (pixels, time steps) has a delta at each: they add up in
+    quadrature, as in the verdicts.
+    """
+    places = np.array([layer.places for layer in record.layers], np.float64)
+    rms: Floats = np.sqrt(record.series["delta_second_moment"] * places)
     hidden = record.indices("hidden") or record.indices("output")
     if not hidden:
         return np.full_like(rms, np.nan)

@@ -35,7 +35,7 @@ def dead_units(
     dead = record.series["dead_fraction"][:, list(indices)]
     looked = ~np.all(np.isnan(dead), axis=1)
     if not looked.any():
-        raise NotMeasured("the probe set was never looked at")
+        raise NotMeasured("no hidden layer has units whose derivative the probe set could show")
     looks = _Looks(record, record.steps[looked], dead[looked])
     whole = looks.share >= dead_layer
     some = (looks.share >= dying) & (looks.share - looks.share[0] >= growth)

@@ -38,7 +38,7 @@ def saturated_units(
     gain = record.series["derivative_gain"][:, list(indices)]
     judged = ~np.all(np.isnan(gain), axis=1)
     if not judged.any():
-        raise NotMeasured("no step has a derivative")
+        raise NotMeasured("the derivative was measured nowhere, as inside a recurrent loop")
     steps, gain = record.steps[judged], gain[judged]
     lowest = np.fmin.reduce(gain, axis=1)
     spell = window.spell(steps, lowest < threshold)
