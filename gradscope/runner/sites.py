@@ -196,7 +196,9 @@ class _Surveyor:
             missing |= dict.fromkeys(BIAS, several if trained else FROZEN)
         if unprofiled:
             missing["recurrent_delta_second_moment"] = unprofiled
-        self._note(index, missing | _without_derivative(layer, name, entry), time_steps=steps)
+        backwards = bool(steps and layer.go_backwards)
+        facts: dict[str, Any] = {"time_steps": steps, "go_backwards": backwards}
+        self._note(index, missing | _without_derivative(layer, name, entry), **facts)
         self._origins[name_of(call.outputs[at])] = _Origin(index, activated=name != "linear")
 
     def _normalization(self, call: Call) -> None:
