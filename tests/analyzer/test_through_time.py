@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gradscope.analyzer import diagnose, through_time
+from gradscope.analyzer import through_time
 from gradscope.analyzer.detectors import DETECTORS, NotMeasured
+from gradscope.analyzer.diagnose import diagnose
 from tests.analyzer.cases_over_time import FADED, LEVEL, TIMES, memories
 from tests.analyzer.synthetic import network, record
 
