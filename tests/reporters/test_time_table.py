@@ -20,6 +20,7 @@ def test_heights_are_places_on_one_log_axis_for_all_layers():
     assert first.heights[1:] == (1.0,) * 11
     assert math.isnan(second.heights[0])
     assert second.heights[1:] == pytest.approx((0.0, *(place / 9 for place in range(10))))
+    assert first.strip(60, unicode=True) == "█" * 12, "a level profile looks level"
     assert "log scale 1e-09 to 1e+00" in table.legend
     assert "!: no sample counts there" in table.legend
 

@@ -42,9 +42,10 @@ def vanishing_through_time(
     Fires when the ratio is below `threshold` in at least half of the last quarter of the recorded
     steps. Default 1e-3: the kernels' gradients are sums over the time steps, to which the first
     then adds a thousandth of what the loudest does. Only the end counts: the gates of an LSTM
-    start half closed, and training opens them. The upper one of `configs/own/lstm.yaml` starts at
-    7e-4 and ends near 0.07, and the LSTM of `configs/own/remembering.yaml`, which learns, never
-    falls below 0.1; the SimpleRNN of `configs/own/forgetting.yaml` stays below 1e-5.
+    start half closed, and training opens them. Seen with seeds 1, 2, 3 and 42 over 150 steps: the
+    upper layer of `configs/own/lstm.yaml` starts at 5e-4 to 9e-4 and ends at 0.05 to 0.11, the LSTM
+    of `configs/own/remembering.yaml`, which learns, is never below 0.04, and the SimpleRNN of
+    `configs/own/forgetting.yaml` never above 1e-4.
 
     The task may not need what the first steps hold. It is an error only where the task is not
     learned either: the last quarter's loss is not below `learned` (default 0.95) of a constant
