@@ -196,9 +196,10 @@ class _Surveyor:
             missing |= dict.fromkeys(BIAS, several if trained else FROZEN)
         if unprofiled:
             missing["recurrent_delta_second_moment"] = unprofiled
-        backwards = bool(steps and layer.go_backwards)
-        facts: dict[str, Any] = {"time_steps": steps, "go_backwards": backwards}
-        self._note(index, missing | _without_derivative(layer, name, entry), **facts)
+        missing |= _without_derivative(layer, name, entry)
+        self._note(
+            index, missing, time_steps=steps, go_backwards=bool(steps and layer.go_backwards)
+        )
         self._origins[name_of(call.outputs[at])] = _Origin(index, activated=name != "linear")
 
     def _normalization(self, call: Call) -> None:
