@@ -13,6 +13,7 @@ import pytest
 
 import gradscope
 from gradscope import api
+from gradscope.analyzer import through_time
 from gradscope.errors import BadRequest
 from gradscope.record import RunRecord
 from gradscope.runner.sources import factory
@@ -26,13 +27,15 @@ OWN = Path(__file__).parent.parent / "configs" / "own"
 class Promise:
     """What an example must give after `steps`; `rows` are its hidden and output layers in order.
 
-    `accuracy` is on the test set; the sick one has `errors`, detectors that must find an error.
+    `accuracy` is on the test set; a sick one has `errors`, detectors that must find an error, and
+    `leads` is the first of them.
     """
 
     steps: int
     rows: tuple[str, ...]
     accuracy: float = 0.0
     errors: tuple[str, ...] = ()
+    leads: str = ""
 
 
 PROMISED = {
@@ -48,7 +51,16 @@ PROMISED = {
     "two_inputs": Promise(
         150, ("image_conv", "image_dense", "sums_dense", "both_dense", "classes"), 0.65
     ),
-    "without_shortcuts": Promise(4, (), errors=("vanishing_signal", "vanishing_gradient")),
+    "without_shortcuts": Promise(
+        4, (), errors=("vanishing_signal", "vanishing_gradient"), leads="vanishing_signal"
+    ),
+    "forgetting": Promise(
+        50,
+        ("memory", "classes"),
+        errors=("vanishing_through_time",),
+        leads="vanishing_through_time",
+    ),
+    "remembering": Promise(120, ("memory", "classes"), 0.6),
 }
 
 
@@ -77,6 +89,7 @@ def test_an_example_keeps_its_promise(name: str, tensorflow_once: Any) -> None:
     errors = [one.name for one in diagnosis.found("error")]
     assert set(promise.errors) <= set(errors), diagnosis.headline
     assert diagnosis.verdict == ("unhealthy" if promise.errors else "healthy"), diagnosis.headline
+    assert errors[:1] == ([promise.leads] if promise.leads else []), diagnosis.headline
     weighted = [layer for layer in record.layers if layer.role in ("hidden", "output")]
     if promise.rows:
         assert tuple(layer.name for layer in weighted) == promise.rows
@@ -86,6 +99,13 @@ def test_an_example_keeps_its_promise(name: str, tensorflow_once: Any) -> None:
             assert np.isfinite(record.series[quantity][1:, layer.index]).all(), (layer, quantity)
     assert all(layer.measured or layer.reason for layer in record.layers)
     assert record.evaluation.get("test_accuracy", 0.0) >= promise.accuracy
+    if name == "remembering":
+        (profile,) = through_time.of(record)
+        assert profile.first.min() > 0.1
+        assert "GS106" in {one.code for one in diagnosis.verdicts if one.status == "healthy"}
+    if name == "forgetting":
+        (profile,) = through_time.of(record)
+        assert profile.first.max() < 1e-5
     if name == "transformer":
         inner = [layer.kind for layer in weighted]
         assert inner.count("EinsumDense") == 8, "query, key, value and output of both attentions"

@@ -1,12 +1,13 @@
 """Networks of one's own, as a config's `model.factory` names them: one function, one Keras model.
 
-They classify the images of clothes that come with gradscope, in 10 classes. None is compiled: the
-configs name the optimizer, and the loss follows from the softmax.
+They classify the images of clothes that come with gradscope, in 10 classes; `remembering` takes
+sequences. None is compiled: the configs name the optimizer, and the loss follows from the softmax.
 """
 
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import layers
 
 CLASSES = 10
@@ -66,6 +67,29 @@ def lstm(units: int = 48) -> keras.Model:
             layers.Dense(CLASSES, activation="softmax", name="classes"),
         ],
         name="lstm",
+    )
+
+
+def remembering(steps: int = 60, units: int = 32, gated: bool = False) -> keras.Model:
+    """Remember the first of many time steps: a SimpleRNN, or an LSTM that forgets slowly.
+
+    The LSTM's forget gate starts at sigmoid(ln steps), so that over all steps 1/e of the cell is
+    left (Tallec and Ollivier 2018); Keras's own start, sigmoid(1) = 0.73, leaves 6e-9 of 60 steps.
+    """
+    if gated:
+        bias = np.zeros((4, units), "float32")
+        bias[1] = np.log(steps)  # input gate, forget gate, cell, output gate
+        cell = layers.LSTM(
+            units,
+            unit_forget_bias=False,
+            bias_initializer=lambda shape, dtype: keras.ops.convert_to_tensor(bias.ravel(), dtype),
+            name="memory",
+        )
+    else:
+        cell = layers.SimpleRNN(units, name="memory")
+    return keras.Sequential(
+        [keras.Input((steps, 4)), cell, layers.Dense(4, activation="softmax", name="classes")],
+        name="remembering",
     )
 
 

@@ -64,6 +64,15 @@ def learned(record: RunRecord, share: float) -> bool:
     return curve.last < share * curve.first and not curve.last >= share * constant_predictor(record)
 
 
+def travelled(record: RunRecord) -> float:
+    """Sum of the update ratios of the layer that moved most; steps not recorded count alike."""
+    columns = list(record.indices("hidden", "output"))
+    update = record.series["update_ratio"][:, columns]
+    update = np.where(np.isfinite(update), update, 0.0)
+    rows = max(1, int(np.count_nonzero(record.steps > 0)))
+    return float(update.sum(axis=0).max(initial=0.0)) * record.outcome.steps_done / rows
+
+
 def outputs(record: RunRecord) -> list[LayerInfo]:
     """The output layers."""
     return [layer for layer in record.layers if layer.role == "output"]

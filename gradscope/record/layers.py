@@ -19,7 +19,8 @@ class LayerInfo:
     `reason` says why a layer is not measured; it is empty when `measured`. `unmeasured` says why a
     measured layer lacks a statistic though it has what the statistic is about (its kernel is
     frozen, its activation acts inside a loop); what a layer simply does not have needs no reason.
-    `time_steps` is the length of a recurrent layer's `recurrent_delta_second_moment`.
+    `time_steps` is the length of a recurrent layer's `recurrent_delta_second_moment`; one that
+    `go_backwards` reads its last step first.
 
     `main_path` is false for what something else goes around: a residual branch, an attention's
     query, one of two inputs. `places` counts the pixels or time steps at which each unit stands.
@@ -50,3 +51,4 @@ class LayerInfo:
     momentum: float | None = None
     unmeasured: dict[str, str] = field(default_factory=dict)
     time_steps: int | None = None
+    go_backwards: bool = False

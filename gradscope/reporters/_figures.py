@@ -13,12 +13,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from gradscope.analyzer import through_time
 from gradscope.analyzer.expectation import limits
+from gradscope.analyzer.through_time import TimeProfile
 from gradscope.record import RunRecord
 from gradscope.reporters import _axes
 from gradscope.reporters._axes import BLACK, BLUE, GREEN, ORANGE, Floats
+from gradscope.reporters.lines import shortened
 from gradscope.reporters.numbers import number, plural
 from gradscope.reporters.report import Report
+from gradscope.reporters.sanitizing import printable
 from gradscope.theory.prediction import LEVEL
 
 _TITLES = {
@@ -26,6 +30,7 @@ _TITLES = {
     "signal": "Signal: rms of z, what the activation receives",
 }
 _MOST_COLUMNS = 1000
+_MOST_PANELS = 8
 
 
 def heatmaps(report: Report) -> Figure:
@@ -109,12 +114,7 @@ def _profile(axes: Axes, report: Report, layers: list[int], quantity: str) -> No
         _axes.empty(axes, f"nothing to show: {_axes.MISSING}")
         return
     places = np.arange(len(layers))
-    styles = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."))
-    for row, (color, marker, dash) in zip(rows, styles, strict=False):
-        line = np.where(values[row] > 0, values[row], np.nan)
-        size = 4.0 if len(layers) <= 40 else 2.0
-        words = f"step {record.steps[row]}"
-        axes.plot(places, line, dash, marker=marker, ms=size, lw=1.2, color=color, label=words)
+    _draw_moments(axes, record, values, rows)
     if band:
         words = f"{LEVEL:.0%} of initialisations,\nall layers together"
         axes.fill_between(
@@ -130,11 +130,62 @@ def _profile(axes: Axes, report: Report, layers: list[int], quantity: str) -> No
             text.set_horizontalalignment("right")
             text.set_rotation_mode("anchor")
     axes.set_xlim(-0.5, len(layers) - 0.5)
+    _finish(axes, values[rows])
+
+
+def time_profiles(report: Report) -> Figure | None:
+    """Rms of dL/dh_t of each recurrent layer at the first, the middle and the last step.
+
+    None where no recurrent layer was followed.
+    """
+    record = report.record
+    profiles = through_time.of(record)
+    if not profiles:
+        return None
+    shown = [profiles[i] for i in _axes.evenly(len(profiles), _MOST_PANELS)]
+    figure = _axes.new_figure(9.0, 0.6 + 2.6 * len(shown))
+    panels: Any = figure.subplots(len(shown), 1, squeeze=False)
+    for axes, profile in zip(panels[:, 0], shown, strict=True):
+        name = shortened(printable(profile.layer.name), 40, unicode=True)
+        title = f"{name}: rms of dL/dh_t over its largest"
+        if len(shown) < len(profiles):
+            title += f" ({len(shown)} of {len(profiles)} layers shown)"
+        axes.set_title(title, loc="left")
+        _time_profile(axes, record, profile)
+    return figure
+
+
+def _time_profile(axes: Axes, record: RunRecord, profile: TimeProfile) -> None:
+    values = profile.relative
+    rows = _moments(record, values)
+    if not rows or not _axes.log_axis(axes.yaxis, values[rows]):
+        _axes.empty(axes, f"nothing to show: {_axes.MISSING}")
+        return
+    _draw_moments(axes, record, values, rows)
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    first = "the input's last" if profile.layer.go_backwards else "the input's first"
+    axes.set_xlabel(f"time step, as the layer reads them (0 is {first})")
+    axes.set_xlim(-0.5, values.shape[1] - 0.5)
+    _finish(axes, values[rows])
+
+
+def _draw_moments(axes: Axes, record: RunRecord, values: Floats, rows: list[int]) -> None:
+    """One line per row of `values` [step, place]."""
+    places = np.arange(values.shape[1])
+    styles = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."))
+    for row, (color, marker, dash) in zip(rows, styles, strict=False):
+        line = np.where(values[row] > 0, values[row], np.nan)
+        size = 4.0 if len(places) <= 40 else 2.0
+        words = f"step {record.steps[row]}"
+        axes.plot(places, line, dash, marker=marker, ms=size, lw=1.2, color=color, label=words)
+
+
+def _finish(axes: Axes, values: Floats) -> None:
     axes.grid(axis="y", color="#dddddd", lw=0.6)
     axes.set_axisbelow(True)
     # Beside the lines, where it can hide none of them.
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    _note_missing(axes, values[rows])
+    _note_missing(axes, values)
 
 
 def _moments(record: RunRecord, values: Floats) -> list[int]:

@@ -57,14 +57,22 @@ def bar(fraction: float, width: int, unicode: bool) -> str:
     return "█" * full + (_EIGHTHS[rest] if rest else "")
 
 
-def sparkline(values: Sequence[float], width: int, unicode: bool) -> str:
-    """The course of `values` in at most `width` characters; ``!`` where no finite value is."""
+def sparkline(
+    values: Sequence[float],
+    width: int,
+    unicode: bool,
+    span: tuple[float, float] | None = None,
+) -> str:
+    """The course of `values` in at most `width` characters; ``!`` where no finite value is.
+
+    `span` is what the lowest and the highest character stand for: their own range, if not given.
+    """
     if not values:
         return ""
     levels = _LEVELS if unicode else _ASCII_LEVELS
     points = _means(values, width)
     finite = [point for point in points if math.isfinite(point)]
-    low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
+    low, high = span or ((min(finite), max(finite)) if finite else (0.0, 0.0))
 
     def glyph(point: float) -> str:
         if not math.isfinite(point):

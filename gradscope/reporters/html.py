@@ -15,6 +15,7 @@ from gradscope.reporters.layer_table import LayerRow, layer_table
 from gradscope.reporters.lines import symbol
 from gradscope.reporters.report import Report
 from gradscope.reporters.sanitizing import printable, printable_lines
+from gradscope.reporters.time_table import TITLE, time_table
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -45,6 +46,8 @@ def render(report: Report, figures_svg: Mapping[str, str]) -> str:
         legend=table.legend,
         signal_scale=LogScale.covering([row.signal for row in table.rows]),
         gradient_scale=LogScale.covering([row.gradient for row in table.rows]),
+        times=time_table(report),
+        times_title=TITLE,
         verdicts=list(summary.verdict_lines(report)),
         course=summary.loss_course(report.record),
         evaluation=summary.evaluation(report.record),

@@ -21,10 +21,11 @@ from gradscope.reporters.report import Report
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NAMES = ("gradient_heatmap", "depth_profile", "histograms", "loss")
+NAMES = ("gradient_heatmap", "depth_profile", "time_profile", "histograms", "loss")
 CAPTIONS = {
     "gradient_heatmap": "Gradient and signal of every layer at every recorded step.",
     "depth_profile": "Signal and gradient over depth at the first, the middle and the last step.",
+    "time_profile": "Gradient of a recurrent layer's state at each time step it reads.",
     "histograms": "Distributions of pre-activations and of gradients per layer.",
     "loss": "Loss and accuracy of the training batches.",
 }
@@ -51,16 +52,21 @@ def prepare() -> None:
 
 
 def draw(report: Report) -> dict[str, Figure]:
-    """Every figure of the report, by the name of its file."""
+    """Every figure of the report, by the name of its file.
+
+    ``time_profile`` only where a recurrent layer was followed through time.
+    """
     with settings():
         from gradscope.reporters import _figures, _ridgelines
 
-        return {
+        figures = {
             "gradient_heatmap": _figures.heatmaps(report),
             "depth_profile": _figures.profiles(report),
+            "time_profile": _figures.time_profiles(report),
             "histograms": _ridgelines.ridgelines(report),
             "loss": _figures.loss(report),
         }
+    return {name: figure for name, figure in figures.items() if figure is not None}
 
 
 def save(figures: Mapping[str, Figure], folder: Path) -> list[Path]:

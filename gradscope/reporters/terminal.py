@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from gradscope.reporters import REPORTERS, summary
 from gradscope.reporters.glyphs import sparkline
 from gradscope.reporters.layer_table import layer_table
-from gradscope.reporters.lines import STYLES, Page, symbol
+from gradscope.reporters.lines import STYLES, Page, shortened, symbol
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.sanitizing import printable, printable_lines
 from gradscope.reporters.terminal_table import add_table
+from gradscope.reporters.time_table import TITLE, TimeTable, time_table
 
 _LONGEST_SPARKLINE = 72
 _HEALTHY = "healthy"
+_LONGEST_NAME = 24
+_SHORTEST_STRIP, _LONGEST_STRIP = 20, 60
 
 
 @REPORTERS.register("text")
@@ -37,6 +41,7 @@ def render(
     page = Page(width=width, color=color, unicode=unicode)
     _add_answer(page, report)
     add_table(page, layer_table(report))
+    _add_times(page, time_table(report))
     _add_verdicts(page, report)
     _add_course(page, report)
     if files:
@@ -59,6 +64,29 @@ def _add_answer(page: Page, report: Report) -> None:
         page.add(f"Try: {printable_lines(diagnosis.remedy)}", indent=2, hanging=5)
     page.add(summary.evidence(report.record), "dim", indent=2)
     page.add(summary.theory(report), "dim", indent=2)
+
+
+def _add_times(page: Page, table: TimeTable) -> None:
+    """A strip per recurrent layer, its words beside it where they fit."""
+    if not table.rows:
+        return
+    page.title(TITLE)
+    page.add(table.legend, "dim")
+    names = [shortened(row.name, _LONGEST_NAME, page.unicode) for row in table.rows]
+    led = max(map(cell_len, names))
+    room = page.width - led - 2 - max(cell_len(row.words) for row in table.rows)
+    beside = room >= _SHORTEST_STRIP
+    room = room if beside else max(page.width - led - 1, 1)
+    width = min(room, _LONGEST_STRIP, max(len(row.heights) for row in table.rows))
+    for name, row in zip(names, table.rows, strict=True):
+        line = Text(f"{name}{' ' * (led - cell_len(name))} ")
+        strip = row.strip(width, unicode=page.unicode)
+        line.append(strip, STYLES["info"])
+        if beside:
+            line.append(f"{' ' * (width - len(strip))} {row.words}")
+        page.line(line)
+        if not beside:
+            page.add(row.words, indent=2, hanging=2)
 
 
 def _add_verdicts(page: Page, report: Report) -> None:

@@ -196,7 +196,8 @@ class _Surveyor:
             missing |= dict.fromkeys(BIAS, several if trained else FROZEN)
         if unprofiled:
             missing["recurrent_delta_second_moment"] = unprofiled
-        self._note(index, missing | _without_derivative(layer, name, entry), time_steps=steps)
+        facts = {"time_steps": steps, "go_backwards": bool(steps and layer.go_backwards)}
+        self._note(index, missing | _without_derivative(layer, name, entry), **facts)
         self._origins[name_of(call.outputs[at])] = _Origin(index, activated=name != "linear")
 
     def _normalization(self, call: Call) -> None:

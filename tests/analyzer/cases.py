@@ -10,11 +10,13 @@ from tests.analyzer import (
     cases_of_training,
     cases_of_units,
     cases_over_depth,
+    cases_over_time,
 )
 from tests.analyzer.case import Case
 
 CASES: tuple[Case, ...] = (
     *cases_over_depth.profiles(),
+    *cases_over_time.through_time(),
     *cases_of_units.saturated(),
     *cases_of_units.dead(),
     *cases_of_training.frozen(),

@@ -28,6 +28,7 @@ FALLS = {
     "symmetric_units",
     "vanishing_gradient",
     "vanishing_signal",
+    "vanishing_through_time",
 }
 BOTH_SIDES = {"selu_conditions", "unscaled_input"}
 WITHOUT_LAYERS = {"non_finite", "not_learning", "diverging_loss", "oscillating_loss"}
@@ -122,7 +123,9 @@ def test_scale_and_names_change_no_verdict(judged: str) -> None:
                 name: values * factor**2 if name.startswith(scaled) else values
                 for name, values in made.series.items()
             }
-            severity, findings = answer(case, replace(made, series=series, layers=layers))
+            times = {new_name[k]: v * factor**2 for k, v in made.recurrent_delta.items()}
+            changed = replace(made, series=series, layers=layers, recurrent_delta=times)
+            severity, findings = answer(case, changed)
             assert severity == case.severity, case
             for one, other in zip(findings, before, strict=True):
                 assert one.observed == pytest.approx(other.observed, rel=1e-9), case

@@ -27,6 +27,14 @@ def profile(report: Report) -> Figure:
         return _figures.profiles(report)
 
 
+def time_profiles(report: Report) -> Figure | None:
+    """The same of the profiles over time."""
+    with plots.settings():
+        from gradscope.reporters import _figures
+
+        return _figures.time_profiles(report)
+
+
 def render_quickly(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     """The files, their pixels coarse."""
     with mock.patch.object(plots, "_DPI", 30):

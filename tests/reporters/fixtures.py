@@ -434,6 +434,26 @@ def transformer(blocks: int = 8) -> Report:
     return Report(run, diagnosis_of(run, "unhealthy", found), None, 1)
 
 
+def recurrent() -> Report:
+    """A layer that gives every state and goes backwards, and one whose first steps get nothing."""
+    layers = network(2)
+    both = ({"places": 12, "go_backwards": True}, {"places": 1})
+    for place, facts in enumerate(both, 1):
+        told = {"kind": "LSTM", "time_steps": 12, "activation": "tanh", **facts}
+        layers[place] = replace(layers[place], name=f"memory_{place}", **told)
+    run = record(layers, name="recurrent", steps=8)
+    every = np.full((9, 12), 4.0)
+    every[:, -1] = 1.0  # what a layer that goes backwards reads first
+    last = 100.0 ** np.arange(-11.0, 1.0) * np.ones((9, 1))
+    last[:, :2] = np.nan, 0.0
+    return Report(
+        replace(run, recurrent_delta={"memory_1": every, "memory_2": last}),
+        diagnosis_of(run, "healthy"),
+        None,
+        0,
+    )
+
+
 def nasty() -> Report:
     """Every foreign string is hostile: names, reasons, messages, paths, config."""
     layers = network(len(NASTY))
@@ -450,6 +470,8 @@ def nasty() -> Report:
         outcome=Outcome("diverged", NASTY[0] + NASTY[2], 300, 7),
         data=replace(run.data, name=NASTY[3]),
     )
+    layers[1] = replace(layers[1], time_steps=3)
+    run = replace(run, layers=tuple(layers), recurrent_delta={NASTY[0]: np.ones((41, 3))})
     quoting = replace(
         finding(NASTY), message=" ".join(NASTY), cause=NASTY[0], remedy=NASTY[1] + NASTY[2]
     )
@@ -476,6 +498,7 @@ REPORTS: dict[str, Callable[[], Report]] = {
         "empty": empty,
         "batch_norm": batch_norm,
         "transformer": transformer,
+        "recurrent": recurrent,
         "nasty": nasty,
     }.items()
 }

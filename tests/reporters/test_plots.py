@@ -11,7 +11,7 @@ import pytest
 
 from gradscope.reporters import plots
 from tests.reporters import fixtures
-from tests.reporters.drawing import drawn, files, profile, render_quickly
+from tests.reporters.drawing import drawn, files, profile, render_quickly, time_profiles
 
 # An all-NaN slice, an empty log axis or a missing glyph must not reach the user.
 pytestmark = pytest.mark.filterwarnings("error")
@@ -28,7 +28,9 @@ def test_every_report_can_be_drawn(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         figures = drawn(name)
-    assert tuple(figures) == plots.NAMES == tuple(plots.CAPTIONS)
+    assert tuple(plots.CAPTIONS) == plots.NAMES
+    timed = bool(fixtures.REPORTS[name]().record.recurrent_delta)
+    assert tuple(figures) == tuple(n for n in plots.NAMES if timed or n != "time_profile")
 
 
 def test_files(tmp_path):
@@ -64,6 +66,33 @@ def test_the_band_is_drawn_behind_the_lines():
         assert corners[:, 1].min() == pytest.approx(centre / reach, rel=1e-4)
         assert area.get_zorder() < min(line.get_zorder() for line in axes.lines)
     assert not drawn("vanishing")["depth_profile"].axes[0].collections
+
+
+def test_the_profile_over_time_is_in_the_order_in_which_the_layer_reads():
+    first, second = drawn("recurrent")["time_profile"].axes
+    lines = {line.get_label(): np.asarray(line.get_ydata()) for line in first.lines}
+    assert list(lines) == ["step 0", "step 4", "step 8"]
+    np.testing.assert_allclose(lines["step 4"], [0.5] + [1.0] * 11)
+    np.testing.assert_allclose(
+        second.lines[0].get_ydata(), [np.nan, np.nan, *10.0 ** np.arange(-9.0, 1.0)]
+    )
+    assert (first.get_yscale(), second.get_yscale()) == ("log", "log")
+    assert "0 is the input's last" in first.get_xlabel()
+    assert "0 is the input's first" in second.get_xlabel()
+    assert any(text.startswith("6 points without a place") for text in words(second.figure))
+
+
+def test_many_recurrent_layers_are_thinned_and_say_so():
+    report = fixtures.recurrent()
+    layer, values = report.record.layers[2], report.record.recurrent_delta["memory_2"]
+    layers = tuple(replace(layer, index=i, name=f"memory_{i}") for i in range(10))
+    times = {one.name: values for one in layers}
+    figure = time_profiles(
+        replace(report, record=replace(report.record, layers=layers, recurrent_delta=times))
+    )
+    assert len(figure.axes) == 8
+    assert figure.axes[-1].get_title(loc="left").startswith("memory_9: ")
+    assert figure.axes[0].get_title(loc="left").endswith("(8 of 10 layers shown)")
 
 
 def test_where_theory_does_not_hold_no_line_is_drawn():

@@ -32,7 +32,8 @@ def shown_rows(name):
 
 
 def layers_part(text):
-    return text.split("Layers, from input to output")[1].split("\nVerdicts\n")[0]
+    before = text.split("\nVerdicts\n")[0].split("\nGradient through time")[0]
+    return before.split("Layers, from input to output")[1]
 
 
 def same(printed, figure):

@@ -76,6 +76,7 @@ def test_every_statistic_and_delta_in_time_are_the_oracle_s(
     measured, _ = compare(given)
     info = measured.layer("loop")
     assert (info.time_steps, info.use_bias) == (TIMES, True)
+    assert info.go_backwards == ("backwards" in case)
     assert "inside its loop" in info.unmeasured["derivative_gain"]
     assert PROFILE not in info.unmeasured
     model = stirred(given.build())

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from gradscope.analyzer import depth_profile, loss_curve, settled, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Finding, RunRecord
@@ -30,6 +28,7 @@ CAUSES = (
     "batch_norm_explosion",
     "exploding_gradient",
     "vanishing_gradient",
+    "vanishing_through_time",
     "optimizer_epsilon",
     "collapsed_representation",
     "initializer_mismatch",
@@ -72,7 +71,7 @@ def not_learning(
     curve = loss_curve.of(record)
     if len(curve.loss) < fewest:
         raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to tell a fall from noise")
-    travelled = _travelled(record)
+    travelled = loss_curve.travelled(record)
     if not travelled >= moved and not _left(curve.loss):
         raise NotMeasured(
             f"updates added up to {travelled:.2g} of the weights: too little to see a difference"
@@ -107,15 +106,6 @@ def not_learning(
             remedy="see that each label belongs to its sample; then try other learning rates",
         ),
     )
-
-
-def _travelled(record: RunRecord) -> float:
-    """Sum of the update ratios of the layer that moved most; steps not recorded count alike."""
-    columns = list(record.indices("hidden", "output"))
-    update = record.series["update_ratio"][:, columns]
-    update = np.where(np.isfinite(update), update, 0.0)
-    rows = max(1, int(np.count_nonzero(record.steps > 0)))
-    return float(update.sum(axis=0).max(initial=0.0)) * record.outcome.steps_done / rows
 
 
 def _flow(record: RunRecord) -> str:
