@@ -114,11 +114,14 @@ def _partial(record: RunRecord) -> str:
 
 
 def _healthy(record: RunRecord, judged: list[Verdict], verdicts: tuple[Verdict, ...]) -> str:
-    warned = [v.name for v in judged if any(f.severity == "warning" for f in v.findings)]
-    found = f"only warnings ({', '.join(warned)})" if warned else "nothing to act on"
+    warned = [v for v in judged if any(f.severity == "warning" for f in v.findings)]
+    names = ", ".join(verdict.name for verdict in warned)
+    found = f"only warnings ({names})" if warned else "nothing to act on"
     checks = f"{len(judged)} checks" if len(judged) > 1 else "1 check"
     done = record.outcome.steps_done
     result = f"{checks} found {found} in {done} step{'s' if done != 1 else ''}."
+    if warned:
+        result += f" {_leading(warned[0]).message}"
     profile = depth_profile.of(record)
     delta = window.typical(profile.delta_relative)
     delta = delta[np.isfinite(delta)]
