@@ -66,8 +66,8 @@ class Block:
 
 
 def in_range(block: Block, q: float) -> float:
-    """The E z^2 of a layer, when a double can go on with it."""
-    if not (1e-290 < q < 1e290):
+    """The E z^2 of a layer, when a double can go on with it and with its square."""
+    if not (1e-150 < q < 1e150):
         raise OutsideTheoryError(f"E z^2 leaves the range of numbers at layer {block.name}")
     return q
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,13 @@ WITH = [
     network([128] * 4, "tanh", "lecun_normal", AFTER),
     network([100] * 21, dropout=0.2),
 ]
+
+
+@pytest.mark.parametrize("stddev", [1e-10, 1e10])
+def test_signals_whose_squares_no_double_holds_are_outside_theory(stddev: float) -> None:
+    initializer = {"initializer": "random_normal", "initializer_parameters": {"stddev": stddev}}
+    layers = [replace(layer, **initializer) for layer in network([10] * 11)]
+    assert "leaves the range of numbers" in foresee(layers).outside
 
 
 @pytest.mark.parametrize("layers", WITH)
