@@ -13,6 +13,7 @@ from gradscope import api
 from gradscope.cli import terminal
 from gradscope.cli.progress import Progress
 from gradscope.errors import BadRequest, CouldNotMeasure, ExitCode, GradscopeError, Interrupted
+from gradscope.record import RunRecord
 from gradscope.reporters import REPORTERS, folder
 from gradscope.reporters.report import Report
 from gradscope.runner import supervisor
@@ -61,10 +62,21 @@ def measure_and_show(
             except (CouldNotMeasure, Interrupted) as error:
                 _keep(error, target)
                 raise
-        report = api.analyze(record, gate=gate)
+        report = judge(record, target, gate=gate)
         paths = write_report(report, target)
     show(report, form, paths)
     return report.exit_code
+
+
+def judge(record: RunRecord, target: Path, *, gate: bool) -> Report:
+    """Analyze `record`; should that fail, what was measured is in `target` all the same."""
+    try:
+        return api.analyze(record, gate=gate)
+    except Exception:
+        folder.remove_pages(target)
+        (target / folder.RESULT).unlink(missing_ok=True)
+        folder.write_record(record, target)
+        raise
 
 
 def _keep(error: GradscopeError, target: Path) -> None:

@@ -48,6 +48,22 @@ def test_the_result_agrees_with_the_code_when_the_pictures_fail(
     assert not (tmp_path / "report.html").exists()
 
 
+def test_what_was_measured_is_kept_when_it_cannot_be_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("report.html", "result.json"):
+        (tmp_path / name).write_text("of an earlier run")
+
+    def fail(record: object, *, gate: bool) -> Report:
+        raise OverflowError("a bug in the theory")
+
+    monkeypatch.setattr(api, "analyze", fail)
+    with pytest.raises(OverflowError):
+        measuring.judge(fixtures.healthy().record, tmp_path, gate=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["record.npz"]
+    assert load_record(tmp_path).outcome.status == "complete"
+
+
 def test_an_impatient_signal_does_not_cost_what_is_being_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
