@@ -32,19 +32,21 @@ def located(sites: SiteMap, ear: Ear, inputs: Any, outputs: Any) -> SiteMap:
     )
     layers = list(sites.layers)
     for index, tensor in tensors.items():
-        layers[index] = replace(
-            layers[index], main_path=id(tensor) in through, places=_places(tensor)
-        )
+        places = _places(tensor, layers[index].units)
+        layers[index] = replace(layers[index], main_path=id(tensor) in through, places=places)
     for norm in sites.batch_norms:
         if norm.layer.trainable:
             layers[norm.index] = replace(layers[norm.index], momentum=float(norm.layer.momentum))
     return replace(sites, layers=tuple(layers))
 
 
-def _places(tensor: Any) -> int:
-    """Pixels or time steps at which each unit stands: the axes between batch and units."""
-    sizes = tensor.shape[1:-1]
-    return math.prod(sizes) if sizes.is_fully_defined() else 1
+def _places(tensor: Any, units: int | None) -> int:
+    """Pixels or time steps at which each unit stands: the values of a sample over its units.
+
+    The units of an attention's query fill two axes, and a convolution's may stand first.
+    """
+    sizes = tensor.shape[1:]
+    return math.prod(sizes) // (units or sizes[-1]) if sizes.is_fully_defined() and sizes else 1
 
 
 def _on_every_path(

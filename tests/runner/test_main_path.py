@@ -61,6 +61,16 @@ def test_attention_is_aside_and_time_steps_are_places(runner_settings: Any) -> N
     assert len(aside(layers)) == 4  # query, key, value and the attention's output
     places = {name: layers[name].places for name in ("project", "stream", "pool", "head")}
     assert places == {"project": 6, "stream": 6, "pool": 1, "head": 1}
+    heads = [layer for name, layer in layers.items() if name.endswith(("query", "key", "value"))]
+    assert [(layer.units, layer.places) for layer in heads] == [(8, 6)] * 3  # 2 heads of 4 units
+
+
+def test_channels_that_stand_first_are_units(runner_settings: Any) -> None:
+    def first(layers: Any, x: Any) -> Any:
+        x = layers.Conv2D(3, 3, padding="same", data_format="channels_first", name="conv")(x)
+        return layers.Dense(2, name="head")(layers.Flatten()(x))
+
+    assert surveyed(first, (2, 8, 6))["conv"].places == 48
 
 
 def convolutions(layers: Any, x: Any) -> Any:
