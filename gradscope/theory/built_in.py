@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gradscope.catalog.activations import ACTIVATIONS
@@ -28,10 +28,10 @@ def built_in_layers(
     `feature_shape` excludes the batch; `targets` is the number of real values per sample for
     regression.
     """
-    table = _Table()
+    table = _Table(config.model.batch_norm.momentum)
     features = math.prod(feature_shape)
     if len(feature_shape) > 1:
-        reason = "reshapes only: the values pass unchanged"
+        reason = "computes nothing: the values pass unchanged"
         table.add("flatten", "Flatten", "structure", measured=False, reason=reason)
     if config.model.batch_norm.input:
         table.batch_norm("input_batch_norm", features)
@@ -52,18 +52,23 @@ def built_in_layers(
 
 @dataclass
 class _Table:
-    """Rows in the order in which the data flows."""
+    """Rows in the order in which the data flows; `momentum` is that of every batch norm."""
 
-    rows: list[LayerInfo]
-
-    def __init__(self) -> None:
-        self.rows = []
+    momentum: float
+    rows: list[LayerInfo] = field(default_factory=list)
 
     def add(self, name: str, kind: str, role: str, **facts: Any) -> None:
         self.rows.append(LayerInfo(len(self.rows), name, kind, role, **facts))
 
     def batch_norm(self, name: str, units: int) -> None:
-        self.add(name, "BatchNormalization", "normalization", units=units, parameters=4 * units)
+        self.add(
+            name,
+            "BatchNormalization",
+            "normalization",
+            units=units,
+            parameters=4 * units,
+            momentum=self.momentum,
+        )
 
     def dense(
         self,
@@ -124,5 +129,5 @@ def _hidden(table: _Table, name: str, layer: HiddenLayer, fan_in: int) -> None:
     if layer.batch_norm == "after_activation":
         table.batch_norm(f"{name}_batch_norm", layer.units)
     if layer.dropout:
-        reason = "passes on what it is given, with values dropped"
+        reason = "passes on what it is given, changed at random"
         table.add(f"{name}_dropout", "Dropout", "structure", measured=False, reason=reason)
