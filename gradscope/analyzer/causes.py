@@ -9,6 +9,7 @@ from dataclasses import replace
 from gradscope.analyzer import expectation
 from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.initializers import INITIALIZERS
+from gradscope.catalog.optimizers import OPTIMIZERS
 from gradscope.record import LayerInfo, RunRecord
 from gradscope.theory.gains import weight_gains
 from gradscope.theory.prediction import Prediction
@@ -110,6 +111,9 @@ def lower_learning_rate(record: RunRecord) -> str:
     rate = optimizer["parameters"].get("learning_rate")
     if not isinstance(rate, (int, float)):
         return "a smaller learning rate"
+    usual = OPTIMIZERS[optimizer["name"]].parameters["learning_rate"].default
+    if isinstance(usual, (int, float)) and rate / 10 > usual:
+        return f"training.learning_rate: {usual:g}, Keras's default, in place of {rate:g}"
     return f"training.learning_rate: {rate / 10:g}, a tenth of the {rate:g} used"
 
 

@@ -96,6 +96,23 @@ def test_a_sound_start_that_training_spoils(detector: str) -> None:
     assert finding.remedy == "training.learning_rate: 0.002, a tenth of the 0.02 used"
 
 
+@pytest.mark.parametrize(
+    ("name", "rate", "advice"),
+    [
+        ("sgd", 1000.0, "0.01, Keras's default, in place of 1000"),
+        ("sgd", 0.1, "0.01, a tenth of the 0.1 used"),
+        ("adam", 0.1, "0.001, Keras's default, in place of 0.1"),
+        ("adam", 0.001, "0.0001, a tenth of the 0.001 used"),
+    ],
+)
+def test_a_rate_far_too_large_goes_back_to_the_default(name: str, rate: float, advice: str) -> None:
+    made = record(3)
+    optimizer = {"name": name, "parameters": {"learning_rate": rate}}
+    training = made.config["training"] | {"optimizer": optimizer}
+    made = replace(made, config=made.config | {"training": training})
+    assert causes.lower_learning_rate(made) == f"training.learning_rate: {advice}"
+
+
 def test_a_start_that_is_not_what_the_config_says() -> None:
     finding = sick("vanishing_gradient", 20)
     assert "the network does not start as its config says" in finding.cause
