@@ -180,6 +180,9 @@ def _add_columns(
             page.line(Text(left).append(line, STYLES.get(_tone(entry), "")))
             left = " " * cell_len(left)
         position += 1
+    absent = [c.heading for key, c in columns.items() if key not in keys and c.heading]
+    if absent:
+        page.add(f"no room at this width for {', '.join(absent)}: report.html has them", "dim")
 
 
 def _choose(
