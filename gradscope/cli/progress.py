@@ -125,9 +125,10 @@ class _Group:
     def row(self) -> str:
         """The group's line: what its layers get of the last hidden layer's gradient."""
         names = self.first if self.first == self.last else f"{self.first} ... {self.last}"
+        # Figures first: a narrow terminal cuts the names.
         return (
-            f"  {printable(names):<26}  signal {self.signal:8.2e}  "
-            f"gradient {self.delta:8.2e} of the last layer's"
+            f"  signal {self.signal:8.2e}  gradient {self.delta:8.2e} of the last  "
+            f"{printable(names)}"
         )
 
 
