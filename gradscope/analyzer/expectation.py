@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -66,19 +68,26 @@ def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Pr
     Without a band where the record does not say how its samples differ, which decides how wide a
     band is.
     """
-    prediction = predict(
-        layers or record.layers,
-        input_second_moment=fed(record),
-        batch_norm_epsilon=float(record.config["model"]["batch_norm"]["epsilon"]),
-        batch_size=record.batch_size,
-        geometry=record.data.geometry,
-    )
+    asked = {
+        "layers": tuple(layers or record.layers),
+        "input_second_moment": fed(record),
+        "batch_norm_epsilon": float(record.config["model"]["batch_norm"]["epsilon"]),
+        "batch_size": record.batch_size,
+        "geometry": record.data.geometry,
+    }
+    prediction = _predicted(pickle.dumps(asked))
     if record.data.geometry is not None or prediction.preactivation_band is None:
         return prediction
     unknown = "how the samples of this data differ was not recorded"
     return replace(
         prediction, preactivation_band=None, activation_band=None, delta_band=None, no_band=unknown
     )
+
+
+@lru_cache(maxsize=64)
+def _predicted(asked: bytes) -> Prediction:
+    """Predict once what several detectors ask for; layers hold mappings, so bytes are the key."""
+    return predict(**pickle.loads(asked))
 
 
 def limits(prediction: Prediction) -> dict[str, tuple[Floats, Floats]]:

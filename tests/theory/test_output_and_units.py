@@ -115,13 +115,13 @@ def test_dead_by_simulation() -> None:
     layers = network([200] * 9)
     runs = [
         initialise(rng, layers, rng.standard_normal((64, 200)), rng.integers(0, 10, 64)).dead
-        for _ in range(6)
+        for _ in range(3)
     ]
     seen = foreseen([200] * 9, 64).dead_on_batch
     assert seen is not None
     for layer in (5, 7):
         share = float(np.mean([run[layer] for run in runs]))
-        error = 5 * math.sqrt(share * (1 - share) / 1200)
+        error = 5 * math.sqrt(share * (1 - share) / 600)
         assert abs(share - seen[layer]) < error + 0.15 * share
 
 
