@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.analyzer import settled, window
-from gradscope.record import LayerInfo, RunRecord
+from gradscope.record import Evidence, LayerInfo, RunRecord
 from gradscope.record.run_record import Floats, Integers
 
 BALANCED = frozenset(["sparse_categorical_crossentropy", "categorical_crossentropy"])
@@ -51,6 +51,13 @@ def of(record: RunRecord) -> LossCurve:
     loss = record.scalars["loss"]
     usable = (record.steps > 0) & np.isfinite(loss)
     return LossCurve(record.steps[usable], loss[usable])
+
+
+def evidence(record: RunRecord, curve: LossCurve) -> Evidence:
+    """What a finding about the last quarter of the losses rests on."""
+    rows = window.last(len(curve.loss))
+    steps, values = curve.steps[rows], curve.loss[rows]
+    return window.evidence(record, n=int(np.size(values)), steps=steps, values=values)
 
 
 def learned(record: RunRecord, share: float) -> bool:

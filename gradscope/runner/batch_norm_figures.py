@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from gradscope.runner.branching import choose
 from gradscope.runner.figures import Figures
+from gradscope.runner.moments import nonfinite
 from gradscope.runner.shadowing import shadowed
 from gradscope.runner.sites import BatchNormSite
 from gradscope.runner.taps import Ear
@@ -73,7 +74,7 @@ def put(figures: Figures, norms: Sequence[BatchNormSite], hearing: Hearing, ear:
     lost = choose(
         tf.reduce_all(tf.math.is_finite(gap) & tf.math.is_finite(ratio)),
         lambda: tf.zeros_like(gap),
-        lambda: tf.stack([_count_nonfinite(calls[norm.key].inputs[0]) for norm in norms]),
+        lambda: tf.stack([nonfinite(calls[norm.key].inputs[0]) for norm in norms]),
     )
     names = ["batch_norm_mean_gap", "batch_norm_variance_ratio"]
     figures.put(
@@ -97,7 +98,3 @@ def _of_batch(norm: BatchNormSite, hearing: Hearing, call: Any) -> Pair:
 
 def _end_to_end(vectors: Sequence[Any]) -> Any:
     return tf.concat([tf.cast(vector, tf.float64) for vector in vectors], 0)
-
-
-def _count_nonfinite(values: Any) -> Any:
-    return tf.reduce_sum(tf.cast(~tf.math.is_finite(values), tf.float64))

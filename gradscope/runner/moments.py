@@ -157,9 +157,14 @@ def _two_passes(stack: Any, smallest: float) -> Any:
     variance = within + tf.reduce_mean(tf.math.squared_difference(means, mean), 1)
     mean = tf.squeeze(mean, 1)
     zero = tf.abs(x) < smallest if smallest else tf.equal(x, 0.0)
-    counts = [_count(~zero), _count(~tf.math.is_finite(stack))]
+    counts = [_count(~zero), nonfinite(stack, [1, 2])]
     return tf.stack([mean, variance + tf.square(mean), variance, within, *counts])
 
 
 def _count(truth: Any) -> Any:
     return tf.reduce_sum(tf.cast(truth, tf.float64), [1, 2])
+
+
+def nonfinite(values: Any, axes: list[int] | None = None) -> Any:
+    """Number of NaN and Inf over `axes` (all of them by default), float64."""
+    return tf.reduce_sum(tf.cast(~tf.math.is_finite(values), tf.float64), axes)

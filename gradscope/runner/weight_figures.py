@@ -19,7 +19,7 @@ import tensorflow as tf
 from gradscope.runner import slabs
 from gradscope.runner.branching import choose
 from gradscope.runner.figures import Figures
-from gradscope.runner.moments import SAFE, SPREAD
+from gradscope.runner.moments import SAFE, SPREAD, nonfinite
 from gradscope.runner.sites import Site
 from gradscope.runner.updates import Update, Updates
 
@@ -208,14 +208,10 @@ def _exact_group(before: Any, after: Any, gradients: Any) -> Any:
             tf.reduce_sum(tf.square(gradient), axes),
             tf.reduce_sum(tf.square(tf.cast(after - before, tf.float64)), axes),
             tf.reduce_sum(tf.math.squared_difference(gradient, centre), axes),
-            _count_nonfinite(gradient, axes),
-            _count_nonfinite(after, axes),
+            nonfinite(gradient, axes),
+            nonfinite(after, axes),
         ]
     )
-
-
-def _count_nonfinite(values: Any, axes: list[int]) -> Any:
-    return tf.reduce_sum(tf.cast(~tf.math.is_finite(values), tf.float64), axes)
 
 
 def _ownership(weights: Weights) -> tuple[np.ndarray, np.ndarray]:

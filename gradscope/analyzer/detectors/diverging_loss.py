@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from gradscope.analyzer import causes, loss_curve, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Finding, RunRecord
@@ -37,7 +35,6 @@ def diverging_loss(
         return ()
     above = curve.loss > times * curve.first
     since = int(curve.steps[window.onset(above)])
-    rows = window.last(len(curve.loss))
     return (
         Finding(
             severity="error",
@@ -50,12 +47,7 @@ def diverging_loss(
                 f"The loss diverges: from {curve.first:.3g} it grew to {curve.last:.3g}, "
                 f"x{ratio:.2g}, since step {since}."
             ),
-            evidence=window.evidence(
-                record,
-                n=int(np.size(curve.loss[rows])),
-                steps=curve.steps[rows],
-                values=curve.loss[rows],
-            ),
+            evidence=loss_curve.evidence(record, curve),
             remedy=causes.lower_learning_rate(record),
         ),
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from gradscope.analyzer import causes, loss_curve, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Finding, RunRecord
@@ -52,12 +50,7 @@ def oscillating_loss(
                 f"The loss oscillates: around {curve.last:.3g} it swings by {spread:.2g} from "
                 f"batch to batch, {observed:.2g} times what the samples at the start account for."
             ),
-            evidence=window.evidence(
-                record,
-                n=int(np.size(curve.loss[rows])),
-                steps=curve.steps[rows],
-                values=curve.loss[rows],
-            ),
+            evidence=loss_curve.evidence(record, curve),
             remedy=causes.lower_learning_rate(record),
         ),
     )
