@@ -13,7 +13,7 @@ import inspect
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ from gradscope.config.size_estimate import check_size
 from gradscope.config.vocabulary import Vocabulary
 from gradscope.datasets import DATASETS, loading
 from gradscope.errors import BadRequest, ExitCode
+from gradscope.gate import bank, judge, plan
+from gradscope.gate import baseline as baseline_file
+from gradscope.gate.bank import Bank
+from gradscope.gate.checks import Checked
 from gradscope.record import LayerInfo, RunRecord, storage
 from gradscope.record.builder import RecordBuilder
 from gradscope.record.run_record import GIVEN
@@ -36,6 +40,7 @@ from gradscope.record.sample_geometry import sample_geometry
 from gradscope.reporters.report import Report
 from gradscope.runner import supervisor
 from gradscope.runner.keras_data import KERAS_DATASETS
+from gradscope.runner.seeds import Seeds
 from gradscope.theory.built_in import built_in_layers
 from gradscope.theory.forecast import Forecast, Task, forecast, no_forecast
 
@@ -95,19 +100,85 @@ def run_seeds(
     gives for a config with that seed. A model of the user's is built again for each.
     """
     settled = _settled(config)
-    from gradscope.runner import device, workload
-    from gradscope.runner.training import Experiment
+    return _records(settled, Seeds(trained=tuple(seeds)), trust_model)
 
-    device.set_threads(settled.threads)
+
+def check(
+    config: ExperimentConfig | Source | None = None,
+    *,
+    baseline: str | Path | Bank | None = None,
+    model: Any = None,
+    data: Any = None,
+    at_init: bool = False,
+    trust_model: bool = False,
+) -> Checked:
+    """Check a config, or a Keras model on its data, in this process: is it healthy, as before?
+
+    With a `baseline` (a file, or a bank) the two are compared, without one the verdicts and theory
+    decide. `at_init` trains nothing. Raises `BadRequest` for a baseline that cannot be compared.
+    """
+    known = baseline_file.read(Path(baseline)) if isinstance(baseline, str | Path) else baseline
+    if model is not None:
+        settled = _settled_for_model(config, data is not None)
+        records = [run(config, model=model, data=data)]
+        return judged(settled, records, 1, known, source=settled.name)
+    settled = _settled(config if config is not None else {})
+    seeds = plan.for_check(settled, known, at_init=at_init, seeds=None, trained=None)
+    records = list(_records(settled, seeds, trust_model))
+    return judged(settled, records, len(seeds.trained), known, source=settled.name)
+
+
+def baseline(
+    config: ExperimentConfig | Source,
+    *,
+    at_init: bool = False,
+    seeds: int | None = None,
+    trained_seeds: int | None = None,
+    trust_model: bool = False,
+) -> Bank:
+    """Measure the seeds of a baseline in this process; `gate.baseline.write` keeps it."""
+    settled = _settled(config)
+    asked = plan.for_baseline(settled, at_init=at_init, seeds=seeds, trained=trained_seeds)
+    return bank_of(list(_records(settled, asked, trust_model)), len(asked.trained))
+
+
+def bank_of(records: Sequence[RunRecord], trained: int) -> Bank:
+    """The bank of one config's records, the first `trained` of them trained, with its verdicts."""
+    diagnoses = [analyze(record).diagnosis for record in records[: max(1, trained)]]
+    return bank.of_records(records, diagnoses, trained)
+
+
+def judged(
+    config: ExperimentConfig,
+    records: Sequence[RunRecord],
+    trained: int,
+    known: Bank | None,
+    *,
+    source: str,
+    strict_environment: bool = False,
+) -> Checked:
+    """Check the records of `config`'s seeds, its own first, against a baseline or theory."""
+    report = analyze(records[0])
+    return judge.judge(
+        bank_of(records, trained),
+        records[0],
+        report.diagnosis,
+        source=source,
+        prediction=report.prediction,
+        baseline=known,
+        expect=asdict(config.expect),
+        strict_environment=strict_environment,
+    )
+
+
+def _records(config: ExperimentConfig, seeds: Seeds, trust: bool) -> Iterator[RunRecord]:
+    """The records of a plan, measured in this process."""
+    from gradscope.runner import device, seed_loop
+
+    device.set_threads(config.threads)
     with device.settings():
-        experiment: Experiment | None = None
-        for seed in seeds:
-            seeded = replace(settled, seed=seed)
-            if experiment is None or experiment.workload.redraw is None:
-                work = workload.from_config(seeded, trust=trust_model)
-                experiment = Experiment(seeded, work)
-            experiment.reset(seed)
-            yield _record_of(experiment)
+        for experiment in seed_loop.experiments(config, seeds, trust=trust):
+            yield _record_of(experiment, whole=experiment.config.seed in seeds.trained)
 
 
 def _measured(config: ExperimentConfig, work: Any) -> RunRecord:
@@ -116,11 +187,11 @@ def _measured(config: ExperimentConfig, work: Any) -> RunRecord:
     return _record_of(Experiment(config, work))
 
 
-def _record_of(experiment: Any) -> RunRecord:
+def _record_of(experiment: Any, *, whole: bool = True) -> RunRecord:
     started = time.monotonic()
     builder = RecordBuilder()
     builder.begin(experiment.beginning())
-    end = experiment.train(builder)
+    end = experiment.train(builder) if whole else experiment.first_step(builder)
     builder.evaluation = end.evaluation
     record = builder.build(end.status, end.sentence, time.monotonic() - started)
     assert record is not None

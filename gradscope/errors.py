@@ -53,6 +53,12 @@ class CouldNotMeasure(GradscopeError):
     exit_code = ExitCode.COULD_NOT_MEASURE
 
 
+class Inconclusive(GradscopeError):
+    """The measurement is complete, and too little of it can be used for an answer."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+
+
 class Interrupted(GradscopeError):
     """The run was stopped from outside; what was measured until then is kept."""
 

@@ -60,7 +60,7 @@ def measure_and_show(
                     meanwhile=check_and_prepare,
                 )
             except (CouldNotMeasure, Interrupted) as error:
-                _keep(error, target)
+                keep(error, target)
                 raise
         report = judge(record, target, gate=gate)
         paths = write_report(report, target)
@@ -79,7 +79,7 @@ def judge(record: RunRecord, target: Path, *, gate: bool) -> Report:
         raise
 
 
-def _keep(error: GradscopeError, target: Path) -> None:
+def keep(error: GradscopeError, target: Path) -> None:
     """Write what was measured before the end; the error itself stays the thing to tell."""
     if error.partial is None:
         return

@@ -39,3 +39,21 @@ trust_model = click.option(
     is_flag=True,
     help="Load model.keras_file without checking what is in it: only for files of your own.",
 )
+at_init = click.option(
+    "--at-init", is_flag=True, help="Look at the network as initialised only: seconds, no training."
+)
+steps = click.option(
+    "--steps", type=click.IntRange(1), metavar="N", help="Train for N steps instead."
+)
+seeds = click.option(
+    "--seeds",
+    type=click.IntRange(1, 10_000),
+    metavar="K",
+    help="Seeds at initialisation (default: the baseline's, or what a comparison needs).",
+)
+trained_seeds = click.option(
+    "--trained-seeds",
+    type=click.IntRange(1, 1000),
+    metavar="K",
+    help="How many of them are trained (default: the baseline's; of a new baseline 5 or more).",
+)

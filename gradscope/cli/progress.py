@@ -29,6 +29,7 @@ class Progress:
         self._quiet = quiet
         self._started = time.monotonic()
         self._said = 0.0
+        self._seeds = 0
         self._live: Any = None
         if not quiet and sys.stderr.isatty():
             from rich.console import Console
@@ -61,7 +62,9 @@ class Progress:
             case "note":
                 self._print(f"note: {header['text']}")
             case "begin":
-                self._print(_device_line(builder))
+                if not self._seeds:
+                    self._print(_device_line(builder))
+                self._seeds += 1
                 self._started = time.monotonic()
             case "step":
                 self._step(header, builder)
@@ -74,6 +77,8 @@ class Progress:
             return
         rate = step / max(now - self._started, 1e-9)
         line = f"step {step}/{total}  {rate:.0f} steps/s  loss {loss:.4g}"
+        if self._seeds > 1:
+            line = f"seed {self._seeds}: {line}"
         groups = _groups(builder)
         if self._live:
             rows = [f"{_bar(step / max(total, 1))}  {line}", *(group.row for group in groups)]

@@ -165,6 +165,20 @@ class DetectorsSpec:
 
 
 @dataclass(frozen=True)
+class ExpectSpec:
+    """What a check holds the run to; None asks nothing. Ranges are (low, high)."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+    verdict: Literal["healthy", "unhealthy"] | None = None
+    delta_ratio: tuple[float, float] | None = None
+    signal_ratio: tuple[float, float] | None = None
+    max_dead_fraction: float | None = None
+    min_derivative_gain: float | None = None
+    min_accuracy: float | None = None
+    max_loss: float | None = None
+
+
+@dataclass(frozen=True)
 class ExperimentConfig:
     """One experiment, fully resolved."""
 
@@ -177,6 +191,7 @@ class ExperimentConfig:
     device: Literal["auto", "cpu", "gpu"]
     threads: int
     detectors: DetectorsSpec
+    expect: ExpectSpec = ExpectSpec()
 
     def to_dict(self) -> dict[str, Any]:
         """Give the whole config as JSON-able data, keys in a fixed order."""
@@ -201,7 +216,7 @@ class ExperimentConfig:
 
     @property
     def hash(self) -> str:
-        """Identify the experiment: sha256 over everything but its name.
+        """Identify the experiment: sha256 over everything but its name and what is expected of it.
 
         A key that came later counts where it says something, so that what it could not say before
         still hashes the same. A file counts by its name only and a folder not at all, so that the
@@ -209,27 +224,30 @@ class ExperimentConfig:
         environment.
         """
         tree = self.to_dict()
-        del tree["name"]
+        del tree["name"], tree["expect"]
         if tree["model"]["source"] is None:
             del tree["model"]["source"]
         for key, silent in _LATER.items():
             if tree["training"][key] == silent:
                 del tree["training"][key]
-        for places in (tree["data"]["parameters"], tree["model"].get("source", {})):
-            _without_machine(places)
-        text = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(
+            without_machine(tree), sort_keys=True, separators=(",", ":"), allow_nan=False
+        )
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 _LATER = {"gradient_noise": False, "histogram_every": None}
 
 
-def _without_machine(places: dict[str, Any]) -> None:
-    """Drop from paths what differs between two checkouts."""
-    places.pop("folder", None)
-    for key in ("path", "keras_file"):
-        if isinstance(places.get(key), str):
-            places[key] = PurePath(places[key]).name
+def without_machine(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a config's tree without the folders, which differ between two checkouts."""
+    kept: dict[str, Any] = json.loads(json.dumps(tree))
+    for places in (kept["data"]["parameters"], kept["model"].get("source") or {}):
+        places.pop("folder", None)
+        for key in ("path", "keras_file"):
+            if isinstance(places.get(key), str):
+                places[key] = PurePath(places[key]).name
+    return kept
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ from gradscope.config.experiment import (
     BatchNormSpec,
     DataSpec,
     DetectorsSpec,
+    ExpectSpec,
     ExperimentConfig,
     HiddenLayer,
     Ignored,
@@ -42,6 +43,7 @@ def resolve(read: Read, name: str, folder: str | None = None) -> ExperimentConfi
         device=read["device"],
         threads=read["threads"],
         detectors=_detectors(read["detectors"]),
+        expect=ExpectSpec(**read["expect"]),
     )
 
 

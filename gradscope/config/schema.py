@@ -14,6 +14,7 @@ from annotated_types import Ge, Le
 from gradscope.config.data_section import Data
 from gradscope.config.detectors_section import Detectors
 from gradscope.config.document import REFUSED
+from gradscope.config.expect_section import EXPECT_KEYS
 from gradscope.config.forms import Key, Plain, Reading, Schema, Table
 from gradscope.config.model_section import check_ways, model_keys
 from gradscope.config.own_section import uses_own_model
@@ -73,6 +74,11 @@ def top_keys(vocabulary: Vocabulary | None) -> dict[str, Key]:
             Detectors(vocabulary),
             {"select": None, "ignore": (), "thresholds": {}},
             "which detectors run, with which thresholds",
+        ),
+        "expect": Key(
+            Table(EXPECT_KEYS),
+            dict.fromkeys(EXPECT_KEYS),
+            "what `gradscope check` holds the run to",
         ),
     }
 

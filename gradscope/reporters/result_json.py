@@ -12,9 +12,9 @@ from typing import Any
 
 from gradscope.analyzer.expectation import standings
 from gradscope.record import STATISTICS, Finding, RunRecord, Verdict
+from gradscope.record.strict_json import dumps, plain
 from gradscope.reporters import REPORTERS
 from gradscope.reporters.report import Report, ReportOptions
-from gradscope.reporters.strict_json import dumps, plain
 from gradscope.theory.prediction import LEVEL, Prediction
 
 SCHEMA = "gradscope.result/1"

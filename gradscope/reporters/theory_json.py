@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.reporters.strict_json import dumps, plain
+from gradscope.record.strict_json import dumps, plain
 from gradscope.theory.forecast import Forecast
 from gradscope.theory.prediction import LEVEL, Band, Prediction
 

@@ -60,6 +60,15 @@ def describe(device: str) -> str:
     return str(details.get("device_name", gpu.name))
 
 
+def make_deterministic() -> None:
+    """Have TensorFlow take only operations that give the same bits every time, for good.
+
+    Meant for a process of its own: it cannot be undone, and TensorFlow refuses random operations
+    without a seed from then on.
+    """
+    tf.config.experimental.enable_op_determinism()
+
+
 @contextlib.contextmanager
 def settings(*, keep_policy: bool = False) -> Iterator[None]:
     """Run with Keras in float32 and without TensorFlow's graph rewriting, and restore both after.
@@ -111,14 +120,19 @@ def environment(
         jit=jit,
         grappler=False,
         onednn=os.environ.get("TF_ENABLE_ONEDNN_OPTS", "auto") != "0",
-        op_determinism=bool(tf.config.experimental.is_op_determinism_enabled())
-        if hasattr(tf.config.experimental, "is_op_determinism_enabled")
-        else False,
+        op_determinism=_op_determinism(),
         dtype=dtype,
         seed=config.seed,
         config_hash=config.hash,
         data_hash=data_hash,
     )
+
+
+def _op_determinism() -> bool:
+    """Whether `make_deterministic` was called here; TensorFlow has no public way to ask."""
+    from tensorflow.python.framework import config as framework
+
+    return bool(framework.is_op_determinism_enabled())
 
 
 def _cpu_flags() -> tuple[str, ...]:

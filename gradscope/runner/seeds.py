@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Which seeds one worker measures: `trained` all the way, `initial` for their first step only.
+
+    An initial seed costs milliseconds: the network is built and traced once.
+    """
+
+    trained: tuple[int, ...]
+    initial: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.trained) + len(self.initial)
 
 
 def derive(seed: int, *role: str) -> int:

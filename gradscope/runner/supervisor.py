@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +26,7 @@ from gradscope.record.builder import RecordBuilder
 from gradscope.record.run_record import RunRecord
 from gradscope.runner.keras_data import KERAS_DATASETS
 from gradscope.runner.messages import take
+from gradscope.runner.seeds import Seeds
 
 Watcher = Callable[[dict[str, Any], RecordBuilder], None]
 """Called for every message of the worker: its header, and the record so far."""
@@ -51,40 +53,101 @@ def measure(
     *,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> RunRecord:
-    """Measure `config` in a process of its own and give the record.
+    """Measure `config` from its own seed in a process of its own and give the record.
 
-    `flags` go to the worker: ``--trust-model``, ``--survey``. `meanwhile` runs here while the
-    worker imports TensorFlow; what it raises ends the worker.
+    See `measure_seeds`, whose only seed it is.
+    """
+    seeds = Seeds(trained=(config.seed,))
+    return measure_seeds(config, seeds, watch, log, flags, meanwhile=meanwhile)[0]
+
+
+def measure_seeds(
+    config: ExperimentConfig,
+    seeds: Seeds,
+    watch: Watcher,
+    log: Path | None = None,
+    flags: Sequence[str] = (),
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
+    stop: list[int] | None = None,
+) -> list[RunRecord]:
+    """Measure `config` from several seeds in one process of its own; one record per seed, in order.
+
+    `flags` go to the worker: ``--trust-model``, ``--survey``, ``--deterministic``. `meanwhile` runs
+    here while the worker imports TensorFlow; what it raises ends the worker. `stop` is where the
+    caller, who has `stop_noted`, notes signals; without it they are noted here.
 
     Everything the worker prints goes to `log` (default: a temporary file). Raises what the worker
     refused as `BadRequest`; `CouldNotMeasure` when it failed or was killed; `Interrupted` after
-    SIGINT, SIGTERM or SIGHUP. The last two carry the record of the steps so far as ``partial``.
+    SIGINT, SIGTERM or SIGHUP. The last two carry the first seed's record so far as ``partial``.
     """
-    started = time.monotonic()
-    builder = RecordBuilder()
-    with _stop_noted() as asked, contextlib.ExitStack() as stack:
+    heard = _Heard(len(seeds))
+    noted = stop_noted() if stop is None else contextlib.nullcontext(stop)
+    with noted as asked, contextlib.ExitStack() as stack:
         output: IO[bytes]
         if log is None:
             output = stack.enter_context(tempfile.TemporaryFile())
         else:
             output = stack.enter_context(log.open("w+b"))
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="gradscope-"))
-        worker, connection = _start(config, output, home, flags)
+        worker, connection = _start(config, seeds, output, home, flags)
         with connection:
             try:
                 meanwhile()
             except BaseException:
                 _kill(worker, patience=0.0)
                 raise
-            last = _heard(worker, connection, builder, watch, asked)
-        seconds = time.monotonic() - started
+            _hear_out(worker, connection, heard, watch, asked)
         if asked:
-            raise _interrupted(asked[0], builder, seconds)
-        return _settled(last, worker, builder, output, seconds)
+            raise _interrupted_in(asked[0], heard)
+        return _settled(heard, worker, output)
+
+
+class _Heard:
+    """What the worker has told so far: a builder and an end for each of `count` seeds."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self.builders: list[RecordBuilder] = []
+        self.ends: list[dict[str, Any]] = []
+        self.last: dict[str, Any] = {"event": "none"}
+        self._times = [time.monotonic()]
+
+    def take(self, message: bytes) -> RecordBuilder:
+        """Take one message; gives the builder it is about."""
+        if len(self.builders) == len(self.ends):
+            self.builders.append(RecordBuilder())
+        self.last = take(message, self.builders[-1])
+        if self.last["event"] == "end":
+            self.ends.append(self.last)
+            self._times.append(time.monotonic())
+        return self.builders[-1]
+
+    @property
+    def done(self) -> bool:
+        """Whether the worker has no more to say."""
+        return len(self.ends) == self._count or self.last["event"] in ("refused", "failed")
+
+    def records(self) -> list[RunRecord]:
+        """The records of the seeds that have ended."""
+        found = []
+        for place, (builder, end) in enumerate(zip(self.builders, self.ends, strict=False)):
+            seconds = self._times[place + 1] - self._times[place]
+            record = builder.build(end["status"], end["sentence"], seconds)
+            if record is not None:
+                found.append(record)
+        return found
+
+    def first(self, sentence: str) -> RunRecord | None:
+        """The first seed's record, partial where it had not ended."""
+        if self.ends or not self.builders:
+            return next(iter(self.records()), None)
+        seconds = time.monotonic() - self._times[0]
+        return self.builders[0].build("partial", sentence, seconds)
 
 
 def _start(
-    config: ExperimentConfig, output: IO[bytes], home: str, flags: Sequence[str]
+    config: ExperimentConfig, seeds: Seeds, output: IO[bytes], home: str, flags: Sequence[str]
 ) -> tuple[subprocess.Popen[bytes], Connection[bytes, bytes]]:
     """Start the worker in a session of its own, so that Ctrl-C reaches only the parent."""
     receiver, sender = Pipe(duplex=False)
@@ -100,7 +163,7 @@ def _start(
         )
     assert worker.stdin is not None
     with contextlib.suppress(BrokenPipeError), worker.stdin as stdin:
-        stdin.write(json.dumps(config.to_dict()).encode())
+        stdin.write(json.dumps({"config": config.to_dict(), "seeds": asdict(seeds)}).encode())
     return worker, receiver
 
 
@@ -128,7 +191,7 @@ def _environment(config: ExperimentConfig, home: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _stop_noted() -> Iterator[list[int]]:
+def stop_noted() -> Iterator[list[int]]:
     """Note the signals that ask to stop, where Python allows it, for `_listen` to obey.
 
     An exception out of the handler could strike while a step is half taken into the record.
@@ -152,53 +215,50 @@ def _stop_noted() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _heard(
+def _hear_out(
     worker: subprocess.Popen[bytes],
     connection: Connection[bytes, bytes],
-    builder: RecordBuilder,
+    heard: _Heard,
     watch: Watcher,
     asked: list[int],
-) -> dict[str, Any]:
+) -> None:
     """Listen until the worker has ended: by itself, or by force once a stop is `asked` for."""
     try:
-        last = _listen(worker, connection, builder, watch, asked)
+        _listen(worker, connection, heard, watch, asked)
     except BaseException:
         _kill(worker, patience=0.0)
         raise
     _kill(worker, patience=0.0 if asked else 1.0)
     if asked:
-        _drain(connection, builder)
-    return last
+        _drain(connection, heard)
 
 
 def _listen(
     worker: subprocess.Popen[bytes],
     connection: Connection[bytes, bytes],
-    builder: RecordBuilder,
+    heard: _Heard,
     watch: Watcher,
     asked: list[int],
-) -> dict[str, Any]:
-    """Take every message until the worker has no more to say; gives the last one's header."""
-    last: dict[str, Any] = {"event": "none"}
-    while last["event"] not in ("end", "refused", "failed") and not asked:
+) -> None:
+    """Take every message until the worker has no more to say."""
+    while not heard.done and not asked:
         try:
             if not connection.poll(_POLL_SECONDS):
                 if worker.poll() is None or connection.poll(0):
                     continue
-                return last
+                return
             message = connection.recv_bytes()
         except (EOFError, OSError):  # it is gone, perhaps in the middle of a message
-            return last
-        last = take(message, builder)
-        watch(last, builder)
-    return last
+            return
+        about = heard.take(message)
+        watch(heard.last, about)
 
 
-def _drain(connection: Connection[bytes, bytes], builder: RecordBuilder) -> None:
+def _drain(connection: Connection[bytes, bytes], heard: _Heard) -> None:
     """Take what the killed worker had already sent."""
     with contextlib.suppress(EOFError, ConnectionError, OSError, ValueError):
         while connection.poll(0):
-            take(connection.recv_bytes(), builder)
+            heard.take(connection.recv_bytes())
 
 
 def _kill(worker: subprocess.Popen[bytes], patience: float) -> None:
@@ -210,33 +270,35 @@ def _kill(worker: subprocess.Popen[bytes], patience: float) -> None:
     worker.wait()
 
 
-def _interrupted(number: int, builder: RecordBuilder, seconds: float) -> Interrupted:
-    steps = builder.steps_done
-    moment = f"after step {steps}" if steps else "before the first step"
-    sentence = f"stopped by {signal.Signals(number).name} {moment}"
-    error = Interrupted(sentence, "what was measured is kept, marked partial" if steps else "")
+def interrupted(number: int, remedy: str = "", moment: str = "") -> Interrupted:
+    """The error that says which signal stopped everything."""
+    sentence = f"stopped by {signal.Signals(number).name} {moment}".strip()
+    error = Interrupted(sentence, remedy)
     error.exit_code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
-    error.partial = builder.build("partial", sentence, seconds)
     return error
 
 
-def _settled(
-    last: dict[str, Any],
-    worker: subprocess.Popen[bytes],
-    builder: RecordBuilder,
-    output: IO[bytes],
-    seconds: float,
-) -> RunRecord:
-    """Turn the worker's last word into a record or into the exception that explains its absence."""
-    if last["event"] == "end":
-        record = builder.build(last["status"], last["sentence"], seconds)
-        if record is not None:
-            return record
+def _interrupted_in(number: int, heard: _Heard) -> Interrupted:
+    steps = heard.builders[0].steps_done if heard.builders else 0
+    moment = f"after step {steps}" if steps else "before the first step"
+    remedy = "what was measured is kept, marked partial" if steps else ""
+    error = interrupted(number, remedy, moment)
+    error.partial = heard.first(error.message)
+    return error
+
+
+def _settled(heard: _Heard, worker: subprocess.Popen[bytes], output: IO[bytes]) -> list[RunRecord]:
+    """The records, or the exception that explains their absence."""
+    last = heard.last
+    if last["event"] == "end" and heard.done:
+        records = heard.records()
+        if len(records) == len(heard.ends):
+            return records
     if last["event"] == "refused" and last["code"] == ExitCode.BAD_REQUEST:
         raise BadRequest(last["message"], last["remedy"])
     message, remedy = _death(last, worker.returncode, output)
     error = CouldNotMeasure(message, remedy)
-    error.partial = builder.build("partial", message.splitlines()[0], seconds)
+    error.partial = heard.first(message.splitlines()[0])
     raise error
 
 

@@ -183,6 +183,14 @@ class Experiment:
                 return End("diverged", sentence, {})
         return End("complete", f"{steps} steps", self.evaluate())
 
+    def first_step(self, listener: Listener) -> End:
+        """Take the first step alone: the network as initialised, and what its first update does."""
+        self.look(1, False, listener)
+        rows, scalars = self.chunk([next(self.feed.iterate())], 0)
+        finite = self._take(1, rows[0], scalars[0], listener)
+        status = "complete" if finite else "diverged"
+        return End(status, "the first step only", {})
+
     def chunk(self, batches: Sequence[Batch], done: int) -> tuple[Floats, Floats]:
         """Train on `batches` after `done` steps; gives the rows and scalars of each."""
         rows, scalars, _ = self.measured_chunk(batches, done)

@@ -1,6 +1,6 @@
 """The child process: the one that pays for TensorFlow, and may die without taking results along.
 
-Started by `supervisor` as ``python -m gradscope.runner.worker FD`` with the config as JSON on
+Started by `supervisor` as ``python -m gradscope.runner.worker FD`` with config and seeds as JSON on
 stdin. Everything it finds out goes through the pipe at once, so its parent holds every step.
 """
 
@@ -20,17 +20,21 @@ from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import GradscopeError
 from gradscope.runner import light_import
 from gradscope.runner.messages import Sender
+from gradscope.runner.seeds import Seeds
 
 
 def main() -> None:
     """Measure the config on stdin and report through the pipe whose number is the first argument.
 
-    ``--trust-model`` loads a model file without scanning it; ``--survey`` stops before training.
+    ``--trust-model`` loads a model file without scanning it; ``--survey`` stops before training;
+    ``--deterministic`` has TensorFlow refuse every operation whose result may differ between runs.
     """
     _die_with_parent()
     sender = Sender(Connection(int(sys.argv[1]), readable=False))
     try:
-        _measure(ExperimentConfig.from_dict(json.load(sys.stdin)), sender, set(sys.argv[2:]))
+        asked = json.load(sys.stdin)
+        config = ExperimentConfig.from_dict(asked["config"])
+        _measure(config, Seeds(**asked["seeds"]), sender, set(sys.argv[2:]))
     except GradscopeError as error:
         sender.send(
             "refused", message=error.message, remedy=error.remedy, code=int(error.exit_code)
@@ -46,25 +50,33 @@ def main() -> None:
     os._exit(0)
 
 
-def _measure(config: ExperimentConfig, sender: Sender, flags: set[str]) -> None:
+def _measure(config: ExperimentConfig, seeds: Seeds, sender: Sender, flags: set[str]) -> None:
     sender.send("phase", text="importing TensorFlow")
     with contextlib.nullcontext() if _is_users(config) else light_import.without_extras():
-        from gradscope.runner import device, workload
-        from gradscope.runner.training import Experiment
+        from gradscope.runner import device, seed_loop
 
     device.set_threads(config.threads)
+    if "--deterministic" in flags:
+        device.make_deterministic()
     with device.settings():
         sender.send("phase", text="building the network")
-        work = workload.from_config(config, trust="--trust-model" in flags)
-        experiment = Experiment(config, work)
-        sender.begin(experiment.beginning())
-        for note in work.feed.notes:
-            sender.send("note", text=note)
-        if "--survey" in flags:
-            sender.send("end", status="partial", sentence="surveyed, not trained", evaluation={})
-            return
-        end = experiment.train(sender)
-    sender.send("end", status=end.status, sentence=end.sentence, evaluation=end.evaluation)
+        told = False
+        for experiment in seed_loop.experiments(config, seeds, trust="--trust-model" in flags):
+            sender.begin(experiment.beginning())
+            if not told:
+                for note in experiment.workload.feed.notes:
+                    sender.send("note", text=note)
+            told = True
+            if "--survey" in flags:
+                _end(sender, "partial", "surveyed, not trained", {})
+                return
+            whole = experiment.config.seed in seeds.trained
+            end = experiment.train(sender) if whole else experiment.first_step(sender)
+            _end(sender, end.status, end.sentence, end.evaluation)
+
+
+def _end(sender: Sender, status: str, sentence: str, evaluation: dict[str, float]) -> None:
+    sender.send("end", status=status, sentence=sentence, evaluation=evaluation)
 
 
 def _is_users(config: ExperimentConfig) -> bool:

@@ -78,7 +78,7 @@ def test_an_impatient_signal_does_not_cost_what_is_being_kept(
     before = signal.getsignal(signal.SIGTERM)
     error = CouldNotMeasure("it died", "try again")
     error.partial = report.record
-    measuring._keep(error, tmp_path)
+    measuring.keep(error, tmp_path)
     assert error.remedy == f"try again\n  kept: {tmp_path / 'record.npz'}"
     assert result_in(tmp_path)["exit_code"] == ExitCode.COULD_NOT_MEASURE
     assert signal.getsignal(signal.SIGTERM) is before
@@ -87,6 +87,6 @@ def test_an_impatient_signal_does_not_cost_what_is_being_kept(
 def test_nothing_measured_nothing_kept(tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("of an earlier run")
     error = CouldNotMeasure("it died at once", "try again")
-    measuring._keep(error, tmp_path)
+    measuring.keep(error, tmp_path)
     assert error.remedy == "try again"
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

@@ -1,4 +1,4 @@
-"""Measure a config and exit 1 when its gradients are unhealthy."""
+"""Check configs for CI: exit 1 when gradients are unhealthy, or worse than their baseline."""
 
 from __future__ import annotations
 
@@ -6,39 +6,97 @@ from pathlib import Path
 
 import click
 
-from gradscope.cli import options
+from gradscope.cli import check_forms, options
 
 
 @click.command()
-@click.argument("config")
+@click.argument("configs", nargs=-1, required=True)
 @options.overrides
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Compare with this baseline (default: the config's *.baseline.json where there is one).",
+)
+@click.option("--no-baseline", is_flag=True, help="Compare with nothing, baseline or not.")
+@options.at_init
+@options.steps
+@options.seeds
+@options.trained_seeds
+@click.option(
+    "--strict-environment",
+    is_flag=True,
+    help="Exit 4 when the baseline was measured in another environment.",
+)
+@click.option(
+    "--format",
+    "forms",
+    callback=check_forms.read,
+    multiple=True,
+    metavar="FORM[=FILE]",
+    help="text (default), json, junit, sarif, github or markdown, to stdout or to a file; may be "
+    "repeated.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Configs measured side by side (default: one per core).",
+)
 @options.output
 @options.force
 @options.quiet
-@options.form
 @options.trust_model
 def command(
-    config: str,
+    configs: tuple[str, ...],
     overrides: tuple[str, ...],
     *,
+    baseline: Path | None,
+    no_baseline: bool,
+    at_init: bool,
+    steps: int | None,
+    seeds: int | None,
+    trained_seeds: int | None,
+    strict_environment: bool,
+    forms: tuple[check_forms.Destination, ...],
+    jobs: int | None,
     output: Path | None,
     force: bool,
     quiet: bool,
-    form: str,
     trust: bool,
 ) -> None:
-    """Measure the network that CONFIG describes; exit 0 if healthy, 1 if not, 4 if inconclusive."""
-    from gradscope.cli.measuring import measure_and_show
+    """Measure every config of CONFIGS and say whether its gradients are healthy, and as before.
 
-    raise click.exceptions.Exit(
-        measure_and_show(
-            config,
-            overrides,
-            output=output,
-            force=force,
-            quiet=quiet,
-            form=form,
-            gate=True,
-            trust=trust,
+    Exits 0 when all checks pass, 1 when one fails, 4 when one cannot tell; of several configs the
+    worst counts. Without a baseline the verdicts and theory decide; with one the network is
+    compared too: seed for seed at initialisation, statistically after training.
+    """
+    from gradscope.cli import checking
+    from gradscope.errors import BadRequest
+    from gradscope.gate.worst import worst
+
+    if baseline is not None and len(configs) > 1:
+        raise BadRequest(
+            f"one baseline for {len(configs)} configs",
+            "leave --baseline out: each config's own stands beside it",
         )
+    destinations = check_forms.settled(forms)
+    asked = checking.Asked(
+        baseline=baseline,
+        use_baseline=not no_baseline,
+        at_init=at_init,
+        steps=steps,
+        seeds=seeds,
+        trained_seeds=trained_seeds,
+        strict_environment=strict_environment,
+        output=output,
+        force=force,
+        quiet=quiet,
+        trust=trust,
+        jobs=jobs,
     )
+    loaded = checking.load_all(configs, overrides, asked)
+    checked = checking.check_all(checking.jobs_of(loaded, asked), asked)
+    check_forms.deliver(checked, destinations)
+    raise click.exceptions.Exit(worst(one.exit_code for one in checked))

@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["dumps", "plain"]
+__all__ = ["OneLine", "dumps", "plain"]
+
+
+class OneLine(dict[str, Any]):
+    """An object that `dumps` writes on one line, as it does a list of numbers."""
 
 
 def plain(value: Any) -> Any:
@@ -39,7 +43,7 @@ def _numbers(values: npt.NDArray[Any]) -> Any:
 def dumps(value: Any, depth: int = 0) -> str:
     """Objects and lists of lists over several lines, everything else on one."""
     inner, outer = "  " * (depth + 1), "  " * depth
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and value and not isinstance(value, OneLine):
         items = [f"{json.dumps(key)}: {dumps(item, depth + 1)}" for key, item in value.items()]
         return "{\n" + ",\n".join(inner + item for item in items) + f"\n{outer}}}"
     if isinstance(value, Sequence) and value and isinstance(value[0], list | dict):

@@ -1,0 +1,137 @@
+"""What ``baseline`` does: measure the seeds, show what changed, replace the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gradscope import api
+from gradscope.cli import terminal
+from gradscope.cli.checking import Asked, worker_flags
+from gradscope.cli.progress import Progress
+from gradscope.config.experiment import ExperimentConfig
+from gradscope.errors import BadRequest, Inconclusive
+from gradscope.gate import baseline, comparison, plan
+from gradscope.gate.bank import Bank
+from gradscope.gate.checks import Status
+from gradscope.record import RunRecord
+from gradscope.reporters.lines import Page, symbol
+from gradscope.reporters.sanitizing import printable
+from gradscope.runner import supervisor
+from gradscope.runner.seeds import Seeds
+
+
+def measure_and_write(
+    source: str, config: ExperimentConfig, asked: Asked, *, output: Path | None, update: bool
+) -> None:
+    """Measure the baseline of one config and write it; tell what it holds.
+
+    Raises `BadRequest` where there is one and `update` is not given, before anything is measured.
+    """
+    path = output or baseline.beside(source)
+    if path.exists() and not update:
+        raise BadRequest(
+            f"{path} exists", "compare with it: gradscope check CONFIG; or replace it: --update"
+        )
+    if not path.parent.is_dir():
+        raise BadRequest(f"cannot write {path}: there is no such folder", "make it first")
+    before = _there(path)
+    with Progress(quiet=asked.quiet) as progress:
+        bank = _measured(config, asked, progress)
+    shown = terminal.options()
+    page = Page(width=shown.width, color=shown.color, unicode=shown.unicode)
+    if before is not None:
+        _add_changes(page, before, bank)
+    baseline.write(bank, path)
+    _add_content(page, bank, path)
+    terminal.result(page.render().rstrip("\n"))
+
+
+def _there(path: Path) -> Bank | str | None:
+    """The baseline that will be replaced, or why it cannot be read."""
+    if not path.exists():
+        return None
+    try:
+        return baseline.read(path)
+    except BadRequest as error:
+        return error.message
+
+
+def _measured(config: ExperimentConfig, asked: Asked, progress: Progress) -> Bank:
+    """Measure the seeds, and more trained ones where the first do not show enough."""
+    api.check_data(config)
+    api.check_model(config, trust=asked.trust)
+    seeds = plan.for_baseline(
+        config, at_init=asked.at_init, seeds=asked.seeds, trained=asked.trained_seeds
+    )
+
+    def records_of(wanted: Seeds) -> list[RunRecord]:
+        flags = worker_flags(trust=asked.trust)
+        return supervisor.measure_seeds(config, wanted, progress.watch, None, flags)
+
+    records = records_of(seeds)
+    _refuse_diverged(records)
+    trained = len(seeds.trained)
+    bank = api.bank_of(records, trained)
+    if asked.trained_seeds is None and trained and config.model.source is None:
+        needed = min(plan.MOST_TRAINED, comparison.trained_seeds_needed(bank))
+        more = tuple(config.seed + place for place in range(trained, needed))
+        if more:
+            further = records_of(Seeds(trained=more))
+            records = [*records[:trained], *further, *records[max(trained, needed) :]]
+            bank = api.bank_of(records, needed)
+    return bank
+
+
+def _refuse_diverged(records: list[RunRecord]) -> None:
+    for record in records:
+        if record.outcome.status == "diverged":
+            raise Inconclusive(
+                f"seed {record.environment.seed} {record.outcome.sentence}: there is nothing to "
+                "compare with",
+                "`gradscope run CONFIG` tells why",
+            )
+
+
+def _add_changes(page: Page, before: Bank | str, bank: Bank) -> None:
+    """What the new baseline changes."""
+    page.add("Changes to the baseline", "title")
+    if isinstance(before, str):
+        page.add(printable(before), "warning", indent=2)
+        return
+    try:
+        compared = comparison.compare(before, bank)
+    except BadRequest as error:
+        page.add(printable(error.message), "warning", indent=2)
+        return
+    for check in compared.checks:
+        tone = {Status.PASSED: "healthy", Status.FAILED: "error"}.get(check.status, "skipped")
+        page.add(
+            f"{symbol(tone, page.unicode)} {check.name}: {printable(check.sentence)}",
+            tone,
+            indent=2,
+            hanging=2,
+        )
+    old = {verdict.code for verdict in before.verdicts}
+    for verdict in bank.verdicts:
+        if verdict.code not in old:
+            page.add(f"newly accepted: {verdict.code} {verdict.name}", "warning", indent=2)
+    page.add("")
+
+
+def _add_content(page: Page, bank: Bank, path: Path) -> None:
+    page.add(f"wrote {printable(str(path))}", "title")
+    measured = len(bank.names("hidden", "output", "normalization"))
+    at_start = f"{len(bank.seeds)} seeds of {measured} layers at initialisation"
+    trained = f", {bank.trained_seeds} of them trained for {bank.steps} steps"
+    page.add(at_start + (trained if bank.trained_seeds else ""), indent=2)
+    for verdict in bank.verdicts:
+        share = f"in {verdict.seeds} of {max(1, bank.trained_seeds)} seeds"
+        page.add(
+            f"accepted as it is: {verdict.code} {verdict.name}, {share}: "
+            f"{printable(verdict.message)}",
+            "warning",
+            indent=2,
+            hanging=2,
+        )
+    if not bank.verdicts:
+        page.add("no detector found an error", indent=2)

@@ -1,0 +1,65 @@
+"""Which layer of one network is which of another: by name, and where names changed, by place."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gradscope.record import LayerInfo
+
+COMPARED = ("hidden", "output", "normalization")
+"""Roles of the layers that a gate compares; Flatten, Dropout and the like have no figures."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Pairs of indices (before, after) in depth order, and what has no counterpart.
+
+    `renamed` are the pairs whose names differ.
+    """
+
+    pairs: tuple[tuple[int, int], ...]
+    renamed: tuple[tuple[str, str], ...]
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether both networks have the same layers."""
+        return not self.removed and not self.added
+
+
+def align(before: Sequence[LayerInfo], after: Sequence[LayerInfo]) -> Alignment:
+    """Match the compared layers of two networks.
+
+    Layers of one name and kind belong together. What is left is matched in order by kind, role and
+    units, so that a renamed layer is found again.
+    """
+    old = [layer for layer in before if layer.measured and layer.role in COMPARED]
+    new = [layer for layer in after if layer.measured and layer.role in COMPARED]
+    named = {(layer.name, layer.kind, layer.role): layer for layer in new}
+    pairs = []
+    for layer in old:
+        same = named.get((layer.name, layer.kind, layer.role))
+        if same is not None:
+            pairs.append((layer, same))
+    rest_old = [layer for layer in old if all(layer is not a for a, _ in pairs)]
+    rest_new = [layer for layer in new if all(layer is not b for _, b in pairs)]
+    renamed = _in_order(rest_old, rest_new)
+    pairs = sorted(pairs + renamed, key=lambda pair: pair[1].index)
+    matched = {a.name for a, _ in pairs}, {b.name for _, b in pairs}
+    return Alignment(
+        pairs=tuple((a.index, b.index) for a, b in pairs),
+        renamed=tuple((a.name, b.name) for a, b in renamed if a.name != b.name),
+        removed=tuple(layer.name for layer in old if layer.name not in matched[0]),
+        added=tuple(layer.name for layer in new if layer.name not in matched[1]),
+    )
+
+
+def _in_order(
+    old: Sequence[LayerInfo], new: Sequence[LayerInfo]
+) -> list[tuple[LayerInfo, LayerInfo]]:
+    keys = [[(layer.kind, layer.role, layer.units) for layer in side] for side in (old, new)]
+    blocks = difflib.SequenceMatcher(a=keys[0], b=keys[1], autojunk=False).get_matching_blocks()
+    return [(old[block.a + i], new[block.b + i]) for block in blocks for i in range(block.size)]

@@ -1,0 +1,117 @@
+"""All checks of one config, and the exit code they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gradscope.errors import ExitCode, GradscopeError
+from gradscope.gate import comparison, expectations, fingerprint, theory_check, verdicts
+from gradscope.gate.bank import Bank
+from gradscope.gate.checks import Check, Checked, Status
+from gradscope.record import Diagnosis, RunRecord
+from gradscope.theory.prediction import Prediction
+
+
+def judge(
+    bank: Bank,
+    record: RunRecord,
+    diagnosis: Diagnosis,
+    *,
+    source: str,
+    prediction: Prediction | None = None,
+    baseline: Bank | None = None,
+    expect: Mapping[str, Any] | None = None,
+    strict_environment: bool = False,
+) -> Checked:
+    """Check a bank; `record` and `diagnosis` are those of the config's own seed.
+
+    With a baseline the two are compared; without one theory says what the network should be.
+    `strict_environment` makes a baseline of another environment inconclusive. Raises
+    `BadRequest` for a baseline of another experiment or of other data.
+    """
+    asked = expect or {}
+    found: list[Check] = []
+    changes: tuple[str, ...] = ()
+    if baseline is not None:
+        compared = comparison.compare(baseline, bank)
+        found += compared.checks
+        changes = compared.changes
+        if strict_environment:
+            found.append(_environment(bank, baseline))
+    else:
+        found.append(theory_check.check(bank, prediction))
+    if asked.get("verdict") is None:
+        found += verdicts.checks(bank, diagnosis, baseline)
+    found += expectations.checks(asked, bank, diagnosis)
+    code = exit_code(found)
+    return Checked(
+        name=bank.name,
+        source=source,
+        exit_code=int(code),
+        headline=_headline(found, code, baseline),
+        checks=tuple(found),
+        changes=changes,
+        evidence=_evidence(bank, record),
+        remedy=_remedy(found),
+        record=record,
+        diagnosis=diagnosis,
+    )
+
+
+def _environment(bank: Bank, baseline: Bank) -> Check:
+    """Whether both were measured under one fingerprint, where the user insists on it."""
+    apart = fingerprint.differences(baseline.fingerprint, bank.fingerprint)
+    if not apart:
+        return Check("environment", Status.PASSED, "the baseline's environment")
+    return Check(
+        "environment",
+        Status.INCONCLUSIVE,
+        f"not the baseline's environment: {', '.join(apart)}",
+        remedy="measure the baseline in this environment, or leave out --strict-environment",
+    )
+
+
+def not_measured(name: str, source: str, error: GradscopeError) -> Checked:
+    """A config that could not be checked, and why."""
+    return Checked(
+        name, source, int(error.exit_code), error.message, remedy=error.remedy, record=error.partial
+    )
+
+
+def exit_code(checks: Sequence[Check]) -> ExitCode:
+    """1 where a check failed, 4 where one could not tell or none was made, 0 otherwise."""
+    statuses = [check.status for check in checks]
+    if Status.FAILED in statuses:
+        return ExitCode.UNHEALTHY
+    if Status.INCONCLUSIVE in statuses or Status.PASSED not in statuses:
+        return ExitCode.INCONCLUSIVE
+    return ExitCode.HEALTHY
+
+
+def _headline(checks: Sequence[Check], code: ExitCode, baseline: Bank | None) -> str:
+    if code == ExitCode.HEALTHY:
+        passed = sum(check.status is Status.PASSED for check in checks)
+        plural = "" if passed == 1 else "s"
+        against = "against its baseline" if baseline is not None else "without a baseline"
+        return f"{passed} check{plural} passed, {against}"
+    wanted = Status.FAILED if code == ExitCode.UNHEALTHY else Status.INCONCLUSIVE
+    for check in checks:
+        if check.status is wanted:
+            return f"{check.name}: {check.sentence}"
+    return "nothing was checked"
+
+
+def _remedy(checks: Sequence[Check]) -> str:
+    for status in (Status.FAILED, Status.INCONCLUSIVE):
+        for check in checks:
+            if check.status is status and check.remedy:
+                return check.remedy
+    return ""
+
+
+def _evidence(bank: Bank, record: RunRecord) -> str:
+    seeds = f"{len(bank.seeds)} seed{'' if len(bank.seeds) == 1 else 's'} at initialisation"
+    trained = f"{bank.trained_seeds} trained for {bank.steps} steps" if bank.trained_seeds else ""
+    batch = f"batch {record.batch_size}, probe set {record.probe_samples}"
+    return ", ".join(part for part in (seeds, trained, batch) if part)

@@ -1,0 +1,75 @@
+"""Which seeds a baseline or a check measures."""
+
+from __future__ import annotations
+
+from gradscope.config.experiment import ExperimentConfig
+from gradscope.gate import unpaired
+from gradscope.gate.bank import Bank
+from gradscope.gate.seeds_needed import seeds_needed
+from gradscope.record import LayerInfo
+from gradscope.runner.seeds import Seeds
+
+FEWEST, MOST = 5, 100
+"""Seeds of a baseline at initialisation. They cost some 50 ms each; of the built-in network a
+hundred are enough from three layers of 64 units on."""
+
+TRAINED = 5
+"""Trained seeds of a baseline; more where five do not show a change of x2 over the depth."""
+
+MOST_TRAINED = 20
+
+OWN = 3
+"""Seeds of a model of the user's own, which is built and traced again for each."""
+
+WITHOUT_BASELINE = 8
+"""Seeds at initialisation that are held against theory's bands."""
+
+
+def for_baseline(
+    config: ExperimentConfig, *, at_init: bool, seeds: int | None, trained: int | None
+) -> Seeds:
+    """The seeds of a baseline: as asked, or what a comparison of other draws would need."""
+    own = config.model.source is not None
+    total = seeds or (OWN if own else min(MOST, max(FEWEST, needed(config))))
+    whole = 0 if at_init else trained or (OWN if own else TRAINED)
+    return consecutive(config.seed, max(total, whole), whole)
+
+
+def for_check(
+    config: ExperimentConfig,
+    baseline: Bank | None,
+    *,
+    at_init: bool,
+    seeds: int | None,
+    trained: int | None,
+) -> Seeds:
+    """The seeds of a check: the baseline's, or a few for theory."""
+    whole = trained or (baseline.trained_seeds if baseline else 0) or 1
+    whole = 0 if at_init else whole
+    if baseline is not None:
+        return consecutive(config.seed, max(seeds or len(baseline.seeds), whole), whole)
+    total = seeds or (1 if config.model.source is not None else WITHOUT_BASELINE)
+    return consecutive(config.seed, max(total, whole), whole)
+
+
+def consecutive(first: int, total: int, trained: int) -> Seeds:
+    """`total` seeds from `first` on, of which `trained` are trained."""
+    every = tuple(range(first, first + total))
+    return Seeds(every[:trained], every[trained:])
+
+
+def needed(config: ExperimentConfig) -> int:
+    """Seeds that two independent banks of the built-in network need at initialisation."""
+    layers = [
+        LayerInfo(
+            index=index,
+            name=f"hidden_{index + 1}",
+            kind="Dense",
+            role="hidden",
+            units=layer.units,
+            activation=layer.activation.name,
+            normalization=None if layer.batch_norm == "none" else layer.batch_norm,
+        )
+        for index, layer in enumerate(config.model.hidden_layers)
+    ]
+    return seeds_needed(layers, unpaired.tail_of_slopes(unpaired.BUDGET / 2))

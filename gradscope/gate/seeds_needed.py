@@ -1,0 +1,48 @@
+"""How many seeds a comparison of two independent banks needs to see a change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+from gradscope.record import LayerInfo
+
+GAIN = 1.1
+"""The change of the variance per layer that has to be seen: a tenth."""
+
+POWER = 0.99
+"""How surely it has to be seen."""
+
+KAPPA = {"batch norm": 0.45, "tanh": 0.25, "selu": 0.24}
+"""Scatter of ln E delta^2 that one layer adds over seeds, times its width: the largest that was
+measured for the kind, on batches of 32 (10 to 20 layers of 64 to 256 units, 100 to 200 seeds)."""
+
+KAPPA_OTHERWISE = 1.4
+"""The same for ReLU, the largest of all that were measured on batches."""
+
+MARGIN = 3
+"""Seeds more than the normal approximation asks for: the deviation itself is estimated."""
+
+
+def seeds_needed(layers: Sequence[LayerInfo], tail: float) -> int:
+    """Seeds per side for a Welch test of the slope over depth, two-sided at `tail`.
+
+    K = 2 (z_tail + z_power)^2 Var(slope) / ln(1.1)^2 + 3, where the slope of ln E delta^2 over the
+    L hidden layers has the variance sum(kappa / n) / (L - 1)^2: ln E delta^2 is a random walk over
+    depth whose steps have the variance kappa / n (Hanin & Nica 2020, arXiv:1812.05994).
+    """
+    hidden = [layer for layer in layers if layer.role == "hidden" and layer.main_path]
+    scatter = sum(kappa(layer) / max(1, layer.units or 1) for layer in hidden)
+    steps = max(1, len(hidden) - 1)
+    normal = NormalDist()
+    reach = normal.inv_cdf(1.0 - tail / 2.0) + normal.inv_cdf(POWER)
+    needed = 2.0 * reach**2 * scatter / (steps * math.log(GAIN)) ** 2
+    return math.ceil(needed) + MARGIN
+
+
+def kappa(layer: LayerInfo) -> float:
+    """The scatter that one layer adds, times its width."""
+    if layer.normalization is not None:
+        return KAPPA["batch norm"]
+    return KAPPA.get(str(layer.activation), KAPPA_OTHERWISE)
