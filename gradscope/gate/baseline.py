@@ -107,7 +107,9 @@ def _short(section: Any) -> Any:
     """A section of the config with one line for each of its keys, and for each hidden layer."""
     if not isinstance(section, dict):
         return section
-    short = {k: OneLine(v) if isinstance(v, dict) else v for k, v in section.items()}
+    short: dict[str, Any] = {
+        key: OneLine(value) if isinstance(value, dict) else value for key, value in section.items()
+    }
     if "hidden_layers" in short:
         short["hidden_layers"] = [OneLine(layer) for layer in short["hidden_layers"]]
     return short

@@ -38,6 +38,11 @@ def of(environment: Environment) -> dict[str, Any]:
     return found
 
 
+def told(found: dict[str, Any]) -> dict[str, str]:
+    """The fingerprint in words, for a reader."""
+    return {words: _told(found.get(name)) for name, words in WORDS.items()}
+
+
 def differences(
     before: dict[str, Any], after: dict[str, Any], without: Sequence[str] = ()
 ) -> tuple[str, ...]:
