@@ -29,11 +29,12 @@ def seeds_needed(layers: Sequence[LayerInfo], tail: float) -> int:
     """Seeds per side for a Welch test of the slope over depth, two-sided at `tail`.
 
     K = 2 (z_tail + z_power)^2 Var(slope) / ln(1.1)^2 + 3, where the slope of ln E delta^2 over the
-    L hidden layers has the variance sum(kappa / n) / (L - 1)^2: ln E delta^2 is a random walk over
-    depth whose steps have the variance kappa / n (Hanin & Nica 2020, arXiv:1812.05994).
+    L hidden layers has the variance sum(kappa / n) / (L - 1)^2: from the first layer to the last,
+    ln E delta^2 is a random walk of L - 1 steps of the variance kappa / n (Hanin & Nica 2020,
+    arXiv:1812.05994).
     """
     hidden = [layer for layer in layers if layer.role == "hidden" and layer.main_path]
-    scatter = sum(kappa(layer) / max(1, layer.units or 1) for layer in hidden)
+    scatter = sum(kappa(layer) / max(1, layer.units or 1) for layer in hidden[1:] or hidden)
     steps = max(1, len(hidden) - 1)
     normal = NormalDist()
     reach = normal.inv_cdf(1.0 - tail / 2.0) + normal.inv_cdf(POWER)

@@ -79,17 +79,28 @@ class _Tested:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a sample's test comes to.
-
-    `reach` is the half width of the interval at the level the test was held to, `visible` the
-    difference that would have been seen with the power `POWER`; infinite where there is none.
-    """
+    """What a sample's test comes to; it was held to the probability `tail`."""
 
     sample: Sample
     difference: float
     departs: bool
-    reach: float
-    visible: float
+    error: float
+    degrees: float
+    tail: float
+
+    @property
+    def reach(self) -> float:
+        """Half width of the interval at the level of the test; infinite where there is none."""
+        if self.error == 0.0 or not math.isfinite(self.error):
+            return self.error
+        return quantile(self.tail, self.degrees) * self.error
+
+    @property
+    def visible(self) -> float:
+        """The difference that would have been seen with the power `POWER`."""
+        if self.error == 0.0 or not math.isfinite(self.error):
+            return self.error
+        return self.reach + quantile(2.0 * (1.0 - POWER), self.degrees) * self.error
 
 
 def compare(
@@ -173,11 +184,7 @@ def _tested(samples: Sequence[Sample], budget: float) -> list[Outcome]:
 
 def _outcome(test: _Tested, rejected: bool, tail: float) -> Outcome:
     departs = rejected and not abs(test.difference) <= test.sample.negligible
-    if test.error == 0.0 or not math.isfinite(test.error):
-        return Outcome(test.sample, test.difference, departs, test.error, test.error)
-    reach = quantile(tail, test.degrees) * test.error
-    visible = reach + quantile(2.0 * (1.0 - POWER), test.degrees) * test.error
-    return Outcome(test.sample, test.difference, departs, reach, visible)
+    return Outcome(test.sample, test.difference, departs, test.error, test.degrees, tail)
 
 
 def _welch(sample: Sample) -> _Tested:

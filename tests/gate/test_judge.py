@@ -1,0 +1,182 @@
+"""Verdicts, budgets and theory as checks, and the exit code they come to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradscope import api
+from gradscope.errors import BadRequest
+from gradscope.gate import expectations, judge, theory_check, verdicts
+from gradscope.gate.bank import Bank
+from gradscope.gate.checks import Check, Checked, Status
+from gradscope.record import Diagnosis, Verdict
+from gradscope.theory.prediction import Band, Prediction
+from tests.analyzer.synthetic import record
+from tests.gate.banks import accepted, bank, shifted
+
+HEALTHY = Diagnosis("healthy", "gradients flow", "", (Verdict("GS101", "v", "healthy"),))
+SICK = api.analyze(record(12, delta=[10.0**-k for k in range(12, 0, -1)])).diagnosis
+
+
+def test_a_new_error_fails_with_the_finding_of_the_own_seed() -> None:
+    assert SICK.verdict == "unhealthy"
+    found = verdicts.checks(bank(range(3), trained=3, verdicts=(accepted("GS101", 2),)), SICK, None)
+    assert [(check.name, check.status) for check in found] == [
+        ("verdicts", "failed"),
+        ("GS101 vanishing_gradient", "failed"),
+    ]
+    assert found[1].layers
+    assert found[1].evidence.startswith("in 2 of 3 seeds; observed")
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "status", "said"),
+    [
+        (1, None, "passed", "in 1 of 3 seeds only"),
+        (2, None, "failed", "1 new: GS101"),
+        (3, 1, "passed", "is accepted by the baseline"),
+        (3, 0, "failed", "1 new: GS101"),
+        (0, 3, "passed", "no detector found an error"),
+    ],
+)
+def test_which_errors_count(now: int, before: int | None, status: str, said: str) -> None:
+    errors = tuple(accepted("GS101", n) for n in (now,) if n)
+    known = tuple(accepted("GS101", n) for n in (before,) if n)
+    base = None if before is None else bank(range(3), trained=3, verdicts=known)
+    found = verdicts.checks(bank(range(3), trained=3, verdicts=errors), HEALTHY, base)
+    assert found[0].status == status
+    assert said in found[0].sentence
+    assert len(found) == 1 + (status == "failed")
+
+
+def test_a_verdict_that_could_not_be_drawn_is_not_healthy() -> None:
+    unknown = Diagnosis("inconclusive", "nothing was measured", "")
+    assert verdicts.checks(bank([1]), unknown, None)[0].status == Status.INCONCLUSIVE
+
+
+def budget(made: Bank, **expect: Any) -> Check:
+    [found] = expectations.checks(expect, made, HEALTHY)
+    return found
+
+
+def test_budgets() -> None:
+    made = bank(range(4), trained=4)
+    for quantity in ("signal", "delta"):
+        for series in (made.initial, made.trained):
+            series[quantity][:] = 0.0
+    made.trained["delta"][:, 1] = 2 * np.log(1e-2)
+    assert budget(made, delta_ratio=(1e-3, 1e3)).status == "passed"
+    failed = budget(made, delta_ratio=(0.02, 1e3))
+    assert (failed.status, failed.name) == ("failed", "expect.delta_ratio")
+    assert failed.sentence == "1 at initialisation, 0.01 in training; allowed 0.02 to 1000"
+    assert failed.layers == ("hidden_1", "hidden_4")
+    assert budget(made, signal_ratio=(0.9, 1.1)).status == "passed"
+
+    made.initial["dead_fraction"][:] = 0.0
+    made.trained["dead_fraction"][:] = 0.0
+    made.trained["dead_fraction"][:, 3] = 0.5
+    dead = budget(made, max_dead_fraction=0.4)
+    assert (dead.status, dead.layers) == ("failed", ("hidden_3",))
+    assert dead.sentence == "0.5 in hidden_3 in training; allowed at most 0.4"
+    assert budget(made, max_dead_fraction=0.5).status == "passed"
+
+    gain = {**made.initial, "derivative_gain": np.full((4, 6), 0.3)}
+    assert budget(replace(made, initial=gain), min_derivative_gain=0.31).status == "failed"
+
+    scored = replace(made, accuracy=np.array([0.7, 0.9, 0.8, 0.8]))
+    assert budget(scored, min_accuracy=0.8).status == "passed"
+    assert budget(scored, min_accuracy=0.81).status == "failed"
+    assert budget(made, max_loss=0.5).status == "failed"
+
+
+def test_budgets_that_cannot_be_told() -> None:
+    made = bank(range(3))
+    made.initial["dead_fraction"][:] = np.nan
+    assert budget(made, max_dead_fraction=0.4).status == "inconclusive"
+    assert budget(made, min_accuracy=0.4).status == "skipped"
+    blind = replace(bank(range(3), trained=3), accuracy=np.full(3, np.nan))
+    assert budget(blind, min_accuracy=0.4).status == "inconclusive"
+    assert budget(bank(range(3), depth=1), delta_ratio=(0.1, 10)).status == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected", "status"),
+    [
+        ("healthy", "healthy", "passed"),
+        ("unhealthy", "healthy", "failed"),
+        ("unhealthy", "unhealthy", "passed"),
+        ("inconclusive", "unhealthy", "inconclusive"),
+    ],
+)
+def test_the_expected_verdict(verdict: str, expected: str, status: str) -> None:
+    diagnosis = replace(HEALTHY, verdict=verdict)
+    [found] = expectations.checks({"verdict": expected}, bank([1]), diagnosis)
+    assert found.status == status
+
+
+def prediction(deviation: float) -> Prediction:
+    names = ("hidden_1", "hidden_2", "hidden_3", "hidden_4", "output")
+    ones, wide = np.ones(5), np.full(5, deviation)
+    return Prediction(
+        names, ones, ones, ones, ones, ones,
+        preactivation_band=Band(np.zeros(5), wide),
+        delta_band=Band(np.zeros(5), np.where(np.arange(5) < 3, deviation, np.nan)),
+    )  # fmt: skip
+
+
+def test_theory_decides_without_a_baseline() -> None:
+    made = bank(range(8), kappa=1e-9)
+    flat = shifted(shifted(made, "signal", 0.0), "delta", 0.0)
+    assert theory_check.check(flat, prediction(0.1)).status == "passed"
+    off = theory_check.check(shifted(flat, "signal", 1.0, ["hidden_3"]), prediction(0.1))
+    assert (off.status, off.layers) == ("failed", ("hidden_3",))
+    assert "hidden_3 is the first layer that is not what theory says" in off.sentence
+    assert off.differences[0].effect == "+65 %"
+    back = theory_check.check(
+        shifted(flat, "delta", -1.0, ["hidden_1", "hidden_2"]), prediction(0.1)
+    )
+    assert back.layers == ("hidden_2", "hidden_1")
+    wide = theory_check.check(shifted(flat, "signal", 1.0, ["hidden_3"]), prediction(2.0))
+    assert wide.status == "passed", "eight seeds of a wide band do not tell"
+    outside = replace(prediction(0.1), outside="a layer that theory does not know")
+    assert theory_check.check(flat, outside).status == "skipped"
+    assert theory_check.check(flat, None).status == "skipped"
+
+
+def judged(made: Bank, baseline: Bank | None = None, **more: Any) -> Checked:
+    return judge.judge(made, record(), HEALTHY, source="net.yaml", baseline=baseline, **more)
+
+
+def test_exit_codes() -> None:
+    made = bank(range(4), trained=4)
+    assert judged(made, made).exit_code == 0
+    assert judged(made, made).headline == "4 checks passed, against its baseline"
+    worse = judged(shifted(made, "signal", 1.0), made)
+    assert (worse.exit_code, worse.outcome) == (1, "failed")
+    assert worse.headline.startswith("initialisation: hidden_1 is the first layer that differs")
+    assert worse.remedy == "if it is intended: gradscope baseline CONFIG --update"
+    other = bank(range(100, 104), trained=4)
+    assert (judged(other, made).exit_code, judged(other, made).outcome) == (4, "inconclusive")
+    strange = replace(made, fingerprint={**made.fingerprint, "keras": "3.14.0"})
+    assert judged(strange, made).exit_code == 0
+    strict = judged(strange, made, strict_environment=True)
+    assert strict.exit_code == 4
+    assert "not the baseline's environment: Keras: 3.15.0 -> 3.14.0" in strict.headline
+    with pytest.raises(BadRequest):
+        judged(replace(made, name="other"), made)
+
+
+def test_nothing_checked_is_not_healthy() -> None:
+    skipped = [Check("a", Status.SKIPPED, "")]
+    assert judge.exit_code(skipped) == judge.exit_code([]) == 4
+    failed = [Check("a", Status.INCONCLUSIVE, ""), Check("b", Status.FAILED, "")]
+    assert judge.exit_code(failed) == 1
+
+
+def test_an_error_is_a_result_among_others() -> None:
+    told = judge.not_measured("net", "net.yaml", BadRequest("no such file", "check the path"))
+    assert (told.exit_code, told.outcome, told.headline) == (2, "not measured", "no such file")
