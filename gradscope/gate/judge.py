@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gradscope.errors import ExitCode, GradscopeError
@@ -44,6 +45,7 @@ def judge(
     if asked.get("verdict") is None:
         found += verdicts.checks(bank, diagnosis, baseline)
     found += expectations.checks(asked, bank, diagnosis)
+    found = [replace(one, remedy=one.remedy.replace("CONFIG", source)) for one in found]
     code = exit_code(found)
     return Checked(
         name=bank.name,

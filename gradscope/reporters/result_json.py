@@ -48,7 +48,7 @@ def result(report: Report) -> dict[str, Any]:
         "data": asdict(record.data),
         "training": _training(record),
         "layers": [asdict(layer) for layer in record.layers],
-        "verdicts": [item for verdict in diagnosis.verdicts for item in _items(verdict)],
+        "verdicts": [item for verdict in diagnosis.verdicts for item in verdict_items(verdict)],
         "prediction": _prediction(report),
         "statistics": {
             "steps": record.steps,
@@ -111,7 +111,7 @@ def _band(record: RunRecord, prediction: Prediction) -> dict[str, Any] | None:
     }
 
 
-def _items(verdict: Verdict) -> Iterator[dict[str, Any]]:
+def verdict_items(verdict: Verdict) -> Iterator[dict[str, Any]]:
     """One item per finding; a detector without one gives a single item that says why."""
     lead = {"code": verdict.code, "name": verdict.name, "status": verdict.status}
     for finding in verdict.findings:

@@ -158,7 +158,7 @@ def test_exit_codes() -> None:
     worse = judged(shifted(made, "signal", 1.0), made)
     assert (worse.exit_code, worse.outcome) == (1, "failed")
     assert worse.headline.startswith("initialisation: hidden_1 is the first layer that differs")
-    assert worse.remedy == "if it is intended: gradscope baseline CONFIG --update"
+    assert worse.remedy == "if it is intended: gradscope baseline net.yaml --update"
     other = bank(range(100, 104), trained=4)
     assert (judged(other, made).exit_code, judged(other, made).outcome) == (4, "inconclusive")
     strange = replace(made, fingerprint={**made.fingerprint, "keras": "3.14.0"})
