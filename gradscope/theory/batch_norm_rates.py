@@ -180,7 +180,7 @@ def _numerical_after(
     value = entry.value(z, NUMPY_OPS, **dict(parameters))
     d = entry.derivative(z, NUMPY_OPS, **dict(parameters))
     centered = value - value.mean(axis=1, keepdims=True)
-    variance = np.mean(centered**2, axis=1)
+    variance = np.einsum("ub,ub->u", centered, centered) / b
     rho = variance / (variance + epsilon)
     ahat = centered / np.sqrt(variance + epsilon)[:, None]
     own, everything = _norm_sums(d, ahat, rho)
@@ -192,9 +192,10 @@ def _numerical_after(
 def _norm_sums(d: Floats, ahat: Floats, rho: Floats) -> tuple[Floats, Floats]:
     """sum_a d_a^2 K_aa and d^T K d per unit, K = G - (2 - rho) ahat ahat^T / B."""
     b = d.shape[1]
-    squares, projected = d**2, np.sum(d * ahat, axis=1)
-    total = np.sum(squares, axis=1)
-    own = (1.0 - 1.0 / b) * total - (2.0 - rho) / b * np.sum(squares * ahat**2, axis=1)
+    products = d * ahat
+    total, projected = np.einsum("ub,ub->u", d, d), np.sum(products, axis=1)
+    squares = np.einsum("ub,ub->u", products, products)
+    own = (1.0 - 1.0 / b) * total - (2.0 - rho) / b * squares
     everything = total - np.sum(d, axis=1) ** 2 / b - (2.0 - rho) / b * projected**2
     return own, everything
 
