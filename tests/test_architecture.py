@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,7 +54,7 @@ def functions(node: ast.AST) -> Iterator[Function]:
 
 def prints(text: str) -> bool:
     """Whether the source calls `print` or `input`."""
-    return ("print" in text or "input" in text) and any(
+    return bool(re.search(r"\b(?:print|input)\s*\(", text)) and any(
         isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("print", "input")
         for node in ast.walk(ast.parse(text))
     )
