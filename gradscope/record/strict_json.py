@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 __all__ = ["OneLine", "dumps", "plain"]
 
+_ENCODER = json.JSONEncoder(allow_nan=False)
+
 
 class OneLine(dict[str, Any]):
     """An object that `dumps` writes on one line, as it does a list of numbers."""
-
-_ENCODER = json.JSONEncoder(allow_nan=False)
 
 
 def plain(value: Any) -> Any:
