@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 __all__ = ["OneLine", "dumps", "plain"]
 
+_ENCODER = json.JSONEncoder(allow_nan=False)
+
 
 class OneLine(dict[str, Any]):
     """An object that `dumps` writes on one line, as it does a list of numbers."""
@@ -48,4 +50,4 @@ def dumps(value: Any, depth: int = 0) -> str:
         return "{\n" + ",\n".join(inner + item for item in items) + f"\n{outer}}}"
     if isinstance(value, Sequence) and value and isinstance(value[0], list | dict):
         return "[\n" + ",\n".join(inner + dumps(item, depth + 1) for item in value) + f"\n{outer}]"
-    return json.dumps(value, allow_nan=False)
+    return _ENCODER.encode(value)

@@ -41,9 +41,9 @@ def ridgelines(report: Report) -> Figure:
             _axes.empty(axes, "no histogram was taken")
             continue
         drawn.append(histogram)
+        axes.set_ylim(len(shown) - 0.6, -_OVERLAP - 0.2)
         _panel(axes, histogram, shown)
         _axes.layer_ticks(axes.yaxis, record, shown)
-        axes.set_ylim(len(shown) - 0.6, -_OVERLAP - 0.2)
         if name == "log10_abs_delta":
             axes.xaxis.set_major_locator(FixedLocator(_axes.log_ticks(*axes.get_xlim())))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: number(10**x)))
@@ -65,6 +65,8 @@ def _panel(axes: Axes, histogram: Histogram, layers: list[int]) -> None:
     heights[~seen] = np.nan
     used = np.flatnonzero(np.isfinite(heights).any(axis=(0, 1)))
     first, last = max(used[0] - 1, 0), min(used[-1] + 2, heights.shape[2])
+    # Limits first: each line of an axis without them would set its limits anew.
+    axes.set_xlim(float(histogram.edges[first]), float(histogram.edges[last]))
     middles = (histogram.edges[1:] + histogram.edges[:-1]) / 2
     for place in range(len(layers)):
         axes.axhline(place, color="#cccccc", lw=0.6, zorder=2.0 * place)
@@ -82,7 +84,6 @@ def _panel(axes: Axes, histogram: Histogram, layers: list[int]) -> None:
                 lw=0.9 if newest else 1.2,
                 zorder=2.0 * place + (0.2 if newest else 0.3),
             )
-    axes.set_xlim(float(histogram.edges[first]), float(histogram.edges[last]))
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)

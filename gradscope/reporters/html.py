@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gradscope.reporters import numbers, plots, summary
@@ -84,6 +85,7 @@ def _pictures(figures_svg: Mapping[str, str]) -> list[_Picture]:
     ]
 
 
+@cache
 def _template() -> Template:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

@@ -90,7 +90,9 @@ def rendered(figures: Mapping[str, Figure]) -> dict[str, bytes]:
         for name, figure in figures.items():
             # Laid out once for both; savefig would do it again for each, and draw each twice.
             figure.set_dpi(_DPI)
-            figure.draw_without_rendering()
+            layout = figure.get_layout_engine()
+            if layout is not None:
+                layout.execute(figure)
             figure.set_layout_engine("none")
             png, svg = io.BytesIO(), io.BytesIO()
             FigureCanvasAgg(figure).print_png(  # type: ignore[no-untyped-call]

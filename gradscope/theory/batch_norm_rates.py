@@ -12,7 +12,7 @@ variance, the norm's Jacobian satisfies J J^T = (G - (2 - rho) ahat ahat^T / B) 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -37,6 +37,7 @@ Floats = npt.NDArray[np.float64]
 Frozen = tuple[tuple[str, Any], ...]
 
 _DRAWS = 2**20
+_BLOCK = 2**15
 _LARGEST_BATCH = 4096  # beyond it 1 / B no longer shows
 
 
@@ -149,16 +150,19 @@ def standard_draws(batch_size: int) -> Floats:
 @lru_cache(maxsize=512)
 def _numerical_before(name: str, parameters: Frozen, q: float, batch_size: int) -> BeforeNorm:
     entry, b = require_activation(name), min(batch_size, _LARGEST_BATCH)
-    centered = standard_draws(b) - standard_draws(b).mean(axis=1, keepdims=True)
-    z = centered * np.sqrt(q / np.mean(centered**2, axis=1, keepdims=True))
-    value = entry.value(z, NUMPY_OPS, **dict(parameters))
-    d = entry.derivative(z, NUMPY_OPS, **dict(parameters))
-    second = float(np.mean(value**2))
-    pair = (float(np.mean(value.sum(axis=1) ** 2)) / b - second) / (b - 1.0)
-    own, everything = _norm_sums(d, z, np.full(len(z), q))
-    return BeforeNorm(
-        second, pair, float(np.mean(d**2)), float(np.mean(own)), float(np.mean(everything))
-    )
+
+    def of_units(draws: Floats) -> tuple[Floats, ...]:
+        centered = draws - draws.mean(axis=1, keepdims=True)
+        z = centered * np.sqrt(q / np.mean(centered**2, axis=1, keepdims=True))
+        value = entry.value(z, NUMPY_OPS, **dict(parameters))
+        d = entry.derivative(z, NUMPY_OPS, **dict(parameters))
+        sums = _norm_sums(d, z, np.full(len(z), q))
+        squares = np.mean(value**2, axis=1), np.mean(d**2, axis=1)
+        return *squares, value.sum(axis=1) ** 2, *sums
+
+    second, derivative_second, total, own, everything = _over_units(of_units, b)
+    pair = (total / b - second) / (b - 1.0)
+    return BeforeNorm(second, pair, derivative_second, own, everything)
 
 
 @lru_cache(maxsize=512)
@@ -172,29 +176,40 @@ def _numerical_after(
     epsilon: float,
 ) -> AfterNorm:
     entry, b = require_activation(name), min(batch_size, _LARGEST_BATCH)
-    draws = standard_draws(b)
-    # Removing a share of the batch mean gives exactly the correlation, also a negative one.
-    mean = draws.mean(axis=1, keepdims=True)
     kept = math.sqrt(max(1.0 + (b - 1.0) * correlation, 0.0))
-    z = math.sqrt(q) * (math.sqrt(1.0 - correlation) * (draws - mean) + kept * mean)
-    value = entry.value(z, NUMPY_OPS, **dict(parameters))
-    d = entry.derivative(z, NUMPY_OPS, **dict(parameters))
-    centered = value - value.mean(axis=1, keepdims=True)
-    variance = np.mean(centered**2, axis=1)
-    rho = variance / (variance + epsilon)
-    ahat = centered / np.sqrt(variance + epsilon)[:, None]
-    own, everything = _norm_sums(d, ahat, rho)
-    own, everything = own / (variance + epsilon), everything / (variance + epsilon)
-    pair = float(np.mean(everything - own)) / (b * (b - 1.0))
-    return AfterNorm(float(np.mean(rho)), float(np.mean(own)) / b, pair)
+
+    def of_units(draws: Floats) -> tuple[Floats, ...]:
+        # Removing a share of the batch mean gives exactly the correlation, also a negative one.
+        mean = draws.mean(axis=1, keepdims=True)
+        z = math.sqrt(q) * (math.sqrt(1.0 - correlation) * (draws - mean) + kept * mean)
+        value = entry.value(z, NUMPY_OPS, **dict(parameters))
+        d = entry.derivative(z, NUMPY_OPS, **dict(parameters))
+        centered = value - value.mean(axis=1, keepdims=True)
+        variance = np.einsum("ub,ub->u", centered, centered) / b
+        rho = variance / (variance + epsilon)
+        ahat = centered / np.sqrt(variance + epsilon)[:, None]
+        own, everything = _norm_sums(d, ahat, rho)
+        return rho, own / (variance + epsilon), (everything - own) / (variance + epsilon)
+
+    second, own, rest = _over_units(of_units, b)
+    return AfterNorm(second, own / b, rest / (b * (b - 1.0)))
+
+
+def _over_units(of_units: Callable[[Floats], tuple[Floats, ...]], batch_size: int) -> list[float]:
+    """Means over all units of what `of_units` gives for a few: their arrays stay in the cache."""
+    draws = standard_draws(batch_size)
+    blocks = np.array_split(draws, max(draws.size // _BLOCK, 1))
+    found = [of_units(block) for block in blocks]
+    return [float(np.mean(np.concatenate(parts))) for parts in zip(*found, strict=True)]
 
 
 def _norm_sums(d: Floats, ahat: Floats, rho: Floats) -> tuple[Floats, Floats]:
     """sum_a d_a^2 K_aa and d^T K d per unit, K = G - (2 - rho) ahat ahat^T / B."""
     b = d.shape[1]
-    squares, projected = d**2, np.sum(d * ahat, axis=1)
-    total = np.sum(squares, axis=1)
-    own = (1.0 - 1.0 / b) * total - (2.0 - rho) / b * np.sum(squares * ahat**2, axis=1)
+    products = d * ahat
+    total, projected = np.einsum("ub,ub->u", d, d), np.sum(products, axis=1)
+    squares = np.einsum("ub,ub->u", products, products)
+    own = (1.0 - 1.0 / b) * total - (2.0 - rho) / b * squares
     everything = total - np.sum(d, axis=1) ** 2 / b - (2.0 - rho) / b * projected**2
     return own, everything
 

@@ -90,10 +90,10 @@ def _softmax_integrals(scale: float, units: int) -> tuple[float, float]:
     start, end = -9.0 * scale - math.log(units) - 25.0, 9.0 * scale + 8.0
     u = np.linspace(start, end, 600)
     with np.errstate(over="ignore", under="ignore"):
-        x = np.exp(np.minimum(u[:, None] + scale * nodes, 300.0))
+        x = np.minimum(np.exp(u)[:, None] * np.exp(scale * nodes), 1e130)
         decay = np.exp(-x)
         survival = decay @ weights
-        squares = units * ((x * x * decay) @ weights) * survival ** (units - 1)
+        squares = units * np.einsum("un,un,un,n->u", x, x, decay, weights) * survival ** (units - 1)
         loss = -_EULER - start - np.trapezoid(survival**units, u)
     return float(loss), float(np.trapezoid(squares, u))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -14,9 +15,9 @@ INSIDE, OUTSIDE = 1.0 - 1e-9, 1.0 + 1e-9
 KINDS = ("healthy", "sick", "borderline")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
-    """What a detector must answer to a record.
+    """What a detector must answer to a record, which is made once.
 
     `severity` is the gravest one; "" means healthy, ``skipped`` that there is nothing to judge.
     `scales` is false where the answer is about float32's range or the optimizer's epsilon, which
@@ -34,6 +35,14 @@ class Case:
     observed: float | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
     scales: bool = True
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """What the detector is shown; nobody may change it."""
+        made = self.make()
+        for values in (*made.series.values(), *made.scalars.values()):
+            values.flags.writeable = False
+        return made
 
     def __str__(self) -> str:
         return f"{self.detector}-{self.kind}-{self.name}"

@@ -234,7 +234,7 @@ def test_nothing_judged_no_verdict() -> None:
 def test_every_case_gives_a_diagnosis() -> None:
     for case in CASES[::5]:
         thresholds = {case.detector: case.thresholds} if case.thresholds else {}
-        made = case.make()
+        made = case.record
         diagnosis = diagnose(made, thresholds=thresholds)
         assert not [v for v in diagnosis.verdicts if v.status == "crashed"], case
         assert diagnosis.headline.endswith((".", ")")), case

@@ -104,10 +104,9 @@ def test_kinks_are_the_points_of_jump(name: str, parameters: dict[str, Any]) -> 
         assert min((abs(jump - kink) for kink in entry.kinks), default=9.0) < 5e-3
 
 
-@pytest.mark.parametrize("scale", [1e4, 1.0, 1e-6])
 @each_case
-def test_no_warning_and_no_nan_far_out(name: str, parameters: dict[str, Any], scale: float) -> None:
-    z = np.linspace(-scale, scale, 2001)
+def test_no_warning_and_no_nan_far_out(name: str, parameters: dict[str, Any]) -> None:
+    z = np.concatenate([np.linspace(-scale, scale, 2001) for scale in (1e4, 1.0, 1e-6)])
     with np.errstate(divide="raise", invalid="raise", over="raise"):
         value, derivative = evaluate(ACTIVATIONS[name], z, parameters)
     assert not np.isnan(value).any()

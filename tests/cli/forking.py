@@ -10,8 +10,10 @@ from pathlib import Path
 from tests.cli.running import DEADLINE, environment
 
 PROGRAM = """
-import json, os, signal, sys, gradscope.api
+import gc, json, os, signal, sys, gradscope.api, rich.console, pydantic.fields, pydantic.types
+from gradscope.cli.commands import explain, report, run
 from gradscope.cli.main import main
+gc.freeze()
 for line in sys.stdin:
     job = json.loads(line)
     process = os.fork()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.forking import Forking
-from tests.cli.running import environment, refused, run, write_tiny
+from tests.cli.running import environment, run, write_tiny
 
 TINY = "tiny.yaml"
 
@@ -47,8 +47,10 @@ def test_help_is_healthy(folder: Path) -> None:
         ((), ("Usage:", "Commands:")),
     ],
 )
-def test_usage(folder: Path, arguments: tuple[str, ...], expected: tuple[str, ...]) -> None:
-    said = refused(folder, *arguments)
+def test_usage(
+    folder: Path, forking: Forking, arguments: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    said = forking.refused(folder, *arguments)
     for words in expected:
         assert words in said
 

@@ -44,5 +44,5 @@ def render_quickly(figures: Mapping[str, Figure]) -> dict[str, bytes]:
 @cache
 def files(name: str) -> dict[str, bytes]:
     """Files of two figures, of the hostile report of one: all take their names alike."""
-    figures = ("gradient_heatmap",) if name == "nasty" else ("gradient_heatmap", "histograms")
+    figures = ("depth_profile",) if name == "nasty" else ("gradient_heatmap", "histograms")
     return render_quickly({figure: drawn(name)[figure] for figure in figures})

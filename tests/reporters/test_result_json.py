@@ -37,6 +37,7 @@ TYPES = {
     "boolean": bool,
     "null": type(None),
 }
+SCALARS = {float, int, bool, str, type(None)}
 
 
 def strict(text):
@@ -77,8 +78,19 @@ def mistakes(value, schema, where="$"):
     if isinstance(value, list):
         if len(value) > schema.get("maxItems", len(value)):
             yield f"{where}: too long"
-        for i, item in enumerate(value):
-            yield from mistakes(item, schema.get("items", {}), f"{where}[{i}]")
+        items = schema.get("items", {})
+        for i, item in to_judge(value, items):
+            yield from mistakes(item, items, f"{where}[{i}]")
+
+
+def to_judge(values, schema):
+    """Places and items; where only the type counts, one scalar of each type speaks for all."""
+    if "$ref" in schema:
+        return to_judge(values, SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")])
+    first = {type(item): i for i, item in reversed(list(enumerate(values)))}
+    if schema.keys() <= {"type", "description"} and first.keys() <= SCALARS:
+        return [(i, values[i]) for i in first.values()]
+    return enumerate(values)
 
 
 @pytest.mark.parametrize("name", [name for name in fixtures.REPORTS if "deep" not in name])

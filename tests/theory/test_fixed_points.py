@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -72,14 +73,22 @@ def test_gelu_has_no_stable_fixed_point() -> None:
 
 def iterated(sigma_w2: float, sigma_b2: float, kept: float) -> tuple[float, float, float]:
     """q*, c* and sigma_w^2 E phi'_a phi'_b of tanh by Gauss-Hermite grids and plain iteration."""
-    q = 1.0
-    for _ in range(3000):
-        q = sigma_w2 * float(np.tanh(math.sqrt(q) * NODES) ** 2 @ WEIGHTS) / kept + sigma_b2
-    c = 0.2
-    for _ in range(3000):
-        c = (sigma_w2 * shared(np.tanh, q, c) + sigma_b2) / q
+    q = settle(
+        lambda q: sigma_w2 * float(np.tanh(math.sqrt(q) * NODES) ** 2 @ WEIGHTS) / kept + sigma_b2,
+        1.0,
+    )
+    c = settle(lambda c: (sigma_w2 * shared(np.tanh, q, c) + sigma_b2) / q, 0.2)
     slope = sigma_w2 * shared(lambda z: 1 - np.tanh(z) ** 2, q, c)
     return q, c, slope
+
+
+def settle(step: Callable[[float], float], x: float) -> float:
+    """Apply `step` again and again until x no longer changes, by far more than is asked for."""
+    for _ in range(3000):
+        before, x = x, step(x)
+        if abs(x - before) < 1e-12:
+            return x
+    raise AssertionError(f"not settled at {x}")
 
 
 def shared(phi: Any, q: float, c: float) -> float:
