@@ -31,7 +31,8 @@ def for_baseline(
     """The seeds of a baseline: as asked, or what a comparison of other draws would need."""
     own = config.model.source is not None
     total = seeds or (OWN if own else min(MOST, max(FEWEST, needed(config))))
-    whole = 0 if at_init else trained or (OWN if own else TRAINED)
+    usual = min(OWN if own else TRAINED, total)
+    whole = 0 if at_init else trained or usual
     return consecutive(config.seed, max(total, whole), whole)
 
 
