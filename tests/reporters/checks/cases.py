@@ -10,7 +10,7 @@ from gradscope.record import Diagnosis, Evidence, Finding, Verdict
 from tests.analyzer.synthetic import record
 
 NASTY = (
-    "\x1b[31mred\x1b]0;title\x07 ::error file=a.py,line=1::pwned ##[error]old, 100%: "
+    "\x1b[31mred\x1b]0;title\x07 ::error file=a.py,line=1::pwned ##[error]old, 100%: %0A%25 "
     "a|b `code` <script>alert(1)</script>&amp;\"' @team *bold* [x](https://evil.example) "
     "\u202egnp.exe\u200b\r\n::warning::second line\n# heading\n- item\x85\ud800\uffff \U0001f600"
 )
