@@ -14,7 +14,9 @@ from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.sanitizing import printable
 
 MOST = 10
-"""Annotations of one kind that GitHub shows per step."""
+"""Annotations of one kind that GitHub shows per step; it drops the rest without a word."""
+
+KINDS = {Status.FAILED: "error", Status.INCONCLUSIVE: "warning"}
 
 
 @CHECK_FORMS.register("github")
@@ -34,14 +36,15 @@ def github(checked: Sequence[Checked], options: ReportOptions) -> str:
 
 
 def _told(one: Checked) -> Iterator[tuple[str, str, str]]:
-    """Kind, title and text of everything that is not fine."""
-    if not one.checks:
-        yield "error", f"{one.name}: {one.outcome}", f"{one.headline}\n{one.remedy}".strip()
-    for check in one.checks:
-        kind = {Status.FAILED: "error", Status.INCONCLUSIVE: "warning"}.get(check.status)
-        if kind:
-            parts = [check.sentence, check.evidence, check.remedy]
-            yield kind, f"{one.name}: {check.name}", "\n".join(part for part in parts if part)
+    """Kind, title and text of everything that is not fine; at least one unless it passed."""
+    told = [check for check in one.checks if check.status in KINDS]
+    for check in told:
+        parts = [check.sentence, check.evidence, check.remedy]
+        text = "\n".join(part for part in parts if part)
+        yield KINDS[check.status], f"{one.name}: {check.name}", text
+    if one.exit_code and not told:
+        kind = "warning" if one.outcome == "inconclusive" else "error"
+        yield kind, f"{one.name}: {one.outcome}", f"{one.headline}\n{one.remedy}".strip()
 
 
 def _command(kind: str, file: str, title: str, text: str) -> str:

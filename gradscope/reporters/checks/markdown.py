@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gradscope.gate.checks import Check, Checked, Status
-from gradscope.reporters.checks import CHECK_FORMS
-from gradscope.reporters.checks.text import MOST_ROWS, count
-from gradscope.reporters.numbers import number
+from gradscope.reporters.checks import CHECK_FORMS, _differences
+from gradscope.reporters.checks.text import count
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.sanitizing import printable
 
-LARGEST = 900_000
-"""Bytes; GitHub shows at most 1 MiB of a step summary."""
+LARGEST = 65_000
+"""Bytes; a comment holds 65,536 characters, a step summary 1 MiB: one text serves both."""
 
-OBEYED = frozenset("\\`*_[]<>|~$@&")
-"""Characters that Markdown, HTML, a table or GitHub's mentions would obey."""
+OBEYED = frozenset("\\`*_[]<>|~$&#")
+"""Characters that Markdown, HTML or a table would obey anywhere."""
 
 SIGNS = {
     Status.PASSED: "✅",
@@ -36,7 +35,7 @@ def markdown(checked: Sequence[Checked], options: ReportOptions) -> str:
         for one in checked
     ]
     for one in checked:
-        if one.exit_code and one.checks:
+        if one.exit_code:
             lines += ["", *_config(one)]
     text = "\n".join(lines) + "\n"
     if len(text.encode()) > LARGEST:
@@ -48,46 +47,51 @@ def markdown(checked: Sequence[Checked], options: ReportOptions) -> str:
 def _config(one: Checked) -> Iterator[str]:
     yield f"### {_cell(one.name)}"
     yield ""
-    yield "| | check | answer | rests on |"
-    yield "|---|---|---|---|"
+    if one.checks:
+        yield "| | check | answer | rests on |"
+        yield "|---|---|---|---|"
+    else:
+        yield _paragraph(one.headline)
     for check in one.checks:
         cells = (check.name, check.sentence, check.evidence)
         yield f"| {SIGNS[check.status]} | {' | '.join(map(_cell, cells))} |"
     for check in one.checks:
-        if len(check.differences) > 1:
-            yield from _differences(check)
+        if check.differences:
+            yield from _table(check)
     if one.changes:
         yield ""
         yield "Changed since the baseline:"
         yield ""
         for change in one.changes:
-            yield f"- {_cell(change)}"
+            yield f"- {_paragraph(change)}"
     if one.remedy:
         yield ""
-        yield _cell(one.remedy)
+        yield f"Try: {_cell(one.remedy)}"
 
 
-def _differences(check: Check) -> Iterator[str]:
+def _table(check: Check) -> Iterator[str]:
     yield ""
-    yield f"| {_cell(check.name)} | layer | baseline | now | change | over the seeds |"
+    yield f"{_cell(check.name)}:"
+    yield ""
+    yield f"| {' | '.join(_differences.headings(check))} |"
     yield "|---|---|--:|--:|---|---|"
-    for one in check.differences[:MOST_ROWS]:
-        cells = (
-            one.quantity,
-            one.layer or "all",
-            number(one.before),
-            number(one.after),
-            one.effect,
-            one.interval,
-        )
-        yield f"| {' | '.join(map(_cell, cells))} |"
-    left = len(check.differences) - MOST_ROWS
-    if left > 0:
+    for row in _differences.rows(check):
+        yield f"| {' | '.join(map(_cell, row))} |"
+    rest = _differences.left_out(check.differences)
+    if rest:
         yield ""
-        yield f"and {left} more"
+        yield rest
 
 
 def _cell(text: str) -> str:
     """Text that neither Markdown, HTML nor the table obeys, on one line."""
     shown = printable(text.replace("\n", " "))
-    return "".join(f"&#{ord(c)};" if c in OBEYED else c for c in shown)
+    safe = "".join(f"&#{ord(c)};" if c in OBEYED else c for c in shown)
+    # A zero-width space parts a mention from its sign: a layer's name calls nobody.
+    return safe.replace("@", "@&#8203;")
+
+
+def _paragraph(text: str) -> str:
+    """The same where a line begins: its first sign begins no list and no heading."""
+    first = text[:1]
+    return _cell(text) if first.isalpha() else f"&#{ord(first or ' ')};{_cell(text[1:])}"

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from gradscope.gate.checks import Check, Checked, Difference, Status
-from gradscope.reporters.checks import CHECK_FORMS
+from gradscope.gate.checks import Check, Checked, Status
+from gradscope.reporters.checks import CHECK_FORMS, _differences
 from gradscope.reporters.lines import Page, shortened, symbol
-from gradscope.reporters.numbers import number
+from gradscope.reporters.numbers import plural
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.sanitizing import printable, printable_lines
 
-MOST_ROWS = 8
-"""Rows of a table of differences: the first layer that differs is the one to look at."""
+LONGEST_NAME, SHORTEST_NAME = 32, 12
+COMMAND = re.compile(r"(?:(?<=\s)|^):(?=:)|#(?=#\[)")
+"""What the log of a CI obeys: ``::`` at the start of a line, ``##[`` anywhere (GitHub, Azure)."""
 
-LONGEST_NAME = 32
 TONES = {
     Status.PASSED: "healthy",
     Status.FAILED: "error",
@@ -41,9 +42,9 @@ def text(checked: Sequence[Checked], options: ReportOptions) -> str:
         return page.render()
     for one in checked:
         tone = OUTCOME_TONES[one.outcome]
-        told = f"{symbol(tone, page.unicode)} {one.outcome.upper()}: {printable(one.source)}"
+        told = f"{symbol(tone, page.unicode)} {one.outcome.upper()}: {_name(one.source)}"
         page.add(told, tone, hanging=2)
-        page.add(printable_lines(one.headline), indent=2)
+        page.add(_words(one.headline), indent=2)
     for one in checked:
         if one.exit_code:
             page.add("")
@@ -54,77 +55,80 @@ def text(checked: Sequence[Checked], options: ReportOptions) -> str:
 
 
 def count(checked: Sequence[Checked]) -> str:
-    """``3 passed, 1 failed of 4 configs``."""
+    """Say how many came to what: ``3 passed, 1 failed of 4 configs``."""
     counted = Counter(one.outcome for one in checked)
     told = ", ".join(f"{counted[name]} {name}" for name in OUTCOME_TONES if counted[name])
-    return f"{told} of {len(checked)} configs"
+    return f"{told} of {plural(len(checked), 'config')}"
+
+
+def _name(name: str) -> str:
+    r"""A name on one line that neither a screen nor a CI obeys: ``::error`` is ``\x3a:error``."""
+    return _words(printable(name))
+
+
+def _words(words: str) -> str:
+    """The same for sentences, whose line feeds are kept."""
+    return COMMAND.sub(lambda sign: f"\\x{ord(sign[0]):02x}", printable_lines(words))
 
 
 def _add_config(page: Page, one: Checked) -> None:
     tone = OUTCOME_TONES[one.outcome]
     sign = symbol(tone, page.unicode)
-    page.add(f"{sign} {one.outcome.upper()}: {printable(one.name)} ({printable(one.source)})", tone)
-    if not one.checks:
-        page.add(printable_lines(one.headline), indent=2)
-        page.add(printable_lines(one.remedy), indent=2)
-        return
+    told = f"{sign} {one.outcome.upper()}: {_name(one.name)} ({_name(one.source)})"
+    page.add(told, tone, hanging=2)
+    if one.headline not in {f"{check.name}: {check.sentence}" for check in one.checks}:
+        page.add(_words(one.headline), "title", indent=2)
+    if one.remedy and one.remedy not in {check.remedy for check in one.checks}:
+        page.add(f"Try: {_words(one.remedy)}", indent=2, hanging=5)
     if one.evidence:
-        page.add(printable(one.evidence), "dim", indent=2)
+        page.add(_words(one.evidence), "dim", indent=2)
     for check in one.checks:
         _add_check(page, check)
     if one.changes:
         page.title("Changed since the baseline")
         for change in one.changes:
-            page.add(printable(change), indent=2, hanging=2)
+            page.add(_words(change), indent=2, hanging=2)
     files = {"baseline": one.baseline, "report": one.folder}
     if any(files.values()):
         page.title("Files")
         for name, path in files.items():
             if path:
-                page.add(f"{name:<8}  {printable(path)}", indent=2, hanging=10)
+                page.add(f"{name:<8}  {_name(path)}", indent=2, hanging=2)
 
 
 def _add_check(page: Page, check: Check) -> None:
     tone = TONES[check.status]
-    words = f"{symbol(tone, page.unicode)} {printable(check.name)}: "
+    words = f"{symbol(tone, page.unicode)} {_name(check.name)}: "
     if check.status in (Status.SKIPPED, Status.INCONCLUSIVE):
         words += f"{check.status}: "
-    page.add(words + printable_lines(check.sentence), tone, indent=2, hanging=2)
+    page.add(words + _words(check.sentence), tone, indent=2, hanging=2)
     if check.evidence:
-        page.add(printable_lines(check.evidence), "dim", indent=4)
-    _add_differences(page, check.differences)
+        page.add(_words(check.evidence), "dim", indent=4)
+    if check.differences:
+        _add_differences(page, check)
     if check.remedy and check.status is not Status.PASSED:
-        page.add(f"Try: {printable_lines(check.remedy)}", indent=4, hanging=5)
+        page.add(f"Try: {_words(check.remedy)}", indent=4, hanging=5)
 
 
-def _add_differences(page: Page, differences: Sequence[Difference]) -> None:
+def _add_differences(page: Page, check: Check) -> None:
     """A table, or a line per figure where the terminal is too narrow for one."""
-    shown = differences[:MOST_ROWS]
-    if len(shown) < 2:
-        return
-    rows = [("figure", "layer", "baseline", "now", "change", "over the seeds")]
-    rows += [
-        (
-            one.quantity,
-            shortened(printable(one.layer), LONGEST_NAME, page.unicode) or "all",
-            number(one.before),
-            number(one.after),
-            one.effect,
-            one.interval if one.interval != one.effect else "the same",
-        )
-        for one in shown
-    ]
+    cells = [tuple(map(_name, row)) for row in _differences.rows(check)]
+    rows = [_differences.headings(check), *cells]
     widths = [max(cell_len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    if sum(widths) + 2 * len(widths) + 2 > page.width:
-        for row in rows[1:]:
-            page.add(f"{row[0]} of {row[1]}: {row[2]} -> {row[3]}, {row[4]}", indent=4, hanging=2)
+    room = page.width - 4 - 2 * (len(widths) - 1) - (sum(widths) - widths[1])
+    if room < min(SHORTEST_NAME, widths[1]):
+        for row in cells:
+            figures = f"{row[2]} -> {row[3]}, {row[4]} ({row[5]} over the seeds)"
+            page.add(f"{row[0]} of {row[1]}: {figures}", indent=4, hanging=2)
     else:
+        widths[1] = min(widths[1], room, LONGEST_NAME)
         for place, row in enumerate(rows):
-            cells = [
+            short = (row[0], shortened(row[1], widths[1], page.unicode), *row[2:])
+            padded = [
                 cell.rjust(width) if i in (2, 3) else cell + " " * (width - cell_len(cell))
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+                for i, (cell, width) in enumerate(zip(short, widths, strict=True))
             ]
-            page.add("  ".join(cells).rstrip(), "dim" if place == 0 else "", indent=4)
-    left = len(differences) - len(shown)
-    if left:
-        page.add(f"and {left} more", indent=4)
+            page.add("  ".join(padded).rstrip(), "dim" if place == 0 else "", indent=4)
+    rest = _differences.left_out(check.differences)
+    if rest:
+        page.add(rest, indent=4)
