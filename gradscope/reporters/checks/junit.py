@@ -1,7 +1,6 @@
 """A check as JUnit XML: one test suite per config, one test case per check.
 
-The elements and attributes are those that Jenkins's xUnit plugin allows; GitLab, Azure and
-CircleCI read the same ones.
+The elements and attributes are those that the schema of Jenkins's xUnit plugin allows.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from gradscope.reporters.sanitizing import printable, printable_lines
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 ANSWERS = {Status.FAILED: "failure", Status.INCONCLUSIVE: "error", Status.SKIPPED: "skipped"}
-"""The element that says so. JUnit knows no "cannot tell"; no reader shows an error green."""
+"""The element that says so. JUnit knows no "cannot tell", and an error is no pass."""
 
 COUNTED = {"tests": "", "failures": "/failure", "errors": "/error", "skipped": "/skipped"}
 
@@ -37,7 +36,7 @@ def junit(checked: Sequence[Checked], options: ReportOptions) -> str:
     root.attrib |= _counts(root, "testsuite/testcase")
     # The schema has no `skipped` here.
     del root.attrib["skipped"]
-    root.set("time", _seconds(sum(one.seconds for one in checked)))
+    _time(root, sum(one.seconds for one in checked))
     indent(root)
     body: bytes = tostring(root, encoding="us-ascii")
     return f"{DECLARATION}{body.decode()}\n"
@@ -55,10 +54,10 @@ def _suite(one: Checked) -> Element:
         _answer(case, check)
     if one.outcome == "not measured" or not one.checks:
         case = SubElement(suite, "testcase", name="measure", classname=classname)
-        case.set("time", _seconds(one.seconds))
-        _add(case, "error", "not measured", one.headline, [one.headline, one.remedy])
+        _time(case, one.seconds)
+        _add(case, "error", "not measured", one.headline, _text([one.headline], one.remedy))
     suite.attrib |= _counts(suite, "testcase")
-    suite.set("time", _seconds(one.seconds))
+    _time(suite, one.seconds)
     return suite
 
 
@@ -84,19 +83,21 @@ def _answer(case: Element, check: Check) -> None:
     lines += [_difference(one) for one in check.differences]
     if check.layers and not check.differences:
         lines.append(f"layers: {', '.join(check.layers)}")
-    lines.append(check.remedy)
+    text = _text(lines, check.remedy)
     if check.status is Status.PASSED:
-        SubElement(case, "system-out").text = _text(lines)
+        SubElement(case, "system-out").text = text
     else:
-        _add(case, ANSWERS[check.status], check.status.value, check.sentence, lines)
+        _add(case, ANSWERS[check.status], check.status.value, check.sentence, text)
 
 
-def _add(case: Element, tag: str, kind: str, message: str, lines: Sequence[str]) -> None:
+def _add(case: Element, tag: str, kind: str, message: str, text: str) -> None:
     answer = SubElement(case, tag, type=kind, message=printable_lines(message))
-    answer.text = _text(lines)
+    answer.text = text
 
 
-def _text(lines: Sequence[str]) -> str:
+def _text(parts: Sequence[str], remedy: str) -> str:
+    """The parts that there are, a line each or more, the remedy last."""
+    lines = [*parts, f"Try: {remedy}" if remedy else ""]
     return "\n".join(printable_lines(line) for line in lines if line)
 
 
@@ -111,5 +112,9 @@ def _counts(element: Element, cases: str) -> dict[str, str]:
     return {name: str(len(element.findall(cases + answer))) for name, answer in COUNTED.items()}
 
 
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.3f}"
+def _time(element: Element, seconds: float) -> None:
+    """Say how long it took, where that was timed. No check has a time of its own: a config is
+    measured once for all of them.
+    """
+    if seconds:
+        element.set("time", f"{seconds:.3f}")

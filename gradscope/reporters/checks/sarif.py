@@ -32,8 +32,8 @@ FINGERPRINT = "gradscopeCheck/v1"
 
 LEVELS = {Status.FAILED: "error", Status.INCONCLUSIVE: "warning"}
 """By the specification (3.27.9, 3.27.10) "cannot tell" would be of kind ``open``, whose level has
-to be ``none``; readers that know levels only, GitHub among them, would not count that as an alert.
-So it is a ``warning``, and `properties.status` holds the exact word."""
+to be ``none``; readers that know no kinds, GitHub's code scanning among them (PSRule issue 955),
+would see a result of no severity. So it is a ``warning``; `properties.status` has the exact word."""
 
 DESCRIPTIONS = {
     "verdicts": "No detector finds an error that the baseline has not accepted.",
@@ -85,7 +85,7 @@ def _invocation(checked: Sequence[Checked]) -> dict[str, Any]:
             {
                 "descriptor": {"id": NOT_MEASURED, "index": 0},
                 "level": "error",
-                "message": _message(one.headline, one.remedy),
+                "message": _message(one.headline, remedy=one.remedy),
                 "locations": [{"physicalLocation": _file(one.source)}],
                 "properties": {"config": printable(one.name)},
             }
@@ -103,7 +103,7 @@ def _result(one: Checked, check: Check, rule: int) -> dict[str, Any]:
         "ruleId": _id(check.name),
         "ruleIndex": rule,
         "level": LEVELS[check.status],
-        "message": _message(check.sentence, check.evidence, check.remedy),
+        "message": _message(check.sentence, check.evidence, remedy=check.remedy),
         "locations": [location],
         "partialFingerprints": {FINGERPRINT: _fingerprint(one, check)},
         "properties": {"config": printable(one.name), "status": check.status},
@@ -130,9 +130,7 @@ def _fingerprint(one: Checked, check: Check) -> str:
 
 def _detector(check: str) -> Detector | None:
     """The detector whose finding the check is, if it is one."""
-    code, _, name = check.partition(" ")
-    found = DETECTORS.get(name)
-    return found if found is not None and found.code == code else None
+    return DETECTORS.get(check.partition(" ")[2])
 
 
 def _id(check: str) -> str:
@@ -161,11 +159,12 @@ def _described(name: str, description: str) -> dict[str, Any]:
     return {"id": name, "shortDescription": text, "fullDescription": text, "help": text}
 
 
-def _message(*parts: str) -> dict[str, str]:
-    """A plain text message of the parts that there are, a line each or more.
+def _message(*parts: str, remedy: str = "") -> dict[str, str]:
+    """A plain text message of the parts that there are, a line each or more, the remedy last.
 
     Braces are doubled, since single ones are placeholders (3.11.5), and no bracket is left that
     would begin the destination of a link (3.11.6).
     """
-    text = "\n".join(printable_lines(part) for part in parts if part)
+    lines = [*parts, f"Try: {remedy}" if remedy else ""]
+    text = "\n".join(printable_lines(line) for line in lines if line)
     return {"text": text.replace("{", "{{").replace("}", "}}").replace("](", "] (")}

@@ -155,7 +155,9 @@ def test_every_name_that_the_gate_gives_has_a_description() -> None:
 def test_a_message_tells_the_figures_and_the_remedy() -> None:
     check = failing().checks[3]
     result = run_of(failing())["results"][2]
-    assert displayed(result["message"]) == f"{check.sentence}\n{check.evidence}\n{check.remedy}"
+    assert (
+        displayed(result["message"]) == f"{check.sentence}\n{check.evidence}\nTry: {check.remedy}"
+    )
     (location,) = result["locations"]
     assert location["physicalLocation"] == {
         "artifactLocation": {"uri": "configs/deep%20nets/deep.yaml", "uriBaseId": "%SRCROOT%"},
@@ -213,7 +215,7 @@ def test_what_was_not_measured_is_a_failed_run(lost: Checked) -> None:
     assert invocation["exitCode"] == lost.exit_code
     (told,) = invocation["toolExecutionNotifications"]
     assert told["level"] == "error"
-    assert displayed(told["message"]) == f"{lost.headline}\n{lost.remedy}"
+    assert displayed(told["message"]) == f"{lost.headline}\nTry: {lost.remedy}"
     assert told["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == lost.source
     described = run["tool"]["driver"]["notifications"][told["descriptor"]["index"]]
     assert described["id"] == told["descriptor"]["id"]
@@ -239,7 +241,7 @@ def test_nasty_names_are_shown_and_never_obeyed() -> None:
             continue
         result = results[check.status]
         assert result["ruleId"] == printable(check.name)
-        told = (check.sentence, check.evidence, check.remedy)
+        told = (check.sentence, check.evidence, f"Try: {check.remedy}")
         lines = "\n".join(printable_lines(part) for part in told)
         assert displayed(result["message"]) == lines.replace("](", "] (")
         (location,) = result["locations"]
