@@ -113,8 +113,9 @@ def _counts(element: Element, cases: str) -> dict[str, str]:
 
 
 def _time(element: Element, seconds: float) -> None:
-    """Say how long it took, where that was timed. No check has a time of its own: a config is
-    measured once for all of them.
+    """Say how long it took, where that was timed.
+
+    No check has a time of its own: a config is measured once for all of them.
     """
     if seconds:
         element.set("time", f"{seconds:.3f}")

@@ -33,7 +33,7 @@ FINGERPRINT = "gradscopeCheck/v1"
 LEVELS = {Status.FAILED: "error", Status.INCONCLUSIVE: "warning"}
 """By the specification (3.27.9, 3.27.10) "cannot tell" would be of kind ``open``, whose level has
 to be ``none``; readers that know no kinds, GitHub's code scanning among them (PSRule issue 955),
-would see a result of no severity. So it is a ``warning``; `properties.status` has the exact word."""
+would see a result of no severity. So it is a ``warning``; `properties.status` has the word."""
 
 DESCRIPTIONS = {
     "verdicts": "No detector finds an error that the baseline has not accepted.",
