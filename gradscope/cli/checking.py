@@ -102,12 +102,8 @@ def _baseline_of(source: str, asked: Asked) -> Path | None:
 
 
 def _target(config: ExperimentConfig, asked: Asked, *, several: bool) -> Path:
-    """The report's folder: what is measured in part never replaces a whole run's."""
-    name = config.name
-    if asked.at_init:
-        name += ".at-init"
-    elif asked.steps:
-        name += f".{asked.steps}-steps"
+    """The report's folder: beside that of `run`, which a check never replaces."""
+    name = f"{config.name}.check"
     if asked.output is None:
         return DEFAULT_FOLDER / name
     return asked.output / name if several else asked.output
@@ -139,14 +135,16 @@ def _measured(
 ) -> Iterator[tuple[int, Outcome]]:
     """Measure all jobs in threads, each with a worker of its own; give each as it ends.
 
-    The folders stay claimed until `held` is closed.
+    The folders stay claimed until `held` is closed. The latest check takes the place of an earlier
+    one, whatever its config was, unless it stands in a folder of the user's choice.
     """
+    force = asked.force or asked.output is None
     most = asked.jobs or max(1, min(len(jobs), os.cpu_count() or 1))
     with Progress(quiet=asked.quiet or len(jobs) > 1) as progress, ThreadPoolExecutor(most) as pool:
         waiting: dict[Future[Outcome], int] = {}
         for place, job in enumerate(jobs):
             try:
-                held.enter_context(folder.claimed(job.target, job.config.hash, force=asked.force))
+                held.enter_context(folder.claimed(job.target, job.config.hash, force=force))
             except BadRequest as error:
                 yield place, error
                 continue

@@ -19,7 +19,7 @@ output = click.option(
     "--output",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Folder for the report (default: reports/<name>).",
+    help="Folder for the report (default: reports/<name>, of a check reports/<name>.check).",
 )
 force = click.option("--force", is_flag=True, help="Replace the report of another config.")
 quiet = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")

@@ -65,7 +65,7 @@ def expect_partial(folder: Path, code: int, words: str) -> None:
 def test_stopped_while_it_trains(
     folder: Path, signals: tuple[int, ...], code: int, behaviour: str
 ) -> None:
-    target = folder / "reports" / "tiny"
+    target = folder / "reports" / "tiny.check"
     target.mkdir(parents=True)
     (target / "report.html").write_text("of an earlier run")
     with endless(folder, behaviour) as running:
@@ -75,11 +75,11 @@ def test_stopped_while_it_trains(
         assert running.process.returncode == code
         name = signal.Signals(signals[0]).name
         assert f"gradscope: stopped by {name} after step " in running.stderr
-        assert f"kept: {Path('reports/tiny/record.npz')}" in running.stderr
+        assert f"kept: {Path('reports/tiny.check/record.npz')}" in running.stderr
         assert "Traceback" not in running.stderr
     expect_partial(target, code, name)
     assert worker not in [pid for pid, _ in workers()]
-    shown = run(folder, "report", "reports/tiny")
+    shown = run(folder, "report", "reports/tiny.check")
     assert shown.returncode == 4
     assert "INCONCLUSIVE" in shown.stdout
 
@@ -104,7 +104,7 @@ def test_worker_killed(folder: Path) -> None:
         assert "gradscope: the worker was killed by SIGKILL (signal 9)\n" in running.stderr
         assert "memory" in running.stderr
         assert "Traceback" not in running.stderr
-    expect_partial(folder / "reports" / "tiny", 3, "SIGKILL")
+    expect_partial(folder / "reports" / "tiny.check", 3, "SIGKILL")
 
 
 def test_parent_killed(folder: Path) -> None:
@@ -125,4 +125,4 @@ def test_stopped_before_the_first_step(folder: Path) -> None:
         assert running.stderr.splitlines()[1:] == [
             "gradscope: stopped by SIGINT before the first step"
         ]
-    assert not (folder / "reports" / "tiny" / "record.npz").exists()
+    assert not (folder / "reports" / "tiny.check" / "record.npz").exists()

@@ -61,7 +61,9 @@ def test_as_before(folder: Path) -> None:
     assert "PASSED: tiny (tiny.yaml)" in done.stdout
     assert "every layer as in the baseline, within 0.05 % of each rms" in done.stdout
     assert "baseline  tiny.baseline.json" in done.stdout
-    assert result_in(folder / "reports" / "tiny")["exit_code"] == 0
+    assert result_in(folder / "reports" / "tiny.check")["exit_code"] == 0
+    edited = run(folder, "check", "tiny.yaml", "-q", "-s", "seed=2", env=healthy(folder))
+    assert edited.returncode != 2, "a check takes the place of an earlier one"
 
 
 def test_worse_than_before(folder: Path) -> None:
@@ -94,11 +96,10 @@ def test_only_the_start(folder: Path) -> None:
     done = run(folder, "check", "tiny.yaml", "-q", "--at-init", env=healthy(folder))
     assert done.returncode == 0, done.stdout
     assert "training: skipped: not trained: --at-init" in done.stdout
-    assert (folder / "reports" / "tiny.at-init" / "record.npz").exists()
-    assert not (folder / "reports" / "tiny").exists(), "a whole run's report is not replaced"
+    assert (folder / "reports" / "tiny.check" / "record.npz").exists()
+    assert not (folder / "reports" / "tiny").exists(), "the report of a run is not replaced"
     fewer = run(folder, "check", "tiny.yaml", "-q", "--steps", "3", env=healthy(folder))
     assert "the baseline was trained for 5 steps, this run for 3" in fewer.stdout
-    assert (folder / "reports" / "tiny.3-steps").is_dir()
 
 
 def test_a_baseline_is_replaced_only_when_asked(folder: Path) -> None:
@@ -190,7 +191,7 @@ def test_many_configs(folder: Path) -> None:
     told = strict_json((folder / "out.json").read_text())
     assert [one["exit_code"] for one in told["configs"]] == [0, 0, 2]
     assert told["exit_code"] == 2
-    assert (folder / "reports" / "second" / "result.json").exists()
+    assert (folder / "reports" / "second.check" / "result.json").exists()
     said = refused(folder, "check", "tiny.yaml", "tiny.yaml")
     assert "both called tiny" in said
     assert "one baseline for 2" in refused(
@@ -233,7 +234,9 @@ def test_stopping_many(folder: Path) -> None:
             "two workers run side by side",
         )
         until(
-            lambda: all((folder / "reports" / n / "run.log").exists() for n in ("tiny", "second")),
+            lambda: all(
+                (folder / "reports" / f"{n}.check" / "run.log").exists() for n in ("tiny", "second")
+            ),
             "both have begun",
         )
         assert running.signal(signal.SIGINT) < 3.0

@@ -48,7 +48,8 @@ def test_gate(folder: Path, command: tuple[str, ...], kind: str, code: int) -> N
     env = environment(folder, stand_in=kind)
     done = run(folder, *command, TINY, "--quiet", env=env)
     assert (done.returncode, done.stderr) == (code, "")
-    result = result_in(folder / "reports" / "tiny")
+    name = "tiny.check" if command == ("check",) else "tiny"
+    result = result_in(folder / "reports" / name)
     assert (result["status"], result["exit_code"]) == ("complete", code)
     assert result["verdict"] == ("unhealthy" if code else "healthy")
 
@@ -76,7 +77,7 @@ def test_a_reader_of_the_progress_who_leaves_does_not_stop_the_run(folder: Path)
     line = "{ $GRADSCOPE check tiny.yaml 2>&1; echo $? > code; } | true"
     shell(folder, line, environment(folder, stand_in="vanish"))
     assert (folder / "code").read_text() == "1\n"
-    assert result_in(folder / "reports" / "tiny")["exit_code"] == 1
+    assert result_in(folder / "reports" / "tiny.check")["exit_code"] == 1
 
 
 @pytest.mark.parametrize("where", [">/dev/full", ">&-"])
@@ -99,8 +100,8 @@ def test_streams_that_are_not_needed(folder: Path, where: str) -> None:
     env = environment(folder, stand_in="vanish")
     done = shell(folder, f"$GRADSCOPE check tiny.yaml {where}", env)
     assert done.returncode == 1, done.stderr
-    assert "UNHEALTHY" in done.stdout
-    assert result_in(folder / "reports" / "tiny")["exit_code"] == 1
+    assert "FAILED" in done.stdout
+    assert result_in(folder / "reports" / "tiny.check")["exit_code"] == 1
 
 
 def test_folder_of_another_config(folder: Path) -> None:

@@ -28,13 +28,15 @@ def json_text(checked: Sequence[Checked], options: ReportOptions) -> str:
 
 
 def result(checked: Sequence[Checked]) -> dict[str, Any]:
-    """The object as data."""
+    """The object as data; outcome and exit code are those of the worst config."""
     code = worst(one.exit_code for one in checked)
+    outcome = next((one.outcome for one in checked if one.exit_code == code), "not measured")
     verdicts = {one.diagnosis.verdict for one in checked if one.diagnosis is not None}
     agreed = verdicts.pop() if len(verdicts) == 1 else None
     return {
         "schema": SCHEMA,
         "exit_code": code,
+        "outcome": outcome,
         "verdict": agreed,
         "configs": [_config(one) for one in checked],
     }
