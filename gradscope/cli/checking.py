@@ -150,7 +150,8 @@ def _measured(
                 continue
             waiting[pool.submit(_records, job, progress.watch, asked, stop)] = place
         while waiting:
-            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            # Not for ever: a signal that another thread receives is seen when this one wakes.
+            done, _ = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
             for future in done:
                 yield waiting.pop(future), future.result()
 
@@ -195,9 +196,12 @@ def _told(job: Job, outcome: Outcome, asked: Asked, *, alone: bool) -> Checked:
         keep(error, job.target)
         if alone:
             raise
-        return replace(
-            judge.not_measured(job.config.name, job.source, error), baseline=job.baseline
-        )
+        return not_measured(job, error)
+
+
+def not_measured(job: Job, error: GradscopeError) -> Checked:
+    """What is told of a config that could not be measured."""
+    return replace(judge.not_measured(job.config.name, job.source, error), baseline=job.baseline)
 
 
 def _judged(job: Job, records: list[RunRecord], asked: Asked) -> Checked:
@@ -212,4 +216,5 @@ def _judged(job: Job, records: list[RunRecord], asked: Asked) -> Checked:
     )
     report = api.with_exit_code(api.analyze(records[0]), ExitCode(checked.exit_code))
     write_report(report, job.target)
-    return replace(checked, baseline=job.baseline, folder=str(job.target))
+    seconds = sum(record.seconds for record in records)
+    return replace(checked, baseline=job.baseline, folder=str(job.target), seconds=seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 
 from gradscope import api
@@ -73,7 +73,10 @@ def _measured(configs: list[ExperimentConfig], *, trust: bool) -> list[list[RunR
 
     most = max(1, min(len(configs), os.cpu_count() or 1))
     with supervisor.stop_noted() as stop, ThreadPoolExecutor(most) as pool:
-        found = list(pool.map(measure, configs))
+        futures = [pool.submit(measure, config) for config in configs]
+        while wait(futures, timeout=0.1).not_done:
+            pass  # so that a signal that another thread receives is seen
+        found = [future.result() for future in futures]
     runs = []
     for outcome in found:
         if isinstance(outcome, GradscopeError):

@@ -74,7 +74,7 @@ def test_worse_than_before(folder: Path) -> None:
     [config] = told["configs"]
     statuses = {check["name"]: check["status"] for check in config["checks"]}
     assert statuses["structure"] == "passed"
-    assert statuses["initialisation"] == statuses["verdicts"] == "failed"
+    assert statuses["initialisation"] == "failed"
     assert statuses["GS101 vanishing_gradient"] == "failed"
     [first, *_] = next(c for c in config["checks"] if c["name"] == "initialisation")["differences"]
     assert (first["quantity"], first["layer"]) == ("delta", "hidden_1")
@@ -211,6 +211,14 @@ def test_many_configs(folder: Path) -> None:
 )
 def test_forms_of_no_use(folder: Path, options: tuple[str, ...], said: str) -> None:
     assert said in refused(folder, "check", "tiny.yaml", *options)
+
+
+def test_a_config_that_cannot_be_measured_leaves_its_files_too(folder: Path) -> None:
+    env = environment(folder, stand_in="raise")
+    done = run(folder, "check", "tiny.yaml", "-q", "--format", "junit=out.xml", env=env)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "the measurement failed with RuntimeError" in done.stderr
+    assert "the measurement failed with RuntimeError" in (folder / "out.xml").read_text()
 
 
 def test_on_github(folder: Path) -> None:

@@ -73,7 +73,7 @@ def command(
     compared too: seed for seed at initialisation, statistically after training.
     """
     from gradscope.cli import checking
-    from gradscope.errors import BadRequest
+    from gradscope.errors import BadRequest, GradscopeError
     from gradscope.gate.worst import worst
 
     if baseline is not None and len(configs) > 1:
@@ -96,7 +96,12 @@ def command(
         trust=trust,
         jobs=jobs,
     )
-    loaded = checking.load_all(configs, overrides, asked)
-    checked = checking.check_all(checking.jobs_of(loaded, asked), asked)
+    jobs_to_do = checking.jobs_of(checking.load_all(configs, overrides, asked), asked)
+    try:
+        checked = checking.check_all(jobs_to_do, asked)
+    except GradscopeError as error:
+        told = [checking.not_measured(job, error) for job in jobs_to_do]
+        check_forms.deliver(told, [one for one in destinations if one.file is not None])
+        raise
     check_forms.deliver(checked, destinations)
     raise click.exceptions.Exit(worst(one.exit_code for one in checked))
