@@ -143,7 +143,7 @@ def _apart(sides: _Sides, found: Pairing, budget: float) -> Check:
         return Check(
             "initialisation",
             Status.INCONCLUSIVE,
-            f"underpowered: needs K={needed} seeds to see a change of 10 % per layer, has {seeds}",
+            f"underpowered: needs K={needed} seeds to see a change of 10% per layer, has {seeds}",
             evidence,
             remedy=f"gradscope baseline CONFIG --update --seeds {needed}",
         )
@@ -153,7 +153,7 @@ def _apart(sides: _Sides, found: Pairing, budget: float) -> Check:
 def _paired(sides: _Sides, found: Pairing) -> Check:
     """The networks as initialised from the same draws: every difference is an effect."""
     seeds = len(found.rows)
-    tolerance = f"{50 * found.tolerance:g} %"
+    tolerance = f"{50 * found.tolerance:g}%"
     evidence = f"{_count(seeds, 'seed')}, the same draws on both sides, tolerance {tolerance}"
     departed = paired.departures(sides.before, sides.after, sides.alignment, found)
     if not departed:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 PERCENT_UP_TO = 2.0
-"""Factors from here on are told as factors: x2, not +100 %."""
+"""Factors from here on are told as factors: x2, not +100%."""
 
 
 def rms(log_second_moment: float) -> float:
@@ -15,14 +15,14 @@ def rms(log_second_moment: float) -> float:
 
 
 def factor(difference: float) -> str:
-    """A difference of logarithms of second moments as the change of an rms: ``+10 %``, ``x3``."""
+    """A difference of logarithms of second moments as the change of an rms: ``+10%``, ``x3``."""
     if math.isnan(difference):
         return "not measured"
     if math.isinf(difference):
         return "appeared" if difference > 0 else "vanished"
     ratio = math.exp(min(0.5 * difference, 700.0))
     if 1.0 / PERCENT_UP_TO < ratio < PERCENT_UP_TO:
-        return f"{_signed(100.0 * (ratio - 1.0))} %"
+        return f"{_signed(100.0 * (ratio - 1.0))}%"
     return f"x{ratio:.3g}"
 
 
@@ -37,6 +37,6 @@ def _signed(value: float) -> str:
 
 
 def interval(low: float, high: float, told: Callable[[float], str]) -> str:
-    """``+9 % to +11 %``, or the one figure where both ends read alike."""
+    """``+9% to +11%``, or the one figure where both ends read alike."""
     ends = told(low), told(high)
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"

@@ -59,7 +59,7 @@ def test_as_before(folder: Path) -> None:
     done = run(folder, "check", "tiny.yaml", "-q", env=healthy(folder))
     assert (done.returncode, done.stderr) == (0, "")
     assert "PASSED: tiny (tiny.yaml)" in done.stdout
-    assert "every layer as in the baseline, within 0.05 % of each rms" in done.stdout
+    assert "every layer as in the baseline, within 0.05% of each rms" in done.stdout
     assert "baseline  tiny.baseline.json" in done.stdout
     assert result_in(folder / "reports" / "tiny.check")["exit_code"] == 0
     edited = run(folder, "check", "tiny.yaml", "-q", "-s", "seed=2", env=healthy(folder))

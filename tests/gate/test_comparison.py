@@ -44,9 +44,9 @@ def test_the_same_draws_show_a_tenth_in_one_layer() -> None:
     assert check.layers == ("hidden_3",)
     [difference] = check.differences
     assert (difference.quantity, difference.layer) == ("signal", "hidden_3")
-    assert (difference.effect, difference.interval) == ("+10 %", "+10 %")
+    assert (difference.effect, difference.interval) == ("+10%", "+10%")
     assert difference.after == pytest.approx(1.1 * difference.before, rel=0.05)
-    assert "hidden_3 is the first layer that differs: rms of z +10 %" in check.sentence
+    assert "hidden_3 is the first layer that differs: rms of z +10%" in check.sentence
 
 
 @pytest.mark.parametrize(("by", "status"), [(9e-4, "passed"), (1.1e-3, "failed")])

@@ -134,7 +134,7 @@ def test_theory_decides_without_a_baseline() -> None:
     off = theory_check.check(shifted(flat, "signal", 1.0, ["hidden_3"]), prediction(0.1))
     assert (off.status, off.layers) == ("failed", ("hidden_3",))
     assert "hidden_3 is the first layer that is not what theory says" in off.sentence
-    assert off.differences[0].effect == "+65 %"
+    assert off.differences[0].effect == "+65%"
     back = theory_check.check(
         shifted(flat, "delta", -1.0, ["hidden_1", "hidden_2"]), prediction(0.1)
     )
