@@ -39,7 +39,8 @@ def batch_norm_momentum(record: RunRecord, *, remaining: float = 0.5) -> tuple[F
     momentum = max(float(layer.momentum or 0.0) for layer in sick)
     never = momentum >= 1.0
     where = named([layer.name for layer in sick], places)
-    fate = "never move" if never else f"are still {worst:.0%} their start after {done} steps"
+    left = f"are still {worst:.1%} their start after {done} steps ({momentum:g}^{done})"
+    fate = "never move" if never else left
     key = "momentum" if settled.of_user(record) else "model.batch_norm.momentum"
     return (
         settled.finding(
@@ -49,8 +50,8 @@ def batch_norm_momentum(record: RunRecord, *, remaining: float = 0.5) -> tuple[F
             observed=worst,
             threshold=remaining,
             message=(
-                f"The moving statistics of {where} {fate}: momentum {momentum:g} keeps that share "
-                "of the old value at each step, and inference uses them."
+                f"The moving statistics of {where} {fate}: each step computes moving = moving * "
+                f"{momentum:g} + batch * {1.0 - momentum:g}, and inference uses them."
             ),
             remedy=f"{key}: 0.99"
             if never or momentum > KERAS_DEFAULT

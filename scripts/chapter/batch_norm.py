@@ -1,0 +1,259 @@
+"""The chapter on batch normalization: what it repairs, what it costs, and its momentum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from gradscope import api
+from gradscope.datasets import loading
+from gradscope.record import RunRecord
+from scripts.chapter import closed_forms
+from scripts.chapter.statement import (
+    CONFIGS,
+    Figure,
+    Records,
+    Run,
+    Statement,
+    above,
+    at_start,
+    backward_rate,
+    below,
+    forward_rate,
+    near,
+    within,
+)
+
+SIGNAL, DELTA = "preactivation_second_moment", "delta_second_moment"
+START, DEEP, MOMENTUM = (f"chapter/batch_norm_{name}" for name in ("start", "deep", "momentum"))
+
+
+def _start(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
+    gain = 100 * 0.02**2
+    normed, plain, he = (runs[label] for label in ("normed", "plain", "he"))
+    loss = {label: float(np.mean(run[0].scalars["loss"][-10:])) for label, run in runs.items()}
+    rate = backward_rate(at_start(normed, DELTA))
+    return (
+        near(
+            "batch norm: E z^2 at hidden_8",
+            closed_forms.normalized(gain),
+            at_start(normed, SIGNAL)[-1],
+            0.03,
+        ),
+        near("none: E z^2, per layer", gain / 2, forward_rate(at_start(plain, SIGNAL)), 0.3),
+        below("batch norm: loss of the last 10 steps", 1.3, loss["normed"]),
+        within("none: the same, ln 10 is chance", math.log(10), loss["plain"], 0.02),
+        near(
+            "batch norm: E delta^2, per layer going back, over the same with He's variance",
+            closed_forms.normalized(gain) / closed_forms.normalized(2.0),
+            rate / backward_rate(at_start(he, DELTA)),
+            0.05,
+        ),
+    )
+
+
+def _deep(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
+    rates = {label: backward_rate(at_start(run, DELTA)) for label, run in runs.items()}
+    signal = at_start(runs["32"], SIGNAL)
+    limit = math.pi / (math.pi - 1)
+    return (
+        near("E z^2 at hidden_40", closed_forms.normalized(2.0), signal[-1], 0.02),
+        near(
+            "batches of 32: E delta^2, per layer going back",
+            closed_forms.batch_norm_rate(32),
+            rates["32"],
+            0.04,
+        ),
+        near(
+            "batches of 128: E delta^2, per layer going back",
+            closed_forms.batch_norm_rate(128),
+            rates["128"],
+            0.04,
+        ),
+        near("the same, against the limit pi / (pi - 1)", limit, rates["128"], 0.05),
+    )
+
+
+def _placement(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
+    before, after = (at_start(runs[label], SIGNAL)[1] for label in ("before", "after"))
+    return (
+        near("before: E z^2 at hidden_2, whatever the weights", 1.0, before, 0.02),
+        near("after: E z^2 at hidden_2, fan_in Var w", 2.0, after, 0.15),
+    )
+
+
+def _bias(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
+    ratio = {
+        label: np.sqrt(
+            at_start(run, "bias_gradient_second_moment")
+            / at_start(run, "kernel_gradient_second_moment")
+        ).max()
+        for label, run in runs.items()
+    }
+    what = "rms of the biases' gradient over the kernels'"
+    return (
+        below(f"before the activation: {what}", 1e-5, ratio["before"]),
+        above(f"after the activation: {what}", 0.1, ratio["after"]),
+    )
+
+
+def _inference(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
+    found: list[Figure] = []
+    for label, bound, limit in (("0.9", below, 1.5), ("0.99", above, 2.0)):
+        record = runs[label][0]
+        trained = float(np.mean(record.scalars["loss"][-10:]))
+        over = record.evaluation["test_loss"] / trained
+        found.append(bound(f"momentum {label}: test loss over training loss", limit, over))
+    return (
+        *found,
+        within("momentum 0.99: test accuracy (0.1 is chance)", 0.1, _accuracy(runs["0.99"]), 0.05),
+        above("momentum 0.9: test accuracy", 0.5, _accuracy(runs["0.9"])),
+    )
+
+
+def _accuracy(run: Records) -> float:
+    return run[0].evaluation["test_accuracy"]
+
+
+def _momentum(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
+    found = []
+    for momentum, updates in (("0.99", 100), ("1.0", 100), ("0.0", 1), ("0.999", 100)):
+        left = float(momentum) ** updates
+        measured = share_left(runs[momentum][0], updates)
+        what = f"momentum {float(momentum):g}: share of the start left after {updates} updates"
+        found.append(within(what, left, measured, 1e-3))
+    return tuple(found)
+
+
+def share_left(record: RunRecord, updates: int) -> float:
+    """The share of the initial mean 0 in the moving mean after `updates`, from the recorded gap.
+
+    The batch is the whole training set, so its mean mu and variance s^2 are known. A share w of the
+    start leaves the moving statistics at (1 - w) mu and w + (1 - w) s^2, and the gap, which grows
+    with w, is rms(w mu / sqrt(w + (1 - w) s^2 + epsilon)): solved for w by halving.
+    """
+    config = api.load_config(CONFIGS / f"{MOMENTUM}.yaml")
+    data = config.data
+    samples = loading.load(data.name, data.parameters, data.scaling, config.training.batch_size)
+    x = samples.x.astype(np.float64)
+    mean, variance = x.mean(axis=0), x.var(axis=0)
+    layer = next(layer for layer in record.layers if layer.role == "normalization")
+    # A pass sees what the updates before it left; step 1 is the first pass that updates.
+    gap = record.series["batch_norm_mean_gap"][updates + 1, layer.index]
+
+    def told(w: float) -> float:
+        scale = w + (1.0 - w) * variance + 1e-3
+        return float(np.sqrt(np.mean((w * mean) ** 2 / scale)))
+
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if told(middle) < gap else (low, middle)
+    return (low + high) / 2
+
+
+STATEMENTS = (
+    Statement(
+        "Batch norm makes up for a bad start, going forward",
+        "Weights of standard deviation 0.02 take all but a fiftieth of E z^2 in every layer. "
+        "Batch norm before the activation sets it anew, to s^2 / (s^2 + 0.001) for a batch of "
+        "variance s^2, and the network learns; without it the loss stays at ln 10. What is no "
+        "longer seen in the signal is not seen in the gradient either: but for that factor, it "
+        "grows as it does with He's variance.",
+        {
+            "normed": Run(START, start=False, clear=("vanishing_signal", "vanishing_gradient")),
+            "plain": Run(
+                START, ("model.batch_norm=none",), start=False, found=("vanishing_signal",)
+            ),
+            "he": Run(START, ("model.initializer=he_normal",)),
+        },
+        _start,
+    ),
+    Statement(
+        "Batch norm makes the gradient explode with depth, at initialisation",
+        "Every ReLU layer with batch norm multiplies E delta^2 by pi / (pi - 1) = 1.467, and by"
+        " more on small batches (Yang et al. 2019). Forward nothing shows. Over 40 layers the "
+        "rms grows more than a thousandfold.",
+        {
+            "32": Run(DEEP, found=("batch_norm_explosion",)),
+            "128": Run(
+                DEEP,
+                ("model.depth=8", "model.width=256", "training.batch_size=128"),
+                seeds=2,
+                clear=("batch_norm_explosion",),
+            ),
+        },
+        _deep,
+    ),
+    Statement(
+        "Before the activation or after it",
+        "Before: z itself is normalized, so that E z^2 is 1 whatever the weights are. After: "
+        "what the next layer is fed is normalized, and its z has fan_in Var w, 2 with He's "
+        "variance.",
+        {
+            "before": Run("notebook_bn_before"),
+            "after": Run("notebook"),
+        },
+        _placement,
+    ),
+    Statement(
+        "A bias before batch norm does nothing",
+        "Batch norm subtracts the batch's mean, and with it any constant: the bias has a "
+        "gradient of zero, to rounding. After the activation a bias does have an effect.",
+        {
+            "before": Run(
+                "notebook_bn_before", ("model.use_bias=true",), found=("redundant_bias",)
+            ),
+            "after": Run("notebook", clear=("redundant_bias",)),
+        },
+        _bias,
+    ),
+    Statement(
+        "Training normalizes by the batch, inference by moving averages",
+        "Until the moving averages have arrived, inference is another network. After 100 steps "
+        "momentum 0.99 has left 37 % of the variance 1 that they start from; the batches of "
+        "this network, with its small weights, start at 0.014.",
+        {
+            "0.9": Run(START, start=False, clear=("batch_norm_inference_gap",)),
+            "0.99": Run(
+                START,
+                ("model.batch_norm.momentum=0.99",),
+                start=False,
+                found=("batch_norm_inference_gap",),
+            ),
+        },
+        _inference,
+    ),
+    Statement(
+        "Momentum: close to 1, many batches count; at 0, only the last",
+        "The chapter's notebook has it the other way round. Keras computes moving = moving * "
+        "momentum + batch * (1 - momentum): of the start, momentum^t is left after t updates. "
+        "At 1 nothing ever moves, at 0 the moving statistics are those of the last batch, and "
+        "Keras's 0.99 leaves 36.6 % after 100 updates. `gradscope explain batch_norm_momentum` "
+        "prints the formula, and the finding its numbers.",
+        {
+            "0.99": Run(MOMENTUM, start=False, clear=("batch_norm_momentum",)),
+            "1.0": Run(
+                MOMENTUM,
+                ("model.batch_norm.momentum=1.0",),
+                start=False,
+                found=("batch_norm_momentum",),
+            ),
+            "0.0": Run(
+                MOMENTUM,
+                ("model.batch_norm.momentum=0.0",),
+                start=False,
+                clear=("batch_norm_momentum",),
+            ),
+            "0.999": Run(
+                MOMENTUM,
+                ("model.batch_norm.momentum=0.999",),
+                start=False,
+                found=("batch_norm_momentum",),
+            ),
+        },
+        _momentum,
+    ),
+)

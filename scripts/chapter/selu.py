@@ -1,0 +1,152 @@
+"""The chapter on SELU: what LeCun's variance keeps, and the three conditions, each broken alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gradscope import api
+from gradscope.datasets import loading
+from scripts.chapter import closed_forms
+from scripts.chapter.statement import (
+    CONFIGS,
+    Figure,
+    Records,
+    Run,
+    Statement,
+    at_start,
+    mean_at_start,
+    near,
+    within,
+)
+
+SQUARE = "activation_second_moment"
+DETECTOR = ("selu_conditions",)
+
+
+def _fixed_point(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
+    square, mean = at_start(runs["kept"], SQUARE), mean_at_start(runs["kept"], "activation_mean")
+    return (
+        near("E a^2, mean over 20 layers", 1.0, square.mean(), 0.1),
+        within("E a, mean over 20 layers", 0.0, mean.mean(), 0.05),
+        near("E a^2 at hidden_20", 1.0, square[-1], 0.25),
+    )
+
+
+def _initializer(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
+    q = closed_forms.signals(closed_forms.selu, 2.0, 20, gain=2.0)
+    kept, broken = (at_start(runs[label], SQUARE)[-1] for label in ("kept", "broken"))
+    return (
+        near("lecun_normal: E a^2 at hidden_20", 1.0, kept, 0.25),
+        near(
+            "he_normal: E a^2 at hidden_20",
+            closed_forms.second(closed_forms.selu, q[-1]),
+            broken,
+            0.35,
+        ),
+    )
+
+
+def _inputs(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
+    """Every image has a mean square of its own, which the layers take towards 1."""
+    config = api.load_config(CONFIGS / "selu_unscaled_inputs.yaml")
+    data = config.data
+    samples = loading.load(data.name, data.parameters, data.scaling, config.training.batch_size)
+    flat = samples.x.reshape(len(samples.x), -1).astype(np.float64)
+    squares = np.quantile(np.mean(flat**2, axis=1), np.linspace(0.005, 0.995, 100))
+    z = [closed_forms.signals(closed_forms.selu, float(q), 20) for q in squares]
+    first, last = (
+        float(np.mean([closed_forms.second(closed_forms.selu, q[at]) for q in z])) for at in (0, -1)
+    )
+    kept, broken = at_start(runs["kept"], SQUARE), at_start(runs["broken"], SQUARE)
+    return (
+        near("standardized: E a^2 at hidden_1", 1.0, kept[0], 0.25),
+        near("pixels 0 to 255: E a^2 at hidden_1", first, broken[0], 0.35),
+        near("pixels 0 to 255: E a^2 at hidden_20", last, broken[-1], 0.35),
+    )
+
+
+def _dropout(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
+    q = closed_forms.signals(closed_forms.selu, 1.0, 20, kept=0.9)
+    kept, broken = (at_start(runs[label], SQUARE)[-1] for label in ("kept", "broken"))
+    return (
+        near("no dropout: E a^2 at hidden_20", 1.0, kept, 0.25),
+        near(
+            "dropout 0.1: E a^2 at hidden_20",
+            closed_forms.second(closed_forms.selu, q[-1]),
+            broken,
+            0.25,
+        ),
+    )
+
+
+def _shortcuts(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
+    sums = [
+        [
+            record.series[SQUARE][0, layer.index]
+            for layer in record.layers
+            if layer.name.startswith("sum_")
+        ]
+        for record in runs["broken"]
+    ]
+    measured = np.exp(np.mean(np.log(sums), axis=0))
+    return (
+        near("after one sum: E x^2", closed_forms.summed_selu(1), measured[0], 0.15),
+        near("after ten sums: E x^2", closed_forms.summed_selu(10), measured[-1], 0.35),
+    )
+
+
+KEPT = Run("chapter/selu", seeds=4, clear=DETECTOR)
+
+STATEMENTS = (
+    Statement(
+        "LeCun's variance puts SELU at its fixed point: mean 0, variance 1",
+        "SELU's two constants are chosen so that z of mean 0 and variance 1 gives activations "
+        "of mean 0 and variance 1 (Klambauer et al. 2017). Var w = 1 / fan_in then gives z of "
+        "variance 1 again, without any normalization layer. The point attracts: what chance "
+        "moves away from it comes back, in `configs/selu_lecun_100.yaml` over a hundred layers.",
+        {"kept": KEPT},
+        _fixed_point,
+    ),
+    Statement(
+        "First condition of SELU: LeCun's variance",
+        "With He's variance, twice LeCun's, there is no fixed point: far from 0 a layer "
+        "multiplies E z^2 by 1.0507^2 = 1.104.",
+        {
+            "kept": KEPT,
+            "broken": Run(
+                "chapter/selu", ("model.initializer=he_normal",), seeds=4, found=DETECTOR
+            ),
+        },
+        _initializer,
+    ),
+    Statement(
+        "Second condition of SELU: standardized inputs",
+        "The fixed point has a domain (mean within 0.1 of 0, variance 0.8 to 1.5). Pixels from "
+        "0 to 255 are far outside. The layers bring them back, but it takes them twenty to do "
+        "it.",
+        {
+            "kept": KEPT,
+            "broken": Run("selu_unscaled_inputs", seeds=4, found=(*DETECTOR, "unscaled_input")),
+        },
+        _inputs,
+    ),
+    Statement(
+        "Third condition of SELU: a plain stack, without plain dropout",
+        "Dropout at rate r multiplies E a^2 by 1 / (1 - r) in every layer and moves the fixed "
+        "point; AlphaDropout is made not to.",
+        {
+            "kept": KEPT,
+            "broken": Run("chapter/selu", ("model.dropout=0.1",), seeds=4, found=DETECTOR),
+        },
+        _dropout,
+    ),
+    Statement(
+        "Third condition of SELU: a plain stack, without shortcuts",
+        "A sum x + selu(W x) adds the variances, and later the means. Nothing takes them back: "
+        "E x^2 doubles with the first sum and grows exponentially from there.",
+        {"broken": Run("chapter/selu_shortcuts", found=DETECTOR)},
+        _shortcuts,
+    ),
+)

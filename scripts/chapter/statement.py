@@ -1,0 +1,153 @@
+"""What a statement of the chapter is: runs, and figures of them beside what theory says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from shlex import quote
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope import api
+from gradscope.analyzer.diagnose import diagnose
+from gradscope.record import Finding, RunRecord
+
+Floats = npt.NDArray[np.float64]
+Records = tuple[RunRecord, ...]
+CONFIGS = Path(__file__).parents[2] / "configs"
+FIRST_SEED = 42  # of every config
+
+
+@dataclass(frozen=True)
+class Run:
+    """A shipped config, with what is changed in it, from one seed or several.
+
+    Of several seeds, and where `start` says so, only the network at initialisation is wanted: one
+    step is trained. `found` and `clear` are detectors that must find something, and must not.
+    """
+
+    config: str
+    changed: tuple[str, ...] = ()
+    seeds: int = 1
+    start: bool = True
+    found: tuple[str, ...] = ()
+    clear: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """The command that shows it."""
+        changes = "".join(f" -s {quote(change)}" for change in self.changed)
+        return f"gradscope run configs/{self.config}.yaml{changes}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number, what theory says of it, and the bounds within which they agree.
+
+    `expected` is theory's value, or the bound in words where the statement is an inequality.
+    """
+
+    what: str
+    expected: float | str
+    measured: float
+    low: float
+    high: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the measured number is within the bounds."""
+        return self.low <= self.measured <= self.high
+
+
+def near(what: str, expected: float, measured: float, share: float) -> Figure:
+    """Agreement within a share of the expected value."""
+    reach = share * abs(expected)
+    return within(what, expected, measured, reach)
+
+
+def within(what: str, expected: float, measured: float, reach: float) -> Figure:
+    """Agreement within a distance, for values around zero."""
+    return Figure(what, expected, float(measured), expected - reach, expected + reach)
+
+
+def below(what: str, bound: float, measured: float) -> Figure:
+    """A number that must not exceed a bound."""
+    return Figure(what, f"below {bound:g}", float(measured), -np.inf, bound)
+
+
+def above(what: str, bound: float, measured: float) -> Figure:
+    """A number that must not fall below a bound."""
+    return Figure(what, f"above {bound:g}", float(measured), bound, np.inf)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement of the chapter, the runs that show it, and what is seen in them."""
+
+    title: str
+    text: str
+    runs: Mapping[str, Run]
+    seen: Callable[[Mapping[str, Records]], tuple[Figure, ...]]
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Run what has not been run yet, and read the figures."""
+        return self.seen({label: records(run) for label, run in self.runs.items()})
+
+
+def records(run: Run) -> Records:
+    """The records of a run, seed by seed, from `FIRST_SEED` on."""
+    at_once = ("training.steps=1", "training.probe_samples=64") if run.start else ()
+    return _recorded(run.config, (*run.changed, *at_once), run.seeds)
+
+
+@cache
+def _recorded(name: str, changed: tuple[str, ...], seeds: int) -> Records:
+    """Several statements may speak of one run."""
+    config = api.load_config(CONFIGS / f"{name}.yaml", changed)
+    return tuple(api.run_seeds(config, range(FIRST_SEED, FIRST_SEED + seeds)))
+
+
+def findings(run: Run) -> dict[str, tuple[Finding, ...]]:
+    """What the detectors that the run names find in its first record."""
+    asked = (*run.found, *run.clear)
+    verdicts = diagnose(records(run)[0], select=asked).verdicts if asked else ()
+    return {verdict.name: verdict.findings for verdict in verdicts}
+
+
+def at_start(runs: Records, statistic: str, *roles: str) -> Floats:
+    """Geometric mean over the seeds of a statistic at step 0, for each layer of `roles`."""
+    values = [_row(record, statistic, 0, roles) for record in runs]
+    mean: Floats = np.exp(np.mean(np.log(values), axis=0))
+    return mean
+
+
+def mean_at_start(runs: Records, statistic: str) -> Floats:
+    """Arithmetic mean over the seeds at step 0, for each hidden layer (for values of any sign)."""
+    mean: Floats = np.mean([_row(record, statistic, 0, ()) for record in runs], axis=0)
+    return mean
+
+
+def at_end(runs: Records, statistic: str) -> Floats:
+    """A statistic of the hidden layers at the last step that has it, of the first seed."""
+    rows = runs[0].series[statistic][:, list(runs[0].indices("hidden"))]
+    known = rows[~np.isnan(rows).all(axis=1)]
+    last: Floats = known[-1]
+    return last
+
+
+def _row(record: RunRecord, statistic: str, step: int, roles: tuple[str, ...]) -> Floats:
+    row: Floats = record.series[statistic][step, list(record.indices(*(roles or ("hidden",))))]
+    return row
+
+
+def forward_rate(values: Floats) -> float:
+    """Factor per layer from the first value to the last."""
+    return float((values[-1] / values[0]) ** (1.0 / (len(values) - 1)))
+
+
+def backward_rate(values: Floats) -> float:
+    """Factor per layer from the last value back to the first."""
+    return 1.0 / forward_rate(values)
