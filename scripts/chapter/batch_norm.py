@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,9 +33,8 @@ START, DEEP, MOMENTUM = (f"chapter/batch_norm_{name}" for name in ("start", "dee
 
 def _start(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     gain = 100 * 0.02**2
-    normed, plain, he = (runs[label] for label in ("normed", "plain", "he"))
+    normed, plain = runs["normed"], runs["plain"]
     loss = {label: float(np.mean(run[0].scalars["loss"][-10:])) for label, run in runs.items()}
-    rate = backward_rate(at_start(normed, DELTA))
     return (
         near(
             "batch norm: E z^2 at hidden_8",
@@ -46,10 +46,10 @@ def _start(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
         below("batch norm: loss of the last 10 steps", 1.3, loss["normed"]),
         within("none: the same, ln 10 is chance", math.log(10), loss["plain"], 0.02),
         near(
-            "batch norm: E delta^2, per layer going back, over the same with He's variance",
-            closed_forms.normalized(gain) / closed_forms.normalized(2.0),
-            rate / backward_rate(at_start(he, DELTA)),
-            0.05,
+            "batch norm: E delta^2, per layer going back",
+            closed_forms.normalized(gain) * closed_forms.batch_norm_rate(32),
+            backward_rate(at_start(normed, DELTA)),
+            0.06,
         ),
     )
 
@@ -154,20 +154,21 @@ def share_left(record: RunRecord, updates: int) -> float:
     return (low + high) / 2
 
 
+BIASED = Run("notebook_bn_before", ("model.use_bias=true",))
+
 STATEMENTS = (
     Statement(
         "Batch norm makes up for a bad start, going forward",
         "Weights of standard deviation 0.02 take all but a fiftieth of E z^2 in every layer. "
         "Batch norm before the activation sets it anew, to s^2 / (s^2 + 0.001) for a batch of "
-        "variance s^2, and the network learns; without it the loss stays at ln 10. What is no "
-        "longer seen in the signal is not seen in the gradient either: but for that factor, it "
-        "grows as it does with He's variance.",
+        "variance s^2, and the network learns; without it the loss stays at ln 10. The gradient"
+        " does not depend on the weights either, but for the same factor: it grows by the rate "
+        "of the next statement.",
         {
             "normed": Run(START, start=False, clear=("vanishing_signal", "vanishing_gradient")),
             "plain": Run(
                 START, ("model.batch_norm=none",), start=False, found=("vanishing_signal",)
             ),
-            "he": Run(START, ("model.initializer=he_normal",)),
         },
         _start,
     ),
@@ -193,7 +194,7 @@ STATEMENTS = (
         "what the next layer is fed is normalized, and its z has fan_in Var w, 2 with He's "
         "variance.",
         {
-            "before": Run("notebook_bn_before"),
+            "before": BIASED,
             "after": Run("notebook"),
         },
         _placement,
@@ -203,9 +204,7 @@ STATEMENTS = (
         "Batch norm subtracts the batch's mean, and with it any constant: the bias has a "
         "gradient of zero, to rounding. After the activation a bias does have an effect.",
         {
-            "before": Run(
-                "notebook_bn_before", ("model.use_bias=true",), found=("redundant_bias",)
-            ),
+            "before": replace(BIASED, found=("redundant_bias",)),
             "after": Run("notebook", clear=("redundant_bias",)),
         },
         _bias,
