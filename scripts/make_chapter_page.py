@@ -31,7 +31,8 @@ that do not saturate, batch normalization. Here is what it states, and how to se
 values are closed forms (`scripts/chapter/closed_forms.py`), not gradscope's own theory. Figures
 over depth are those of step 0, geometric means over the seeds where there are several; a command
 shows the first of them, and trains on. z is what an activation receives, a what it gives, delta =
-dL/dz.
+dL/dz. The bounds leave room for what initialisations differ by, about three standard deviations
+over other seeds or more.
 """
 
 

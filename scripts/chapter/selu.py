@@ -15,6 +15,7 @@ from scripts.chapter.statement import (
     Records,
     Run,
     Statement,
+    above,
     at_start,
     mean_at_start,
     near,
@@ -28,23 +29,20 @@ DETECTOR = ("selu_conditions",)
 def _fixed_point(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     square, mean = at_start(runs["kept"], SQUARE), mean_at_start(runs["kept"], "activation_mean")
     return (
-        near("E a^2, mean over 20 layers", 1.0, square.mean(), 0.1),
-        within("E a, mean over 20 layers", 0.0, mean.mean(), 0.05),
-        near("E a^2 at hidden_20", 1.0, square[-1], 0.25),
+        near("E a^2, mean over 20 layers", 1.0, square.mean(), 0.08),
+        within("E a, mean over 20 layers", 0.0, mean.mean(), 0.02),
+        near("E a^2 at hidden_20", 1.0, square[-1], 0.12),
     )
 
 
 def _initializer(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
-    q = closed_forms.signals(closed_forms.selu, 2.0, 20, gain=2.0)
-    kept, broken = (at_start(runs[label], SQUARE)[-1] for label in ("kept", "broken"))
+    q = closed_forms.signals(closed_forms.selu, 2.0, 5, gain=2.0)
+    fifth = closed_forms.second(closed_forms.selu, q[-1])
+    kept, broken = (at_start(runs[label], SQUARE) for label in ("kept", "broken"))
     return (
-        near("lecun_normal: E a^2 at hidden_20", 1.0, kept, 0.25),
-        near(
-            "he_normal: E a^2 at hidden_20",
-            closed_forms.second(closed_forms.selu, q[-1]),
-            broken,
-            0.35,
-        ),
+        near("lecun_normal: E a^2 at hidden_20", 1.0, kept[-1], 0.12),
+        near("he_normal: E a^2 at hidden_5", fifth, broken[4], 0.45),
+        above("he_normal: E a^2 at hidden_20", 10.0, broken[-1]),
     )
 
 
@@ -61,9 +59,9 @@ def _inputs(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     )
     kept, broken = at_start(runs["kept"], SQUARE), at_start(runs["broken"], SQUARE)
     return (
-        near("standardized: E a^2 at hidden_1", 1.0, kept[0], 0.25),
-        near("pixels 0 to 255: E a^2 at hidden_1", first, broken[0], 0.35),
-        near("pixels 0 to 255: E a^2 at hidden_20", last, broken[-1], 0.35),
+        near("standardized: E a^2 at hidden_1", 1.0, kept[0], 0.08),
+        near("pixels 0 to 255: E a^2 at hidden_1", first, broken[0], 0.25),
+        near("pixels 0 to 255: E a^2 at hidden_20", last, broken[-1], 0.45),
     )
 
 
@@ -71,12 +69,12 @@ def _dropout(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     q = closed_forms.signals(closed_forms.selu, 1.0, 20, kept=0.9)
     kept, broken = (at_start(runs[label], SQUARE)[-1] for label in ("kept", "broken"))
     return (
-        near("no dropout: E a^2 at hidden_20", 1.0, kept, 0.25),
+        near("no dropout: E a^2 at hidden_20", 1.0, kept, 0.12),
         near(
             "dropout 0.1: E a^2 at hidden_20",
             closed_forms.second(closed_forms.selu, q[-1]),
             broken,
-            0.25,
+            0.12,
         ),
     )
 
@@ -92,8 +90,8 @@ def _shortcuts(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     ]
     measured = np.exp(np.mean(np.log(sums), axis=0))
     return (
-        near("after one sum: E x^2", closed_forms.summed_selu(1), measured[0], 0.15),
-        near("after ten sums: E x^2", closed_forms.summed_selu(10), measured[-1], 0.35),
+        near("after one sum: E x^2", closed_forms.summed_selu(1), measured[0], 0.1),
+        near("after ten sums: E x^2", closed_forms.summed_selu(10), measured[-1], 0.6),
     )
 
 
