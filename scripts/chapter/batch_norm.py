@@ -182,7 +182,6 @@ STATEMENTS = (
             "128": Run(
                 DEEP,
                 ("model.depth=8", "model.width=256", "training.batch_size=128"),
-                seeds=2,
                 clear=("batch_norm_explosion",),
             ),
         },
