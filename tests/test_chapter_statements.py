@@ -64,6 +64,9 @@ def test_the_closed_forms_are_those_of_the_papers() -> None:
     rates = {32: 1.522, 128: 1.4797, 10**7: math.pi / (math.pi - 1)}
     for batch, rate in rates.items():
         assert closed_forms.batch_norm_rate(batch) == pytest.approx(rate, rel=1e-4)
+    q = closed_forms.normalized(0.04)
+    variance = 0.04 * (q / 2 - q / (2 * math.pi))  # of relu(z), z normal of mean square q
+    assert q == pytest.approx(variance / (variance + 1e-3), rel=1e-9)
     q = closed_forms.signals(np.tanh, 1.0, 200)
     assert 400 * q[-1] == pytest.approx(1.0, abs=0.03), "a power law: E z^2 = 1 / (2 depth)"
 

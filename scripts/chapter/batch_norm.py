@@ -47,9 +47,9 @@ def _start(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
         within("none: the same, ln 10 is chance", math.log(10), loss["plain"], 0.02),
         near(
             "batch norm: E delta^2, per layer going back",
-            closed_forms.normalized(gain) * closed_forms.batch_norm_rate(32),
+            closed_forms.batch_norm_rate(32),
             backward_rate(at_start(normed, DELTA)),
-            0.06,
+            0.08,
         ),
     )
 
@@ -162,8 +162,8 @@ STATEMENTS = (
         "Weights of standard deviation 0.02 take all but a fiftieth of E z^2 in every layer. "
         "Batch norm before the activation sets it anew, to s^2 / (s^2 + 0.001) for a batch of "
         "variance s^2, and the network learns; without it the loss stays at ln 10. The gradient"
-        " does not depend on the weights either, but for the same factor: it grows by the rate "
-        "of the next statement.",
+        " does not depend on the size of the weights either: it grows by the rate of the next "
+        "statement.",
         {
             "normed": Run(START, start=False, clear=("vanishing_signal", "vanishing_gradient")),
             "plain": Run(

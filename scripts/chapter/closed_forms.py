@@ -86,9 +86,10 @@ def batch_norm_rate(batch: int) -> float:
 
 
 def normalized(gain: float, epsilon: float = 1e-3) -> float:
-    """E z^2 behind a batch norm of W relu(z), z standard normal: s^2 / (s^2 + epsilon).
+    """E z^2 behind batch norms before ReLU, from the second layer on, with gain = fan_in Var w.
 
-    s^2 = `gain` Var relu(z) = gain (1/2 - 1/(2 pi)), with gain = fan_in Var w.
+    q = s^2 / (s^2 + epsilon), where the batch's variance is s^2 = gain q (1/2 - 1/(2 pi)): what the
+    layer below gives is smaller by the same q. So s^2 + epsilon = gain (1/2 - 1/(2 pi)), and the
+    gradient's rate, which has it as its denominator, knows of no epsilon.
     """
-    variance = gain * (0.5 - 0.5 / math.pi)
-    return variance / (variance + epsilon)
+    return 1.0 - epsilon / (gain * (0.5 - 0.5 / math.pi))
