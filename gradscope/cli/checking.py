@@ -79,8 +79,14 @@ def load_all(
     return loaded
 
 
-def jobs_of(loaded: Sequence[tuple[str, ExperimentConfig]], asked: Asked) -> list[Job]:
+def jobs_of(sources: Sequence[str], overrides: Sequence[str], asked: Asked) -> list[Job]:
     """What to measure for each config; raises `BadRequest` for a baseline of no use."""
+    if asked.baseline is not None and len(sources) > 1:
+        raise BadRequest(
+            f"one baseline for {len(sources)} configs",
+            "leave --baseline out: each config's own stands beside it",
+        )
+    loaded = load_all(sources, overrides, asked)
     found = []
     for source, config in loaded:
         path = _baseline_of(source, asked)

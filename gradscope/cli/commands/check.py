@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,7 +19,13 @@ from gradscope.cli import check_forms, options
     metavar="FILE",
     help="Compare with this baseline (default: the config's *.baseline.json where there is one).",
 )
-@click.option("--no-baseline", is_flag=True, help="Compare with nothing, baseline or not.")
+@click.option(
+    "--no-baseline",
+    "use_baseline",
+    flag_value=False,
+    default=True,
+    help="Compare with nothing, baseline or not.",
+)
 @options.at_init
 @options.steps
 @options.seeds
@@ -52,19 +59,8 @@ def command(
     configs: tuple[str, ...],
     overrides: tuple[str, ...],
     *,
-    baseline: Path | None,
-    no_baseline: bool,
-    at_init: bool,
-    steps: int | None,
-    seeds: int | None,
-    trained_seeds: int | None,
-    strict_environment: bool,
     forms: tuple[check_forms.Destination, ...],
-    jobs: int | None,
-    output: Path | None,
-    force: bool,
-    quiet: bool,
-    trust: bool,
+    **asked: Any,
 ) -> None:
     """Measure every config of CONFIGS and say whether its gradients are healthy, and as before.
 
@@ -73,34 +69,15 @@ def command(
     compared too: seed for seed at initialisation, statistically after training.
     """
     from gradscope.cli import checking
-    from gradscope.errors import BadRequest, GradscopeError
+    from gradscope.errors import GradscopeError
     from gradscope.gate.worst import worst
 
-    if baseline is not None and len(configs) > 1:
-        raise BadRequest(
-            f"one baseline for {len(configs)} configs",
-            "leave --baseline out: each config's own stands beside it",
-        )
     destinations = check_forms.settled(forms)
-    asked = checking.Asked(
-        baseline=baseline,
-        use_baseline=not no_baseline,
-        at_init=at_init,
-        steps=steps,
-        seeds=seeds,
-        trained_seeds=trained_seeds,
-        strict_environment=strict_environment,
-        output=output,
-        force=force,
-        quiet=quiet,
-        trust=trust,
-        jobs=jobs,
-    )
-    jobs_to_do = checking.jobs_of(checking.load_all(configs, overrides, asked), asked)
+    jobs = checking.jobs_of(configs, overrides, checking.Asked(**asked))
     try:
-        checked = checking.check_all(jobs_to_do, asked)
+        checked = checking.check_all(jobs, checking.Asked(**asked))
     except GradscopeError as error:
-        told = [checking.not_measured(job, error) for job in jobs_to_do]
+        told = [checking.not_measured(job, error) for job in jobs]
         check_forms.deliver(told, [one for one in destinations if one.file is not None])
         raise
     check_forms.deliver(checked, destinations)
