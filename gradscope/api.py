@@ -8,16 +8,14 @@ print(report.diagnosis.headline)
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import math
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from gradscope.analyzer.detectors import DETECTORS, Detector
+from gradscope.analyzer import explanation
+from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.analyzer.expectation import expected
 from gradscope.config.data_section import OWN_DATA
@@ -29,12 +27,11 @@ from gradscope.config.size_estimate import check_size
 from gradscope.config.vocabulary import Vocabulary
 from gradscope.datasets import DATASETS, loading
 from gradscope.errors import BadRequest, ExitCode
-from gradscope.gate import bank, judge, plan
+from gradscope.gate import bank, comparison, judge, plan
 from gradscope.gate import baseline as baseline_file
 from gradscope.gate.bank import Bank
 from gradscope.gate.checks import Checked
 from gradscope.record import LayerInfo, RunRecord, storage
-from gradscope.record.builder import RecordBuilder
 from gradscope.record.run_record import GIVEN
 from gradscope.record.sample_geometry import sample_geometry
 from gradscope.reporters.report import Report
@@ -76,19 +73,12 @@ def run(
     any time and whose death takes nothing along.
     """
     if model is None:
-        if data is not None:
-            raise BadRequest(
-                "data was given without a model", "pass model=, or name the data in the config"
-            )
-        settled = _settled(config if config is not None else {})
+        settled = _settled_without_model(config, data)
         return next(run_seeds(settled, [settled.seed], trust_model=trust_model))
     settled = _settled_for_model(config, data is not None)
-    from gradscope.runner import device, sources, workload
+    from gradscope.runner import in_process
 
-    device.set_threads(settled.threads)
-    with device.settings(keep_policy=True):
-        given = sources.samples(settled) if data is None else data
-        return _measured(settled, workload.of_model(settled, model, given))
+    return in_process.train(settled, model, data)
 
 
 def run_seeds(
@@ -99,8 +89,9 @@ def run_seeds(
     gradscope's own network is built and traced once; each record is bit for bit the one that `run`
     gives for a config with that seed. A model of the user's is built again for each.
     """
-    settled = _settled(config)
-    return _records(settled, Seeds(trained=tuple(seeds)), trust_model)
+    from gradscope.runner import in_process
+
+    return in_process.records(_settled(config), Seeds(trained=tuple(seeds)), trust=trust_model)
 
 
 def check(
@@ -110,36 +101,82 @@ def check(
     model: Any = None,
     data: Any = None,
     at_init: bool = False,
+    seeds: int | None = None,
+    trained_seeds: int | None = None,
     trust_model: bool = False,
 ) -> Checked:
     """Check a config, or a Keras model on its data, in this process: is it healthy, as before?
 
     With a `baseline` (a file, or a bank) the two are compared, without one the verdicts and theory
-    decide. `at_init` trains nothing. Raises `BadRequest` for a baseline that cannot be compared.
+    decide. `at_init` trains nothing. `model` is a function that builds a model, called once per
+    seed with Keras seeded by it; or a model, which has one seed and is left as it was: it is
+    compared only with a baseline of the same weights. Raises `BadRequest` for a baseline that
+    cannot be compared.
     """
     known = baseline_file.read(Path(baseline)) if isinstance(baseline, str | Path) else baseline
-    if model is not None:
-        settled = _settled_for_model(config, data is not None)
-        records = [run(config, model=model, data=data)]
-        return judged(settled, records, 1, known, source=settled.name)
-    settled = _settled(config if config is not None else {})
-    seeds = plan.for_check(settled, known, at_init=at_init, seeds=None, trained=None)
-    records = list(_records(settled, seeds, trust_model))
-    return judged(settled, records, len(seeds.trained), known, source=settled.name)
+    settled = _settled_around(config, model, data)
+    if _is_object(model):
+        planned = plan.alone(settled, at_init=at_init, seeds=seeds, trained=trained_seeds)
+    else:
+        planned = plan.for_check(
+            settled, known, at_init=at_init, seeds=seeds, trained=trained_seeds
+        )
+    records = _measured(settled, planned, model, data, trust_model)
+    checked = judged(settled, records, len(planned.trained), known, source=settled.name)
+    return replace(checked, baseline="" if isinstance(baseline, Bank) else str(baseline or ""))
 
 
 def baseline(
-    config: ExperimentConfig | Source,
+    config: ExperimentConfig | Source | None = None,
     *,
+    model: Any = None,
+    data: Any = None,
     at_init: bool = False,
     seeds: int | None = None,
     trained_seeds: int | None = None,
     trust_model: bool = False,
 ) -> Bank:
-    """Measure the seeds of a baseline in this process; `gate.baseline.write` keeps it."""
-    settled = _settled(config)
-    asked = plan.for_baseline(settled, at_init=at_init, seeds=seeds, trained=trained_seeds)
-    return bank_of(list(_records(settled, asked, trust_model)), len(asked.trained))
+    """Measure the seeds of a baseline in this process; `gate.baseline.write` keeps it.
+
+    `model` and `data` are as in `check`. Raises `Inconclusive` where a seed diverges.
+    """
+    settled = _settled_around(config, model, data)
+    if _is_object(model):
+        planned = plan.alone(settled, at_init=at_init, seeds=seeds, trained=trained_seeds)
+    else:
+        planned = plan.for_baseline(settled, at_init=at_init, seeds=seeds, trained=trained_seeds)
+
+    def measure(wanted: Seeds) -> list[RunRecord]:
+        return _measured(settled, wanted, model, data, trust_model)
+
+    return bank_by(measure, settled, planned, as_many_as_needed=trained_seeds is None)
+
+
+def bank_by(
+    measure: Callable[[Seeds], list[RunRecord]],
+    config: ExperimentConfig,
+    planned: Seeds,
+    *,
+    as_many_as_needed: bool,
+) -> Bank:
+    """The bank of a baseline, measured by `measure`.
+
+    `as_many_as_needed` trains more seeds where those of the plan do not show enough. Raises
+    `Inconclusive` where a seed diverges.
+    """
+    records = measure(planned)
+    bank.refuse_diverged(records)
+    trained = len(planned.trained)
+    found = bank_of(records, trained)
+    if not as_many_as_needed or not trained:
+        return found
+    needed = min(plan.MOST_TRAINED, comparison.trained_seeds_needed(found))
+    more = tuple(config.seed + place for place in range(trained, needed))
+    if not more:
+        return found
+    further = measure(Seeds(trained=more))
+    bank.refuse_diverged(further)
+    return bank_of([*records[:trained], *further, *records[max(trained, needed) :]], needed)
 
 
 def bank_of(records: Sequence[RunRecord], trained: int) -> Bank:
@@ -171,35 +208,43 @@ def judged(
     )
 
 
-def _records(config: ExperimentConfig, seeds: Seeds, trust: bool) -> Iterator[RunRecord]:
+def _measured(
+    config: ExperimentConfig, seeds: Seeds, model: Any, data: Any, trust: bool
+) -> list[RunRecord]:
     """The records of a plan, measured in this process."""
-    from gradscope.runner import device, seed_loop
+    from gradscope.runner import in_process
 
-    device.set_threads(config.threads)
-    with device.settings():
-        for experiment in seed_loop.experiments(config, seeds, trust=trust):
-            yield _record_of(experiment, whole=experiment.config.seed in seeds.trained)
-
-
-def _measured(config: ExperimentConfig, work: Any) -> RunRecord:
-    from gradscope.runner.training import Experiment
-
-    return _record_of(Experiment(config, work))
+    if model is None:
+        return list(in_process.records(config, seeds, trust=trust))
+    return list(in_process.look_at(config, model, data, seeds))
 
 
-def _record_of(experiment: Any, *, whole: bool = True) -> RunRecord:
-    started = time.monotonic()
-    builder = RecordBuilder()
-    builder.begin(experiment.beginning())
-    end = experiment.train(builder) if whole else experiment.first_step(builder)
-    builder.evaluation = end.evaluation
-    record = builder.build(end.status, end.sentence, time.monotonic() - started)
-    assert record is not None
-    return record
+def _is_object(model: Any) -> bool:
+    if model is None:
+        return False
+    from gradscope.runner import in_process
+
+    return not in_process.is_factory(model)
 
 
 def _settled(config: ExperimentConfig | Source) -> ExperimentConfig:
     return config if isinstance(config, ExperimentConfig) else load_config(config)
+
+
+def _settled_around(
+    config: ExperimentConfig | Source | None, model: Any, data: Any
+) -> ExperimentConfig:
+    if model is None:
+        return _settled_without_model(config, data)
+    return _settled_for_model(config, data is not None)
+
+
+def _settled_without_model(config: ExperimentConfig | Source | None, data: Any) -> ExperimentConfig:
+    if data is not None:
+        raise BadRequest(
+            "data was given without a model", "pass model=, or name the data in the config"
+        )
+    return _settled(config if config is not None else {})
 
 
 def _settled_for_model(
@@ -359,37 +404,5 @@ def config_schema() -> dict[str, Any]:
     return json_schema(vocabulary())
 
 
-def list_detectors() -> str:
-    """One line per detector: code, name and what it tells."""
-    width = max(map(len, DETECTORS))
-    return "\n".join(
-        f"{found.code}  {found.name:<{width}}  {_documentation(found).splitlines()[0]}"
-        for found in sorted(DETECTORS.values(), key=lambda found: found.code)
-    )
-
-
-def _documentation(found: Detector) -> str:
-    return inspect.getdoc(found.function) or found.name
-
-
-def explain(verdict: str) -> str:
-    """The documentation of a detector, by name or code, with its thresholds.
-
-    Raises `BadRequest` when there is none.
-    """
-    for found in DETECTORS.values():
-        if verdict in (found.name, found.code):
-            thresholds = "\n".join(
-                f"  {key}: {parameter.default}"
-                for key, parameter in inspect.signature(found.function).parameters.items()
-                if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-            )
-            body = _documentation(found)
-            heading = f"Thresholds, as YAML under detectors.{found.name}:"
-            return f"{found.code} {found.name}\n\n{body}\n\n{heading}\n{thresholds}"
-    words = [word for found in DETECTORS.values() for word in (found.name, found.code)]
-    near = difflib.get_close_matches(verdict, words, n=1)
-    raise BadRequest(
-        f"no detector is called {verdict!r}",
-        f"did you mean {near[0]}?" if near else "`gradscope explain` lists them all",
-    )
+explain = explanation.explain
+list_detectors = explanation.list_detectors

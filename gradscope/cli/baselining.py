@@ -9,8 +9,8 @@ from gradscope.cli import terminal
 from gradscope.cli.checking import Asked, worker_flags
 from gradscope.cli.progress import Progress
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.errors import BadRequest, Inconclusive
-from gradscope.gate import baseline, comparison, plan
+from gradscope.errors import BadRequest
+from gradscope.gate import baseline, plan, replacing
 from gradscope.gate.bank import Bank
 from gradscope.gate.checks import Status
 from gradscope.record import RunRecord
@@ -34,7 +34,7 @@ def measure_and_write(
         )
     if not path.parent.is_dir():
         raise BadRequest(f"cannot write {path}: there is no such folder", "make it first")
-    before = _there(path)
+    before = replacing.there(path)
     with Progress(quiet=asked.quiet) as progress:
         bank = _measured(config, asked, progress)
     shown = terminal.options()
@@ -44,16 +44,6 @@ def measure_and_write(
     baseline.write(bank, path)
     _add_content(page, bank, path)
     terminal.result(page.render().rstrip("\n"))
-
-
-def _there(path: Path) -> Bank | str | None:
-    """The baseline that will be replaced, or why it cannot be read."""
-    if not path.exists():
-        return None
-    try:
-        return baseline.read(path)
-    except BadRequest as error:
-        return error.message
 
 
 def _measured(config: ExperimentConfig, asked: Asked, progress: Progress) -> Bank:
@@ -68,53 +58,27 @@ def _measured(config: ExperimentConfig, asked: Asked, progress: Progress) -> Ban
         flags = worker_flags(trust=asked.trust)
         return supervisor.measure_seeds(config, wanted, progress.watch, None, flags)
 
-    records = records_of(seeds)
-    _refuse_diverged(records)
-    trained = len(seeds.trained)
-    bank = api.bank_of(records, trained)
-    if asked.trained_seeds is None and trained and config.model.source is None:
-        needed = min(plan.MOST_TRAINED, comparison.trained_seeds_needed(bank))
-        more = tuple(config.seed + place for place in range(trained, needed))
-        if more:
-            further = records_of(Seeds(trained=more))
-            records = [*records[:trained], *further, *records[max(trained, needed) :]]
-            bank = api.bank_of(records, needed)
-    return bank
-
-
-def _refuse_diverged(records: list[RunRecord]) -> None:
-    for record in records:
-        if record.outcome.status == "diverged":
-            raise Inconclusive(
-                f"seed {record.environment.seed} {record.outcome.sentence}: there is nothing to "
-                "compare with",
-                "`gradscope run CONFIG` tells why",
-            )
+    enough = asked.trained_seeds is None and config.model.source is None
+    return api.bank_by(records_of, config, seeds, as_many_as_needed=enough)
 
 
 def _add_changes(page: Page, before: Bank | str, bank: Bank) -> None:
     """What the new baseline changes."""
+    tones = {
+        Status.PASSED: "healthy",
+        Status.FAILED: "error",
+        Status.INCONCLUSIVE: "warning",
+        Status.SKIPPED: "skipped",
+    }
     page.add("Changes to the baseline", "title")
-    if isinstance(before, str):
-        page.add(printable(before), "warning", indent=2)
-        return
-    try:
-        compared = comparison.compare(before, bank)
-    except BadRequest as error:
-        page.add(printable(error.message), "warning", indent=2)
-        return
-    for check in compared.checks:
-        tone = {Status.PASSED: "healthy", Status.FAILED: "error"}.get(check.status, "skipped")
+    for check in replacing.changes(before, bank):
+        tone = tones[check.status]
         page.add(
             f"{symbol(tone, page.unicode)} {check.name}: {printable(check.sentence)}",
             tone,
             indent=2,
             hanging=2,
         )
-    old = {verdict.code for verdict in before.verdicts}
-    for verdict in bank.verdicts:
-        if verdict.code not in old:
-            page.add(f"newly accepted: {verdict.code} {verdict.name}", "warning", indent=2)
     page.add("")
 
 

@@ -34,16 +34,13 @@ def align(before: Sequence[LayerInfo], after: Sequence[LayerInfo]) -> Alignment:
     """Match the compared layers of two networks.
 
     Layers of one name and kind belong together. What is left is matched in order by kind, role and
-    units, so that a renamed layer is found again.
+    units, so that a renamed layer is found again. Where all kinds, roles and units are the same and
+    some name is not, names count for nothing: Keras calls the first Dense layer of a process
+    `dense` and of a second model `dense_3`, so that `dense_1` need not be `dense_1`.
     """
     old = [layer for layer in before if layer.measured and layer.role in COMPARED]
     new = [layer for layer in after if layer.measured and layer.role in COMPARED]
-    named = {(layer.name, layer.kind, layer.role): layer for layer in new}
-    pairs = []
-    for layer in old:
-        same = named.get((layer.name, layer.kind, layer.role))
-        if same is not None:
-            pairs.append((layer, same))
+    pairs = _by_name(old, new)
     rest_old = [layer for layer in old if all(layer is not a for a, _ in pairs)]
     rest_new = [layer for layer in new if all(layer is not b for _, b in pairs)]
     renamed = _in_order(rest_old, rest_new)
@@ -57,9 +54,23 @@ def align(before: Sequence[LayerInfo], after: Sequence[LayerInfo]) -> Alignment:
     )
 
 
+def _by_name(
+    old: Sequence[LayerInfo], new: Sequence[LayerInfo]
+) -> list[tuple[LayerInfo, LayerInfo]]:
+    named = {(layer.name, layer.kind, layer.role): layer for layer in new}
+    found = [(layer, named.get((layer.name, layer.kind, layer.role))) for layer in old]
+    pairs = [(layer, same) for layer, same in found if same is not None]
+    return [] if len(pairs) < len(old) and _shapes(old) == _shapes(new) else pairs
+
+
+def _shapes(layers: Sequence[LayerInfo]) -> list[tuple[str, str, int | None]]:
+    return [(layer.kind, layer.role, layer.units) for layer in layers]
+
+
 def _in_order(
     old: Sequence[LayerInfo], new: Sequence[LayerInfo]
 ) -> list[tuple[LayerInfo, LayerInfo]]:
-    keys = [[(layer.kind, layer.role, layer.units) for layer in side] for side in (old, new)]
-    blocks = difflib.SequenceMatcher(a=keys[0], b=keys[1], autojunk=False).get_matching_blocks()
+    blocks = difflib.SequenceMatcher(
+        a=_shapes(old), b=_shapes(new), autojunk=False
+    ).get_matching_blocks()
     return [(old[block.a + i], new[block.b + i]) for block in blocks for i in range(block.size)]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gradscope.errors import Inconclusive
 from gradscope.gate import figures, fingerprint
 from gradscope.record import Diagnosis, LayerInfo, RunRecord
 from gradscope.record.run_record import Floats
@@ -87,6 +88,17 @@ def of_records(records: Sequence[RunRecord], diagnoses: Sequence[Diagnosis], tra
         loss=_evaluated(whole, "test_loss"),
         verdicts=_errors(diagnoses),
     )
+
+
+def refuse_diverged(records: Sequence[RunRecord]) -> None:
+    """Raise `Inconclusive` where a seed diverged: no later run could be compared with it."""
+    for record in records:
+        if record.outcome.status == "diverged":
+            raise Inconclusive(
+                f"seed {record.environment.seed} {record.outcome.sentence}: there is nothing to "
+                "compare with",
+                "`gradscope run CONFIG` tells why",
+            )
 
 
 def _stacked(rows: Sequence[Series], names: Sequence[str], record: RunRecord) -> Series:

@@ -189,7 +189,8 @@ def _training(sides: _Sides, budget: float) -> Check:
         f"{_count(after.steps, 'step')}, {_budget(budget)}"
     )
     check = _unpaired("training", outcomes, evidence, sides.changes)
-    lacking = _lacking(outcomes, seeds)
+    # One seed shows no scatter, so that nothing is visible and `_lacking` has no estimate.
+    lacking = before.trained_seeds if seeds == 1 else _lacking(outcomes, seeds)
     if check.status is not Status.PASSED or not lacking:
         return check
     return Check(
@@ -209,6 +210,8 @@ def _untrained(sides: _Sides) -> str:
         return "not trained: --at-init"
     if not before.trained_seeds:
         return "the baseline was made with --at-init"
+    if before.trained_seeds == 1:
+        return "the baseline has one trained seed, which does not tell how far seeds scatter"
     if before.steps != after.steps:
         return f"the baseline was trained for {before.steps} steps, this run for {after.steps}"
     return ""

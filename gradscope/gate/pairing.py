@@ -77,7 +77,11 @@ def _strangers(
         both = np.isfinite(old) & np.isfinite(new)
         if not both.any():
             continue
-        wander = np.ptp((new - old)[both])
-        if wander > SAME_DRAWS and np.ptp(old[both]) > SAME_DRAWS:
+        if len(rows) == 1:  # nothing scatters: the kernel has to be the very same
+            stranger = bool(np.abs(new - old)[both].max() > SAME_DRAWS)
+        else:
+            wander, scatter = np.ptp((new - old)[both]), np.ptp(old[both])
+            stranger = bool(min(wander, scatter) > SAME_DRAWS)
+        if stranger:
             found.append(after.layers[j].name)
     return found

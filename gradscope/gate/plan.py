@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gradscope.config.experiment import ExperimentConfig
+from gradscope.errors import BadRequest
 from gradscope.gate import unpaired
 from gradscope.gate.bank import Bank
 from gradscope.gate.seeds_needed import seeds_needed
@@ -51,6 +52,18 @@ def for_check(
         return consecutive(config.seed, max(seeds or len(baseline.seeds), whole), whole)
     total = seeds or (1 if config.model.source is not None else WITHOUT_BASELINE)
     return consecutive(config.seed, max(total, whole), whole)
+
+
+def alone(
+    config: ExperimentConfig, *, at_init: bool, seeds: int | None, trained: int | None
+) -> Seeds:
+    """The seed of a model given as an object; raises `BadRequest` where more are asked for."""
+    if max(seeds or 1, trained or 1) > 1:
+        raise BadRequest(
+            "a model given as an object has the weights of one seed, and more seeds were asked for",
+            "give a function that builds and compiles it: it is called once per seed",
+        )
+    return consecutive(config.seed, 1, 0 if at_init else 1)
 
 
 def consecutive(first: int, total: int, trained: int) -> Seeds:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras.src.backend.common import global_state  # Keras offers no public way to its state
+
+_NAMES = "object_name_uids"
+_GLOBALS = (_NAMES, "global_random_seed", "global_seed_generator")
 
 
 @contextlib.contextmanager
@@ -39,6 +43,33 @@ def python_generators_kept() -> Iterator[None]:
     finally:
         random.setstate(state)
         np.random.set_state(numpy_state)
+
+
+@contextlib.contextmanager
+def globals_kept() -> Iterator[None]:
+    """Begin with Keras's count of layer names at zero, and put back at the end what is global.
+
+    That is Keras's count, its seed and its generator; Python's and numpy's generators.
+    """
+    kept = {name: global_state.get_global_attribute(name) for name in _GLOBALS}
+    global_state.set_global_attribute(_NAMES, collections.defaultdict(int))
+    try:
+        with python_generators_kept():
+            yield
+    finally:
+        for name, value in kept.items():
+            global_state.set_global_attribute(name, value)
+
+
+@contextlib.contextmanager
+def variables_kept(variables: Iterable[Any]) -> Iterator[None]:
+    """Put the values of Keras variables back at the end."""
+    kept = [(variable, variable.numpy()) for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in kept:
+            variable.assign(value)
 
 
 def _state(model: Any) -> list[Any]:

@@ -117,7 +117,7 @@ def test_theory_crosses_a_thousandth_where_the_closed_form_does(quantity: str, n
 
 def initialised(factor: float) -> RunRecord:
     """Step 0 of six ReLU layers of 64 units with He's variance, the third's kernel scaled."""
-    from gradscope.runner import workload
+    from gradscope.runner import in_process, workload
     from gradscope.runner.training import Experiment
 
     config = small(
@@ -129,7 +129,7 @@ def initialised(factor: float) -> RunRecord:
     experiment.reset(config.seed)
     kernel = experiment.workload.model.get_layer("hidden_3").kernel
     kernel.assign(kernel * factor)
-    return api._record_of(experiment)
+    return in_process.record_of(experiment)
 
 
 @pytest.mark.tensorflow

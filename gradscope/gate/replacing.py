@@ -1,0 +1,40 @@
+"""What changes when one baseline takes the place of another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gradscope.errors import BadRequest
+from gradscope.gate import baseline, comparison
+from gradscope.gate.bank import Bank
+from gradscope.gate.checks import Check, Status
+
+
+def there(path: Path) -> Bank | str | None:
+    """The baseline that will be replaced, or why it cannot be read; None where there is none."""
+    if not path.exists():
+        return None
+    try:
+        return baseline.read(path)
+    except BadRequest as error:
+        return error.message
+
+
+def changes(before: Bank | str, after: Bank) -> tuple[Check, ...]:
+    """The checks that `after` comes to against `before`, and one for every error newly accepted.
+
+    Where the two cannot be compared, one check, inconclusive, says why.
+    """
+    if isinstance(before, str):
+        return (Check("baseline", Status.INCONCLUSIVE, before),)
+    try:
+        compared = comparison.compare(before, after).checks
+    except BadRequest as error:
+        return (Check("baseline", Status.INCONCLUSIVE, error.message),)
+    old = {verdict.code for verdict in before.verdicts}
+    accepted = tuple(
+        Check(f"{verdict.code} {verdict.name}", Status.INCONCLUSIVE, "newly accepted")
+        for verdict in after.verdicts
+        if verdict.code not in old
+    )
+    return (*compared, *accepted)

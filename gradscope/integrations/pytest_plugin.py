@@ -1,0 +1,94 @@
+"""`gradscope_check`: the gate as a pytest fixture; docs/ci/README.md tells how to use it.
+
+pytest imports this module whenever it starts, in every project of the environment: what weighs
+anything is in `pytest_check`, imported when a test checks something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from gradscope.gate.checks import Checked
+
+UPDATE: Final = "--gradscope-update-baselines"
+NOTE: Final = "gradscope_baseline"
+"""The user property (in JUnit's XML too) that says which baseline a test has written."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that writes baselines."""
+    parser.getgroup("gradscope").addoption(
+        UPDATE,
+        action="store_true",
+        help="write the baselines that gradscope_check compares with, and tell what changes",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers",
+        "gradscope(**options): options that gradscope_check takes in these tests, unless a call "
+        "gives its own; for example gradscope(at_init=True, threads=1)",
+    )
+
+
+@pytest.fixture
+def gradscope_check(request: pytest.FixtureRequest) -> Callable[..., Checked]:
+    """Fail the test unless gradients flow through a model, and flow as they did.
+
+    ``gradscope_check(model_or_config, data=..., baseline=..., at_init=False, **sections)`` takes a
+    YAML file, a mapping, a function that builds a compiled Keras model, or such a model, and gives
+    the `Checked` of what passed.
+    """
+
+    def check(model_or_config: Any, **options: Any) -> Checked:
+        __tracebackhide__ = True
+        from gradscope.integrations import pytest_check
+
+        given = {**_marked(request), **options}
+        folder, root = request.path.parent, request.config.rootpath
+        with pytest_check.failing(request.config.get_terminal_writer().fullwidth) as passing:
+            asked = pytest_check.asked(model_or_config, given, folder)
+            if asked.baseline is not None and request.config.getoption(UPDATE):
+                checked = asked.update(root)
+                request.node.user_properties.append((NOTE, checked.headline))
+                return checked
+            return passing(asked.check())
+
+    return check
+
+
+def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The options of the markers, those nearest to the test on top."""
+    options: dict[str, Any] = {}
+    for marker in reversed(list(request.node.iter_markers("gradscope"))):
+        if marker.args:
+            raise pytest.UsageError(
+                "pytest.mark.gradscope takes options by name, as in gradscope(at_init=True); "
+                f"received {marker.args[0]!r}"
+            )
+        options |= marker.kwargs
+    return options
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """List the baselines that were written, and what that changed."""
+    notes = dict.fromkeys(_notes(terminalreporter.stats.values()))
+    if notes:
+        terminalreporter.section("gradscope baselines")
+        for note in notes:
+            terminalreporter.write_line(note)
+
+
+def _notes(stats: Iterable[Iterable[Any]]) -> Iterator[str]:
+    """What the tests' reports tell of baselines; under xdist they come from other processes."""
+    for reports in stats:
+        for report in reports:
+            for name, note in getattr(report, "user_properties", ()):
+                if name == NOTE:
+                    yield str(note)
