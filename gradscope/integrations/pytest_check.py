@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -15,10 +16,15 @@ from gradscope import api
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, GradscopeError
 from gradscope.gate import baseline, replacing
+from gradscope.gate.bank import Bank
 from gradscope.gate.checks import Checked, Status
 
-OPTIONS = ("at_init", "seeds", "trained_seeds", "trust_model")
+OPTIONS: Final = ("at_init", "seeds", "trained_seeds", "trust_model")
 """What goes to `api.check` and `api.baseline` as it is; all else is a section of the config."""
+
+_REMEDY: Final = re.compile(
+    r"gradscope baseline CONFIG(?: --update| --output \S+)?(?: --((?:trained-)?seeds) (\d+))?"
+)
 
 
 @dataclass(frozen=True)
@@ -69,9 +75,12 @@ class Asked:
             for check in (replacing.changes(before, bank) if before is not None else ())
             if check.status in (Status.FAILED, Status.INCONCLUSIVE)
         ]
-        what = "wrote" if before is None else "replaced" if changes else "nothing changed in"
+        same = isinstance(before, Bank) and baseline.render(before) == baseline.render(bank)
+        what = "wrote" if before is None else "nothing changed in" if same else "replaced"
         told = path.relative_to(root) if path.is_relative_to(root) else path
-        headline = "\n".join([f"{what} {told}", *changes])
+        seeds = f"{len(bank.seeds)} seed{'' if len(bank.seeds) == 1 else 's'}"
+        trained = f", {bank.trained_seeds} of them trained" if bank.trained_seeds else ""
+        headline = "\n".join([f"{what} {told} ({seeds}{trained})", *changes])
         source = self.source or bank.name
         return Checked(bank.name, source, exit_code=0, headline=headline, baseline=str(path))
 
@@ -92,8 +101,8 @@ def asked(subject: Any, given: Mapping[str, Any], folder: Path) -> Asked:
         own = baseline.beside(path)
         if "baseline" not in given and own.exists():
             known = own
-        config = api.load_config(path, settings(sections))
-        return Asked(config, None, data, known, _shown(path), options)
+        shown = _shown(path)
+        return Asked(api.load_config(shown, settings(sections)), None, data, known, shown, options)
     if isinstance(subject, Mapping):
         config = api.load_config(subject, settings(sections))
         return Asked(config, None, data, known, "", options)
@@ -106,7 +115,7 @@ def settings(sections: Mapping[str, Any], above: str = "") -> list[str]:
     """
     found = []
     for key, value in sections.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             found += settings(value, f"{above}{key}.")
             continue
         try:
@@ -122,31 +131,39 @@ def _path(value: Any) -> str:
     raise TypeError(f"cannot use a {type(value).__name__} in a config")
 
 
-@contextlib.contextmanager
-def failing(width: int) -> Iterator[Callable[[Checked], Checked]]:
-    """End the test without a traceback for what gradscope can explain, and for what did not pass.
+def passed(measure: Callable[[], Checked], width: int) -> Checked:
+    """Give what `measure` gives if it passes, and fail the test otherwise.
 
-    Gives the function that lets a `Checked` pass. A check that could not tell is no pass.
+    There is no traceback for what gradscope can explain. A check that could not tell is no pass.
     """
     __tracebackhide__ = True
-
-    def passing(checked: Checked) -> Checked:
-        __tracebackhide__ = True
-        if checked.exit_code:
-            pytest.fail(told(checked, width), pytrace=False)
-        return checked
-
     try:
-        yield passing
+        checked = measure()
     except GradscopeError as error:
-        pytest.fail(f"gradscope: {error}", pytrace=False)
+        text = f"gradscope: {_for_pytest(str(error))}"
+    else:
+        if not checked.exit_code:
+            return checked
+        text = told(checked, width)
+    pytest.fail(text, pytrace=False)
 
 
 def told(checked: Checked, width: int) -> str:
     """The text of the command line, for a page of `width` columns."""
     lines = [f"{checked.outcome.upper()}: {checked.name}", checked.headline]
     lines += [f"{check.status}: {check.name}: {check.sentence}" for check in checked.checks]
-    return "\n".join([*lines, checked.remedy])
+    return "\n".join([*lines, _for_pytest(checked.remedy)])
+
+
+def _for_pytest(remedy: str) -> str:
+    """A remedy in pytest's words: there the fixture writes baselines, not the command."""
+    return _REMEDY.sub(
+        lambda found: (
+            "pytest --gradscope-update-baselines"
+            + (f", with {found[1].replace('-', '_')}={found[2]}" if found[1] else "")
+        ),
+        remedy,
+    )
 
 
 def _shown(path: Path) -> str:
