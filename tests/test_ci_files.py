@@ -1,0 +1,177 @@
+"""The files of docs/ci and the pre-commit hook: their form, and their commands run for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cli.running import environment
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs" / "ci"
+TINY = """\
+model: {{depth: 2, width: 8}}
+data: {{name: gaussian, samples: 64, features: 8, classes: 3}}
+training: {{steps: {steps}}}
+"""
+# GitHub's metadata syntax for composite actions.
+ACTION_KEYS = {"name", "author", "description", "inputs", "outputs", "runs", "branding"}
+INPUT_KEYS = {"description", "required", "default", "deprecationMessage"}
+RUN_KEYS = {"name", "id", "if", "env", "run", "shell", "working-directory", "continue-on-error"}
+USES_KEYS = {"name", "id", "if", "env", "uses", "with", "continue-on-error"}
+
+
+def parsed(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+ACTION = parsed(FOLDER / "action.yml")
+[HOOK] = parsed(ROOT / ".pre-commit-hooks.yaml")
+
+
+def test_the_page_names_every_file() -> None:
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    named = {(FOLDER / target).resolve() for target in re.findall(r"\]\(([^)#]+)\)", page)}
+    files = {path.resolve() for path in FOLDER.iterdir()} - {(FOLDER / "README.md").resolve()}
+    assert files | {(ROOT / ".pre-commit-hooks.yaml").resolve()} <= named
+    assert all(path.exists() for path in named)
+
+
+def test_the_action_has_github_s_form() -> None:
+    assert set(ACTION) <= ACTION_KEYS
+    assert ACTION["runs"].keys() == {"using", "steps"}
+    assert ACTION["runs"]["using"] == "composite"
+    for told in ACTION["inputs"].values():
+        assert set(told) <= INPUT_KEYS
+        assert isinstance(told["required"], bool)
+        assert told["required"] or isinstance(told["default"], str)
+    for step in ACTION["runs"]["steps"]:
+        assert set(step) <= (RUN_KEYS if "run" in step else USES_KEYS), step["name"]
+        assert ("shell" in step) == ("run" in step)
+
+
+def test_the_action_reads_inputs_that_it_has_and_no_secret() -> None:
+    text = (FOLDER / "action.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r"inputs\.([a-z-]+)", text)) == set(ACTION["inputs"])
+    assert "secrets." not in text
+    for step in ACTION["runs"]["steps"]:  # an input in a script would be run as code
+        assert "${{" not in step.get("run", "")
+
+
+def test_the_workflow_calls_the_action_with_its_inputs() -> None:
+    workflow = parsed(FOLDER / "github-workflow.yml")
+    assert set(workflow) == {"name", True, "permissions", "jobs"}  # YAML 1.1 reads on as true
+    required = {name for name, told in ACTION["inputs"].items() if told["required"]}
+    for job in workflow["jobs"].values():
+        [call] = [step for step in job["steps"] if "docs/ci" in step["uses"]]
+        assert required <= set(call["with"]) <= set(ACTION["inputs"])
+        assert job["timeout-minutes"] > 0
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A repository with two configs, and gradscope as an installed command."""
+    (tmp_path / "configs").mkdir()
+    for number, name in enumerate(("first", "second")):
+        config = TINY.format(steps=5 + number)
+        (tmp_path / "configs" / f"{name}.yaml").write_text(config, encoding="utf-8")
+    command = tmp_path / "bin" / "gradscope"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m gradscope "$@"\n')
+    command.chmod(0o755)
+    return tmp_path
+
+
+def ran(
+    folder: Path, shell: list[str], script: str, stand_in: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """A script of a CI in `folder`, as its runner starts it; `stand_in` is TensorFlow's."""
+    env = environment(folder, stand_in=stand_in, **variables)
+    env["PATH"] = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [*shell, script], cwd=folder, env=env, capture_output=True, encoding="utf-8", check=False
+    )
+
+
+BASH = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
+
+
+def checked_by_the_action(
+    folder: Path, configs: str, args: str, stand_in: str = "well"
+) -> subprocess.CompletedProcess[str]:
+    [step] = [step for step in ACTION["runs"]["steps"] if step["name"] == "Check"]
+    told = {"CONFIGS": configs, "ARGS": args}
+    assert set(step["env"]) == set(told)
+    return ran(folder, BASH, step["run"], stand_in, **told)
+
+
+def test_the_action_checks_and_leaves_its_results(checkout: Path) -> None:
+    done = checked_by_the_action(checkout, "configs/*.yaml", "--at-init --quiet")
+    assert done.returncode == 0, done.stderr
+    results = checkout / "gradscope-results"
+    suites = ElementTree.parse(results / "junit.xml").getroot()
+    assert len(suites.findall("testsuite")) == 2
+    assert json.loads((results / "gradscope.sarif").read_text())["version"] == "2.1.0"
+    assert json.loads((results / "check.json").read_text())["exit_code"] == 0
+    assert len(list((results / "reports").glob("*/result.json"))) == 2
+    again = checked_by_the_action(checkout, "configs/first.yaml", "--at-init --quiet")
+    assert again.returncode == 0, again.stderr
+
+
+def test_the_action_ends_with_the_gate_s_code(checkout: Path) -> None:
+    sick = checked_by_the_action(checkout, "configs/first.yaml", "--quiet", "vanish")
+    assert sick.returncode == 1, sick.stderr
+    assert "GS101" in (checkout / "gradscope-results" / "junit.xml").read_text()
+    missing = checked_by_the_action(checkout, "configs/none-*.yaml", "")
+    assert missing.returncode == 2
+    assert "no such file" in missing.stderr
+
+
+def test_an_input_is_no_code(checkout: Path) -> None:
+    done = checked_by_the_action(checkout, "$(touch a)", "$(touch b) ; touch c")
+    assert done.returncode == 2
+    assert not [name for name in "abc" if (checkout / name).exists()]
+
+
+def test_the_script_of_gitlab(checkout: Path) -> None:
+    [job] = parsed(FOLDER / "gitlab-ci.yml").values()
+    assert set(job) == {"image", "variables", "cache", "before_script", "script", "artifacts"}
+    script = "\n".join(job["script"])
+    configs = job["variables"]["CONFIGS"]
+    done = ran(checkout, ["sh", "-ec"], script, "well", CONFIGS=configs)
+    assert done.returncode == 0, done.stderr
+    assert (checkout / job["artifacts"]["reports"]["junit"]).is_file()
+    sick = ran(checkout, ["sh", "-ec"], script, "vanish", CONFIGS=configs)
+    assert sick.returncode == 1, sick.stderr
+
+
+def test_what_the_ci_installs_is_this_project() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    [job] = parsed(FOLDER / "gitlab-ci.yml").values()
+    assert f'name = "{job["variables"]["REQUIREMENT"]}"' in pyproject
+    [install] = [x for x in ACTION["runs"]["steps"] if x["name"] == "Install gradscope"]
+    assert "format('{0}/../..', github.action_path)" in install["env"]["REQUIREMENT"]
+    assert (FOLDER / ".." / ".." / "pyproject.toml").is_file()
+
+
+def test_the_hook_validates_configs(checkout: Path) -> None:
+    assert set(HOOK) <= {"id", "name", "description", "entry", "language", "types", "files"}
+    assert re.search(HOOK["files"], "configs/first.yaml")
+    assert not re.search(HOOK["files"], ".github/workflows/ci.yaml")
+    names = "configs/first.yaml configs/second.yaml"
+    done = ran(checkout, ["sh", "-ec"], f"{HOOK['entry']} {names}", "")
+    assert (done.returncode, done.stderr) == (0, "")
+    (checkout / "configs" / "second.yaml").write_text("model: {depht: 3}\n")
+    wrong = ran(checkout, ["sh", "-ec"], f"{HOOK['entry']} {names}", "")
+    assert wrong.returncode == 2
+    assert "configs/second.yaml:1:9: error: model.depht" in wrong.stderr
