@@ -18,6 +18,8 @@ from gradscope.errors import BadRequest, GradscopeError
 from gradscope.gate import baseline, replacing
 from gradscope.gate.bank import Bank
 from gradscope.gate.checks import Checked, Status
+from gradscope.reporters.checks import CHECK_FORMS
+from gradscope.reporters.report import ReportOptions
 
 OPTIONS: Final = ("at_init", "seeds", "trained_seeds", "trust_model")
 """What goes to `api.check` and `api.baseline` as it is; all else is a section of the config."""
@@ -150,9 +152,9 @@ def passed(measure: Callable[[], Checked], width: int) -> Checked:
 
 def told(checked: Checked, width: int) -> str:
     """The text of the command line, for a page of `width` columns."""
-    lines = [f"{checked.outcome.upper()}: {checked.name}", checked.headline]
-    lines += [f"{check.status}: {check.name}: {check.sentence}" for check in checked.checks]
-    return "\n".join([*lines, _for_pytest(checked.remedy)])
+    checks = tuple(replace(check, remedy=_for_pytest(check.remedy)) for check in checked.checks)
+    mine = replace(checked, checks=checks, remedy=_for_pytest(checked.remedy))
+    return CHECK_FORMS["text"]([mine], ReportOptions(width=width)).rstrip("\n")
 
 
 def _for_pytest(remedy: str) -> str:

@@ -157,7 +157,7 @@ def test_what_did_not_pass_fails_in_words(
     session.makepyfile(calling("gradscope_check({'model': {'depth': 2}})"))
     result = session.runpytest_inprocess(*PLUGIN)
     result.assert_outcomes(failed=1)
-    said = result.stdout.str()
+    said = " ".join(result.stdout.str().split())
     assert word in said
     assert "hidden_3 is the first layer that differs: rms of z +10 %" in said
     assert "if it is intended: pytest --gradscope-update-baselines" in said
@@ -328,6 +328,6 @@ def test_a_gain_of_a_tenth_is_caught(
     monkeypatch.setenv("GAIN", "2.42")
     result = session.runpytest_subprocess(*PLUGIN)
     result.assert_outcomes(passed=2, failed=1)
-    said = result.stdout.str()
+    said = " ".join(result.stdout.str().split())
     assert "dense_2 is the first layer that differs: rms of z +10 %" in said
     assert "FAILED test_models.py::test_gain" in said
