@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,13 +116,11 @@ def check(
     """
     known = baseline_file.read(Path(baseline)) if isinstance(baseline, str | Path) else baseline
     settled = _settled_around(config, model, data)
-    if _is_object(model):
-        planned = plan.alone(settled, at_init=at_init, seeds=seeds, trained=trained_seeds)
-    else:
-        planned = plan.for_check(
-            settled, known, at_init=at_init, seeds=seeds, trained=trained_seeds
-        )
-    records = _measured(settled, planned, model, data, trust_model)
+    from gradscope.runner import in_process
+
+    planner = plan.alone if in_process.is_object(model) else partial(plan.for_check, baseline=known)
+    planned = planner(settled, at_init=at_init, seeds=seeds, trained=trained_seeds)
+    records = in_process.measured(settled, planned, model, data, trust=trust_model)
     checked = judged(settled, records, len(planned.trained), known, source=settled.name)
     return replace(checked, baseline="" if isinstance(baseline, Bank) else str(baseline or ""))
 
@@ -141,13 +140,13 @@ def baseline(
     `model` and `data` are as in `check`. Raises `Inconclusive` where a seed diverges.
     """
     settled = _settled_around(config, model, data)
-    if _is_object(model):
-        planned = plan.alone(settled, at_init=at_init, seeds=seeds, trained=trained_seeds)
-    else:
-        planned = plan.for_baseline(settled, at_init=at_init, seeds=seeds, trained=trained_seeds)
+    from gradscope.runner import in_process
+
+    planner = plan.alone if in_process.is_object(model) else plan.for_baseline
+    planned = planner(settled, at_init=at_init, seeds=seeds, trained=trained_seeds)
 
     def measure(wanted: Seeds) -> list[RunRecord]:
-        return _measured(settled, wanted, model, data, trust_model)
+        return in_process.measured(settled, wanted, model, data, trust=trust_model)
 
     return bank_by(measure, settled, planned, as_many_as_needed=trained_seeds is None)
 
@@ -206,25 +205,6 @@ def judged(
         expect=asdict(config.expect),
         strict_environment=strict_environment,
     )
-
-
-def _measured(
-    config: ExperimentConfig, seeds: Seeds, model: Any, data: Any, trust: bool
-) -> list[RunRecord]:
-    """The records of a plan, measured in this process."""
-    from gradscope.runner import in_process
-
-    if model is None:
-        return list(in_process.records(config, seeds, trust=trust))
-    return list(in_process.look_at(config, model, data, seeds))
-
-
-def _is_object(model: Any) -> bool:
-    if model is None:
-        return False
-    from gradscope.runner import in_process
-
-    return not in_process.is_factory(model)
 
 
 def _settled(config: ExperimentConfig | Source) -> ExperimentConfig:

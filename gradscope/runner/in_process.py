@@ -33,6 +33,18 @@ def records(config: ExperimentConfig, seeds: Seeds, *, trust: bool) -> Iterator[
             yield record_of(experiment, whole=experiment.config.seed in seeds.trained)
 
 
+def measured(
+    config: ExperimentConfig, seeds: Seeds, model: Any, data: Any, *, trust: bool
+) -> list[RunRecord]:
+    """Measure what `config` describes, or where `model` is given, what `look_at` takes."""
+    found = (
+        records(config, seeds, trust=trust)
+        if model is None
+        else look_at(config, model, data, seeds)
+    )
+    return list(found)
+
+
 def train(config: ExperimentConfig, model: Any, data: Any) -> RunRecord:
     """Train and measure a model given as an object; `data` None is what the config names."""
     device.set_threads(config.threads)
@@ -59,9 +71,9 @@ def look_at(config: ExperimentConfig, model: Any, data: Any, seeds: Seeds) -> It
         yield record
 
 
-def is_factory(model: Any) -> bool:
-    """Tell a function that builds a model from a model, which can be called as well."""
-    return callable(model) and not isinstance(model, keras.Model)
+def is_object(model: Any) -> bool:
+    """Tell a model from a function that builds one: a model can be called as well."""
+    return model is not None and (isinstance(model, keras.Model) or not callable(model))
 
 
 def record_of(experiment: Experiment, *, whole: bool = True) -> RunRecord:
@@ -83,7 +95,7 @@ def _experiment(config: ExperimentConfig, model: Any, data: Any) -> Experiment:
 
 def _model_of(model: Any, seed: int) -> Any:
     """The model itself, or what the function builds from `seed`."""
-    if not is_factory(model):
+    if is_object(model):
         return model
     keras.utils.set_random_seed(seed)
     name = getattr(model, "__qualname__", type(model).__qualname__)
