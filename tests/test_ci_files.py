@@ -137,8 +137,9 @@ def test_the_action_ends_with_the_gate_s_code(checkout: Path) -> None:
     assert "no such file" in missing.stderr
 
 
-def test_an_input_is_no_code(checkout: Path) -> None:
-    done = checked_by_the_action(checkout, "$(touch a)", "$(touch b) ; touch c")
+@pytest.mark.parametrize("args", ["--quiet $(touch b)", "--quiet ; touch c"])
+def test_an_input_is_no_code(checkout: Path, args: str) -> None:
+    done = checked_by_the_action(checkout, "$(touch a)", args)
     assert done.returncode == 2
     assert not [name for name in "abc" if (checkout / name).exists()]
 
