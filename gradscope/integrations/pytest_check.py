@@ -25,7 +25,9 @@ OPTIONS: Final = ("at_init", "seeds", "trained_seeds", "trust_model")
 """What goes to `api.check` and `api.baseline` as it is; all else is a section of the config."""
 
 _REMEDY: Final = re.compile(
-    r"gradscope baseline CONFIG(?: --update| --output \S+)?(?: --((?:trained-)?seeds) (\d+))?"
+    r"gradscope baseline (?:CONFIG$|.+? --output .+|.+? --update)"
+    r"(?: --((?:trained-)?seeds) (\d+))?",
+    re.MULTILINE,
 )
 
 

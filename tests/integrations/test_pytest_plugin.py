@@ -212,6 +212,25 @@ def test_which_baseline_a_config_has(
     assert known == (session.path / expected if expected else None)
 
 
+@pytest.mark.parametrize(
+    ("remedy", "told"),
+    [
+        ("make it again: gradscope baseline CONFIG --output a b.json", "it again: pytest {}\n"),
+        ("gradscope baseline my net.yaml --update --seeds 9", "Try: pytest {}, with seeds=9"),
+        ("or make one: gradscope baseline CONFIG", "or make one: pytest {}"),
+        ("gradscope baseline x --update --trained-seeds 12", "pytest {}, with trained_seeds=12"),
+        ("gradscope theory CONFIG shows it", "gradscope theory CONFIG shows it"),
+    ],
+)
+def test_a_remedy_is_pytest_s(
+    session: pytest.Pytester, answer: Answer, remedy: str, told: str
+) -> None:
+    answer.checked = Checked("net", "net", 4, "it could not tell", remedy=remedy)
+    session.makepyfile(calling("gradscope_check({'model': {'depth': 2}})"))
+    result = session.runpytest_inprocess(*PLUGIN)
+    assert told.format(UPDATE) in result.stdout.str()
+
+
 def test_sections_are_settings_of_the_command_line() -> None:
     sections = {"training": {"learning_rate": 1e-7, "jit": "off"}, "model": {"hidden": [4, 4]}}
     texts = pytest_check.settings({**sections, "name": "a: b"})
@@ -330,4 +349,5 @@ def test_a_gain_of_a_tenth_is_caught(
     result.assert_outcomes(passed=2, failed=1)
     said = " ".join(result.stdout.str().split())
     assert "dense_2 is the first layer that differs: rms of z +10 %" in said
+    assert "if it is intended: pytest --gradscope-update-baselines" in said
     assert "FAILED test_models.py::test_gain" in said
