@@ -61,10 +61,10 @@ def test_a_function_is_called_once_per_seed(runner_settings: Any) -> None:
     assert calls[:3] == calls[3:]
     assert random.getstate() == state
     assert status(again)["initialisation"] == "passed"
-    assert "the same draws on both sides, tolerance 0.05 %" in again.checks[1].evidence
+    assert "the same draws on both sides, tolerance 0.05%" in again.checks[1].evidence
     worse = check(lambda: counted(2.42), baseline=bank, at_init=True)
     assert status(worse)["initialisation"] == "failed"
-    assert "dense is the first layer that differs: rms of z +10 %" in worse.headline
+    assert "dense is the first layer that differs: rms of z +10%" in worse.headline
 
 
 def test_an_object_is_left_as_it_was(runner_settings: Any) -> None:
@@ -132,4 +132,4 @@ def test_a_baseline_of_a_worker_is_another_environment(runner_settings: Any) -> 
     found = api.check(config, baseline=api.bank_of(records, 0), at_init=True)
     assert "op determinism: on -> off" in found.changes
     assert status(found)["initialisation"] == "passed"
-    assert found.checks[1].evidence.endswith("the same draws on both sides, tolerance 1 %")
+    assert found.checks[1].evidence.endswith("the same draws on both sides, tolerance 1%")

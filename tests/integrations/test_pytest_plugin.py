@@ -65,7 +65,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
 
 
 def checked(status: Status, code: int) -> Checked:
-    sentence = "hidden_3 is the first layer that differs: rms of z +10 %"
+    sentence = "hidden_3 is the first layer that differs: rms of z +10%"
     remedy = "if it is intended: gradscope baseline CONFIG --update"
     check = Check("initialisation", status, sentence, "3 seeds", ("hidden_3",), (), remedy)
     return Checked("net", "net", code, f"initialisation: {sentence}", (check,), remedy=remedy)
@@ -159,7 +159,7 @@ def test_what_did_not_pass_fails_in_words(
     result.assert_outcomes(failed=1)
     said = " ".join(result.stdout.str().split())
     assert word in said
-    assert "hidden_3 is the first layer that differs: rms of z +10 %" in said
+    assert "hidden_3 is the first layer that differs: rms of z +10%" in said
     assert "if it is intended: pytest --gradscope-update-baselines" in said
     assert "Traceback" not in said
     assert "def test_it" not in said
@@ -348,6 +348,6 @@ def test_a_gain_of_a_tenth_is_caught(
     result = session.runpytest_subprocess(*PLUGIN)
     result.assert_outcomes(passed=2, failed=1)
     said = " ".join(result.stdout.str().split())
-    assert "dense_2 is the first layer that differs: rms of z +10 %" in said
+    assert "dense_2 is the first layer that differs: rms of z +10%" in said
     assert "if it is intended: pytest --gradscope-update-baselines" in said
     assert "FAILED test_models.py::test_gain" in said
