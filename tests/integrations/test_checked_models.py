@@ -116,7 +116,7 @@ def test_what_is_no_model_is_refused(
 
 
 def test_a_baseline_of_a_worker_is_another_environment(runner_settings: Any) -> None:
-    """The command line measures with op determinism, and this process without: 1 % of an rms."""
+    """The command line measures with op determinism, and this process without: 1% of an rms."""
     from gradscope.runner import supervisor
 
     config = api.load_config(
