@@ -79,7 +79,7 @@ def test_a_foreign_environment_changes_nothing(folder: Path, clean: dict[str, An
         NO_COLOR="1",
     )
     env.pop("HOME", None)
-    done = shell(folder, "$GRADSCOPE check tiny.yaml -o foreign <&-", env)
+    done = shell(folder, "$GRADSCOPE run tiny.yaml -o foreign <&-", env)
     assert done.returncode == 0, done.stderr
     assert "HEALTHY: tiny" in done.stdout
     assert done.stdout.isascii()
