@@ -1,0 +1,1 @@
+"""``python -m benchmarks.gate``: the gate's proof; results in benchmarks/results/gate.json."""
