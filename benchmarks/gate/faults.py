@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.gate.banks import USUAL, Order, Store, seeds_of
-from benchmarks.gate.networks import FAULTS, NETS, Fault, planted
+from benchmarks.gate.networks import FAULTS, NETS, Fault, Tree, planted
 from benchmarks.intervals import clopper_pearson
 from gradscope.gate import comparison
 from gradscope.gate.bank import Bank
@@ -22,23 +22,36 @@ OTHER = "2 threads"
 PAIRED, ELSEWHERE, UNPAIRED, TRAINING = "same seeds", "same seeds, 2 threads", "fresh", "training"
 """The ways: same fingerprint, another one, other draws, and the training window of other draws."""
 
-PROMISED = ("gain x1.05", "gain x1.1")
-"""Faults whose detection is promised with 99 %: many repetitions."""
+PROMISED = "gain x1.1"
+"""The faults whose detection is promised with 99 %: many repetitions."""
+
+CURVE = "gain x1.05"
+"""What the power curve begins with: as many as there have to be for its slope."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """Repetitions: of what is promised, of other faults, under 2 threads, of own models, trained."""
+    """Repetitions: of what is promised, of the power curve, of other faults, under 2 threads, of
+    own models, and trained."""
 
     promised: int = 100
-    others: int = 40
-    elsewhere: int = 10
+    curve: int = 50
+    others: int = 25
+    elsewhere: int = 5
     own: int = 10
     trained: int = 8
 
+    def of(self, fault: str) -> int:
+        """Repetitions of a fault at initialisation in a network of gradscope's own."""
+        if fault.startswith(PROMISED):
+            return self.promised
+        return self.curve if fault.startswith(CURVE) else self.others
 
-FULL, QUICK_SIZE = Size(), Size(2, 2, 1, 1, 1)
+
+FULL, QUICK_SIZE = Size(), Size(2, 2, 2, 1, 1, 1)
 TRAINED_SEEDS = 5
+BEYOND = 1000
+"""The first repetition of the trained ones: its seeds are no other's."""
 
 SHOWN_IN_TRAINING = (
     "gain x1.1, all layers",
@@ -59,39 +72,57 @@ class Trial:
     after: Order
 
 
+@dataclass(frozen=True)
+class Baselines:
+    """The baselines of one network, repetition by repetition, from seeds of their own each."""
+
+    net: str
+    tree: Tree
+    seeds: int
+    first: int
+
+    def order(self, repetition: int, trained: int = 0) -> Order:
+        """The baseline of a repetition."""
+        first = self.first + repetition * self.seeds
+        return Order(self.net, self.tree, USUAL, first, self.seeds, trained)
+
+
 def trials(size: Size, only: str = "") -> Iterator[Trial]:
-    """Every trial. The baselines of a network serve all its faults; those of fresh seeds are the
-    next repetition's."""
+    """Every trial, in the networks whose name has `only` in it.
+
+    The baselines of a network serve all its faults; with fresh seeds it is the next repetition's.
+    """
     for place, (net, tree) in enumerate(NETS.items()):
-        count, own = seeds_of(tree), "layers" not in tree["model"]
-        room = FIRST_SEED + 500_000 * place
-
-        def base(repetition: int, trained: int = 0, *, net=net, tree=tree, count=count, room=room):
-            return Order(net, tree, USUAL, room + repetition * count, count, trained)
-
+        bases = Baselines(net, tree, seeds_of(tree), FIRST_SEED + 500_000 * place)
         for fault in FAULTS:
-            if net not in fault.nets or only not in net:
-                continue
-            changed, label = planted(tree, fault), f"{net}: {fault.name}"
-            repetitions = size.promised if fault.name.startswith(PROMISED) else size.others
-            repetitions = size.own if own else repetitions
-            if not fault.trained:
-                for r in range(repetitions):
-                    first = base(r).first
-                    after = Order(label, changed, USUAL, first, count)
-                    yield Trial(fault, net, PAIRED, base(r), after)
-                    yield Trial(fault, net, UNPAIRED, base((r + 1) % max(2, repetitions)), after)
-                    if r < size.elsewhere and not own:
-                        there = Order(label, changed, OTHER, first, count)
-                        yield Trial(fault, net, ELSEWHERE, base(r), there)
-            if fault.name in SHOWN_IN_TRAINING or fault.silent:
-                whole = count if own else TRAINED_SEEDS
-                for r in range(1000, 1000 + size.trained):
-                    if "gain" in fault.name and net != fault.nets[0]:
-                        continue
-                    after = Order(label + ", trained", changed, USUAL, base(r).first, count, whole)
-                    before = base(r + 1 if r + 1 < 1000 + max(2, size.trained) else 1000, whole)
-                    yield Trial(fault, net, TRAINING, before, after)
+            if net in fault.nets and only in net:
+                if not fault.trained:
+                    yield from _at_init(bases, fault, size)
+                if fault.silent or (fault.name in SHOWN_IN_TRAINING and net == fault.nets[0]):
+                    yield from _trained(bases, fault, size)
+
+
+def _at_init(bases: Baselines, fault: Fault, size: Size) -> Iterator[Trial]:
+    own = "layers" not in bases.tree["model"]
+    changed, label = planted(bases.tree, fault), f"{bases.net}: {fault.name}"
+    repetitions = size.own if own else size.of(fault.name)
+    for r in range(repetitions):
+        base, other = bases.order(r), bases.order((r + 1) % max(2, repetitions))
+        after = replace(base, label=label, tree=changed)
+        yield Trial(fault, bases.net, PAIRED, base, after)
+        yield Trial(fault, bases.net, UNPAIRED, other, after)
+        if r < size.elsewhere and not own:
+            yield Trial(fault, bases.net, ELSEWHERE, base, replace(after, setting=OTHER))
+
+
+def _trained(bases: Baselines, fault: Fault, size: Size) -> Iterator[Trial]:
+    own = "layers" not in bases.tree["model"]
+    changed, label = planted(bases.tree, fault), f"{bases.net}: {fault.name}, trained"
+    trained = bases.seeds if own else TRAINED_SEEDS
+    for r in range(size.trained):
+        base = bases.order(BEYOND + r, trained)
+        other = bases.order(BEYOND + (r + 1) % max(2, size.trained), trained)
+        yield Trial(fault, bases.net, TRAINING, other, replace(base, label=label, tree=changed))
 
 
 def run(store: Store, *, quick: bool) -> list[dict[str, Any]]:

@@ -160,7 +160,7 @@ FAULTS = (
     Fault("inputs unscaled", (IMAGES,), _section("data", scaling="none"), "hidden_1"),
     Fault("one more layer", (RELU,), _deeper, "added"),
     Fault("one layer's seed fixed", (CHAIN,), _arguments(fixed_seed=3), "block_3"),
-    Fault("two layers, one initializer", (CHAIN,), _arguments(copied=3), "block_3"),
+    Fault("two layers, one initializer", (CHAIN,), _arguments(copied=3), "block_4"),
     Fault("loss x1000, rate / 1000", (CHAIN,), _arguments(loss_scale=1000.0), silent=True),
     Fault("layers renamed", (CHAIN,), _arguments(names="stage"), silent=True),
 )

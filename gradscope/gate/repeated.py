@@ -40,8 +40,8 @@ def repeated(before: Bank, after: Bank, alignment: Alignment) -> tuple[Differenc
             if not told and _equal(new, other_new) and not _equal(old, other_old):
                 told = f"the same as in {after.layers[k].name} for every seed"
         if told:
-            sizes = (words.rms(float(np.mean(values))) for values in (old, new))
-            found.append(Difference("weight", after.layers[j].name, *sizes, told, ""))
+            rms = words.rms(float(np.mean(old))), words.rms(float(np.mean(new)))
+            found.append(Difference("weight", after.layers[j].name, *rms, told, ""))
     return tuple(found)
 
 
