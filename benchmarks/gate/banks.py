@@ -13,9 +13,9 @@ from typing import Any
 
 from benchmarks import isolated
 from gradscope import api
+from gradscope.config.experiment import ExperimentConfig
 from gradscope.gate import baseline, plan
 from gradscope.gate.bank import Bank
-from gradscope.record import RunRecord
 
 Reporter = Callable[[str], None]
 
@@ -41,6 +41,9 @@ SETTINGS: dict[str, Setting] = {
     "Grappler": Setting(grappler=True),
 }
 USUAL = "1 thread"
+
+JOBS_PER_PROCESS = 8
+"""Networks that one process measures: starting TensorFlow takes as long as some hundred seeds."""
 
 
 @dataclass(frozen=True)
@@ -76,34 +79,49 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
 
     def measure(self, orders: Iterable[Order]) -> None:
-        """Measure those that are not there yet, one process after the other."""
+        """Measure those that are not there yet, one process after the other.
+
+        A process takes a few networks of one setting; it never measures a bank and its repeat.
+        """
         asked = dict.fromkeys(orders)
         missing = [order for order in asked if not (self.folder / order.file).exists()]
 
-        def process(order: Order) -> tuple[str, str, bool]:
-            return order.setting, order.label, order.repeat
+        def kind(order: Order) -> tuple[str, bool]:
+            return order.setting, order.repeat
 
-        missing.sort(key=process)
-        for (setting, label, _), same in groupby(missing, key=process):
-            together = list(same)
-            self.report(f"{setting}: {label}, {len(together)} banks")
-            banks = [
-                [str(self.folder / each.file), each.first, each.seeds, each.trained]
-                for each in together
-            ]
-            arguments = {"setting": setting, "tree": together[0].tree, "banks": banks}
-            variables = SETTINGS[setting].variables
-            isolated.call("benchmarks.gate.banks:measured", arguments, variables)
+        missing.sort(key=lambda order: (*kind(order), order.label))
+        for (setting, _), same in groupby(missing, key=kind):
+            labelled = groupby(same, key=lambda order: order.label)
+            jobs = [(label, list(together)) for label, together in labelled]
+            for start in range(0, len(jobs), JOBS_PER_PROCESS):
+                some = jobs[start : start + JOBS_PER_PROCESS]
+                told = "; ".join(f"{label} ({len(together)})" for label, together in some)
+                self.report(f"{setting}: {told}")
+                self._measure(setting, [together for _, together in some])
+
+    def _measure(self, setting: str, jobs: list[list[Order]]) -> None:
+        told = [
+            {
+                "tree": job[0].tree,
+                "banks": [
+                    [str(self.folder / each.file), each.first, each.seeds, each.trained]
+                    for each in job
+                ],
+            }
+            for job in jobs
+        ]
+        arguments = {"setting": setting, "jobs": told}
+        isolated.call("benchmarks.gate.banks:measured", arguments, SETTINGS[setting].variables)
 
     def bank(self, order: Order) -> Bank:
         """The bank of an order that was measured."""
         return baseline.read(self.folder / order.file)
 
 
-def measured(setting: str, tree: Mapping[str, Any], banks: list[list[Any]]) -> int:
-    """Measure banks of one config in this process, each into its file; give how many.
+def measured(setting: str, jobs: list[dict[str, Any]]) -> int:
+    """Measure banks in this process, each into its file; give how many.
 
-    The network is built and traced once for all of them.
+    A job has a config as `tree` and its `banks`: path, first seed, seeds, trained seeds.
     """
     from contextlib import nullcontext
     from unittest import mock
@@ -113,24 +131,26 @@ def measured(setting: str, tree: Mapping[str, Any], banks: list[list[Any]]) -> i
     under = SETTINGS[setting]
     if under.op_determinism:
         device.make_deterministic()
-    config = api.load_config(
-        tree,
-        [f"threads={under.threads}", f"training.jit={'on' if under.xla else 'off'}"],
-    )
+    overrides = [f"threads={under.threads}", f"training.jit={'on' if under.xla else 'off'}"]
     # `device.settings` is what turns Grappler off.
     with mock.patch.object(device, "settings", nullcontext) if under.grappler else nullcontext():
-        trained = [first + i for _, first, _, whole in banks for i in range(whole)]
-        initial = [first + i for _, first, seeds, whole in banks for i in range(whole, seeds)]
-        records = api.run_seeds(config, trained, at_init=initial)
-        whole_records = {seed: next(records) for seed in trained}
-        for path, first, seeds, whole in banks:
-            found: list[RunRecord] = [whole_records.pop(first + i) for i in range(whole)]
-            found += [next(records) for _ in range(whole, seeds)]
-            bank = api.bank_of(found, whole)
-            partial = Path(path).with_suffix(f".{os.getpid()}")
-            partial.write_bytes(baseline.render(bank))
-            partial.replace(path)
-    return len(banks)
+        for job in jobs:
+            _measure(api.load_config(job["tree"], overrides), job["banks"])
+    return sum(len(job["banks"]) for job in jobs)
+
+
+def _measure(config: ExperimentConfig, banks: list[tuple[str, int, int, int]]) -> None:
+    """Measure the banks of one config, whose network is built and traced once for all of them."""
+    trained = [first + i for _, first, _, whole in banks for i in range(whole)]
+    initial = [first + i for _, first, seeds, whole in banks for i in range(whole, seeds)]
+    records = api.run_seeds(config, trained, at_init=initial)
+    kept = {seed: next(records) for seed in trained}
+    for path, first, seeds, whole in banks:
+        found = [kept.pop(first + i) for i in range(whole)]
+        found += [next(records) for _ in range(whole, seeds)]
+        partial = Path(path).with_suffix(f".{os.getpid()}")
+        partial.write_bytes(baseline.render(api.bank_of(found, whole)))
+        partial.replace(path)
 
 
 def seeds_of(tree: Mapping[str, Any]) -> int:

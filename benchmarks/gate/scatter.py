@@ -12,7 +12,7 @@ from gradscope.gate import seeds_needed
 from gradscope.gate.bank import Bank
 
 FIRST_SEED = 40_000_000
-SEEDS, QUICK_SEEDS = 150, 6
+SEEDS, QUICK_SEEDS = 100, 6
 
 
 def _orthogonal(activation: str, gain: float) -> Tree:
