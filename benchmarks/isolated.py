@@ -35,8 +35,12 @@ def environment(device: str) -> dict[str, str]:
     return kept | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": path} | hidden
 
 
-def call(function: str, arguments: Mapping[str, Any]) -> Any:
+def call(
+    function: str, arguments: Mapping[str, Any], variables: Mapping[str, str] | None = None
+) -> Any:
     """Call ``module:function`` with `arguments` in a new process and give what it returns.
+
+    `variables` replace those of the environment that `FIXED` sets.
 
     Both go through JSON; a GPU is seen only by a function whose ``device`` is one. Raises
     `click.ClickException` with the last lines the process wrote.
@@ -47,7 +51,7 @@ def call(function: str, arguments: Mapping[str, Any]) -> Any:
         done = subprocess.run(
             command,
             cwd=ROOT,
-            env=environment(arguments.get("device", "cpu")) | FIXED,
+            env=environment(arguments.get("device", "cpu")) | FIXED | dict(variables or {}),
             input=json.dumps(arguments),
             text=True,
             capture_output=True,

@@ -83,16 +83,21 @@ def run(
 
 
 def run_seeds(
-    config: ExperimentConfig | Source, seeds: Iterable[int], *, trust_model: bool = False
+    config: ExperimentConfig | Source,
+    seeds: Iterable[int],
+    *,
+    at_init: Iterable[int] = (),
+    trust_model: bool = False,
 ) -> Iterator[RunRecord]:
-    """Measure one config from several seeds.
+    """Measure one config from several seeds, then the seeds `at_init` for their first step only.
 
     gradscope's own network is built and traced once; each record is bit for bit the one that `run`
     gives for a config with that seed. A model of the user's is built again for each.
     """
     from gradscope.runner import in_process
 
-    return in_process.records(_settled(config), Seeds(trained=tuple(seeds)), trust=trust_model)
+    seeded = Seeds(tuple(seeds), tuple(at_init))
+    return in_process.records(_settled(config), seeded, trust=trust_model)
 
 
 def check(

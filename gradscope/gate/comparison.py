@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gradscope.errors import BadRequest
-from gradscope.gate import config_change, figures, fingerprint, paired, unpaired
+from gradscope.gate import config_change, figures, fingerprint, paired, repeated, unpaired
 from gradscope.gate.alignment import Alignment, align
 from gradscope.gate.bank import Bank
 from gradscope.gate.checks import Check, Difference, Status
@@ -56,9 +56,12 @@ def compare(before: Bank, after: Bank, *, budget: float = unpaired.BUDGET) -> Co
     sides = _Sides(before, after, alignment, changes)
     found = pairing(before, after, alignment)
     chances = 1 + (not found.paired and not _untrained(sides))
+    initial = _repeated(sides)
+    if initial is None:
+        initial = _paired(sides, found) if found.paired else _apart(sides, found, budget / chances)
     checks = (
         _structure(sides),
-        _paired(sides, found) if found.paired else _apart(sides, found, budget / chances),
+        initial,
         _training(sides, budget / chances),
     )
     return Comparison(checks, changes)
@@ -124,6 +127,15 @@ def _structure(sides: _Sides) -> Check:
 def _names(names: Sequence[str]) -> str:
     shown = ", ".join(names[:3])
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+
+
+def _repeated(sides: _Sides) -> Check | None:
+    """Kernels that a seed no longer decides; None where there are none."""
+    found = repeated.repeated(sides.before, sides.after, sides.alignment)
+    if not found:
+        return None
+    evidence = f"{_count(len(sides.after.seeds), 'seed')}; in the baseline each draws its own"
+    return _failed("initialisation", found, evidence, sides.changes)
 
 
 def _apart(sides: _Sides, found: Pairing, budget: float) -> Check:

@@ -67,6 +67,7 @@ def _flat(config: dict[str, Any]) -> dict[TreePath, Any]:
         path: value
         for path, value in leaves(config)
         if path[0] not in _SILENT
+        and value != {}
         and path[:2] != ("model", "hidden_layers")
         and path[-1] not in _PLACES
     }

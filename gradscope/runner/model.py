@@ -28,11 +28,20 @@ class Weight:
     owner: str
     initializer: InitializerSpec
 
+    @property
+    def variable(self) -> Any:
+        """Keras's variable."""
+        return getattr(self.layer, self.attribute)
+
+    @property
+    def seeded(self) -> bool:
+        """Whether the initial value differs between seeds."""
+        return INITIALIZERS[self.initializer.name].seeded
+
     def draw(self, seed: int) -> None:
         """Give the weight the initial value that it has under `seed`."""
-        variable = getattr(self.layer, self.attribute)
         values = initializer(self.initializer, derive(seed, self.owner, self.attribute))
-        variable.assign(values(variable.shape))
+        self.variable.value.assign(values(self.variable.shape))
 
 
 @dataclass(frozen=True)

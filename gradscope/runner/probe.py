@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,31 @@ def look(
             deltas = tape.gradient(loss, [s.z for s in signals], unconnected_gradients=zero)
     samples = len(keras.tree.flatten(x)[0]) / float(scale)
     return gathered(sites, [signal.z for signal in signals], deltas, samples)
+
+
+def forward_pass(model: Any, sites: SiteMap, *, traced: bool) -> Callable[[Any], list[Any]]:
+    """Give what sends inputs through the network in training mode and returns each site's z.
+
+    `traced` pays from the third pass on, and is for a model whose every call does the same.
+    """
+
+    def z_of(x: Any) -> list[Any]:
+        with listening(tapped_layers(model), None, sites.keys) as ear:
+            model(x, training=True)
+        heard = {call.key: call for call in ear.calls}
+        return [Signal.of(site, heard[site.key]).z for site in sites.sites]
+
+    return tf.function(z_of) if traced else z_of
+
+
+def dead_fraction(
+    model: Any, sites: SiteMap, x: Any, forward: Callable[[Any], list[Any]]
+) -> Floats:
+    """Share of dead units per layer on the inputs `x`, leaving no trace of the visit."""
+    with undisturbed(model):
+        passed = zip(sites.sites, forward(x), strict=True)
+        z = {site.index: _wide(tensor.numpy()) for site, tensor in passed}
+    return _dead(sites.sites, z, len(sites.layers))
 
 
 def gathered(sites: SiteMap, z: Sequence[Any], deltas: Sequence[Any], samples: float) -> Look:

@@ -89,6 +89,8 @@ class Experiment:
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
         self.jit = compiles(config, self.sites, self.steps, self.device)
         self.run_chunk = self._traced()
+        again = workload.redraw is not None
+        self._forward = probe.forward_pass(self.model, self.sites, traced=again)
         self.reset(config.seed)
 
     def _traced(self) -> tape.Chunk:
@@ -185,7 +187,9 @@ class Experiment:
 
     def first_step(self, listener: Listener) -> End:
         """Take the first step alone: the network as initialised, and what its first update does."""
-        self.look(1, False, listener)
+        inputs = self._prepared(self.feed.probe(self.config.training.probe_samples))[0]
+        x = keras.tree.map_structure(tf.convert_to_tensor, inputs)
+        listener.probe(1, probe.dead_fraction(self.model, self.sites, x, self._forward))
         rows, scalars = self.chunk([next(self.feed.iterate())], 0)
         finite = self._take(1, rows[0], scalars[0], listener)
         status = "complete" if finite else "diverged"

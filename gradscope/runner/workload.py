@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from gradscope.catalog.optimizers import OPTIMIZERS
 from gradscope.config.experiment import ExperimentConfig, OptimizerSpec
@@ -62,22 +63,13 @@ def of_samples(config: ExperimentConfig, samples: Samples) -> Workload:
     """gradscope's own network on one of its data sets."""
     width = 1 if samples.y.ndim == 1 else samples.y.shape[1]
     built = own_network.build(config, samples.x.shape[1:], samples.task, samples.classes, width)
+    redraw = _redrawing(built)
     feed = batches.batches(samples, config.training.batch_size, config.seed)
     sites = tape.survey_model(built.model, next(feed.iterate())[0])
     output = next(layer for layer in sites.layers if layer.role == "output")
     goal = objective.for_samples(
         config.training.loss, str(output.activation), int(output.units or 0), samples
     )
-
-    def redraw(seed: int) -> None:
-        for weight in built.weights:
-            weight.draw(seed)
-        for layer in built.model.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                _reset_batch_norm(layer)
-            elif isinstance(layer, keras.layers.Dropout) and layer.rate:
-                start = [derive(seed, layer.name, "dropout"), 0]
-                layer.seed_generator.state.assign(np.array(start, np.uint32))
 
     return Workload(
         model=built.model,
@@ -89,6 +81,34 @@ def of_samples(config: ExperimentConfig, samples: Samples) -> Workload:
         data_hash=fingerprint(samples),
         redraw=redraw,
     )
+
+
+def _redrawing(built: own_network.Built) -> Callable[[int], None]:
+    """Give what draws the network anew; made while it is as built, since it puts the rest back."""
+    drawn = [weight for weight in built.weights if weight.seeded]
+    seeded = {id(weight.variable) for weight in drawn}
+    # A tensor read from a variable shares its memory until one of the two changes: no copies.
+    constant = [
+        (variable.value, tf.convert_to_tensor(variable.value))
+        for variable in built.model.weights
+        if id(variable) not in seeded
+    ]
+    dropouts = [
+        layer
+        for layer in built.model.layers
+        if isinstance(layer, keras.layers.Dropout) and layer.rate
+    ]
+
+    def redraw(seed: int) -> None:
+        for weight in drawn:
+            weight.draw(seed)
+        for variable, value in constant:
+            variable.assign(value)
+        for layer in dropouts:
+            start = [derive(seed, layer.name, "dropout"), 0]
+            layer.seed_generator.state.assign(np.array(start, np.uint32))
+
+    return redraw
 
 
 def _with_geometry(config: ExperimentConfig, samples: Samples) -> DataSummary:
@@ -182,10 +202,3 @@ def _summary(feed: BatchSource, config: ExperimentConfig) -> DataSummary:
         minimum=float(flat.min()),
         maximum=float(flat.max()),
     )
-
-
-def _reset_batch_norm(layer: Any) -> None:
-    values = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}
-    for name, value in values.items():
-        variable = getattr(layer, name)
-        variable.assign(np.full(variable.shape, value, np.float32))

@@ -61,6 +61,14 @@ def test_changes(after: dict[str, Any], said: tuple[str, ...] | None) -> None:
         assert found == said
 
 
+def test_a_first_argument_of_a_function_is_told_alone() -> None:
+    def own(**arguments: Any) -> dict[str, Any]:
+        return {"name": "net", "model": {"factory": "nets:chain", "arguments": arguments}}
+
+    said = ("model.source.arguments.blocks: not set -> 3",)
+    assert told(own(blocks=3), own()) == said
+
+
 def test_folders_do_not_count() -> None:
     own = {"model": {"factory": "mine:net"}, "data": {"factory": "mine:data"}}
     old, new = (api.load_config(own).to_dict() for _ in range(2))

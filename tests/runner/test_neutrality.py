@@ -74,6 +74,22 @@ def test_a_seed_measured_after_others_gives_the_bits_of_its_own_run(runner_setti
     np.testing.assert_array_equal(several[1].scalars["loss"], alone.scalars["loss"])
 
 
+@pytest.mark.parametrize("placement", ["none", "before_activation"])
+def test_a_first_step_alone_is_that_of_the_whole_run_bit_for_bit(placement: str) -> None:
+    from gradscope import api
+
+    model = {"hidden": [16, 12], "activation": "relu", "batch_norm": placement, "dropout": 0.2}
+    model["bias_initializer"] = {"name": "random_normal", "stddev": 40.0}
+    config = small(model, {"steps": 4, "optimizer": "adam"}, seed=0)
+    firsts = list(api.run_seeds(config, [], at_init=[5, 9, 4]))
+    for first, whole in zip(firsts, api.run_seeds(config, [5, 9, 4]), strict=True):
+        assert first.environment == whole.environment
+        for name, values in first.series.items():
+            np.testing.assert_array_equal(values, whole.series[name][:2], err_msg=name)
+    dead = [record.series["dead_fraction"][0, 0] for record in firsts]
+    assert placement != "none" or len(set(dead)) > 1, "each seed has dead units of its own"
+
+
 def test_no_tap_stays_on_the_model(runner_settings: Any) -> None:
     from gradscope.runner import workload
     from gradscope.runner.training import Experiment
