@@ -5,7 +5,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast check reports bench bench-peers clean
+.PHONY: demo test test-fast check gate baselines reports bench bench-peers clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gradscope run configs/quickstart.yaml
@@ -23,6 +23,13 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The shipped configs against their committed baselines, as initialised.
+gate: $(VENV)/.installed
+	$(BIN)/gradscope check configs/*.yaml --at-init --quiet
+
+baselines: $(VENV)/.installed
+	$(BIN)/gradscope baseline configs/*.yaml --at-init --update --quiet
 
 reports: $(VENV)/.installed
 	$(BIN)/gradscope run configs/quickstart.yaml --force
