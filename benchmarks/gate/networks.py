@@ -141,12 +141,11 @@ FAULTS = (
         for factor, nets in ((1.05, (RELU,)), (1.1, DENSE[:4]), (1.5, (RELU,)), (2.0, (RELU,)))
     ),
     Fault("batch norm dropped", (NORM,), _layers(batch_norm="none"), "batch norm"),
-    Fault("batch norm after", (NORM,), _layers(batch_norm="after_activation"), "batch norm"),
+    Fault("batch norm after", (NORM,), _layers(batch_norm="after_activation"), "hidden_1"),
     Fault(
         "batch norm momentum 1",
         (NORM,),
         lambda tree: tree["model"].update(MOMENTUM),
-        "batch norm",
         trained=True,
     ),
     Fault("relu -> tanh", (RELU,), _layers(activation="tanh"), "hidden_1"),

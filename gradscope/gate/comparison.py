@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gradscope.errors import BadRequest
@@ -135,7 +135,7 @@ def _repeated(sides: _Sides) -> Check | None:
     if not found:
         return None
     evidence = f"{_count(len(sides.after.seeds), 'seed')}; in the baseline each draws its own"
-    return _failed("initialisation", found, evidence, sides.changes)
+    return _failed("initialisation", found, evidence, sides)
 
 
 def _apart(sides: _Sides, found: Pairing, budget: float) -> Check:
@@ -149,7 +149,7 @@ def _apart(sides: _Sides, found: Pairing, budget: float) -> Check:
         f"{len(before.seeds)} and {len(after.seeds)} seeds, not paired ({found.reason}), "
         f"{_budget(budget)}"
     )
-    check = _unpaired("initialisation", outcomes, evidence, sides.changes)
+    check = _unpaired("initialisation", outcomes, evidence, sides)
     needed = seeds_needed(before.layers, unpaired.tail_of_slopes(budget))
     if check.status is Status.PASSED and seeds < needed:
         return Check(
@@ -172,7 +172,7 @@ def _paired(sides: _Sides, found: Pairing) -> Check:
         sentence = f"every layer as in the baseline, within {tolerance} of each rms"
         return Check("initialisation", Status.PASSED, sentence, evidence)
     differences = [item for one in departed for item in one.differences]
-    return _failed("initialisation", differences, evidence, sides.changes)
+    return _failed("initialisation", differences, evidence, sides)
 
 
 def _training(sides: _Sides, budget: float) -> Check:
@@ -200,7 +200,7 @@ def _training(sides: _Sides, budget: float) -> Check:
         f"{before.trained_seeds} and {after.trained_seeds} seeds, medians over the second half of "
         f"{_count(after.steps, 'step')}, {_budget(budget)}"
     )
-    check = _unpaired("training", outcomes, evidence, sides.changes)
+    check = _unpaired("training", outcomes, evidence, sides)
     # One seed shows no scatter, so that nothing is visible and `_lacking` has no estimate.
     lacking = before.trained_seeds if seeds == 1 else _lacking(outcomes, seeds)
     if check.status is not Status.PASSED or not lacking:
@@ -254,12 +254,12 @@ def _lacking(outcomes: Sequence[unpaired.Outcome], seeds: int, slack: float = 1.
 
 
 def _unpaired(
-    name: str, outcomes: Sequence[unpaired.Outcome], evidence: str, changes: Sequence[str]
+    name: str, outcomes: Sequence[unpaired.Outcome], evidence: str, sides: _Sides
 ) -> Check:
     departed = [outcome for outcome in outcomes if outcome.departs]
     if departed:
         differences = [unpaired.described(outcome) for outcome in departed]
-        return _failed(name, differences, evidence, changes)
+        return _failed(name, differences, evidence, sides)
     return Check(name, Status.PASSED, f"no difference beyond chance{_visible(outcomes)}", evidence)
 
 
@@ -272,11 +272,10 @@ def _visible(outcomes: Sequence[unpaired.Outcome]) -> str:
     return ""
 
 
-def _failed(
-    name: str, differences: Sequence[Difference], evidence: str, changes: Sequence[str]
-) -> Check:
+def _failed(name: str, differences: Sequence[Difference], evidence: str, sides: _Sides) -> Check:
     """A check that failed, with the first layer that differs in front."""
-    ordered = sorted(differences, key=lambda item: (_rank(item), item.layer == ""))
+    depth = {layer.name: layer.index for layer in sides.after.layers}
+    ordered = sorted(differences, key=lambda item: _order(item, depth))
     first = next((item for item in ordered if item.layer), ordered[0])
     quantity = figures.QUANTITIES[first.quantity.removesuffix(" slope")].words
     where = f"{first.layer} is the first layer that differs" if first.layer else "the whole network"
@@ -289,7 +288,7 @@ def _failed(
     return Check(
         name,
         Status.FAILED,
-        sentence + _because(changes),
+        sentence + _because(sides.changes),
         evidence,
         layers=layers,
         differences=tuple(ordered),
@@ -297,9 +296,17 @@ def _failed(
     )
 
 
-def _rank(difference: Difference) -> int:
-    """Quantities in the order in which one causes the next."""
-    return list(figures.QUANTITIES).index(difference.quantity.removesuffix(" slope"))
+def _order(difference: Difference, depth: Mapping[str, int]) -> tuple[int, int, int]:
+    """Sort causes before what follows from them.
+
+    First what a layer shows when inputs pass, layer by layer: where it begins is where something
+    was done. Then the gradients, in the order in which they flow, and the whole network.
+    """
+    quantity = difference.quantity.removesuffix(" slope")
+    rank = list(figures.QUANTITIES).index(quantity)
+    if difference.layer and quantity in figures.FORWARD:
+        return 0, depth[difference.layer], rank
+    return 1, rank, int(difference.layer == "")
 
 
 def _because(changes: Sequence[str]) -> str:

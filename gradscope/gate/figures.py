@@ -78,6 +78,9 @@ INITIAL = (
     "dead_fraction",
     "weight",
 )
+FORWARD = ("signal", "derivative_gain", "dead_fraction", "weight")
+"""What a layer shows when inputs pass, which nothing that comes after it can move."""
+
 TRAINED = ("signal", "delta", "update", "derivative_gain", "dead_fraction", "batch_norm_gap")
 
 

@@ -14,9 +14,6 @@ from gradscope.gate.checks import Difference
 from gradscope.gate.pairing import OTHER_MACHINE, SAME_MACHINE, SHARES, Pairing
 from gradscope.record.run_record import Floats
 
-JUDGED = tuple(name for name in figures.INITIAL if name != "weight")
-"""All but the kernel's own size, which shows in the signal."""
-
 FLOOR = {SAME_MACHINE: -800.0, OTHER_MACHINE: -165.0}
 """Logarithm of the second moment that counts as zero. Under another fingerprint that of float32's
 smallest normal number squared: beyond it delta flushes to zero on some machines."""
@@ -41,7 +38,7 @@ def departures(
     """
     old_rows, new_rows = (list(side) for side in zip(*pairing.rows, strict=True))
     found = []
-    for name in JUDGED:
+    for name in figures.INITIAL:
         quantity = figures.QUANTITIES[name]
         differences = []
         for i, j in _flow(name, alignment):

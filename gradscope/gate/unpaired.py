@@ -33,7 +33,10 @@ NEGLIGIBLE = math.log(1.05)
 NEGLIGIBLE_SHARE = 0.02
 """The same for shares: 2 points of a percent."""
 
-LAYERS = ("signal", "delta")
+LAYERS = ("signal", "delta", "weight")
+"""What is tested layer by layer. A kernel's own size scatters over seeds by sqrt(2 / weights) only,
+so that a gain changed in one layer shows there when the signal's scatter still hides it."""
+
 SLOPES = ("signal", "delta")
 MEANS = ("update", "derivative_gain", "dead_fraction", "batch_norm_gap")
 
@@ -162,8 +165,8 @@ def _single_layers(
     before: Series, after: Series, alignment: Alignment, layers: tuple[LayerInfo, ...]
 ) -> list[Sample]:
     found = []
-    for name in LAYERS:
-        for i, j in alignment.pairs if name == "signal" else alignment.pairs[::-1]:
+    for name in (name for name in LAYERS if name in before):
+        for i, j in alignment.pairs[::-1] if name == "delta" else alignment.pairs:
             old, new = before[name][:, i], after[name][:, j]
             found.append(Sample(figures.QUANTITIES[name], layers[j].name, old, new))
     return [sample for sample in found if sample.measured]

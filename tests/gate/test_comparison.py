@@ -42,11 +42,38 @@ def test_the_same_draws_show_a_tenth_in_one_layer() -> None:
     check = answers(before, after)["initialisation"]
     assert check.status == "failed"
     assert check.layers == ("hidden_3",)
-    [difference] = check.differences
+    difference, kernel = check.differences
     assert (difference.quantity, difference.layer) == ("signal", "hidden_3")
-    assert (difference.effect, difference.interval) == ("+10%", "+10%")
+    assert (kernel.quantity, kernel.layer) == ("weight", "hidden_3")
+    assert {(one.effect, one.interval) for one in check.differences} == {("+10%", "+10%")}
     assert difference.after == pytest.approx(1.1 * difference.before, rel=0.05)
     assert "hidden_3 is the first layer that differs: rms of z +10%" in check.sentence
+
+
+def test_a_kernel_behind_batch_norm_is_named_before_the_gradients_that_it_moves() -> None:
+    before = bank(range(3))
+    after = shifted(before, "weight", TENTH, ["hidden_3"])
+    after = shifted(after, "kernel_gradient", -TENTH, ["hidden_3"])
+    after = shifted(after, "delta", 2e-3, ["hidden_4", "hidden_3", "hidden_2"])
+    check = answers(before, after)["initialisation"]
+    assert "hidden_3 is the first layer that differs: rms of the kernel +10%" in check.sentence
+    assert check.layers == ("hidden_3", "hidden_4", "hidden_2")
+
+
+def test_other_draws_show_a_tenth_in_one_kernel() -> None:
+    before, fresh = bank(range(10)), bank(range(100, 110))
+    after = shifted(shifted(fresh, "weight", TENTH, ["hidden_3"]), "signal", TENTH, ["hidden_3"])
+    check = answers(before, after)["initialisation"]
+    assert check.layers == ("hidden_3",), check.sentence
+    assert [one.quantity for one in check.differences] == ["weight"], "the signal hides it"
+
+
+def test_an_activation_is_named_where_it_is_not_where_its_output_arrives() -> None:
+    before = bank(range(3))
+    after = shifted(before, "derivative_gain", 0.2, ["hidden_2", "hidden_3"])
+    check = answers(before, shifted(after, "signal", 0.5, ["hidden_3", "hidden_4"]))
+    told = check["initialisation"].sentence
+    assert "hidden_2 is the first layer that differs: mean phi' / max phi' +20 points" in told
 
 
 @pytest.mark.parametrize(("by", "status"), [(9e-4, "passed"), (1.1e-3, "failed")])
