@@ -31,10 +31,10 @@ class Size:
     """Repetitions: of small faults, of others, under 2 threads, of own models, and trained."""
 
     many: int = 100
-    others: int = 40
-    elsewhere: int = 20
+    others: int = 25
+    elsewhere: int = 10
     own: int = 10
-    trained: int = 8
+    trained: int = 6
 
     def of(self, fault: str) -> int:
         """Repetitions of a fault at initialisation in a network of gradscope's own."""

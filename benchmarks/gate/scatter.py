@@ -29,6 +29,7 @@ KINDS: dict[str, Tree] = {
     "ELU, He": dense(10, 64, "elu", HE),
     "GELU, He": dense(10, 64, "gelu", HE),
     "SiLU, He": dense(10, 64, "silu", HE),
+    "Mish, He": dense(10, 64, "mish", HE),
     "SELU, LeCun": dense(10, 64, "selu", LECUN),
     "tanh, Glorot": dense(10, 64, "tanh", GLOROT),
     "sigmoid, Glorot": dense(10, 64, "sigmoid", GLOROT),

@@ -18,16 +18,17 @@ from gradscope.gate.bank import Bank
 
 SAME_DRAWS = 1e-5
 """Most that the logarithm of a layer's kernel's second moment may wander over the seeds between two
-banks of the same draws. Rounding moves it by 1e-7; other draws by sqrt(8 / weights), 4e-4 for the
-largest kernel of 4096 x 4096 and more for smaller ones."""
+banks of the same draws. Rounding moves it by 3e-7 (docs/gate.md); other draws by
+sqrt(8 / weights), 4e-4 for the largest kernel of 4096 x 4096 and more for smaller ones."""
 
 SAME_MACHINE = 1e-3
 """Tolerance of a logarithm of a second moment (0.05 % of an rms) under one fingerprint, where equal
 networks differ by nothing at all."""
 
 OTHER_MACHINE = 2e-2
-"""The same under another fingerprint (1 % of an rms): other threads, XLA or CPU instructions moved
-first-step figures by up to 3e-3 with batch norm and 1.5e-5 without (docs/gate.md)."""
+"""The same under another fingerprint (1 % of an rms). Threads, XLA, op determinism and Grappler
+moved first-step figures by 4e-6 at most (docs/gate.md), oneDNN those of 20 layers with batch norm
+by 6e-3 on an AMD Zen 3."""
 
 SHARES = {SAME_MACHINE: 1e-3, OTHER_MACHINE: 1e-2}
 """The tolerance of a share that goes with each; a unit more or less is forgiven in the second."""
