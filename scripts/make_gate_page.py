@@ -90,7 +90,9 @@ def clean_tables(entries: Sequence[Entry]) -> str:
         f"**{whole['alarms']} alarms in {whole['reruns']:,} clean re-runs: "
         f"{_percent(whole['alarms'] / whole['reruns'])}, at most {_percent(whole['high'])} with "
         "95 % confidence** (two-sided Clopper-Pearson). An alarm is a failed check of structure, "
-        "initialisation or training. Every re-run was measured, none resampled; a baseline "
+        f"initialisation or training; {sum(entry['inconclusive'] for entry in entries)} "
+        "re-runs were inconclusive: too few seeds to say that nothing changed. Every re-run was "
+        "measured, none resampled; a baseline "
         f"(measured with one thread, without XLA) serves at most {clean.PER_BASELINE + 1} of them, "
         "and no seed is used twice but where the seeds are meant to be the same.",
         "",
@@ -134,7 +136,7 @@ def _summed(name: str, group: list[Entry]) -> tuple[str, ...]:
 def faults_table(entries: Sequence[Entry]) -> str:
     """One row per fault and network; a column for each way in which the gate was asked."""
     ways = (faults.PAIRED, faults.ELSEWHERE, faults.UNPAIRED, faults.TRAINING)
-    head = ("fault", "network", "K", *ways, "check, first layer named")
+    head = ("fault", "network", "K", *ways, "failed check: first layer named, how often")
     asked = {
         "real faults": [entry for entry in entries if not entry["silent"]],
         "changes that must not alarm": [entry for entry in entries if entry["silent"]],
@@ -143,7 +145,8 @@ def faults_table(entries: Sequence[Entry]) -> str:
         "Detected of trials, with the share's 95 % interval (Clopper-Pearson). `same seeds` is the "
         "same fingerprint, `fresh` an independent baseline; `training` judges the training check "
         f"alone, with {faults.TRAINED_SEEDS} trained seeds against an independent baseline of as "
-        "many (3 of a model of one's own). `?` counts the inconclusive ones."
+        "many (3 of a model of one's own). `?` counts the inconclusive ones. The small faults "
+        "are many, for their share; the middle layer is hidden_6 of ten, hidden_5 of eight."
     ]
     for title, group in asked.items():
         rows = []
@@ -166,13 +169,14 @@ def _detected(entry: Entry | None) -> str:
 
 
 def _named(by_way: Mapping[str, Entry]) -> str:
-    """What the first way that found it said: checks, and how often which layer was the first."""
-    for entry in by_way.values():
-        if entry["detected"]:
-            checks = ", ".join(entry["checks"])
+    """The checks that failed, and how often which layer was the first, per kind of draws."""
+    told = []
+    for way in (faults.PAIRED, faults.UNPAIRED, faults.TRAINING):
+        entry = by_way.get(way)
+        if entry is not None and entry["detected"]:
             firsts = ", ".join(f"{name} {count}" for name, count in entry["firsts"].items())
-            return f"{entry['way']}: {checks}; {firsts}"
-    return "-"
+            told.append(f"{way}: {', '.join(entry['checks'])}: {firsts}")
+    return "; ".join(told) or "-"
 
 
 _NOISE = ("signal", "delta", "kernel_gradient", "update")
