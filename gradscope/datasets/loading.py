@@ -16,6 +16,7 @@ from gradscope.datasets.samples import Samples, blocks
 from gradscope.datasets.scaling import scale
 from gradscope.errors import BadRequest
 from gradscope.record import DataSummary
+from gradscope.record.objective_info import target_summary
 
 
 def load(
@@ -76,4 +77,5 @@ def summary(samples: Samples, name: str, scaling: str) -> DataSummary:
         second_moment=squares / samples.x.size,
         minimum=float(samples.x.min()),
         maximum=float(samples.x.max()),
+        targets=target_summary(samples.y, samples.classes),
     )

@@ -19,6 +19,7 @@ from gradscope.record import DataSummary, Environment
 from gradscope.record.builder import Beginning
 from gradscope.record.run_record import FIT, GIVEN
 from gradscope.runner import device
+from gradscope.runner.objective_facts import objective_info
 from gradscope.runner.sites import SiteMap
 from gradscope.runner.sources import arrays
 
@@ -105,6 +106,7 @@ def beginning(plan: Plan, model: Any, sites: SiteMap, seen: Seen, *, steps: int)
         batch_size=seen.samples,
         probe_samples=seen.samples,
         steps_requested=steps,
+        objective=objective_info("compiled", model, model.optimizer),
     )
 
 

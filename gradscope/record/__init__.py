@@ -2,6 +2,7 @@
 
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
+from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
 from gradscope.record.statistics import PROFILES, STATISTICS, Statistic
 from gradscope.record.verdicts import Diagnosis, Evidence, Finding, Verdict
@@ -16,8 +17,10 @@ __all__ = [
     "Finding",
     "Histogram",
     "LayerInfo",
+    "ObjectiveInfo",
     "Outcome",
     "RunRecord",
     "Statistic",
+    "TargetSummary",
     "Verdict",
 ]

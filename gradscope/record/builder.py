@@ -10,6 +10,7 @@ import numpy as np
 
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
+from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.run_record import DataSummary, Floats, Histogram, Outcome, RunRecord
 from gradscope.record.statistics import STATISTICS
 
@@ -31,6 +32,7 @@ class Beginning:
     batch_size: int
     probe_samples: int
     steps_requested: int
+    objective: ObjectiveInfo | None = None
 
 
 @dataclass
@@ -120,6 +122,7 @@ class RecordBuilder:
             seconds=seconds,
             evaluation=dict(self.evaluation),
             recurrent_delta=self._recurrent_delta(begun.layers),
+            objective=begun.objective,
         )
 
     def _recurrent_delta(self, layers: Sequence[LayerInfo]) -> dict[str, Floats]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
+from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.sample_geometry import SampleGeometry
 
 Floats = npt.NDArray[np.float64]
@@ -47,7 +48,8 @@ class DataSummary:
     """The data really fed, after scaling.
 
     `geometry` is that of the samples as the first Dense layer is fed them; None for data of the
-    user's own.
+    user's own. `targets` are those of all training samples, or of the probe set where the data is
+    the user's; None where nobody looked.
     """
 
     name: str
@@ -62,16 +64,18 @@ class DataSummary:
     minimum: float
     maximum: float
     geometry: SampleGeometry | None = None
+    targets: TargetSummary | None = None
 
     @classmethod
     def restored(cls, told: dict[str, Any]) -> DataSummary:
         """The summary that `dataclasses.asdict` and JSON have made of one."""
-        geometry = told.get("geometry")
+        geometry, targets = told.get("geometry"), told.get("targets")
         return cls(
             **told
             | {
                 "feature_shape": tuple(told["feature_shape"]),
                 "geometry": SampleGeometry.restored(geometry) if geometry else None,
+                "targets": TargetSummary.restored(targets) if targets else None,
             }
         )
 
@@ -104,7 +108,8 @@ class RunRecord:
     `scalars` [step] has ``loss``, ``accuracy`` (NaN for regression) and ``learning_rate``;
     `evaluation` has the figures of the test set after training, in inference mode.
     `recurrent_delta` is `recurrent_delta_second_moment` of `PROFILES` for each recurrent layer that
-    was followed through time: layer name -> [step, time].
+    was followed through time: layer name -> [step, time]. `objective` is None in records of a
+    gradscope that did not look.
     """
 
     name: str
@@ -122,6 +127,7 @@ class RunRecord:
     seconds: float
     evaluation: dict[str, float] = field(default_factory=dict)
     recurrent_delta: dict[str, Floats] = field(default_factory=dict)
+    objective: ObjectiveInfo | None = None
 
     def indices(self, *roles: str) -> tuple[int, ...]:
         """Indices of the measured layers that have one of `roles`, in depth order."""

@@ -14,6 +14,7 @@ from gradscope.errors import BadRequest
 from gradscope.record import atomic
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
+from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
 from gradscope.record.statistics import STATISTICS
 
@@ -53,6 +54,7 @@ def dumps(record: RunRecord) -> bytes:
         "seconds": record.seconds,
         "evaluation": record.evaluation,
         "recurrent_delta": list(record.recurrent_delta),
+        "objective": asdict(record.objective) if record.objective else None,
         "histograms": {key: value.quantity for key, value in record.histograms.items()},
     }
     arrays: dict[str, Any] = {
@@ -120,6 +122,7 @@ def _restore(arrays: dict[str, Any]) -> RunRecord:
         seconds=meta["seconds"],
         evaluation=meta["evaluation"],
         recurrent_delta=recurrent_delta,
+        objective=ObjectiveInfo(**meta["objective"]) if meta.get("objective") else None,
     )
 
 

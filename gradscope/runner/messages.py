@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from gradscope.record import STATISTICS, DataSummary, Environment, Histogram, LayerInfo
+from gradscope.record import (
+    STATISTICS,
+    DataSummary,
+    Environment,
+    Histogram,
+    LayerInfo,
+    ObjectiveInfo,
+)
 from gradscope.record.builder import NO_TIMES, Beginning, RecordBuilder
 from gradscope.record.run_record import Floats
 
@@ -85,6 +92,7 @@ def _beginning(header: dict[str, Any]) -> Beginning:
         batch_size=header["batch_size"],
         probe_samples=header["probe_samples"],
         steps_requested=header["steps_requested"],
+        objective=ObjectiveInfo(**header["objective"]) if header["objective"] else None,
     )
 
 

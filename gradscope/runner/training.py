@@ -20,6 +20,7 @@ from gradscope.record import STATISTICS, Histogram
 from gradscope.record.builder import Beginning
 from gradscope.record.run_record import Floats
 from gradscope.runner import device, loss_scale, power_histograms, probe, tape
+from gradscope.runner.objective_facts import objective_info
 from gradscope.runner.sites import SiteMap
 from gradscope.runner.sources.batches import Batch
 from gradscope.runner.workload import Workload
@@ -158,6 +159,7 @@ class Experiment:
             batch_size=self.feed.batch_size,
             probe_samples=len(keras.tree.flatten(probe_x)[0]),
             steps_requested=self.steps,
+            objective=objective_info(self.objective.loss_name, self.model, self.optimizer),
         )
 
     def train(self, listener: Listener) -> End:

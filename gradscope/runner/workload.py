@@ -17,6 +17,7 @@ from gradscope.datasets.loading import fingerprint, summary
 from gradscope.datasets.samples import Samples
 from gradscope.errors import BadRequest
 from gradscope.record import DataSummary
+from gradscope.record.objective_info import target_summary
 from gradscope.record.sample_geometry import sample_geometry
 from gradscope.runner import model as own_network
 from gradscope.runner import objective, sources, tape
@@ -183,7 +184,8 @@ def make_optimizer(spec: OptimizerSpec | str) -> Any:
 
 def _summary(feed: BatchSource, config: ExperimentConfig) -> DataSummary:
     """Size and moments of the features, over the probe set; NaN where they are no real numbers."""
-    x, _, _ = feed.probe(config.training.probe_samples)
+    x, y, _ = feed.probe(config.training.probe_samples)
+    targets = keras.tree.flatten(y)
     leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(x)]
     real = [leaf.astype(np.float64) for leaf in leaves if leaf.dtype.kind == "f"]
     flat = np.concatenate([leaf.reshape(-1) for leaf in real]) if real else np.array([math.nan])
@@ -201,4 +203,5 @@ def _summary(feed: BatchSource, config: ExperimentConfig) -> DataSummary:
         second_moment=float(np.mean(flat**2)),
         minimum=float(flat.min()),
         maximum=float(flat.max()),
+        targets=target_summary(np.asarray(targets[0])) if len(targets) == 1 else None,
     )

@@ -1,0 +1,58 @@
+"""What a record says of the targets, against plain numpy."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from gradscope.record.objective_info import TargetSummary, target_summary
+
+RNG = np.random.default_rng(0)
+
+
+def test_class_indices_have_shares() -> None:
+    found = target_summary(np.array([0, 2, 2, 1, 2]), classes=4)
+    assert (found.form, found.width, found.minimum, found.maximum) == ("indices", 1, 0.0, 2.0)
+    assert found.shares == pytest.approx((0.2, 0.2, 0.6, 0.0))
+
+
+@pytest.mark.parametrize("y", [[[0.0], [1.0], [1.0]], [[False], [True], [True]]])
+def test_zeros_and_ones_are_two_classes(y: list[list[float]]) -> None:
+    found = target_summary(np.array(y))
+    assert found.form == "indices"
+    assert found.shares == pytest.approx((1 / 3, 2 / 3))
+
+
+def test_one_hot_rows_have_shares() -> None:
+    found = target_summary(np.eye(3)[[0, 0, 1, 2]])
+    assert (found.form, found.width) == ("one_hot", 3)
+    assert found.shares == (0.5, 0.25, 0.25)
+
+
+def test_real_targets_have_the_variance_within_each_column() -> None:
+    y = RNG.normal(size=(50, 2)) * [1.0, 3.0] + [100.0, -100.0]
+    found = target_summary(y)
+    assert (found.form, found.width, found.shares) == ("real", 2, ())
+    assert found.variance == pytest.approx(np.mean([y[:, 0].var(), y[:, 1].var()]), rel=1e-9)
+    assert found.minimum == y.min()
+
+
+def test_several_labels_at_once_are_no_classes() -> None:
+    assert target_summary(np.array([[1.0, 1.0], [0.0, 1.0]])).form == "real"
+
+
+def test_negative_indices_are_no_classes() -> None:
+    assert target_summary(np.array([-1, 1, 1])).shares == ()
+
+
+@pytest.mark.parametrize("y", [np.array(["a", "b"]), np.zeros((0, 1))])
+def test_nothing_is_told_of_what_are_no_numbers(y: np.ndarray) -> None:
+    assert target_summary(y) == TargetSummary("")
+
+
+def test_it_survives_json() -> None:
+    found = target_summary(np.array([0, 1, 1]))
+    assert TargetSummary.restored(json.loads(json.dumps(asdict(found)))) == found
