@@ -105,6 +105,8 @@ def smallest_change(record: RunRecord) -> str:
 
 def lower_learning_rate(record: RunRecord) -> str:
     """Advice against steps that are too large."""
+    if record.objective is not None and record.objective.reduction == "sum":
+        return "reduction='sum_over_batch_size' in the loss, which now adds up a whole batch"
     optimizer = record.config["training"]["optimizer"]
     if optimizer == "auto":
         return "a smaller learning rate, a tenth of the one compiled into the model"

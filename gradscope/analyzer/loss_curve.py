@@ -11,7 +11,10 @@ from gradscope.analyzer import settled, window
 from gradscope.record import Evidence, LayerInfo, RunRecord
 from gradscope.record.run_record import Floats, Integers
 
-BALANCED = frozenset(["sparse_categorical_crossentropy", "categorical_crossentropy"])
+CROSS_ENTROPIES = frozenset(["sparse_categorical_crossentropy", "categorical_crossentropy"])
+
+_MEANS = frozenset(["", "sum_over_batch_size", "mean", "mean_with_sample_weight"])
+"""Keras's words for a loss that is a mean over the batch."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,12 @@ def outputs(record: RunRecord) -> list[LayerInfo]:
 
 
 def loss_name(record: RunRecord) -> str:
-    """Keras's name of the loss; "" where only the user's compiled model knows it."""
+    """Keras's name of the loss that is computed; "" for one of the user's own.
+
+    For records that do not say it, the config's, or what it makes of the output layer.
+    """
+    if record.objective is not None:
+        return record.objective.loss
     name = str(record.config["training"].get("loss", "auto"))
     if name != "auto":
         return name
@@ -101,14 +109,55 @@ def loss_name(record: RunRecord) -> str:
     return "mean_squared_error"
 
 
-def constant_predictor(record: RunRecord) -> float:
-    """Loss of the best constant on balanced classes, in nats; NaN where it is not known.
+def shares(record: RunRecord) -> tuple[float, ...]:
+    """Relative frequencies of the classes: the targets', or even ones; () where there are none."""
+    if record.data.targets is not None:
+        return record.data.targets.shares
+    classes = record.data.classes
+    return (1.0 / classes,) * classes if classes else ()
 
-    Cross-entropy over C classes: ln C. Binary cross-entropy of one unit: ln 2.
+
+def constant_predictor(record: RunRecord) -> float:
+    """Mean loss of the best answer that is the same for every sample; NaN where it is not known.
+
+    Cross-entropy over classes of frequency p: sum -p ln p. Binary cross-entropy: the mean over the
+    units of -p ln p - (1 - p) ln(1 - p). Mean squared error: the variance of the targets.
     """
     name, ends = loss_name(record), outputs(record)
-    if record.data.classes and name in BALANCED:
-        return math.log(record.data.classes)
-    if record.data.classes == 2 and name == "binary_crossentropy" and ends[-1].units == 1:
-        return math.log(2.0)
+    objective = record.objective
+    if len(ends) != 1 or (objective is not None and objective.reduction not in _MEANS):
+        return math.nan
+    p, units = np.array(shares(record)), ends[0].units or 0
+    if name in CROSS_ENTROPIES and p.size and units >= p.size:
+        return float(_entropy(p).sum())
+    if name == "binary_crossentropy" and p.size == 2 and units == 1:
+        return float(_entropy(p).sum())
+    if name == "binary_crossentropy" and p.size and units == p.size:
+        return float((_entropy(p) + _entropy(1.0 - p)).mean())
+    targets = record.data.targets
+    squares = name == "mean_squared_error" and targets is not None and targets.form == "real"
+    if squares and targets is not None and targets.width == units:
+        return targets.variance
     return math.nan
+
+
+def above_chance(record: RunRecord, errors: float = 5.0) -> bool:
+    """Whether the last quarter's accuracy is above always naming the commonest class.
+
+    By a tenth of it, and by `errors` standard errors of that many samples.
+    """
+    p = shares(record)
+    accuracy = record.scalars.get("accuracy", np.zeros(0))
+    late = accuracy[window.last(len(accuracy))] if len(accuracy) else accuracy
+    late = late[np.isfinite(late)]
+    if not p or not late.size:
+        return False
+    chance, seen = max(p), float(late.mean())
+    error = math.sqrt(chance * (1.0 - chance) / (late.size * record.batch_size))
+    return seen > max(1.1 * chance, chance + errors * error)
+
+
+def _entropy(p: Floats) -> Floats:
+    """-p ln p, 0 where p is 0."""
+    logarithm: Floats = np.log(np.where(p > 0, p, 1.0))
+    return -p * logarithm

@@ -93,6 +93,14 @@ def median(values: Floats) -> Floats:
     return np.array([np.median(column) if column.size else np.nan for column in columns])
 
 
+def mean(values: Floats) -> Floats:
+    """Mean of `values` [step, layer] over its steps, NaN left out; NaN where nothing remains."""
+    known = ~np.isnan(values)
+    total: Floats = np.where(known, values, 0.0).sum(axis=0)
+    count = known.sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
 def evidence(record: RunRecord, *, n: int, steps: Integers, values: Floats) -> Evidence:
     """What a finding that rests on `steps` has for it; `values`, one per step, give its range."""
     seen = values[np.isfinite(values)]

@@ -76,6 +76,8 @@ def stuck() -> Iterator[Case]:
     yield case("healthy", "tiny_learning_rate", lambda: net(best, update=1e-6), "skipped")
     yield case("healthy", "few_steps", lambda: record(loss=best, steps=40), "skipped")
     yield case("healthy", "no_rows", empty, "skipped")
+    yield case("healthy", "right_although_penalized", lambda: net(5.0, accuracy=0.8))
+    yield case("sick", "right_by_chance", lambda: net(best, accuracy=0.109), "error")
     settled = np.where(np.arange(101) < 40, falling, best)
     yield case("sick", "falls_to_the_constant", lambda: net(settled), "error")
     yield case("sick", "flat", lambda: net(best), "error", (1, 100), ())

@@ -18,7 +18,7 @@ def frozen() -> Iterator[Case]:
 
     last_stops = over_time(41, (0, 1e-3), (10, [1e-3] * 5 + [0.0]))
     stop = over_time(41, (0, 1e-3), (30, 0.0))
-    half = np.where(np.arange(41) % 2, 1e-3, 0.0)[:, None]
+    accumulated = np.where(np.arange(41) % 4, 0.0, 1e-3)[:, None]
     yield case("healthy", "usual", 1e-3)
     yield case("healthy", "tiny_learning_rate", 1e-6)
     yield case("healthy", "one_still_batch", over_time(41, (0, 1e-3), (39, 0.0), (40, 1e-3)))
@@ -45,21 +45,42 @@ def frozen() -> Iterator[Case]:
         steps=(0, 1, 10, 20, 30),
     )
     yield case("borderline", "just_inside", ROUNDOFF)
-    yield case("borderline", "just_outside", ROUNDOFF * INSIDE, "error")
-    yield case("borderline", "half_of_the_window", half, "error")
-    yield case("borderline", "window_of_10_holds_4", over_time(41, (0, 1e-3), (37, 0.0)))
+    yield case("borderline", "just_outside", ROUNDOFF * INSIDE, "warning")
+    yield case("borderline", "next_to_nothing", 1e-2 * ROUNDOFF * OUTSIDE, "warning")
+    yield case("borderline", "nothing", 1e-2 * ROUNDOFF * INSIDE, "error")
+    yield case("healthy", "gradients_accumulated_over_steps", accumulated)
+    yield case("borderline", "moves_once_in_the_window", over_time(41, (0, 1e-3), (32, 0.0)))
     yield case(
-        "borderline", "window_of_10_holds_5", over_time(41, (0, 1e-3), (36, 0.0)), "error", (36, 40)
+        "borderline",
+        "moves_just_before_the_window",
+        over_time(41, (0, 1e-3), (31, 0.0)),
+        "error",
+        (31, 40),
+    )
+    slow = [1e-4 * ROUNDOFF] * 5
+    yield case(
+        "borderline", "one_keeps_up", np.array([[*slow, 0.1 * ROUNDOFF * INSIDE]]), "warning"
+    )
+    yield case(
+        "borderline",
+        "first_ones_left_behind",
+        np.array([[*slow, ROUNDOFF]]),
+        "error",
+        (1, 40),
+        tuple(f"hidden_{i}" for i in range(1, 6)),
     )
     yield case(
         "borderline",
         "loss_at_the_limit",
         stop,
         "error",
-        loss=over_time(41, (0, 1.0), (1, 0.5))[:, 0],
+        loss=over_time(41, (0, 2.3), (3, 0.9 * 2.3))[:, 0],
     )
     yield case(
-        "borderline", "loss_below_it", stop, loss=over_time(41, (0, 1.0), (1, 0.5 * INSIDE))[:, 0]
+        "borderline",
+        "loss_below_it",
+        stop,
+        loss=over_time(41, (0, 2.3), (3, 0.9 * 2.3 * INSIDE))[:, 0],
     )
 
 

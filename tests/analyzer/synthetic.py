@@ -149,6 +149,7 @@ def record(
     gain: Values = 0.6,
     broken: dict[str, tuple[int, int | list[int], float]] | None = None,
     loss: Values = 1.0,
+    accuracy: Values = 0.1,
     status: str = "complete",
     hidden_figures: dict[str, Values] | None = None,
     norm_figures: dict[str, Values] | None = None,
@@ -193,7 +194,7 @@ def record(
             series[f"nonfinite_{phase}_count"][row, index] += count
     scalars = {
         "loss": np.array(np.broadcast_to(loss, (rows,)), np.float64),
-        "accuracy": np.full(rows, 0.5),
+        "accuracy": np.array(np.broadcast_to(accuracy, (rows,)), np.float64),
         "learning_rate": np.full(rows, 0.02),
     }
     done = int(numbers[-1]) if rows else 0

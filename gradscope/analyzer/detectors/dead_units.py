@@ -7,17 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.analyzer import causes, window
+from gradscope.analyzer import causes, loss_curve, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
-from gradscope.record import Evidence, Finding, RunRecord
+from gradscope.catalog.activations import find_activation
+from gradscope.record import Evidence, Finding, LayerInfo, RunRecord
 from gradscope.record.run_record import Floats, Integers
 
 
 # Before the ratios over depth: what lies behind a layer that nothing passes tells of it alone.
 @detector("GS203", rank=8, follows=("symmetric_units", "unscaled_input", "non_finite"))
 def dead_units(
-    record: RunRecord, *, dead_layer: float = 0.99, dying: float = 0.5, growth: float = 0.25
+    record: RunRecord,
+    *,
+    dead_layer: float = 0.99,
+    dying: float = 0.5,
+    growth: float = 0.25,
+    passing: float = 1e-3,
+    learned: float = 0.9,
 ) -> tuple[Finding, ...]:
     """Tell whether units of a layer let nothing pass, whatever the input.
 
@@ -27,7 +34,10 @@ def dead_units(
     Error when at least `dead_layer` of a layer's units are dead at the last look: nothing passes
     such a layer. Warning when at least `dying` are dead and the share grew by `growth` since
     initialisation: a deep ReLU network has silent units by geometry before any training, because
-    its samples become similar. Defaults 0.99 (all but a stray unit), 0.5 and 0.25: the shipped
+    its samples become similar. Error as well when at most `passing` of a layer's values let a
+    gradient pass in the median of the last quarter of the steps (mean phi'(z) over max phi'), while
+    the loss is not below `learned` of the first and of a constant answer's: stray values keep its
+    units from being quite dead. Defaults 0.99 (all but a stray unit), 0.5 and 0.25: the shipped
     healthy configs stay below 0.4 (tests/test_shipped_configs.py); error rates over a corpus are
     not measured yet.
     """
@@ -40,12 +50,62 @@ def dead_units(
     whole = looks.share >= dead_layer
     some = (looks.share >= dying) & (looks.share - looks.share[0] >= growth)
     some &= ~whole[-1]
-    findings = []
+    findings = [] if whole[-1].any() else _nearly(record, indices, passing, learned)
     if whole[-1].any():
         findings.append(_finding(looks, whole, dead_layer, "error"))
     if some[-1].any():
         findings.append(_finding(looks, some, dying, "warning"))
     return tuple(findings)
+
+
+def _nearly(
+    record: RunRecord, indices: tuple[int, ...], passing: float, learned: float
+) -> list[Finding]:
+    """Layers that hardly any value of a batch gets through, though no unit may be quite dead."""
+    places = [i for i, index in enumerate(indices) if not _saturates(record.layers[index])]
+    gain = record.series["derivative_gain"][:, [indices[i] for i in places]]
+    judged = ~np.all(np.isnan(gain), axis=1)
+    if not judged.any() or loss_curve.learned(record, learned) or loss_curve.above_chance(record):
+        return []
+    steps, gain = record.steps[judged], gain[judged]
+    rows = window.last(len(steps))
+    typical = window.median(gain[rows])
+    shut = [i for i, value in enumerate(typical) if value < passing]
+    if not shut:
+        return []
+    layers = [record.layers[indices[places[i]]] for i in shut]
+    names = tuple(layer.name for layer in layers)
+    spell = window.spell(steps, np.any(gain[:, shut] < passing, axis=1))
+    observed = float(np.min(typical[shut]))
+    return [
+        Finding(
+            severity="error",
+            layers=names,
+            since_step=spell.since_step,
+            until_step=spell.until_step,
+            observed=observed,
+            threshold=passing,
+            message=(
+                f"Units are as good as dead: in {named(names, [places[i] for i in shut])} only "
+                f"{observed:.2g} of the values let a gradient pass, {spell.words}, and the loss "
+                "has not fallen."
+            ),
+            evidence=window.evidence(
+                record,
+                n=record.batch_size * min(int(layer.units or 1) for layer in layers),
+                steps=steps[rows],
+                values=np.fmin.reduce(gain[rows][:, shut], axis=1),
+            ),
+            remedy="model.bias_initializer: zeros; or model.activation: leaky_relu, which cannot "
+            "die",
+        )
+    ]
+
+
+def _saturates(layer: LayerInfo) -> bool:
+    """`saturated_units` judges what flattens on both sides."""
+    entry = find_activation(str(layer.activation))
+    return entry is None or entry.saturates
 
 
 @dataclass(frozen=True)

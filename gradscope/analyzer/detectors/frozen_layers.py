@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import cut, window
+from gradscope.analyzer import cut, loss_curve, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
 from gradscope.record import Finding, RunRecord
 
 UNIT_ROUNDOFF = 2.0**-24
-"""Largest relative error of rounding to float32: a smaller update is rounded away."""
+"""Largest relative error of rounding to float32: a smaller update of a weight is rounded away."""
+
+NOTHING = 1e-2
+"""Share of the unit roundoff below which a network stands still as a whole: of normal weights,
+whose small ones take smaller updates, less than one in a hundred moves then."""
+
+BEHIND = 1e-3
+"""Share of the fastest layer's update from which one is left behind: the ratio over depth at which
+a gradient has vanished."""
 
 
 @detector(
@@ -28,17 +36,21 @@ UNIT_ROUNDOFF = 2.0**-24
     ),
 )
 def frozen_layers(
-    record: RunRecord, *, threshold: float = UNIT_ROUNDOFF, converged: float = 0.5
+    record: RunRecord, *, threshold: float = UNIT_ROUNDOFF, converged: float = 0.9
 ) -> tuple[Finding, ...]:
     """Tell whether layers stay as they were initialised because no update reaches them.
 
-    Statistic: rms of the change the optimizer really made to a kernel over the rms of the kernel.
-    Error below `threshold` in at least half of the last quarter of the steps, on hidden and output
-    layers. Default 2^-24, float32's unit roundoff: below it a weight plus its update rounds back
-    to the weight, and training cannot move it whatever the number of steps. A network whose layers
-    moved first and stopped all together, with a loss below `converged` (default 0.5) of its first
-    one, has converged and is not frozen. A layer that something goes around and no gradient
-    reaches, such as an output that is not trained, is left to `cut_gradient`.
+    Statistic: rms of the change the optimizer asked for over the rms of the kernel, the mean over
+    the last quarter of the steps. Below `threshold`, default 2^-24, float32's unit roundoff, a
+    weight of usual size plus its update rounds back to the weight.
+
+    Error when single layers are below it, and below a thousandth of the layer that moves most; or when all are below a hundredth of it:
+    less than one weight in a hundred is then small enough to move. A network whose layers are all
+    little below `threshold` has a tiny learning rate: warning. One whose layers moved first and
+    stopped all together, with a loss below `converged` (default 0.9) of its first one and of a
+    constant answer's, has converged, or its learning rate has run out, and is not frozen. A layer
+    that something goes around and no gradient reaches, such as an output that is not trained, is
+    left to `cut_gradient`.
     """
     unused = cut.cut(record)
     indices = tuple(
@@ -50,21 +62,27 @@ def frozen_layers(
         raise NotMeasured("no update was made")
     still = update < threshold
     rows = window.last(len(steps))
-    sick = [i for i in range(len(indices)) if np.mean(still[rows, i]) >= 0.5]
+    # The mean, not the median: gradients that are accumulated over steps move nothing in most.
+    typical = window.mean(update[rows])
+    sick = [i for i, ratio in enumerate(typical) if ratio < threshold]
     if not sick:
         return ()
-    names = tuple(record.layers[indices[i]].name for i in sick)
+    fastest = float(np.nanmax(typical))
+    whole = fastest < threshold
+    sick = sick if whole else [i for i in sick if typical[i] < BEHIND * fastest]
+    if not sick:
+        return ()
     spell = window.spell(steps, np.mean(still[:, sick], axis=1) >= 0.5)
-    if len(sick) == len(indices) and spell.since_step > 1:
-        loss = record.scalars["loss"]
-        if np.median(loss[made][rows]) < converged * loss[0]:
-            return ()
-    observed = max(float(np.median(update[rows][still[rows, i], i])) for i in sick)
+    if whole and spell.since_step > 1 and loss_curve.learned(record, converged):
+        return ()
+    names = tuple(record.layers[indices[i]].name for i in sick)
+    observed = max(float(typical[i]) for i in sick)
     where = "All layers" if len(sick) == len(indices) else named(names, sick)
     since = "since the first step" if spell.since_step <= 1 else f"since step {spell.since_step}"
+    grave = not whole or fastest < NOTHING * threshold
     return (
         Finding(
-            severity="error",
+            severity="error" if grave else "warning",
             layers=names,
             since_step=spell.since_step,
             until_step=int(record.steps[-1]),
@@ -72,7 +90,7 @@ def frozen_layers(
             threshold=threshold,
             message=(
                 f"Weights stand still in {where}: the update is at most {observed:.2g} of them "
-                f"(rms), less than float32 can add, {since}."
+                f"(rms), less than float32 can add to {'any' if grave else 'most'}, {since}."
             ),
             remedy="a larger learning rate; or trainable = False, if they are meant to stand still",
             evidence=window.evidence(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from gradscope.analyzer import depth_profile, loss_curve, settled, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Finding, RunRecord
@@ -53,20 +55,21 @@ def not_learning(
 ) -> tuple[Finding, ...]:
     """Tell whether training gets anywhere, judged by the loss's own noise.
 
-    Statistic: the last quarter's mean loss over that of the best constant predictor (ln C for C
-    balanced classes), and its fall since the third quarter of the recorded steps, in standard
-    errors of that difference. Where no constant is known, as for real values, its fall since the
-    first quarter.
+    Statistic: the last quarter's mean loss over that of the best constant predictor (the classes'
+    entropy, ln C where they are balanced; the variance of real targets), and its fall since the
+    third quarter of the recorded steps, in standard errors of that difference. Where no constant is
+    known, its fall since the first quarter.
 
     Error when the loss fell by less than `errors` standard errors (default 3: by chance once in
     700) or by less than `least` of it (default 0.01: a hundred such quarters to get anywhere), and
     is not below `constant` (default 0.95) of the constant predictor's: what it fell by before, it
-    owes to the biases of the output. Where no constant is known, warning for a model of
-    the user's own, which may have come trained. Nothing is said
-    before `fewest` (default 50) recorded steps, or while no layer's updates add up to `moved`
-    (default 0.05) of its weights and the loss is where it began: a tiny learning rate is no fault,
-    it only takes longer. The
-    consequence of whatever else is found; error rates over a corpus are not measured yet.
+    owes to the biases of the output. An accuracy above the commonest class's share, by a tenth and
+    by five standard errors, is learning too: a penalty on the weights may outweigh the loss. Where
+    neither a constant nor an accuracy is known, warning for a model of the user's own, which may
+    have come trained. Nothing is said before `fewest` (default 50) recorded steps, or while no
+    layer's updates add up to `moved` (default 0.05) of its weights and the loss is where it began:
+    a tiny learning rate is no fault, it only takes longer. The consequence of whatever else is
+    found; docs/calibration.md says how it fared.
     """
     curve = loss_curve.of(record)
     if len(curve.loss) < fewest:
@@ -82,8 +85,11 @@ def not_learning(
     late = float(curve.loss[window.last(len(curve.loss))].mean())
     if fall > max(errors * error, least * late) or late < constant * best:
         return ()
+    if loss_curve.above_chance(record):
+        return ()
     beside = f"; a constant answer has {best:.3g}" if math.isfinite(best) else ""
-    known = math.isfinite(best) or not settled.of_user(record)
+    counted = bool(loss_curve.shares(record)) and bool(np.isfinite(record.scalars["accuracy"]).any())
+    known = math.isfinite(best) or counted or not settled.of_user(record)
     return (
         Finding(
             severity="error" if known else "warning",

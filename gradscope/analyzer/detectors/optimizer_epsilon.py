@@ -29,12 +29,9 @@ def optimizer_epsilon(
     kernel without any gradient is not judged, and neither is a network whose gradients became small
     as its loss fell below `converged` (default 0.5) of the first one: that is success.
     """
-    optimizer = record.config["training"]["optimizer"]
-    if not isinstance(optimizer, dict):
-        raise NotMeasured("the optimizer was compiled into the model, its epsilon is not recorded")
-    if optimizer["name"] not in ADDED_TO_THE_ROOT:
-        raise NotMeasured(f"{optimizer['name']} does not add an epsilon to the gradient's size")
-    epsilon = float(optimizer["parameters"].get("epsilon") or 0.0)
+    name, epsilon = _stepping(record)
+    if name not in ADDED_TO_THE_ROOT:
+        raise NotMeasured(f"{name} does not add an epsilon to the gradient's size")
     if not epsilon > 0:
         raise NotMeasured("epsilon is 0")
     indices = record.indices("hidden", "output")
@@ -50,10 +47,20 @@ def optimizer_epsilon(
         return ()
     names = [record.layers[indices[i]].name for i in found.layers]
     message = (
-        f"{optimizer['name']}'s epsilon of {epsilon:.0e} outweighs the gradient in "
+        f"{name}'s epsilon of {epsilon:.0e} outweighs the gradient in "
         f"{named(names, found.layers)}: its rms is {found.extreme:.2g} of epsilon, "
         f"{found.spell.words}, and the steps are that much shorter than the learning rate says."
     )
-    smaller = f"{{name: {optimizer['name']}, epsilon: {epsilon * found.extreme / 10:.0e}}}"
+    smaller = f"{{name: {name}, epsilon: {epsilon * found.extreme / 10:.0e}}}"
     remedy = f"training.optimizer: {smaller}, or a loss that is not scaled down"
     return (ratios.finding(record, indices, found, message, remedy=remedy),)
+
+
+def _stepping(record: RunRecord) -> tuple[str, float]:
+    """Name and epsilon of the optimizer that stepped, 0.0 where it has none."""
+    if record.objective is not None and record.objective.optimizer:
+        return record.objective.optimizer, float(record.objective.epsilon or 0.0)
+    optimizer = record.config["training"]["optimizer"]
+    if not isinstance(optimizer, dict):
+        raise NotMeasured("the optimizer was compiled into the model, its epsilon is not recorded")
+    return str(optimizer["name"]), float(optimizer["parameters"].get("epsilon") or 0.0)

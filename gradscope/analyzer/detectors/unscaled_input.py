@@ -8,16 +8,23 @@ from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Evidence, Finding, RunRecord
 
 
+_LINEAR = frozenset(["Dense", "Conv1D", "Conv2D", "Conv3D"])
+"""Layers whose z is their kernel times what they are fed."""
+
+
 @detector("GS404", rank=2)
 def unscaled_input(
     record: RunRecord, *, largest: float = 10.0, smallest: float = 0.01
 ) -> tuple[Finding, ...]:
     """Tell whether the features are fed far from unit size, as raw pixels are.
 
-    Statistic: rms of the features as they are fed to the first layer. Every initializer's variance
-    assumes about 1; the first layer's signal and its kernel's gradient scale with the rms. SELU
-    loses its self-normalization (Klambauer et al. 2017 need standardized inputs). A batch norm at
-    the input puts them right, so then nothing is judged.
+    Statistic: rms of the features as they are fed to the first layer with weights. Every
+    initializer's variance assumes about 1; the first layer's signal and its kernel's gradient scale
+    with the rms. SELU loses its self-normalization (Klambauer et al. 2017 need standardized
+    inputs). What the model itself does to the features before that layer counts: the rms is also
+    told from step 0, as that of z over sqrt(fan_in) times the kernel's, and both must be beyond.
+    A batch norm at the input or right after the first weights puts them right, so then nothing is
+    judged; features that are whole numbers are judged by z alone.
 
     Error above `largest` or below `smallest`. Default 10: the gradient of the first kernel is then
     ten times the one its learning rate is for; pixels up to 255 give 116. Pixels from 0 to 1 have
@@ -27,11 +34,15 @@ def unscaled_input(
     between = [layer for layer in record.layers[:first] if layer.measured]
     if between:
         raise NotMeasured(f"{between[0].name} may scale the features before the first weights")
-    rms = record.data.second_moment**0.5
-    if not math.isfinite(rms):
+    if record.layers and record.layers[first].normalization == "before_activation":
+        raise NotMeasured("a batch norm right after the first weights takes the scale away")
+    told, seen = record.data.second_moment**0.5, _seen(record, first)
+    if not math.isfinite(told) and not math.isfinite(seen):
         raise NotMeasured("the features have no finite size")
-    if smallest <= rms <= largest:
+    known = [rms for rms in (told, seen) if math.isfinite(rms)]
+    if not (min(known) > largest or max(known) < smallest):
         return ()
+    rms = known[0]
     threshold = largest if rms > largest else smallest
     size = "large" if rms > largest else "small"
     layer = record.layers[first]
@@ -59,3 +70,16 @@ def unscaled_input(
             ),
         ),
     )
+
+
+def _seen(record: RunRecord, first: int) -> float:
+    """Rms of what the first layer is fed, by its z at step 0; NaN where that does not tell."""
+    if not len(record.steps) or record.steps[0] != 0 or not record.layers:
+        return math.nan
+    layer = record.layers[first]
+    z = float(record.series["preactivation_second_moment"][0, first])
+    weight = float(record.series["weight_second_moment"][0, first])
+    known = layer.fan_in and layer.bias_initializer in (None, "zeros")
+    if not known or layer.kind not in _LINEAR or not weight > 0:
+        return math.nan
+    return math.sqrt(z / (int(layer.fan_in or 1) * weight))

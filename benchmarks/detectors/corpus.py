@@ -1,0 +1,25 @@
+"""All cases, as the files in `cases/` declare them: family, then name, then what `Case` says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.detectors.case import HEALTHY, SICK, Case
+
+FOLDER = Path(__file__).parent / "cases"
+
+
+def _declared(label: str) -> Iterator[Case]:
+    families = yaml.safe_load((FOLDER / f"{label}.yaml").read_text(encoding="utf-8"))
+    for family, cases in families.items():
+        for name, said in cases.items():
+            told: dict[str, Any] = dict(said)
+            codes = tuple(told.pop("may_lead", ()))
+            yield Case(f"{family}/{name}", str(family), label, codes=codes, **told)
+
+
+CASES: tuple[Case, ...] = (*_declared(HEALTHY), *_declared(SICK))

@@ -1,0 +1,199 @@
+"""Write docs/calibration.md from the kept results of the corpus.
+
+Run it from the repository: ``python scripts/make_calibration_page.py``. A test compares the
+committed page with `page()`. ``python -m benchmarks.detectors`` makes the results anew.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gradscope.analyzer.detectors import DETECTORS
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "calibration.md"
+RESULTS = ROOT / "benchmarks" / "results" / "detectors.json"
+
+Row = dict[str, Any]
+
+_HEAD = """# Error rates and calibration
+
+Written by `scripts/make_calibration_page.py` from `benchmarks/results/detectors.json`, which
+`python -m benchmarks.detectors` makes; the cases are declared in `benchmarks/detectors/cases/`.
+"""
+
+_HOW = """## How it was measured
+
+A *case* is one training: a network, data, an optimizer, a number of steps, a seed. It is labelled
+healthy or sick by construction, and a sick one says which detectors may lead its verdict: the fault
+itself, and what cannot be told from it. Families of cases (one fault, one kind of network) lie on
+one side of the split only: a hash of the family's name decides. Thresholds and logic were adjusted
+on *tune*; families whose verdicts were looked at while the corpus was written, and those that were
+written to find weak points, belong to tune whatever their hash. The rates of *report* are what was
+printed when it was judged.
+
+The *criterion* checks each label without gradscope: plain Keras builds and trains the same case from
+another seed's draw. A healthy case has to reach 0.6 of the skill (balanced accuracy above chance, or
+explained variance, on the test part) that a usual small network reaches on the same data in as many
+steps; a sick one must stay below 0.5 of the skill of its twin without the fault. Where a healthy case
+needs more than its own run to show that it learns (a tiny learning rate), its `proof` says what the
+plain training changes. In between, or where the twin itself reaches less than 0.2, the criterion does
+not decide.
+
+A *false alarm* is an error-level finding on a healthy case. A sick one is *detected* when there is an
+error-level finding; the *right code leads* when the first one is among those that may. Intervals are
+Clopper and Pearson's, 95 %, as if cases were independent; those of one family are less so.
+"""
+
+_TOOLS = """The other tools' rules are computed on the plain Keras training of the same case, since they
+need tensors that gradscope's record does not keep (mean absolute values, percentiles, single units):
+20 looks per training, which stand for epochs where a rule speaks of epochs. A tool finds fault when
+any of its rules fires at any look. Definitions and defaults are those of their sources; what is left
+out is named in `benchmarks/detectors/rules.py`.
+"""
+
+_DISTANCES = """## Where the thresholds lie
+
+For each detector's first threshold, on tune: by which factor it may be moved, to either side, until an
+error falls on a healthy case, and until one is lost on a sick case that the detector may lead. A dash:
+no such case within a factor of a million, or none that it may lead. Beside it, how many of the healthy
+and of those sick cases it errs on with its default.
+
+| detector | threshold | default | to the nearest healthy case | to the nearest sick case | healthy | sick |
+|---|---|---|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    cases = results["cases"]
+    parts = [_HEAD, _counts(cases), "## Rates\n", _rates(results["rates"], cases), _TOOLS]
+    parts += [_by_rule(results["rates"]), _misses(cases), _contradictions(cases), _HOW]
+    parts += [_DISTANCES.rstrip() + "\n" + _distances(results["distances"])]
+    parts += [_families(cases)]
+    return "\n".join(parts)
+
+
+def _counts(cases: list[Row]) -> str:
+    told = []
+    for part in ("tune", "report"):
+        for label in ("healthy", "sick"):
+            of = [c for c in cases if c["part"] == part and c["label"] == label]
+            told.append(f"{len(of)} {label} of {len({c['family'] for c in of})} families in {part}")
+    return f"{len(cases)} cases: {', '.join(told)}.\n"
+
+
+def _percent(share: Row) -> str:
+    if not share["count"]:
+        return "-"
+    low, high = (100.0 * end for end in share["interval"])
+    rate = 100.0 * share["hits"] / share["count"]
+    return f"{rate:.1f} % ({share['hits']} of {share['count']}; {low:.1f} to {high:.1f})"
+
+
+def _rates(rates: Row, cases: list[Row]) -> str:
+    lines = []
+    for part, title in (("report", "On the report part"), ("tune", "On the tune part")):
+        lines += [
+            f"**{title}** (95 % interval)\n",
+            "| tool | false alarms on healthy | detected of sick | right code leading |",
+            "|---|---|---|---|",
+        ]
+        for tool, found in rates[part].items():
+            leading = found.get("right code leading")
+            lines.append(
+                f"| {tool} | {_percent(found['false alarms'])} | {_percent(found['detected'])} | "
+                f"{_percent(leading) if leading else '-'} |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _by_rule(rates: Row) -> str:
+    lines = [
+        "Rules that fire, healthy and sick cases of both parts:\n",
+        "| tool | rule | healthy | sick |",
+        "|---|---|---|---|",
+    ]
+    for tool, found in rates["report"].items():
+        for rule in found.get("rules on healthy", ()):
+            both = [
+                sum(rates[part][tool][f"rules on {label}"].get(rule, 0) for part in rates)
+                for label in ("healthy", "sick")
+            ]
+            lines.append(f"| {tool} | {rule} | {both[0]} | {both[1]} |")
+    return "\n".join(lines) + "\n"
+
+
+def _wrong(case: Row) -> bool:
+    if case["label"] == "healthy":
+        return bool(case["errors"])
+    return case["leads"] not in case["may_lead"]
+
+
+def _misses(cases: list[Row]) -> str:
+    wrong = [case for case in cases if _wrong(case)]
+    lines = [f"## What gradscope got wrong\n\n{len(wrong)} of {len(cases)} cases.\n"]
+    if wrong:
+        lines += [
+            "| part | label | case | errors, in their order | criterion |",
+            "|---|---|---|---|---|",
+        ]
+    for case in wrong:
+        errors = ", ".join(e["detector"] for e in case["errors"]) or "none"
+        lines.append(
+            f"| {case['part']} | {case['label']} | {case['name']} | {errors} | "
+            f"{case['criterion']['answer']} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _contradictions(cases: list[Row]) -> str:
+    lines = ["## Where the criterion does not agree with the label\n"]
+    answers = [case["criterion"]["answer"] for case in cases]
+    told = ", ".join(f"{answers.count(a)} {a}" for a in ("agrees", "undecided", "contradicts"))
+    lines += [f"Of {len(cases)} cases: {told}. All of them count in the rates above.\n"]
+    lines += ["| answer | part | label | case | skill | compared with | errors |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    for case in cases:
+        found = case["criterion"]
+        if found["answer"] != "agrees":
+            errors = ", ".join(e["detector"] for e in case["errors"]) or "none"
+            lines.append(
+                f"| {found['answer']} | {case['part']} | {case['label']} | {case['name']} | "
+                f"{found['skill']:.2f} | {found['compared']:.2f} | {errors} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _distances(distances: Row) -> str:
+    lines = []
+    for name, detector in sorted(DETECTORS.items(), key=lambda item: item[1].code):
+        found = distances.get(name)
+        if found is None:
+            continue
+        near = [
+            f"x{found[side]['factor']:.3g} ({found[side]['case']})" if found[side] else "-"
+            for side in ("healthy", "sick")
+        ]
+        lines.append(
+            f"| {detector.code} {name} | `{found['parameter']}` | {found['default']:.3g} | "
+            f"{near[0]} | {near[1]} | {found['healthy that fire']} | {found['sick that fire']} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _families(cases: list[Row]) -> str:
+    lines = ["## The split\n"]
+    for part in ("tune", "report"):
+        for label in ("healthy", "sick"):
+            names = {c["family"] for c in cases if c["part"] == part and c["label"] == label}
+            lines.append(f"- {part}, {label}: {'; '.join(sorted(names))}.")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
