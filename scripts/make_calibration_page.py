@@ -26,42 +26,43 @@ Written by `scripts/make_calibration_page.py` from `benchmarks/results/detectors
 
 _HOW = """## How it was measured
 
-A *case* is one training: a network, data, an optimizer, a number of steps, a seed. It is labelled
-healthy or sick by construction, and a sick one says which detectors may lead its verdict: the fault
-itself, and what cannot be told from it. Families of cases (one fault, one kind of network) lie on
-one side of the split only: a hash of the family's name decides. Thresholds and logic were adjusted
-on *tune*; families whose verdicts were looked at while the corpus was written, and those that were
-written to find weak points, belong to tune whatever their hash. The rates of *report* are what was
-printed when it was judged.
+A *case* is one training: a network, data, an optimizer, a number of steps, a seed. It is
+labelled healthy or sick by construction, and a sick one says which detectors may lead its
+verdict: the fault itself, and what cannot be told from it. Families of cases (one fault, one
+kind of network) lie on one side of the split only: a hash of the family's name decides.
+Thresholds and logic were adjusted on *tune*; families whose verdicts were looked at while the
+corpus was written, and those that were written to find weak points, belong to tune whatever
+their hash. The rates of *report* are what was printed when it was judged.
 
-The *criterion* checks each label without gradscope: plain Keras builds and trains the same case from
-another seed's draw. A healthy case has to reach 0.6 of the skill (balanced accuracy above chance, or
-explained variance, on the test part) that a usual small network reaches on the same data in as many
-steps; a sick one must stay below 0.5 of the skill of its twin without the fault. Where a healthy case
-needs more than its own run to show that it learns (a tiny learning rate), its `proof` says what the
-plain training changes. In between, or where the twin itself reaches less than 0.2, the criterion does
-not decide.
+The *criterion* checks each label without gradscope: plain Keras builds and trains the same case
+from another seed's draw. A healthy case has to reach 0.6 of the skill (balanced accuracy above
+chance, or explained variance, on the test part) that a usual small network reaches on the same
+data in as many steps; a sick one must stay below 0.5 of the skill of its twin without the
+fault. Where a healthy case needs more than its own run to show that it learns (a tiny learning
+rate), its `proof` says what the plain training changes. In between, or where the twin itself
+reaches less than 0.2, the criterion does not decide.
 
-A *false alarm* is an error-level finding on a healthy case. A sick one is *detected* when there is an
-error-level finding; the *right code leads* when the first one is among those that may. Intervals are
-Clopper and Pearson's, 95 %, as if cases were independent; those of one family are less so.
+A *false alarm* is an error-level finding on a healthy case. A sick one is *detected* when there
+is an error-level finding; the *right code leads* when the first one is among those that may.
+Intervals are Clopper and Pearson's, 95 %, as if cases were independent; those of one family are
+less so.
 """
 
-_TOOLS = """The other tools' rules are computed on the plain Keras training of the same case, since they
-need tensors that gradscope's record does not keep (mean absolute values, percentiles, single units):
-20 looks per training, which stand for epochs where a rule speaks of epochs. A tool finds fault when
-any of its rules fires at any look. Definitions and defaults are those of their sources; what is left
-out is named in `benchmarks/detectors/rules.py`.
+_TOOLS = """The other tools' rules are computed on the plain Keras training of the same case, since
+they need tensors that gradscope's record does not keep (mean absolute values, percentiles,
+single units): 20 looks per training, which stand for epochs where a rule speaks of epochs. A
+tool finds fault when any of its rules fires at any look. Definitions and defaults are those of
+their sources; what is left out is named in `benchmarks/detectors/rules.py`.
 """
 
 _DISTANCES = """## Where the thresholds lie
 
-For each detector's first threshold, on tune: by which factor it may be moved, to either side, until an
-error falls on a healthy case, and until one is lost on a sick case that the detector may lead. A dash:
-no such case within a factor of a million, or none that it may lead. Beside it, how many of the healthy
-and of those sick cases it errs on with its default.
+For each detector's first threshold, on tune: by which factor it may be moved, to either side,
+until an error falls on a healthy case, and until one is lost on a sick case that the detector
+may lead. A dash: no such case within a factor of a million, or none that it may lead. Beside
+it, how many of the healthy and of those sick cases it errs on with its default.
 
-| detector | threshold | default | to the nearest healthy case | to the nearest sick case | healthy | sick |
+| detector | threshold | default | nearest healthy | nearest sick | healthy | sick |
 |---|---|---|---|---|---|---|
 """
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.detectors import rules
+from benchmarks.detectors import labels, rules
 from benchmarks.detectors.case import HEALTHY, Case
 from benchmarks.theory_coverage import clopper_pearson
 from gradscope import api
@@ -44,9 +44,17 @@ def row(case: Case, folder: Path) -> Row:
         "others": [v.name for v in diagnosis.verdicts if v.findings and _gravest(v) != "error"],
         "crashed": [v.name for v in diagnosis.verdicts if v.status == "crashed"],
         "test": record.evaluation,
-        "criterion": seen.get("criterion"),
+        "criterion": _checked(case, seen.get("criterion")),
         "tools": {name: tool(looks) for name, tool in rules.TOOLS.items()} if looks else None,
     }
+
+
+def _checked(case: Case, found: Row | None) -> Row | None:
+    if found is None:
+        return None
+    skill, compared = float(found["skill"]), float(found["compared"])
+    told = labels.answer(case.label, skill, compared)
+    return {"skill": round(skill, 3), "compared": round(compared, 3), "answer": told}
 
 
 def _gravest(verdict: Verdict) -> str:
@@ -90,12 +98,10 @@ def rates(rows: list[Row]) -> Row:
 def _rates(rows: list[Row]) -> Row:
     healthy = [r for r in rows if r["label"] == HEALTHY]
     sick = [r for r in rows if r["label"] != HEALTHY]
-    result = {
-        "gradscope": {
-            "false alarms": _share(healthy, lambda r: bool(r["errors"])),
-            "detected": _share(sick, lambda r: bool(r["errors"])),
-            "right code leading": _share(sick, right),
-        }
+    borne = [[r for r in rs if r["criterion"]["answer"] == "agrees"] for rs in (healthy, sick)]
+    result: Row = {
+        "gradscope": _own(healthy, sick),
+        "gradscope, where the criterion bears the label out": _own(*borne),
     }
     for tool in rules.TOOLS:
         fired = partial(_fires, tool)
@@ -107,6 +113,14 @@ def _rates(rows: list[Row]) -> Row:
             "rules on sick": _by_rule(known[1], tool),
         }
     return result
+
+
+def _own(healthy: list[Row], sick: list[Row]) -> Row:
+    return {
+        "false alarms": _share(healthy, lambda r: bool(r["errors"])),
+        "detected": _share(sick, lambda r: bool(r["errors"])),
+        "right code leading": _share(sick, right),
+    }
 
 
 def _fires(tool: str, row: Row) -> bool:

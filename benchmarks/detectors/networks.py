@@ -419,7 +419,7 @@ def called() -> keras.Model:
 
 
 def penalized(kind: str = "orthogonal") -> keras.Model:
-    """A loss term that a layer adds: on the activations, or on how far from orthogonal units are."""
+    """A loss term that a layer adds: on its activations, or on units that are not orthogonal."""
     x = first = keras.Input((IMAGE,))
     penalty: dict[str, Any] = {"activity_regularizer": "l2"}
     if kind == "orthogonal":

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gradscope.analyzer import expectation
+from gradscope.analyzer import expectation, measured_start
 from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.catalog.optimizers import OPTIMIZERS
@@ -31,11 +31,16 @@ def of_profile(
     same way, it is the initialisation or the activation, and the layer is named that theory has
     cross `threshold` first. Otherwise it came with training, or with the first layer that leaves
     theory's band at step 0, which is named. What is there from the start is put down to the config
-    from `GOOD_RATIO` on, since chance widens it.
+    from `GOOD_RATIO` on, since chance widens it. Outside theory the weights tell it that step 0
+    shows.
     """
     prediction = expectation.expected(record)
     if prediction.outside:
-        return f"Theory does not cover this network ({prediction.outside}).", ""
+        outside = f"Theory does not cover this network ({prediction.outside})."
+        if not since_initialisation:
+            return f"{outside} {_TRAINED.capitalize()}", lower_learning_rate(record)
+        cause, remedy = measured_start.explanation(record)
+        return f"{outside} {cause}".strip(), remedy
     signal, delta = expectation.end_to_end(prediction)
     ratio = signal if quantity == "signal" else delta
     factor = GOOD_RATIO if since_initialisation else 1000.0

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradscope.analyzer import depth_profile, window, wording
+from gradscope.analyzer import depth_profile, settled, window, wording
 from gradscope.analyzer.detectors import DETECTORS, Detector, NotMeasured
 from gradscope.record import Diagnosis, Finding, RunRecord, Verdict
 from gradscope.record.verdicts import SEVERITIES
@@ -48,6 +48,10 @@ def _judge(chosen: Detector, record: RunRecord, thresholds: Mapping[str, float])
     except Exception as error:  # one broken detector must not take the others along
         why = f"{type(error).__name__}: {error}"
         return Verdict(chosen.code, chosen.name, "crashed", reason=why)
+    if settled.of_user(record):
+        findings = tuple(
+            replace(found, remedy=wording.in_keras_words(found.remedy)) for found in findings
+        )
     return Verdict(chosen.code, chosen.name, "finding" if findings else "healthy", findings)
 
 

@@ -27,7 +27,7 @@ def batch_norm_inference_gap(
     in addition the test loss, which is computed in inference mode, is above `worse` times the
     training loss of those steps. Default of `threshold` 2: the mean is off by a standard deviation,
     or the standard deviation by a factor of two; of `worse` 2: far above what overfitting adds in
-    the first epochs. Both are judgements; error rates over a corpus are not measured yet.
+    the first epochs. Both are judgements; docs/calibration.md has what was measured over a corpus.
     """
     norms = settled.batch_norms(record)
     if not norms:

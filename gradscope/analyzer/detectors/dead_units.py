@@ -38,8 +38,8 @@ def dead_units(
     gradient pass in the median of the last quarter of the steps (mean phi'(z) over max phi'), while
     the loss is not below `learned` of the first and of a constant answer's: stray values keep its
     units from being quite dead. Defaults 0.99 (all but a stray unit), 0.5 and 0.25: the shipped
-    healthy configs stay below 0.4 (tests/test_shipped_configs.py); error rates over a corpus are
-    not measured yet.
+    healthy configs stay below 0.4 (tests/test_shipped_configs.py); docs/calibration.md has what was
+    measured over a corpus.
     """
     indices = record.indices("hidden")
     dead = record.series["dead_fraction"][:, list(indices)]

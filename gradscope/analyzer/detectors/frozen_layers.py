@@ -44,13 +44,13 @@ def frozen_layers(
     the last quarter of the steps. Below `threshold`, default 2^-24, float32's unit roundoff, a
     weight of usual size plus its update rounds back to the weight.
 
-    Error when single layers are below it, and below a thousandth of the layer that moves most; or when all are below a hundredth of it:
-    less than one weight in a hundred is then small enough to move. A network whose layers are all
-    little below `threshold` has a tiny learning rate: warning. One whose layers moved first and
-    stopped all together, with a loss below `converged` (default 0.9) of its first one and of a
-    constant answer's, has converged, or its learning rate has run out, and is not frozen. A layer
-    that something goes around and no gradient reaches, such as an output that is not trained, is
-    left to `cut_gradient`.
+    Error when single layers are below it, and below a thousandth of the layer that moves most; or
+    when all are below a hundredth of it: less than one weight in a hundred is then small enough to
+    move. A network whose layers are all little below `threshold` has a tiny learning rate: warning.
+    One whose layers moved first and stopped all together, with a loss below `converged` (default
+    0.9) of its first one and of a constant answer's, has converged, or its learning rate has run
+    out, and is not frozen. A layer that something goes around and no gradient reaches, such as an
+    output that is not trained, is left to `cut_gradient`.
     """
     unused = cut.cut(record)
     indices = tuple(

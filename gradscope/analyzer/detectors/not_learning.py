@@ -88,7 +88,9 @@ def not_learning(
     if loss_curve.above_chance(record):
         return ()
     beside = f"; a constant answer has {best:.3g}" if math.isfinite(best) else ""
-    counted = bool(loss_curve.shares(record)) and bool(np.isfinite(record.scalars["accuracy"]).any())
+    counted = bool(loss_curve.shares(record)) and bool(
+        np.isfinite(record.scalars["accuracy"]).any()
+    )
     known = math.isfinite(best) or counted or not settled.of_user(record)
     return (
         Finding(

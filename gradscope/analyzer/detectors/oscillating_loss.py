@@ -24,7 +24,7 @@ def oscillating_loss(
     Fires above `swing`: error when the loss is not below `learned` of the first (default 0.9, as
     for `saturated_units`), warning while it learns all the same. Default 3: the losses of single
     samples spread about as much as they are large at the start. Nothing is said before `fewest`
-    (default 20) recorded steps. Error rates over a corpus are not measured yet.
+    (default 20) recorded steps. docs/calibration.md has what was measured over a corpus.
     """
     curve = loss_curve.of(record)
     if len(curve.loss) < fewest:

@@ -85,11 +85,8 @@ def _reach(record: RunRecord, layer: LayerInfo, reach: float) -> Iterator[Misfit
         return
     name = loss_curve.loss_name(record)
     beyond = not 0.0 <= targets.minimum <= targets.maximum <= 1.0
-    if (
-        name in BINARY
-        and beyond
-        and targets.form == "real"
-        or (name in BINARY and layer.units == 1 and len(targets.shares) > 2)
+    if (name in BINARY and beyond and targets.form == "real") or (
+        name in BINARY and layer.units == 1 and len(targets.shares) > 2
     ):
         why = f"{name} needs targets from 0 to 1, and they go from {_span(targets)}"
         yield "error", targets.maximum, 1.0, why, "training.loss: mean_squared_error"

@@ -24,13 +24,13 @@ def saturated_units(
     regime, near 0 saturated. Judged for activations that flatten on both sides (tanh, sigmoid,
     softsign, hard_sigmoid, ...); a ReLU's silent half is no saturation.
 
-    Error below `threshold` in at least half of the last quarter of the recorded steps; warning
-    when only at initialisation, or when training brought it and learns all the same: its loss is
-    then below `learned` of the first one and of a constant answer's. Default 0.3: the shipped tanh
-    and sigmoid configs stay above 0.45 (tests/test_shipped_configs.py); error rates over a corpus
-    are not measured yet.
-    Default 0.9 of the loss: sigmoid layers of 64 and 64 on fashion_mini with Adam at 0.01 saturate
-    to 0.06 within four steps and still go from 2.4 to 0.5 and to 77 % test accuracy in 300.
+    Error below `threshold` in at least half of the last quarter of the recorded steps; warning when
+    only at initialisation, or when training brought it and learns all the same: its loss is then
+    below `learned` of the first one and of a constant answer's. Default 0.3: the shipped tanh and
+    sigmoid configs stay above 0.45 (tests/test_shipped_configs.py); docs/calibration.md has what
+    was measured over a corpus. Default 0.9 of the loss: sigmoid layers of 64 and 64 on fashion_mini
+    with Adam at 0.01 saturate to 0.06 within four steps and still go from 2.4 to 0.5 and to 77 %
+    test accuracy in 300.
     """
     indices = tuple(i for i in record.indices("hidden") if _saturates(record.layers[i]))
     if not indices:

@@ -7,7 +7,6 @@ import math
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Evidence, Finding, RunRecord
 
-
 _LINEAR = frozenset(["Dense", "Conv1D", "Conv2D", "Conv3D"])
 """Layers whose z is their kernel times what they are fed."""
 

@@ -23,10 +23,10 @@ def vanishing_gradient(record: RunRecord, *, threshold: float = 1e-3) -> tuple[F
 
     Fires below `threshold` at any hidden layer: error when it holds in at least half of the last
     quarter of the recorded steps, warning when only at initialisation. Default 1e-3: with plain
-    gradient descent the layer then learns a thousand times slower than the last one.
-    AUTOTRAINER (Zhang et al. 2021) draws the same line for its first-to-last ratio. At every
-    single step of the shipped healthy configs the ratio stays above 0.1
-    (tests/test_shipped_configs.py); error rates over a corpus are not measured yet.
+    gradient descent the layer then learns a thousand times slower than the last one. AUTOTRAINER
+    (Zhang et al. 2021) draws the same line for its first-to-last ratio. At every single step of the
+    shipped healthy configs the ratio stays above 0.1 (tests/test_shipped_configs.py);
+    docs/calibration.md has what was measured over a corpus.
     """
     profile = depth_profile.of(record)
     found = ratios.over_depth(record, profile.delta_relative, threshold, below=True)
