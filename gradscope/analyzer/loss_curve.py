@@ -74,6 +74,15 @@ def learned(record: RunRecord, share: float) -> bool:
     return curve.last < share * curve.first and not curve.last >= share * constant_predictor(record)
 
 
+def stuck(record: RunRecord) -> bool:
+    """Whether training went on for a while, moved some layer, and taught the network nothing.
+
+    At least 50 recorded steps, whose updates add up to a twentieth of some layer's weights.
+    """
+    trained = len(of(record).loss) >= 50 and travelled(record) >= 0.05
+    return trained and not learned(record, 0.9) and not above_chance(record)
+
+
 def travelled(record: RunRecord) -> float:
     """Sum of the update ratios of the layer that moved most; steps not recorded count alike."""
     columns = list(record.indices("hidden", "output"))

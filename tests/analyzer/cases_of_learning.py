@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gradscope.record import RunRecord
+from gradscope.record import ObjectiveInfo, RunRecord, TargetSummary
 from tests.analyzer.case import INSIDE, OUTSIDE, Case
 from tests.analyzer.synthetic import CONFIG, DATA, changed, empty, network, over_time, record
 
@@ -58,6 +58,40 @@ def output() -> Iterator[Case]:
     ):
         made = partial(net, *given, **data)  # type: ignore[arg-type]
         yield case(kind, name, made, severity, (0, 40) if severity else None)
+    index = TargetSummary("indices", 1, 0.0, 9.0, 4.5, 8.25, (0.1,) * 10)
+    signs = TargetSummary("real", 1, -1.0, 1.0, 0.0, 1.0)
+
+    def told(
+        activation: str, name: str, targets: TargetSummary, units: int = 1, **more: Any
+    ) -> RunRecord:
+        layers = changed(network([9, 9]), "output", activation=activation, units=units)
+        data = replace(DATA, **own, targets=targets)
+        facts = ObjectiveInfo(name, more.pop("from_logits", False))
+        return record(layers, data=data, config=USERS, objective=facts, **more)
+
+    def spread(mean: float, deviation: float) -> TargetSummary:
+        return TargetSummary("real", 1, mean - 9.0, mean + 9.0, mean, deviation**2)
+
+    squares, falls = "mean_squared_error", np.geomspace(2.3, 0.1, 41)
+    for kind, name, given, more, severity in (
+        ("healthy", "logits_said", ("linear", sparse, index, 10), {"from_logits": True}, ""),
+        ("healthy", "own_loss", ("linear", "", index, 10), {}, ""),
+        ("healthy", "tanh_reaches", ("tanh", squares, spread(0.0, 1.0)), {}, ""),
+        ("healthy", "relu_for_counts", ("relu", squares, spread(3.0, 3.0)), {}, ""),
+        ("healthy", "linear_reaches_all", ("linear", squares, spread(1e4, 1.0)), {}, ""),
+        ("sick", "logits_own", ("linear", sparse, index, 10), {}, "error"),
+        ("sick", "logits_learn", ("linear", sparse, index, 10), {"accuracy": 0.6}, "warning"),
+        ("sick", "softmax_of_one_learns", ("softmax", binary, index), {"loss": falls}, "error"),
+        ("sick", "one_sigmoid_for_ten_own", ("sigmoid", binary, index), {}, "error"),
+        ("sick", "signs_for_binary", ("sigmoid", binary, signs), {}, "error"),
+        ("sick", "sigmoid_cannot_reach", ("sigmoid", squares, spread(5.0, 3.0)), {}, "error"),
+        ("sick", "sigmoid_standardized", ("sigmoid", squares, spread(0.0, 1.0)), {}, "error"),
+        ("sick", "relu_for_negative", ("relu", squares, spread(-5.0, 1.0)), {}, "error"),
+        # From mean - 1 to mean + 1 the ReLU reaches (mean + 1) / 2.
+        ("borderline", "reach_inside", ("relu", squares, spread(0.2 + 1e-9, 1.0)), {}, ""),
+        ("borderline", "reach_outside", ("relu", squares, spread(0.2 - 1e-9, 1.0)), {}, "error"),
+    ):
+        yield case(kind, name, partial(told, *given, **more), severity)  # type: ignore[arg-type]
     yield case("borderline", "spare_allowed", lambda: net("softmax", 11), thresholds={"spare": 1})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradscope.analyzer.cut import FLUSHED, UNREACHED
-from gradscope.record import RunRecord
+from gradscope.record import ObjectiveInfo, RunRecord
 from tests.analyzer.case import INSIDE, OUTSIDE, Case
 from tests.analyzer.synthetic import ENVIRONMENT, changed, empty, network, over_time, record
 
@@ -146,10 +146,17 @@ def epsilon() -> Iterator[Case]:
     yield case("sick", "always", lambda: net(1e-12), "error", (0, 40), None, 1e-5)
     yield case("sick", "one_layer", lambda: net([1, 1e-12, 1, 1, 1]), "error", None, ("hidden_2",))
     yield case("sick", "without_learning", lambda: net(shrinking), "error", (20, 40))
+    yield case(
+        "sick", "and_learning", lambda: net(1e-12, loss=np.geomspace(2.3, 0.5, 41)), "warning"
+    )
+    compiled = ObjectiveInfo("", optimizer="nadam", epsilon=1e-7)
+    yield case("sick", "compiled_in", lambda: net(1e-12, "auto", objective=compiled), "error")
+    plain = ObjectiveInfo("", optimizer="sgd")
+    yield case("healthy", "compiled_sgd", lambda: net(1e-12, "auto", objective=plain), "skipped")
     yield case("sick", "at_first", lambda: net(over_time(41, (0, 1e-12), (5, 1.0))), "warning")
     yield case("borderline", "inside", lambda: net(1e-8 * OUTSIDE))
     yield case("borderline", "outside", lambda: net(1e-8 * INSIDE), "error")
-    for name, left, severity in (("converged_enough", 0.5 * INSIDE, ""), ("not", 0.5, "error")):
+    for name, left, severity in (("converged_enough", 0.5 * INSIDE, ""), ("not", 0.5, "warning")):
         loss = np.where(np.arange(41) < 20, 1.0, left)
         yield case("borderline", name, partial(net, shrinking, loss=loss), severity)
 

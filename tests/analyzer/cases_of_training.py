@@ -242,6 +242,19 @@ def unscaled() -> Iterator[Case]:
     normed = network([100, 100], input_norm=True)
     yield case("healthy", "standardized", 1.0)
     yield case("healthy", "pixels_from_0_to_1", 0.35)
+
+    def seen(rms: float) -> dict[str, float]:
+        """What step 0 shows of features of this size: E z^2 = 784 E w^2 rms^2, w by He."""
+        return {"signal": [2.0**0.5 * rms], "hidden_figures": {"weight_second_moment": 2.0 / 784}}  # type: ignore[dict-item]
+
+    before = network([100, 100], normalization="before_activation")
+    yield case("healthy", "scaled_inside_the_model", 116.0, **seen(0.5))
+    yield case("healthy", "norm_right_after", 116.0, "skipped", layers=before)
+    yield case("sick", "seen_and_told", 116.0, "error", (0, 40), None, 116.0, **seen(110.0))
+    yield case("sick", "whole_numbers", float("nan"), "error", None, None, **seen(116.0))
+    yield case("healthy", "small_whole_numbers", float("nan"), **seen(3.0))
+    yield case("borderline", "seen_inside", 116.0, **seen(10.0 * INSIDE))
+    yield case("borderline", "seen_outside", 116.0, "error", **seen(10.0 * OUTSIDE))
     yield case("healthy", "norm_at_the_input", 116.0, "skipped", layers=normed)
     yield case("healthy", "not_finite", float("nan"), "skipped")
     yield case("sick", "raw_pixels", 116.0, "error", (0, 40), ("hidden_1",), 116.0)

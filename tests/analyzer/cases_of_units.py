@@ -101,6 +101,14 @@ def dead() -> Iterator[Case]:
     yield case(
         "sick", "a_whole_layer", [0.1, 1.0, 0.1, 0.1, 0.1], "error", (0, 40), ("hidden_2",), 1.0
     )
+    yield case("sick", "as_good_as_dead", 0.6, "error", (0, 40), None, 5e-4, gain=5e-4)
+    late = over_time(41, (0, 0.5), (20, [0.5, 2e-4, 0.5, 0.5, 0.5]))
+    yield case("sick", "as_good_as_dead_later", 0.6, "error", (20, 40), ("hidden_2",), gain=late)
+    falls = np.geomspace(2.3, 0.4, 41)
+    yield case("healthy", "hardly_passing_and_learning", 0.6, gain=5e-4, loss=falls)
+    yield case("healthy", "hardly_passing_and_right", 0.6, gain=5e-4, accuracy=0.6)
+    yield case("borderline", "passing_inside", 0.6, gain=1e-3)
+    yield case("borderline", "passing_outside", 0.6, "error", gain=1e-3 * INSIDE)
     yield case("sick", "died_later", over_time(41, (0, 0.1), (9, 1.0)), "error", (9, 40))
     yield case("sick", "many_more", grown, "warning", (15, 40), ("hidden_3",), 0.6)
     yield case("sick", "more_of_many", over_time(41, (0, 0.55), (15, 0.85)), "warning", (15, 40))

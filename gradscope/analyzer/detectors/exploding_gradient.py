@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from gradscope.analyzer import depth_profile, ratios
+from gradscope.analyzer import depth_profile, loss_curve, ratios
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.wording import named, per_layer
 from gradscope.record import Finding, RunRecord
 
 
 @detector("GS102", rank=45, follows=("exploding_signal", "batch_norm_explosion"))
-def exploding_gradient(record: RunRecord, *, threshold: float = 1e3) -> tuple[Finding, ...]:
+def exploding_gradient(
+    record: RunRecord, *, threshold: float = 1e3, stuck: float = 1e2
+) -> tuple[Finding, ...]:
     """Tell whether the gradient grows on its way back to the first layers.
 
     Statistic: rms of delta = dL/dz at each hidden layer over the rms at the last hidden layer. A
@@ -21,8 +23,14 @@ def exploding_gradient(record: RunRecord, *, threshold: float = 1e3) -> tuple[Fi
     `vanishing_gradient`. The shipped healthy configs stay below 200 at every single step, only the
     100-layer SELU network above 10 (tests/test_shipped_configs.py); docs/calibration.md has what
     was measured over a corpus.
+
+    In a network that learns nothing (after 50 recorded steps or more, whose updates add up to a
+    twentieth of a layer's weights, its loss is not below 0.9 of the first and of a constant
+    answer's nor its accuracy above chance) the limit is `stuck`, default 1e2: less is then
+    enough to be the likeliest reason.
     """
     profile = depth_profile.of(record)
+    threshold = stuck if loss_curve.stuck(record) else threshold
     found = ratios.over_depth(record, profile.delta_relative, threshold, below=False)
     if found is None:
         return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import ratios
+from gradscope.analyzer import loss_curve, ratios
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
 from gradscope.record import Finding, RunRecord
@@ -16,7 +16,7 @@ and Adadelta add epsilon below the root, where it is compared with the gradient'
 
 @detector("GS503", rank=52, follows=("vanishing_gradient",))
 def optimizer_epsilon(
-    record: RunRecord, *, threshold: float = 0.1, converged: float = 0.5
+    record: RunRecord, *, threshold: float = 0.1, converged: float = 0.5, learned: float = 0.9
 ) -> tuple[Finding, ...]:
     """Tell whether Adam's epsilon, not the gradient, sets the size of its steps.
 
@@ -24,10 +24,12 @@ def optimizer_epsilon(
     times m / (sqrt(v) + epsilon): with gradients far above epsilon by about the learning rate, with
     gradients far below by their ratio to epsilon only (Kingma & Ba 2015; Keras's is epsilon hat).
 
-    Error below `threshold` in at least half of the last quarter of the recorded steps, warning when
-    only at initialisation. Default 0.1: steps are then a tenth of what the learning rate says. A
-    kernel without any gradient is not judged, and neither is a network whose gradients became small
-    as its loss fell below `converged` (default 0.5) of the first one: that is success.
+    Error below `threshold` in at least half of the last quarter of the recorded steps; warning when
+    only at initialisation, or when the loss is below `learned` (default 0.9, as for
+    `saturated_units`) of the first and of a constant answer's all the same. Default 0.1: steps are
+    then a tenth of what the learning rate says. A kernel without any gradient is not judged, and
+    neither is a network whose gradients became small as its loss fell below `converged` (default
+    0.5) of the first one: that is success.
     """
     name, epsilon = _stepping(record)
     if name not in ADDED_TO_THE_ROOT:
@@ -53,7 +55,8 @@ def optimizer_epsilon(
     )
     smaller = f"{{name: {name}, epsilon: {epsilon * found.extreme / 10:.0e}}}"
     remedy = f"training.optimizer: {smaller}, or a loss that is not scaled down"
-    return (ratios.finding(record, indices, found, message, remedy=remedy),)
+    learns = loss_curve.learned(record, learned)
+    return (ratios.finding(record, indices, found, message, remedy=remedy, grave=not learns),)
 
 
 def _stepping(record: RunRecord) -> tuple[str, float]:

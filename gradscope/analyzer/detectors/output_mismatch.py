@@ -62,7 +62,10 @@ def output_mismatch(
         answers = [*_activation(record, layer)]
         if len(ends) == 1:
             answers += _reach(record, layer, reach)
-        told = [("warning" if unseen else severity, *rest) for severity, *rest in answers]
+        told: list[Misfit] = [
+            ("warning" if unseen else severity, observed, threshold, why, remedy)
+            for severity, observed, threshold, why, remedy in answers
+        ]
         findings += [
             settled.finding(
                 record,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradscope.analyzer import depth_profile, ratios
+from gradscope.analyzer import depth_profile, loss_curve, ratios
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.wording import named, per_layer
 from gradscope.record import Finding, RunRecord
@@ -11,7 +11,9 @@ from gradscope.record import Finding, RunRecord
 @detector(
     "GS101", rank=50, follows=("symmetric_units", "dead_units", "cut_gradient", "vanishing_signal")
 )
-def vanishing_gradient(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Finding, ...]:
+def vanishing_gradient(
+    record: RunRecord, *, threshold: float = 1e-3, stuck: float = 1e-2
+) -> tuple[Finding, ...]:
     """Tell whether the gradient fades before it reaches the first layers.
 
     Statistic: rms of delta = dL/dz at each hidden layer over the rms at the last hidden layer. It
@@ -27,8 +29,14 @@ def vanishing_gradient(record: RunRecord, *, threshold: float = 1e-3) -> tuple[F
     (Zhang et al. 2021) draws the same line for its first-to-last ratio. At every single step of the
     shipped healthy configs the ratio stays above 0.1 (tests/test_shipped_configs.py);
     docs/calibration.md has what was measured over a corpus.
+
+    In a network that learns nothing (after 50 recorded steps or more, whose updates add up to a
+    twentieth of a layer's weights, its loss is not below 0.9 of the first and of a constant
+    answer's nor its accuracy above chance) the limit is `stuck`, default 1e-2: less is then
+    enough to be the likeliest reason.
     """
     profile = depth_profile.of(record)
+    threshold = stuck if loss_curve.stuck(record) else threshold
     found = ratios.over_depth(record, profile.delta_relative, threshold, below=True)
     if found is None:
         return ()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from gradscope.analyzer import depth_profile, ratios
+from gradscope.analyzer import depth_profile, loss_curve, ratios
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.wording import per_layer
 from gradscope.record import Finding, RunRecord
 
 
 @detector("GS201", rank=15, follows=("symmetric_units", "dead_units"))
-def vanishing_signal(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Finding, ...]:
+def vanishing_signal(
+    record: RunRecord, *, threshold: float = 1e-3, stuck: float = 1e-2
+) -> tuple[Finding, ...]:
     """Tell whether the signal fades on its way through the network.
 
     Statistic: rms of the pre-activation z at each hidden layer over the rms at the first hidden
@@ -19,8 +21,14 @@ def vanishing_signal(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Fin
     Fires below `threshold` at any hidden layer: error when it holds in at least half of the last
     quarter of the recorded steps, warning when only at initialisation. Default 1e-3, as for the
     gradient: by then the biases, not the input, decide what the last layers see.
+
+    In a network that learns nothing (after 50 recorded steps or more, whose updates add up to a
+    twentieth of a layer's weights, its loss is not below 0.9 of the first and of a constant
+    answer's nor its accuracy above chance) the limit is `stuck`, default 1e-2: less is then
+    enough to be the likeliest reason.
     """
     profile = depth_profile.of(record)
+    threshold = stuck if loss_curve.stuck(record) else threshold
     found = ratios.over_depth(record, profile.signal_relative, threshold, below=True)
     if found is None:
         return ()
