@@ -1,7 +1,4 @@
-"""The networks of the corpus that no config describes; one function, one Keras model.
-
-Those whose loss or schedule Keras cannot be told in words come compiled.
-"""
+"""The networks of the corpus that no config describes; one function, one Keras model."""
 
 from __future__ import annotations
 
@@ -51,72 +48,6 @@ def stack(
             x = layers.Activation(activation)(x)
     x = layers.Dense(outputs, activation=head, name="head")(x)
     return keras.Model(first, x)
-
-
-def compiled(
-    *,
-    loss: str = "sparse_categorical_crossentropy",
-    optimizer: str = "SGD",
-    rate: float = 0.05,
-    factor: float = 1.0,
-    from_logits: bool = False,
-    more: dict[str, Any] | None = None,
-    network: dict[str, Any] | None = None,
-) -> keras.Model:
-    """A stack with a loss times `factor`."""
-    model = stack(**(network or {}))
-    base = getattr(keras.losses, loss)
-    if from_logits:
-        inner = base
-        base = lambda y, p: inner(y, p, from_logits=True)  # noqa: E731
-
-    def scaled(y: Any, p: Any) -> Any:
-        return factor * base(y, p)
-
-    made = getattr(keras.optimizers, optimizer)(learning_rate=rate, **(more or {}))
-    model.compile(optimizer=made, loss=scaled)
-    return model
-
-
-def summed(rate: float = 0.05, batch: int = 128, **network: Any) -> keras.Model:
-    """A loss that sums over the batch where the rate was meant for a mean."""
-    model = stack(**network)
-    loss = keras.losses.SparseCategoricalCrossentropy(reduction="sum")
-    model.compile(optimizer=keras.optimizers.SGD(rate), loss=loss)
-    return model
-
-
-def scheduled(kind: str = "cosine", rate: float = 0.1, steps: int = 300) -> keras.Model:
-    """A learning rate that decays to nothing: at the end (cosine), or at once (hasty)."""
-    schedules = {
-        "cosine": keras.optimizers.schedules.CosineDecay(rate, steps),
-        "warmup": keras.optimizers.schedules.CosineDecay(
-            0.0, steps, warmup_target=rate, warmup_steps=steps // 3
-        ),
-        "steep": keras.optimizers.schedules.ExponentialDecay(rate, 1, 0.93),
-        "hasty": keras.optimizers.schedules.ExponentialDecay(rate, 1, 0.3),
-    }
-    model = stack()
-    optimizer = keras.optimizers.SGD(schedules[kind])
-    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy")
-    return model
-
-
-def logarithm(kind: str = "log") -> keras.Model:
-    """A loss of one's own without the guard against 0: log(p), or the square root of a square."""
-
-    def loss(y: Any, p: Any) -> Any:
-        truth = tf.one_hot(tf.cast(tf.reshape(y, [-1]), tf.int32), 10)
-        if kind == "log":
-            return -tf.reduce_sum(truth * tf.math.log(p) + (1 - truth) * tf.math.log(1 - p), -1)
-        if kind == "root":
-            return tf.reduce_sum(tf.sqrt(tf.square(tf.nn.relu(p - truth))), -1)
-        return tf.reduce_sum(truth * tf.math.log(p), -1)  # the sign of the loss was lost
-
-    model = stack(hidden=(64, 64))
-    rate = 0.5 if kind == "log" else 0.05
-    model.compile(optimizer=keras.optimizers.SGD(rate), loss=loss)
-    return model
 
 
 def divided() -> keras.Model:
@@ -304,18 +235,6 @@ def autoencoder(
     return stack(hidden=hidden, activation=activation, outputs=IMAGE, head=head)
 
 
-def trained_before(rate: float = 1e-4) -> keras.Model:
-    """A network that comes trained, to be tuned by small steps."""
-    from benchmarks.detectors import data
-
-    (x, y), _ = data.fashion()
-    model = stack()
-    model.compile(optimizer=keras.optimizers.Adam(2e-3), loss="sparse_categorical_crossentropy")
-    model.fit(x, y, epochs=4, batch_size=64, verbose=0)
-    model.compile(optimizer=keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy")
-    return model
-
-
 def plain_softmax(hidden: tuple[int, ...] = (64, 64), units: int = 10, **more: Any) -> keras.Model:
     """Softmax as the activation of the hidden layers too."""
     return stack(hidden=hidden, activation="softmax", outputs=units, **more)
@@ -329,13 +248,6 @@ def gated() -> keras.Model:
         b = layers.Dense(48, activation="sigmoid")(x)
         x = layers.Multiply()([a, b])
     return keras.Model(first, layers.Dense(10, activation="softmax")(x))
-
-
-def clipped(
-    value: float = 1.0, rate: float = 0.05, factor: float = 1.0, by: str = "global_clipnorm"
-) -> keras.Model:
-    """A loss times `factor` whose gradient is clipped."""
-    return compiled(rate=rate, factor=factor, more={by: value})
 
 
 def dense_net(blocks: int = 6, growth: int = 24) -> keras.Model:
@@ -358,38 +270,6 @@ def pooled(filters: tuple[int, ...] = (16, 32), activation: str = "relu") -> ker
     )
 
 
-def accumulating(every: int = 4, rate: float = 0.1) -> keras.Model:
-    """Gradients are summed over some steps before one is made."""
-    model = stack()
-    optimizer = keras.optimizers.SGD(rate, gradient_accumulation_steps=every)
-    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy")
-    return model
-
-
-def smoothed(share: float = 0.1) -> keras.Model:
-    """Labels that are not quite sure."""
-    model = stack()
-
-    def loss(y: Any, p: Any) -> Any:
-        truth = tf.one_hot(tf.cast(tf.reshape(y, [-1]), tf.int32), 10)
-        return keras.losses.categorical_crossentropy(truth, p, label_smoothing=share)
-
-    model.compile(optimizer=keras.optimizers.Adam(2e-3), loss=loss)
-    return model
-
-
-def likelihood() -> keras.Model:
-    """The mean and the log of the deviation of a normal law; the loss goes below 0."""
-
-    def loss(y: Any, p: Any) -> Any:
-        mean, log = p[:, :1], p[:, 1:]
-        return log + 0.5 * tf.square((y - mean) * tf.exp(-log))
-
-    model = stack(inputs=20, outputs=2, head=None)
-    model.compile(optimizer=keras.optimizers.Adam(3e-3), loss=loss)
-    return model
-
-
 def rescaled(activation: str = "relu") -> keras.Model:
     """Raw pixels that the model itself brings to 0..1 before its first weights."""
     image = keras.Input((28, 28))
@@ -397,15 +277,6 @@ def rescaled(activation: str = "relu") -> keras.Model:
     for _ in range(2):
         x = layers.Dense(64, activation=activation)(x)
     return keras.Model(image, layers.Dense(10, activation="softmax")(x))
-
-
-def softmax_by_hand() -> keras.Model:
-    """A softmax that no layer shows."""
-    x = first = keras.Input((IMAGE,))
-    x = layers.Dense(64, activation="relu")(x)
-    model = keras.Model(first, keras.ops.softmax(layers.Dense(10)(x)))
-    model.compile(optimizer=keras.optimizers.Adam(2e-3), loss="sparse_categorical_crossentropy")
-    return model
 
 
 def penalized(kind: str = "orthogonal") -> keras.Model:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.detectors import data, networks
+from benchmarks.detectors import compiled_networks, data, networks
 from benchmarks.detectors.case import Case
 from gradscope.datasets import loading
 
@@ -100,6 +100,12 @@ def network(model: Mapping[str, Any], shape: tuple[int, ...], outputs: int, seed
     return keras.Model(inputs, x)
 
 
+def own_network(case: Case) -> Any:
+    """The network that a case makes by a function of its own."""
+    home = networks if hasattr(networks, case.own) else compiled_networks
+    return getattr(home, case.own)(**case.arguments)
+
+
 def loss_name(training: Mapping[str, Any], activation: str, y: Array) -> str:
     """Keras's name of the loss, by the labels and the output where the case does not say."""
     if training.get("loss", "auto") != "auto":
@@ -116,7 +122,7 @@ def build(case: Case, parts: data.Parts) -> tuple[Any, Array, Callable[[Array], 
     keras.utils.set_random_seed(seed)
     classes = int(y.max()) + 1 if y.dtype.kind in "iu" else 0
     if case.own:
-        model = getattr(networks, case.own)(**case.arguments)
+        model = own_network(case)
         activation = str(getattr(model.layers[-1].activation, "__name__", ""))
     else:
         section = dict(case.model)

@@ -72,6 +72,7 @@ def _training(record: RunRecord) -> dict[str, Any]:
         "accuracy": record.scalars["accuracy"],
         "learning_rate": record.scalars["learning_rate"],
         "evaluation": record.evaluation,
+        "objective": asdict(record.objective) if record.objective else None,
     }
 
 

@@ -20,6 +20,7 @@ CASES: tuple[Case, ...] = (
     *cases_of_units.saturated(),
     *cases_of_units.dead(),
     *cases_of_training.frozen(),
+    *cases_of_training.nearly_frozen(),
     *cases_of_training.unstable(),
     *cases_of_training.non_finite(),
     *cases_of_training.unscaled(),

@@ -12,13 +12,14 @@ from tests.analyzer.case import INSIDE, OUTSIDE, ROUNDOFF, Case, blank
 from tests.analyzer.synthetic import DATA, empty, network, over_time, record
 
 
-def frozen() -> Iterator[Case]:
-    def case(kind: str, name: str, update: object, *rest: object, **given: object) -> Case:
-        return Case("frozen_layers", kind, name, lambda: record(update=update, **given), *rest)  # type: ignore[arg-type]
+def _frozen(kind: str, name: str, update: object, *rest: object, **given: object) -> Case:
+    return Case("frozen_layers", kind, name, lambda: record(update=update, **given), *rest)  # type: ignore[arg-type]
 
+
+def frozen() -> Iterator[Case]:
+    case = _frozen
     last_stops = over_time(41, (0, 1e-3), (10, [1e-3] * 5 + [0.0]))
     stop = over_time(41, (0, 1e-3), (30, 0.0))
-    accumulated = np.where(np.arange(41) % 4, 0.0, 1e-3)[:, None]
     yield case("healthy", "usual", 1e-3)
     yield case("healthy", "tiny_learning_rate", 1e-6)
     yield case("healthy", "one_still_batch", over_time(41, (0, 1e-3), (39, 0.0), (40, 1e-3)))
@@ -44,10 +45,15 @@ def frozen() -> Iterator[Case]:
         (20, 30),
         steps=(0, 1, 10, 20, 30),
     )
+
+
+def nearly_frozen() -> Iterator[Case]:
+    case, stop = _frozen, over_time(41, (0, 1e-3), (30, 0.0))
     yield case("borderline", "just_inside", ROUNDOFF)
     yield case("borderline", "just_outside", ROUNDOFF * INSIDE, "warning")
     yield case("borderline", "next_to_nothing", 1e-2 * ROUNDOFF * OUTSIDE, "warning")
     yield case("borderline", "nothing", 1e-2 * ROUNDOFF * INSIDE, "error")
+    accumulated = np.where(np.arange(41) % 4, 0.0, 1e-3)[:, None]
     yield case("healthy", "gradients_accumulated_over_steps", accumulated)
     yield case("borderline", "moves_once_in_the_window", over_time(41, (0, 1e-3), (32, 0.0)))
     yield case(

@@ -34,10 +34,11 @@ def dead_units(
     Error when at least `dead_layer` of a layer's units are dead at the last look: nothing passes
     such a layer. Warning when at least `dying` are dead and the share grew by `growth` since
     initialisation: a deep ReLU network has silent units by geometry before any training, because
-    its samples become similar. Error as well when at most `passing` of a layer's values let a
-    gradient pass in the median of the last quarter of the steps (mean phi'(z) over max phi'), while
-    the loss is not below `learned` of the first and of a constant answer's: stray values keep its
-    units from being quite dead. Defaults 0.99 (all but a stray unit), 0.5 and 0.25: the shipped
+    its samples become similar. Error as well when less than `passing` (default 0.001) of a layer's
+    values let a gradient pass in the median of the last quarter of the steps (mean phi'(z) over max
+    phi'), while the loss is not below `learned` (default 0.9, as for `saturated_units`) of the
+    first and of a constant answer's: stray values keep its units from being quite dead. Defaults
+    0.99 (all but a stray unit), 0.5 and 0.25: the shipped
     healthy configs stay below 0.4 (tests/test_shipped_configs.py); docs/calibration.md has what was
     measured over a corpus.
     """

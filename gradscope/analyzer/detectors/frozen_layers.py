@@ -75,29 +75,37 @@ def frozen_layers(
     spell = window.spell(steps, np.mean(still[:, sick], axis=1) >= 0.5)
     if whole and spell.since_step > 1 and loss_curve.learned(record, converged):
         return ()
-    names = tuple(record.layers[indices[i]].name for i in sick)
-    observed = max(float(typical[i]) for i in sick)
-    where = "All layers" if len(sick) == len(indices) else named(names, sick)
-    since = "since the first step" if spell.since_step <= 1 else f"since step {spell.since_step}"
     grave = not whole or fastest < NOTHING * threshold
+    layers = [record.layers[indices[i]] for i in sick]
+    where = named([layer.name for layer in layers], sick)
     return (
         Finding(
             severity="error" if grave else "warning",
-            layers=names,
+            layers=tuple(layer.name for layer in layers),
             since_step=spell.since_step,
             until_step=int(record.steps[-1]),
-            observed=observed,
+            observed=float(np.max(typical[sick])),
             threshold=threshold,
-            message=(
-                f"Weights stand still in {where}: the update is at most {observed:.2g} of them "
-                f"(rms), less than float32 can add to {'any' if grave else 'most'}, {since}."
+            message=_message(
+                "All layers" if len(sick) == len(indices) else where,
+                float(np.max(typical[sick])),
+                spell.since_step,
+                "any" if grave else "most",
             ),
             remedy="a larger learning rate; or trainable = False, if they are meant to stand still",
             evidence=window.evidence(
                 record,
-                n=min(record.layers[indices[i]].parameters for i in sick),
+                n=min(layer.parameters for layer in layers),
                 steps=steps[rows],
                 values=update[rows][:, sick[0]],
             ),
         ),
+    )
+
+
+def _message(where: str, observed: float, step: int, weights: str) -> str:
+    since = "since the first step" if step <= 1 else f"since step {step}"
+    return (
+        f"Weights stand still in {where}: the update is at most {observed:.2g} of them (rms), less "
+        f"than float32 can add to {weights}, {since}."
     )

@@ -88,13 +88,9 @@ def not_learning(
     if loss_curve.above_chance(record):
         return ()
     beside = f"; a constant answer has {best:.3g}" if math.isfinite(best) else ""
-    counted = bool(loss_curve.shares(record)) and bool(
-        np.isfinite(record.scalars["accuracy"]).any()
-    )
-    known = math.isfinite(best) or counted or not settled.of_user(record)
     return (
         Finding(
-            severity="error" if known else "warning",
+            severity="error" if math.isfinite(best) or _known(record) else "warning",
             layers=(),
             since_step=int(curve.steps[0]),
             until_step=int(curve.steps[-1]),
@@ -114,6 +110,13 @@ def not_learning(
             remedy="see that each label belongs to its sample; then try other learning rates",
         ),
     )
+
+
+def _known(record: RunRecord) -> bool:
+    """Whether a network that stands still is one that never learned: not for one of the user's own
+    without classes, which may have come trained."""
+    counted = bool(np.isfinite(record.scalars["accuracy"]).any())
+    return not settled.of_user(record) or (counted and bool(loss_curve.shares(record)))
 
 
 def _flow(record: RunRecord) -> str:

@@ -47,8 +47,8 @@ def output_mismatch(
     standardized targets, a tanh all). Warning for more than `spare` units without a class
     (default 0), for softmax and sigmoid exchanged (sigmoid units are not one distribution, and
     softmax units cannot be right together), and for a model of the user's own that learns all the
-    same, its loss below `learned` of the first and of a constant answer's or its accuracy above
-    chance: something may stand behind its last layer that is not seen.
+    same, its loss below `learned` (default 0.9) of the first and of a constant answer's or its
+    accuracy above chance: something may stand behind its last layer that is not seen.
     """
     ends = loss_curve.outputs(record)
     if not ends:
