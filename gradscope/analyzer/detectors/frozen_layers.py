@@ -78,20 +78,17 @@ def frozen_layers(
     grave = not whole or fastest < NOTHING * threshold
     layers = [record.layers[indices[i]] for i in sick]
     where = named([layer.name for layer in layers], sick)
+    where = "All layers" if len(sick) == len(indices) else where
+    observed, onset = float(np.max(typical[sick])), spell.since_step
     return (
         Finding(
             severity="error" if grave else "warning",
             layers=tuple(layer.name for layer in layers),
-            since_step=spell.since_step,
+            since_step=onset,
             until_step=int(record.steps[-1]),
-            observed=float(np.max(typical[sick])),
+            observed=observed,
             threshold=threshold,
-            message=_message(
-                "All layers" if len(sick) == len(indices) else where,
-                float(np.max(typical[sick])),
-                spell.since_step,
-                "any" if grave else "most",
-            ),
+            message=_message(where, observed, onset, "any" if grave else "most"),
             remedy="a larger learning rate; or trainable = False, if they are meant to stand still",
             evidence=window.evidence(
                 record,
