@@ -67,11 +67,15 @@ def learned(record: RunRecord, share: float) -> bool:
     """Whether the loss fell below `share` of where it began, and of a constant answer's if known.
 
     A loss that starts above the constant predictor's falls to it by the output's biases alone.
+    Where a constant answer's is not known and the accuracy is, that has to be above chance: a loss
+    of the user's own may have lost its sign.
     """
-    curve = of(record)
-    if not curve.loss.size:
+    curve, best = of(record), constant_predictor(record)
+    if not curve.loss.size or not curve.last < share * curve.first:
         return False
-    return curve.last < share * curve.first and not curve.last >= share * constant_predictor(record)
+    if math.isnan(best):
+        return not counted(record) or above_chance(record)
+    return curve.last < share * best
 
 
 def stuck(record: RunRecord) -> bool:
@@ -148,6 +152,12 @@ def constant_predictor(record: RunRecord) -> float:
     if squares and targets is not None and targets.width == units:
         return targets.variance
     return math.nan
+
+
+def counted(record: RunRecord) -> bool:
+    """Whether right answers were counted and the classes' frequencies are known."""
+    accuracy = record.scalars.get("accuracy", np.zeros(0))
+    return bool(shares(record)) and bool(np.isfinite(accuracy).any())
 
 
 def above_chance(record: RunRecord, errors: float = 5.0) -> bool:

@@ -132,6 +132,9 @@ def unstable() -> Iterator[Case]:
         (20, 30),
         steps=(0, 1, 10, 20, 30),
     )
+    falls = np.geomspace(2.3, 0.3, 41)
+    yield case("sick", "while_it_learns", 0.5, "warning", (1, 40), None, 0.5, loss=falls)
+    yield case("sick", "overwritten_while_it_learns", 2.0, "error", loss=falls)
     yield case("borderline", "sustained_inside", 0.1)
     yield case("borderline", "sustained_outside", 0.1 * OUTSIDE, "error")
     yield case("borderline", "median_of_10_inside", over_time(41, (0, 1e-3), (37, 0.5)))

@@ -92,3 +92,16 @@ def test_chance_is_the_commonest_class(accuracy: float, above: bool) -> None:
 def test_without_classes_there_is_no_chance() -> None:
     made = trained(target_summary(np.array([[0.5], [1.5]])), "mean_squared_error", 1)
     assert not loss_curve.above_chance(made)
+
+
+@pytest.mark.parametrize(
+    ("loss", "accuracy", "learned"),
+    [("", 0.7, False), ("", 0.95, True), ("sparse_categorical_crossentropy", 0.7, True)],
+)
+def test_a_loss_that_nobody_knows_is_believed_with_right_answers_only(
+    loss: str, accuracy: float, learned: bool
+) -> None:
+    made = trained(target_summary(LABELS), loss, 3)
+    made.scalars["accuracy"][:] = accuracy
+    made.scalars["loss"][:] = np.geomspace(2.0, 0.5, len(made.steps))
+    assert loss_curve.learned(made, 0.9) == learned

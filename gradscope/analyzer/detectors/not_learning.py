@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from gradscope.analyzer import depth_profile, loss_curve, settled, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.record import Finding, RunRecord
@@ -115,8 +113,7 @@ def not_learning(
 def _known(record: RunRecord) -> bool:
     """Whether a network that stands still is one that never learned: not for one of the user's own
     without classes, which may have come trained."""
-    counted = bool(np.isfinite(record.scalars["accuracy"]).any())
-    return not settled.of_user(record) or (counted and bool(loss_curve.shares(record)))
+    return not settled.of_user(record) or loss_curve.counted(record)
 
 
 def _flow(record: RunRecord) -> str:

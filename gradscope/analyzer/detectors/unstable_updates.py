@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import causes, window
+from gradscope.analyzer import causes, loss_curve, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
 from gradscope.record import Finding, RunRecord
@@ -22,15 +22,16 @@ from gradscope.record import Finding, RunRecord
     ),
 )
 def unstable_updates(
-    record: RunRecord, *, sustained: float = 0.1, single: float = 1.0
+    record: RunRecord, *, sustained: float = 0.1, single: float = 1.0, learned: float = 0.5
 ) -> tuple[Finding, ...]:
     """Tell whether single steps rewrite the weights instead of improving them.
 
     Statistic: rms of the change the optimizer really made to a kernel over the rms of the kernel
     before it, so it holds for any optimizer. Error when the median over the last quarter of the
-    steps is above `sustained`; warning when one step was above `single`: the layer was overwritten.
-    Default of `sustained` 0.1: a hundred times the 1e-3 that practice aims at, ten steps then
-    replace a layer; of `single` 1, where one step does.
+    steps is above `sustained`; warning when one step was above `single`: the layer was overwritten,
+    or when the median is between the two and the loss falls below `learned` (default 0.5) of the
+    first and of a constant answer's all the same. Default of `sustained` 0.1: a hundred times the
+    1e-3 that practice aims at, ten steps then replace a layer; of `single` 1, where one step does.
     """
     indices = record.indices("hidden", "output")
     update = record.series["update_ratio"][:, list(indices)]
@@ -42,10 +43,11 @@ def unstable_updates(
     rows = window.last(len(steps))
     lasting = window.median(update[rows])
     sick = np.flatnonzero(lasting > sustained)
-    if sick.size:
+    if lasts := bool(sick.size):
         since = int(steps[window.onset(np.any(update[:, sick] > sustained, axis=1))])
         observed, resting = float(np.max(lasting[sick])), np.arange(len(steps))[rows]
-        when, severity = f"since step {since}", "error"
+        calm = observed <= single and loss_curve.learned(record, learned)
+        when, severity = f"since step {since}", "warning" if calm else "error"
     else:
         peaks = np.fmax.reduce(update, axis=1)
         resting = np.flatnonzero(peaks > single)
@@ -63,7 +65,7 @@ def unstable_updates(
             since_step=since,
             until_step=int(steps[resting[-1]]),
             observed=observed,
-            threshold=sustained if severity == "error" else single,
+            threshold=sustained if lasts else single,
             message=(
                 f"Updates are unstable in {named(names, [int(i) for i in sick])}: a step changes "
                 f"the weights by up to {observed:.2g} of their size (rms) {when}; a thousandth is "
