@@ -43,10 +43,15 @@ def row(case: Case, folder: Path) -> Row:
         "leads": errors[0]["detector"] if errors else None,
         "others": [v.name for v in diagnosis.verdicts if v.findings and _gravest(v) != "error"],
         "crashed": [v.name for v in diagnosis.verdicts if v.status == "crashed"],
-        "test": record.evaluation,
         "criterion": _checked(case, seen.get("criterion")),
-        "tools": {name: tool(looks) for name, tool in rules.TOOLS.items()} if looks else None,
+        "tools": {name: _fired(tool(looks)) for name, tool in rules.TOOLS.items()}
+        if looks
+        else None,
     }
+
+
+def _fired(answer: rules.Answer) -> dict[str, bool]:
+    return {rule: bool(found) for rule, found in answer.items()}
 
 
 def _checked(case: Case, found: Row | None) -> Row | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -25,6 +26,9 @@ def saturated() -> Iterator[Case]:
     yield case(
         "healthy", "recovered", lambda: _bounded(gain=over_time(41, (0, 0.6), (3, 0.1), (20, 0.6)))
     )
+    sign = network([100] * 5, activation="softsign")
+    yield case("healthy", "softsign_at_unit_size", lambda: record(sign, gain=0.25))
+    yield case("sick", "softsign", lambda: record(sign, gain=0.2), "error", (0, 40))
     yield case("healthy", "relu", lambda: record(gain=0.1), "skipped")
     yield case("healthy", "unknown", lambda: record(network([9, 9], activation="mine")), "skipped")
     yield case("healthy", "all_nan", lambda: _bounded(gain=np.nan), "skipped")
@@ -74,13 +78,10 @@ def saturated() -> Iterator[Case]:
         fallen = np.linspace(1.0, left, 41).clip(left)
         fallen[:5], fallen[20:] = 1.0, left
         yield case(kind, name, lambda f=fallen: _bounded(gain=trained, loss=f), severity, (9, 40))  # type: ignore[misc]
-    yield case(
-        "sick",
-        "learns_saturated_from_the_start",
-        lambda: _bounded(gain=0.1, loss=np.linspace(1.0, 0.1, 41)),
-        "error",
-        (0, 40),
-    )
+    for name, last, severity in (("well", 0.1, "warning"), ("badly", 0.8, "error")):
+        falls = np.linspace(1.0, last, 41)
+        make = partial(_bounded, gain=0.1, loss=falls)
+        yield case("sick", f"learns_{name}_saturated_from_the_start", make, severity, (0, 40))
     yield case("borderline", "just_inside", lambda: _bounded(gain=0.3 * OUTSIDE))
     yield case("borderline", "at_the_limit", lambda: _bounded(gain=0.3))
     yield case("borderline", "just_outside", lambda: _bounded(gain=0.3 * INSIDE), "error")
