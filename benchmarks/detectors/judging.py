@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.detectors import labels, rules
 from benchmarks.detectors.case import HEALTHY, Case
-from benchmarks.theory_coverage import clopper_pearson
+from benchmarks.intervals import clopper_pearson
 from gradscope import api
 from gradscope.record import Verdict
 
