@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -18,12 +19,13 @@ from typing import Any
 import click
 
 from benchmarks.detectors import distances, judging
-from benchmarks.detectors.case import TUNE, Case
+from benchmarks.detectors.case import REPORT, TUNE, Case
 from benchmarks.detectors.corpus import CASES
 from benchmarks.detectors.judging import file_of
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "detectors.json"
+UNSEEN = ROOT / "benchmarks" / "results" / "detectors_unseen.json"
 RECORDS = ROOT / "build" / "detectors"
 
 
@@ -33,6 +35,7 @@ RECORDS = ROOT / "build" / "detectors"
 @click.option("--missing", is_flag=True, help="Train only what has no kept record.")
 @click.option("--only", multiple=True, help="Cases whose name holds this text; keeps no results.")
 @click.option("--part", type=click.Choice(["tune", "report"]), help="Show this part alone.")
+@click.option("--unseen", is_flag=True, help="Keep report's rates as those of its first judging.")
 @click.option("--show", is_flag=True, help="A line for every case.")
 def main(
     records: Path,
@@ -41,6 +44,7 @@ def main(
     missing: bool,
     only: tuple[str, ...],
     part: str | None,
+    unseen: bool,
     show: bool,
 ) -> None:
     """Measure the error rates of the detectors over the corpus."""
@@ -57,6 +61,10 @@ def main(
     if show:
         for row in rows:
             click.echo(judging.line(row))
+    if unseen:
+        report = [row for row in rows if row["part"] == REPORT]
+        first = {"commit": _commit(), "rates": judging.rates(report)[REPORT], "cases": report}
+        UNSEEN.write_text(json.dumps(first, indent=1) + "\n", encoding="utf-8")
     if only or part:
         return
     tune = [case for case in chosen if case.part == TUNE]
@@ -66,6 +74,16 @@ def main(
         "cases": rows,
     }
     RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def _commit() -> str:
+    told = subprocess.run(
+        ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return told.stdout.strip()
 
 
 def _train(cases: Iterable[Case], folder: Path, missing: bool) -> None:
