@@ -48,6 +48,15 @@ def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     found = np.zeros(len(record.layers), bool)
     if not rows.any() or not delta.max(initial=0.0) > FLUSHED:
         return found
+    # Where nothing connects a kernel with the loss there is no gradient, not one of zero.
+    absent = [
+        i
+        for i in record.indices("hidden", "output")
+        if "kernel_gradient_second_moment" not in record.layers[i].unmeasured
+        and record.layers[i].parameters
+        and np.isnan(kernel[:, i]).all()
+    ]
+    kernel[:, absent] = 0.0
     live = delta.max(axis=1) > FLUSHED
     delta, kernel = delta[live], kernel[live]
     largest = np.nan_to_num(np.fmax.reduce(kernel, axis=1))

@@ -64,18 +64,20 @@ def evidence(record: RunRecord, curve: LossCurve) -> Evidence:
 
 
 def learned(record: RunRecord, share: float) -> bool:
-    """Whether the loss fell below `share` of where it began, and of a constant answer's if known.
+    """Whether the loss is below `share` of a constant answer's; if not known, of where it began.
 
-    A loss that starts above the constant predictor's falls to it by the output's biases alone.
-    Where a constant answer's is not known and the accuracy is, that has to be above chance: a loss
-    of the user's own may have lost its sign.
+    A loss that starts above the constant predictor's falls to it by the output's biases alone, and
+    one that falls in the first steps has no high start to be seen. Where a constant answer's is not
+    known and the accuracy is, that has to be above chance: a loss of the user's own may have lost
+    its sign.
     """
     curve, best = of(record), constant_predictor(record)
-    if not curve.loss.size or not curve.last < share * curve.first:
+    if not curve.loss.size:
         return False
-    if math.isnan(best):
-        return not counted(record) or above_chance(record)
-    return curve.last < share * best
+    if math.isfinite(best) and best > 0:
+        return curve.last < share * best
+    fell = curve.last < share * curve.first
+    return fell and (not counted(record) or above_chance(record))
 
 
 def stuck(record: RunRecord) -> bool:
@@ -160,20 +162,40 @@ def counted(record: RunRecord) -> bool:
     return bool(shares(record)) and bool(np.isfinite(accuracy).any())
 
 
-def above_chance(record: RunRecord, errors: float = 5.0) -> bool:
-    """Whether the last quarter's accuracy is above always naming the commonest class.
+def skill(record: RunRecord) -> float:
+    """The last quarter's accuracy: 0 is what always naming the commonest class gives, 1 the best.
 
-    By a tenth of it, and by `errors` standard errors of that many samples.
+    NaN where right answers were not counted or there is only one class.
     """
-    p = shares(record)
-    accuracy = record.scalars.get("accuracy", np.zeros(0))
-    late = accuracy[window.last(len(accuracy))] if len(accuracy) else accuracy
-    late = late[np.isfinite(late)]
-    if not p or not late.size:
+    if not counted(record):
+        return math.nan
+    chance = max(shares(record))
+    return (_late_accuracy(record) - chance) / (1.0 - chance) if chance < 1.0 else math.nan
+
+
+def above_chance(record: RunRecord, least: float = 0.05, errors: float = 5.0) -> bool:
+    """Whether the last quarter's `skill` is above `least`, and above its noise.
+
+    That is `errors` standard errors of an accuracy at chance over that many samples.
+    """
+    found = skill(record)
+    if not found > least:
         return False
-    chance, seen = max(p), float(late.mean())
-    error = math.sqrt(chance * (1.0 - chance) / (late.size * record.batch_size))
-    return seen > max(1.1 * chance, chance + errors * error)
+    chance = max(shares(record))
+    samples = len(record.steps[window.last(len(record.steps))]) * record.batch_size
+    return found * (1.0 - chance) > errors * math.sqrt(chance * (1.0 - chance) / samples)
+
+
+def learns_well(record: RunRecord, share: float = 0.5) -> bool:
+    """Whether the loss fell below `share` of the first and of a constant answer's, or the accuracy
+    went more than half of the way from chance to all right."""
+    return learned(record, share) or skill(record) > 0.5
+
+
+def _late_accuracy(record: RunRecord) -> float:
+    accuracy = record.scalars["accuracy"]
+    late = accuracy[window.last(len(accuracy))]
+    return float(np.nanmean(late)) if np.isfinite(late).any() else math.nan
 
 
 def _entropy(p: Floats) -> Floats:

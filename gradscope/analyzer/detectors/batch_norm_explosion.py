@@ -24,9 +24,10 @@ def batch_norm_explosion(
     gone (their fig. 3), so it is said 'at initialisation'.
 
     Fires above `threshold`: error when the gradient still explodes at the end, or the loss is not
-    below `learned` of the first and of a constant answer's; warning when training overcame it.
-    Default 1e3 as for `exploding_gradient`: about 36 ReLU layers; the paper's maximum trainable
-    depth, 16 / ln(1.48) = 41 layers, is of the same size. Default 0.9 as for `saturated_units`.
+    below `learned` of a constant answer's (of the first where none is known); warning when training
+    overcame it. Default 1e3 as for `exploding_gradient`: about 36 ReLU layers; the paper's maximum
+    trainable depth, 16 / ln(1.48) = 41 layers, is of the same size. Default 0.9 as for
+    `saturated_units`.
     """
     if not any(layer.normalization for layer in record.layers) or not settled.batch_norms(record):
         raise NotMeasured("no hidden layer has batch norm")

@@ -36,11 +36,11 @@ def dead_units(
     initialisation: a deep ReLU network has silent units by geometry before any training, because
     its samples become similar. Error as well when less than `passing` (default 0.001) of a layer's
     values let a gradient pass in the median of the last quarter of the steps (mean phi'(z) over max
-    phi'), while the loss is not below `learned` (default 0.9, as for `saturated_units`) of the
-    first and of a constant answer's: stray values keep its units from being quite dead. Defaults
-    0.99 (all but a stray unit), 0.5 and 0.25: the shipped
-    healthy configs stay below 0.4 (tests/test_shipped_configs.py); docs/calibration.md has what was
-    measured over a corpus.
+    phi'), while the loss is not below `learned` (default 0.9, as for `saturated_units`) of a
+    constant answer's (of the first where none is known): stray values keep its units from being
+    quite dead. Defaults 0.99 (all but a stray unit), 0.5 and 0.25: the shipped healthy configs stay
+    below 0.4 (tests/test_shipped_configs.py); docs/calibration.md has what was measured over a
+    corpus.
     """
     indices = record.indices("hidden")
     dead = record.series["dead_fraction"][:, list(indices)]

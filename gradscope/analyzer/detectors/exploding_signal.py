@@ -22,9 +22,9 @@ def exploding_signal(
     `vanishing_signal`.
 
     In a network that learns nothing (after 50 recorded steps or more, whose updates add up to a
-    twentieth of a layer's weights, its loss is not below 0.9 of the first and of a constant
-    answer's nor its accuracy above chance) the limit is `stuck`, default 1e2: less is then
-    enough to be the likeliest reason.
+    twentieth of a layer's weights, its loss is not below 0.9 of a constant answer's (of the first
+    where none is known) nor its accuracy above chance) the limit is `stuck`, default 1e2: less is
+    then enough to be the likeliest reason.
     """
     profile = depth_profile.of(record)
     threshold = stuck if loss_curve.stuck(record) else threshold

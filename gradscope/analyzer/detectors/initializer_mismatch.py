@@ -32,8 +32,8 @@ def initializer_mismatch(
 
     Fires when prediction and measurement both leave 1/`threshold` to `threshold`: error when the
     profile is still beyond `lasting` (default 1e3, as `vanishing_gradient`) at the end, or the loss
-    is not below `learned` (default 0.9, as for `saturated_units`) of the first and of a constant
-    answer's; warning when the network learns all the same.
+    is not below `learned` (default 0.9, as for `saturated_units`) of a constant answer's (of the
+    first where none is known); warning when the network learns all the same.
 
     Default 100: a tenth of those 1000; the healthy shipped configs stay within 10, only the
     100-layer SELU network reaches 60 (seeds 0 to 4). By rank it follows the verdict on what it

@@ -26,10 +26,10 @@ def optimizer_epsilon(
 
     Error below `threshold` in at least half of the last quarter of the recorded steps; warning when
     only at initialisation, or when the loss is below `learned` (default 0.9, as for
-    `saturated_units`) of the first and of a constant answer's all the same. Default 0.1: steps are
-    then a tenth of what the learning rate says. A kernel without any gradient is not judged, and
-    neither is a network whose gradients became small as its loss fell below `converged` (default
-    0.5) of the first one: that is success.
+    `saturated_units`) of a constant answer's (of the first where none is known) all the same.
+    Default 0.1: steps are then a tenth of what the learning rate says. A kernel without any
+    gradient is not judged, and neither is a network whose gradients became small as its loss fell
+    below `converged` (default 0.5) of the first one: that is success.
     """
     name, epsilon = _stepping(record)
     if name not in ADDED_TO_THE_ROOT:

@@ -44,10 +44,10 @@ def output_mismatch(
     targets beyond 0 to 1 for a binary cross-entropy, a softmax for real-valued targets, and real
     targets that the activation cannot reach: of the interval of a standard deviation to either side
     of their mean its range covers less than `reach` (default 0.6; a sigmoid or ReLU covers half of
-    standardized targets, a tanh all). Warning for more than `spare` units without a class
-    (default 0), for softmax and sigmoid exchanged (sigmoid units are not one distribution, and
-    softmax units cannot be right together), and for a model of the user's own that learns all the
-    same, its loss below `learned` (default 0.9) of the first and of a constant answer's or its
+    standardized targets, a tanh all). Warning for more than `spare` units without a class (default
+    0), for softmax and sigmoid exchanged (sigmoid units are not one distribution, and softmax units
+    cannot be right together), and for a model of the user's own that learns all the same, its loss
+    below `learned` (default 0.9) of a constant answer's (of the first where none is known) or its
     accuracy above chance: something may stand behind its last layer that is not seen.
     """
     ends = loss_curve.outputs(record)

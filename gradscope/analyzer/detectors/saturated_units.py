@@ -15,8 +15,7 @@ LARGE_INPUT = 4.0
 """Mean square of the features from which standardizing them is the first thing to try."""
 
 WELL = 0.5
-"""Share of the first and of a constant answer's loss below which layers that started saturated do
-no harm."""
+"""Share of a constant answer's loss below which layers that started saturated do no harm."""
 
 
 @detector("GS204", rank=20)
@@ -31,12 +30,12 @@ def saturated_units(
 
     Error below `threshold`, or half of what z ~ N(0, 1) gives where that is less (softsign: 0.21),
     in at least half of the last quarter of the recorded steps; warning when only at initialisation,
-    or when the network learns all the same: its loss is then below `learned` of the first one and
-    of a constant answer's, or below half of both where it started saturated. Default 0.3: the
-    shipped tanh and sigmoid configs stay above 0.45 (tests/test_shipped_configs.py), half of what
-    tanh gives is 0.303; docs/calibration.md has what was measured over a corpus. Default 0.9 of the
-    loss: sigmoid layers of 64 and 64 on fashion_mini with Adam at 0.01 saturate to 0.06 within four
-    steps and still go from 2.4 to 0.5 and to 77 % test accuracy in 300.
+    or when the network learns all the same: its loss is then below `learned` of a constant answer's
+    (of the first where none is known), or below half of both where it started saturated. Default
+    0.3: the shipped tanh and sigmoid configs stay above 0.45 (tests/test_shipped_configs.py), half
+    of what tanh gives is 0.303; docs/calibration.md has what was measured over a corpus. Default
+    0.9 of the loss: sigmoid layers of 64 and 64 on fashion_mini with Adam at 0.01 saturate to 0.06
+    within four steps and still go from 2.4 to 0.5 and to 77 % test accuracy in 300.
     """
     indices = tuple(i for i in record.indices("hidden") if _saturates(record.layers[i]))
     if not indices:
@@ -81,7 +80,9 @@ def saturated_units(
 
 def _learns(record: RunRecord, spell: window.Spell, learned: float) -> bool:
     """Whether training goes on nevertheless: well, if the layers started saturated."""
-    return loss_curve.learned(record, learned if spell.since_step > 0 else WELL)
+    if spell.since_step == 0:
+        return loss_curve.learns_well(record, WELL)
+    return loss_curve.learned(record, learned)
 
 
 def _limit(layer: LayerInfo, threshold: float) -> float:

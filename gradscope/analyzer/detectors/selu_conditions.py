@@ -40,8 +40,8 @@ def selu_conditions(
     Warning while SELU copes; error when the mean square of the last SELU layer's activation at
     initialisation is off from 1 by more than a factor `lost` (default 4: twice the rms) and the
     loss is, after `fewest` (default 50) recorded steps or more, not below `learned` (default 0.9,
-    as for `saturated_units`) of the first and of a constant answer's. Layers with batch norm are
-    not judged. docs/calibration.md has what was measured over a corpus.
+    as for `saturated_units`) of a constant answer's (of the first where none is known). Layers with
+    batch norm are not judged. docs/calibration.md has what was measured over a corpus.
     """
     layers = [
         record.layers[i]

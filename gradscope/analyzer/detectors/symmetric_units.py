@@ -13,6 +13,10 @@ from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.record import Finding, LayerInfo, RunRecord
 from gradscope.record.run_record import Floats
 
+FLAT = 0.05
+"""Mean derivative over the largest one below which units are not compared: `saturated_units` and
+`dead_units` judge them."""
+
 EVEN = frozenset(["orthogonal", "identity"])
 """Initializers whose mean square is the same for every draw: equal figures do not mean equal
 weights."""
@@ -80,7 +84,10 @@ def _between(record: RunRecord, indices: tuple[int, ...]) -> Floats:
     kernel = record.series["weight_second_moment"][:, columns]
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(pooled > 0, np.maximum(0.0, 1.0 - within / pooled), np.nan)
-    return np.where(kernel == 0, 0.0, np.where(np.isfinite(share), share, np.nan))
+    # Units driven to the same flat end answer alike whatever their weights.
+    flat = record.series["derivative_gain"][:, columns] < FLAT
+    share = np.where(np.isfinite(share) & ~flat, share, np.nan)
+    return np.where(kernel == 0, 0.0, share)
 
 
 def _copies(record: RunRecord, threshold: float) -> list[Finding]:

@@ -29,9 +29,10 @@ def unstable_updates(
     Statistic: rms of the change the optimizer really made to a kernel over the rms of the kernel
     before it, so it holds for any optimizer. Error when the median over the last quarter of the
     steps is above `sustained`; warning when one step was above `single`: the layer was overwritten,
-    or when the median is between the two and the loss falls below `learned` (default 0.5) of the
-    first and of a constant answer's all the same. Default of `sustained` 0.1: a hundred times the
-    1e-3 that practice aims at, ten steps then replace a layer; of `single` 1, where one step does.
+    or when the median is between the two and the loss falls below `learned` (default 0.5) of a
+    constant answer's (of the first where none is known) all the same. Default of `sustained` 0.1: a
+    hundred times the 1e-3 that practice aims at, ten steps then replace a layer; of `single` 1,
+    where one step does.
     """
     indices = record.indices("hidden", "output")
     update = record.series["update_ratio"][:, list(indices)]
@@ -46,7 +47,7 @@ def unstable_updates(
     if lasts := bool(sick.size):
         since = int(steps[window.onset(np.any(update[:, sick] > sustained, axis=1))])
         observed, resting = float(np.max(lasting[sick])), np.arange(len(steps))[rows]
-        calm = observed <= single and loss_curve.learned(record, learned)
+        calm = observed <= single and loss_curve.learns_well(record, learned)
         when, severity = f"since step {since}", "warning" if calm else "error"
     else:
         peaks = np.fmax.reduce(update, axis=1)
