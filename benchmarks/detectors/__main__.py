@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from benchmarks.detectors import distances, judging
-from benchmarks.detectors.case import REPORT, TUNE, Case
+from benchmarks.detectors.case import PARTS, REPORT, TUNE, Case
 from benchmarks.detectors.corpus import CASES
 from benchmarks.detectors.judging import file_of
 
@@ -34,7 +34,7 @@ RECORDS = ROOT / "build" / "detectors"
 @click.option("--from-records", is_flag=True, help="Judge the kept records; train nothing.")
 @click.option("--missing", is_flag=True, help="Train only what has no kept record.")
 @click.option("--only", multiple=True, help="Cases whose name holds this text; keeps no results.")
-@click.option("--part", type=click.Choice(["tune", "report"]), help="Show this part alone.")
+@click.option("--part", type=click.Choice(PARTS), help="Show this part alone.")
 @click.option("--unseen", is_flag=True, help="Keep report's rates as those of its first judging.")
 @click.option("--show", is_flag=True, help="A line for every case.")
 def main(

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 HEALTHY, SICK = "healthy", "sick"
-TUNE, REPORT = "tune", "report"
+TUNE, REPORT, SECOND = "tune", "report", "second"
+PARTS = (TUNE, REPORT, SECOND)
 SEEN = frozenset(
     [
         "relu he",
@@ -25,6 +26,9 @@ SEEN = frozenset(
 
 EXTRA = "extra, "
 """How families begin that were written to find weak points, and looked at: they belong to tune."""
+
+LATER = "second, "
+"""How families begin that were written after the report part had been judged."""
 
 FASHION: Mapping[str, Any] = {"name": "fashion_mini", "scaling": "standardize"}
 
@@ -58,7 +62,12 @@ class Case:
 
     @property
     def part(self) -> str:
-        """Tune or report, by a hash of the family's name: no family lies on both sides."""
+        """Tune or report, by a hash of the family's name, or second, by the time it was written.
+
+        No family lies on two sides.
+        """
+        if self.family.startswith(LATER):
+            return SECOND
         if self.family in SEEN or self.family.startswith(EXTRA):
             return TUNE
         return REPORT if hashlib.sha256(self.family.encode()).digest()[0] % 2 else TUNE

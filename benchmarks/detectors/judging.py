@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.detectors import labels, rules
-from benchmarks.detectors.case import HEALTHY, Case
+from benchmarks.detectors.case import HEALTHY, PARTS, Case
 from benchmarks.intervals import clopper_pearson
 from gradscope import api
 from gradscope.record import Verdict
@@ -97,7 +97,7 @@ def line(row: Row) -> str:
 
 def rates(rows: list[Row]) -> Row:
     """Per part and tool: false alarms, detections, and right leads, each with its interval."""
-    return {part: _rates([r for r in rows if r["part"] == part]) for part in ("tune", "report")}
+    return {part: _rates([r for r in rows if r["part"] == part]) for part in PARTS}
 
 
 def _rates(rows: list[Row]) -> Row:
