@@ -55,6 +55,7 @@ def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
         if "kernel_gradient_second_moment" not in record.layers[i].unmeasured
         and record.layers[i].parameters
         and np.isnan(kernel[:, i]).all()
+        and np.isfinite(record.series["delta_second_moment"][:, i]).any()
     ]
     kernel[:, absent] = 0.0
     live = delta.max(axis=1) > FLUSHED

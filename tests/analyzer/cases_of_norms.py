@@ -50,7 +50,7 @@ def explosion() -> Iterator[Case]:
         ("learns_enough", 0.9 * INSIDE, "warning"),
         ("learns_too_little", 0.9 * OUTSIDE, "error"),
     ):
-        loss = np.where(np.arange(41) < 20, 1.0, left)
+        loss = np.where(np.arange(41) < 20, 1.0, left) * np.log(10)
         yield case("borderline", name, partial(levelled, 1e7, loss=loss), severity)
 
 
@@ -89,7 +89,7 @@ def inference_gap() -> Iterator[Case]:
         return _net(norm_figures=figures, **{"momentum": 0.9, **more})
 
     half = 0.5 ** (1 / 40)
-    worse, same = {"test_loss": 5.0}, {"test_loss": 1.1}
+    worse, same = {"test_loss": 9.0}, {"test_loss": 2.6}
     one = [0.2, 3.0, 0.2, 0.2, 0.2]
     yield case("healthy", "noise_of_the_batch", lambda: net(0.18))
     yield case("healthy", "only_at_first", lambda: net(over_time(41, (0, 3.0), (20, 0.2))))
@@ -119,7 +119,7 @@ def inference_gap() -> Iterator[Case]:
     yield case(
         "borderline", "factor_outside", lambda: net(0, 4.0 * OUTSIDE, evaluation=worse), "error"
     )
-    for name, test, severity in (("not_worse", 2.0, "warning"), ("worse", 2.0 * OUTSIDE, "error")):
+    for name, test, severity in (("not_worse", 5.0, "warning"), ("worse", 5.0 * OUTSIDE, "error")):
         yield case("borderline", name, partial(net, 3.0, evaluation={"test_loss": test}), severity)
 
 

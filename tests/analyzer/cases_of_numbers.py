@@ -32,7 +32,12 @@ def cut() -> Iterator[Case]:
     yield case("healthy", "head_from_zero", lambda: net(head))
     yield case("healthy", "died_later", lambda: net(died))
     yield case("healthy", "faded_below_float32", lambda: net(faded), scales=False)
-    yield case("healthy", "frozen", lambda: net(gone, hidden_figures=frozen))
+    still = network([9] * 5)
+    for name in ("hidden_1", "hidden_2"):
+        why = {"kernel_gradient_second_moment": "frozen: not trained"}
+        still = changed(still, name, unmeasured=why)
+    yield case("healthy", "frozen", lambda: net(gone, still, hidden_figures=frozen))
+    yield case("sick", "without_gradient", lambda: net(gone, hidden_figures=frozen), "error")
     yield case("healthy", "only_its_state_is_used", lambda: net(gone, hidden_figures=states))
     yield case("healthy", "below_a_dead_layer", lambda: net(gone, dead=[0, 1, 0, 0, 0]))
     yield case("healthy", "no_error_signal_at_all", lambda: net(0.0))

@@ -79,7 +79,7 @@ def mismatch() -> Iterator[Case]:
         ("lasting_inside", OUTSIDE / 1000, 0.1, "warning"),
         ("lasting_outside", INSIDE / 1000, 0.1, "error"),
     ):
-        loss = np.where(np.arange(41) < 9, 1.0, left)
+        loss = np.where(np.arange(41) < 9, 1.0, left) * np.log(10)
         yield case("borderline", name, partial(faded, ratio, loss=loss), severity)
 
 
@@ -93,7 +93,7 @@ def selu() -> Iterator[Case]:
         return record(
             layers or network([784] * 5, activation="selu", initializer="lecun_normal"),
             hidden_figures={"activation_second_moment": size},
-            loss=np.linspace(1.0, loss, steps + 1),
+            loss=np.linspace(1.0, loss, steps + 1) * np.log(10),
             steps=steps,
             data=replace(DATA, **facts),
         )

@@ -80,13 +80,13 @@ def nearly_frozen() -> Iterator[Case]:
         "loss_at_the_limit",
         stop,
         "error",
-        loss=over_time(41, (0, 2.3), (3, 0.9 * 2.3))[:, 0],
+        loss=over_time(41, (0, 3.0), (3, 0.9 * np.log(10)))[:, 0],
     )
     yield case(
         "borderline",
         "loss_below_it",
         stop,
-        loss=over_time(41, (0, 2.3), (3, 0.9 * 2.3 * INSIDE))[:, 0],
+        loss=over_time(41, (0, 3.0), (3, 0.9 * np.log(10) * INSIDE))[:, 0],
     )
 
 

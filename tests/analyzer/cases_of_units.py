@@ -77,9 +77,10 @@ def saturated() -> Iterator[Case]:
     ):
         fallen = np.linspace(1.0, left, 41).clip(left)
         fallen[:5], fallen[20:] = 1.0, left
-        yield case(kind, name, lambda f=fallen: _bounded(gain=trained, loss=f), severity, (9, 40))  # type: ignore[misc]
+        make = partial(_bounded, gain=trained, loss=fallen * np.log(10))
+        yield case(kind, name, make, severity, (9, 40))
     for name, last, severity in (("well", 0.1, "warning"), ("badly", 0.8, "error")):
-        falls = np.linspace(1.0, last, 41)
+        falls = np.linspace(1.0, last, 41) * np.log(10)
         make = partial(_bounded, gain=0.1, loss=falls)
         yield case("sick", f"learns_{name}_saturated_from_the_start", make, severity, (0, 40))
     yield case("borderline", "just_inside", lambda: _bounded(gain=0.3 * OUTSIDE))

@@ -148,7 +148,7 @@ def record(
     dead: Values = 0.0,
     gain: Values = 0.6,
     broken: dict[str, tuple[int, int | list[int], float]] | None = None,
-    loss: Values = 1.0,
+    loss: Values = 2.5,
     accuracy: Values = 0.1,
     status: str = "complete",
     hidden_figures: dict[str, Values] | None = None,

@@ -251,7 +251,7 @@ def test_causes_of_values_that_are_not_finite() -> None:
     update = over_time(41, (0, [1e-3] * 6), (7, [1e-3, 55.0, 1, 1, 1, 1]), (8, [1e-3] * 6))
     late = found("non_finite", record(update=update, broken={"forward": (40, 2, 3)}))
     assert "step 40, first in the forward pass of hidden_2 (3 values)" in late.message
-    assert "The loss before it was 1." in late.message
+    assert "The loss before it was 2.5." in late.message
     assert "changed hidden_2 by 55 of its size, at step 7" in late.cause
     assert late.remedy.startswith("training.learning_rate: 0.002")
     layers = network([100] * 9, initializer="glorot_normal")
