@@ -81,7 +81,8 @@ def _reference(case: Case, steps: int) -> float:
         "batch_size": int(case.training.get("batch_size", 32)),
     }
     if x.dtype.kind in "iu":
-        asked = Case("reference", "", HEALTHY, {}, {}, usual, own="text")
+        words = {"words": int(max(x.max(), x_test.max())) + 1}
+        asked = Case("reference", "", HEALTHY, {}, {}, usual, own="text", arguments=words)
         return plain.train(asked, ((x, y), (x_test, y_test))).skill
     flat = (x.reshape(len(x), -1), y), (x_test.reshape(len(x_test), -1), y_test)
     output = {"activation": "sigmoid"} if _binary(y) else {}

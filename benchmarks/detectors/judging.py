@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.detectors import labels, rules
-from benchmarks.detectors.case import HEALTHY, PARTS, Case
+from benchmarks.detectors.case import HEALTHY, PARTS, TUNE, Case
 from benchmarks.intervals import clopper_pearson
 from gradscope import api
 from gradscope.record import Verdict
@@ -96,8 +96,13 @@ def line(row: Row) -> str:
 
 
 def rates(rows: list[Row]) -> Row:
-    """Per part and tool: false alarms, detections, and right leads, each with its interval."""
-    return {part: _rates([r for r in rows if r["part"] == part]) for part in PARTS}
+    """Per part and tool: false alarms, detections, and right leads, each with its interval.
+
+    Also of report and second taken together.
+    """
+    both = [r for r in rows if r["part"] != TUNE]
+    found = {part: _rates([r for r in rows if r["part"] == part]) for part in PARTS}
+    return found | {"report and second": _rates(both)}
 
 
 def _rates(rows: list[Row]) -> Row:
