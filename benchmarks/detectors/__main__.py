@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import gc
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 
 from benchmarks.detectors import distances, judging
-from benchmarks.detectors.case import PARTS, REPORT, TUNE, Case
+from benchmarks.detectors.case import PARTS, TUNE, Case
 from benchmarks.detectors.corpus import CASES
 from benchmarks.detectors.judging import file_of
 
@@ -35,7 +35,7 @@ RECORDS = ROOT / "build" / "detectors"
 @click.option("--missing", is_flag=True, help="Train only what has no kept record.")
 @click.option("--only", multiple=True, help="Cases whose name holds this text; keeps no results.")
 @click.option("--part", type=click.Choice(PARTS), help="Show this part alone.")
-@click.option("--unseen", is_flag=True, help="Keep report's rates as those of its first judging.")
+@click.option("--unseen", is_flag=True, help="Keep the rates of parts that are judged first now.")
 @click.option("--show", is_flag=True, help="A line for every case.")
 def main(
     records: Path,
@@ -62,9 +62,7 @@ def main(
         for row in rows:
             click.echo(judging.line(row))
     if unseen:
-        report = [row for row in rows if row["part"] == REPORT]
-        first = {"commit": _commit(), "rates": judging.rates(report)[REPORT], "cases": report}
-        UNSEEN.write_text(json.dumps(first, indent=1) + "\n", encoding="utf-8")
+        _keep_first(rows)
     if only or part:
         return
     tune = [case for case in chosen if case.part == TUNE]
@@ -76,14 +74,18 @@ def main(
     RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def _commit() -> str:
-    told = subprocess.run(
-        ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return told.stdout.strip()
+def _keep_first(rows: list[dict[str, Any]]) -> None:
+    """Keep what parts other than tune give when they are judged for the first time, never later."""
+    kept = json.loads(UNSEEN.read_text(encoding="utf-8")) if UNSEEN.exists() else {}
+    for part in PARTS:
+        of = [row for row in rows if row["part"] == part]
+        if of and part != TUNE and part not in kept:
+            kept[part] = {
+                "judged": date.today().isoformat(),
+                "rates": judging.rates(of)[part],
+                "cases": of,
+            }
+    UNSEEN.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 def _train(cases: Iterable[Case], folder: Path, missing: bool) -> None:
