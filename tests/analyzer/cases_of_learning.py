@@ -124,6 +124,17 @@ def stuck() -> Iterator[Case]:
     yield case("healthy", "few_steps", lambda: record(loss=best, steps=40), "skipped")
     yield case("healthy", "no_rows", empty, "skipped")
     yield case("healthy", "right_although_penalized", lambda: net(5.0, accuracy=0.8))
+    by_heart = np.linspace(3.0, 2.1, 101)
+    chance = {"test_loss": 2.5, "test_accuracy": 0.1}
+    # 1000 test samples: an accuracy at chance scatters by 0.0095.
+    for name, told, severity in (
+        ("by_heart", chance, "error"),
+        ("by_heart_and_right", chance | {"test_accuracy": 0.1 + 3 * 0.00949}, ""),
+        ("by_heart_just_by_chance", chance | {"test_accuracy": 0.1 + 3 * 0.00948}, "error"),
+        ("by_heart_with_a_good_test_loss", chance | {"test_loss": best * INSIDE}, ""),
+    ):
+        yield case("borderline", name, partial(net, by_heart, evaluation=told), severity)
+    yield case("healthy", "by_heart_for_long", lambda: net(by_heart - 0.2, evaluation=chance))
     yield case("sick", "right_by_chance", lambda: net(best, accuracy=0.109), "error")
     settled = np.where(np.arange(101) < 40, falling, best)
     yield case("sick", "falls_to_the_constant", lambda: net(settled), "error")

@@ -37,6 +37,9 @@ CAUSES = (
 )
 """Whatever keeps a network from learning, root first."""
 
+ENOUGH = 100
+"""Test samples from which an accuracy on them tells something: its standard error is then 0.05."""
+
 UNEVEN = 30.0
 """Ratio over depth from which it is mentioned beside a loss that stands still."""
 
@@ -61,8 +64,11 @@ def not_learning(
     Error when the loss fell by less than `errors` standard errors (default 3: by chance once in
     700) or by less than `least` of it (default 0.01: a hundred such quarters to get anywhere), and
     is not below `constant` (default 0.95) of the constant predictor's: what it fell by before, it
-    owes to the biases of the output. An accuracy above the commonest class's share, by a tenth and
-    by five standard errors, is learning too: a penalty on the weights may outweigh the loss. Where
+    owes to the biases of the output. An accuracy above the commonest class's share, by a twentieth
+    of the way to all right and by five standard errors, is learning too: a penalty on the weights
+    may outweigh the loss. Error as well when the loss falls, but not below 0.9 of a constant
+    answer's, and the test set shows nothing of it: a test loss above a constant answer's and an
+    accuracy within three standard errors of chance, as where labels belong to other samples. Where
     neither a constant nor an accuracy is known, warning for a model of the user's own, which may
     have come trained. Nothing is said before `fewest` (default 50) recorded steps, or while no
     layer's updates add up to `moved` (default 0.05) of its weights and the loss is where it began:
@@ -78,27 +84,22 @@ def not_learning(
             f"updates added up to {travelled:.2g} of the weights: too little to see a difference"
         )
     best = loss_curve.constant_predictor(record)
-    quarter = 2 if math.isfinite(best) else 0
-    fall, error = curve.fall(quarter)
+    fall, error = curve.fall(2 if math.isfinite(best) else 0)
     late = float(curve.loss[window.last(len(curve.loss))].mean())
-    if fall > max(errors * error, least * late) or late < constant * best:
+    falls = fall > max(errors * error, least * late) or late < constant * best
+    learns = falls or loss_curve.above_chance(record)
+    right = _right_on_the_test_set(record, late, best)
+    if learns and not right <= errors:
         return ()
-    if loss_curve.above_chance(record):
-        return ()
-    beside = f"; a constant answer has {best:.3g}" if math.isfinite(best) else ""
     return (
         Finding(
             severity="error" if math.isfinite(best) or _known(record) else "warning",
             layers=(),
             since_step=int(curve.steps[0]),
             until_step=int(curve.steps[-1]),
-            observed=fall / error if error else 0.0,
+            observed=right if learns else fall / error if error else 0.0,
             threshold=errors,
-            message=(
-                f"The network does not learn: its loss of {late:.3g} is not below that of the "
-                f"{'third' if quarter else 'first'} quarter of the steps by more than its noise "
-                f"({fall:.2g} +- {error:.2g}){beside}."
-            ),
+            message=_by_heart(late, best) if learns else _standing(late, best, fall, error),
             evidence=replace(
                 window.evidence(record, n=len(curve.loss), steps=curve.steps, values=curve.loss),
                 interval=(fall - 2 * error, fall + 2 * error),
@@ -108,6 +109,39 @@ def not_learning(
             remedy="see that each label belongs to its sample; then try other learning rates",
         ),
     )
+
+
+def _by_heart(late: float, best: float) -> str:
+    return (
+        f"The network learns nothing that holds: its loss of {late:.3g} is hardly below a constant "
+        f"answer's {best:.3g}, and on the test set it is right by chance only."
+    )
+
+
+def _standing(late: float, best: float, fall: float, error: float) -> str:
+    known = math.isfinite(best)
+    beside = f"; a constant answer has {best:.3g}" if known else ""
+    return (
+        f"The network does not learn: its loss of {late:.3g} is not below that of the "
+        f"{'third' if known else 'first'} quarter of the steps by more than its noise "
+        f"({fall:.2g} +- {error:.2g}){beside}."
+    )
+
+
+def _right_on_the_test_set(record: RunRecord, late: float, best: float) -> float:
+    """Accuracy on the test set above naming the commonest class, in its standard errors.
+
+    Infinite where the loss of training (below 0.9 of a constant answer's) or of the test (below it)
+    says that something was learnt, and where the test set does not tell.
+    """
+    shares, samples = loss_curve.shares(record), record.data.test_samples
+    loss = record.evaluation.get("test_loss", math.nan)
+    accuracy = record.evaluation.get("test_accuracy", math.nan)
+    if not shares or samples < ENOUGH or not (late >= 0.9 * best and loss >= best):
+        return math.inf
+    chance = max(shares)
+    error = math.sqrt(chance * (1.0 - chance) / samples)
+    return (accuracy - chance) / error if math.isfinite(accuracy) and error else math.inf
 
 
 def _known(record: RunRecord) -> bool:
