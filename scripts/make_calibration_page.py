@@ -62,7 +62,9 @@ _TOOLS = """The other tools' rules are computed on the plain Keras training of t
 they need tensors that gradscope's record does not keep (mean absolute values, percentiles,
 single units): 20 looks per training, which stand for epochs where a rule speaks of epochs. A
 tool finds fault when any of its rules fires at any look. Definitions and defaults are those of
-their sources; what is left out is named in `benchmarks/detectors/rules.py`.
+their sources; what is left out is named in `benchmarks/detectors/rules.py`. SageMaker's
+LossNotDecreasing compares the losses of single batches here, ten looks apart, as it would with
+the losses that a training script hands it.
 """
 
 _DISTANCES = """## Where the thresholds lie
