@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scripts.make_gate_page import PAGE, RESULTS, page
 
 from benchmarks import isolated
 from benchmarks.gate import banks, clean, faults, noise, scatter
@@ -19,6 +18,7 @@ from benchmarks.intervals import clopper_pearson
 from gradscope import api
 from gradscope.gate import baseline, pairing
 from gradscope.gate.config_change import changes
+from scripts.make_gate_page import PAGE, RESULTS, page
 from tests.gate.banks import bank, shifted
 
 FOUND = json.loads(RESULTS.read_text(encoding="utf-8"))
