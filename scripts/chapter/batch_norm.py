@@ -108,7 +108,7 @@ def _inference(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
         found.append(bound(f"momentum {label}: test loss over training loss", limit, over))
     return (
         *found,
-        within("momentum 0.99: test accuracy (0.1 is chance)", 0.1, _accuracy(runs["0.99"]), 0.05),
+        below("momentum 0.99: test accuracy (0.1 is chance)", 0.4, _accuracy(runs["0.99"])),
         above("momentum 0.9: test accuracy", 0.5, _accuracy(runs["0.9"])),
     )
 
