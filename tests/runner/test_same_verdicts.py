@@ -62,7 +62,9 @@ def _same(one: Answer, other: Answer) -> None:
 def test_the_networks_are_what_they_are_called(name: str, graph: Graph) -> None:
     given = graph(name)
     assert given.found == NETWORKS[name].found
-    assert (given.jit, given.threads, given.traces) == (False, 1, 1)
+    assert (given.jit, given.traces) == (False, 1)
+    # 0, TensorFlow's own choice, where an earlier test of this process has started it.
+    assert given.threads in (0, 1)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -35,6 +35,9 @@ LEVELS = {Status.FAILED: "error", Status.INCONCLUSIVE: "warning"}
 to be ``none``; readers that know no kinds, GitHub's code scanning among them (PSRule issue 955),
 would see a result of no severity. So it is a ``warning``; `properties.status` has the word."""
 
+LONGEST = 1024
+"""Characters of a description that GitHub's code scanning takes."""
+
 DESCRIPTIONS = {
     "verdicts": "No detector finds an error that the baseline has not accepted.",
     "theory": "Signal and delta of the network as initialised are what theory says of its config.",
@@ -145,11 +148,12 @@ def _rule(check: str) -> dict[str, Any]:
         return _described(_id(check), DESCRIPTIONS.get(check, budget))
     help_text = inspect.getdoc(found.function) or found.name
     first, *more = (" ".join(part.split()) for part in help_text.split("\n\n"))
+    whole = _message(first, *more[:1])
     return {
         "id": found.code,
         "name": found.name,
         "shortDescription": _message(first),
-        "fullDescription": _message(first, *more[:1]),
+        "fullDescription": whole if len(whole["text"]) <= LONGEST else _message(first),
         "help": _message(help_text),
     }
 
