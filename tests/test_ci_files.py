@@ -115,6 +115,7 @@ def checked_by_the_action(
     return ran(folder, BASH, step["run"], stand_in, **told)
 
 
+@pytest.mark.tensorflow
 def test_the_action_checks_and_leaves_its_results(checkout: Path) -> None:
     done = checked_by_the_action(checkout, "configs/*.yaml", "--at-init --quiet")
     assert done.returncode == 0, done.stderr
@@ -128,6 +129,7 @@ def test_the_action_checks_and_leaves_its_results(checkout: Path) -> None:
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.tensorflow
 def test_the_action_ends_with_the_gate_s_code(checkout: Path) -> None:
     sick = checked_by_the_action(checkout, "configs/first.yaml", "--quiet", "vanish")
     assert sick.returncode == 1, sick.stderr
@@ -144,6 +146,7 @@ def test_an_input_is_no_code(checkout: Path, args: str) -> None:
     assert not [name for name in "abc" if (checkout / name).exists()]
 
 
+@pytest.mark.tensorflow
 def test_the_script_of_gitlab(checkout: Path) -> None:
     [job] = parsed(FOLDER / "gitlab-ci.yml").values()
     assert set(job) == {"image", "variables", "cache", "before_script", "script", "artifacts"}
