@@ -18,7 +18,6 @@ from typing import Any
 from gradscope.analyzer import explanation
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.analyzer.expectation import expected
 from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.config.json_schema import json_schema
@@ -185,8 +184,14 @@ def bank_by(
 
 def bank_of(records: Sequence[RunRecord], trained: int) -> Bank:
     """The bank of one config's records, the first `trained` of them trained, with its verdicts."""
-    diagnoses = [analyze(record).diagnosis for record in records[: max(1, trained)]]
-    return bank.of_records(records, diagnoses, trained)
+    return _bank_and_report(records, trained)[0]
+
+
+def _bank_and_report(records: Sequence[RunRecord], trained: int) -> tuple[Bank, Report]:
+    """The bank, and the report of the first record, each record analyzed once."""
+    reports = [analyze(record) for record in records[: max(1, trained)]]
+    diagnoses = [report.diagnosis for report in reports]
+    return bank.of_records(records, diagnoses, trained), reports[0]
 
 
 def judged(
@@ -199,9 +204,9 @@ def judged(
     strict_environment: bool = False,
 ) -> Checked:
     """Check the records of `config`'s seeds, its own first, against a baseline or theory."""
-    report = analyze(records[0])
+    measured, report = _bank_and_report(records, trained)
     return judge.judge(
-        bank_of(records, trained),
+        measured,
         records[0],
         report.diagnosis,
         source=source,
@@ -267,14 +272,13 @@ def analyze(record: RunRecord, *, gate: bool = False) -> Report:
     measured, whatever the verdict.
     """
     detectors: Mapping[str, Any] = record.config.get("detectors", {})
-    prediction = expected(record) if record.indices("hidden") else None
     diagnosis = diagnose(
         record,
         select=tuple(detectors["select"]) if detectors.get("select") is not None else None,
         ignore={item["code"]: item["reason"] for item in detectors.get("ignore", ())},
         thresholds=detectors.get("thresholds", {}),
     )
-    return Report(record, diagnosis, prediction, int(exit_code(record, diagnosis.verdict, gate)))
+    return Report.of(record, diagnosis, exit_code(record, diagnosis.verdict, gate))
 
 
 def exit_code(record: RunRecord, verdict: str, gate: bool) -> ExitCode:

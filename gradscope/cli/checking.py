@@ -7,19 +7,21 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from gradscope import api
 from gradscope.cli import streams
-from gradscope.cli.measuring import DEFAULT_FOLDER, keep, write_report
+from gradscope.cli.measuring import DEFAULT_FOLDER, check_inputs, keep, write_report
 from gradscope.cli.progress import Progress
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.errors import BadRequest, ConfigError, ExitCode, GradscopeError, Problem
+from gradscope.errors import BadRequest, ConfigError, GradscopeError, Problem
 from gradscope.gate import baseline, judge, plan
 from gradscope.gate.bank import Bank
 from gradscope.gate.checks import Checked
 from gradscope.record import RunRecord
 from gradscope.reporters import folder
+from gradscope.reporters.report import Report
 from gradscope.runner import supervisor
 from gradscope.runner.seeds import Seeds
 
@@ -164,15 +166,6 @@ def _measured(
 
 def _records(job: Job, watch: supervisor.Watcher, asked: Asked, stop: list[int]) -> Outcome:
     """Measure one job; what stops it is given back, for other jobs to go on."""
-
-    def check_inputs() -> None:
-        try:
-            api.check_data(job.config)
-            api.check_model(job.config, trust=asked.trust)
-        except BadRequest:
-            (job.target / folder.LOG).unlink(missing_ok=True)
-            raise
-
     try:
         return supervisor.measure_seeds(
             job.config,
@@ -180,7 +173,7 @@ def _records(job: Job, watch: supervisor.Watcher, asked: Asked, stop: list[int])
             watch,
             job.target / folder.LOG,
             worker_flags(trust=asked.trust),
-            meanwhile=check_inputs,
+            meanwhile=partial(check_inputs, job.config, job.target, trust=asked.trust),
             stop=stop,
         )
     except GradscopeError as error:
@@ -220,7 +213,7 @@ def _judged(job: Job, records: list[RunRecord], asked: Asked) -> Checked:
         source=job.source,
         strict_environment=asked.strict_environment,
     )
-    report = api.with_exit_code(api.analyze(records[0]), ExitCode(checked.exit_code))
-    write_report(report, job.target)
+    assert checked.diagnosis is not None
+    write_report(Report.of(records[0], checked.diagnosis, checked.exit_code), job.target)
     seconds = sum(record.seconds for record in records)
     return replace(checked, baseline=job.baseline, folder=str(job.target), seconds=seconds)

@@ -12,6 +12,7 @@ from typing import Any
 from gradscope import api
 from gradscope.cli import terminal
 from gradscope.cli.progress import Progress
+from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, CouldNotMeasure, ExitCode, GradscopeError, Interrupted
 from gradscope.record import RunRecord
 from gradscope.reporters import REPORTERS, folder
@@ -42,12 +43,7 @@ def measure_and_show(
     with folder.claimed(target, config.hash, force=force):
 
         def check_and_prepare() -> None:
-            try:
-                api.check_data(config)
-                api.check_model(config, trust=trust)
-            except BadRequest:
-                (target / folder.LOG).unlink(missing_ok=True)
-                raise
+            check_inputs(config, target, trust=trust)
             folder.prepare_pages()
 
         with Progress(quiet=quiet) as progress:
@@ -66,6 +62,16 @@ def measure_and_show(
         paths = write_report(report, target)
     show(report, form, paths)
     return report.exit_code
+
+
+def check_inputs(config: ExperimentConfig, target: Path, *, trust: bool) -> None:
+    """Refuse data or a model file of no use, and take the log of the run that is not to be away."""
+    try:
+        api.check_data(config)
+        api.check_model(config, trust=trust)
+    except BadRequest:
+        (target / folder.LOG).unlink(missing_ok=True)
+        raise
 
 
 def judge(record: RunRecord, target: Path, *, gate: bool) -> Report:

@@ -24,11 +24,6 @@ class Alignment:
     removed: tuple[str, ...]
     added: tuple[str, ...]
 
-    @property
-    def complete(self) -> bool:
-        """Whether both networks have the same layers."""
-        return not self.removed and not self.added
-
 
 def align(before: Sequence[LayerInfo], after: Sequence[LayerInfo]) -> Alignment:
     """Match the compared layers of two networks.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gradscope.errors import BadRequest
-from gradscope.gate import config_change, figures, fingerprint, paired, repeated, unpaired
+from gradscope.gate import config_change, figures, fingerprint, paired, repeated, unpaired, words
 from gradscope.gate.alignment import Alignment, align
 from gradscope.gate.bank import Bank
 from gradscope.gate.checks import Check, Difference, Status
@@ -134,7 +134,9 @@ def _repeated(sides: _Sides) -> Check | None:
     found = repeated.repeated(sides.before, sides.after, sides.alignment)
     if not found:
         return None
-    evidence = f"{_count(len(sides.after.seeds), 'seed')}; in the baseline each draws its own"
+    evidence = (
+        f"{words.counted(len(sides.after.seeds), 'seed')}; in the baseline each draws its own"
+    )
     return _failed("initialisation", found, evidence, sides)
 
 
@@ -166,13 +168,14 @@ def _paired(sides: _Sides, found: Pairing) -> Check:
     """The networks as initialised from the same draws: every difference is an effect."""
     seeds = len(found.rows)
     tolerance = f"{50 * found.tolerance:g}%"
-    evidence = f"{_count(seeds, 'seed')}, the same draws on both sides, tolerance {tolerance}"
+    evidence = (
+        f"{words.counted(seeds, 'seed')}, the same draws on both sides, tolerance {tolerance}"
+    )
     departed = paired.departures(sides.before, sides.after, sides.alignment, found)
     if not departed:
         sentence = f"every layer as in the baseline, within {tolerance} of each rms"
         return Check("initialisation", Status.PASSED, sentence, evidence)
-    differences = [item for one in departed for item in one.differences]
-    return _failed("initialisation", differences, evidence, sides)
+    return _failed("initialisation", departed, evidence, sides)
 
 
 def _training(sides: _Sides, budget: float) -> Check:
@@ -198,7 +201,7 @@ def _training(sides: _Sides, budget: float) -> Check:
     seeds = min(before.trained_seeds, after.trained_seeds)
     evidence = (
         f"{before.trained_seeds} and {after.trained_seeds} seeds, medians over the second half of "
-        f"{_count(after.steps, 'step')}, {_budget(budget)}"
+        f"{words.counted(after.steps, 'step')}, {_budget(budget)}"
     )
     check = _unpaired("training", outcomes, evidence, sides)
     # One seed shows no scatter, so that nothing is visible and `_lacking` has no estimate.
@@ -321,7 +324,3 @@ def _because(changes: Sequence[str]) -> str:
 
 def _budget(budget: float) -> str:
     return f"{budget:.2%} false alarms allowed"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -115,7 +115,7 @@ def _status(fine: bool) -> Status:
 
 
 def _seeds(bank: Bank) -> str:
-    return f"{len(bank.seeds)} seeds" if len(bank.seeds) != 1 else "1 seed"
+    return words.counted(len(bank.seeds), "seed")
 
 
 _BUDGETS: dict[str, Callable[[str, Any, Bank], Check]] = {

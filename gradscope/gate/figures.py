@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradscope.analyzer.window import median
 from gradscope.record import RunRecord
 from gradscope.record.run_record import Floats
 
@@ -117,19 +118,6 @@ def learning(record: RunRecord) -> float:
     losses = record.scalars["loss"]
     with np.errstate(all="ignore"):
         return float(np.log(np.median(losses[window(record)]) / losses[0]))
-
-
-def median(values: Floats) -> Floats:
-    """Median over the first axis, NaN left out; NaN where nothing remains."""
-    columns = [column[~np.isnan(column)] for column in values.T]
-    return np.array([_middle(column) if column.size else np.nan for column in columns])
-
-
-def _middle(column: Floats) -> float:
-    """The median, of -inf too: between two different ones the lower."""
-    ordered = np.sort(column)
-    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
-    return float(low) if not np.isfinite(low) else float(0.5 * (low + high))
 
 
 def _output(record: RunRecord) -> int | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from gradscope.errors import ExitCode, GradscopeError
-from gradscope.gate import comparison, expectations, fingerprint, theory_check, verdicts
+from gradscope.gate import comparison, expectations, fingerprint, theory_check, verdicts, words
 from gradscope.gate.bank import Bank
 from gradscope.gate.checks import Check, Checked, Status
 from gradscope.record import Diagnosis, RunRecord
@@ -94,9 +94,8 @@ def exit_code(checks: Sequence[Check]) -> ExitCode:
 def _headline(checks: Sequence[Check], code: ExitCode, baseline: Bank | None) -> str:
     if code == ExitCode.HEALTHY:
         passed = sum(check.status is Status.PASSED for check in checks)
-        plural = "" if passed == 1 else "s"
         against = "against its baseline" if baseline is not None else "without a baseline"
-        return f"{passed} check{plural} passed, {against}"
+        return f"{words.counted(passed, 'check')} passed, {against}"
     wanted = Status.FAILED if code == ExitCode.UNHEALTHY else Status.INCONCLUSIVE
     for check in checks:
         if check.status is wanted:
@@ -113,7 +112,7 @@ def _remedy(checks: Sequence[Check]) -> str:
 
 
 def _evidence(bank: Bank, record: RunRecord) -> str:
-    seeds = f"{len(bank.seeds)} seed{'' if len(bank.seeds) == 1 else 's'} at initialisation"
+    seeds = f"{words.counted(len(bank.seeds), 'seed')} at initialisation"
     trained = f"{bank.trained_seeds} trained for {bank.steps} steps" if bank.trained_seeds else ""
     batch = f"batch {record.batch_size}, probe set {record.probe_samples}"
     return ", ".join(part for part in (seeds, trained, batch) if part)

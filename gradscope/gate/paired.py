@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,19 +18,10 @@ FLOOR = {SAME_MACHINE: -800.0, OTHER_MACHINE: -165.0}
 smallest normal number squared: beyond it delta flushes to zero on some machines."""
 
 
-@dataclass(frozen=True)
-class Departed:
-    """The figures of one quantity that differ: (layer after, differences over the seeds)."""
-
-    quantity: figures.Quantity
-    differences: tuple[Difference, ...]
-    layers: tuple[str, ...]
-
-
 def departures(
     before: Bank, after: Bank, alignment: Alignment, pairing: Pairing
-) -> tuple[Departed, ...]:
-    """Find every quantity that differs in some layer by more than the tolerance, seed for seed.
+) -> tuple[Difference, ...]:
+    """Find every figure that differs in some layer by more than the tolerance, seed for seed.
 
     The rms over the seeds is held against the tolerance, not the mean: a change that goes up for
     one seed and down for another is a change. Layers are in the order in which the quantity flows.
@@ -40,15 +30,11 @@ def departures(
     found = []
     for name in figures.INITIAL:
         quantity = figures.QUANTITIES[name]
-        differences = []
         for i, j in _flow(name, alignment):
             old, new = before.initial[name][old_rows, i], after.initial[name][new_rows, j]
             step = 1.0 / max(1, after.layers[j].units or 1)
             if _apart(old, new, quantity, pairing.tolerance, step):
-                differences.append(_difference(quantity, after.layers[j].name, old, new))
-        if differences:
-            layers = tuple(difference.layer for difference in differences)
-            found.append(Departed(quantity, tuple(differences), layers))
+                found.append(_difference(quantity, after.layers[j].name, old, new))
     return tuple(found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gradscope.gate import words
 from gradscope.gate.bank import Accepted, Bank
 from gradscope.gate.checks import Check, Status
 from gradscope.record import Diagnosis, Finding
@@ -48,8 +49,7 @@ def _summary(bank: Bank, diagnosis: Diagnosis, accepted: Sequence[Accepted]) -> 
 def _seeds(bank: Bank) -> str:
     if not bank.trained_seeds:
         return "at initialisation, one seed"
-    plural = "" if bank.trained_seeds == 1 else "s"
-    return f"{bank.trained_seeds} seed{plural}, {bank.steps} steps"
+    return f"{words.counted(bank.trained_seeds, 'seed')}, {bank.steps} steps"
 
 
 def _error(verdict: Accepted, diagnosis: Diagnosis, seeds: int) -> Check:

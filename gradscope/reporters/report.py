@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gradscope.analyzer.expectation import expected
 from gradscope.record import Diagnosis, RunRecord
 from gradscope.theory.prediction import Prediction
 
@@ -19,6 +20,12 @@ class Report:
     diagnosis: Diagnosis
     prediction: Prediction | None
     exit_code: int
+
+    @classmethod
+    def of(cls, record: RunRecord, diagnosis: Diagnosis, exit_code: int) -> Report:
+        """The report of a diagnosed record, with what theory expects of it."""
+        prediction = expected(record) if record.indices("hidden") else None
+        return cls(record, diagnosis, prediction, int(exit_code))
 
 
 @dataclass(frozen=True)

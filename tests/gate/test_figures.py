@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gradscope.analyzer import window
 from gradscope.gate import bank, figures
 from gradscope.record import RunRecord
 from tests.analyzer.synthetic import record
@@ -64,7 +65,7 @@ def test_zeros_and_what_was_not_measured(run: RunRecord) -> None:
 
 def test_median() -> None:
     values = np.array([[1.0, np.nan, -np.inf], [3.0, np.nan, 2.0], [2.0, 5.0, np.nan]])
-    assert figures.median(values).tolist() == [2.0, 5.0, -np.inf]
+    assert window.median(values).tolist() == [2.0, 5.0, -np.inf]
 
 
 def test_the_bank_of_records(run: RunRecord) -> None:
