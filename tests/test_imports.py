@@ -61,12 +61,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def imported(folder: Path, commands: list[list[str]]) -> set[str]:
+def imported(folder: Path, commands: list[list[str]], **variables: str) -> set[str]:
     """The modules that a fresh interpreter has imported after these commands, one after another."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(commands)],
         cwd=folder,
-        env=environment(folder),
+        env=environment(folder, **variables),
         capture_output=True,
         encoding="utf-8",
         check=False,
@@ -91,8 +91,9 @@ def test_no_tensorflow_and_no_matplotlib(folder: Path) -> None:
 
 @pytest.mark.tensorflow
 def test_a_report_that_is_written_draws(folder: Path) -> None:
-    """The one that must import matplotlib does: the tests above can tell."""
-    modules = imported(folder, [["report", "kept", "--write"]])
+    """The one that must import matplotlib does, with no display and a backend that is none."""
+    modules = imported(folder, [["report", "kept", "--write"]], MPLBACKEND="nosuch")
+    assert (folder / "kept" / "loss.png").is_file()
     assert "matplotlib" in modules
     assert not modules & {"tensorflow", "keras", "matplotlib.pyplot"}
 

@@ -20,6 +20,7 @@ from gradscope.registry import Registry
 from gradscope.reporters import REPORTERS
 from tests.analyzer.case import KINDS
 from tests.analyzer.cases import CASES
+from tests.each_case import each_case
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 FAMILIES = {
@@ -60,7 +61,7 @@ def spelled(number: float) -> set[str]:
     return {word for word in words if math.isclose(valued(word), number)}
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@each_case("name", DETECTORS)
 def test_a_detector_documents_itself(name: str) -> None:
     detector = DETECTORS[name]
     assert NAME.fullmatch(name)
@@ -77,7 +78,7 @@ def test_a_detector_documents_itself(name: str) -> None:
     assert detector.code in (inspect.getmodule(detector.function).__doc__ or "")  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@each_case("name", DETECTORS)
 def test_the_thresholds_of_a_detector_are_its_keywords(name: str) -> None:
     function = DETECTORS[name].function
     parameters = inspect.signature(function, eval_str=True).parameters
@@ -107,7 +108,7 @@ def test_every_file_of_the_room_is_a_detector() -> None:
     assert files == set(DETECTORS)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@each_case("name", DETECTORS)
 def test_a_detector_has_healthy_sick_and_borderline_cases(name: str) -> None:
     own = [case for case in CASES if case.detector == name]
     assert {case.kind for case in own} >= set(KINDS)

@@ -11,10 +11,12 @@ import yaml
 from benchmarks.detectors.case import HEALTHY, SICK, Case
 
 FOLDER = Path(__file__).parent / "cases"
+# The C parser where PyYAML has it: the same values, in a tenth of the time.
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _declared(label: str) -> Iterator[Case]:
-    families = yaml.safe_load((FOLDER / f"{label}.yaml").read_text(encoding="utf-8"))
+    families = yaml.load((FOLDER / f"{label}.yaml").read_text(encoding="utf-8"), LOADER)
     for family, cases in families.items():
         for name, said in cases.items():
             told: dict[str, Any] = dict(said)

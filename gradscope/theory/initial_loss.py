@@ -93,7 +93,7 @@ def _softmax_integrals(scale: float, units: int) -> tuple[float, float]:
         x = np.minimum(np.exp(u)[:, None] * np.exp(scale * nodes), 1e130)
         decay = np.exp(-x)
         survival = decay @ weights
-        squares = units * np.einsum("un,un,un,n->u", x, x, decay, weights) * survival ** (units - 1)
+        squares = units * ((x * x * decay) @ weights) * survival ** (units - 1)
         loss = -_EULER - start - np.trapezoid(survival**units, u)
     return float(loss), float(np.trapezoid(squares, u))
 

@@ -15,6 +15,7 @@ from gradscope.record.verdicts import SEVERITIES
 from tests.analyzer.case import OUTSIDE, Case
 from tests.analyzer.cases import CASES
 from tests.analyzer.synthetic import network, record
+from tests.each_case import each_case
 
 PROFILED = {"vanishing_gradient", "exploding_gradient", "vanishing_signal", "exploding_signal"}
 WINDOWED = PROFILED | {"saturated_units", "frozen_layers", "unstable_updates"}
@@ -86,7 +87,7 @@ def test_cases(judged: str) -> None:
     assert [words for case in of(judged) for words in departures(case)] == []
 
 
-@pytest.mark.parametrize("judged", DETECTORS)
+@each_case("judged", DETECTORS)
 def test_findings_are_whole(judged: str) -> None:
     for case in of(judged):
         made = case.record
@@ -104,7 +105,7 @@ def test_findings_are_whole(judged: str) -> None:
             assert (seen.interval is None) == (seen.interval_meaning == ""), case
 
 
-@pytest.mark.parametrize("judged", DETECTORS)
+@each_case("judged", DETECTORS)
 def test_the_observed_figure_lies_beyond_the_threshold(judged: str) -> None:
     for case in of(judged):
         for finding in answer(case)[1]:
@@ -126,7 +127,7 @@ def renamed(name: str, index: int) -> str:
     return f"other{index}{name[name.find('#') :] if '#' in name else ''}"
 
 
-@pytest.mark.parametrize("judged", DETECTORS)
+@each_case("judged", DETECTORS)
 def test_scale_and_names_change_no_verdict(judged: str) -> None:
     scaled = ("delta_", "kernel_gradient_", "bias_gradient_")
     for case in of(judged):
@@ -184,7 +185,7 @@ def _random(seed: int) -> RunRecord:
     return made
 
 
-@pytest.mark.parametrize("judged", DETECTORS)
+@each_case("judged", DETECTORS)
 def test_holes_anywhere_break_no_detector(judged: str) -> None:
     for seed in range(25):
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections import Counter
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmarks.detectors.corpus import CASES
 from gradscope import api
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.errors import ConfigError
+from tests.each_case import each_case
 
 NAMED = {case.name: case for case in CASES}
 BUILT_IN = [case for case in CASES if not case.own]
@@ -82,40 +84,38 @@ def test_what_bears_a_label_out(label: str, skill: float, compared: float, expec
     assert labels.answer(label, skill, compared) == expected
 
 
-def look(**changes: Any) -> dict[str, Any]:
+@cache
+def healthy() -> dict[str, Any]:
     """A look at a healthy network of two ReLU layers and a softmax."""
     rng = np.random.default_rng(0)
-    gradients = [rng.normal(0.0, 0.01, (20, 20)) for _ in range(3)]
+    drawn = [rng.normal(0.0, 0.01, (20, 20)) for _ in range(3)]
     weights = [rng.normal(0.0, 0.3, (20, 20)) for _ in range(3)]
     z = rng.normal(size=(32, 20))
     hidden = figures.of_activation("relu", z, np.maximum(z, 0.0)) | {"role": "hidden"}
     answer = np.full((32, 4), 0.25)
     output = figures.of_activation("softmax", z, answer) | {"role": "output"}
-    made: dict[str, Any] = {
+    return {
         "loss": 1.0,
         "accuracy": 0.9,
         "kernels": [True] * 3,
-        "gradients": [figures.of_gradient(g) for g in gradients],
+        "gradients": [figures.of_gradient(g) for g in drawn],
         "weights": [figures.of_weight(w) for w in weights],
-        "updates": [
-            figures.update(w, w - 0.1 * g) for w, g in zip(weights, gradients, strict=True)
-        ],
+        "updates": [figures.update(w, w - 0.1 * g) for w, g in zip(weights, drawn, strict=True)],
         "activations": [hidden, hidden, output],
         "output": figures.share(answer, np.arange(32) % 4),
         "unchanged": [False] * 3,
         "rate": 0.1,
         "step": 10,
     }
-    return made | changes
 
 
 def course(**changes: Any) -> list[dict[str, Any]]:
     """Twenty looks at a training that goes well, but for what changes."""
     looks = []
     for at in range(20):
-        weights = [w | {"mean": w["mean"] + 1e-4 * at} for w in look()["weights"]]
+        weights = [w | {"mean": w["mean"] + 1e-4 * at} for w in healthy()["weights"]]
         own = {"loss": 2.0 * 0.8**at, "step": 10 * at, "accuracy": min(0.9, 0.3 + 0.1 * at)}
-        looks.append(look(weights=weights) | own | changes)
+        looks.append(healthy() | {"weights": weights} | own | changes)
     return looks
 
 
@@ -126,17 +126,17 @@ def test_the_other_tools_rules_are_silent_where_all_is_well(tool: str) -> None:
 
 
 def activations(**facts: Any) -> list[dict[str, Any]]:
-    return [figure | facts for figure in look()["activations"]]
+    return [figure | facts for figure in healthy()["activations"]]
 
 
 def gradients(**facts: Any) -> list[dict[str, Any]]:
-    return [figure | facts for figure in look()["gradients"]]
+    return [figure | facts for figure in healthy()["gradients"]]
 
 
 SAGEMAKER, AUTO, DIAGNOSIS, CHECKER = rules.TOOLS
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("tool", "rule", "changes"),
     [
         (
@@ -161,12 +161,12 @@ SAGEMAKER, AUTO, DIAGNOSIS, CHECKER = rules.TOOLS
         (AUTO, "data", {"activations": activations(mean_abs=10.0)}),
         (DIAGNOSIS, "dead", {"activations": activations(not_positive=0.7)}),
         (DIAGNOSIS, "vanish", {"gradients": gradients(mean_abs=9e-8)}),
-        (DIAGNOSIS, "unchanged", {"weights": look()["weights"]}),
+        (DIAGNOSIS, "unchanged", {"weights": healthy()["weights"]}),
         (DIAGNOSIS, "learning rate", {"rate": 10.0}),
         (CHECKER, "activation std", {"activations": activations(std=0.3)}),
         (CHECKER, "vanish", {"gradients": gradients(mean_abs=9e-7)}),
         (CHECKER, "unstable", {"updates": [{"mean_abs": 1e-5, "before": 0.3}] * 3}),
-        (CHECKER, "weights", {"weights": [w | {"negative": 0.96} for w in look()["weights"]]}),
+        (CHECKER, "weights", {"weights": [w | {"negative": 0.96} for w in healthy()["weights"]]}),
     ],
 )
 def test_a_rule_of_another_tool_fires_on_its_fault(
@@ -176,7 +176,7 @@ def test_a_rule_of_another_tool_fires_on_its_fault(
 
 
 def test_autotrainer_gates_the_gradient_on_the_accuracy() -> None:
-    faint = [g | {"l2": 1e-9} for g in look()["gradients"][:1]] + look()["gradients"][1:]
+    faint = [g | {"l2": 1e-9} for g in healthy()["gradients"][:1]] + healthy()["gradients"][1:]
     assert not rules.autotrainer(course(gradients=faint))["vanish"]
     assert rules.autotrainer(course(gradients=faint, accuracy=0.4))["vanish"]
 

@@ -19,6 +19,7 @@ from gradscope import api
 from gradscope.gate import baseline, pairing
 from gradscope.gate.config_change import changes
 from scripts.make_gate_page import PAGE, RESULTS, page
+from tests.each_case import each_case
 from tests.gate.banks import bank, shifted
 
 FOUND = json.loads(RESULTS.read_text(encoding="utf-8"))
@@ -77,7 +78,7 @@ def test_trials_pair_what_they_say() -> None:
         assert trial.before.tree == NETS[trial.net] != trial.after.tree
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@each_case("fault", FAULTS)
 def test_a_fault_changes_one_thing_and_leaves_the_network_as_it_was(fault: Any) -> None:
     for net in fault.nets:
         before = json.dumps(NETS[net])

@@ -11,6 +11,7 @@ import pytest
 
 from gradscope.catalog.activations import ACTIVATIONS, Activation, find_activation
 from gradscope.catalog.array_ops import NUMPY_OPS
+from tests.each_case import each_case
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name, entry in ACTIVATIONS.items() if entry.hidden),
@@ -23,13 +24,9 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("gelu", {"approximate": True}),
     ("squareplus", {"b": 0.25}),
 ]
-IDS = [
-    name + "".join(f"-{key}={value}" for key, value in parameters.items())
-    for name, parameters in CASES
-]
 EXACT = {"rtol": 1e-12, "atol": 2e-13}
 FLOAT32_CONSTANTS = ("leaky_relu", "prelu", "gelu")
-each_case = pytest.mark.parametrize(("name", "parameters"), CASES, ids=IDS)
+every_activation = each_case(("name", "parameters"), CASES)
 
 
 def evaluate(entry: Activation, z: Any, parameters: dict[str, Any]) -> tuple[Any, Any]:
@@ -42,7 +39,7 @@ def grid(entry: Activation) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.array([*np.linspace(-8.0, 8.0, 1601), *far, *near])
 
 
-@each_case
+@every_activation
 def test_derivative_is_the_limit_of_differences(name: str, parameters: dict[str, Any]) -> None:
     entry = ACTIVATIONS[name]
     step = 1e-5
@@ -56,7 +53,7 @@ def test_derivative_is_the_limit_of_differences(name: str, parameters: dict[str,
     assert np.max(np.abs(difference - derivative) / (1 + np.abs(ahead[0]))) < 3e-10
 
 
-@each_case
+@every_activation
 def test_bound_is_the_largest_derivative(name: str, parameters: dict[str, Any]) -> None:
     entry = ACTIVATIONS[name]
     bound = entry.derivative_bound(**parameters)
@@ -75,9 +72,7 @@ def test_bound_is_the_largest_derivative(name: str, parameters: dict[str, Any]) 
     assert largest >= bound * (1 - 1e-6)
 
 
-@pytest.mark.parametrize(
-    "entry", [a for a in ACTIVATIONS.values() if a.hidden], ids=lambda a: a.name
-)
+@each_case("entry", [a for a in ACTIVATIONS.values() if a.hidden])
 def test_range_encloses_and_is_reached(entry: Activation) -> None:
     z = np.concatenate([np.linspace(-12.0, 12.0, 20_001), [-1e4, 1e4]])
     values = evaluate(entry, z, {})[0]
@@ -86,14 +81,14 @@ def test_range_encloses_and_is_reached(entry: Activation) -> None:
     assert (high - 1e-3 if np.isfinite(high) else 1e3) <= values.max() <= high
 
 
-@each_case
+@every_activation
 def test_saturates_when_both_tails_are_flat(name: str, parameters: dict[str, Any]) -> None:
     entry = ACTIVATIONS[name]
     tails = evaluate(entry, np.array([-1e4, 1e4]), parameters)[1]
     assert entry.saturates == bool(np.all(np.abs(tails) < 1e-7))
 
 
-@each_case
+@every_activation
 def test_kinks_are_the_points_of_jump(name: str, parameters: dict[str, Any]) -> None:
     """Away from the kinks the second derivative is continuous: its differences stay small."""
     entry = ACTIVATIONS[name]
@@ -104,7 +99,7 @@ def test_kinks_are_the_points_of_jump(name: str, parameters: dict[str, Any]) -> 
         assert min((abs(jump - kink) for kink in entry.kinks), default=9.0) < 5e-3
 
 
-@each_case
+@every_activation
 def test_no_warning_and_no_nan_far_out(name: str, parameters: dict[str, Any]) -> None:
     z = np.concatenate([np.linspace(-scale, scale, 2001) for scale in (1e4, 1.0, 1e-6)])
     with np.errstate(divide="raise", invalid="raise", over="raise"):
@@ -167,7 +162,7 @@ def keras_function(name: str, parameters: dict[str, Any]) -> Any:
 
 
 @pytest.mark.tensorflow
-@each_case
+@every_activation
 def test_keras_computes_the_same(name: str, parameters: dict[str, Any]) -> None:
     import keras
     import tensorflow as tf

@@ -12,6 +12,7 @@ from gradscope.config import Vocabulary, json_schema, load_config
 from gradscope.config.document import REFUSED
 from gradscope.config.yaml_loader import read_yaml
 from gradscope.errors import ConfigError
+from tests.each_case import each_case
 
 TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
@@ -185,7 +186,7 @@ def schema(vocabulary: Vocabulary) -> dict[str, Any]:
     return json_schema(vocabulary)
 
 
-@pytest.mark.parametrize("text", GOOD)
+@each_case("text", GOOD)
 def test_good_configs_fit_and_load(
     text: str, vocabulary: Vocabulary, schema: dict[str, Any]
 ) -> None:
@@ -194,7 +195,7 @@ def test_good_configs_fit_and_load(
     assert fits(tree, schema, schema)
 
 
-@pytest.mark.parametrize("text", BAD)
+@each_case("text", BAD)
 def test_bad_configs_neither_fit_nor_load(
     text: str, vocabulary: Vocabulary, schema: dict[str, Any]
 ) -> None:

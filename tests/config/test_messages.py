@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import pytest
+from tests.each_case import each_case
 
 MODEL = "model: {depth: 3}\n"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "message"),
     [
         ("", "c.yaml:1:1: error: the config is empty (it needs at least a model section)"),
@@ -274,7 +274,7 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(
     assert "did you mean 'mse'?" in found[7]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         'name: "\\e[31mred\\e[0m"\n',
@@ -301,7 +301,7 @@ def test_long_values_are_cut(problems: Callable[..., Sequence[str]]) -> None:
     assert len(message) < 250
 
 
-@pytest.mark.parametrize("name", ["a.", ".a", "-rf", "con", "NUL.txt", "x" * 81, "é", "", ".."])
+@each_case("name", ["a.", ".a", "-rf", "con", "NUL.txt", "x" * 81, "é", "", ".."])
 def test_names_that_no_folder_can_have(problems: Callable[..., Sequence[str]], name: str) -> None:
     (message,) = problems(MODEL + f"name: '{name}'")
     assert "error: name: expected a name of 1 to 80" in message

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import pytest
-
 from gradscope.config import ExperimentConfig
+from tests.each_case import each_case
 
 Load = Callable[..., ExperimentConfig]
 FILE = (
@@ -80,7 +79,7 @@ def test_an_override_repairs_a_bad_file_value(load: Load) -> None:
     assert load("model: {depth: x}", "model.depth=2").model.hidden_layers[1].units == 100
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("flag", "message"),
     [
         (

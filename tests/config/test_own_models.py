@@ -6,8 +6,6 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pytest
-
 from gradscope.config import (
     ExperimentConfig,
     OptimizerSpec,
@@ -15,6 +13,7 @@ from gradscope.config import (
     load_config,
     resolve_with_origins,
 )
+from tests.each_case import each_case
 
 Load = Callable[..., ExperimentConfig]
 Problems = Callable[..., Sequence[str]]
@@ -59,7 +58,7 @@ def test_the_optimizer_is_the_models_own_unless_one_is_named(load: Load) -> None
     assert built_in.name == "sgd"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "message"),
     [
         (

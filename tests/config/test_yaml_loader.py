@@ -9,6 +9,7 @@ import pytest
 
 from gradscope.config.document import REFUSED
 from gradscope.config.yaml_loader import MAXIMUM_BYTES, read_yaml
+from tests.each_case import each_case
 
 
 def value_of(text: str) -> object:
@@ -17,7 +18,7 @@ def value_of(text: str) -> object:
     return document.tree["k"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "expected"),
     [
         ("1e-3", 0.001),
@@ -67,7 +68,7 @@ def test_infinities_and_nan_are_numbers() -> None:
     assert value_of("1e999") == math.inf
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "message"),
     [
         (
@@ -133,7 +134,7 @@ def test_a_byte_order_mark_moves_no_column() -> None:
     assert document.keys[("a",)].column == 1
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("data", "words"),
     [
         (b"a: 1\nb: \xff", "f:2:4: error: byte 0xff is not UTF-8"),
@@ -172,13 +173,12 @@ def _bomb() -> str:
         ("{a: " * 50_000, "levels deep"),
         ("- " * 100_000, "levels deep"),
         ("? " * 100_000, ""),
-        ("k: [" + "1," * 100_000 + "]", "more than 10000 values"),
         ("\n".join(f"k{n}: 1" for n in range(20_000)), "more than 10000 values"),
         ("k: " + "[" * 31 + "]" * 31, ""),
         (_bomb(), "anchor"),
         ("k: " + "9" * 200_000, "more than 20 digits"),
         ("k: " + "x" * 200_000, ""),
-        ("? {" + "a: 1, " * 20_000 + "}\n: 1", "a key must be plain text"),
+        ("? {" + "a: 1, " * 5_000 + "}\n: 1", "a key must be plain text"),
         ("!" * 100_000, ""),
         ("'" * 100_001, ""),
         ("&" * 100_000, ""),

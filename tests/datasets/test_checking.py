@@ -8,6 +8,7 @@ import pytest
 from gradscope.datasets import Samples
 from gradscope.datasets.checking import check
 from gradscope.errors import BadRequest, ExitCode
+from tests.each_case import each_case
 
 
 def classes(**changes):
@@ -77,7 +78,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
+@each_case("case", BAD)
 def test_bad_data_is_a_bad_request_that_says_where(case):
     samples, message = BAD[case]
     with pytest.raises(BadRequest, match=message) as caught:

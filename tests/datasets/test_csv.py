@@ -5,6 +5,7 @@ import pytest
 
 from gradscope.datasets import DATASETS
 from gradscope.errors import BadRequest
+from tests.each_case import each_case
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
+@each_case("case", BAD)
 def test_a_bad_file_is_refused_with_its_line_and_column(read, case):
     content, parameters, message = BAD[case]
     with pytest.raises(BadRequest, match=message):

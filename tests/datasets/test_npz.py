@@ -11,6 +11,7 @@ import pytest
 from gradscope.datasets import DATASETS
 from gradscope.datasets.checking import check
 from gradscope.errors import BadRequest
+from tests.each_case import each_case
 
 X = np.random.default_rng(0).standard_normal((20, 2, 3))
 Y = np.arange(20) % 4
@@ -151,7 +152,7 @@ class _Evil:
         return (pytest.fail, ("a pickle was loaded",))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("content", "message"),
     [
         (npy(np.array([_Evil(), 1], dtype=object)), "x has dtype 'object'"),

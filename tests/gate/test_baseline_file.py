@@ -36,18 +36,18 @@ def test_comes_back(small: Bank, tmp_path: Path) -> None:
     assert baseline.render(back) == path.read_bytes(), "reading and writing changes nothing"
 
 
-def test_every_flipped_bit_is_found(small: Bank) -> None:
+def test_a_flipped_bit_is_found_in_every_byte(small: Bank) -> None:
     content = bytearray(baseline.render(small))
     unnoticed = []
     for place in range(len(content)):
-        for bit in range(8):
-            content[place] ^= 1 << bit
-            try:
-                baseline.restored(bytes(content))
-                unnoticed.append((place, bit))
-            except ValueError:
-                pass
-            content[place] ^= 1 << bit
+        bit = 1 << place % 8
+        content[place] ^= bit
+        try:
+            baseline.restored(bytes(content))
+            unnoticed.append((place, bit))
+        except ValueError:
+            pass
+        content[place] ^= bit
     assert unnoticed == []
     assert baseline.restored(bytes(content)).name == "net"
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from gradscope import api
 from gradscope.gate.config_change import changes
+from tests.each_case import each_case
 
 BASE: dict[str, Any] = {"name": "net", "model": {"depth": 3, "width": 8}}
 
@@ -21,7 +20,7 @@ def model(**keys: Any) -> dict[str, Any]:
     return {"name": "net", "model": {"depth": 3, "width": 8, **keys}}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("after", "said"),
     [
         (BASE, ()),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gradscope.record.statistics import STATISTICS
+from tests.each_case import each_case
 from tests.oracle.activations import (
     ACTIVATIONS,
     SELU_ALPHA,
@@ -120,7 +121,7 @@ def test_parameter_gradients_agree_with_finite_differences(architecture: tuple) 
             )
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@each_case("name", ACTIVATIONS)
 def test_derivatives_agree_with_finite_differences(name: str) -> None:
     parameters = PARAMETERS.get(name, {})
     z = np.linspace(-6.0, 6.0, 100)  # without 0, where some have a kink
@@ -136,7 +137,7 @@ def test_derivatives_agree_with_finite_differences(name: str) -> None:
 # --- closed forms --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "parameters", "expected"),
     [
         ("linear", {}, 1.0),

@@ -17,6 +17,7 @@ import pytest
 from gradscope.errors import BadRequest
 from gradscope.record import Histogram, RunRecord, storage
 from tests.analyzer.synthetic import network, record
+from tests.each_case import each_case
 
 
 def varied() -> RunRecord:
@@ -134,7 +135,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@each_case("change", CHANGES)
 def test_other_contents_are_refused(change: str) -> None:
     refused(packed(CHANGES[change]))
 
@@ -197,7 +198,7 @@ GARBAGE = {
 }
 
 
-@pytest.mark.parametrize("name", GARBAGE)
+@each_case("name", GARBAGE)
 def test_garbage_is_refused(name: str) -> None:
     refused(GARBAGE[name])
 

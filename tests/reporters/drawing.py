@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from gradscope.reporters import Report, plots
@@ -19,20 +19,12 @@ def drawn(name: str) -> dict[str, Figure]:
     return plots.draw(fixtures.REPORTS[name]())
 
 
-def profile(report: Report) -> Figure:
-    """One figure alone, in the settings in which all are drawn."""
+def alone(name: str, report: Report) -> Any:
+    """One figure alone, by its function's name, in the settings in which all are drawn."""
     with plots.settings():
         from gradscope.reporters import _figures
 
-        return _figures.profiles(report)
-
-
-def time_profiles(report: Report) -> Figure | None:
-    """The same of the profiles over time."""
-    with plots.settings():
-        from gradscope.reporters import _figures
-
-        return _figures.time_profiles(report)
+        return getattr(_figures, name)(report)
 
 
 def render_quickly(figures: Mapping[str, Figure]) -> dict[str, bytes]:

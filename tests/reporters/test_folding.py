@@ -6,6 +6,7 @@ import pytest
 
 from gradscope.reporters.folding import Fold, fold
 from gradscope.reporters.layer_table import NAN, LayerRow, Mark, layer_table
+from tests.each_case import each_case
 from tests.reporters import fixtures
 
 NO_GAINS = {"signal_gain": NAN, "gradient_gain": NAN}
@@ -64,7 +65,7 @@ def test_both_ends_of_a_finding_stay(start, end):
     assert {start, end} <= shown(fold(deep))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "change",
     [
         {"marks": SICK},
@@ -152,7 +153,7 @@ def test_blocks_of_layers_alike_are_counted_as_blocks(before):
     assert [row for e in folded for row in (e.rows if isinstance(e, Fold) else [e])] == deep
 
 
-@pytest.mark.parametrize(
+@each_case(
     "change",
     [
         {"marks": SICK},
@@ -163,7 +164,7 @@ def test_blocks_of_layers_alike_are_counted_as_blocks(before):
         {"note": "non-finite since step 7"},
     ],
 )
-@pytest.mark.parametrize("at", [31, 34])
+@each_case("at", [31, 34])
 def test_a_layer_that_departs_inside_a_block_stays(change, at):
     deep = stack(12)
     deep[at] = replace(deep[at], **change)

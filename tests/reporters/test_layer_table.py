@@ -8,6 +8,7 @@ import pytest
 from gradscope.record import LayerInfo
 from gradscope.reporters import Report
 from gradscope.reporters.layer_table import BRANCHES, layer_table
+from tests.each_case import each_case
 from tests.reporters import fixtures
 
 
@@ -116,7 +117,7 @@ def test_a_verdict_that_was_ignored_marks_no_layer():
     assert not any(row.marks for row in layer_table(report).rows)
 
 
-@pytest.mark.parametrize("name", fixtures.REPORTS)
+@each_case("name", fixtures.REPORTS)
 def test_every_report_has_a_table(name):
     report = fixtures.REPORTS[name]()
     table = layer_table(report)

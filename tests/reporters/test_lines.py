@@ -4,6 +4,7 @@ import pytest
 from rich.cells import cell_len
 
 from gradscope.reporters.lines import shortened
+from tests.each_case import each_case
 from tests.reporters.fixtures import NASTY
 
 
@@ -27,7 +28,7 @@ def test_blocks_of_a_stack_stay_distinct():
     assert len({shortened(name, 24, True) for name in names}) == 20
 
 
-@pytest.mark.parametrize("unicode", [True, False])
-@pytest.mark.parametrize("name", [*NASTY[:-1], "/".join(["層_1"] * 30), "a/" * 40])
+@each_case("unicode", [True, False])
+@each_case("name", [*NASTY[:-1], "/".join(["層_1"] * 30), "a/" * 40])
 def test_every_name_fits(name, unicode):
     assert cell_len(shortened(name, 16, unicode)) <= 16

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradscope.reporters import numbers
+from tests.each_case import each_case
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("value", "text"),
     [
         (0.5123, "0.512"),

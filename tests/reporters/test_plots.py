@@ -9,7 +9,7 @@ import pytest
 
 from gradscope.reporters import plots
 from tests.reporters import fixtures
-from tests.reporters.drawing import drawn, files, profile, render_quickly, time_profiles
+from tests.reporters.drawing import alone, drawn, files, render_quickly
 
 # An all-NaN slice, an empty log axis or a missing glyph must not reach the user.
 pytestmark = pytest.mark.filterwarnings("error")
@@ -88,8 +88,9 @@ def test_many_recurrent_layers_are_thinned_and_say_so():
     layer, values = report.record.layers[2], report.record.recurrent_delta["memory_2"]
     layers = tuple(replace(layer, index=i, name=f"memory_{i}") for i in range(10))
     times = {one.name: values for one in layers}
-    figure = time_profiles(
-        replace(report, record=replace(report.record, layers=layers, recurrent_delta=times))
+    figure = alone(
+        "time_profiles",
+        replace(report, record=replace(report.record, layers=layers, recurrent_delta=times)),
     )
     assert len(figure.axes) == 8
     assert figure.axes[-1].get_title(loc="left").startswith("memory_9: ")
@@ -99,7 +100,7 @@ def test_many_recurrent_layers_are_thinned_and_say_so():
 def test_where_theory_does_not_hold_no_line_is_drawn():
     report = fixtures.vanishing()
     outside = replace(report.prediction, outside="user's own layers")
-    figure = profile(replace(report, prediction=outside))
+    figure = alone("profiles", replace(report, prediction=outside))
     assert not any("theory" in text for text in words(figure))
     assert any("theory" in text for text in words(drawn("vanishing")["depth_profile"]))
 
@@ -140,9 +141,8 @@ def test_the_same_report_gives_the_same_bytes_whatever_the_users_settings():
 
     first = files("healthy")
     with mpl.rc_context({"axes.facecolor": "red", "font.size": 30, "svg.fonttype": "path"}):
-        again = plots.draw(fixtures.healthy())
-        again = {"gradient_heatmap": again["gradient_heatmap"]}
-        for name, content in render_quickly(again).items():
+        again = alone("heatmaps", fixtures.healthy())
+        for name, content in render_quickly({"gradient_heatmap": again}).items():
             assert content == first[name], name
         assert mpl.rcParams["axes.facecolor"] == "red"
 
@@ -169,6 +169,6 @@ def test_extreme_figures_find_a_place():
     report.record.series["preactivation_second_moment"][:, 2] = 1e-300
     report.record.series["delta_second_moment"][:] = 0.0
     report.record.scalars["loss"][:2] = 1e308, -1e308
-    figures = plots.draw(replace(report, prediction=None))
-    assert render_quickly({name: figures[name] for name in ("depth_profile", "loss")})
-    assert "nothing to show: not measured or not finite" in words(figures["depth_profile"])
+    profiles, loss = alone("profiles", replace(report, prediction=None)), alone("loss", report)
+    assert render_quickly({"depth_profile": profiles, "loss": loss})
+    assert "nothing to show: not measured or not finite" in words(profiles)

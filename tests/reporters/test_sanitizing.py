@@ -2,13 +2,12 @@
 
 import unicodedata
 
-import pytest
-
 from gradscope.reporters.sanitizing import as_ascii, printable, printable_lines
+from tests.each_case import each_case
 from tests.reporters.fixtures import NASTY
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "shown"),
     [
         ("hidden_1", "hidden_1"),
@@ -27,7 +26,7 @@ def test_printable(text, shown):
     assert printable(text) == shown
 
 
-@pytest.mark.parametrize("name", NASTY)
+@each_case("name", NASTY)
 def test_nothing_that_a_screen_obeys_is_left(name):
     assert not {unicodedata.category(c) for c in printable(name)} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
     assert printable(printable(name)) == printable(name)

@@ -12,6 +12,7 @@ from gradscope.reporters import REPORTERS, ReportOptions
 from gradscope.reporters.folding import fold
 from gradscope.reporters.layer_table import LayerRow, layer_table
 from gradscope.reporters.terminal import render
+from tests.each_case import each_case
 from tests.reporters import fixtures
 
 WIDTHS = (200, 120, 80, 60, 59, 40)
@@ -93,14 +94,14 @@ def read_back(rows, text):
                 assert any(same(value, needed) for value in numbers), (row, needed)
 
 
-@pytest.mark.parametrize("name", TAME)
+@each_case("name", TAME)
 def test_lines_fit(name):
     for width in WIDTHS:
         longest = max(page(name, width).splitlines(), key=cell_len)
         assert cell_len(longest) <= width, longest
 
 
-@pytest.mark.parametrize("width", (*WIDTHS, 20, 10, 1, 0, -5))
+@each_case("width", (*WIDTHS, 20, 10, 1, 0, -5))
 def test_no_verdict_is_cut_at_any_width(width):
     text = " ".join(page("vanishing", width).split())
     for words in (
@@ -157,7 +158,7 @@ def test_without_colour_there_is_no_escape_sequence():
     assert "\x1b" not in page("vanishing")
 
 
-@pytest.mark.parametrize("name", fixtures.REPORTS)
+@each_case("name", fixtures.REPORTS)
 def test_ascii_mode_is_ascii(name):
     for width in (40, 120):
         text = page(name, width, unicode=False)

@@ -15,6 +15,7 @@ from gradscope.record import LayerInfo
 from gradscope.theory.batch_norm_rates import after_norm, before_norm
 from gradscope.theory.depth_recursion import predict
 from gradscope.theory.prediction import Prediction
+from tests.each_case import each_case
 
 
 def network(
@@ -251,7 +252,7 @@ OUTSIDE = [
 ]
 
 
-@pytest.mark.parametrize(("layers", "reason"), OUTSIDE, ids=[reason for _, reason in OUTSIDE])
+@each_case(("layers", "reason"), OUTSIDE)
 def test_outside_says_why_and_predicts_nothing(layers: list[LayerInfo], reason: str) -> None:
     seen = foresee(layers)
     assert reason in seen.outside

@@ -11,6 +11,7 @@ from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.activations.rectifiers import SELU_ALPHA, SELU_SCALE
 from gradscope.catalog.array_ops import NUMPY_OPS, erf
 from gradscope.theory.gaussian_moments import _averager, _nodes, gaussian_moments
+from tests.each_case import each_case
 
 EVERY_Q = [10.0**k for k in range(-12, 13, 3)]
 HIDDEN = [name for name, entry in ACTIVATIONS.items() if entry.hidden]
@@ -45,7 +46,7 @@ def test_relu_leaky_and_linear_are_their_prelu() -> None:
         assert gaussian_moments(name, 2.0).second == pytest.approx(1 + slope**2, rel=1e-12)
 
 
-@pytest.mark.parametrize("q", EVERY_Q)
+@each_case("q", EVERY_Q)
 def test_gelu_closed_form(q: float) -> None:
     """By Stein's lemma and E Phi(z)^2 = 1/4 + asin(q / (1 + q)) / (2 pi)."""
     share = math.asin(q / (1 + q)) / (2 * math.pi)
@@ -97,7 +98,7 @@ def test_a_moment_beyond_double_range_is_infinite() -> None:
     assert gaussian_moments("exponential", 300.0).fourth == math.inf
 
 
-@pytest.mark.parametrize("q", EVERY_Q)
+@each_case("q", EVERY_Q)
 def test_hard_tanh_closed_form(q: float) -> None:
     inside = math.erf(1 / math.sqrt(2 * q))
     edge = math.sqrt(2 / (math.pi * q)) * math.exp(-0.5 / q) if q > 1e-3 else 0.0
@@ -119,7 +120,7 @@ def test_saturated_limit(name: str, integral: float) -> None:
     assert close(gaussian_moments(name, q).derivative_second, expected, tolerance)
 
 
-@pytest.mark.parametrize("name", HIDDEN)
+@each_case("name", HIDDEN)
 def test_linear_limit(name: str) -> None:
     """q -> 0: E phi^2 -> phi(0)^2 + O(q), E phi'^2 -> mean of the one-sided slopes squared."""
     entry, near = ACTIVATIONS[name], np.array([-1e-9, 1e-9])
@@ -130,8 +131,8 @@ def test_linear_limit(name: str) -> None:
     assert math.isclose(moments.second, start, rel_tol=1e-5, abs_tol=4e-12)
 
 
-@pytest.mark.parametrize("q", [0.2, 3.0])
-@pytest.mark.parametrize("name", HIDDEN)
+@each_case("q", [0.2, 3.0])
+@each_case("name", HIDDEN)
 def test_monte_carlo(name: str, q: float) -> None:
     n = 40_000
     z = math.sqrt(q) * np.random.default_rng(11).standard_normal(n)

@@ -12,12 +12,13 @@ from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.array_ops import NUMPY_OPS
 from gradscope.theory.gaussian_moments import gaussian_moments
 from gradscope.theory.moment_table import moment_table
+from tests.each_case import each_case
 
 HIDDEN = [name for name, entry in ACTIVATIONS.items() if entry.hidden]
 CORRELATIONS = np.array([-0.9, -0.3, 0.0, 0.4, 0.8, 0.97, 1.0])
 
 
-@pytest.mark.parametrize("name", HIDDEN)
+@each_case("name", HIDDEN)
 def test_interpolation_is_the_quadrature(name: str) -> None:
     # A shrinker's moments fall like exp(-1 / q): the smallest q has a loss of digits of its own.
     smallest = 0.031 if name.endswith("_shrink") else 0.0031

@@ -16,6 +16,7 @@ from gradscope.theory.depth_recursion import predict
 from gradscope.theory.prediction import Prediction
 from gradscope.theory.scope import blocks_of
 from gradscope.theory.validity import norm_instability
+from tests.each_case import each_case
 from tests.theory.test_depth_recursion import network
 
 
@@ -47,9 +48,7 @@ WITHOUT = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("layers", "batch", "geometry", "reason"), WITHOUT, ids=[w[3] for w in WITHOUT]
-)
+@each_case(("layers", "batch", "geometry", "reason"), WITHOUT)
 def test_no_band_and_why(
     layers: list[LayerInfo], batch: int, geometry: dict[str, Any], reason: str
 ) -> None:
@@ -103,7 +102,7 @@ HIDDEN = [name for name, entry in ACTIVATIONS.items() if entry.hidden]
 SEEDED = [name for name, entry in INITIALIZERS.items() if entry.seeded]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "placement"),
     [(name, None) for name in HIDDEN]
     + [(name, place) for name in ("relu6", "hard_silu") for place in (BEFORE, AFTER)],
@@ -120,7 +119,7 @@ def test_every_activation_has_figures_or_a_reason(name: str, placement: str | No
     assert seen.no_band or seen.preactivation_band is not None
 
 
-@pytest.mark.parametrize("name", SEEDED)
+@each_case("name", SEEDED)
 def test_every_initializer_has_its_forward_gain(name: str) -> None:
     """q = fan_in Var w E x^2, with Var w from the catalog (tested against Keras's own draws)."""
     entry = INITIALIZERS[name]

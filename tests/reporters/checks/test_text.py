@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from gradscope.gate.checks import Check, Checked, Status
 from gradscope.reporters import ReportOptions
 from gradscope.reporters.checks import CHECK_FORMS
+from tests.each_case import each_case
 from tests.reporters.checks import cases
 
 WIDTHS = (120, 80, 60, 40)
@@ -26,8 +27,8 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", TAME)
+@each_case("width", WIDTHS)
+@each_case("name", TAME)
 def test_every_answer_is_whole_at_every_width(name: str, width: int) -> None:
     checked = cases.CASES[name]
     text = page(*checked, width=width)
@@ -97,9 +98,9 @@ def test_one_difference_is_shown_and_more_figures_of_one_layer_are_counted() -> 
     assert "and 2 more figures of these layers" in page(replace(cases.failing(), checks=(many,)))
 
 
-@pytest.mark.parametrize("color", [False, True])
-@pytest.mark.parametrize("unicode", [False, True])
-@pytest.mark.parametrize("name", ["nasty", "nasty_among_others"])
+@each_case("color", [False, True])
+@each_case("unicode", [False, True])
+@each_case("name", ["nasty", "nasty_among_others"])
 def test_nothing_is_obeyed(name: str, *, unicode: bool, color: bool) -> None:
     text = page(*cases.CASES[name], width=80, unicode=unicode, color=color)
     plain = text

@@ -17,6 +17,7 @@ import pytest
 
 from gradscope.errors import BadRequest
 from gradscope.runner.sources.scan import scan
+from tests.each_case import each_case
 
 from .files import Json, dense, known, model, weights, write
 
@@ -48,7 +49,7 @@ UNSAFE = {
 }
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("config", "message"),
     [
         (model(LAMBDA), "config.layers[1]: Lambda runs Python code stored in the file"),
@@ -251,7 +252,7 @@ def _deep(file: Any) -> None:
     file.create_group("/".join("a" * 80))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("change", "message"),
     [
         (_external_link, "/evil is a ExternalLink, which leads elsewhere"),
