@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,16 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 # Small matrices gain nothing from a second thread, which waits in a loop and takes a core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+# All tests of such a file need TensorFlow.
+MARKED = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.tensorflow\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files unread of which every test would be deselected: compiling them takes seconds."""
+    unwanted = config.option.markexpr == "not tensorflow" and collection_path.suffix == ".py"
+    return True if unwanted and MARKED.search(collection_path.read_text("utf-8")) else None
 
 
 def pytest_collection_finish() -> None:

@@ -20,7 +20,7 @@ from tests.analyzer.synthetic import geometric, network, record
     first=st.floats(1e-9, 1e9),
     holes=st.lists(st.sampled_from(["", "", "nan", "zero", "inf"]), min_size=2, max_size=12),
 )
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 def test_rate_of_a_geometric_sequence_with_holes(
     rate: float, first: float, holes: list[str]
 ) -> None:

@@ -13,7 +13,7 @@ from gradscope.analyzer import window
 from tests.analyzer.synthetic import record
 
 HOLDS = st.lists(st.booleans(), min_size=1, max_size=60)
-FEW = settings(max_examples=80, deadline=None, derandomize=True)
+FEW = settings(max_examples=40, deadline=None, derandomize=True)
 
 
 def brute_onset(holds: list[bool]) -> int:

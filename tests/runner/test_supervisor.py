@@ -60,6 +60,7 @@ def failure(config: ExperimentConfig, log: Path | None = None) -> CouldNotMeasur
     return error
 
 
+@pytest.mark.tensorflow
 def test_a_run_from_a_thread(config: ExperimentConfig, behave: Any, tmp_path: Path) -> None:
     """Signals cannot be caught there; a run is possible all the same."""
     behave("")

@@ -187,7 +187,7 @@ def test_a_plot_that_cannot_be(answer: Answer, tmp_path: Path) -> None:
         answer("small.yaml", "--plot", "out.gif")
     (tmp_path / "taken").write_text("a file", encoding="utf-8")
     with pytest.raises(BadRequest, match="cannot be written"):
-        answer("small.yaml", "--plot", "taken/out.png")
+        answer("small.yaml", "--plot", "taken/out.png", "-s", "model.initializer=zeros")
 
 
 def test_what_is_known_only_when_it_is_built() -> None:
