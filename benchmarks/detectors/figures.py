@@ -97,7 +97,8 @@ def _rho(units: Array) -> Array:
     sums = np.zeros((units.shape[1], 50))
     np.add.at(sums, (columns[kept], place[kept]), 2.0 * (units[kept] - 0.5))
     # A bin's count times the size of its mean is the size of its sum.
-    return np.abs(sums).sum(axis=1) / np.maximum(kept.sum(axis=0), 1)
+    rho: Array = np.abs(sums).sum(axis=1) / np.maximum(kept.sum(axis=0), 1)
+    return rho
 
 
 def share(answer: Array, targets: Array) -> Figures:

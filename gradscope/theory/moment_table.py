@@ -28,6 +28,8 @@ Integers = npt.NDArray[np.int64]
 
 _STEP = 0.125  # in ln q
 _TAPS = np.arange(-2.0, 4.0)  # six neighbours on the grid
+# Column i: coefficients of the polynomial that is 1 at neighbour i and 0 at the others.
+_LAGRANGE = np.linalg.inv(np.vander(_TAPS, increasing=True))
 _DEGREES = 32
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 _REACH = 38.0
@@ -259,11 +261,8 @@ def _hermite(nodes: Floats) -> Floats:
 
 def _lagrange(t: Floats) -> Floats:
     """Weights of the six neighbours for a place t in [0, 1) between the middle two."""
-    weights = np.ones((*np.shape(t), len(_TAPS)))
-    for i, own in enumerate(_TAPS):
-        for other in _TAPS:
-            if other != own:
-                weights[..., i] *= (t - other) / (own - other)
+    powers = np.asarray(t)[..., None] ** np.arange(len(_TAPS))
+    weights: Floats = powers @ _LAGRANGE
     return weights
 
 
