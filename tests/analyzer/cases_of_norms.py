@@ -14,10 +14,16 @@ from tests.analyzer.synthetic import changed, empty, geometric, network, normed,
 Make = Callable[[], RunRecord]
 
 
-def _net(depth: int = 5, placement: str = "before_activation", **facts: object) -> RunRecord:
+def _net(
+    depth: int = 5,
+    placement: str = "before_activation",
+    activation: str = "relu",
+    **facts: object,
+) -> RunRecord:
     """A record of a batch-norm network; `facts` that are no record's are the norms'."""
     of_norms = {key: facts.pop(key) for key in ("momentum", "places") if key in facts}
-    layers = normed(network([100] * depth, normalization=placement), **of_norms)
+    built = network([100] * depth, activation=activation, normalization=placement)
+    layers = normed(built, **of_norms)
     return record(layers, **facts)  # type: ignore[arg-type]
 
 
@@ -115,12 +121,41 @@ def inference_gap() -> Iterator[Case]:
     yield case("borderline", "not_arrived", lambda: net(3.0, momentum=half * OUTSIDE), "skipped")
     yield case("borderline", "gap_inside", lambda: net(1.0 * INSIDE, evaluation=worse))
     yield case("borderline", "gap_outside", lambda: net(1.0 * OUTSIDE, evaluation=worse), "error")
-    yield case("borderline", "factor_inside", lambda: net(0.0, 4.0 * INSIDE, evaluation=worse))
-    yield case(
-        "borderline", "factor_outside", lambda: net(0, 4.0 * OUTSIDE, evaluation=worse), "error"
-    )
+    for name, ratio, severity in (
+        ("factor_inside", 4.0 * INSIDE, ""),
+        ("factor_outside", 4.0 * OUTSIDE, "error"),
+    ):
+        alone = [1.0, ratio, 1.0, 1.0, 1.0]
+        yield case("borderline", name, partial(net, 0.0, alone, evaluation=worse), severity)
     for name, test, severity in (("not_worse", 5.0, "warning"), ("worse", 5.0 * OUTSIDE, "error")):
         yield case("borderline", name, partial(net, 3.0, evaluation={"test_loss": test}), severity)
+
+
+def inference_gap_over_depth() -> Iterator[Case]:
+    """Norms of which none is far off: five factors on the deviation, on batches of 32."""
+    case = partial(Case, "batch_norm_inference_gap")
+
+    def net(ratio: object, test_loss: float = 9.0, **more: object) -> RunRecord:
+        figures = {"batch_norm_mean_gap": 0.1, "batch_norm_variance_ratio": ratio}
+        outcome = {"test_loss": test_loss}
+        return _net(norm_figures=figures, evaluation=outcome, momentum=0.9, **more)
+
+    def at(product: float) -> float:
+        """Five variance ratios of this size have this product of deviations, beyond chance."""
+        return float(product ** (2 / 5) * np.exp(2 * 4 / 32))
+
+    small, back_and_forth = 0.3, [0.3, 3.0, 0.3, 3.0, 0.3]
+    deviation = np.sqrt(small) * np.exp(4 / 32)
+    names = tuple(f"hidden_{i}_batch_norm" for i in (2, 3, 4, 5))
+    yield case("sick", "lag", lambda: net(small), "error", (0, 40), names, deviation**-5)
+    yield case("sick", "other_way", lambda: net(1 / small), "error", None, names, deviation**-5)
+    yield case("sick", "lag_without_effect", lambda: net(small, 2.6), "warning")
+    yield case("healthy", "chance_in_20_layers", lambda: net(0.8, depth=20))
+    yield case("healthy", "back_and_forth", lambda: net(back_and_forth))
+    yield case("healthy", "squeezed_by_tanh", lambda: net(small, activation="tanh"))
+    yield case("healthy", "after_the_activation", lambda: net(small, placement="after_activation"))
+    yield case("borderline", "product_inside", lambda: net(at(2.0 * INSIDE)))
+    yield case("borderline", "product_outside", lambda: net(at(2.0 * OUTSIDE)), "error")
 
 
 def small_batch() -> Iterator[Case]:
@@ -189,5 +224,6 @@ def redundant() -> Iterator[Case]:
 
 def normalization() -> Iterator[Case]:
     """Every case of this file."""
-    for cases in (explosion, momentum, inference_gap, small_batch, redundant):
+    gaps = (inference_gap, inference_gap_over_depth)
+    for cases in (explosion, momentum, *gaps, small_batch, redundant):
         yield from cases()

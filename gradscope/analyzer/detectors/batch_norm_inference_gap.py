@@ -6,9 +6,12 @@ import numpy as np
 
 from gradscope.analyzer import ratios, settled, window
 from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.analyzer.wording import named
+from gradscope.analyzer.wording import branches, named
 from gradscope.record import Finding, RunRecord
 from gradscope.record.run_record import Floats
+
+_CHANCE = 4.0
+_HOMOGENEOUS = ("linear", "relu", "leaky_relu", "prelu")
 
 
 @detector("GS303", rank=64, follows=("batch_norm_small_batch", "batch_norm_momentum"))
@@ -22,6 +25,14 @@ def batch_norm_inference_gap(
     factor, so that 1 means agreement). The chance of a batch adds about 1 / sqrt(batch size). Only
     batch norms are judged that keep at most `arrived` (default 0.5) of their start by now, momentum
     to the power of the steps; the others are for `batch_norm_momentum`.
+
+    Where none of them is off by itself, the factors of one layer after the other are multiplied: in
+    inference mode nothing takes the factor away again that the batch norms before have left, as
+    long as every activation is linear on both sides of 0 (tanh and the like squeeze it; a sum of
+    branches mixes it). Judged are batch norms before the activation. Each layer's factor counts
+    less exp(4 / batch size) to either side: a geometric mean over features of variances of B
+    samples lies low by (kurtosis - 1) / (2 B) in the logarithm, half of it in the deviation's, and
+    4 is that of a kurtosis of 17 (6 of a rectified normal).
 
     Warning above `threshold` in at least half of the last quarter of the recorded steps; error when
     in addition the test loss, which is computed in inference mode, is above `worse` times the
@@ -37,39 +48,87 @@ def batch_norm_inference_gap(
     if not indices:
         raise NotMeasured(f"after {done} steps the moving statistics have not arrived yet")
     found = ratios.departure(record, _distance(record, indices), threshold, below=False)
+    words = _of_one_layer
+    if found is None or not found.spell.at_end:
+        indices = _in_series(record, indices)
+        found = _departure_over_depth(record, indices, threshold)
+        words = _of_all_layers
     if found is None or not found.spell.at_end:
         return ()
-    layers = [record.layers[indices[i]].name for i in found.layers]
-    loss = record.scalars["loss"]
-    trained = float(np.median(loss[window.last(len(loss))]))
-    test = record.evaluation.get("test_loss", float("nan"))
-    if np.isfinite(test):
-        outcome = (
-            f" The test loss, in inference mode, is {test:.3g}; in training it is {trained:.3g}."
-        )
-    else:
-        outcome = " No test figures in inference mode say whether it matters."
-    message = (
-        f"Batch norm's moving statistics are not the batches' in {named(layers, found.layers)}: "
-        f"off by {found.extreme:.2g} (1 is agreement), {found.spell.words}.{outcome}"
-    )
+    outcome, grave = _outcome(record, worse)
     return (
         ratios.finding(
             record,
             indices,
             found,
-            message,
+            words(record, indices, found) + outcome,
             remedy="more steps or a smaller batch norm momentum, so that they can follow",
-            grave=bool(trained > 0 and test > worse * trained),
+            grave=grave,
         ),
     )
 
 
 def _distance(record: RunRecord, indices: tuple[int, ...]) -> Floats:
-    columns = list(indices)
-    gap = 1.0 + record.series["batch_norm_mean_gap"][:, columns]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.sqrt(record.series["batch_norm_variance_ratio"][:, columns])
-        factor = np.fmax(ratio, 1.0 / ratio)
-    distance: Floats = np.fmax(gap, factor)
+    gap = 1.0 + record.series["batch_norm_mean_gap"][:, list(indices)]
+    distance: Floats = np.fmax(gap, np.exp(np.abs(_logs(record, indices))))
     return np.where(np.isfinite(distance), distance, np.nan)
+
+
+def _logs(record: RunRecord, indices: tuple[int, ...]) -> Floats:
+    """ln of batch over moving standard deviation, [step, layer]."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs: Floats = 0.5 * np.log(record.series["batch_norm_variance_ratio"][:, list(indices)])
+    return logs
+
+
+def _in_series(record: RunRecord, indices: tuple[int, ...]) -> tuple[int, ...]:
+    """Those of the batch norms whose factors multiply; none where a layer is in the way."""
+    hidden = [layer for layer in record.layers if layer.role == "hidden"]
+    if branches(record.layers) or any(x.activation not in _HOMOGENEOUS for x in hidden):
+        return ()
+    fed = [x.index for x in hidden if x.normalization == "before_activation"]
+    behind = (record.layers[index + 1 :] for index in fed)
+    found = {next((x.index for x in after if x.role == "normalization"), -1) for after in behind}
+    return tuple(index for index in indices if index in found)
+
+
+def _departure_over_depth(
+    record: RunRecord, indices: tuple[int, ...], threshold: float
+) -> ratios.Departure | None:
+    logs = _logs(record, indices)
+    if not np.isfinite(logs).any():
+        return None
+    beyond = np.sign(logs) * np.maximum(np.abs(logs) - _CHANCE / record.batch_size, 0.0)
+    factors: Floats = np.exp(np.abs(np.cumsum(beyond, axis=1)))
+    factors = np.where(np.isfinite(factors), factors, np.nan)
+    return ratios.departure(record, factors, threshold, below=False)
+
+
+def _of_one_layer(record: RunRecord, indices: tuple[int, ...], found: ratios.Departure) -> str:
+    layers = [record.layers[indices[i]].name for i in found.layers]
+    return (
+        f"Batch norm's moving statistics are not the batches' in {named(layers, found.layers)}: "
+        f"off by {found.extreme:.2g} (1 is agreement), {found.spell.words}."
+    )
+
+
+def _of_all_layers(record: RunRecord, indices: tuple[int, ...], found: ratios.Departure) -> str:
+    last = found.layers[-1]
+    products = np.exp(np.cumsum(_logs(record, indices), axis=1)[:, last : last + 1])
+    [factor] = window.geometric_mean(products[window.last(len(products))])
+    return (
+        "Batch norm's moving statistics are a little off in each layer, and over depth it adds up: "
+        f"in inference mode the signal in {record.layers[indices[last]].name} is about "
+        f"x{factor:.2g} of training's, {found.spell.words}."
+    )
+
+
+def _outcome(record: RunRecord, worse: float) -> tuple[str, bool]:
+    """What the test loss says of it, and whether it is that much worse."""
+    loss = record.scalars["loss"]
+    trained = float(np.median(loss[window.last(len(loss))]))
+    test = record.evaluation.get("test_loss", float("nan"))
+    if not np.isfinite(test):
+        return " No test figures in inference mode say whether it matters.", False
+    words = f" The test loss, in inference mode, is {test:.3g}; in training it is {trained:.3g}."
+    return words, bool(trained > 0 and test > worse * trained)
