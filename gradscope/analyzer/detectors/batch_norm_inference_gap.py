@@ -29,7 +29,9 @@ def batch_norm_inference_gap(
     Where none of them is off by itself, the factors of one layer after the other are multiplied: in
     inference mode nothing takes the factor away again that the batch norms before have left, as
     long as every activation is linear on both sides of 0 (tanh and the like squeeze it; a sum of
-    branches mixes it). Judged are batch norms before the activation. Each layer's factor counts
+    branches mixes it). The moving means, made for the larger signal, keep some of it: where six
+    layers multiply to 0.032, Keras's inference had 0.057. Judged are batch norms before the
+    activation. Each layer's factor counts
     less exp(4 / batch size) to either side: a geometric mean over features of variances of B
     samples lies low by (kurtosis - 1) / (2 B) in the logarithm, half of it in the deviation's, and
     4 is that of a kurtosis of 17 (6 of a rectified normal).
