@@ -12,8 +12,10 @@ from tests.analyzer.synthetic import record
 NASTY = (
     "\x1b[31mred\x1b]0;title\x07 ::error file=a.py,line=1::pwned ##[error]old, 100%: %0A%25 "
     "a|b `code` <script>alert(1)</script>&amp;\"' @team *bold* [x](https://evil.example) "
-    "\u202egnp.exe\u200b\r\n::warning::second line\n# heading\n- item\x85\ud800\uffff \U0001f600"
+    "]]> {0} {{1}} $*_ %41 [here](javascript:x) \u202egnp.exe\u2066\u200b\r\n::warning::second "
+    "line\n# heading\n- item\x85\u2028\x00\ud800\ufffe\uffff 層 \U0001f600"
 )
+"""What a name can hold: what a terminal, XML, HTML, Markdown, SARIF or GitHub's log would obey."""
 
 _HEALTHY = record(3)
 _SICK = record(12, delta=[10.0**-k for k in range(12, 0, -1)])
@@ -133,9 +135,11 @@ def nasty() -> Checked:
     gone = Difference("delta", NASTY, 1.0, float("nan"), NASTY, f"{NASTY}.")
     checks = (
         Check(NASTY, Status.FAILED, NASTY, NASTY, (NASTY,), (gone,), f"{NASTY}."),
-        Check(NASTY, Status.INCONCLUSIVE, NASTY),
+        Check(NASTY, Status.INCONCLUSIVE, NASTY, NASTY, (NASTY,), remedy=f"{NASTY}."),
         Check(NASTY, Status.SKIPPED, NASTY),
     )
+    layers = tuple(replace(layer, name=f"{layer.name}{NASTY}") for layer in _HEALTHY.layers)
+    environment = replace(_HEALTHY.environment, device=NASTY, keras=NASTY, cpu_flags=(NASTY,))
     verdict = Verdict("GS101", NASTY, "finding", (finding,), NASTY)
     return Checked(
         NASTY,
@@ -148,7 +152,7 @@ def nasty() -> Checked:
         folder=NASTY,
         evidence=NASTY,
         remedy=NASTY,
-        record=_HEALTHY,
+        record=replace(_HEALTHY, name=NASTY, layers=layers, environment=environment),
         diagnosis=Diagnosis("unhealthy", NASTY, NASTY, (verdict,)),
     )
 

@@ -12,11 +12,11 @@ from xml.etree.ElementTree import Element
 import pytest
 import xmlschema
 
-from gradscope.gate.checks import Checked, Status
+from gradscope.gate.checks import Checked, Difference, Status
 from gradscope.reporters.checks import CHECK_FORMS
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.sanitizing import printable, printable_lines
-from tests.gate.checked_cases import failing, inconclusive, nasty, not_measured, passing
+from tests.reporters.checks.cases import failing, inconclusive, nasty, not_measured, passing
 
 EVERY = (passing, failing, inconclusive, not_measured, nasty)
 
@@ -82,66 +82,70 @@ def test_every_check_is_a_test_case_with_its_answer() -> None:
         [
             ("structure", "passed"),
             ("initialisation", "failure"),
+            ("training", "passed"),
             ("verdicts", "failure"),
             ("GS101 vanishing_gradient", "failure"),
-            ("expect.min_accuracy", "failure"),
         ],
-        [("theory", "skipped"), ("training", "error"), ("expect.delta_ratio", "error")],
+        [("structure", "passed"), ("initialisation", "error")],
         [("measure", "error")],
     ]
     kinds = [element.attrib["type"] for element in root.iter("error")]
-    assert kinds == ["inconclusive", "inconclusive", "not measured"]
-    assert {case.attrib["classname"] for case in root[1].iter("testcase")} == {"gradscope.deep"}
+    assert kinds == ["inconclusive", "not measured"]
+    assert {case.attrib["classname"] for case in root[1].iter("testcase")} == {
+        "gradscope.deep_relu"
+    }
 
 
 def test_the_counts_are_those_of_the_cases() -> None:
     root = parsed([passing(), failing(), inconclusive(), not_measured()])
     assert root.attrib == {
         "name": "gradscope check",
-        "tests": "13",
-        "failures": "4",
-        "errors": "3",
-        "time": "76.846",
+        "tests": "12",
+        "failures": "3",
+        "errors": "2",
+        "time": "9.750",
     }
     counted = [
         [suite.attrib[k] for k in ("tests", "failures", "errors", "skipped")] for suite in root
     ]
     assert counted == [
         ["4", "0", "0", "1"],
-        ["5", "4", "0", "0"],
-        ["3", "0", "2", "1"],
+        ["5", "3", "0", "0"],
+        ["2", "0", "1", "0"],
         ["1", "0", "1", "0"],
     ]
-    assert [suite.get("time") for suite in root] == ["12.346", "61.500", "3.000", None]
-    assert root[1].attrib["file"] == "configs/deep nets/deep.yaml"
+    assert [suite.get("time") for suite in root] == ["3.250", "3.250", "3.250", None]
+    assert root[1].attrib["file"] == "configs/deep_relu.yaml"
 
 
 def test_a_failure_tells_the_figures_the_layers_and_the_remedy() -> None:
-    root = parsed([failing()])
-    first, _, third, _ = root.iter("failure")
+    over = Difference("delta slope", "", 1.0, 0.24, "-76 % per layer", "-78 to -74 %")
     check = failing().checks[1]
+    check = replace(check, differences=(*check.differences, over))
+    root = parsed([replace(failing(), checks=(check, *failing().checks[2:]))])
+    first, _, third = root.iter("failure")
     assert first.attrib["message"] == check.sentence
     lines = (first.text or "").split("\n")
     assert lines[:3] == [
         check.sentence,
         check.evidence,
-        "hidden_1: signal 1 -> 0.31, x0.31 (-70 to -68 %)",
+        "hidden_12: delta 0.512 -> 0.563, +10 % (+9.9 % to +10 %)",
     ]
     assert lines[-2:] == [
         "whole network: delta slope 1 -> 0.24, -76 % per layer (-78 to -74 %)",
         f"Try: {check.remedy}",
     ]
     assert len(lines) == 2 + len(check.differences) + 1
-    assert "layers: hidden_1, hidden_2, " in (third.text or "")
+    assert "layers: hidden_1\n" in (third.text or "")
 
 
 def test_properties_hold_environment_evidence_and_baseline() -> None:
     root = parsed([failing()])
     assert of_suite(root, "evidence") == [failing().evidence]
-    assert of_suite(root, "baseline") == ["configs/deep nets/deep.baseline.json"]
+    assert of_suite(root, "baseline") == ["configs/deep_relu.baseline.json"]
     assert of_suite(root, "change") == list(failing().changes)
-    assert of_suite(root, "environment.keras") == ["3.15.1"]
-    assert of_suite(root, "environment.cpu_flags") == ["avx avx2 fma"]
+    assert of_suite(root, "environment.keras") == ["3.15.0"]
+    assert of_suite(root, "environment.cpu_flags") == ["avx2 fma"]
     assert not of_suite(parsed([not_measured()]), "environment.keras")
 
 
