@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,10 +9,9 @@ from pathlib import Path
 
 import click
 
+from gradscope.cli import options
 from gradscope.errors import BadRequest
 from gradscope.gate.checks import Checked
-
-FORMS = ("text", "json", "junit", "sarif", "github", "markdown")
 
 
 @dataclass(frozen=True)
@@ -33,13 +31,10 @@ def read(
 
 
 def _destination(value: str) -> Destination:
+    from gradscope.reporters.checks import CHECK_FORMS
+
     form, equals, file = value.partition("=")
-    if form not in FORMS:
-        near = difflib.get_close_matches(form, FORMS, n=1)
-        remedy = f"; did you mean {near[0]}?" if near else ""
-        raise click.BadParameter(
-            f"expected one of {', '.join(FORMS)}, or FORM=FILE; received {form!r}{remedy}"
-        )
+    options.one_of(form, CHECK_FORMS)
     if equals and not file:
         raise click.BadParameter(f"{value!r} names no file")
     return Destination(form, Path(file) if file else None)
@@ -75,14 +70,14 @@ def deliver(checked: Sequence[Checked], destinations: Sequence[Destination]) -> 
     from gradscope.record import atomic
     from gradscope.reporters.checks import CHECK_FORMS
 
-    options = terminal.options()
-    to_file = replace(options, width=100, color=False, unicode=True)
+    to_stdout = terminal.options()
+    to_file = replace(to_stdout, width=100, color=False, unicode=True)
     ordered = sorted(destinations, key=lambda one: one.file is None)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         streams.say(CHECK_FORMS["github"](checked, to_file).rstrip("\n"))
         _append(os.environ.get("GITHUB_STEP_SUMMARY"), CHECK_FORMS["markdown"](checked, to_file))
     for one in ordered:
-        text = CHECK_FORMS[one.form](checked, to_file if one.file else options)
+        text = CHECK_FORMS[one.form](checked, to_file if one.file else to_stdout)
         if one.file is not None:
             atomic.write(one.file, text.encode())
         else:

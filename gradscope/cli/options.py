@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
+
+
+def one_of(form: str, forms: Iterable[str]) -> str:
+    """The form, which must be among `forms`; otherwise the error that names them."""
+    names = list(forms)
+    if form not in names:
+        near = difflib.get_close_matches(form, names, n=1)
+        remedy = f"; did you mean {near[0]}?" if near else ""
+        raise click.BadParameter(f"expected one of {', '.join(names)}; received {form!r}{remedy}")
+    return form
+
+
+def _reporter(ctx: click.Context, param: click.Parameter, form: str) -> str:
+    """Look a form up among the reporters, which are imported only for one that was asked for."""
+    del ctx, param
+    if form == "text":
+        return form
+    from gradscope.reporters import REPORTERS
+
+    return one_of(form, REPORTERS)
+
 
 overrides = click.option(
     "-s",
@@ -31,7 +54,15 @@ form = click.option(
     "form",
     type=click.Choice(["text", "json"]),
     default="text",
-    help="What to write to stdout: the report as text (default), or result.json.",
+    help="What to write to stdout: text (default), or json.",
+)
+report_form = click.option(
+    "--format",
+    "form",
+    callback=_reporter,
+    default="text",
+    metavar="FORM",
+    help="What to write to stdout: the report as text (default), or result.json as json.",
 )
 trust_model = click.option(
     "--trust-model",

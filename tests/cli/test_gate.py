@@ -202,7 +202,7 @@ def test_many_configs(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--format", "xml"), "expected one of text, json"),
+        (("--format", "xml"), "expected one of github, json"),
         (("--format", "jsn"), "did you mean json?"),
         (("--format", "json="), "names no file"),
         (("--format", "json", "--format", "text"), "both go to stdout"),

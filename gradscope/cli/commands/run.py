@@ -15,7 +15,7 @@ from gradscope.cli import options
 @options.output
 @options.force
 @options.quiet
-@options.form
+@options.report_form
 @options.trust_model
 @options.exit_code
 def command(
