@@ -149,6 +149,7 @@ def inference_gap_over_depth() -> Iterator[Case]:
     names = tuple(f"hidden_{i}_batch_norm" for i in (2, 3, 4, 5))
     yield case("sick", "lag", lambda: net(small), "error", (0, 40), names, deviation**-5)
     yield case("sick", "other_way", lambda: net(1 / small), "error", None, names, deviation**-5)
+    yield case("sick", "one_not_measured", lambda: net([small, np.nan, *[small] * 3]), "error")
     yield case("sick", "lag_without_effect", lambda: net(small, 2.6), "warning")
     yield case("healthy", "chance_in_20_layers", lambda: net(0.8, depth=20))
     yield case("healthy", "back_and_forth", lambda: net(back_and_forth))

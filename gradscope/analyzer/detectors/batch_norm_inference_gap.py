@@ -98,12 +98,18 @@ def _departure_over_depth(
     record: RunRecord, indices: tuple[int, ...], threshold: float
 ) -> ratios.Departure | None:
     logs = _logs(record, indices)
-    if not np.isfinite(logs).any():
+    known = np.isfinite(logs)
+    if not known.any():
         return None
     beyond = np.sign(logs) * np.maximum(np.abs(logs) - _CHANCE / record.batch_size, 0.0)
-    factors: Floats = np.exp(np.abs(np.cumsum(beyond, axis=1)))
-    factors = np.where(np.isfinite(factors), factors, np.nan)
+    factors = np.exp(np.abs(_over_depth(np.where(known, beyond, np.nan))))
     return ratios.departure(record, factors, threshold, below=False)
+
+
+def _over_depth(logs: Floats) -> Floats:
+    """Their sums from the first layer to each, within what `exp` holds; NaN stays NaN."""
+    sums: Floats = np.clip(np.cumsum(np.nan_to_num(logs), axis=1), -700.0, 700.0)
+    return np.where(np.isnan(logs), np.nan, sums)
 
 
 def _of_one_layer(record: RunRecord, indices: tuple[int, ...], found: ratios.Departure) -> str:
@@ -116,7 +122,7 @@ def _of_one_layer(record: RunRecord, indices: tuple[int, ...], found: ratios.Dep
 
 def _of_all_layers(record: RunRecord, indices: tuple[int, ...], found: ratios.Departure) -> str:
     last = found.layers[-1]
-    products = np.exp(np.cumsum(_logs(record, indices), axis=1)[:, last : last + 1])
+    products = np.exp(_over_depth(_logs(record, indices))[:, last : last + 1])
     [factor] = window.geometric_mean(products[window.last(len(products))])
     return (
         "Batch norm's moving statistics are a little off in each layer, and over depth it adds up: "
