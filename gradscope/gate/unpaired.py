@@ -173,16 +173,22 @@ def _single_layers(
 
 
 def _tested(samples: Sequence[Sample], budget: float) -> list[Outcome]:
-    """Test all samples within one budget, by Holm."""
+    """Test all samples within one budget, by Holm.
+
+    An interval is at the level of its own test, so that it holds no 0 where the test has rejected.
+    """
     tests = [_welch(sample) for sample in samples]
     order = sorted(range(len(tests)), key=lambda i: tests[i].probability)
-    rejected = set()
+    rejected: dict[int, float] = {}
     for rank, i in enumerate(order):
-        if tests[i].probability > budget / (len(order) - rank):
+        tail = budget / (len(order) - rank)
+        if tests[i].probability > tail:
             break
-        rejected.add(i)
-    tail = budget / max(1, len(tests))
-    return [_outcome(test, i in rejected, tail) for i, test in enumerate(tests)]
+        rejected[i] = tail
+    strictest = budget / max(1, len(tests))
+    return [
+        _outcome(test, i in rejected, rejected.get(i, strictest)) for i, test in enumerate(tests)
+    ]
 
 
 def _outcome(test: _Tested, rejected: bool, tail: float) -> Outcome:

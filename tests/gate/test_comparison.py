@@ -259,3 +259,19 @@ def test_another_scaling_of_the_same_data_is_compared() -> None:
     after = shifted(replace(before, data=data, config=asked), "signal", 9.0)
     check = answers(before, after)["initialisation"]
     assert check.sentence.endswith("Likely cause: data.scaling: standardize -> none")
+
+
+def test_the_interval_of_what_departs_holds_no_zero() -> None:
+    """A change that grows over depth: Holm rejects the last layers at a laxer level each."""
+    before, fresh = bank(range(10), depth=12), bank(range(100, 110), depth=12)
+    signal = fresh.initial["signal"] + 0.08 * np.arange(len(fresh.layers))
+    outcomes = unpaired.compare(
+        before.initial,
+        {**fresh.initial, "signal": signal},
+        align(before.layers, fresh.layers),
+        fresh.layers,
+        budget=unpaired.BUDGET,
+    )
+    departed = [outcome for outcome in outcomes if outcome.departs]
+    assert len({outcome.tail for outcome in departed}) > 2
+    assert all(abs(outcome.difference) > outcome.reach for outcome in departed)
