@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from gradscope.analyzer import settled
 from gradscope.analyzer.depth_profile import rate_per_layer
 from gradscope.record import LayerInfo, RunRecord
 from gradscope.record.run_record import Floats
@@ -79,6 +80,8 @@ def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Pr
     if record.data.geometry is not None or prediction.preactivation_band is None:
         return prediction
     unknown = "how the samples of this data differ was not recorded"
+    if settled.of_user(record):
+        unknown = "of your own models, known of a Sequential one of Dense layers, freshly drawn"
     return replace(
         prediction, preactivation_band=None, activation_band=None, delta_band=None, no_band=unknown
     )

@@ -56,7 +56,9 @@ def check(bank: Bank, prediction: Prediction | None) -> Check:
         for difference in _departures(one, prediction.names, comparisons)
     ]
     seeds = len(bank.seeds)
-    evidence = f"{seeds} seeds at initialisation, {BUDGET:.2%} false alarms allowed"
+    evidence = (
+        f"{words.counted(seeds, 'seed')} at initialisation, {BUDGET:.2%} false alarms allowed"
+    )
     if differences:
         first = differences[0]
         return Check(

@@ -47,9 +47,9 @@ GIVEN = "given:data"
 class DataSummary:
     """The data really fed, after scaling.
 
-    `geometry` is that of the samples as the first Dense layer is fed them; None for data of the
-    user's own. `targets` are those of all training samples, or of the probe set where the data is
-    the user's; None where nobody looked.
+    `geometry` is that of the samples as the first Dense layer is fed them; None where that is not
+    known of the user's own model. `targets` are those of all training samples, or of the probe set
+    where the data is the user's; None where nobody looked.
     """
 
     name: str

@@ -20,7 +20,7 @@ from gradscope.record import DataSummary
 from gradscope.record.objective_info import target_summary
 from gradscope.record.sample_geometry import sample_geometry
 from gradscope.runner import model as own_network
-from gradscope.runner import objective, sources, tape
+from gradscope.runner import objective, plain_start, sources, tape
 from gradscope.runner.objective import Objective
 from gradscope.runner.seeds import derive
 from gradscope.runner.sites import SiteMap
@@ -141,6 +141,7 @@ def of_model(config: ExperimentConfig, model: Any, given: Any) -> Workload:
     goal = objective.for_model(config.training.loss, model, outputs, y, activation)
     objective.refuse_strangers(goal, model, outputs, getattr(feed, "y", y))
     trained = objective.trained_outputs(goal, model, x, y, outputs)
+    epsilon = config.model.batch_norm.epsilon
     if not all(trained):
         sites = tape.survey_model(model, x, trained)
     return Workload(
@@ -149,7 +150,7 @@ def of_model(config: ExperimentConfig, model: Any, given: Any) -> Workload:
         feed=feed,
         objective=goal,
         optimizer=_optimizer_of(config, model),
-        data=_summary(feed, config),
+        data=replace(_summary(feed, config), geometry=plain_start.geometry(model, feed, epsilon)),
         data_hash=feed.fingerprint(),
         redraw=None,
     )
