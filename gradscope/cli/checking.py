@@ -60,6 +60,8 @@ def load_all(
     sources: Sequence[str], overrides: Sequence[str], asked: Asked
 ) -> list[tuple[str, ExperimentConfig]]:
     """Read every config, or tell all mistakes of all of them at once."""
+    if asked.at_init and asked.steps:
+        raise BadRequest("--at-init trains nothing, and --steps says how long", "leave one out")
     steps = [f"training.steps={asked.steps}"] if asked.steps else []
     problems: list[Problem] = []
     loaded = []
@@ -83,6 +85,8 @@ def load_all(
 
 def jobs_of(sources: Sequence[str], overrides: Sequence[str], asked: Asked) -> list[Job]:
     """What to measure for each config; raises `BadRequest` for a baseline of no use."""
+    if asked.baseline is not None and not asked.use_baseline:
+        raise BadRequest("--baseline names one, and --no-baseline wants none", "leave one out")
     if asked.baseline is not None and len(sources) > 1:
         raise BadRequest(
             f"one baseline for {len(sources)} configs",

@@ -184,6 +184,9 @@ def _training(sides: _Sides, budget: float) -> Check:
     if reason:
         return Check("training", Status.SKIPPED, reason)
     before, after = sides.before, sides.after
+    if before.steps != after.steps:
+        told = f"the baseline was trained for {before.steps} steps, this run for {after.steps}"
+        return Check("training", Status.INCONCLUSIVE, told, remedy=UPDATE)
     whole = [
         unpaired.Sample(
             figures.QUANTITIES["learning"], "", 2 * before.learning, 2 * after.learning
@@ -227,8 +230,6 @@ def _untrained(sides: _Sides) -> str:
         return "the baseline was made with --at-init"
     if before.trained_seeds == 1:
         return "the baseline has one trained seed, which does not tell how far seeds scatter"
-    if before.steps != after.steps:
-        return f"the baseline was trained for {before.steps} steps, this run for {after.steps}"
     return ""
 
 

@@ -62,7 +62,10 @@ def _ratio(name: str, ends: tuple[float, float], bank: Bank) -> Check:
     layers = (bank.layers[top].name, bank.layers[bottom].name)
     over = f"{layers[0]} over {layers[1]}"
     sentence = f"{', '.join(told)}; allowed {ends[0]:g} to {ends[1]:g}"
-    return Check(name, status, sentence, f"rms of {quantity}, {over}, {_seeds(bank)}", layers)
+    evidence = f"rms of {quantity}, {over}, {_seeds(len(bank.seeds))}"
+    if bank.trained_seeds:
+        evidence += f", {bank.trained_seeds} of them trained"
+    return Check(name, status, sentence, evidence, layers)
 
 
 def _worst_layer(name: str, limit: float, bank: Bank) -> Check:
@@ -70,21 +73,21 @@ def _worst_layer(name: str, limit: float, bank: Bank) -> Check:
     dead = name.endswith("max_dead_fraction")
     quantity = "dead_fraction" if dead else "derivative_gain"
     hidden = [x.index for x in bank.layers if x.role == "hidden" and x.measured]
-    worst: tuple[float, str, str] | None = None
+    worst: tuple[float, str, str, int] | None = None
     for moment, series in _moments(bank):
         means = _means(series[quantity][:, hidden])
         for layer, mean in zip(hidden, means, strict=True):
             if math.isnan(mean):
                 continue
             if worst is None or (mean > worst[0] if dead else mean < worst[0]):
-                worst = (float(mean), bank.layers[layer].name, moment)
+                worst = (float(mean), bank.layers[layer].name, moment, len(series[quantity]))
     if worst is None:
         return Check(name, Status.INCONCLUSIVE, "no hidden layer was measured for it")
-    value, layer_name, moment = worst
+    value, layer_name, moment, seeds = worst
     fine = value <= limit if dead else value >= limit
     word = "at most" if dead else "at least"
     sentence = f"{value:.3g} in {layer_name} {moment}; allowed {word} {limit:g}"
-    evidence = f"{figures.QUANTITIES[quantity].words}, mean of {_seeds(bank)}"
+    evidence = f"{figures.QUANTITIES[quantity].words}, mean of {_seeds(seeds)}"
     return Check(name, _status(fine), sentence, evidence, (layer_name,))
 
 
@@ -114,8 +117,8 @@ def _status(fine: bool) -> Status:
     return Status.PASSED if fine else Status.FAILED
 
 
-def _seeds(bank: Bank) -> str:
-    return words.counted(len(bank.seeds), "seed")
+def _seeds(count: int) -> str:
+    return words.counted(count, "seed")
 
 
 _BUDGETS: dict[str, Callable[[str, Any, Bank], Check]] = {

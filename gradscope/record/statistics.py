@@ -55,7 +55,9 @@ _TABLE = (
     ),
     Statistic("zero_fraction", "share of activations that are exactly zero", "share of values"),
     Statistic(
-        "derivative_gain", "E phi'(z) / max |phi'|: 1 in the linear regime, near 0 saturated"
+        "derivative_gain",
+        "E phi'(z) / max |phi'|: 1 in the linear regime, near 0 saturated; not measured where phi' "
+        "has no maximum (exponential)",
     ),
     Statistic(
         "nonfinite_count",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -166,8 +167,10 @@ def _shares(
     # Where phi' is zero so is delta, exactly: the rest of the vanished deltas are lost signals.
     lost = tf.math.divide_no_nan(tf.maximum(passing - delta, 0.0), passing)
     bound = first.activation.derivative_bound(**dict(first.parameters))
+    # Without a largest derivative (exp) there is no share of it.
+    largest = bound if math.isfinite(bound) else math.nan
     names = ("zero_fraction", "underflow_fraction", "derivative_gain")
-    return names, tf.stack([zero, lost, total / (size * bound)])
+    return names, tf.stack([zero, lost, total / (size * largest)])
 
 
 def _derivatives(entry: Activation, signals: Sequence[Signal], z: Sequence[Any]) -> tuple[Any, Any]:

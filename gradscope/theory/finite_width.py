@@ -104,7 +104,7 @@ def _forward(network: Network, responses: list[_Response]) -> list[_Forward]:
     own, others, bias = 0.0, np.zeros(len(batch.cosines)), 0.0
     found = []
     for i, (step, response) in enumerate(zip(steps, responses, strict=True)):
-        passed = batch.over_all(own, others, step.variance)
+        passed = max(0.0, batch.over_all(own, others, step.variance))
         found.append(_Forward(own, others, passed, bias))
         above = steps[i + 1] if i + 1 < len(steps) else network.output
         weight = above.weighted if above is not None else 1.0
@@ -116,7 +116,8 @@ def _forward(network: Network, responses: list[_Response]) -> list[_Forward]:
     passed = batch.over_all(own, others, batch.norms)
     if network.output is not None:
         passed = batch.over_all(own, others, network.output.variance)
-    return [*found, _Forward(own, others, passed, bias)]
+    # Samples on opposite sides scatter against each other; of first order that may overshoot 0.
+    return [*found, _Forward(own, others, max(0.0, passed), bias)]
 
 
 def _signal(network: Network, layer: Step | Output, at: _Forward) -> tuple[float, float]:

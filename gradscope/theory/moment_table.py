@@ -105,7 +105,7 @@ class MomentTable:
         step = 0.02
         near = self._interpolated(np.stack([x - step, x, x + step]), 1 + _MOMENTS)
         below, here, above = near[..., 1:]
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             squares = np.exp(here + self._degrees() * x[..., None])
             mean = near[1, ..., 0] * np.sqrt(squares[..., 0])
         with np.errstate(invalid="ignore"):

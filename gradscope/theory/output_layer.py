@@ -9,6 +9,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from gradscope.catalog.activations.entry import sigmoid
+from gradscope.catalog.array_ops import NUMPY_OPS
 from gradscope.theory.scope import Block
 
 __all__ = ["Errors", "along_logits", "errors_of"]
@@ -50,7 +52,7 @@ def errors_of(output: Block | None, variance: float, correlation: float) -> Erro
     if output.activation == "softmax" and units > 1:
         return _softmax_products(_softmax(pair[0]), _softmax(pair[1]))
     if output.activation == "sigmoid" and units == 1:
-        return _sigmoid_products(*(1.0 / (1.0 + np.exp(-logits[:, 0])) for logits in pair))
+        return _sigmoid_products(*(sigmoid(logits[:, 0], NUMPY_OPS) for logits in pair))
     shared = correlation * variance / (1.0 + variance)
     square = shared**2 + (1.0 - shared**2) / output.units
     return Errors(shared, shared, square, square)

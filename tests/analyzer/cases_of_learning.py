@@ -80,10 +80,14 @@ def told_output() -> Iterator[Case]:
     def spread(mean: float, deviation: float) -> TargetSummary:
         return TargetSummary("real", 1, mean - 9.0, mean + 9.0, mean, deviation**2)
 
+    positions = TargetSummary("real", 12, 0.0, 499.0, 250.0, 2e4)
+    floats = TargetSummary("real", 1, 0.0, 4.0, 2.0, 2.0)
     squares, falls = "mean_squared_error", np.geomspace(2.3, 0.1, 41)
     for kind, name, given, more, severity in (
         ("healthy", "logits_said", ("linear", sparse, index, 10), {"from_logits": True}, ""),
         ("healthy", "own_loss", ("linear", "", index, 10), {}, ""),
+        ("healthy", "classes_of_positions", ("softmax", sparse, positions, 500), {}, ""),
+        ("healthy", "classes_as_floats", ("softmax", sparse, floats, 5), {}, ""),
         ("healthy", "tanh_reaches", ("tanh", squares, spread(0.0, 1.0)), {}, ""),
         ("healthy", "relu_for_counts", ("relu", squares, spread(3.0, 3.0)), {}, ""),
         ("healthy", "linear_reaches_all", ("linear", squares, spread(1e4, 1.0)), {}, ""),
@@ -124,6 +128,11 @@ def stuck() -> Iterator[Case]:
     yield case("healthy", "few_steps", lambda: record(loss=best, steps=40), "skipped")
     yield case("healthy", "no_rows", empty, "skipped")
     yield case("healthy", "right_although_penalized", lambda: net(5.0, accuracy=0.8))
+    yield case("healthy", "few_samples", lambda: net(best, 1.0), "skipped")
+    # 1000 test samples: five standard errors of chance are 0.0474, a twentieth of the way 0.045.
+    for name, accuracy, severity in (("held", 0.1475, ""), ("not_held", 0.1474, "error")):
+        told = {"test_loss": 2.29, "test_accuracy": accuracy}
+        yield case("borderline", name, partial(net, best, evaluation=told), severity)
     by_heart = np.linspace(3.0, 2.1, 101)
     chance = {"test_loss": 2.5, "test_accuracy": 0.1}
     # 1000 test samples: an accuracy at chance scatters by 0.0095.
@@ -141,8 +150,10 @@ def stuck() -> Iterator[Case]:
     yield case("sick", "flat", lambda: net(best), "error", (1, 100), ())
     yield case("sick", "without_noise", lambda: net(best, 0.0), "error")
     yield case("sick", "grows", lambda: net(falling[::-1]), "error")
-    yield case("sick", "real_values", lambda: net(0.3, data=real), "error")
-    yield case("sick", "real_values_own", lambda: net(0.3, data=real, config=USERS), "warning")
+    yield case("sick", "real_values", lambda: net(0.3, 0.03, data=real), "error")
+    yield case(
+        "sick", "real_values_own", lambda: net(0.3, 0.03, data=real, config=USERS), "warning"
+    )
     yield case("borderline", "constant_inside", lambda: net(0.95 * best * INSIDE, 0.0))
     yield case("borderline", "constant_outside", lambda: net(0.95 * best * OUTSIDE, 0.0), "error")
     yield case("borderline", "moved_inside", lambda: net(best, update=5e-4 * INSIDE), "skipped")
@@ -160,6 +171,12 @@ def stuck() -> Iterator[Case]:
     for name, left, severity in (("least_inside", 0.0101, ""), ("least_outside", 0.0099, "error")):
         steps = np.where(np.arange(101) < 76, 3.0 * (1 + left), 3.0)
         yield case("borderline", name, partial(net, steps, 0.0), severity)
+    for name, level, severity in (
+        ("unseen", 10 * INSIDE, "skipped"),
+        ("seen", 10 * OUTSIDE, "error"),
+    ):
+        loss = level * 3 * error + np.concatenate([np.zeros(51), noise, noise])
+        yield case("borderline", name, partial(record, loss=loss, steps=100), severity)
     for name, times, severity in (
         ("fall_inside", 3 * OUTSIDE, ""),
         ("fall_outside", 3 * INSIDE, "error"),

@@ -189,6 +189,10 @@ def symmetric() -> Iterator[Case]:
         ),
         "skipped",
     )
+    squashed = network([9] * 3, activation="hard_sigmoid", normalization="before_activation")
+    yield case("healthy", "drawn_behind_batch_norm", lambda: net(0.0, normed(squashed)), "skipped")
+    copies = tuple(replace(x, initializer="constant") for x in squashed)
+    yield case("sick", "constant_behind_batch_norm", lambda: net(0.0, normed(copies)), "error")
     yield case(
         "healthy",
         "branch",

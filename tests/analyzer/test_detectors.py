@@ -114,7 +114,7 @@ def test_the_observed_figure_lies_beyond_the_threshold(judged: str) -> None:
             assert (ratio[0] < ratio[1]) if low else (ratio[0] >= ratio[1]), case
 
 
-@pytest.mark.parametrize("judged", sorted(PROFILED))
+@pytest.mark.parametrize("judged", [*sorted(PROFILED), "frozen_layers"])
 def test_the_evidence_of_a_profile_holds_its_figure(judged: str) -> None:
     for case in of(judged):
         for finding in answer(case)[1]:

@@ -207,9 +207,11 @@ def test_many_configs(folder: Path) -> None:
         (("--format", "json="), "names no file"),
         (("--format", "json", "--format", "text"), "both go to stdout"),
         (("--format", "json=no/folder/x.json"), "cannot write no/folder/x.json"),
+        (("--baseline", "x", "--no-baseline"), "leave one out"),
+        (("--at-init", "--steps", "5"), "leave one out"),
     ],
 )
-def test_forms_of_no_use(folder: Path, options: tuple[str, ...], said: str) -> None:
+def test_options_of_no_use(folder: Path, options: tuple[str, ...], said: str) -> None:
     assert said in refused(folder, "check", "tiny.yaml", *options)
 
 

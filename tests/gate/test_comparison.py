@@ -214,6 +214,9 @@ def test_training_that_cannot_be_compared_says_why() -> None:
         "the baseline was made with --at-init",
         "the baseline was trained for 100 steps, this run for 50",
     ]
+    # Asked for on the command line; an edited config, which must not turn the gate off.
+    assert answers(taught, at_start)["training"].status == "skipped"
+    assert answers(taught, replace(taught, steps=50))["training"].status == "inconclusive"
 
 
 def test_training_too_noisy_for_its_promise_cannot_tell() -> None:

@@ -63,7 +63,7 @@ def budget(made: Bank, **expect: Any) -> Check:
 
 
 def test_budgets() -> None:
-    made = bank(range(4), trained=4)
+    made = bank(range(4), trained=3)
     for quantity in ("signal", "delta"):
         for series in (made.initial, made.trained):
             series[quantity][:] = 0.0
@@ -73,6 +73,7 @@ def test_budgets() -> None:
     assert (failed.status, failed.name) == ("failed", "expect.delta_ratio")
     assert failed.sentence == "1 at initialisation, 0.01 in training; allowed 0.02 to 1000"
     assert failed.layers == ("hidden_1", "hidden_4")
+    assert failed.evidence == "rms of delta, hidden_1 over hidden_4, 4 seeds, 3 of them trained"
     assert budget(made, signal_ratio=(0.9, 1.1)).status == "passed"
 
     made.initial["dead_fraction"][:] = 0.0
@@ -81,6 +82,7 @@ def test_budgets() -> None:
     dead = budget(made, max_dead_fraction=0.4)
     assert (dead.status, dead.layers) == ("failed", ("hidden_3",))
     assert dead.sentence == "0.5 in hidden_3 in training; allowed at most 0.4"
+    assert dead.evidence == "dead units, mean of 3 seeds"
     assert budget(made, max_dead_fraction=0.5).status == "passed"
 
     gain = {**made.initial, "derivative_gain": np.full((4, 6), 0.3)}

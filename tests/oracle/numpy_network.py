@@ -352,7 +352,8 @@ def derivative_gain(one: LayerPass) -> float:
     slopes = _slopes(one)
     if slopes is None:
         return math.nan
-    return _mean(slopes) / largest_derivative(one.layer.activation, one.layer.activation_parameters)
+    largest = largest_derivative(one.layer.activation, one.layer.activation_parameters)
+    return _mean(slopes) / largest if math.isfinite(largest) else math.nan
 
 
 def dead_fraction(one: LayerPass) -> float:

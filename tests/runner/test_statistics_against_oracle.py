@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gradscope
 from gradscope.record import STATISTICS
 from tests.oracle import numpy_network as oracle
 from tests.runner.configs import small
@@ -263,3 +264,11 @@ def test_prelu_is_measured_with_its_trained_slope(runner_settings: Any) -> None:
     assert measured[NAMES.index("derivative_gain"), first.index] == pytest.approx(
         np.mean(slope), rel=RELATIVE
     )
+
+
+def test_no_share_of_a_slope_that_has_no_largest() -> None:
+    model = {"hidden": [9, 9], "activation": "exponential", "initializer": "lecun_normal"}
+    record = gradscope.run({"model": model, "data": {"name": "blobs"}, "training": {"steps": 2}})
+    assert np.isnan(record.series["derivative_gain"]).all()
+    hidden = record.series["activation_second_moment"][:, list(record.indices("hidden"))]
+    assert np.isfinite(hidden).all()

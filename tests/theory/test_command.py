@@ -109,6 +109,17 @@ def test_json_outside(answer: Answer) -> None:
     assert zeros["chi_1"] is zeros["layers"][0]["preactivation_second_moment"] is None
 
 
+def test_samples_on_opposite_sides() -> None:
+    """Their scatter cancels in a batch; in the first order by more than there is of it."""
+    for model in (
+        {"depth": 4, "width": 32, "activation": "gelu", "initializer": "orthogonal"},
+        {"depth": 1, "width": 8, "activation": "hard_sigmoid", "dropout": 0.2},
+    ):
+        band = api.predict({"model": model, "data": {"name": "blobs"}}).prediction.delta_band
+        assert band is not None
+        assert np.isfinite(band.deviation[:-1]).all()
+
+
 def test_figures_come_from_the_data_really_fed(answer: Answer) -> None:
     config = json.dumps(CONFIG | {"data": {"name": "fashion_mini", "scaling": "unit"}})
     Path("small.yaml").write_text(config, encoding="utf-8")

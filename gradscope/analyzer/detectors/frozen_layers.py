@@ -78,7 +78,7 @@ def frozen_layers(
     grave = not whole or fastest < NOTHING * threshold
     layers = [record.layers[indices[i]] for i in sick]
     where = named([layer.name for layer in layers], sick)
-    where = "All layers" if len(sick) == len(indices) else where
+    where = "all layers" if len(sick) == len(indices) else where
     observed, onset = float(np.max(typical[sick])), spell.since_step
     return (
         Finding(
@@ -94,7 +94,7 @@ def frozen_layers(
                 record,
                 n=min(layer.parameters for layer in layers),
                 steps=steps[rows],
-                values=update[rows][:, sick[0]],
+                values=np.fmax.reduce(update[rows][:, sick], axis=1),
             ),
         ),
     )

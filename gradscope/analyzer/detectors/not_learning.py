@@ -53,6 +53,7 @@ def not_learning(
     moved: float = 0.05,
     least: float = 0.01,
     fewest: float = 50,
+    seen: float = 0.1,
 ) -> tuple[Finding, ...]:
     """Tell whether training gets anywhere, judged by the loss's own noise.
 
@@ -65,15 +66,17 @@ def not_learning(
     700) or by less than `least` of it (default 0.01: a hundred such quarters to get anywhere), and
     is not below `constant` (default 0.95) of the constant predictor's: what it fell by before, it
     owes to the biases of the output. An accuracy above the commonest class's share, by a twentieth
-    of the way to all right and by five standard errors, is learning too: a penalty on the weights
-    may outweigh the loss. Error as well when the loss falls, but not below 0.9 of a constant
-    answer's, and the test set shows nothing of it: a test loss above a constant answer's and an
-    accuracy within three standard errors of chance, as where labels belong to other samples. Where
-    neither a constant nor an accuracy is known, warning for a model of the user's own, which may
-    have come trained. Nothing is said before `fewest` (default 50) recorded steps, or while no
-    layer's updates add up to `moved` (default 0.05) of its weights and the loss is where it began:
-    a tiny learning rate is no fault, it only takes longer. The consequence of whatever else is
-    found; docs/calibration.md says how it fared.
+    of the way to all right and by five standard errors, is learning too, in training or on the test
+    set: a penalty on the weights may outweigh the loss. Not judged where `errors` standard errors
+    are more than `seen` (default 0.1) of the loss, as on batches of few samples: a fall that size
+    per quarter, which is learning, would not have shown. Error as well when the loss falls, but not
+    below 0.9 of a constant answer's, and the test set shows nothing of it: a test loss above a
+    constant answer's and an accuracy within three standard errors of chance, as where labels belong
+    to other samples. Where neither a constant nor an accuracy is known, warning for a model of the
+    user's own, which may have come trained. Nothing is said before `fewest` (default 50) recorded
+    steps, or while no layer's updates add up to `moved` (default 0.05) of its weights and the loss
+    is where it began: a tiny learning rate is no fault, it only takes longer. The consequence of
+    whatever else is found; docs/calibration.md says how it fared.
     """
     curve = loss_curve.of(record)
     if len(curve.loss) < fewest:
@@ -87,7 +90,12 @@ def not_learning(
     fall, error = curve.fall(2 if math.isfinite(best) else 0)
     late = float(curve.loss[window.last(len(curve.loss))].mean())
     falls = fall > max(errors * error, least * late) or late < constant * best
-    learns = falls or loss_curve.above_chance(record)
+    learns = falls or loss_curve.above_chance(record) or _above_chance_on_the_test_set(record)
+    if not learns and errors * error > seen * abs(late):
+        raise NotMeasured(
+            f"the loss of {late:.3g} scatters too much from batch to batch: only a fall by "
+            f"{errors * error:.2g} in a quarter of the steps would have shown"
+        )
     right = _right_on_the_test_set(record, late, best)
     if learns and not right <= errors:
         return ()
@@ -142,6 +150,17 @@ def _right_on_the_test_set(record: RunRecord, late: float, best: float) -> float
     chance = max(shares)
     error = math.sqrt(chance * (1.0 - chance) / samples)
     return (accuracy - chance) / error if math.isfinite(accuracy) and error else math.inf
+
+
+def _above_chance_on_the_test_set(record: RunRecord, least: float = 0.05) -> bool:
+    """Whether the accuracy there is above chance as `loss_curve.above_chance` has it."""
+    shares, samples = loss_curve.shares(record), record.data.test_samples
+    accuracy = record.evaluation.get("test_accuracy", math.nan)
+    if not shares or samples < ENOUGH or not math.isfinite(accuracy):
+        return False
+    chance = max(shares)
+    error = math.sqrt(chance * (1.0 - chance) / samples)
+    return accuracy - chance > max(least * (1.0 - chance), 5.0 * error)
 
 
 def _known(record: RunRecord) -> bool:

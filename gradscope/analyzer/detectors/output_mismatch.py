@@ -87,6 +87,8 @@ def _reach(record: RunRecord, layer: LayerInfo, reach: float) -> Iterator[Misfit
     if targets is None or not targets.form:
         return
     name = loss_curve.loss_name(record)
+    if name.startswith("sparse_"):
+        return  # its targets are indices of classes, whatever their type and shape
     beyond = not 0.0 <= targets.minimum <= targets.maximum <= 1.0
     if (name in BINARY and beyond and targets.form == "real") or (
         name in BINARY and layer.units == 1 and len(targets.shares) > 2

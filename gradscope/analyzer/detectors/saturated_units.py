@@ -97,7 +97,7 @@ def _limit(layer: LayerInfo, threshold: float) -> float:
 
 def _saturates(layer: LayerInfo) -> bool:
     entry = find_activation(str(layer.activation))
-    return entry is not None and entry.saturates
+    return entry is not None and entry.hidden and entry.saturates  # a softmax couples its units
 
 
 def _remedy(record: RunRecord, spell: window.Spell) -> str:

@@ -72,8 +72,14 @@ def symmetric_units(record: RunRecord, *, threshold: float = 1e-5) -> tuple[Find
 
 
 def _judged(layer: LayerInfo) -> bool:
-    """Batch norm gives every unit the same mean and variance: without an activation, no share."""
+    """Batch norm gives every unit the same mean and variance, and then nothing lies between them.
+
+    Not without an activation, and hardly any behind one that is linear in the bulk: only weights
+    that were not drawn tell copies there.
+    """
+    drawn = _random(layer) or layer.initializer in EVEN
     flat = layer.normalization is not None and layer.activation == "linear"
+    flat |= layer.normalization == "before_activation" and drawn
     return (layer.units or 0) > 1 and layer.kind != "Embedding" and layer.main_path and not flat
 
 
