@@ -43,7 +43,7 @@ def of_profile(
         return f"{outside} {cause}".strip(), remedy
     signal, delta = expectation.end_to_end(prediction)
     ratio = signal if quantity == "signal" else delta
-    factor = GOOD_RATIO if since_initialisation else 1000.0
+    factor = GOOD_RATIO if since_initialisation else max(threshold, 1.0 / threshold)
     if not (ratio < 1.0 / factor if below else ratio > factor):
         expects = (
             f"Theory expects x{expectation.signal_rate(prediction):.2g} per layer forward and "

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from gradscope.analyzer.wording import branches
 from gradscope.catalog.activations import find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.record import LayerInfo, RunRecord
@@ -50,7 +51,9 @@ def explanation(record: RunRecord) -> tuple[str, str]:
         )
     return (
         f"The weights start as large as is usual for {entry.name}.",
-        "skip connections, or a LayerNormalization or BatchNormalization between the layers",
+        "a LayerNormalization or BatchNormalization in every branch"
+        if branches(record.layers)
+        else "skip connections, or a LayerNormalization or BatchNormalization between the layers",
     )
 
 

@@ -9,7 +9,7 @@ from gradscope.cli import terminal
 from gradscope.cli.checking import Asked, worker_flags
 from gradscope.cli.progress import Progress
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.errors import BadRequest
+from gradscope.errors import BadRequest, Interrupted
 from gradscope.gate import baseline, plan, replacing
 from gradscope.gate.bank import Bank
 from gradscope.gate.checks import Status
@@ -56,7 +56,11 @@ def _measured(config: ExperimentConfig, asked: Asked, progress: Progress) -> Ban
 
     def records_of(wanted: Seeds) -> list[RunRecord]:
         flags = worker_flags(trust=asked.trust)
-        return supervisor.measure_seeds(config, wanted, progress.watch, None, flags)
+        try:
+            return supervisor.measure_seeds(config, wanted, progress.watch, None, flags)
+        except Interrupted as error:
+            error.remedy = "nothing was written: a baseline is whole or not there"
+            raise
 
     enough = asked.trained_seeds is None and config.model.source is None
     return api.bank_by(records_of, config, seeds, as_many_as_needed=enough)

@@ -6,9 +6,11 @@ bytes outside `timing`. The schema is documented in docs/result_schema.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
+
+import numpy as np
 
 from gradscope.analyzer.expectation import standings
 from gradscope.record import STATISTICS, Finding, RunRecord, Verdict
@@ -86,7 +88,19 @@ def _profiles(record: RunRecord) -> dict[str, Any]:
 def _prediction(report: Report) -> dict[str, Any] | None:
     if report.prediction is None:
         return None
-    return asdict(report.prediction) | {"band": _band(report.record, report.prediction)}
+    told = asdict(report.prediction) | {"band": _band(report.record, report.prediction)}
+    return {key: _steady(value) for key, value in told.items()}
+
+
+def _steady(value: Any) -> Any:
+    """Floats to ten digits: the others follow the order in which a processor adds up products."""
+    if isinstance(value, Mapping):
+        return {key: _steady(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _steady(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_steady(item) for item in value]
+    return float(f"{value:.10g}") if isinstance(value, float) else value
 
 
 def _band(record: RunRecord, prediction: Prediction) -> dict[str, Any] | None:

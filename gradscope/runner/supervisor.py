@@ -34,7 +34,6 @@ Watcher = Callable[[dict[str, Any], RecordBuilder], None]
 _PASSED_ON = (
     "PATH",
     "HOME",
-    "TMPDIR",
     "LANG",
     "LC_ALL",
     "VIRTUAL_ENV",
@@ -187,6 +186,7 @@ def _environment(config: ExperimentConfig, home: str) -> dict[str, str]:
         "NVIDIA_TF32_OVERRIDE": "0",
         "MPLBACKEND": "Agg",
         "PYTHONFAULTHANDLER": "1",
+        "TMPDIR": home,  # what is left there by a worker that is killed goes with its home
     }
 
 
