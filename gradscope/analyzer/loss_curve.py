@@ -170,7 +170,7 @@ def skill(record: RunRecord) -> float:
     if not counted(record):
         return math.nan
     chance = max(shares(record))
-    return (_late_accuracy(record) - chance) / (1.0 - chance) if chance < 1.0 else math.nan
+    return (late_accuracy(record) - chance) / (1.0 - chance) if chance < 1.0 else math.nan
 
 
 def above_chance(record: RunRecord, least: float = 0.05, errors: float = 5.0) -> bool:
@@ -192,7 +192,8 @@ def learns_well(record: RunRecord, share: float = 0.5) -> bool:
     return learned(record, share) or skill(record) > 0.5
 
 
-def _late_accuracy(record: RunRecord) -> float:
+def late_accuracy(record: RunRecord) -> float:
+    """Mean accuracy of the training batches of the last quarter; NaN where none was counted."""
     accuracy = record.scalars["accuracy"]
     late = accuracy[window.last(len(accuracy))]
     return float(np.nanmean(late)) if np.isfinite(late).any() else math.nan

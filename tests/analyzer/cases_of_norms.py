@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -131,6 +132,35 @@ def inference_gap() -> Iterator[Case]:
         yield case("borderline", name, partial(net, 3.0, evaluation={"test_loss": test}), severity)
 
 
+def inference_answers() -> Iterator[Case]:
+    """What the accuracies say of inference mode."""
+    case = partial(Case, "batch_norm_inference_gap")
+
+    def net(gap: float, accuracy: float = 0.65, momentum: float = 0.9, **more: Any) -> RunRecord:
+        figures = {"batch_norm_mean_gap": gap, "batch_norm_variance_ratio": 1.0}
+        return _net(norm_figures=figures, accuracy=accuracy, momentum=momentum, **more)
+
+    worse = {"test_loss": 9.0}
+    fine, lost = worse | {"test_accuracy": 0.6}, worse | {"test_accuracy": 0.4}
+    yield case(
+        "healthy", "answers_hold", lambda: net(3.0, evaluation=fine, accuracy=0.65), "warning"
+    )
+    yield case("sick", "answers_lost", lambda: net(3.0, evaluation=lost, accuracy=0.65), "error")
+    # 1000 test samples of ten classes: three standard errors of chance are 0.0285.
+    for kind, name, test, train, slow, severity in (
+        ("sick", "only_in_training", 0.1, 0.6, 0.96, "error"),
+        ("borderline", "at_chance", 0.1284, 0.6, 0.96, "error"),
+        ("borderline", "above_chance", 0.1285, 0.6, 0.96, ""),
+        ("borderline", "right_in_training", 0.1, 0.2801, 0.96, "error"),
+        ("borderline", "hardly_right_in_training", 0.1, 0.2799, 0.96, ""),
+        ("borderline", "arrived_long_ago", 0.1, 0.6, 0.01 ** (1 / 40) * INSIDE, ""),
+        ("borderline", "not_long_ago", 0.1, 0.6, 0.01 ** (1 / 40) * OUTSIDE, "error"),
+    ):
+        told = {"test_loss": 2.4, "test_accuracy": test}
+        made = partial(net, 0.1, momentum=slow, evaluation=told, accuracy=train)
+        yield case(kind, name, made, severity)
+
+
 def inference_gap_over_depth() -> Iterator[Case]:
     """Norms of which none is far off: five factors on the deviation, on batches of 32."""
     case = partial(Case, "batch_norm_inference_gap")
@@ -225,6 +255,6 @@ def redundant() -> Iterator[Case]:
 
 def normalization() -> Iterator[Case]:
     """Every case of this file."""
-    gaps = (inference_gap, inference_gap_over_depth)
+    gaps = (inference_gap, inference_answers, inference_gap_over_depth)
     for cases in (explosion, momentum, *gaps, small_batch, redundant):
         yield from cases()

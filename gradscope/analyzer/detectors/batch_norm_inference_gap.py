@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from gradscope.analyzer import ratios, settled, window
+from gradscope.analyzer import loss_curve, ratios, settled, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import branches, named
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Finding, LayerInfo, RunRecord
 from gradscope.record.run_record import Floats
 
 _CHANCE = 4.0
+_HARMLESS = 0.1
+_RIGHT = 0.2
+_ARRIVED = 0.01
+_ENOUGH = 100
 _HOMOGENEOUS = ("linear", "relu", "leaky_relu", "prelu")
 
 
@@ -38,9 +44,13 @@ def batch_norm_inference_gap(
 
     Warning above `threshold` in at least half of the last quarter of the recorded steps; error when
     in addition the test loss, which is computed in inference mode, is above `worse` times the
-    training loss of those steps. Default of `threshold` 2: the mean is off by a standard deviation,
-    or the standard deviation by a factor of two; of `worse` 2: far above what overfitting adds in
-    the first epochs. Both are judgements; docs/calibration.md has what was measured over a corpus.
+    training loss of those steps, and the accuracy, where it is known, a tenth below training's.
+    Error as well where training answers a fifth of the way from chance to all right, the test set,
+    in inference mode, is at chance (three standard errors), and more than a hundredth of the moving
+    statistics is still their start. Default of `threshold` 2: the mean is off by a standard
+    deviation, or the standard deviation by a factor of two; of `worse` 2: far above what
+    overfitting adds in the first epochs. Both are judgements; docs/calibration.md has what was
+    measured over a corpus.
     """
     norms = settled.batch_norms(record)
     if not norms:
@@ -56,7 +66,7 @@ def batch_norm_inference_gap(
         found = _departure_over_depth(record, indices, threshold)
         words = _of_all_layers
     if found is None or not found.spell.at_end:
-        return ()
+        return _by_its_answers(record, norms)
     outcome, grave = _outcome(record, worse)
     return (
         ratios.finding(
@@ -139,4 +149,35 @@ def _outcome(record: RunRecord, worse: float) -> tuple[str, bool]:
     if not np.isfinite(test):
         return " No test figures in inference mode say whether it matters.", False
     words = f" The test loss, in inference mode, is {test:.3g}; in training it is {trained:.3g}."
-    return words, bool(trained > 0 and test > worse * trained)
+    lost = loss_curve.late_accuracy(record) - record.evaluation.get("test_accuracy", float("nan"))
+    return words, bool(trained > 0 and test > worse * trained) and not lost < _HARMLESS
+
+
+def _by_its_answers(record: RunRecord, norms: list[LayerInfo]) -> tuple[Finding, ...]:
+    """What the moving statistics do not show, and the answers do: right in training mode only."""
+    left = max(float(x.momentum or 0.0) for x in norms) ** record.outcome.steps_done
+    shares, samples = loss_curve.shares(record), record.data.test_samples
+    accuracy = record.evaluation.get("test_accuracy", float("nan"))
+    if left < _ARRIVED or samples < _ENOUGH or not loss_curve.skill(record) > _RIGHT:
+        return ()
+    chance = max(shares)
+    if not accuracy - chance <= 3.0 * math.sqrt(chance * (1.0 - chance) / samples):
+        return ()
+    return (
+        settled.finding(
+            record,
+            "error",
+            norms,
+            observed=left,
+            threshold=_ARRIVED,
+            message=(
+                "In inference mode, where batch norm uses its moving statistics, the network is "
+                f"another one: {accuracy:.1%} of the test set are right, as by chance, and "
+                f"{loss_curve.late_accuracy(record):.1%} in training. {left:.0%} of the moving "
+                "statistics are still their start."
+            ),
+            remedy="more steps or a smaller batch norm momentum, so that they can follow",
+            n=samples,
+            phase="training",
+        ),
+    )
