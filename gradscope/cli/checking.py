@@ -202,6 +202,21 @@ def _told(job: Job, outcome: Outcome, asked: Asked, *, alone: bool) -> Checked:
         return not_measured(job, error)
 
 
+def refused(sources: Sequence[str], error: GradscopeError) -> list[Checked]:
+    """What a CI is told of configs of which none is measured, for the mistakes in some of them."""
+    problems = error.problems if isinstance(error, ConfigError) else ()
+    told = []
+    for source in sources:
+        own = [str(p) for p in problems if p.source == source or p.source not in sources]
+        waits = "not measured: there are mistakes in another config"
+        headline = "\n".join(own) or (waits if problems else error.message)
+        remedy = "" if problems else error.remedy
+        told.append(
+            Checked(Path(source).stem, source, int(error.exit_code), headline, remedy=remedy)
+        )
+    return told
+
+
 def not_measured(job: Job, error: GradscopeError) -> Checked:
     """What is told of a config that could not be measured."""
     return replace(judge.not_measured(job.config.name, job.source, error), baseline=job.baseline)

@@ -7,6 +7,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -254,3 +255,17 @@ def test_stopping_many(folder: Path) -> None:
         assert "stopped by SIGINT" in running.stderr
         assert "Traceback" not in running.stderr
         assert all(parent != running.process.pid for _, parent in workers())
+
+
+def test_a_mistake_in_one_config_is_told_to_the_ci(folder: Path) -> None:
+    """Nothing is measured, and the CI's files and annotations say why."""
+    (folder / "bad.yaml").write_text("model: {depht: 3}\n")
+    env = environment(folder, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(folder / "summary.md"))
+    done = run(folder, "check", "tiny.yaml", "bad.yaml", "--format", "junit=j.xml", env=env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "::error file=bad.yaml,line=1,title=bad%3A not measured::bad.yaml:1:1:" in done.stderr
+    assert "bad.yaml:1:9: error: model.depht" in (folder / "summary.md").read_text()
+    [good, bad] = ElementTree.parse(folder / "j.xml").getroot().iter("error")
+    assert "mistakes in another config" in good.attrib["message"]
+    assert "model.depht" in bad.attrib["message"]
+    assert not (folder / "reports").exists()

@@ -73,12 +73,17 @@ def command(
     from gradscope.gate.worst import worst
 
     destinations = check_forms.settled(forms)
-    jobs = checking.jobs_of(configs, overrides, checking.Asked(**asked))
+    to_files = [one for one in destinations if one.file is not None]
+    try:
+        jobs = checking.jobs_of(configs, overrides, checking.Asked(**asked))
+    except GradscopeError as error:
+        check_forms.deliver(checking.refused(configs, error), to_files)
+        raise
     try:
         checked = checking.check_all(jobs, checking.Asked(**asked))
     except GradscopeError as error:
         told = [checking.not_measured(job, error) for job in jobs]
-        check_forms.deliver(told, [one for one in destinations if one.file is not None])
+        check_forms.deliver(told, to_files)
         raise
     check_forms.deliver(checked, destinations)
     raise click.exceptions.Exit(worst(one.exit_code for one in checked))
