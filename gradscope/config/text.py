@@ -67,6 +67,9 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
         return None
     if form in by_form:
         return by_form[form]
+    parts = [known for known in by_form if form in known.split("_")]
+    if parts:  # normal: truncated_normal is meant, not uniform
+        return by_form[min(parts, key=len)]
     close = difflib.get_close_matches(form, by_form, n=1, cutoff=0.6)
     if close:
         return by_form[close[0]]

@@ -314,3 +314,10 @@ def test_an_empty_range_is_refused(problems: Callable[..., Sequence[str]]) -> No
     assert message == (
         "c.yaml:1:74: error: model.initializer.maxval: maxval 0.5 must be above minval 1.0"
     )
+
+
+def test_a_word_of_a_name_names_it(problems: Callable[..., Sequence[str]]) -> None:
+    [said] = problems(
+        "model: {depth: 2, initializer: {name: variance_scaling, distribution: normal}}"
+    )
+    assert "did you mean 'truncated_normal'?" in said
