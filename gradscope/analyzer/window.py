@@ -17,12 +17,16 @@ long enough to outlive the noise of single batches and short enough to be about 
 
 @dataclass(frozen=True)
 class Spell:
-    """When a condition held: at initialisation, at the end, and since which step until the end."""
+    """When a condition held: at initialisation, at the end, and since which step until the end.
+
+    `counted` are how many of how many last steps, where it came and went.
+    """
 
     at_initialisation: bool
     at_end: bool
     since_step: int
     until_step: int
+    counted: tuple[int, int] | None = None
 
     def __bool__(self) -> bool:
         return self.at_initialisation or self.at_end
@@ -30,6 +34,8 @@ class Spell:
     @property
     def words(self) -> str:
         """When, as a reader would say it."""
+        if self.at_end and self.counted is not None:
+            return f"on and off, in {self.counted[0]} of the last {self.counted[1]} recorded steps"
         if self.at_end and self.since_step == 0:
             return "since initialisation"
         if self.at_end:
@@ -46,13 +52,20 @@ def spell(steps: Integers, holds: npt.NDArray[np.bool_]) -> Spell:
     """Say when `holds` [step] was true; steps that could not be judged are left out of both.
 
     At the end means: in at least half of the last quarter of the steps. It began at the first step
-    from which it held in nine steps out of ten to the end.
+    from which it held in nine steps out of ten to the end. Where that is within the last quarter,
+    and it holds in fewer of the quarter's, it comes and goes, and began with the first of them.
     """
     if not holds.size:
         return Spell(False, False, 0, 0)
     at_start = bool(holds[0] and steps[0] == 0)
-    if float(np.mean(holds[last(len(holds))])) >= 0.5:
-        return Spell(at_start, True, int(steps[onset(holds)]), int(steps[-1]))
+    window = last(len(holds))
+    share, counted = float(np.mean(holds[window])), None
+    if share >= 0.5:
+        begin = onset(holds)
+        if begin >= window.start and share < 0.9:
+            begin = window.start + int(np.argmax(holds[window]))
+            counted = int(np.count_nonzero(holds[window])), window.stop - window.start
+        return Spell(at_start, True, int(steps[begin]), int(steps[-1]), counted)
     recovered = int(np.argmin(holds))
     return Spell(at_start, False, 0, int(steps[max(0, recovered - 1)]))
 

@@ -40,7 +40,11 @@ def test_spell(holds: list[bool], start: int, every: int) -> None:
     assert found.at_initialisation == (holds[0] and start == 0)
     assert bool(found) == (found.at_end or found.at_initialisation)
     if found.at_end:
-        assert found.since_step == steps[brute_onset(holds)]
+        first, begin = len(holds) - len(quarter), brute_onset(holds)
+        hovers = begin >= first and 10 * sum(quarter) < 9 * len(quarter)
+        begin = first + quarter.index(True) if hovers else begin
+        assert found.since_step == steps[begin]
+        assert found.counted == ((sum(quarter), len(quarter)) if hovers else None)
         assert found.until_step == steps[-1]
     elif found.at_initialisation:
         assert found.since_step == 0
@@ -49,6 +53,13 @@ def test_spell(holds: list[bool], start: int, every: int) -> None:
 
 def test_spell_of_nothing() -> None:
     assert not window.spell(np.array([], np.int64), np.array([], np.bool_))
+
+
+def test_what_comes_and_goes_is_counted() -> None:
+    holds = np.array([0] * 12 + [1, 0, 1, 0], np.bool_)
+    found = window.spell(np.arange(16), holds)
+    assert (found.since_step, found.until_step) == (12, 15)
+    assert found.words == "on and off, in 2 of the last 4 recorded steps"
 
 
 @pytest.mark.parametrize(
