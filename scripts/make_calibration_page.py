@@ -171,13 +171,16 @@ def _misses(cases: list[Row], first: Row) -> str:
 
 def _listed(wrong: list[Row]) -> str:
     lines = ["| part | label | case | errors, in order | criterion |", "|---|---|---|---|---|"]
-    for case in wrong:
-        errors = ", ".join(e["detector"] for e in case["errors"]) or "none"
-        lines.append(
-            f"| {case['part']} | {case['label']} | {case['name']} | {errors} | "
-            f"{case['criterion']['answer']} |"
-        )
+    lines += [
+        f"| {case['part']} | {case['label']} | {case['name']} | {_errors(case)} | "
+        f"{case['criterion']['answer']} |"
+        for case in wrong
+    ]
     return "\n".join(lines) + "\n"
+
+
+def _errors(case: Row) -> str:
+    return ", ".join(e["detector"] for e in case["errors"]) or "none"
 
 
 def _contradictions(cases: list[Row]) -> str:
@@ -193,10 +196,9 @@ def _contradictions(cases: list[Row]) -> str:
     for case in cases:
         found = case["criterion"]
         if found["answer"] != "agrees":
-            errors = ", ".join(e["detector"] for e in case["errors"]) or "none"
             lines.append(
                 f"| {found['answer']} | {case['part']} | {case['label']} | {case['name']} | "
-                f"{found['skill']:.2f} | {found['compared']:.2f} | {errors} |"
+                f"{found['skill']:.2f} | {found['compared']:.2f} | {_errors(case)} |"
             )
     return "\n".join(lines) + "\n"
 

@@ -13,6 +13,9 @@ from gradscope.record.run_record import Floats, Integers
 
 CROSS_ENTROPIES = frozenset(["sparse_categorical_crossentropy", "categorical_crossentropy"])
 
+ENOUGH = 100
+"""Test samples from which an accuracy on them tells something: its standard error is then 0.05."""
+
 _MEANS = frozenset(["", "sum_over_batch_size", "mean", "mean_with_sample_weight"])
 """Keras's words for a loss that is a mean over the batch."""
 
@@ -183,7 +186,23 @@ def above_chance(record: RunRecord, least: float = 0.05, errors: float = 5.0) ->
         return False
     chance = max(shares(record))
     samples = len(record.steps[window.last(len(record.steps))]) * record.batch_size
-    return found * (1.0 - chance) > errors * math.sqrt(chance * (1.0 - chance) / samples)
+    return found * (1.0 - chance) > errors * _chance_error(chance, samples)
+
+
+def gain_on_the_test_set(record: RunRecord) -> tuple[float, float]:
+    """Accuracy there above naming the commonest class, and the standard error of one at chance.
+
+    NaN where the classes are not known, nothing was evaluated, or on fewer than `ENOUGH` samples.
+    """
+    p, samples = shares(record), record.data.test_samples
+    accuracy = record.evaluation.get("test_accuracy", math.nan)
+    if not p or samples < ENOUGH or not math.isfinite(accuracy):
+        return math.nan, math.nan
+    return accuracy - max(p), _chance_error(max(p), samples)
+
+
+def _chance_error(chance: float, samples: int) -> float:
+    return math.sqrt(chance * (1.0 - chance) / samples)
 
 
 def learns_well(record: RunRecord, share: float = 0.5) -> bool:

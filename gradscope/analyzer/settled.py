@@ -46,6 +46,12 @@ def batch_norms(record: RunRecord) -> list[LayerInfo]:
     return [layer for layer in record.layers if layer.momentum is not None]
 
 
+def norm_behind(record: RunRecord, layer: LayerInfo) -> LayerInfo | None:
+    """The next normalization after a layer, whatever stands between."""
+    after = record.layers[layer.index + 1 :]
+    return next((x for x in after if x.role == "normalization"), None)
+
+
 def of_user(record: RunRecord) -> bool:
     """Whether the model is the user's own, which no key of the config describes."""
     return record.config["model"].get("source") is not None

@@ -62,7 +62,7 @@ def _ratio(name: str, ends: tuple[float, float], bank: Bank) -> Check:
     layers = (bank.layers[top].name, bank.layers[bottom].name)
     over = f"{layers[0]} over {layers[1]}"
     sentence = f"{', '.join(told)}; allowed {ends[0]:g} to {ends[1]:g}"
-    evidence = f"rms of {quantity}, {over}, {_seeds(len(bank.seeds))}"
+    evidence = f"rms of {quantity}, {over}, {words.counted(len(bank.seeds), 'seed')}"
     if bank.trained_seeds:
         evidence += f", {bank.trained_seeds} of them trained"
     return Check(name, status, sentence, evidence, layers)
@@ -87,7 +87,7 @@ def _worst_layer(name: str, limit: float, bank: Bank) -> Check:
     fine = value <= limit if dead else value >= limit
     word = "at most" if dead else "at least"
     sentence = f"{value:.3g} in {layer_name} {moment}; allowed {word} {limit:g}"
-    evidence = f"{figures.QUANTITIES[quantity].words}, mean of {_seeds(seeds)}"
+    evidence = f"{figures.QUANTITIES[quantity].words}, mean of {words.counted(seeds, 'seed')}"
     return Check(name, _status(fine), sentence, evidence, (layer_name,))
 
 
@@ -115,10 +115,6 @@ def _test_set(name: str, limit: float, bank: Bank) -> Check:
 
 def _status(fine: bool) -> Status:
     return Status.PASSED if fine else Status.FAILED
-
-
-def _seeds(count: int) -> str:
-    return words.counted(count, "seed")
 
 
 _BUDGETS: dict[str, Callable[[str, Any, Bank], Check]] = {

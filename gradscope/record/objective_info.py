@@ -84,5 +84,9 @@ def _shares(
             return ()
         counts = np.bincount(values[:, 0].astype(np.int64), minlength=classes or 2)
         return tuple(float(share) for share in counts / len(values))
-    one_hot = np.all((values == 0.0) | (values == 1.0)) and np.all(values.sum(axis=1) == 1.0)
-    return tuple(float(share) for share in values.mean(axis=0)) if one_hot else ()
+    return tuple(float(share) for share in values.mean(axis=0)) if one_hot(values) else ()
+
+
+def one_hot(y: npt.NDArray[Any]) -> bool:
+    """Whether each row of targets [sample, class] is a single one among zeros."""
+    return bool(np.all((y == 0) | (y == 1)) and np.all(y.sum(axis=1) == 1))

@@ -6,11 +6,9 @@ bytes outside `timing`. The schema is documented in docs/result_schema.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
-
-import numpy as np
 
 from gradscope.analyzer.expectation import standings
 from gradscope.record import STATISTICS, Finding, RunRecord, Verdict
@@ -89,16 +87,15 @@ def _prediction(report: Report) -> dict[str, Any] | None:
     if report.prediction is None:
         return None
     told = asdict(report.prediction) | {"band": _band(report.record, report.prediction)}
-    return {key: _steady(value) for key, value in told.items()}
+    rounded: dict[str, Any] = _steady(plain(told))
+    return rounded
 
 
 def _steady(value: Any) -> Any:
     """Floats to ten digits: the others follow the order in which a processor adds up products."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: _steady(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return _steady(value.tolist())
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [_steady(item) for item in value]
     return float(f"{value:.10g}") if isinstance(value, float) else value
 

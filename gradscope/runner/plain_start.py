@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.catalog.initializers import INITIALIZERS
+from gradscope.record.objective_info import one_hot
 from gradscope.record.sample_geometry import SampleGeometry, sample_geometry
 from gradscope.runner import layer_kinds as kinds
 from gradscope.runner.sources.arrays import ArrayBatches
@@ -77,7 +78,7 @@ def _classes(y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int | None]:
     """A label per sample and how many classes there are; None for targets that are no classes."""
     if y.dtype.kind in "biu" and y.size == len(y):
         return y.reshape(-1), int(y.max()) + 1
-    if y.ndim == 2 and np.all((y == 0) | (y == 1)) and np.all(y.sum(axis=1) == 1):
+    if y.ndim == 2 and one_hot(y):
         return y.argmax(axis=1), y.shape[1]
     return y, None
 

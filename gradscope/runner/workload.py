@@ -141,7 +141,6 @@ def of_model(config: ExperimentConfig, model: Any, given: Any) -> Workload:
     goal = objective.for_model(config.training.loss, model, outputs, y, activation)
     objective.refuse_strangers(goal, model, outputs, getattr(feed, "y", y))
     trained = objective.trained_outputs(goal, model, x, y, outputs)
-    epsilon = config.model.batch_norm.epsilon
     if not all(trained):
         sites = tape.survey_model(model, x, trained)
     return Workload(
@@ -150,7 +149,10 @@ def of_model(config: ExperimentConfig, model: Any, given: Any) -> Workload:
         feed=feed,
         objective=goal,
         optimizer=_optimizer_of(config, model),
-        data=replace(_summary(feed, config), geometry=plain_start.geometry(model, feed, epsilon)),
+        data=replace(
+            _summary(feed, config),
+            geometry=plain_start.geometry(model, feed, config.model.batch_norm.epsilon),
+        ),
         data_hash=feed.fingerprint(),
         redraw=None,
     )

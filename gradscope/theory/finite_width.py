@@ -50,6 +50,16 @@ class _Forward:
     batch: float
     bias: float
 
+    @classmethod
+    def of(
+        cls, network: Network, own: float, others: Floats, weights: Floats, bias: float
+    ) -> _Forward:
+        """With the mean over the batch, each sample weighted.
+
+        Samples on opposite sides scatter against each other; of first order that may overshoot 0.
+        """
+        return cls(own, others, max(0.0, network.batch.over_all(own, others, weights)), bias)
+
 
 @dataclass(frozen=True)
 class _Response:
@@ -104,8 +114,7 @@ def _forward(network: Network, responses: list[_Response]) -> list[_Forward]:
     own, others, bias = 0.0, np.zeros(len(batch.cosines)), 0.0
     found = []
     for i, (step, response) in enumerate(zip(steps, responses, strict=True)):
-        passed = max(0.0, batch.over_all(own, others, step.variance))
-        found.append(_Forward(own, others, passed, bias))
+        found.append(_Forward.of(network, own, others, step.variance, bias))
         above = steps[i + 1] if i + 1 < len(steps) else network.output
         weight = above.weighted if above is not None else 1.0
         bent = 0.5 * response.curvature * (own - 2.0 * step.fixed_above / step.block.units)
@@ -113,11 +122,8 @@ def _forward(network: Network, responses: list[_Response]) -> list[_Forward]:
         added_own, added = _unit_scatter(step)
         own = weight**2 * (response.slope**2 * own + added_own)
         others = weight**2 * (response.slope**2 * others + added)
-    passed = batch.over_all(own, others, batch.norms)
-    if network.output is not None:
-        passed = batch.over_all(own, others, network.output.variance)
-    # Samples on opposite sides scatter against each other; of first order that may overshoot 0.
-    return [*found, _Forward(own, others, max(0.0, passed), bias)]
+    weights = batch.norms if network.output is None else network.output.variance
+    return [*found, _Forward.of(network, own, others, weights, bias)]
 
 
 def _signal(network: Network, layer: Step | Output, at: _Forward) -> tuple[float, float]:

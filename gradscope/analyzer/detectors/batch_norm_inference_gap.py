@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from gradscope.analyzer import loss_curve, ratios, settled, window
@@ -16,7 +14,7 @@ _CHANCE = 4.0
 _HARMLESS = 0.1
 _RIGHT = 0.2
 _ARRIVED = 0.01
-_ENOUGH = 100
+_REMEDY = "more steps or a smaller batch norm momentum, so that they can follow"
 _HOMOGENEOUS = ("linear", "relu", "leaky_relu", "prelu")
 
 
@@ -37,10 +35,9 @@ def batch_norm_inference_gap(
     long as every activation is linear on both sides of 0 (tanh and the like squeeze it; a sum of
     branches mixes it). The moving means, made for the larger signal, keep some of it: where six
     layers multiply to 0.032, Keras's inference had 0.057. Judged are batch norms before the
-    activation. Each layer's factor counts
-    less exp(4 / batch size) to either side: a geometric mean over features of variances of B
-    samples lies low by (kurtosis - 1) / (2 B) in the logarithm, half of it in the deviation's, and
-    4 is that of a kurtosis of 17 (6 of a rectified normal).
+    activation. Each layer's factor counts less exp(4 / batch size) to either side: a geometric mean
+    over features of variances of B samples lies low by (kurtosis - 1) / (2 B) in the logarithm,
+    half of it in the deviation's, and 4 is that of a kurtosis of 17 (6 of a rectified normal).
 
     Warning above `threshold` in at least half of the last quarter of the recorded steps; error when
     in addition the test loss, which is computed in inference mode, is above `worse` times the
@@ -74,7 +71,7 @@ def batch_norm_inference_gap(
             indices,
             found,
             words(record, indices, found) + outcome,
-            remedy="more steps or a smaller batch norm momentum, so that they can follow",
+            remedy=_REMEDY,
             grave=grave,
         ),
     )
@@ -98,9 +95,8 @@ def _in_series(record: RunRecord, indices: tuple[int, ...]) -> tuple[int, ...]:
     hidden = [layer for layer in record.layers if layer.role == "hidden"]
     if branches(record.layers) or any(x.activation not in _HOMOGENEOUS for x in hidden):
         return ()
-    fed = [x.index for x in hidden if x.normalization == "before_activation"]
-    behind = (record.layers[index + 1 :] for index in fed)
-    found = {next((x.index for x in after if x.role == "normalization"), -1) for after in behind}
+    before = (x for x in hidden if x.normalization == "before_activation")
+    found = {norm.index for x in before if (norm := settled.norm_behind(record, x)) is not None}
     return tuple(index for index in indices if index in found)
 
 
@@ -156,12 +152,8 @@ def _outcome(record: RunRecord, worse: float) -> tuple[str, bool]:
 def _by_its_answers(record: RunRecord, norms: list[LayerInfo]) -> tuple[Finding, ...]:
     """What the moving statistics do not show, and the answers do: right in training mode only."""
     left = max(float(x.momentum or 0.0) for x in norms) ** record.outcome.steps_done
-    shares, samples = loss_curve.shares(record), record.data.test_samples
-    accuracy = record.evaluation.get("test_accuracy", float("nan"))
-    if left < _ARRIVED or samples < _ENOUGH or not loss_curve.skill(record) > _RIGHT:
-        return ()
-    chance = max(shares)
-    if not accuracy - chance <= 3.0 * math.sqrt(chance * (1.0 - chance) / samples):
+    gain, error = loss_curve.gain_on_the_test_set(record)
+    if left < _ARRIVED or not (loss_curve.skill(record) > _RIGHT and gain <= 3.0 * error):
         return ()
     return (
         settled.finding(
@@ -172,12 +164,13 @@ def _by_its_answers(record: RunRecord, norms: list[LayerInfo]) -> tuple[Finding,
             threshold=_ARRIVED,
             message=(
                 "In inference mode, where batch norm uses its moving statistics, the network is "
-                f"another one: {accuracy:.1%} of the test set are right, as by chance, and "
+                f"another one: {record.evaluation['test_accuracy']:.1%} of the test set are right, "
+                "as by chance, and "
                 f"{loss_curve.late_accuracy(record):.1%} in training. {left:.0%} of the moving "
                 "statistics are still their start."
             ),
-            remedy="more steps or a smaller batch norm momentum, so that they can follow",
-            n=samples,
+            remedy=_REMEDY,
+            n=record.data.test_samples,
             phase="training",
         ),
     )

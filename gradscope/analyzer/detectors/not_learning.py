@@ -37,9 +37,6 @@ CAUSES = (
 )
 """Whatever keeps a network from learning, root first."""
 
-ENOUGH = 100
-"""Test samples from which an accuracy on them tells something: its standard error is then 0.05."""
-
 UNEVEN = 30.0
 """Ratio over depth from which it is mentioned beside a loss that stands still."""
 
@@ -142,25 +139,18 @@ def _right_on_the_test_set(record: RunRecord, late: float, best: float) -> float
     Infinite where the loss of training (below 0.9 of a constant answer's) or of the test (below it)
     says that something was learnt, and where the test set does not tell.
     """
-    shares, samples = loss_curve.shares(record), record.data.test_samples
     loss = record.evaluation.get("test_loss", math.nan)
-    accuracy = record.evaluation.get("test_accuracy", math.nan)
-    if not shares or samples < ENOUGH or not (late >= 0.9 * best and loss >= best):
-        return math.inf
-    chance = max(shares)
-    error = math.sqrt(chance * (1.0 - chance) / samples)
-    return (accuracy - chance) / error if math.isfinite(accuracy) and error else math.inf
+    gain, error = loss_curve.gain_on_the_test_set(record)
+    told = error > 0 and late >= 0.9 * best and loss >= best
+    return gain / error if told else math.inf
 
 
 def _above_chance_on_the_test_set(record: RunRecord, least: float = 0.05) -> bool:
     """Whether the accuracy there is above chance as `loss_curve.above_chance` has it."""
-    shares, samples = loss_curve.shares(record), record.data.test_samples
-    accuracy = record.evaluation.get("test_accuracy", math.nan)
-    if not shares or samples < ENOUGH or not math.isfinite(accuracy):
+    gain, error = loss_curve.gain_on_the_test_set(record)
+    if math.isnan(gain):
         return False
-    chance = max(shares)
-    error = math.sqrt(chance * (1.0 - chance) / samples)
-    return accuracy - chance > max(least * (1.0 - chance), 5.0 * error)
+    return gain > max(least * (1.0 - max(loss_curve.shares(record))), 5.0 * error)
 
 
 def _known(record: RunRecord) -> bool:

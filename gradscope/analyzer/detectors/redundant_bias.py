@@ -60,9 +60,7 @@ def _normed(record: RunRecord, layer: LayerInfo) -> bool:
     straight = layer.normalization == "before_activation" or (
         layer.normalization == "after_activation" and layer.activation == "linear"
     )
-    following = next(
-        (x for x in record.layers[layer.index + 1 :] if x.role == "normalization"), None
-    )
+    following = settled.norm_behind(record, layer)
     return bool(
         layer.use_bias and straight and following and following.kind == "BatchNormalization"
     )
