@@ -9,13 +9,14 @@ import numpy as np
 
 from benchmarks.timing import Contender, Cost, once
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.runner import light_import
+from gradscope.runner.runtime import import_tensorflow
 
-with light_import.without_extras():
+with import_tensorflow.without_extras():
     import keras
 
-    from gradscope.runner import device, workload
-    from gradscope.runner.training import Experiment
+    from gradscope.runner.loop.training import Experiment
+    from gradscope.runner.network import workload
+    from gradscope.runner.runtime import device
 
 WARM_UP = 10
 """Steps before the first round, after the call that traces."""

@@ -26,7 +26,7 @@ MOST_ROUNDS = 3
 def measure(case: str, instrumented: bool, device: str) -> dict[str, float]:
     """Train three chunks and give the peak of this process in MiB."""
     from benchmarks import loops
-    from gradscope.runner.device import set_threads
+    from gradscope.runner.runtime.device import set_threads
 
     config = CASES[case].config(device)
     set_threads(config.threads)

@@ -30,7 +30,7 @@ LIGHT_IMPORT = (
     "from gradscope.runner import light_import\n"
     "with light_import.without_extras():\n"
     "    from gradscope.runner import device, workload\n"
-    "    from gradscope.runner.training import Experiment\n" + _CLOCK.removeprefix("; ")
+    "    from gradscope.runner.loop.training import Experiment\n" + _CLOCK.removeprefix("; ")
 )
 
 HELP_ROUNDS = 11

@@ -19,7 +19,7 @@ FIT_CHUNKS = 6
 def measure(case: str, rounds: int, chunk_seconds: float, device: str, xla: bool) -> dict[str, Any]:
     """Time all contenders of a case, in the process that calls this."""
     from benchmarks import loops, timing
-    from gradscope.runner.device import set_threads
+    from gradscope.runner.runtime.device import set_threads
 
     chosen = CASES[case]
     config = chosen.config(device)

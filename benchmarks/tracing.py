@@ -22,7 +22,7 @@ MOST_ROUNDS = 3
 def measure(depth: int, rounds: int, device: str) -> dict[str, Any]:
     """Build a network of `depth` layers of 100 units again and again, and time its first step."""
     from benchmarks import loops, timing
-    from gradscope.runner.device import set_threads
+    from gradscope.runner.runtime.device import set_threads
 
     config = Case("", mlp(depth, 100, 32), 0, 0).config(device)
     set_threads(config.threads)

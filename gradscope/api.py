@@ -27,17 +27,18 @@ from gradscope.config.size_estimate import check_size
 from gradscope.config.vocabulary import Vocabulary
 from gradscope.datasets import DATASETS, loading
 from gradscope.errors import BadRequest, ExitCode
-from gradscope.gate import bank, comparison, judge, plan
-from gradscope.gate import baseline as baseline_file
-from gradscope.gate.bank import Bank
-from gradscope.gate.checks import Checked
+from gradscope.gate import judge, plan
+from gradscope.gate.baselines import baseline_file, seed_statistics
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.check import Checked
+from gradscope.gate.comparing import comparison
 from gradscope.record import LayerInfo, RunRecord, storage
 from gradscope.record.run_record import GIVEN
 from gradscope.record.sample_geometry import sample_geometry
 from gradscope.reporters.report import Report
-from gradscope.runner import supervisor
-from gradscope.runner.keras_data import KERAS_DATASETS
-from gradscope.runner.seeds import Seeds
+from gradscope.runner.process import supervisor
+from gradscope.runner.runtime.seeds import Seeds
+from gradscope.runner.sources.keras_data import KERAS_DATASETS
 from gradscope.theory.built_in import built_in_layers
 from gradscope.theory.forecast import Forecast, Task, forecast, no_forecast
 
@@ -76,7 +77,7 @@ def run(
         settled = _settled_without_model(config, data)
         return next(run_seeds(settled, [settled.seed], trust_model=trust_model))
     settled = _settled_for_model(config, data is not None)
-    from gradscope.runner import in_process
+    from gradscope.runner.process import in_process
 
     return in_process.train(settled, model, data)
 
@@ -93,7 +94,7 @@ def run_seeds(
     gradscope's own network is built and traced once; each record is bit for bit the one that `run`
     gives for a config with that seed. A model of the user's is built again for each.
     """
-    from gradscope.runner import in_process
+    from gradscope.runner.process import in_process
 
     seeded = Seeds(tuple(seeds), tuple(at_init))
     return in_process.records(_settled(config), seeded, trust=trust_model)
@@ -102,7 +103,7 @@ def run_seeds(
 def check(
     config: ExperimentConfig | Source | None = None,
     *,
-    baseline: str | Path | Bank | None = None,
+    baseline: str | Path | SeedStatistics | None = None,
     model: Any = None,
     data: Any = None,
     at_init: bool = False,
@@ -120,13 +121,15 @@ def check(
     """
     known = baseline_file.read(Path(baseline)) if isinstance(baseline, str | Path) else baseline
     settled = _settled_around(config, model, data)
-    from gradscope.runner import in_process
+    from gradscope.runner.process import in_process
 
     planner = plan.alone if in_process.is_object(model) else partial(plan.for_check, baseline=known)
     planned = planner(settled, at_init=at_init, seeds=seeds, trained=trained_seeds)
     records = in_process.measured(settled, planned, model, data, trust=trust_model)
     checked = judged(settled, records, len(planned.trained), known, source=settled.name)
-    return replace(checked, baseline="" if isinstance(baseline, Bank) else str(baseline or ""))
+    return replace(
+        checked, baseline="" if isinstance(baseline, SeedStatistics) else str(baseline or "")
+    )
 
 
 def baseline(
@@ -138,13 +141,13 @@ def baseline(
     seeds: int | None = None,
     trained_seeds: int | None = None,
     trust_model: bool = False,
-) -> Bank:
+) -> SeedStatistics:
     """Measure the seeds of a baseline in this process; `gate.baseline.write` keeps it.
 
     `model` and `data` are as in `check`. Raises `Inconclusive` where a seed diverges.
     """
     settled = _settled_around(config, model, data)
-    from gradscope.runner import in_process
+    from gradscope.runner.process import in_process
 
     planner = plan.alone if in_process.is_object(model) else plan.for_baseline
     planned = planner(settled, at_init=at_init, seeds=seeds, trained=trained_seeds)
@@ -161,14 +164,14 @@ def bank_by(
     planned: Seeds,
     *,
     as_many_as_needed: bool,
-) -> Bank:
+) -> SeedStatistics:
     """The bank of a baseline, measured by `measure`.
 
     `as_many_as_needed` trains more seeds where those of the plan do not show enough. Raises
     `Inconclusive` where a seed diverges.
     """
     records = measure(planned)
-    bank.refuse_diverged(records)
+    seed_statistics.refuse_diverged(records)
     trained = len(planned.trained)
     found = bank_of(records, trained)
     if not as_many_as_needed or not trained:
@@ -178,27 +181,27 @@ def bank_by(
     if not more:
         return found
     further = measure(Seeds(trained=more))
-    bank.refuse_diverged(further)
+    seed_statistics.refuse_diverged(further)
     return bank_of([*records[:trained], *further, *records[max(trained, needed) :]], needed)
 
 
-def bank_of(records: Sequence[RunRecord], trained: int) -> Bank:
+def bank_of(records: Sequence[RunRecord], trained: int) -> SeedStatistics:
     """The bank of one config's records, the first `trained` of them trained, with its verdicts."""
     return _bank_and_report(records, trained)[0]
 
 
-def _bank_and_report(records: Sequence[RunRecord], trained: int) -> tuple[Bank, Report]:
+def _bank_and_report(records: Sequence[RunRecord], trained: int) -> tuple[SeedStatistics, Report]:
     """The bank, and the report of the first record, each record analyzed once."""
     reports = [analyze(record) for record in records[: max(1, trained)]]
     diagnoses = [report.diagnosis for report in reports]
-    return bank.of_records(records, diagnoses, trained), reports[0]
+    return seed_statistics.of_records(records, diagnoses, trained), reports[0]
 
 
 def judged(
     config: ExperimentConfig,
     records: Sequence[RunRecord],
     trained: int,
-    known: Bank | None,
+    known: SeedStatistics | None,
     *,
     source: str,
     strict_environment: bool = False,

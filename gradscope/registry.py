@@ -5,13 +5,24 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
 
+def _modules(package: ModuleType) -> Iterator[str]:
+    """Dotted names of the modules of a package and of its sub-packages, at any depth."""
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        if module.name.rpartition(".")[2].startswith("_"):
+            continue
+        yield module.name
+        if module.ispkg:
+            yield from _modules(importlib.import_module(module.name))
+
+
 class Registry(Mapping[str, Item], Generic[Item]):
-    """The items of one room, found by importing every module of its package on first use.
+    """The items of one room, found by importing every module below its package on first use.
 
     A module of the package adds its item with ``@REGISTRY.register("name")``. Modules whose name
     starts with an underscore are not walked. Reading a name that is not there raises `KeyError`;
@@ -39,9 +50,8 @@ class Registry(Mapping[str, Item], Generic[Item]):
             return
         self._walked = True
         package = importlib.import_module(self._package)
-        for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
-            if not module.name.startswith("_"):
-                importlib.import_module(f"{self._package}.{module.name}")
+        for name in sorted(_modules(package)):
+            importlib.import_module(name)
 
     def __getitem__(self, name: str) -> Item:
         self._walk()

@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 
-from gradscope.reporters.numbers import number  # noqa: E402
+from gradscope.reporters.layout.numbers import number  # noqa: E402
 from scripts.chapter import STATEMENTS  # noqa: E402
 from scripts.chapter.statement import FIRST_SEED, Figure, Run, Statement, findings  # noqa: E402
 

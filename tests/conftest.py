@@ -39,7 +39,7 @@ def tensorflow_once() -> Any:
     """TensorFlow, imported and told to use one thread before anything runs on it."""
     import tensorflow
 
-    from gradscope.runner import device
+    from gradscope.runner.runtime import device
 
     device.set_threads(1)
     return tensorflow
@@ -48,7 +48,7 @@ def tensorflow_once() -> Any:
 @pytest.fixture
 def runner_settings(tensorflow_once: Any) -> Iterator[Any]:
     """The settings under which the runner builds and trains."""
-    from gradscope.runner import device
+    from gradscope.runner.runtime import device
 
     with device.settings():
         yield tensorflow_once

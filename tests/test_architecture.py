@@ -17,14 +17,14 @@ LONGEST_FUNCTION = 50
 ROOMS = ("gradscope", "tests", "scripts", "benchmarks")
 LONGER_FILES = {"tests/reporters/fixtures.py"}
 LONGER_FUNCTIONS = {  # tables of cases and of made-up figures, in the tests only
-    "tests/analyzer/cases_of_learning.py:stuck",
-    "tests/analyzer/cases_of_starts.py:mismatch",
-    "tests/analyzer/cases_of_starts.py:selu",
-    "tests/analyzer/cases_of_starts.py:symmetric",
-    "tests/analyzer/cases_of_training.py:non_finite",
-    "tests/analyzer/cases_of_training.py:unstable",
-    "tests/analyzer/cases_of_units.py:saturated",
-    "tests/analyzer/cases_over_depth.py:_profile",
+    "tests/analyzer/detectors/cases_of_learning.py:stuck",
+    "tests/analyzer/detectors/cases_of_starts.py:mismatch",
+    "tests/analyzer/detectors/cases_of_starts.py:selu",
+    "tests/analyzer/detectors/cases_of_starts.py:symmetric",
+    "tests/analyzer/detectors/cases_of_training.py:non_finite",
+    "tests/analyzer/detectors/cases_of_training.py:unstable",
+    "tests/analyzer/detectors/cases_of_units.py:saturated",
+    "tests/analyzer/detectors/cases_over_depth.py:_profile",
     "tests/analyzer/synthetic.py:network",
     "tests/analyzer/synthetic.py:record",
     "tests/reporters/fixtures.py:record",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gradscope import api
-from gradscope.reporters.folder import write_record
+from gradscope.reporters.run.folder import write_record
 from tests.cli.running import COMMAND, environment, write_tiny
 from tests.reporters import fixtures
 
@@ -85,7 +85,7 @@ def test_help_imports_next_to_nothing(folder: Path) -> None:
 def test_no_tensorflow_and_no_matplotlib(folder: Path) -> None:
     modules = imported(folder, NO_TENSORFLOW)
     assert {f"gradscope.cli.commands.{name}" for name in COMMANDS} <= modules
-    assert "gradscope.reporters.terminal" in modules
+    assert "gradscope.reporters.run.terminal" in modules
     assert not modules & {"tensorflow", "keras", "matplotlib"}
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import gradscope
 from gradscope import api
-from gradscope.analyzer import through_time
+from gradscope.analyzer.curves import through_time
 from gradscope.errors import BadRequest
 from gradscope.record import RunRecord
 from gradscope.runner.sources import factory

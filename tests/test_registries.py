@@ -17,9 +17,9 @@ from gradscope.analyzer.detectors import DETECTORS
 from gradscope.datasets import DATASETS
 from gradscope.record.verdicts import SEVERITIES
 from gradscope.registry import Registry
-from gradscope.reporters import REPORTERS
-from tests.analyzer.case import KINDS
-from tests.analyzer.cases import CASES
+from gradscope.reporters.run import REPORTERS
+from tests.analyzer.detectors.case import KINDS
+from tests.analyzer.detectors.cases import CASES
 from tests.each_case import each_case
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -104,7 +104,7 @@ def test_codes_and_ranks_are_unique() -> None:
 
 def test_every_file_of_the_room_is_a_detector() -> None:
     folder = Path(detectors.__file__).parent
-    files = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")}
+    files = {path.stem for path in folder.rglob("*.py") if not path.stem.startswith("_")}
     assert files == set(DETECTORS)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gradscope import api
-from gradscope.analyzer import depth_profile
+from gradscope.analyzer.curves import depth_profile
 
 pytestmark = pytest.mark.tensorflow
 CONFIGS = Path(__file__).parent.parent / "configs"

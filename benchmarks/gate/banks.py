@@ -14,8 +14,9 @@ from typing import Any
 from benchmarks import isolated
 from gradscope import api
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.gate import baseline, plan
-from gradscope.gate.bank import Bank
+from gradscope.gate import plan
+from gradscope.gate.baselines import baseline_file
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
 
 Reporter = Callable[[str], None]
 
@@ -67,7 +68,7 @@ class Order:
         """Where it is kept: the same for the same config, setting and seeds."""
         asked = [self.setting, self.first, self.seeds, self.trained, self.repeat]
         told = json.dumps([self.tree, *asked])
-        return hashlib.sha256(told.encode()).hexdigest()[:24] + baseline.SUFFIX
+        return hashlib.sha256(told.encode()).hexdigest()[:24] + baseline_file.SUFFIX
 
 
 class Store:
@@ -113,9 +114,9 @@ class Store:
         arguments = {"setting": setting, "jobs": told}
         isolated.call("benchmarks.gate.banks:measured", arguments, SETTINGS[setting].variables)
 
-    def bank(self, order: Order) -> Bank:
+    def bank(self, order: Order) -> SeedStatistics:
         """The bank of an order that was measured."""
-        return baseline.read(self.folder / order.file)
+        return baseline_file.read(self.folder / order.file)
 
 
 def measured(setting: str, jobs: list[dict[str, Any]]) -> int:
@@ -126,7 +127,7 @@ def measured(setting: str, jobs: list[dict[str, Any]]) -> int:
     from contextlib import nullcontext
     from unittest import mock
 
-    from gradscope.runner import device
+    from gradscope.runner.runtime import device
 
     under = SETTINGS[setting]
     if under.op_determinism:
@@ -149,7 +150,7 @@ def _measure(config: ExperimentConfig, banks: list[tuple[str, int, int, int]]) -
         found = [kept.pop(first + i) for i in range(whole)]
         found += [next(records) for _ in range(whole, seeds)]
         partial = Path(path).with_suffix(f".{os.getpid()}")
-        partial.write_bytes(baseline.render(api.bank_of(found, whole)))
+        partial.write_bytes(baseline_file.render(api.bank_of(found, whole)))
         partial.replace(path)
 
 

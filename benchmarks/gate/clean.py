@@ -10,9 +10,9 @@ from typing import Any
 from benchmarks.gate.banks import USUAL, Order, Store, seeds_of
 from benchmarks.gate.networks import CNN, DEEP, NETS, NORM, RELU, SELU, TANH
 from benchmarks.intervals import clopper_pearson
-from gradscope.gate import comparison
-from gradscope.gate.bank import Bank
-from gradscope.gate.checks import Status
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.check import Status
+from gradscope.gate.comparing import comparison
 
 FIRST_SEED = 10_000_000
 """No other part of the proof uses a seed of this range."""
@@ -110,7 +110,7 @@ def run(store: Store, *, quick: bool) -> list[dict[str, Any]]:
     ]
 
 
-def judged(before: Bank, after: Bank) -> tuple[str, str]:
+def judged(before: SeedStatistics, after: SeedStatistics) -> tuple[str, str]:
     """``alarm``, ``inconclusive`` or ``passed``, and what the first such check said."""
     checks = comparison.compare(before, after).checks
     for status, answer in ((Status.FAILED, "alarm"), (Status.INCONCLUSIVE, "inconclusive")):
@@ -120,7 +120,7 @@ def judged(before: Bank, after: Bank) -> tuple[str, str]:
     return "passed", ""
 
 
-def new_verdicts(before: Bank, after: Bank) -> bool:
+def new_verdicts(before: SeedStatistics, after: SeedStatistics) -> bool:
     """Whether the detectors found an error in most seeds that the baseline has in none."""
     known = {verdict.code for verdict in before.verdicts}
     common = {v.code for v in after.verdicts if 2 * v.seeds > max(1, after.trained_seeds)}

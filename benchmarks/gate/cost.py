@@ -10,7 +10,7 @@ from benchmarks import isolated
 from benchmarks.gate.banks import Reporter, seeds_of
 from benchmarks.gate.networks import DEEP, NETS, NORM, RELU, TANH
 from gradscope import api
-from gradscope.gate import comparison
+from gradscope.gate.comparing import comparison
 
 ROUNDS = 3
 

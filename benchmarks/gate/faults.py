@@ -10,9 +10,9 @@ from typing import Any
 from benchmarks.gate.banks import USUAL, Order, Store, seeds_of
 from benchmarks.gate.networks import FAULTS, NETS, NORM, RELU, Fault, Tree, planted
 from benchmarks.intervals import clopper_pearson
-from gradscope.gate import comparison
-from gradscope.gate.bank import Bank
-from gradscope.gate.checks import Check, Status
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.check import Check, Status
+from gradscope.gate.comparing import comparison
 
 FIRST_SEED = 20_000_000
 """No other part of the proof uses a seed of this range."""
@@ -176,7 +176,7 @@ def _entry(
     }
 
 
-def _wanted(fault: Fault, bank: Bank) -> tuple[str, ...]:
+def _wanted(fault: Fault, bank: SeedStatistics) -> tuple[str, ...]:
     """The names that the first differing layer may have."""
     hidden = bank.names("hidden")
     places = {"middle": len(hidden) // 2, "added": -1}

@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks.gate.banks import USUAL, Order, Store
 from benchmarks.gate.networks import CNN, DEEP, HE, NETS, NORM, RELU, TANH, dense
-from gradscope.gate import figures
-from gradscope.gate.bank import Bank
+from gradscope.gate.baselines import figures
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
 
 FIRST_SEED = 30_000_000
 SEEDS = 5
@@ -45,7 +45,7 @@ def run(store: Store, *, quick: bool) -> list[dict[str, Any]]:
     ]
 
 
-def differences(one: Bank, other: Bank) -> dict[str, float]:
+def differences(one: SeedStatistics, other: SeedStatistics) -> dict[str, float]:
     """The largest |difference| of each initial figure, and how far the kernels wander over seeds.
 
     Logarithms of second moments, shares as they are. `wander` is what `SAME_DRAWS` bounds, `zeros`

@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks.gate.banks import USUAL, Order, Store
 from benchmarks.gate.networks import GLOROT, HE, LECUN, Tree, dense
-from gradscope.gate import seeds_needed
-from gradscope.gate.bank import Bank
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.comparing import seeds_needed
 
 FIRST_SEED = 40_000_000
 SEEDS, QUICK_SEEDS = 100, 6
@@ -54,7 +54,7 @@ def run(store: Store, *, quick: bool) -> list[dict[str, Any]]:
     return [{"kind": name} | scatter(store.bank(order)) for name, order in orders.items()]
 
 
-def scatter(bank: Bank) -> dict[str, Any]:
+def scatter(bank: SeedStatistics) -> dict[str, Any]:
     """Var(ln last - ln first) over the seeds, over the sum of 1 / width of the hidden layers.
 
     `delta` is what `seeds_needed` calls kappa, `signal` the same of E z^2; the interval is that of

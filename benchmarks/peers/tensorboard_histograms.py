@@ -12,8 +12,8 @@ from benchmarks import timing
 from benchmarks.cases import CASES
 from benchmarks.loops import restoring
 from benchmarks.timing import Contender, Cost
-from gradscope.runner import device as devices
-from gradscope.runner import workload
+from gradscope.runner.network import workload
+from gradscope.runner.runtime import device as devices
 
 EPOCHS = 3
 

@@ -15,8 +15,8 @@ from benchmarks.loops import restoring
 from benchmarks.peers.paced import compared, paced
 from benchmarks.timing import Contender
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.runner import device as devices
-from gradscope.runner import workload
+from gradscope.runner.network import workload
+from gradscope.runner.runtime import device as devices
 
 
 def dump_debug_info(

@@ -13,8 +13,8 @@ from benchmarks.cases import CASES
 from benchmarks.peers.paced import paced
 from benchmarks.peers.torch_network import Network, activations
 from gradscope.record import STATISTICS
-from gradscope.runner import device as devices
-from gradscope.runner import workload
+from gradscope.runner.network import workload
+from gradscope.runner.runtime import device as devices
 
 TINY = float(np.finfo(np.float32).tiny)
 SAME = 1e-3

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gradscope.runner.workload import Workload
+from gradscope.runner.network.workload import Workload
 
 
 class Network:

@@ -10,8 +10,8 @@ import wandb
 from benchmarks.cases import CASES
 from benchmarks.peers.paced import compared, paced
 from benchmarks.peers.torch_network import Network
-from gradscope.runner import device as devices
-from gradscope.runner import workload
+from gradscope.runner.network import workload
+from gradscope.runner.runtime import device as devices
 
 
 def measure(case: str, rounds: int, seconds: float, device: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradscope.analyzer import depth_profile, settled, window, wording
+from gradscope.analyzer import static_findings, wording
+from gradscope.analyzer.curves import depth_profile, window
 from gradscope.analyzer.detectors import DETECTORS, Detector, NotMeasured
 from gradscope.record import Diagnosis, Finding, RunRecord, Verdict
 from gradscope.record.verdicts import SEVERITIES
@@ -48,7 +49,7 @@ def _judge(chosen: Detector, record: RunRecord, thresholds: Mapping[str, float])
     except Exception as error:  # one broken detector must not take the others along
         why = f"{type(error).__name__}: {error}"
         return Verdict(chosen.code, chosen.name, "crashed", reason=why)
-    if settled.of_user(record):
+    if static_findings.of_user(record):
         findings = tuple(
             replace(found, remedy=wording.in_keras_words(found.remedy)) for found in findings
         )

@@ -10,14 +10,15 @@ from gradscope.cli.checking import Asked, worker_flags
 from gradscope.cli.progress import Progress
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, Interrupted
-from gradscope.gate import baseline, plan, replacing
-from gradscope.gate.bank import Bank
-from gradscope.gate.checks import Status
+from gradscope.gate import plan, replacing
+from gradscope.gate.baselines import baseline_file
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.check import Status
 from gradscope.record import RunRecord
-from gradscope.reporters.lines import Page, symbol
-from gradscope.reporters.sanitizing import printable
-from gradscope.runner import supervisor
-from gradscope.runner.seeds import Seeds
+from gradscope.reporters.layout.lines import Page, symbol
+from gradscope.reporters.layout.sanitizing import printable
+from gradscope.runner.process import supervisor
+from gradscope.runner.runtime.seeds import Seeds
 
 
 def measure_and_write(
@@ -27,7 +28,7 @@ def measure_and_write(
 
     Raises `BadRequest` where there is one and `update` is not given, before anything is measured.
     """
-    path = output or baseline.beside(source)
+    path = output or baseline_file.beside(source)
     if path.exists() and not update:
         raise BadRequest(
             f"{path} exists", "compare with it: gradscope check CONFIG; or replace it: --update"
@@ -41,12 +42,12 @@ def measure_and_write(
     page = Page(width=shown.width, color=shown.color, unicode=shown.unicode)
     if before is not None:
         _add_changes(page, before, bank)
-    baseline.write(bank, path)
+    baseline_file.write(bank, path)
     _add_content(page, bank, path)
     terminal.result(page.render().rstrip("\n"))
 
 
-def _measured(config: ExperimentConfig, asked: Asked, progress: Progress) -> Bank:
+def _measured(config: ExperimentConfig, asked: Asked, progress: Progress) -> SeedStatistics:
     """Measure the seeds, and more trained ones where the first do not show enough."""
     api.check_data(config)
     api.check_model(config, trust=asked.trust)
@@ -66,7 +67,7 @@ def _measured(config: ExperimentConfig, asked: Asked, progress: Progress) -> Ban
     return api.bank_by(records_of, config, seeds, as_many_as_needed=enough)
 
 
-def _add_changes(page: Page, before: Bank | str, bank: Bank) -> None:
+def _add_changes(page: Page, before: SeedStatistics | str, bank: SeedStatistics) -> None:
     """What the new baseline changes."""
     tones = {
         Status.PASSED: "healthy",
@@ -86,7 +87,7 @@ def _add_changes(page: Page, before: Bank | str, bank: Bank) -> None:
     page.add("")
 
 
-def _add_content(page: Page, bank: Bank, path: Path) -> None:
+def _add_content(page: Page, bank: SeedStatistics, path: Path) -> None:
     page.add(f"wrote {printable(str(path))}", "title")
     measured = len(bank.names("hidden", "output", "normalization"))
     at_start = f"{len(bank.seeds)} seeds of {measured} layers at initialisation"

@@ -11,7 +11,7 @@ import click
 
 from gradscope.cli import options
 from gradscope.errors import BadRequest
-from gradscope.gate.checks import Checked
+from gradscope.gate.check import Checked
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def read(
 
 
 def _destination(value: str) -> Destination:
-    from gradscope.reporters.checks import CHECK_FORMS
+    from gradscope.reporters.check import CHECK_FORMS
 
     form, equals, file = value.partition("=")
     options.one_of(form, CHECK_FORMS)
@@ -68,7 +68,7 @@ def deliver(checked: Sequence[Checked], destinations: Sequence[Destination]) -> 
     """Write every form to its place; files first, so that they are there whatever stdout does."""
     from gradscope.cli import streams, terminal
     from gradscope.record import atomic
-    from gradscope.reporters.checks import CHECK_FORMS
+    from gradscope.reporters.check import CHECK_FORMS
 
     to_stdout = terminal.options()
     to_file = replace(to_stdout, width=100, color=False, unicode=True)

@@ -16,14 +16,15 @@ from gradscope.cli.measuring import DEFAULT_FOLDER, check_inputs, keep, write_re
 from gradscope.cli.progress import Progress
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, ConfigError, GradscopeError, Problem
-from gradscope.gate import baseline, judge, plan
-from gradscope.gate.bank import Bank
-from gradscope.gate.checks import Checked
+from gradscope.gate import judge, plan
+from gradscope.gate.baselines import baseline_file
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.check import Checked
 from gradscope.record import RunRecord
-from gradscope.reporters import folder
 from gradscope.reporters.report import Report
-from gradscope.runner import supervisor
-from gradscope.runner.seeds import Seeds
+from gradscope.reporters.run import folder
+from gradscope.runner.process import supervisor
+from gradscope.runner.runtime.seeds import Seeds
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Job:
     source: str
     config: ExperimentConfig
     seeds: Seeds
-    known: Bank | None
+    known: SeedStatistics | None
     baseline: str
     target: Path
 
@@ -96,7 +97,7 @@ def jobs_of(sources: Sequence[str], overrides: Sequence[str], asked: Asked) -> l
     found = []
     for source, config in loaded:
         path = _baseline_of(source, asked)
-        known = baseline.read(path) if path else None
+        known = baseline_file.read(path) if path else None
         seeds = plan.for_check(
             config, known, at_init=asked.at_init, seeds=asked.seeds, trained=asked.trained_seeds
         )
@@ -109,7 +110,7 @@ def _baseline_of(source: str, asked: Asked) -> Path | None:
     """The baseline that is named, or the one beside the config where there is one."""
     if asked.baseline is not None or not asked.use_baseline:
         return asked.baseline
-    path = baseline.beside(source)
+    path = baseline_file.beside(source)
     return path if path.exists() else None
 
 

@@ -11,11 +11,12 @@ from gradscope.cli import streams, terminal
 from gradscope.cli.checking import worker_flags
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import CouldNotMeasure, GradscopeError
-from gradscope.gate import fingerprint, repeatability
+from gradscope.gate import repeatability
+from gradscope.gate.baselines import fingerprint
 from gradscope.record import RunRecord
-from gradscope.reporters.lines import Page, symbol
-from gradscope.runner import supervisor
-from gradscope.runner.seeds import Seeds
+from gradscope.reporters.layout.lines import Page, symbol
+from gradscope.runner.process import supervisor
+from gradscope.runner.runtime.seeds import Seeds
 
 FOREIGN = (
     "KERAS_BACKEND",

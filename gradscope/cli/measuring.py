@@ -15,9 +15,9 @@ from gradscope.cli.progress import Progress
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, CouldNotMeasure, ExitCode, GradscopeError, Interrupted
 from gradscope.record import RunRecord
-from gradscope.reporters import REPORTERS, folder
 from gradscope.reporters.report import Report
-from gradscope.runner import supervisor
+from gradscope.reporters.run import REPORTERS, folder
+from gradscope.runner.process import supervisor
 
 DEFAULT_FOLDER = Path("reports")
 

@@ -24,7 +24,7 @@ def _reporter(ctx: click.Context, param: click.Parameter, form: str) -> str:
     del ctx, param
     if form == "text":
         return form
-    from gradscope.reporters import REPORTERS
+    from gradscope.reporters.run import REPORTERS
 
     return one_of(form, REPORTERS)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from gradscope.cli import streams
 from gradscope.record.builder import RecordBuilder
-from gradscope.reporters.sanitizing import printable
+from gradscope.reporters.layout.sanitizing import printable
 
 PLAIN_SECONDS = 5.0
 """Seconds between two plain lines."""

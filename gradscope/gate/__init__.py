@@ -1,5 +1,5 @@
 """Whether a change made gradients worse: a baseline of several seeds, and what compares with it."""
 
-from gradscope.gate.checks import Check, Checked, Difference
+from gradscope.gate.check import Check, Checked, Difference
 
 __all__ = ["Check", "Checked", "Difference"]

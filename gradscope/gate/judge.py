@@ -7,21 +7,24 @@ from dataclasses import replace
 from typing import Any
 
 from gradscope.errors import ExitCode, GradscopeError
-from gradscope.gate import comparison, expectations, fingerprint, theory_check, verdicts, words
-from gradscope.gate.bank import Bank
-from gradscope.gate.checks import Check, Checked, Status
+from gradscope.gate import words
+from gradscope.gate.baselines import fingerprint
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.check import Check, Checked, Status
+from gradscope.gate.checks import expectations, theory_check, verdicts
+from gradscope.gate.comparing import comparison
 from gradscope.record import Diagnosis, RunRecord
 from gradscope.theory.prediction import Prediction
 
 
 def judge(
-    bank: Bank,
+    bank: SeedStatistics,
     record: RunRecord,
     diagnosis: Diagnosis,
     *,
     source: str,
     prediction: Prediction | None = None,
-    baseline: Bank | None = None,
+    baseline: SeedStatistics | None = None,
     expect: Mapping[str, Any] | None = None,
     strict_environment: bool = False,
 ) -> Checked:
@@ -61,7 +64,7 @@ def judge(
     )
 
 
-def _environment(bank: Bank, baseline: Bank) -> Check:
+def _environment(bank: SeedStatistics, baseline: SeedStatistics) -> Check:
     """Whether both were measured under one fingerprint, where the user insists on it."""
     apart = fingerprint.differences(baseline.fingerprint, bank.fingerprint)
     if not apart:
@@ -91,7 +94,7 @@ def exit_code(checks: Sequence[Check]) -> ExitCode:
     return ExitCode.HEALTHY
 
 
-def _headline(checks: Sequence[Check], code: ExitCode, baseline: Bank | None) -> str:
+def _headline(checks: Sequence[Check], code: ExitCode, baseline: SeedStatistics | None) -> str:
     if code == ExitCode.HEALTHY:
         passed = sum(check.status is Status.PASSED for check in checks)
         against = "against its baseline" if baseline is not None else "without a baseline"
@@ -111,7 +114,7 @@ def _remedy(checks: Sequence[Check]) -> str:
     return ""
 
 
-def _evidence(bank: Bank, record: RunRecord) -> str:
+def _evidence(bank: SeedStatistics, record: RunRecord) -> str:
     seeds = f"{words.counted(len(bank.seeds), 'seed')} at initialisation"
     trained = f"{bank.trained_seeds} trained for {bank.steps} steps" if bank.trained_seeds else ""
     batch = f"batch {record.batch_size}, probe set {record.probe_samples}"

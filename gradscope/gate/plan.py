@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest
-from gradscope.gate import unpaired
-from gradscope.gate.bank import Bank
-from gradscope.gate.seeds_needed import seeds_needed
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.comparing import unpaired
+from gradscope.gate.comparing.seeds_needed import seeds_needed
 from gradscope.record import LayerInfo
-from gradscope.runner.seeds import Seeds
+from gradscope.runner.runtime.seeds import Seeds
 
 FEWEST, MOST = 5, 100
 """Seeds of a baseline at initialisation. They cost some 50 ms each; of the built-in network a
@@ -39,7 +39,7 @@ def for_baseline(
 
 def for_check(
     config: ExperimentConfig,
-    baseline: Bank | None,
+    baseline: SeedStatistics | None,
     *,
     at_init: bool,
     seeds: int | None,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradscope.gate import figures
+from gradscope.gate.baselines import figures
 from gradscope.record import RunRecord, storage
 
 PROVING_CONFIG: dict[str, Any] = {

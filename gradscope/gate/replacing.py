@@ -5,22 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from gradscope.errors import BadRequest
-from gradscope.gate import baseline, comparison
-from gradscope.gate.bank import Bank
-from gradscope.gate.checks import Check, Status
+from gradscope.gate.baselines import baseline_file
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.check import Check, Status
+from gradscope.gate.comparing import comparison
 
 
-def there(path: Path) -> Bank | str | None:
+def there(path: Path) -> SeedStatistics | str | None:
     """The baseline that will be replaced, or why it cannot be read; None where there is none."""
     if not path.exists():
         return None
     try:
-        return baseline.read(path)
+        return baseline_file.read(path)
     except BadRequest as error:
         return error.message
 
 
-def changes(before: Bank | str, after: Bank) -> tuple[Check, ...]:
+def changes(before: SeedStatistics | str, after: SeedStatistics) -> tuple[Check, ...]:
     """The checks that `after` comes to against `before`, and one for every error newly accepted.
 
     Where the two cannot be compared, one check, inconclusive, says why.

@@ -18,10 +18,10 @@ from gradscope.integrations.replay import real_leaves
 from gradscope.record import DataSummary, Environment
 from gradscope.record.builder import Beginning
 from gradscope.record.run_record import FIT, GIVEN
-from gradscope.runner import device
-from gradscope.runner.objective_facts import objective_info
-from gradscope.runner.sites import SiteMap
+from gradscope.runner.objective.objective_facts import objective_info
+from gradscope.runner.runtime import device
 from gradscope.runner.sources import arrays
+from gradscope.runner.survey.sites import SiteMap
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from gradscope.integrations import fit_facts, replay
 from gradscope.integrations.live_step import LiveStep, Measured
 from gradscope.record import STATISTICS, RunRecord
 from gradscope.record.builder import RecordBuilder
-from gradscope.reporters import REPORTERS, folder
 from gradscope.reporters.report import Report, ReportOptions
-from gradscope.runner import probe as probe_set
+from gradscope.reporters.run import REPORTERS, folder
+from gradscope.runner.loop import probe as probe_set
 from gradscope.runner.sources import arrays, factory
 
 _LOG = logging.getLogger("gradscope")

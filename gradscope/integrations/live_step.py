@@ -13,10 +13,12 @@ import tensorflow as tf
 
 from gradscope.record import STATISTICS
 from gradscope.record.run_record import Floats
-from gradscope.runner import objective, probe, tape, updates, weight_figures
-from gradscope.runner.figures import Figures
-from gradscope.runner.taps import tapped_layers
-from gradscope.runner.undisturbed import python_generators_kept, undisturbed
+from gradscope.runner.loop import probe
+from gradscope.runner.objective import objective
+from gradscope.runner.runtime.preserved_state import python_generators_kept, undisturbed
+from gradscope.runner.step import tape, updates, weight_figures
+from gradscope.runner.step.figures import Figures
+from gradscope.runner.survey.calls import tapped_layers
 
 _ROW = {name: row for row, name in enumerate(STATISTICS)}
 

@@ -15,10 +15,11 @@ import pytest
 from gradscope import api
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, GradscopeError
-from gradscope.gate import baseline, replacing
-from gradscope.gate.bank import Bank
-from gradscope.gate.checks import Checked, Status
-from gradscope.reporters.checks import CHECK_FORMS
+from gradscope.gate import replacing
+from gradscope.gate.baselines import baseline_file
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.check import Checked, Status
+from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.report import ReportOptions
 
 OPTIONS: Final = ("at_init", "seeds", "trained_seeds", "trust_model")
@@ -73,13 +74,15 @@ class Asked:
             raise BadRequest(f"cannot write {_shown(path)}: there is no such folder", "make it")
         before = replacing.there(path)
         bank = api.baseline(self.config, model=self.model, data=self.data, **self.options)
-        baseline.write(bank, path)
+        baseline_file.write(bank, path)
         changes = [
             f"  {check.name}: {check.sentence}"
             for check in (replacing.changes(before, bank) if before is not None else ())
             if check.status in (Status.FAILED, Status.INCONCLUSIVE)
         ]
-        same = isinstance(before, Bank) and baseline.render(before) == baseline.render(bank)
+        same = isinstance(before, SeedStatistics) and baseline_file.render(
+            before
+        ) == baseline_file.render(bank)
         what = "wrote" if before is None else "nothing changed in" if same else "replaced"
         told = path.relative_to(root) if path.is_relative_to(root) else path
         seeds = f"{len(bank.seeds)} seed{'' if len(bank.seeds) == 1 else 's'}"
@@ -102,7 +105,7 @@ def asked(subject: Any, given: Mapping[str, Any], folder: Path) -> Asked:
     known = folder / named if named is not None else None
     if isinstance(subject, str | Path):
         path = folder / subject
-        own = baseline.beside(path)
+        own = baseline_file.beside(path)
         if "baseline" not in given and own.exists():
             known = own
         shown = _shown(path)

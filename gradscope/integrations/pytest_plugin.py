@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 if TYPE_CHECKING:
-    from gradscope.gate.checks import Checked
+    from gradscope.gate.check import Checked
 
 UPDATE: Final = "--gradscope-update-baselines"
 NOTE: Final = "gradscope_baseline"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gradscope.analyzer.expectation import expected
+from gradscope.analyzer.theory.expectation import expected
 from gradscope.record import Diagnosis, RunRecord
 from gradscope.theory.prediction import Prediction
 

@@ -10,11 +10,11 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from gradscope.record import LayerInfo
-from gradscope.reporters.layer_table import OWNED
-from gradscope.reporters.lines import STYLES, Page, shortened, wrapped
-from gradscope.reporters.numbers import NOT_MEASURED, count, plural
+from gradscope.reporters.layout.lines import STYLES, Page, shortened, wrapped
+from gradscope.reporters.layout.numbers import NOT_MEASURED, count, plural
+from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import ReportOptions
-from gradscope.reporters.sanitizing import printable
+from gradscope.reporters.run.layer_table import OWNED
 
 _LIST_BELOW = 60
 _LONGEST_NAME, _LONGEST_KIND = 32, 24

@@ -12,7 +12,7 @@ import pytest
 from gradscope.analyzer.detectors import DETECTORS, Detector
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.record import Diagnosis, RunRecord, Verdict
-from tests.analyzer.cases import CASES
+from tests.analyzer.detectors.cases import CASES
 from tests.analyzer.synthetic import DATA, empty, geometric, network, over_time, record
 
 FADING = geometric(1e-6)[::-1]

@@ -45,7 +45,7 @@ def run(
 ) -> RunRecord:
     import keras
 
-    from gradscope.runner import device
+    from gradscope.runner.runtime import device
 
     x = inputs = keras.Input((6,))
     names = [name.format(i) for i in range(DEPTH)]

@@ -16,11 +16,12 @@ from benchmarks.gate import banks, clean, faults, noise, scatter
 from benchmarks.gate.networks import FAULTS, NETS, planted
 from benchmarks.intervals import clopper_pearson
 from gradscope import api
-from gradscope.gate import baseline, pairing
-from gradscope.gate.config_change import changes
+from gradscope.gate.baselines import baseline_file
+from gradscope.gate.comparing import pairing
+from gradscope.gate.comparing.config_change import changes
 from scripts.make_gate_page import PAGE, RESULTS, page
 from tests.each_case import each_case
-from tests.gate.banks import bank, shifted
+from tests.gate.seed_statistics import bank, shifted
 
 FOUND = json.loads(RESULTS.read_text(encoding="utf-8"))
 
@@ -142,7 +143,7 @@ def test_each_bank_is_measured_once_and_kept(
         (job,) = arguments["jobs"]
         called.append((arguments["setting"], len(job["banks"])))
         for path, first, seeds, _ in job["banks"]:
-            baseline.write(bank(range(first, first + seeds)), Path(path))
+            baseline_file.write(bank(range(first, first + seeds)), Path(path))
 
     monkeypatch.setattr(isolated, "call", call)
     order = banks.Order("net", {"name": "net"}, "1 thread", 5, 3)
@@ -168,5 +169,5 @@ def test_banks_of_one_process_are_those_of_a_baseline_byte_for_byte(tmp_path: Pa
     assert banks.measured("1 thread", [{"tree": tree, "banks": asked}]) == 2
     config = api.load_config(tree | {"seed": 3}, ["training.jit=off", "threads=1"])
     alone = api.baseline(config, seeds=2, trained_seeds=1)
-    assert (tmp_path / "one").read_bytes() == baseline.render(alone)
-    assert baseline.read(tmp_path / "two").seeds == (8, 9)
+    assert (tmp_path / "one").read_bytes() == baseline_file.render(alone)
+    assert baseline_file.read(tmp_path / "two").seeds == (8, 9)

@@ -152,7 +152,7 @@ def workers() -> list[tuple[int, int]]:
             parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
         except OSError:
             continue
-        if b"gradscope.runner.worker" in words:
+        if b"gradscope.runner.process.worker" in words:
             found.append((int(folder.name), int(parent)))
     return found
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gradscope.gate import baseline
+from gradscope.gate.baselines import baseline_file
 from tests.cli.running import (
     ENDLESS,
     TINY,
@@ -142,16 +142,16 @@ def test_a_baseline_of_something_else(folder: Path) -> None:
     said = refused(folder, "check", "other.yaml", *options, env=healthy(folder))
     assert "the baseline is of 'tiny', and this config is called 'other'" in said
     assert "no such file" in refused(folder, "check", "tiny.yaml", "--baseline", "no.json")
-    known = baseline.read(folder / "tiny.baseline.json")
+    known = baseline_file.read(folder / "tiny.baseline.json")
     data = {**known.data, "hash": "1" * 64, "samples": 63}
-    baseline.write(replace(known, data=data), folder / "tiny.baseline.json")
+    baseline_file.write(replace(known, data=data), folder / "tiny.baseline.json")
     assert "samples 63 -> 64" in refused(folder, "check", "tiny.yaml", "-q", env=healthy(folder))
 
 
 def test_another_environment(folder: Path) -> None:
-    known = baseline.read(folder / "tiny.baseline.json")
+    known = baseline_file.read(folder / "tiny.baseline.json")
     strange = replace(known, fingerprint={**known.fingerprint, "keras": "3.14"})
-    baseline.write(strange, folder / "tiny.baseline.json")
+    baseline_file.write(strange, folder / "tiny.baseline.json")
     done = run(folder, "check", "tiny.yaml", "-q", env=healthy(folder))
     assert done.returncode == 0
     assert "Keras: 3.14 -> 0" in done.stdout

@@ -11,8 +11,8 @@ import pytest
 from gradscope import api, load_record
 from gradscope.cli import measuring
 from gradscope.errors import CouldNotMeasure, ExitCode
-from gradscope.reporters import folder
 from gradscope.reporters.report import Report
+from gradscope.reporters.run import folder
 from tests.cli.running import result_in
 from tests.reporters import fixtures
 

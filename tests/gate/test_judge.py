@@ -10,13 +10,14 @@ import pytest
 
 from gradscope import api
 from gradscope.errors import BadRequest
-from gradscope.gate import expectations, judge, theory_check, verdicts
-from gradscope.gate.bank import Bank
-from gradscope.gate.checks import Check, Checked, Status
+from gradscope.gate import judge
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.check import Check, Checked, Status
+from gradscope.gate.checks import expectations, theory_check, verdicts
 from gradscope.record import Diagnosis, Verdict
 from gradscope.theory.prediction import Band, Prediction
 from tests.analyzer.synthetic import record
-from tests.gate.banks import accepted, bank, shifted
+from tests.gate.seed_statistics import accepted, bank, shifted
 
 HEALTHY = Diagnosis("healthy", "gradients flow", "", (Verdict("GS101", "v", "healthy"),))
 SICK = api.analyze(record(12, delta=[10.0**-k for k in range(12, 0, -1)])).diagnosis
@@ -57,7 +58,7 @@ def test_a_verdict_that_could_not_be_drawn_is_not_healthy() -> None:
     assert verdicts.checks(bank([1]), unknown, None)[0].status == Status.INCONCLUSIVE
 
 
-def budget(made: Bank, **expect: Any) -> Check:
+def budget(made: SeedStatistics, **expect: Any) -> Check:
     [found] = expectations.checks(expect, made, HEALTHY)
     return found
 
@@ -148,7 +149,7 @@ def test_theory_decides_without_a_baseline() -> None:
     assert theory_check.check(flat, None).status == "skipped"
 
 
-def judged(made: Bank, baseline: Bank | None = None, **more: Any) -> Checked:
+def judged(made: SeedStatistics, baseline: SeedStatistics | None = None, **more: Any) -> Checked:
     return judge.judge(made, record(), HEALTHY, source="net.yaml", baseline=baseline, **more)
 
 

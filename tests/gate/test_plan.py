@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from gradscope import api
-from gradscope.gate import plan, seeds_needed
-from gradscope.runner.seeds import Seeds
+from gradscope.gate import plan
+from gradscope.gate.comparing import seeds_needed
+from gradscope.runner.runtime.seeds import Seeds
 from tests.analyzer.synthetic import network
-from tests.gate.banks import bank
+from tests.gate.seed_statistics import bank
 
 TABLE = {  # kappa: width: seeds per side for 5, 10, 20, 50 layers, by simulating Welch's test
     5.0: {64: (118, 54, 26, 12), 128: (62, 27, 15, 7), 256: (31, 15, 9, 5), 512: (17, 9, 6, 5)},

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from gradscope import api
-from gradscope.gate import baseline, fingerprint, repeatability
+from gradscope.gate import repeatability
+from gradscope.gate.baselines import baseline_file, fingerprint
 from gradscope.record import STATISTICS, RunRecord
-from gradscope.runner import supervisor
-from gradscope.runner.seeds import Seeds
+from gradscope.runner.process import supervisor
+from gradscope.runner.runtime.seeds import Seeds
 from tests.analyzer.synthetic import record
 
 CONFIG: dict[str, Any] = {
@@ -49,7 +50,7 @@ def test_the_same_bytes(runs: list[list[RunRecord]]) -> None:
     assert repeatability.digest(runs[0][:1]) == repeatability.digest(runs[1][:1])
     assert repeatability.digest(runs[0][2:]) == repeatability.digest(runs[1][2:])
     banks = [api.bank_of(records[:1], 1) for records in runs]
-    assert baseline.render(banks[0]) == baseline.render(banks[1])
+    assert baseline_file.render(banks[0]) == baseline_file.render(banks[1])
 
 
 @pytest.mark.tensorflow

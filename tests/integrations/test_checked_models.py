@@ -11,8 +11,8 @@ import pytest
 
 from gradscope import api
 from gradscope.errors import BadRequest
-from gradscope.gate.checks import Checked
-from gradscope.runner.seeds import Seeds
+from gradscope.gate.check import Checked
+from gradscope.runner.runtime.seeds import Seeds
 
 pytestmark = pytest.mark.tensorflow
 
@@ -117,7 +117,7 @@ def test_what_is_no_model_is_refused(
 
 def test_a_baseline_of_a_worker_is_another_environment(runner_settings: Any) -> None:
     """The command line measures with op determinism, and this process without: 1% of an rms."""
-    from gradscope.runner import supervisor
+    from gradscope.runner.process import supervisor
 
     config = api.load_config(
         {

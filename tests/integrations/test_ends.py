@@ -242,7 +242,7 @@ def test_a_disk_that_fails_does_not_cost_the_training(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from gradscope.reporters import folder
+    from gradscope.reporters.run import folder
 
     def full(*_: Any) -> Any:
         raise OSError(28, "No space left on device")

@@ -44,7 +44,7 @@ def test_figures_are_those_of_run_on_the_same_batch(name: str, tensorflow_once: 
     import keras
 
     import gradscope
-    from gradscope.runner.seeds import derive
+    from gradscope.runner.runtime.seeds import derive
 
     build = MODELS[name]
     x, y = data(build, 16)

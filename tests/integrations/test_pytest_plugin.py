@@ -12,11 +12,11 @@ import pytest
 
 from gradscope import api
 from gradscope.errors import BadRequest
-from gradscope.gate import baseline
-from gradscope.gate.checks import Check, Checked, Status
+from gradscope.gate.baselines import baseline_file
+from gradscope.gate.check import Check, Checked, Status
 from gradscope.integrations import pytest_check
-from gradscope.reporters.checks import CHECK_FORMS
-from tests.gate.banks import accepted, bank, shifted
+from gradscope.reporters.check import CHECK_FORMS
+from tests.gate.seed_statistics import accepted, bank, shifted
 
 pytest_plugins = ["pytester"]
 
@@ -261,7 +261,7 @@ def test_updating_writes_and_tells(
     first = bank(range(3), trained=2)
     said = updated(session, monkeypatch, first)
     assert "wrote net.baseline.json (3 seeds, 2 of them trained)" in said
-    assert baseline.render(baseline.read(path)) == baseline.render(first)
+    assert baseline_file.render(baseline_file.read(path)) == baseline_file.render(first)
 
     said = updated(session, monkeypatch, first)
     assert "training: underpowered" in said
@@ -272,12 +272,12 @@ def test_updating_writes_and_tells(
     assert "replaced net.baseline.json (3 seeds)" in said
     assert "initialisation: hidden_2 is the first layer that differs" in said
     assert "GS101 vanishing_gradient: newly accepted" in said
-    assert baseline.render(baseline.read(path)) == baseline.render(second)
+    assert baseline_file.render(baseline_file.read(path)) == baseline_file.render(second)
 
     path.write_text("{}")
     said = updated(session, monkeypatch, first)
     assert "cannot be used" in said
-    assert baseline.read(path).seeds == (0, 1, 2)
+    assert baseline_file.read(path).seeds == (0, 1, 2)
 
 
 def test_updating_makes_no_baseline_that_nobody_compares_with(

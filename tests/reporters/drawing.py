@@ -7,7 +7,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from gradscope.reporters import Report, plots
+from gradscope.reporters.report import Report
+from gradscope.reporters.run import plots
 from tests.reporters import fixtures
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ def drawn(name: str) -> dict[str, Figure]:
 def alone(name: str, report: Report) -> Any:
     """One figure alone, by its function's name, in the settings in which all are drawn."""
     with plots.settings():
-        from gradscope.reporters import _figures
+        from gradscope.reporters.figures import run_figures
 
-        return getattr(_figures, name)(report)
+        return getattr(run_figures, name)(report)
 
 
 def render_quickly(figures: Mapping[str, Figure]) -> dict[str, bytes]:

@@ -22,7 +22,7 @@ from gradscope.record import (
     RunRecord,
     Verdict,
 )
-from gradscope.reporters import Report
+from gradscope.reporters.report import Report
 from gradscope.theory.prediction import Band, Prediction
 
 NASTY = (

@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 
 from gradscope.record import LayerInfo
-from gradscope.reporters import ReportOptions
+from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.survey import LEGEND, survey_json, survey_text
 from tests.reporters.fixtures import NASTY
 

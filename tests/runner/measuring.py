@@ -74,9 +74,10 @@ def step(
     import keras
     import tensorflow as tf
 
-    from gradscope.runner import probe, tape
-    from gradscope.runner.device import dtype_of
-    from gradscope.runner.objective import Objective
+    from gradscope.runner.loop import probe
+    from gradscope.runner.objective.objective import Objective
+    from gradscope.runner.runtime.device import dtype_of
+    from gradscope.runner.step import tape
 
     def total(model: Any, x: Any, y: Any, outputs: Any, weights: Any) -> Any:
         if loss is not None:

@@ -100,8 +100,9 @@ def answer(settled: ExperimentConfig) -> Answer:
     """Run the network in this process, under whatever settings hold in it."""
     import tensorflow as tf
 
-    from gradscope.runner import device, workload
-    from gradscope.runner.training import Experiment
+    from gradscope.runner.loop.training import Experiment
+    from gradscope.runner.network import workload
+    from gradscope.runner.runtime import device
 
     device.set_threads(settled.threads)
     with device.settings():

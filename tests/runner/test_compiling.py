@@ -12,8 +12,8 @@ pytestmark = pytest.mark.tensorflow
 
 
 def _compiles(model: dict[str, Any], training: dict[str, Any], device: str = "cpu") -> bool:
-    from gradscope.runner import training as loop
-    from gradscope.runner import workload
+    from gradscope.runner.loop import training as loop
+    from gradscope.runner.network import workload
 
     config = small(model, training)
     sites = workload.from_config(config).sites

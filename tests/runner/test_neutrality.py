@@ -32,8 +32,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def _train(config: Any, *, measure: bool) -> list[np.ndarray]:
-    from gradscope.runner import workload
-    from gradscope.runner.training import Experiment
+    from gradscope.runner.loop.training import Experiment
+    from gradscope.runner.network import workload
 
     experiment = Experiment(config, workload.from_config(config), measure=measure)
     builder = RecordBuilder()
@@ -91,8 +91,8 @@ def test_a_first_step_alone_is_that_of_the_whole_run_bit_for_bit(placement: str)
 
 
 def test_no_tap_stays_on_the_model(runner_settings: Any) -> None:
-    from gradscope.runner import workload
-    from gradscope.runner.training import Experiment
+    from gradscope.runner.loop.training import Experiment
+    from gradscope.runner.network import workload
 
     config = small({"activation": "prelu", "batch_norm": "before_activation"})
     experiment = Experiment(config, workload.from_config(config))
@@ -106,8 +106,8 @@ def test_no_tap_stays_on_the_model(runner_settings: Any) -> None:
 
 
 def test_one_trace_serves_the_whole_run_and_every_seed(runner_settings: Any) -> None:
-    from gradscope.runner import workload
-    from gradscope.runner.training import Experiment
+    from gradscope.runner.loop.training import Experiment
+    from gradscope.runner.network import workload
 
     config = small({}, {"steps": 20})
     experiment = Experiment(config, workload.from_config(config))

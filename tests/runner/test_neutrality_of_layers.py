@@ -73,8 +73,8 @@ CASES: dict[str, tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any], Any]]] 
 def _train(case: str, *, measure: bool) -> tuple[list[np.ndarray], Any]:
     import keras
 
-    from gradscope.runner import workload
-    from gradscope.runner.training import Experiment
+    from gradscope.runner.loop.training import Experiment
+    from gradscope.runner.network import workload
 
     keras.utils.set_random_seed(7)
     build, optimizer = CASES[case]

@@ -53,7 +53,8 @@ def samples_of(name: str) -> Samples:
 
 
 def agree(config: Any, data: str) -> None:
-    from gradscope.runner import model, tape
+    from gradscope.runner.network import model
+    from gradscope.runner.step import tape
 
     samples = samples_of(data)
     targets = 1 if samples.y.ndim == 1 else samples.y.shape[1]

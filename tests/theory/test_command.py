@@ -18,8 +18,9 @@ from rich.cells import cell_len
 from gradscope import api
 from gradscope.cli.main import cli
 from gradscope.errors import BadRequest
-from gradscope.reporters import plots, theory_json, theory_text
 from gradscope.reporters.report import ReportOptions
+from gradscope.reporters.run import plots
+from gradscope.reporters.theory import theory_json, theory_text
 from gradscope.theory.forecast import Forecast
 
 Answer = Callable[..., str]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gradscope import api
-from gradscope.analyzer.expectation import expected
+from gradscope.analyzer.theory.expectation import expected
 from gradscope.record import LayerInfo
 from gradscope.theory.depth_recursion import predict
 

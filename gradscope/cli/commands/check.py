@@ -70,7 +70,7 @@ def command(
     """
     from gradscope.cli import checking
     from gradscope.errors import GradscopeError
-    from gradscope.gate.worst import worst
+    from gradscope.gate.exit_codes import worst
 
     destinations = check_forms.settled(forms)
     to_files = [one for one in destinations if one.file is not None]

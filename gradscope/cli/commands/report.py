@@ -23,7 +23,7 @@ def command(directory: Path, form: str, write: bool, gate: bool) -> None:
     """
     from gradscope import api
     from gradscope.cli.measuring import show, write_report
-    from gradscope.reporters import folder
+    from gradscope.reporters.run import folder
 
     report = api.analyze(api.load_record(directory), gate=gate)
     paths: tuple[str, ...] = ()

@@ -36,10 +36,10 @@ def command(
     """
     from gradscope import api
     from gradscope.cli import terminal
-    from gradscope.reporters import theory_json, theory_text
+    from gradscope.reporters.theory import theory_json, theory_text
 
     if plot is not None:
-        from gradscope.reporters import theory_plot
+        from gradscope.reporters.theory import theory_plot
 
         theory_plot.check_name(plot)
     forecast = api.predict(api.load_config(config, overrides), seeds=seeds)

@@ -9,7 +9,7 @@ from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.datasets import loading
 from gradscope.datasets.samples import Samples
-from gradscope.runner.keras_data import KERAS_DATASETS
+from gradscope.runner.sources.keras_data import KERAS_DATASETS
 
 
 def samples(config: ExperimentConfig) -> Samples:

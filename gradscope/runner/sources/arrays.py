@@ -13,7 +13,7 @@ import numpy.typing as npt
 from gradscope.config.text import sanitise
 from gradscope.datasets.samples import Samples, blocks
 from gradscope.errors import BadRequest
-from gradscope.runner.seeds import derive
+from gradscope.runner.runtime.seeds import derive
 
 Batch = tuple[Any, Any, Any]
 """Inputs, targets, sample weights or None; the first two may be nested."""

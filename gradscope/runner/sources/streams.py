@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from gradscope.errors import BadRequest
-from gradscope.runner.seeds import derive
+from gradscope.runner.runtime.seeds import derive
 from gradscope.runner.sources.arrays import Batch, checked, digest, length, taken
 from gradscope.runner.sources.user_code import blamed
 

@@ -139,23 +139,23 @@ def _module(name: str, **content: Any) -> None:
     sys.modules[name] = module
 
 
-if "gradscope.runner.worker" in sys.orig_argv:
+if "gradscope.runner.process.worker" in sys.orig_argv:
     _module(
-        "gradscope.runner.device",
+        "gradscope.runner.runtime.device",
         set_threads=lambda threads: None,
         make_deterministic=lambda: None,
         settings=contextlib.nullcontext,
     )
     feed = types.SimpleNamespace(notes=("a note from the data",))
     _module(
-        "gradscope.runner.workload",
+        "gradscope.runner.network.workload",
         from_config=lambda config, trust: types.SimpleNamespace(feed=feed, redraw=True),
     )
-    _module("gradscope.runner.training", Experiment=Experiment)
+    _module("gradscope.runner.loop.training", Experiment=Experiment)
 elif "gradscope" in sys.orig_argv:
-    _module("gradscope.reporters.html", render=lambda report, pictures: "a page")
+    _module("gradscope.reporters.run.html", render=lambda report, pictures: "a page")
     _module(
-        "gradscope.reporters.plots",
+        "gradscope.reporters.run.plots",
         NAMES=("loss",),
         prepare=lambda: None,
         draw=lambda report: {"loss": None},

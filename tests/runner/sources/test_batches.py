@@ -13,7 +13,7 @@ from gradscope import api
 from gradscope.datasets.samples import Samples
 from gradscope.errors import BadRequest
 from gradscope.runner import sources
-from gradscope.runner.seeds import derive
+from gradscope.runner.runtime.seeds import derive
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("runner_settings")]
 

@@ -1,0 +1,1 @@
+"""Curves over depth, time and steps, and the steps that a verdict rests on."""

@@ -1,0 +1,225 @@
+"""The training loss over time: what it is called, what it cannot beat, and its noise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradscope.analyzer import static_findings
+from gradscope.analyzer.curves import window
+from gradscope.record import Evidence, LayerInfo, RunRecord
+from gradscope.record.run_record import Floats, Integers
+
+CROSS_ENTROPIES = frozenset(["sparse_categorical_crossentropy", "categorical_crossentropy"])
+
+ENOUGH = 100
+"""Test samples from which an accuracy on them tells something: its standard error is then 0.05."""
+
+_MEANS = frozenset(["", "sum_over_batch_size", "mean", "mean_with_sample_weight"])
+"""Keras's words for a loss that is a mean over the batch."""
+
+
+@dataclass(frozen=True)
+class LossCurve:
+    """The finite batch losses of the training steps, from step 1 on (step 0 is the same batch).
+
+    `first` is the median of the first twentieth, `last` that of the last quarter.
+    """
+
+    steps: Integers
+    loss: Floats
+
+    @property
+    def first(self) -> float:
+        """Where it began."""
+        return float(np.median(self.loss[: max(1, len(self.loss) // 20)]))
+
+    @property
+    def last(self) -> float:
+        """Where it is."""
+        return float(np.median(self.loss[window.last(len(self.loss))]))
+
+    def fall(self, quarter: int) -> tuple[float, float]:
+        """Fall of the mean from a quarter (0 to 2) to the last one, and its standard error.
+
+        Batches are taken as independent, which is what makes the noise of a mean.
+        """
+        count = len(self.loss[window.last(len(self.loss))])
+        start = quarter * (len(self.loss) - count) // 3
+        early, late = self.loss[start : start + count], self.loss[-count:]
+        error = math.sqrt((early.var(ddof=1) + late.var(ddof=1)) / count) if count > 1 else math.inf
+        return float(early.mean() - late.mean()), error
+
+
+def of(record: RunRecord) -> LossCurve:
+    """The loss curve of a record; empty where nothing was trained or nothing is finite."""
+    loss = record.scalars["loss"]
+    usable = (record.steps > 0) & np.isfinite(loss)
+    return LossCurve(record.steps[usable], loss[usable])
+
+
+def evidence(record: RunRecord, curve: LossCurve) -> Evidence:
+    """What a finding about the last quarter of the losses rests on."""
+    rows = window.last(len(curve.loss))
+    steps, values = curve.steps[rows], curve.loss[rows]
+    return window.evidence(record, n=int(np.size(values)), steps=steps, values=values)
+
+
+def learned(record: RunRecord, share: float) -> bool:
+    """Whether the loss is below `share` of a constant answer's; if not known, of where it began.
+
+    A loss that starts above the constant predictor's falls to it by the output's biases alone, and
+    one that falls in the first steps has no high start to be seen. Where a constant answer's is not
+    known and the accuracy is, that has to be above chance: a loss of the user's own may have lost
+    its sign.
+    """
+    curve, best = of(record), constant_predictor(record)
+    if not curve.loss.size:
+        return False
+    if math.isfinite(best) and best > 0:
+        return curve.last < share * best
+    fell = curve.last < share * curve.first
+    return fell and (not counted(record) or above_chance(record))
+
+
+def stuck(record: RunRecord) -> bool:
+    """Whether training went on for a while, moved some layer, and taught the network nothing.
+
+    At least 50 recorded steps, whose updates add up to a twentieth of some layer's weights.
+    """
+    trained = len(of(record).loss) >= 50 and travelled(record) >= 0.05
+    return trained and not learned(record, 0.9) and not above_chance(record)
+
+
+def travelled(record: RunRecord) -> float:
+    """Sum of the update ratios of the layer that moved most; steps not recorded count alike."""
+    columns = list(record.indices("hidden", "output"))
+    update = record.series["update_ratio"][:, columns]
+    update = np.where(np.isfinite(update), update, 0.0)
+    rows = max(1, int(np.count_nonzero(record.steps > 0)))
+    return float(update.sum(axis=0).max(initial=0.0)) * record.outcome.steps_done / rows
+
+
+def outputs(record: RunRecord) -> list[LayerInfo]:
+    """The output layers."""
+    return [layer for layer in record.layers if layer.role == "output"]
+
+
+def loss_name(record: RunRecord) -> str:
+    """Keras's name of the loss that is computed; "" for one of the user's own.
+
+    For records that do not say it, the config's, or what it makes of the output layer.
+    """
+    if record.objective is not None:
+        return record.objective.loss
+    name = str(record.config["training"].get("loss", "auto"))
+    if name != "auto":
+        return name
+    if static_findings.of_user(record):
+        return ""
+    ends = outputs(record)
+    activation = ends[-1].activation if ends else None
+    if record.data.task == "classification" and activation == "softmax":
+        return "sparse_categorical_crossentropy"
+    if record.data.task == "classification" and activation == "sigmoid":
+        return "binary_crossentropy"
+    return "mean_squared_error"
+
+
+def shares(record: RunRecord) -> tuple[float, ...]:
+    """Relative frequencies of the classes: the targets', or even ones; () where there are none."""
+    if record.data.targets is not None:
+        return record.data.targets.shares
+    classes = record.data.classes
+    return (1.0 / classes,) * classes if classes else ()
+
+
+def constant_predictor(record: RunRecord) -> float:
+    """Mean loss of the best answer that is the same for every sample; NaN where it is not known.
+
+    Cross-entropy over classes of frequency p: sum -p ln p. Binary cross-entropy: the mean over the
+    units of -p ln p - (1 - p) ln(1 - p). Mean squared error: the variance of the targets.
+    """
+    name, ends = loss_name(record), outputs(record)
+    objective = record.objective
+    if len(ends) != 1 or (objective is not None and objective.reduction not in _MEANS):
+        return math.nan
+    p, units = np.array(shares(record)), ends[0].units or 0
+    if name in CROSS_ENTROPIES and p.size and units >= p.size:
+        return float(_entropy(p).sum())
+    if name == "binary_crossentropy" and p.size == 2 and units == 1:
+        return float(_entropy(p).sum())
+    if name == "binary_crossentropy" and p.size and units == p.size:
+        return float((_entropy(p) + _entropy(1.0 - p)).mean())
+    targets = record.data.targets
+    squares = name == "mean_squared_error" and targets is not None and targets.form == "real"
+    if squares and targets is not None and targets.width == units:
+        return targets.variance
+    return math.nan
+
+
+def counted(record: RunRecord) -> bool:
+    """Whether right answers were counted and the classes' frequencies are known."""
+    accuracy = record.scalars.get("accuracy", np.zeros(0))
+    return bool(shares(record)) and bool(np.isfinite(accuracy).any())
+
+
+def skill(record: RunRecord) -> float:
+    """The last quarter's accuracy: 0 is what always naming the commonest class gives, 1 the best.
+
+    NaN where right answers were not counted or there is only one class.
+    """
+    if not counted(record):
+        return math.nan
+    chance = max(shares(record))
+    return (late_accuracy(record) - chance) / (1.0 - chance) if chance < 1.0 else math.nan
+
+
+def above_chance(record: RunRecord, least: float = 0.05, errors: float = 5.0) -> bool:
+    """Whether the last quarter's `skill` is above `least`, and above its noise.
+
+    That is `errors` standard errors of an accuracy at chance over that many samples.
+    """
+    found = skill(record)
+    if not found > least:
+        return False
+    chance = max(shares(record))
+    samples = len(record.steps[window.last(len(record.steps))]) * record.batch_size
+    return found * (1.0 - chance) > errors * _chance_error(chance, samples)
+
+
+def gain_on_the_test_set(record: RunRecord) -> tuple[float, float]:
+    """Accuracy there above naming the commonest class, and the standard error of one at chance.
+
+    NaN where the classes are not known, nothing was evaluated, or on fewer than `ENOUGH` samples.
+    """
+    p, samples = shares(record), record.data.test_samples
+    accuracy = record.evaluation.get("test_accuracy", math.nan)
+    if not p or samples < ENOUGH or not math.isfinite(accuracy):
+        return math.nan, math.nan
+    return accuracy - max(p), _chance_error(max(p), samples)
+
+
+def _chance_error(chance: float, samples: int) -> float:
+    return math.sqrt(chance * (1.0 - chance) / samples)
+
+
+def learns_well(record: RunRecord, share: float = 0.5) -> bool:
+    """Whether the loss fell below `share` of the first and of a constant answer's, or the accuracy
+    went more than half of the way from chance to all right."""
+    return learned(record, share) or skill(record) > 0.5
+
+
+def late_accuracy(record: RunRecord) -> float:
+    """Mean accuracy of the training batches of the last quarter; NaN where none was counted."""
+    accuracy = record.scalars["accuracy"]
+    late = accuracy[window.last(len(accuracy))]
+    return float(np.nanmean(late)) if np.isfinite(late).any() else math.nan
+
+
+def _entropy(p: Floats) -> Floats:
+    """-p ln p, 0 where p is 0."""
+    logarithm: Floats = np.log(np.where(p > 0, p, 1.0))
+    return -p * logarithm

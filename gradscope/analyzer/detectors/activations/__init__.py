@@ -1,0 +1,1 @@
+"""GS2xx: activations."""

@@ -1,0 +1,1 @@
+"""GS4xx: initialization against theory."""

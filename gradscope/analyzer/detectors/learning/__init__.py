@@ -1,0 +1,1 @@
+"""GS6xx: learning."""

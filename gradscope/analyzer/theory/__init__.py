@@ -1,0 +1,1 @@
+"""What theory or the measured start says about the cause of a finding."""

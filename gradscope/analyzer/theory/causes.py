@@ -1,0 +1,198 @@
+"""Why a profile over depth leaves its band, and the smallest change that theory expects to help."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from gradscope.analyzer.theory import expectation, measured_start
+from gradscope.catalog.activations import ACTIVATIONS, find_activation
+from gradscope.catalog.initializers import INITIALIZERS
+from gradscope.catalog.optimizers import OPTIMIZERS
+from gradscope.record import LayerInfo, RunRecord
+from gradscope.theory.gains import weight_gains
+from gradscope.theory.prediction import Prediction
+
+GOOD_RATIO = 30.0
+"""A remedy must keep signal and gradient within this factor (rms) from end to end, in theory: well
+inside the 1000 at which a verdict falls, so that a finite width does not undo it."""
+
+_DEPARTS = "the network does not start as its config says."
+_TRAINED = "training did it, not the initialisation."
+
+
+def of_profile(
+    record: RunRecord, quantity: str, threshold: float, *, below: bool, since_initialisation: bool
+) -> tuple[str, str]:
+    """Cause and remedy of a ``signal`` or ``delta`` that vanishes (`below`) or explodes over depth.
+
+    The cause is told from theory, in the config's words. Where the config's own prediction goes the
+    same way, it is the initialisation or the activation, and the layer is named that theory has
+    cross `threshold` first. Otherwise it came with training, or with the first layer that leaves
+    theory's band at step 0, which is named. What is there from the start is put down to the config
+    from `GOOD_RATIO` on, since chance widens it. Outside theory the weights tell it that step 0
+    shows.
+    """
+    prediction = expectation.expected(record)
+    if prediction.outside:
+        outside = f"Theory does not cover this network ({prediction.outside})."
+        if not since_initialisation:
+            return f"{outside} {_TRAINED.capitalize()}", lower_learning_rate(record)
+        cause, remedy = measured_start.explanation(record)
+        return f"{outside} {cause}".strip(), remedy
+    signal, delta = expectation.end_to_end(prediction)
+    ratio = signal if quantity == "signal" else delta
+    factor = GOOD_RATIO if since_initialisation else max(threshold, 1.0 / threshold)
+    if not (ratio < 1.0 / factor if below else ratio > factor):
+        expects = (
+            f"Theory expects x{expectation.signal_rate(prediction):.2g} per layer forward and "
+            f"x{expectation.gradient_rate(prediction):.2g} back at initialisation"
+        )
+        start, departs = _start(record, prediction, quantity)
+        if since_initialisation:
+            return f"{expects}: {start}", ""
+        why = f"{start} Training did the rest." if departs else _TRAINED
+        return f"{expects}: {why}", lower_learning_rate(record)
+    layer = _hidden(record)[-1]
+    cause = (
+        f"Theory expects it of {_named(layer)}: x{expectation.signal_rate(prediction):.2g} per "
+        f"layer for the signal, x{expectation.gradient_rate(prediction):.2g} for the gradient "
+        f"going back{_crossing(prediction, quantity, threshold, below=below)}. {weights(layer)}"
+    )
+    return cause, smallest_change(record)
+
+
+def _start(record: RunRecord, prediction: Prediction, quantity: str) -> tuple[str, bool]:
+    """What step 0 shows of a network that theory expects to start well; whether it left a band."""
+    standing = next(
+        (one for one in expectation.standings(record, prediction) if one.quantity == quantity), None
+    )
+    if standing is None:
+        return _DEPARTS, False
+    if standing.outside:
+        return f"{_DEPARTS} {standing.first_outside}", True
+    return (
+        "every layer starts inside theory's band all the same, which is this wide at these widths "
+        "and this depth."
+    ), False
+
+
+def _crossing(prediction: Prediction, quantity: str, threshold: float, *, below: bool) -> str:
+    """Which layer theory has cross the threshold first, as a clause."""
+    found = expectation.first_beyond(prediction, quantity, threshold, below=below)
+    side = "below" if below else "above"
+    if found is None:
+        return f", which takes no layer {side} {threshold:g} without chance"
+    return f", with {found[0]} the first {side} {threshold:g} (at {found[1]:.3g})"
+
+
+def smallest_change(record: RunRecord) -> str:
+    """The first change, from small to large, whose predicted profiles stay level; "" if none.
+
+    Also "" for fewer than two hidden layers, which have no profile, and for a model of the user's,
+    which no key of the config changes.
+    """
+    if len(_hidden(record)) < 2 or record.config["model"].get("source") is not None:
+        return ""
+    for words, layers in _candidates(record):
+        prediction = expectation.expected(record, layers)
+        if prediction.outside:
+            continue
+        signal, delta = expectation.end_to_end(prediction)
+        if _within(signal, GOOD_RATIO) and _within(delta, GOOD_RATIO):
+            return (
+                f"{words} (theory: x{expectation.signal_rate(prediction):.2g} per layer for the "
+                f"signal, x{expectation.gradient_rate(prediction):.2g} for the gradient)"
+            )
+    return ""
+
+
+def lower_learning_rate(record: RunRecord) -> str:
+    """Advice against steps that are too large."""
+    if record.objective is not None and record.objective.reduction == "sum":
+        return "reduction='sum_over_batch_size' in the loss, which now adds up a whole batch"
+    optimizer = record.config["training"]["optimizer"]
+    if optimizer == "auto":
+        return "a smaller learning rate, a tenth of the one compiled into the model"
+    rate = optimizer["parameters"].get("learning_rate")
+    if not isinstance(rate, (int, float)):
+        return "a smaller learning rate"
+    usual = OPTIMIZERS[optimizer["name"]].parameters["learning_rate"].default
+    if isinstance(usual, (int, float)) and rate / 10 > usual:
+        return f"training.learning_rate: {usual:g}, Keras's default, in place of {rate:g}"
+    return f"training.learning_rate: {rate / 10:g}, a tenth of the {rate:g} used"
+
+
+def _candidates(record: RunRecord) -> Iterator[tuple[str, list[LayerInfo]]]:
+    """Changes in the config's own words with the layers they would give, smallest first."""
+    first = next(iter(_hidden(record)), None)
+    entry = find_activation(str(first.activation)) if first else None
+    if first is None or entry is None:
+        return
+    activation, paired = entry.name, entry.initializer
+    if first.initializer != paired:
+        yield f"model.initializer: {paired}", _changed(record, initializer=paired)
+    for other, initializer in (("relu", "he_normal"), ("selu", "lecun_normal")):
+        if activation != other:
+            yield (
+                f"model.activation: {other} with model.initializer: {initializer}",
+                _changed(record, activation=other, initializer=initializer),
+            )
+    if first.normalization is None:
+        yield (
+            "model.batch_norm: before_activation",
+            _changed(record, normalization="before_activation"),
+        )
+    else:
+        yield (
+            f"model.batch_norm: none with model.initializer: {paired}",
+            _changed(record, initializer=paired, normalization=None),
+        )
+
+
+def _changed(record: RunRecord, **changes: str | None) -> list[LayerInfo]:
+    settled: dict[str, object] = dict(changes)
+    if activation := changes.get("activation"):
+        settled["activation_parameters"] = ACTIVATIONS[activation].complete({})
+    if initializer := changes.get("initializer"):
+        settled["initializer_parameters"] = INITIALIZERS[initializer].complete({})
+    return [
+        replace(layer, **settled) if layer.role == "hidden" else layer  # type: ignore[arg-type]
+        for layer in record.layers
+    ]
+
+
+def _hidden(record: RunRecord) -> list[LayerInfo]:
+    return [record.layers[i] for i in record.indices("hidden")]
+
+
+def _named(layer: LayerInfo) -> str:
+    batch_norm = f" and batch norm {layer.normalization}" if layer.normalization else ""
+    return f"{layer.activation} with {layer.initializer}{batch_norm}"
+
+
+def weights(layer: LayerInfo) -> str:
+    """Where the layer's weights stand against what its activation is paired with."""
+    entry = find_activation(str(layer.activation))
+    if layer.normalization or entry is None:
+        return "Batch norm sets the signal's size, whatever the weights' variance."
+    fan_in, fan_out = layer.fan_in or 1, layer.fan_out or 1
+    gain = weight_gains(str(layer.initializer), layer.initializer_parameters, fan_in, fan_out)
+    paired = entry.initializer
+    usual = weight_gains(paired, INITIALIZERS[paired].complete({}), fan_in, fan_out)
+    if math.isclose(gain.forward, usual.forward, rel_tol=1e-3):
+        bound = entry.derivative_bound(**layer.activation_parameters)
+        return (
+            f"The weights have the usual variance ({gain.forward:.3g} / fan_in): it is the "
+            f"activation, whose derivative is at most {bound:.3g}."
+        )
+    times = math.sqrt(gain.forward / usual.forward)
+    return (
+        f"The weights' standard deviation is {times:.3g} times the one {layer.activation} is "
+        f"paired with ({paired})."
+    )
+
+
+def _within(ratio: float, factor: float) -> bool:
+    return math.isfinite(ratio) and 1.0 / factor < ratio < factor

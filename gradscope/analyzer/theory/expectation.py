@@ -1,0 +1,206 @@
+"""What theory expects of a record's network at initialisation, and of the same network changed."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from gradscope.analyzer import static_findings
+from gradscope.analyzer.curves.depth_profile import rate_per_layer
+from gradscope.record import LayerInfo, RunRecord
+from gradscope.record.run_record import Floats
+from gradscope.theory.depth_recursion import predict
+from gradscope.theory.prediction import Prediction
+
+NARROWEST_DEVIATION = 1e-3
+"""Bands of a smaller deviation are not held against a measurement: the rounding of half precision
+would leave them. Orthogonal weights, which keep norms, and delta at its own reference have such."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a record's layers stand at step 0 in theory's 99 % band, all layers taken together.
+
+    `quantity` is ``signal`` (rms of z) or ``delta`` (rms of delta over `reference`'s, the last
+    hidden layer). The other fields have one value per layer that has a band and a finite figure, in
+    depth order; `layers` are indices into the record's layers.
+    """
+
+    quantity: str
+    reference: str
+    layers: tuple[int, ...]
+    names: tuple[str, ...]
+    measured: Floats
+    low: Floats
+    high: Floats
+
+    @property
+    def outside(self) -> tuple[int, ...]:
+        """Positions of the layers outside their band, in the order in which the quantity flows."""
+        out = np.flatnonzero((self.measured < self.low) | (self.measured > self.high))
+        return tuple(int(i) for i in (out[::-1] if self.quantity == "delta" else out))
+
+    @property
+    def first_outside(self) -> str:
+        """A sentence on the first layer outside its band, going back for delta; "" if none is."""
+        if not self.outside:
+            return ""
+        at = self.outside[0]
+        told = f"measured {self.measured[at]:.3g}, theory {self.low[at]:.3g} to {self.high[at]:.3g}"
+        if self.quantity == "signal":
+            return (
+                f"The first layer outside theory's band is {self.names[at]} "
+                f"(rms of z at step 0: {told})."
+            )
+        through = self.names[at + 1] if at + 1 < len(self.names) else self.reference
+        return (
+            f"Going back, the first layer outside theory's band is {self.names[at]} (rms of delta "
+            f"over {self.reference}'s at step 0: {told}); it comes through {through}."
+        )
+
+
+def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Prediction:
+    """Predict the record's layers, or `layers` in their place, on its data and batch size.
+
+    Without a band where the record does not say how its samples differ, which decides how wide a
+    band is.
+    """
+    asked = {
+        "layers": tuple(layers or record.layers),
+        "input_second_moment": fed(record),
+        "batch_norm_epsilon": float(record.config["model"]["batch_norm"]["epsilon"]),
+        "batch_size": record.batch_size,
+        "geometry": record.data.geometry,
+    }
+    prediction = _predicted(pickle.dumps(asked))
+    if record.data.geometry is not None or prediction.preactivation_band is None:
+        return prediction
+    unknown = "how the samples of this data differ was not recorded"
+    if static_findings.of_user(record):
+        unknown = "of your own models, known of a Sequential one of Dense layers, freshly drawn"
+    return replace(
+        prediction, preactivation_band=None, activation_band=None, delta_band=None, no_band=unknown
+    )
+
+
+@lru_cache(maxsize=64)
+def _predicted(asked: bytes) -> Prediction:
+    """Predict once what several detectors ask for; layers hold mappings, so bytes are the key."""
+    return predict(**pickle.loads(asked))
+
+
+def limits(prediction: Prediction) -> dict[str, tuple[Floats, Floats]]:
+    """The ends of theory's bands by quantity (see `Standing`), in rms, one value per name.
+
+    99 % of initialisations lie inside with all their layers and both quantities (Bonferroni; the
+    shares that were counted are in benchmarks/results/theory_coverage.md). NaN where a layer has no
+    band.
+    """
+    bands = {"signal": prediction.preactivation_band, "delta": prediction.delta_band}
+    known = {
+        quantity: (band, np.nan_to_num(band.deviation) >= NARROWEST_DEVIATION)
+        for quantity, band in bands.items()
+        if band is not None
+    }
+    comparisons = sum(int(np.count_nonzero(counted)) for _, counted in known.values())
+    found = {}
+    for quantity, (band, counted) in known.items():
+        if counted.any():
+            ends = band.limits(comparisons=comparisons)
+            low, high = (np.where(counted, np.sqrt(end), np.nan) for end in ends)
+            found[quantity] = (low, high)
+    return found
+
+
+def standings(record: RunRecord, prediction: Prediction) -> tuple[Standing, ...]:
+    """Hold the record's step 0 against `prediction`, signal first; () without step 0 or a band."""
+    if not len(record.steps) or record.steps[0] != 0:
+        return ()
+    index = {layer.name: layer.index for layer in record.layers}
+    columns = [index[name] for name in prediction.names]
+    hidden = [i for i in columns if record.layers[i].role == "hidden"]
+    found = []
+    for quantity, (low, high) in limits(prediction).items():
+        measured = _at_start(record, quantity, columns, hidden[-1])
+        known = np.flatnonzero(np.isfinite(measured) & np.isfinite(high))
+        found.append(
+            Standing(
+                quantity=quantity,
+                reference=record.layers[hidden[-1]].name,
+                layers=tuple(columns[i] for i in known),
+                names=tuple(prediction.names[i] for i in known),
+                measured=measured[known],
+                low=low[known],
+                high=high[known],
+            )
+        )
+    return tuple(standing for standing in found if standing.layers)
+
+
+def _at_start(record: RunRecord, quantity: str, columns: list[int], last: int) -> Floats:
+    """The rms that theory's band is about, at the first recorded step."""
+    name = "preactivation_second_moment" if quantity == "signal" else "delta_second_moment"
+    row = record.series[name][0]
+    scale = row[last] if quantity == "delta" else 1.0
+    with np.errstate(all="ignore"):
+        measured: Floats = np.sqrt(row[columns] / scale)
+    return measured
+
+
+def fed(record: RunRecord) -> float:
+    """E x^2 of what the first layer with weights is fed."""
+    return 1.0 if first_normalized(record) else record.data.second_moment
+
+
+def first_normalized(record: RunRecord) -> bool:
+    """Whether a normalization stands before the first layer with weights."""
+    first = min(record.indices("hidden", "output"), default=0)
+    return any(layer.role == "normalization" and layer.index < first for layer in record.layers)
+
+
+def gradient_rate(prediction: Prediction) -> float:
+    """Expected factor on delta's rms per hidden layer, going back; NaN outside theory."""
+    return rate_per_layer(_hidden_rms(prediction.delta_relative)) ** -1
+
+
+def signal_rate(prediction: Prediction) -> float:
+    """Expected factor on z's rms per hidden layer; NaN outside theory."""
+    return rate_per_layer(_hidden_rms(prediction.preactivation_second_moment))
+
+
+def end_to_end(prediction: Prediction) -> tuple[float, float]:
+    """Expected rms of z, last hidden layer over first, and of delta, first over last."""
+    signal = _hidden_rms(prediction.preactivation_second_moment)
+    delta = _hidden_rms(prediction.delta_relative)
+    return float(signal[-1] / signal[0]), float(delta[0] / delta[-1])
+
+
+def first_beyond(
+    prediction: Prediction, quantity: str, threshold: float, *, below: bool
+) -> tuple[str, float] | None:
+    """The hidden layer that theory has cross `threshold` first, and its figure; None if none does.
+
+    The figure is the rms over the first hidden layer's for ``signal``, over the last one's for
+    ``delta``, which is followed going back.
+    """
+    if quantity == "signal":
+        rms = _hidden_rms(prediction.preactivation_second_moment)
+        figures = list(zip(prediction.names, rms / rms[0], strict=False))
+    else:
+        delta = _hidden_rms(prediction.delta_relative)
+        figures = list(zip(prediction.names, delta, strict=False))[::-1]
+    crossed = (
+        (name, float(figure))
+        for name, figure in figures
+        if (figure < threshold if below else figure > threshold)
+    )
+    return next(crossed, None)
+
+
+def _hidden_rms(second_moments: Floats) -> Floats:
+    roots: Floats = np.sqrt(second_moments[:-1])
+    return roots

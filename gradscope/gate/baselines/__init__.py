@@ -1,0 +1,1 @@
+"""A baseline: the statistics of several seeds, their fingerprint, and the file."""

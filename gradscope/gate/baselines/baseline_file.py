@@ -1,0 +1,210 @@
+"""A baseline file: a bank as JSON that a person can review and that no flipped bit gets past.
+
+One line per layer and quantity, so that a diff shows which layers moved. There is no date and no
+path in it: measuring the same again on the same machine gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gradscope.config.experiment import without_machine
+from gradscope.errors import BadRequest
+from gradscope.gate.baselines import figures
+from gradscope.gate.baselines.seed_statistics import Accepted, SeedStatistics, Series
+from gradscope.record import LayerInfo, atomic
+from gradscope.record.run_record import Floats
+from gradscope.record.strict_json import OneLine, dumps, plain
+
+SCHEMA = "gradscope.baseline/1"
+SUFFIX = ".baseline.json"
+LARGEST = 16 * 2**20
+"""Bytes of a baseline: 100 seeds of a network of 300 layers take 5 MB."""
+
+DIGITS = 9
+"""Significant digits that are kept; the noise of equal measurements is 1e-7."""
+
+_SUM = re.compile(rb'\A\{\n  "schema": "[^"\n]*",\n  "sha256": "([^"\n]*)",\n')
+_VERSION = re.compile(rb'\A\{\n  "schema": "gradscope\.baseline/(\d+)",\n')
+
+
+def beside(config: str | Path) -> Path:
+    """Where the baseline of a config file is unless another place is named: beside it."""
+    path = Path(config)
+    return path.with_name(path.stem + SUFFIX)
+
+
+def write(bank: SeedStatistics, path: Path) -> None:
+    """Write `bank` to `path` atomically."""
+    atomic.write(path, render(bank))
+
+
+def read(path: Path) -> SeedStatistics:
+    """Read a baseline; raises `BadRequest` where it is not exactly what gradscope wrote."""
+    remedy = f"make it again: gradscope baseline CONFIG --output {path}"
+    try:
+        if not path.is_file():
+            what = "is a directory" if path.is_dir() else "no such file"
+            raise BadRequest(f"cannot read the baseline {path}: {what}", remedy)
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as error:
+        reason = error.strerror or error
+        raise BadRequest(f"cannot read the baseline {path}: {reason}", remedy) from error
+    if len(content) > LARGEST:
+        raise BadRequest(f"the baseline {path} is larger than {LARGEST} bytes", remedy)
+    try:
+        return restored(content)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        told = error if isinstance(error, _Damaged) else f"{type(error).__name__}: {error}"
+        raise BadRequest(f"the baseline {path} cannot be used: {told}", remedy) from error
+
+
+class _Damaged(ValueError):
+    """Not what was written, in words."""
+
+
+def render(bank: SeedStatistics) -> bytes:
+    """The bytes of a baseline; equal banks give equal bytes."""
+    content = {
+        "schema": SCHEMA,
+        "sha256": "",
+        "name": bank.name,
+        "config": without_machine(bank.config),
+        "config_hash": bank.config_hash,
+        "fingerprint": bank.fingerprint,
+        "data": bank.data,
+        "seeds": list(bank.seeds),
+        "trained_seeds": bank.trained_seeds,
+        "steps": bank.steps,
+        "verdicts": [asdict(verdict) for verdict in bank.verdicts],
+        "layers": [_told_layer(layer) for layer in bank.layers],
+        "initial": _told_series(bank.initial, bank.layers),
+        "trained": _told_series(bank.trained, bank.layers),
+        "learning": _told(bank.learning),
+        "accuracy": _told(bank.accuracy),
+        "loss": _told(bank.loss),
+    }
+    tree = plain(content)
+    tree["config"] = {key: _short(section) for key, section in tree["config"].items()}
+    for listed in ("verdicts", "layers"):
+        tree[listed] = [OneLine(item) for item in tree[listed]]
+    blank = (dumps(tree) + "\n").encode()
+    digest = hashlib.sha256(blank).hexdigest().encode()
+    return blank.replace(b'"sha256": ""', b'"sha256": "' + digest + b'"', 1)
+
+
+def _short(section: Any) -> Any:
+    """A section of the config with one line for each of its keys, and for each hidden layer."""
+    if not isinstance(section, dict):
+        return section
+    short: dict[str, Any] = {
+        key: OneLine(value) if isinstance(value, dict) else value for key, value in section.items()
+    }
+    if "hidden_layers" in short:
+        short["hidden_layers"] = [OneLine(layer) for layer in short["hidden_layers"]]
+    return short
+
+
+def restored(content: bytes) -> SeedStatistics:
+    """The bank of a baseline's bytes; raises `ValueError` for anything that was not written so.
+
+    Line ends that a checkout has changed to CR LF are forgiven.
+    """
+    content = content.replace(b"\r\n", b"\n")
+    found = _SUM.match(content)
+    version = _VERSION.match(content)
+    if version and version[1] != SCHEMA.rpartition("/")[2].encode():
+        theirs = int(version[1])
+        raise _Damaged(f"it has version {theirs}, this gradscope reads {SCHEMA}")
+    if not found:
+        raise _Damaged(f"it is not a baseline of this version ({SCHEMA}), or its head is damaged")
+    blank = content[: found.start(1)] + content[found.end(1) :]
+    if hashlib.sha256(blank).hexdigest().encode() != found[1]:
+        raise _Damaged(
+            "its content does not match its checksum: it was cut, damaged, merged or edited by hand"
+        )
+    return _bank(json.loads(content))
+
+
+def _bank(tree: Mapping[str, Any]) -> SeedStatistics:
+    if tree["schema"] != SCHEMA:
+        raise _Damaged(f"its schema is {tree['schema']!r}, not {SCHEMA}")
+    layers = tuple(LayerInfo(**layer) for layer in tree["layers"])
+    return SeedStatistics(
+        name=tree["name"],
+        config=tree["config"],
+        config_hash=tree["config_hash"],
+        fingerprint=tree["fingerprint"],
+        data=tree["data"],
+        layers=layers,
+        seeds=tuple(tree["seeds"]),
+        initial=_series(tree["initial"], figures.INITIAL, layers, len(tree["seeds"])),
+        trained_seeds=tree["trained_seeds"],
+        steps=tree["steps"],
+        trained=_series(tree["trained"], figures.TRAINED, layers, tree["trained_seeds"]),
+        learning=_floats(tree["learning"]),
+        accuracy=_floats(tree["accuracy"]),
+        loss=_floats(tree["loss"]),
+        verdicts=tuple(Accepted(**verdict) for verdict in tree["verdicts"]),
+    )
+
+
+def _told_layer(layer: LayerInfo) -> dict[str, Any]:
+    """What is known of the layer, without what every layer is unless it says otherwise."""
+    told = asdict(layer)
+    for item in fields(LayerInfo):
+        made = item.default_factory() if item.default_factory is not MISSING else item.default
+        if made is not MISSING and told[item.name] == made:
+            del told[item.name]
+    return told
+
+
+def _told_series(series: Series, layers: Sequence[LayerInfo]) -> dict[str, Any]:
+    """By quantity and layer, one figure per seed; layers that have none are left out."""
+    return {
+        name: {
+            layer.name: _told(values[:, layer.index])
+            for layer in layers
+            if len(values) and not np.isnan(values[:, layer.index]).all()
+        }
+        for name, values in series.items()
+    }
+
+
+def _series(
+    told: Mapping[str, Any], names: Sequence[str], layers: Sequence[LayerInfo], seeds: int
+) -> Series:
+    found = {}
+    for name in names:
+        values = np.full((seeds, len(layers)), np.nan)
+        for layer in layers:
+            if layer.name in told[name]:
+                values[:, layer.index] = _floats(told[name][layer.name])
+        found[name] = values
+    return found
+
+
+def _told(values: Floats) -> list[Any]:
+    """Figures to `DIGITS` digits: null was not measured, "-inf" is the logarithm of zero."""
+    return [
+        None
+        if math.isnan(value)
+        else float(f"{value:.{DIGITS}g}")
+        if math.isfinite(value)
+        else str(value)
+        for value in values.tolist()
+    ]
+
+
+def _floats(told: Sequence[Any]) -> Floats:
+    return np.array([math.nan if value is None else float(value) for value in told], np.float64)

@@ -1,0 +1,140 @@
+"""SeedStatistics: what several seeds of one config showed, the thing a comparison has twice.
+
+A baseline is a bank in a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradscope.errors import Inconclusive
+from gradscope.gate.baselines import figures, fingerprint
+from gradscope.record import Diagnosis, LayerInfo, RunRecord
+from gradscope.record.run_record import Floats
+
+Series = dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A detector's error: in how many of the trained seeds it was found, and what it said first."""
+
+    code: str
+    name: str
+    seeds: int
+    message: str
+
+
+@dataclass(frozen=True)
+class SeedStatistics:
+    """Figures of one config over seeds, with all that decides whether two banks may be compared.
+
+    `initial[quantity]` is [seed, layer] over `seeds` (see `figures.INITIAL`); `trained[quantity]`
+    is [seed, layer] over the first `trained_seeds` of them, medians over the second half of `steps`
+    training steps (`figures.TRAINED`); `learning`, and `accuracy` and `loss` on the test set, have
+    one value per trained seed (NaN where there is none). NaN is "not measured", -inf the logarithm
+    of an exact zero.
+    `verdicts` are the errors that detectors found in the trained seeds, or at initialisation in the
+    first seed where none was trained. `fingerprint` says under which conditions figures have to
+    agree exactly, `data` what was fed, `config` what was asked for.
+    """
+
+    name: str
+    config: dict[str, Any]
+    config_hash: str
+    fingerprint: dict[str, Any]
+    data: dict[str, Any]
+    layers: tuple[LayerInfo, ...]
+    seeds: tuple[int, ...]
+    initial: Series
+    trained_seeds: int
+    steps: int
+    trained: Series
+    learning: Floats
+    accuracy: Floats
+    loss: Floats
+    verdicts: tuple[Accepted, ...]
+
+    def names(self, *roles: str) -> tuple[str, ...]:
+        """Names of the measured layers of these roles, in depth order."""
+        return tuple(x.name for x in self.layers if x.role in roles and x.measured)
+
+
+def of_records(
+    records: Sequence[RunRecord], diagnoses: Sequence[Diagnosis], trained: int
+) -> SeedStatistics:
+    """The bank of one config's records, one per seed, the first `trained` of them trained.
+
+    `diagnoses` are those of the trained records, or of the first record where none was trained.
+    """
+    first = records[0]
+    whole = records[:trained]
+    return SeedStatistics(
+        name=first.name,
+        config=first.config,
+        config_hash=first.environment.config_hash,
+        fingerprint=fingerprint.of(first.environment),
+        data=_data(first),
+        layers=first.layers,
+        seeds=tuple(record.environment.seed for record in records),
+        initial=_stacked([figures.initial(record) for record in records], figures.INITIAL, first),
+        trained_seeds=trained,
+        steps=first.outcome.steps_requested if trained else 0,
+        trained=_stacked([figures.trained(record) for record in whole], figures.TRAINED, first),
+        learning=np.array([figures.learning(record) for record in whole], np.float64),
+        accuracy=_evaluated(whole, "test_accuracy"),
+        loss=_evaluated(whole, "test_loss"),
+        verdicts=_errors(diagnoses),
+    )
+
+
+def refuse_diverged(records: Sequence[RunRecord]) -> None:
+    """Raise `Inconclusive` where a seed diverged: no later run could be compared with it."""
+    for record in records:
+        if record.outcome.status == "diverged":
+            raise Inconclusive(
+                f"seed {record.environment.seed} {record.outcome.sentence}: there is nothing to "
+                "compare with",
+                "`gradscope run CONFIG` tells why",
+            )
+
+
+def _stacked(rows: Sequence[Series], names: Sequence[str], record: RunRecord) -> Series:
+    shape = (len(rows), len(record.layers))
+    return {name: np.array([row[name] for row in rows]).reshape(shape) for name in names}
+
+
+def _evaluated(records: Sequence[RunRecord], name: str) -> Floats:
+    return np.array([record.evaluation.get(name, np.nan) for record in records], np.float64)
+
+
+def _data(record: RunRecord) -> dict[str, Any]:
+    data = record.data
+    return {
+        "name": data.name,
+        "samples": data.samples,
+        "test_samples": data.test_samples,
+        "feature_shape": list(data.feature_shape),
+        "classes": data.classes,
+        "scaling": data.scaling,
+        "mean": data.mean,
+        "second_moment": data.second_moment,
+        "hash": record.environment.data_hash,
+    }
+
+
+def _errors(diagnoses: Sequence[Diagnosis]) -> tuple[Accepted, ...]:
+    """Errors by code, how many seeds each was found in, the first one's message."""
+    found: dict[str, Accepted] = {}
+    for diagnosis in diagnoses:
+        for verdict in diagnosis.found("error"):
+            message = next(f.message for f in verdict.findings if f.severity == "error")
+            known = found.get(verdict.code)
+            seeds = (known.seeds if known else 0) + 1
+            told = known.message if known else message
+            found[verdict.code] = Accepted(verdict.code, verdict.name, seeds, told)
+    return tuple(found[code] for code in sorted(found))

@@ -1,0 +1,114 @@
+"""Without a baseline: is the network what its config says, by theory?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradscope.gate import words
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.check import Check, Difference, Status
+from gradscope.gate.comparing.unpaired import BUDGET, NEGLIGIBLE
+from gradscope.record.run_record import Floats
+from gradscope.theory.prediction import Band, Prediction
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Figures [seed, layer], theory's band, and how many layers each figure has come through."""
+
+    quantity: str
+    values: Floats
+    band: Band | None
+    passed: Sequence[int]
+
+    @property
+    def count(self) -> int:
+        """How many layers have a band."""
+        return int(np.count_nonzero(self.band.deviation > 0)) if self.band is not None else 0
+
+
+def check(bank: SeedStatistics, prediction: Prediction | None) -> Check:
+    """Hold the means over the seeds of the network as initialised against theory's bands.
+
+    A layer departs when the geometric mean over K seeds leaves theory's band for such a mean by
+    more than `NEGLIGIBLE` per layer that the signal (or delta) has come through: theory is of first
+    order in 1 / width, and its error adds up over depth.
+    """
+    reason = _outside(prediction)
+    if prediction is None or reason:
+        return Check("theory", Status.SKIPPED, reason or "no prediction: there is no hidden layer")
+    index = {layer.name: layer.index for layer in bank.layers}
+    columns = [index[name] for name in prediction.names]
+    hidden = [i for i in columns if bank.layers[i].role == "hidden"]
+    signal = bank.initial["signal"][:, columns]
+    delta = bank.initial["delta"][:, columns] - bank.initial["delta"][:, [hidden[-1]]]
+    judged = [_Judged("signal", signal, prediction.preactivation_band, range(1, len(columns) + 1))]
+    above = [max(0, len(hidden) - place) for place in range(1, len(columns) + 1)]
+    judged.append(_Judged("delta", delta, prediction.delta_band, above))
+    comparisons = sum(one.count for one in judged)
+    differences = [
+        difference
+        for one in judged
+        for difference in _departures(one, prediction.names, comparisons)
+    ]
+    seeds = len(bank.seeds)
+    evidence = (
+        f"{words.counted(seeds, 'seed')} at initialisation, {BUDGET:.2%} false alarms allowed"
+    )
+    if differences:
+        first = differences[0]
+        return Check(
+            "theory",
+            Status.FAILED,
+            f"{first.layer} is the first layer that is not what theory says of this config: "
+            f"{first.quantity} {first.effect} of the prediction",
+            evidence,
+            layers=tuple(difference.layer for difference in differences),
+            differences=tuple(differences),
+            remedy="gradscope theory CONFIG shows what each layer should be",
+        )
+    return Check(
+        "theory", Status.PASSED, "every layer is what theory says of this config", evidence
+    )
+
+
+def _outside(prediction: Prediction | None) -> str:
+    if prediction is None:
+        return ""
+    if prediction.outside or prediction.preactivation_band is None:
+        return f"outside theory: {prediction.outside or prediction.no_band}"
+    return ""
+
+
+def _departures(judged: _Judged, names: tuple[str, ...], comparisons: int) -> list[Difference]:
+    """The layers whose mean over the seeds is out, in the order of the flow."""
+    band, seeds = judged.band, len(judged.values)
+    if band is None:
+        return []
+    low, high = band.limits(seeds=seeds, level=1.0 - BUDGET, comparisons=comparisons)
+    found = []
+    order = range(len(names))
+    for i in order if judged.quantity == "signal" else reversed(order):
+        mean = float(judged.values[:, i].mean())
+        if not math.isfinite(mean) or not band.deviation[i] > 0:
+            continue
+        margin = NEGLIGIBLE * judged.passed[i]
+        ends = math.log(low[i]) - margin, math.log(high[i]) + margin
+        if ends[0] <= mean <= ends[1]:
+            continue
+        centre = float(band.centre[i])
+        found.append(
+            Difference(
+                quantity=judged.quantity,
+                layer=names[i],
+                before=words.rms(centre),
+                after=words.rms(mean),
+                effect=words.factor(mean - centre),
+                interval=words.interval(mean - ends[1], mean - ends[0], words.factor),
+            )
+        )
+    return found

@@ -1,0 +1,1 @@
+"""Compare the seeds of a check with those of a baseline."""

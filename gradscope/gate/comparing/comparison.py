@@ -1,0 +1,331 @@
+"""A bank held against its baseline: which checks pass, which layer differs first, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gradscope.errors import BadRequest
+from gradscope.gate import words
+from gradscope.gate.baselines import figures, fingerprint
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.check import Check, Difference, Status
+from gradscope.gate.comparing import config_change, paired, repeated, unpaired
+from gradscope.gate.comparing.alignment import Alignment, align
+from gradscope.gate.comparing.pairing import Pairing, pairing
+from gradscope.gate.comparing.seeds_needed import seeds_needed
+
+UPDATE = "if it is intended: gradscope baseline CONFIG --update"
+
+PROMISED_PER_LAYER = math.log(1.21)
+"""Training: the change of a slope that has to be visible, x1.1 of the rms per layer ..."""
+
+PROMISED_OVER_DEPTH = math.log(4.0)
+"""... or x2 of the rms from the first layer to the last, whichever is more."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The checks of a comparison, and what changed between the two sides, in words."""
+
+    checks: tuple[Check, ...]
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """Both banks, how their layers correspond, and what changed in words."""
+
+    before: SeedStatistics
+    after: SeedStatistics
+    alignment: Alignment
+    changes: tuple[str, ...]
+
+
+def compare(
+    before: SeedStatistics, after: SeedStatistics, *, budget: float = unpaired.BUDGET
+) -> Comparison:
+    """Compare `after` with its baseline `before`.
+
+    `budget` is the share of false alarms that is allowed where chance plays a part. Raises
+    `BadRequest` where the baseline is of another experiment or of other data.
+    """
+    refuse_strangers(before, after)
+    alignment = align(before.layers, after.layers)
+    changes = (
+        *config_change.changes(before.config, after.config),
+        *fingerprint.differences(before.fingerprint, after.fingerprint, without=fingerprint.CHOSEN),
+    )
+    sides = _Sides(before, after, alignment, changes)
+    found = pairing(before, after, alignment)
+    chances = 1 + (not found.paired and not _untrained(sides))
+    initial = _repeated(sides)
+    if initial is None:
+        initial = _paired(sides, found) if found.paired else _apart(sides, found, budget / chances)
+    checks = (
+        _structure(sides),
+        initial,
+        _training(sides, budget / chances),
+    )
+    return Comparison(checks, changes)
+
+
+def refuse_strangers(before: SeedStatistics, after: SeedStatistics) -> None:
+    """Raise `BadRequest` where the two cannot be compared: another experiment, other data."""
+    if before.name != after.name:
+        raise BadRequest(
+            f"the baseline is of {before.name!r}, and this config is called {after.name!r}",
+            "name its own baseline with --baseline, or make one: gradscope baseline CONFIG",
+        )
+    kept = ("name", "parameters")
+    same_source = all(before.config["data"][key] == after.config["data"][key] for key in kept)
+    same_scaling = before.data["scaling"] == after.data["scaling"]
+    changed = before.data["hash"] != after.data["hash"]
+    if changed and (not same_source or same_scaling):
+        raise BadRequest(
+            f"the baseline was measured on other data: {_data_words(before, after)}",
+            "if the data were meant to change: gradscope baseline CONFIG --update",
+        )
+
+
+def _data_words(before: SeedStatistics, after: SeedStatistics) -> str:
+    """What is known of the difference between the two sets of data."""
+    told = [
+        f"{key.replace('_', ' ')} {before.data[key]} -> {after.data[key]}"
+        for key in ("name", "samples", "test_samples", "feature_shape", "classes")
+        if before.data[key] != after.data[key]
+    ]
+    for key in ("mean", "second_moment"):
+        old, new = (f"{x.data[key]:.4g}" for x in (before, after))
+        if old != new:
+            told.append(f"{key.replace('_', ' ')} {old} -> {new}")
+    return ", ".join(told) or "of the same size, with other values"
+
+
+def _structure(sides: _Sides) -> Check:
+    """Whether the network still has the layers that the baseline is about."""
+    alignment = sides.alignment
+    told = []
+    if alignment.removed:
+        told.append(f"{_names(alignment.removed)} gone")
+    if alignment.added:
+        told.append(f"{_names(alignment.added)} added")
+    if told:
+        sentence = f"the network has other layers than its baseline: {', '.join(told)}"
+        return Check(
+            "structure",
+            Status.FAILED,
+            sentence + _because(sides.changes),
+            layers=(*alignment.added, *alignment.removed),
+            remedy=UPDATE,
+        )
+    sentence = f"the same {len(alignment.pairs)} layers"
+    if alignment.renamed:
+        old, new = alignment.renamed[0]
+        more = len(alignment.renamed) - 1
+        sentence += f", {old} now called {new}" + (f" and {more} more renamed" if more else "")
+    return Check("structure", Status.PASSED, sentence)
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+
+
+def _repeated(sides: _Sides) -> Check | None:
+    """Kernels that a seed no longer decides; None where there are none."""
+    found = repeated.repeated(sides.before, sides.after, sides.alignment)
+    if not found:
+        return None
+    evidence = (
+        f"{words.counted(len(sides.after.seeds), 'seed')}; in the baseline each draws its own"
+    )
+    return _failed("initialisation", found, evidence, sides)
+
+
+def _apart(sides: _Sides, found: Pairing, budget: float) -> Check:
+    """The networks as initialised from different draws: their distributions over the seeds."""
+    before, after = sides.before, sides.after
+    outcomes = unpaired.compare(
+        before.initial, after.initial, sides.alignment, after.layers, budget=budget
+    )
+    seeds = min(len(before.seeds), len(after.seeds))
+    evidence = (
+        f"{len(before.seeds)} and {len(after.seeds)} seeds, not paired ({found.reason}), "
+        f"{_budget(budget)}"
+    )
+    check = _unpaired("initialisation", outcomes, evidence, sides)
+    needed = seeds_needed(before.layers, unpaired.tail_of_slopes(budget))
+    if check.status is Status.PASSED and seeds < needed:
+        return Check(
+            "initialisation",
+            Status.INCONCLUSIVE,
+            f"underpowered: needs K={needed} seeds to see a change of 10% per layer, has {seeds}",
+            evidence,
+            remedy=f"gradscope baseline CONFIG --update --seeds {needed}",
+        )
+    return check
+
+
+def _paired(sides: _Sides, found: Pairing) -> Check:
+    """The networks as initialised from the same draws: every difference is an effect."""
+    seeds = len(found.rows)
+    tolerance = f"{50 * found.tolerance:g}%"
+    evidence = (
+        f"{words.counted(seeds, 'seed')}, the same draws on both sides, tolerance {tolerance}"
+    )
+    departed = paired.departures(sides.before, sides.after, sides.alignment, found)
+    if not departed:
+        sentence = f"every layer as in the baseline, within {tolerance} of each rms"
+        return Check("initialisation", Status.PASSED, sentence, evidence)
+    return _failed("initialisation", departed, evidence, sides)
+
+
+def _training(sides: _Sides, budget: float) -> Check:
+    """What training made of them: never paired, since it amplifies every rounding."""
+    reason = _untrained(sides)
+    if reason:
+        return Check("training", Status.SKIPPED, reason)
+    before, after = sides.before, sides.after
+    if before.steps != after.steps:
+        told = f"the baseline was trained for {before.steps} steps, this run for {after.steps}"
+        return Check("training", Status.INCONCLUSIVE, told, remedy=UPDATE)
+    whole = [
+        unpaired.Sample(
+            figures.QUANTITIES["learning"], "", 2 * before.learning, 2 * after.learning
+        ),
+        unpaired.Sample(figures.QUANTITIES["accuracy"], "", before.accuracy, after.accuracy),
+    ]
+    outcomes = unpaired.compare(
+        before.trained,
+        after.trained,
+        sides.alignment,
+        after.layers,
+        budget=budget,
+        whole=[sample for sample in whole if sample.measured],
+    )
+    seeds = min(before.trained_seeds, after.trained_seeds)
+    evidence = (
+        f"{before.trained_seeds} and {after.trained_seeds} seeds, medians over the second half of "
+        f"{words.counted(after.steps, 'step')}, {_budget(budget)}"
+    )
+    check = _unpaired("training", outcomes, evidence, sides)
+    # One seed shows no scatter, so that nothing is visible and `_lacking` has no estimate.
+    lacking = before.trained_seeds if seeds == 1 else _lacking(outcomes, seeds)
+    if check.status is not Status.PASSED or not lacking:
+        return check
+    return Check(
+        "training",
+        Status.INCONCLUSIVE,
+        f"underpowered: needs K={lacking} trained seeds to see a change of x2 over the depth, "
+        f"has {seeds}",
+        evidence,
+        remedy=f"gradscope baseline CONFIG --update --trained-seeds {lacking}",
+    )
+
+
+def _untrained(sides: _Sides) -> str:
+    """Why the training cannot be compared; empty when it can."""
+    before, after = sides.before, sides.after
+    if not after.trained_seeds:
+        return "not trained: --at-init"
+    if not before.trained_seeds:
+        return "the baseline was made with --at-init"
+    if before.trained_seeds == 1:
+        return "the baseline has one trained seed, which does not tell how far seeds scatter"
+    return ""
+
+
+def trained_seeds_needed(bank: SeedStatistics) -> int:
+    """Trained seeds by which a comparison with a bank like this one keeps its promise."""
+    alignment = align(bank.layers, bank.layers)
+    outcomes = unpaired.compare(
+        bank.trained, bank.trained, alignment, bank.layers, budget=unpaired.BUDGET
+    )
+    return _lacking(outcomes, bank.trained_seeds, slack=1.0) or bank.trained_seeds
+
+
+def _lacking(outcomes: Sequence[unpaired.Outcome], seeds: int, slack: float = 1.5) -> int:
+    """Seeds that the slopes need to keep the promise; 0 when there are enough.
+
+    What is visible is estimated from few seeds, so a comparison is told insufficient only beyond
+    `slack` times the promise.
+    """
+    ratios = [0.0]
+    for outcome in outcomes:
+        steps = outcome.sample.steps
+        if steps and math.isfinite(outcome.visible):
+            promised = max(PROMISED_PER_LAYER, PROMISED_OVER_DEPTH / steps)
+            ratios.append(outcome.visible / promised)
+    return math.ceil(seeds * max(ratios) ** 2) if max(ratios) > slack else 0
+
+
+def _unpaired(
+    name: str, outcomes: Sequence[unpaired.Outcome], evidence: str, sides: _Sides
+) -> Check:
+    departed = [outcome for outcome in outcomes if outcome.departs]
+    if departed:
+        differences = [unpaired.described(outcome) for outcome in departed]
+        return _failed(name, differences, evidence, sides)
+    return Check(name, Status.PASSED, f"no difference beyond chance{_visible(outcomes)}", evidence)
+
+
+def _visible(outcomes: Sequence[unpaired.Outcome]) -> str:
+    """The change that would have been seen, from the slope of delta."""
+    for outcome in outcomes:
+        if outcome.sample.steps and outcome.sample.quantity.name == "delta":
+            ratio = math.exp(min(0.5 * outcome.visible, 700.0))
+            return f"; a change of x{ratio:.3g} per layer would have been seen in 99 of 100 cases"
+    return ""
+
+
+def _failed(name: str, differences: Sequence[Difference], evidence: str, sides: _Sides) -> Check:
+    """A check that failed, with the first layer that differs in front."""
+    depth = {layer.name: layer.index for layer in sides.after.layers}
+    ordered = sorted(differences, key=lambda item: _order(item, depth))
+    first = next((item for item in ordered if item.layer), ordered[0])
+    quantity = figures.QUANTITIES[first.quantity.removesuffix(" slope")].words
+    where = f"{first.layer} is the first layer that differs" if first.layer else "the whole network"
+    layers = tuple(dict.fromkeys(item.layer for item in ordered if item.layer))
+    sentence = f"{where}: {quantity} {first.effect}"
+    if first.interval and first.interval != first.effect:
+        sentence += f" ({first.interval})"
+    if len(layers) > 1:
+        sentence += f"; {len(layers)} layers differ"
+    return Check(
+        name,
+        Status.FAILED,
+        sentence + _because(sides.changes),
+        evidence,
+        layers=layers,
+        differences=tuple(ordered),
+        remedy=UPDATE,
+    )
+
+
+def _order(difference: Difference, depth: Mapping[str, int]) -> tuple[int, int, int]:
+    """Sort causes before what follows from them.
+
+    First what a layer shows when inputs pass, layer by layer: where it begins is where something
+    was done. Then the gradients, in the order in which they flow, and the whole network.
+    """
+    quantity = difference.quantity.removesuffix(" slope")
+    rank = list(figures.QUANTITIES).index(quantity)
+    if difference.layer and quantity in figures.FORWARD:
+        return 0, depth[difference.layer], rank
+    return 1, rank, int(difference.layer == "")
+
+
+def _because(changes: Sequence[str]) -> str:
+    """The likely cause: what changed, or that nothing did that gradscope knows of."""
+    if not changes:
+        return (
+            ". Neither config nor environment changed: look at the code of the model and the data"
+        )
+    more = f" (and {len(changes) - 1} more changes)" if len(changes) > 1 else ""
+    return f". Likely cause: {changes[0]}{more}"
+
+
+def _budget(budget: float) -> str:
+    return f"{budget:.2%} false alarms allowed"

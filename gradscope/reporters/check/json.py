@@ -1,0 +1,64 @@
+"""A check as JSON for programs: every config with its checks, what they rest on, and exit codes.
+
+Strict JSON in ASCII; equal checks give equal bytes outside `timing`. The schema is documented in
+docs/result_schema.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from gradscope.gate.check import Checked
+from gradscope.gate.exit_codes import worst
+from gradscope.record.strict_json import dumps, plain
+from gradscope.reporters.check import CHECK_FORMS
+from gradscope.reporters.report import ReportOptions
+from gradscope.reporters.run.result_json import verdict_items
+
+SCHEMA = "gradscope.check/1"
+
+
+@CHECK_FORMS.register("json")
+def json_text(checked: Sequence[Checked], options: ReportOptions) -> str:
+    """Render the object; it has no layout to choose."""
+    del options
+    return dumps(plain(result(checked))) + "\n"
+
+
+def result(checked: Sequence[Checked]) -> dict[str, Any]:
+    """The object as data; outcome and exit code are those of the worst config."""
+    code = worst(one.exit_code for one in checked)
+    outcome = next((one.outcome for one in checked if one.exit_code == code), "not measured")
+    verdicts = {one.diagnosis.verdict for one in checked if one.diagnosis is not None}
+    agreed = verdicts.pop() if len(verdicts) == 1 else None
+    return {
+        "schema": SCHEMA,
+        "exit_code": code,
+        "outcome": outcome,
+        "verdict": agreed,
+        "configs": [_config(one) for one in checked],
+    }
+
+
+def _config(one: Checked) -> dict[str, Any]:
+    diagnosis, record = one.diagnosis, one.record
+    items = diagnosis.verdicts if diagnosis is not None else ()
+    return {
+        "name": one.name,
+        "source": one.source,
+        "exit_code": one.exit_code,
+        "outcome": one.outcome,
+        "verdict": diagnosis.verdict if diagnosis is not None else None,
+        "headline": one.headline,
+        "remedy": one.remedy,
+        "evidence": one.evidence,
+        "checks": [asdict(check) for check in one.checks],
+        "changes": one.changes,
+        "baseline": one.baseline,
+        "folder": one.folder,
+        "environment": asdict(record.environment) if record is not None else None,
+        "verdicts": [item for verdict in items for item in verdict_items(verdict)],
+        "timing": {"seconds": one.seconds},
+    }

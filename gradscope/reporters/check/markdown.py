@@ -1,0 +1,97 @@
+"""A check as Markdown: for GitHub's step summary or a comment on a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from gradscope.gate.check import Check, Checked, Status
+from gradscope.reporters.check import CHECK_FORMS, _differences
+from gradscope.reporters.check.text import count
+from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.report import ReportOptions
+
+LARGEST = 65_000
+"""Bytes; a comment holds 65,536 characters, a step summary 1 MiB: one text serves both."""
+
+OBEYED = frozenset("\\`*_[]<>|~$&#")
+"""Characters that Markdown, HTML or a table would obey anywhere."""
+
+SIGNS = {
+    Status.PASSED: "✅",
+    Status.FAILED: "❌",
+    Status.INCONCLUSIVE: "❔",
+    Status.SKIPPED: "➖",
+}
+OUTCOME_SIGNS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "not measured": "⚠️"}
+
+
+@CHECK_FORMS.register("markdown")
+def markdown(checked: Sequence[Checked], options: ReportOptions) -> str:
+    """Render a table of the configs, then every one that is not fine."""
+    del options
+    lines = ["## gradscope", "", count(checked), "", "| | config | result |", "|---|---|---|"]
+    lines += [
+        f"| {OUTCOME_SIGNS[one.outcome]} | {_cell(one.source)} | {_cell(one.headline)} |"
+        for one in checked
+    ]
+    for one in checked:
+        if one.exit_code:
+            lines += ["", *_config(one)]
+    text = "\n".join(lines) + "\n"
+    if len(text.encode()) > LARGEST:
+        kept = text.encode()[:LARGEST].decode(errors="ignore").rpartition("\n")[0]
+        text = f"{kept}\n\nThe rest is too long to be shown here.\n"
+    return text
+
+
+def _config(one: Checked) -> Iterator[str]:
+    yield f"### {_cell(one.name)}"
+    yield ""
+    if one.checks:
+        yield "| | check | answer | rests on |"
+        yield "|---|---|---|---|"
+    else:
+        yield _paragraph(one.headline)
+    for check in one.checks:
+        cells = (check.name, check.sentence, check.evidence)
+        yield f"| {SIGNS[check.status]} | {' | '.join(map(_cell, cells))} |"
+    for check in one.checks:
+        if check.differences:
+            yield from _table(check)
+    if one.changes:
+        yield ""
+        yield "Changed since the baseline:"
+        yield ""
+        for change in one.changes:
+            yield f"- {_paragraph(change)}"
+    if one.remedy:
+        yield ""
+        yield f"Try: {_cell(one.remedy)}"
+
+
+def _table(check: Check) -> Iterator[str]:
+    yield ""
+    yield f"{_cell(check.name)}:"
+    yield ""
+    yield f"| {' | '.join(_differences.headings(check))} |"
+    yield "|---|---|--:|--:|---|---|"
+    for row in _differences.rows(check):
+        yield f"| {' | '.join(map(_cell, row))} |"
+    rest = _differences.left_out(check.differences)
+    if rest:
+        yield ""
+        yield rest
+
+
+def _cell(text: str) -> str:
+    """Text that neither Markdown, HTML nor the table obeys, on one line."""
+    shown = printable(text.replace("\n", " "))
+    safe = "".join(f"&#{ord(c)};" if c in OBEYED else c for c in shown)
+    # A zero-width space parts a mention from its sign: a layer's name calls nobody.
+    return safe.replace("@", "@&#8203;")
+
+
+def _paragraph(text: str) -> str:
+    """The same where a line begins: its first sign begins no list and no heading."""
+    first = text[:1]
+    return _cell(text) if first.isalpha() else f"&#{ord(first or ' ')};{_cell(text[1:])}"

@@ -1,0 +1,275 @@
+"""Heatmaps layer by step, profiles over depth, and the loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+
+from gradscope.analyzer.curves import through_time
+from gradscope.analyzer.curves.through_time import TimeProfile
+from gradscope.analyzer.theory.expectation import limits
+from gradscope.record import RunRecord
+from gradscope.reporters.figures import style
+from gradscope.reporters.figures.style import BLACK, BLUE, GREEN, ORANGE, Floats
+from gradscope.reporters.layout.lines import shortened
+from gradscope.reporters.layout.numbers import number, plural
+from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.report import Report
+from gradscope.theory.prediction import LEVEL
+
+_TITLES = {
+    "gradient": "Gradient: rms of delta over that of the last hidden layer",
+    "signal": "Signal: rms of z, what the activation receives",
+}
+_MOST_COLUMNS = 1000
+_MOST_PANELS = 8
+
+
+def heatmaps(report: Report) -> Figure:
+    """Log10 of the gradient and of the signal, layer by step."""
+    record = report.record
+    layers = style.weighted(record)
+    shown = [layers[i] for i in style.evenly(len(layers), style.MOST_LAYERS)]
+    height = 1.3 + 0.17 * min(max(len(shown), 6), 36)
+    figure = style.new_figure(9.0, 2 * height)
+    both: Any = figure.subplots(2, 1, squeeze=False)
+    for axes, quantity in zip(both[:, 0], ("gradient", "signal"), strict=True):
+        title = _TITLES[quantity]
+        if len(shown) < len(layers):
+            title += f" ({len(shown)} of {len(layers)} layers shown)"
+        axes.set_title(title, loc="left")
+        _heatmap(figure, axes, record, shown, style.rms(record, quantity))
+    return figure
+
+
+def _heatmap(
+    figure: Figure, axes: Axes, record: RunRecord, layers: list[int], values: Floats
+) -> None:
+    if not layers or not len(record.steps):
+        style.empty(axes, "no step was recorded")
+        return
+    columns = style.evenly(len(record.steps), _MOST_COLUMNS)
+    grid = values[np.ix_(columns, layers)].T
+    logs = np.full(grid.shape, np.nan)
+    positive = np.isfinite(grid) & (grid > 0)
+    logs[positive] = np.log10(grid[positive])
+    style.hatched(axes)
+    style.layer_ticks(axes.yaxis, record, layers)
+    axes.set_xlabel("step")
+    found = logs[positive]
+    low, high = style.log_limits(found) if found.size else (-1.0, 1.0)
+    scale = Normalize(low, high)
+    axes.imshow(
+        np.ma.masked_invalid(logs),
+        aspect="auto",
+        cmap="cividis",
+        norm=scale,
+        interpolation="nearest",
+    )
+    axes.set_xlim(-0.5, len(columns) - 0.5)
+    axes.set_ylim(len(layers) - 0.5, -0.5)
+    steps = record.steps[columns]
+    places = [int(x) for x in MaxNLocator(10, integer=True).tick_values(0, len(steps) - 1)]
+    places = [place for place in places if 0 <= place < len(steps)] or [0]
+    axes.set_xticks(places, labels=[str(steps[place]) for place in places])
+    bar = figure.colorbar(ScalarMappable(scale, "cividis"), ax=axes, pad=0.01)
+    bar.ax.yaxis.set_major_locator(FixedLocator(style.log_ticks(low, high)))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: number(10**x)))
+    if not positive.all():
+        words = f"{style.MISSING}, or exactly 0"
+        patch = Patch(facecolor="#e8e8e8", edgecolor="#8a8a8a", hatch="////", label=words)
+        axes.legend(
+            handles=[patch], loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderpad=0
+        )
+
+
+def profiles(report: Report) -> Figure:
+    """Signal and gradient over depth at the first, the middle and the last step, with theory."""
+    record = report.record
+    layers = style.weighted(record)
+    figure = style.new_figure(9.0, 7.0)
+    both: Any = figure.subplots(2, 1, squeeze=False, sharex=True)
+    for axes, quantity in zip(both[:, 0], ("signal", "gradient"), strict=True):
+        axes.set_title(_TITLES[quantity], loc="left")
+        _profile(axes, report, layers, quantity)
+    return figure
+
+
+def _profile(axes: Axes, report: Report, layers: list[int], quantity: str) -> None:
+    record = report.record
+    values = style.rms(record, quantity)[:, layers]
+    rows = _moments(record, values)
+    theory = _theory(report, layers, quantity)
+    band = _band(report, layers, quantity)
+    lines = [values[row] for row in rows] + ([theory] if theory is not None else []) + list(band)
+    if not lines or not style.log_axis(axes.yaxis, np.concatenate(lines)):
+        style.empty(axes, f"nothing to show: {style.MISSING}")
+        return
+    places = np.arange(len(layers))
+    _draw_moments(axes, record, values, rows)
+    if band:
+        words = f"{LEVEL:.0%} of initialisations,\nall layers together"
+        axes.fill_between(
+            places, band[0], band[1], color=BLACK, alpha=0.12, lw=0, label=words, zorder=0.5
+        )
+    if theory is not None:
+        line = np.where(theory > 0, theory, np.nan)
+        axes.plot(places, line, ":", lw=2.0, color=BLACK, label="theory, at initialisation")
+    names = style.layer_ticks(axes.xaxis, record, layers)
+    if sum(map(len, names)) > 60:
+        axes.tick_params(axis="x", labelrotation=60)
+        for text in axes.get_xticklabels():
+            text.set_horizontalalignment("right")
+            text.set_rotation_mode("anchor")
+    axes.set_xlim(-0.5, len(layers) - 0.5)
+    _finish(axes, values[rows])
+
+
+def time_profiles(report: Report) -> Figure | None:
+    """Rms of dL/dh_t of each recurrent layer at the first, the middle and the last step.
+
+    None where no recurrent layer was followed.
+    """
+    record = report.record
+    profiles = through_time.of(record)
+    if not profiles:
+        return None
+    shown = [profiles[i] for i in style.evenly(len(profiles), _MOST_PANELS)]
+    figure = style.new_figure(9.0, 0.6 + 2.6 * len(shown))
+    panels: Any = figure.subplots(len(shown), 1, squeeze=False)
+    for axes, profile in zip(panels[:, 0], shown, strict=True):
+        name = shortened(printable(profile.layer.name), 40, unicode=True)
+        title = f"{name}: rms of dL/dh_t over its largest"
+        if len(shown) < len(profiles):
+            title += f" ({len(shown)} of {len(profiles)} layers shown)"
+        axes.set_title(title, loc="left")
+        _time_profile(axes, record, profile)
+    return figure
+
+
+def _time_profile(axes: Axes, record: RunRecord, profile: TimeProfile) -> None:
+    values = profile.relative
+    rows = _moments(record, values)
+    if not rows or not style.log_axis(axes.yaxis, values[rows]):
+        style.empty(axes, f"nothing to show: {style.MISSING}")
+        return
+    _draw_moments(axes, record, values, rows)
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    first = "the input's last" if profile.layer.go_backwards else "the input's first"
+    axes.set_xlabel(f"time step, as the layer reads them (0 is {first})")
+    axes.set_xlim(-0.5, values.shape[1] - 0.5)
+    _finish(axes, values[rows])
+
+
+def _draw_moments(axes: Axes, record: RunRecord, values: Floats, rows: list[int]) -> None:
+    """One line per row of `values` [step, place]."""
+    places = np.arange(values.shape[1])
+    styles = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."))
+    for row, (color, marker, dash) in zip(rows, styles, strict=False):
+        line = np.where(values[row] > 0, values[row], np.nan)
+        size = 4.0 if len(places) <= 40 else 2.0
+        words = f"step {record.steps[row]}"
+        axes.plot(places, line, dash, marker=marker, ms=size, lw=1.2, color=color, label=words)
+
+
+def _finish(axes: Axes, values: Floats) -> None:
+    axes.grid(axis="y", color="#dddddd", lw=0.6)
+    axes.set_axisbelow(True)
+    # Beside the lines, where it can hide none of them.
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    _note_missing(axes, values)
+
+
+def _moments(record: RunRecord, values: Floats) -> list[int]:
+    """Rows of the first, the middle and the last step that has any figure, each once."""
+    usable = [row for row in range(len(record.steps)) if np.isfinite(values[row]).any()]
+    if not usable:
+        return []
+    return sorted({usable[0], usable[len(usable) // 2], usable[-1]})
+
+
+def _theory(report: Report, layers: list[int], quantity: str) -> Floats | None:
+    """Theory's rms for `layers`, NaN where it has none; None where it has nothing at all."""
+    prediction = report.prediction
+    if prediction is None or prediction.outside:
+        return None
+    moments = (
+        prediction.delta_relative
+        if quantity == "gradient"
+        else prediction.preactivation_second_moment
+    )
+    line = np.sqrt(_by_name(report, prediction.names, moments, layers))
+    return line if np.isfinite(line).any() else None
+
+
+def _band(report: Report, layers: list[int], quantity: str) -> tuple[Floats, ...]:
+    """The ends of theory's band for `layers`, low and high, NaN where it has none; () without."""
+    if report.prediction is None:
+        return ()
+    ends = limits(report.prediction).get("delta" if quantity == "gradient" else quantity, ())
+    return tuple(_by_name(report, report.prediction.names, end, layers) for end in ends)
+
+
+def _by_name(report: Report, names: tuple[str, ...], values: Floats, layers: list[int]) -> Floats:
+    """The `values` of `layers`, by their names; NaN where there is none."""
+    known = dict(zip(names, values, strict=True))
+    found: Floats = np.array([known.get(report.record.layers[i].name, np.nan) for i in layers])
+    return found
+
+
+def _note_missing(axes: Axes, values: Floats) -> None:
+    missing = int(np.count_nonzero(~(np.isfinite(values) & (values > 0))))
+    if missing:
+        words = f"{plural(missing, 'point')} without a place: {style.MISSING}, or exactly 0"
+        axes.text(1.0, 1.01, words, transform=axes.transAxes, ha="right", va="bottom", fontsize=7.5)
+
+
+def loss(report: Report) -> Figure:
+    """The loss of the training batches and, for classes, their accuracy."""
+    record = report.record
+    figure = style.new_figure(9.0, 3.6)
+    axes = figure.subplots()
+    values, accuracy = record.scalars["loss"], record.scalars["accuracy"]
+    finite = np.isfinite(values)
+    if not finite.any():
+        style.empty(axes, "no finite loss was recorded")
+        return figure
+    # Within a range whose span float64 still holds.
+    shown = np.clip(np.where(finite, values, np.nan), -1e300, 1e300)
+    marker = "o" if len(values) < 30 else ""
+    lines = axes.plot(record.steps, shown, "-", marker=marker, ms=3, color=BLUE, lw=1.2)
+    words = ["loss"]
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    if np.nanmin(shown) > 0 and np.nanmax(shown) / np.nanmin(shown) > 100:
+        style.log_axis(axes.yaxis, shown)
+    if len(values) == 1:
+        axes.set_xticks(record.steps)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    if np.isfinite(accuracy).any():
+        lines += _accuracy(axes, record, accuracy, marker)
+        words.append("accuracy of the batch")
+    axes.legend(lines, words, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+    if not finite.all():
+        first = record.steps[np.flatnonzero(~finite)[0]]
+        axes.axvline(float(first), color=BLACK, lw=1.0, ls=":")
+        note = f"loss not finite from step {first} (dotted line)"
+        axes.text(1.0, 1.01, note, transform=axes.transAxes, ha="right", va="bottom")
+    return figure
+
+
+def _accuracy(axes: Axes, record: RunRecord, accuracy: Floats, marker: str) -> list[Line2D]:
+    other = axes.twinx()
+    other.spines["right"].set_visible(True)
+    other.set_ylabel("accuracy of the batch")
+    other.set_ylim(0.0, 1.0)
+    return other.plot(record.steps, accuracy, "--", marker=marker, ms=3, color=ORANGE, lw=1.2)

@@ -1,0 +1,1 @@
+"""Text layout: lines, tables, characters, numbers and sanitizing."""

@@ -1,0 +1,132 @@
+"""Styled lines of a terminal page, wrapped without ever cutting a word or a number."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from gradscope.reporters.layout.sanitizing import as_ascii
+
+NARROWEST = 24
+STYLES = {
+    "title": "bold",
+    "dim": "dim",
+    "healthy": "green",
+    "error": "bold red",
+    "warning": "yellow",
+    "info": "cyan",
+    "skipped": "dim",
+    "ignored": "dim",
+    "crashed": "magenta",
+    "inconclusive": "yellow",
+    "unhealthy": "bold red",
+}
+_SYMBOLS = {
+    "healthy": "✓",
+    "error": "✗",
+    "unhealthy": "✗",
+    "warning": "!",
+    "inconclusive": "?",
+    "info": "i",
+    "crashed": "?",
+}
+_ASCII_SYMBOLS = {"✓": "+", "✗": "x"}
+
+
+def symbol(tone: str, unicode: bool) -> str:
+    """One character that says the same as the colour; the word stands beside it."""
+    sign = _SYMBOLS.get(tone, "-")
+    return sign if unicode else _ASCII_SYMBOLS.get(sign, sign)
+
+
+def wrapped(text: str, width: int) -> Iterator[str]:
+    """Lines of at most `width` columns, broken at spaces only: a longer word stays whole."""
+    line = ""
+    for word in text.split(" "):
+        longer = f"{line} {word}" if line else word
+        if line and cell_len(longer) > width:
+            yield line
+            line = word
+        else:
+            line = longer
+    yield line
+
+
+def shortened(name: str, width: int, unicode: bool) -> str:
+    """A name made to fit a column; never used for numbers or verdicts.
+
+    The folders of a path give way first, the outermost before the others, each to the initials and
+    the number that tell it from its siblings: ``encoder_block_2/attention/query`` becomes
+    ``eb2/attention/query``. What is still too long is cut in the middle.
+    """
+    name = name if unicode else as_ascii(name)
+    *folders, last = name.split("/")
+    for place, folder in enumerate(folders):
+        if cell_len(name) <= width:
+            break
+        folders[place] = _initials(folder)
+        name = "/".join([*folders, last])
+    if cell_len(name) <= width:
+        return name
+    dots = "…" if unicode else ".."
+    half = (width - len(dots)) // 2
+    # A cut through a wide character leaves a blank in its place.
+    head = set_cell_size(name, width - len(dots) - half).rstrip()
+    tail = set_cell_size(name[::-1], half).rstrip()[::-1]
+    return f"{head}{dots}{tail}"
+
+
+def _initials(folder: str) -> str:
+    """`encoder_block_12` as `eb12`: the first letter of each word, every digit."""
+    return "".join(re.findall(r"(?<![^\W_])[^\W\d_]|\d", folder)) or folder
+
+
+class Page:
+    """Lines collected in order, then printed by rich into one string."""
+
+    def __init__(self, *, width: int, color: bool, unicode: bool) -> None:
+        self.width = max(width, NARROWEST)
+        self.color = color
+        self.unicode = unicode
+        self._lines: list[Text] = []
+
+    def add(self, text: str, tone: str = "", *, indent: int = 0, hanging: int = 0) -> None:
+        """Wrap `text` onto the page; lines after the first are indented by `hanging` more."""
+        # One width for all lines, so that the hanging ones fit too.
+        room = max(self.width - indent - hanging, 1)
+        for row in (text if self.unicode else as_ascii(text)).split("\n"):
+            for i, line in enumerate(wrapped(row, room)):
+                self.line(Text(" " * (indent + (hanging if i else 0)) + line, STYLES.get(tone, "")))
+
+    def title(self, text: str) -> None:
+        """An empty line, then a heading."""
+        self.line(Text())
+        self.add(text, "title")
+
+    def line(self, line: Text) -> None:
+        """A line that is already laid out."""
+        self._lines.append(line)
+
+    def render(self) -> str:
+        """The page as a string that ends in one line feed."""
+        console = Console(
+            file=io.StringIO(),
+            width=self.width,
+            color_system="standard" if self.color else None,
+            force_terminal=self.color,
+            no_color=not self.color,
+            markup=False,
+            emoji=False,
+            highlight=False,
+            legacy_windows=False,
+        )
+        with console.capture() as capture:
+            for line in self._lines:
+                line.rstrip()
+            console.print(Text("\n").join(self._lines), soft_wrap=True)
+        return capture.get()

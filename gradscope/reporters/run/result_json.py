@@ -1,0 +1,157 @@
+"""The report as JSON for programs: everything measured and judged, to full precision.
+
+Strict JSON in ASCII: what is not finite is null, so any parser reads it. Equal runs give equal
+bytes outside `timing`. The schema is documented in docs/result_schema.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from gradscope.analyzer.theory.expectation import standings
+from gradscope.record import STATISTICS, Finding, RunRecord, Verdict
+from gradscope.record.strict_json import dumps, plain
+from gradscope.reporters.report import Report, ReportOptions
+from gradscope.reporters.run import REPORTERS
+from gradscope.theory.prediction import LEVEL, Prediction
+
+SCHEMA = "gradscope.result/1"
+
+
+@REPORTERS.register("json")
+def json_text(report: Report, options: ReportOptions) -> str:
+    """The JSON text; it has no layout to choose."""
+    del options
+    return render(report)
+
+
+def render(report: Report) -> str:
+    """One JSON object and a line feed; one row of figures per line, fit for diff."""
+    return dumps(result(report)) + "\n"
+
+
+def result(report: Report) -> dict[str, Any]:
+    """The object that `render` writes, for those who want it as data."""
+    record, diagnosis = report.record, report.diagnosis
+    content = {
+        "schema": SCHEMA,
+        "name": record.name,
+        "status": record.outcome.status,
+        "exit_code": int(report.exit_code),
+        "verdict": diagnosis.verdict,
+        "headline": diagnosis.headline,
+        "remedy": diagnosis.remedy,
+        "environment": asdict(record.environment),
+        "config": record.config,
+        "data": asdict(record.data),
+        "training": _training(record),
+        "layers": [asdict(layer) for layer in record.layers],
+        "verdicts": [item for verdict in diagnosis.verdicts for item in verdict_items(verdict)],
+        "prediction": _prediction(report),
+        "statistics": {
+            "steps": record.steps,
+            **{name: record.series[name] for name in STATISTICS},
+        },
+        **_profiles(record),
+        "timing": {"seconds": record.seconds},
+    }
+    settled: dict[str, Any] = plain(content)
+    return settled
+
+
+def _training(record: RunRecord) -> dict[str, Any]:
+    return {
+        "outcome": record.outcome.sentence,
+        "steps_requested": record.outcome.steps_requested,
+        "steps_done": record.outcome.steps_done,
+        "batch_size": record.batch_size,
+        "probe_samples": record.probe_samples,
+        "loss": record.scalars["loss"],
+        "accuracy": record.scalars["accuracy"],
+        "learning_rate": record.scalars["learning_rate"],
+        "evaluation": record.evaluation,
+        "objective": asdict(record.objective) if record.objective else None,
+    }
+
+
+def _profiles(record: RunRecord) -> dict[str, Any]:
+    """Statistics over time; nothing for a network without recurrent layers."""
+    if not record.recurrent_delta:
+        return {}
+    return {"profiles": {"recurrent_delta_second_moment": record.recurrent_delta}}
+
+
+def _prediction(report: Report) -> dict[str, Any] | None:
+    if report.prediction is None:
+        return None
+    told = asdict(report.prediction) | {"band": _band(report.record, report.prediction)}
+    rounded: dict[str, Any] = _steady(plain(told))
+    return rounded
+
+
+def _steady(value: Any) -> Any:
+    """Floats to ten digits: the others follow the order in which a processor adds up products."""
+    if isinstance(value, dict):
+        return {key: _steady(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_steady(item) for item in value]
+    return float(f"{value:.10g}") if isinstance(value, float) else value
+
+
+def _band(record: RunRecord, prediction: Prediction) -> dict[str, Any] | None:
+    """Measured beside predicted at step 0, as second moments; None where theory has no band."""
+    found = {
+        standing.quantity: {
+            "layers": [
+                {"name": name, "measured": measured**2, "low": low**2, "high": high**2}
+                for name, measured, low, high in zip(
+                    standing.names, standing.measured, standing.low, standing.high, strict=True
+                )
+            ],
+            "outside": [standing.names[i] for i in standing.outside],
+        }
+        for standing in standings(record, prediction)
+    }
+    if not found:
+        return None
+    return {
+        "level": LEVEL,
+        "preactivation_second_moment": found.get("signal"),
+        "delta_relative": found.get("delta"),
+    }
+
+
+def verdict_items(verdict: Verdict) -> Iterator[dict[str, Any]]:
+    """One item per finding; a detector without one gives a single item that says why."""
+    lead = {"code": verdict.code, "name": verdict.name, "status": verdict.status}
+    for finding in verdict.findings:
+        yield lead | {"reason": verdict.reason} | _finding(finding)
+    if not verdict.findings:
+        yield lead | {
+            "reason": verdict.reason,
+            "severity": None,
+            "layers": [],
+            "steps": [],
+            "observed": None,
+            "threshold": None,
+            "evidence": None,
+            "message": verdict.reason or f"{verdict.name}: {verdict.status}",
+            "remedy": "",
+            "cause": "",
+        }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "severity": finding.severity,
+        "layers": finding.layers,
+        "steps": [finding.since_step, finding.until_step],
+        "observed": finding.observed,
+        "threshold": finding.threshold,
+        "evidence": asdict(finding.evidence),
+        "message": finding.message,
+        "remedy": finding.remedy,
+        "cause": finding.cause,
+    }

@@ -1,0 +1,220 @@
+"""The sentences and lists that every form of a report shares, as plain text safe to show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradscope.analyzer.theory.expectation import standings
+from gradscope.record import Evidence, Finding, RunRecord, Verdict
+from gradscope.record.run_record import FIT, GIVEN
+from gradscope.reporters.layout.numbers import count, interval, number, percent, plural, ratio
+from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.report import Report
+from gradscope.theory.prediction import LEVEL, Floats, Prediction
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A labelled line under a finding: where, observed, cause, try, evidence."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
+class VerdictLine:
+    """One detector's answer: `status` is its word, `tone` how a form may tint it."""
+
+    code: str
+    name: str
+    status: str
+    tone: str
+    reason: str = ""
+    message: str = ""
+    facts: tuple[Fact, ...] = ()
+
+
+def warning(report: Report) -> str:
+    """What limits the verdict, said first; empty when the run is complete and judged."""
+    outcome = report.record.outcome
+    parts = []
+    if outcome.status != "complete":
+        done = f"{count(outcome.steps_done)} of {plural(outcome.steps_requested, 'step')}"
+        parts.append(f"{printable(outcome.status).upper()}, {done}: {printable(outcome.sentence)}")
+    if report.diagnosis.verdict == "inconclusive":
+        parts.append(
+            "INCONCLUSIVE: too little was measured or judged to call this network healthy."
+        )
+    return "\n".join(parts)
+
+
+def evidence(record: RunRecord) -> str:
+    """What the run rests on, in one line."""
+    outcome, environment = record.outcome, record.environment
+    steps = f"{count(outcome.steps_done)} of {plural(outcome.steps_requested, 'step')}"
+    recorded = int(np.count_nonzero(record.steps > 0))
+    parts = [
+        steps
+        if outcome.steps_done != outcome.steps_requested
+        else plural(outcome.steps_done, "step"),
+        *([f"{count(recorded)} of them measured"] if recorded < outcome.steps_done else []),
+        f"batch {count(record.batch_size)}",
+        f"{data_name(record)} {_samples(record)}",
+        f"probe set n = {count(record.probe_samples)}",
+        f"seed {environment.seed}",
+        printable(environment.device),
+        *(["compiled by XLA"] if environment.jit else []),
+        printable(environment.dtype),
+        f"TensorFlow {printable(environment.tensorflow)}, Keras {printable(environment.keras)}",
+        f"{number(record.seconds)} s",
+    ]
+    return ", ".join(parts)
+
+
+def _samples(record: RunRecord) -> str:
+    """How much data there was; of a `fit` only the measured batches were seen."""
+    if record.data.name == FIT:
+        return f"batches of {count(record.batch_size)}"
+    return f"{count(record.data.samples)} + {count(record.data.test_samples)} samples"
+
+
+def data_name(record: RunRecord) -> str:
+    """The data set's name; that of the function which gives data of the user's own."""
+    if record.data.name == FIT:
+        return FIT
+    own = record.config.get("data", {}).get("parameters", {}).get("factory")
+    return "data given as an object:" if own == GIVEN else printable(str(own or record.data.name))
+
+
+def verdict_lines(report: Report) -> Iterator[VerdictLine]:
+    """Every detector's answer in the diagnosis's order; a detector that did not run says so."""
+    for verdict in report.diagnosis.verdicts:
+        code, name = printable(verdict.code), printable(verdict.name).replace("_", " ")
+        reason = printable(verdict.reason)
+        if not verdict.findings:
+            yield VerdictLine(code, name, _status(verdict), verdict.status, reason)
+        for finding in verdict.findings:
+            shown = verdict.status == "finding"
+            yield VerdictLine(
+                code,
+                name,
+                finding.severity if shown else _status(verdict),
+                finding.severity if shown else verdict.status,
+                reason,
+                printable(finding.message),
+                tuple(_facts(finding)),
+            )
+
+
+def _status(verdict: Verdict) -> str:
+    words = {"skipped": "skipped, not judged", "ignored": "ignored, not judged"}
+    return words.get(verdict.status, printable(verdict.status))
+
+
+def _facts(finding: Finding) -> Iterator[Fact]:
+    yield Fact(
+        "where", f"{layers(finding.layers)}, {_from_to(finding.since_step, finding.until_step)}"
+    )
+    yield Fact(
+        "observed", f"{number(finding.observed, 'NaN')} (threshold {number(finding.threshold)})"
+    )
+    if finding.cause:
+        yield Fact("cause", printable(finding.cause))
+    if finding.remedy:
+        yield Fact("try", printable(finding.remedy))
+    yield Fact("evidence", _basis(finding.evidence))
+
+
+def layers(names: Sequence[str]) -> str:
+    """Names of layers: all of a few, both ends of many."""
+    shown = [printable(name) for name in names]
+    if not shown:
+        return "the whole network"
+    if len(shown) <= 3:
+        return ", ".join(shown)
+    return f"{shown[0]} ... {shown[-1]} ({count(len(shown))} layers)"
+
+
+def _from_to(first: int, last: int) -> str:
+    return f"step {first}" if first == last else f"steps {first} to {last}"
+
+
+def _basis(basis: Evidence) -> str:
+    parts = [
+        f"n = {count(basis.n)}",
+        f"batch {count(basis.batch_size)}",
+        f"phase {printable(basis.phase)}",
+        f"seed{'' if len(basis.seeds) == 1 else 's'} {', '.join(map(str, basis.seeds)) or '-'}",
+    ]
+    if basis.steps:
+        parts.append(_from_to(basis.steps[0], basis.steps[-1]))
+    if basis.interval is not None:
+        meaning = printable(basis.interval_meaning)
+        parts.append(f"interval {interval(basis.interval)}" + (f" ({meaning})" if meaning else ""))
+    return ", ".join(parts)
+
+
+def loss_course(record: RunRecord) -> str:
+    """Where the loss began, where it ended, and its lowest point."""
+    loss = [float(value) for value in record.scalars["loss"]]
+    if not loss:
+        return "no step was recorded"
+    text = f"{number(loss[0], 'NaN')} -> {number(loss[-1], 'NaN')}"
+    finite = [value for value in loss if math.isfinite(value)]
+    if finite:
+        lowest = loss.index(min(finite))
+        text += f", lowest {number(loss[lowest])} at step {record.steps[lowest]}"
+    broken = next((i for i, value in enumerate(loss) if not math.isfinite(value)), None)
+    if broken is not None:
+        text += f", non-finite since step {record.steps[broken]}"
+    return text
+
+
+def evaluation(record: RunRecord) -> str:
+    """Loss and accuracy on the test set after training, or that there are none."""
+    figures = []
+    for name, value in record.evaluation.items():
+        words = printable(name).removeprefix("test_").replace("_", " ")
+        figure = percent(value, "NaN") if "accuracy" in name else number(value, "NaN")
+        figures.append(f"{words} {figure}")
+    return ", ".join(figures) or "not evaluated"
+
+
+def theory(report: Report) -> str:
+    """What theory expects per layer at initialisation, or why it expects nothing."""
+    prediction = report.prediction
+    if prediction is None:
+        return "theory at initialisation: none for this model"
+    if prediction.outside:
+        return f"theory at initialisation: does not apply, {printable(prediction.outside)}"
+    forward, backward = _typical(prediction.forward_gain), _typical(prediction.backward_gain)
+    if math.isnan(forward) or math.isnan(backward):
+        return "theory at initialisation: too few layers for a rate per layer"
+    gains = f"signal {ratio(forward)} and gradient {ratio(backward)} per layer"
+    return f"theory at initialisation: {gains}{_standing(report.record, prediction)}"
+
+
+def _standing(record: RunRecord, prediction: Prediction) -> str:
+    """How step 0 stands in theory's band, and which layers left it first."""
+    found = standings(record, prediction)
+    if not found:
+        return f"; no band, {printable(prediction.no_band)}" if prediction.no_band else ""
+    judged = sum(len(one.layers) for one in found)
+    out = sum(len(one.outside) for one in found)
+    if not out:
+        return f"; measured at step 0: all {count(judged)} figures in its {LEVEL:.0%} band"
+    named = " ".join(one.first_outside for one in found if one.outside)
+    return (
+        f"; measured at step 0: {count(out)} of {count(judged)} figures outside its {LEVEL:.0%} "
+        f"band. {printable(named)}"
+    )
+
+
+def _typical(gains: Floats) -> float:
+    """The rms gain of a typical layer, from ratios of second moments."""
+    usable = gains[np.isfinite(gains) & (gains > 0)]
+    return float(np.sqrt(np.median(usable))) if usable.size else math.nan

@@ -1,0 +1,1 @@
+"""A prediction as text, JSON and picture."""

@@ -1,0 +1,215 @@
+"""A forecast in a terminal: the outlook first, then layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from rich.cells import cell_len
+from rich.text import Text
+
+from gradscope.reporters.layout.lines import STYLES, Page, shortened
+from gradscope.reporters.layout.numbers import interval, number, percent, plural, ratio
+from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.report import ReportOptions
+from gradscope.reporters.theory.theory_json import limits
+from gradscope.theory.forecast import Forecast
+from gradscope.theory.prediction import LEVEL
+
+Floats = npt.NDArray[np.float64]
+
+MOST_ROWS = 30
+_LONGEST_NAME = 20
+_NARROWEST_TABLE = 60
+# What a narrow terminal loses first stands last.
+_PRIORITY = (
+    "layer",
+    "E z^2",
+    "delta",
+    "z gain",
+    "delta gain",
+    "z band",
+    "delta band",
+    "E a^2",
+    "kernel",
+    "dead",
+    "Var a",
+)
+_ORDER = (
+    "layer",
+    "E z^2",
+    "z band",
+    "z gain",
+    "E a^2",
+    "Var a",
+    "delta",
+    "delta band",
+    "delta gain",
+    "kernel",
+    "dead",
+)
+LEGEND = (
+    "second moments: take the square root for rms. z: what the activation receives; a: what it "
+    "gives; delta = dL/dz and kernel, the kernel's gradient, over those of the last hidden layer; "
+    "z gain: factor from the layer before; delta gain: factor going back from the layer after"
+)
+DEAD = "; dead: share of units that no sample of the batch activates"
+
+
+def render(forecast: Forecast, options: ReportOptions) -> str:
+    """The whole page as one string, in the width and the characters of `options`."""
+    page = Page(width=options.width, color=options.color, unicode=options.unicode)
+    page.add(f"Theory at initialisation: {printable(forecast.name)}", "title")
+    if forecast.outside:
+        page.add(f"outside theory: {printable(forecast.outside)}", "warning", indent=2, hanging=2)
+        if not forecast.prediction.outside:
+            page.add("the figures are those of infinite width; they have no band", "dim", indent=2)
+    for line in _outlook(forecast):
+        page.add(line, indent=2, hanging=4)
+    if forecast.layers and not forecast.prediction.outside:
+        _add_layers(page, forecast)
+    if forecast.prediction.assumptions:
+        page.title("Taken for granted")
+        for sentence in forecast.prediction.assumptions:
+            page.add(f"- {sentence}", "dim", indent=2, hanging=2)
+    if options.files:
+        page.title("Files")
+        for path in options.files:
+            page.add(printable(path), indent=2, hanging=2)
+    return page.render()
+
+
+def _outlook(forecast: Forecast) -> list[str]:
+    """Sentences on the whole network."""
+    fixed, geometry = forecast.fixed_point, forecast.geometry
+    if fixed is None:
+        return []
+    depth = sum(layer.role == "hidden" for layer in forecast.layers)
+    lines = [
+        f"input: second moment {number(geometry.second_moment)}, norms vary by "
+        f"{percent(geometry.norm_variation)}; batches of {forecast.batch_size}",
+        f"chi_1 = {number(fixed.chi_1)}: the gradient's factor per layer going back, at the fixed "
+        f"point q* = {_fixed_q(fixed.q)}{'' if fixed.stable else ' (unstable)'}, "
+        f"c* = {number(fixed.correlation, 'any')}",
+        f"depth scales: signal {_layers(fixed.signal_scale)}, correlation "
+        f"{_layers(fixed.correlation_scale)}, gradient {_layers(fixed.gradient_scale)}",
+        f"trainable depth: {_layers(fixed.trainable_depth)}; the network has {depth}",
+    ]
+    head = forecast.head
+    if head is not None:
+        start = number(head.initial_loss, "not known for this loss")
+        lines.append(
+            f"output: initial loss {start}, E z^2 {number(head.logit_second_moment)}; delta drops "
+            f"once by {ratio(head.drop)} on its way to the last hidden layer"
+        )
+    return lines
+
+
+def _fixed_q(q: float) -> str:
+    return "any (every size is kept)" if math.isnan(q) else number(q)
+
+
+def _layers(scale: float) -> str:
+    return "unlimited" if math.isinf(scale) else f"{number(scale)} layers"
+
+
+def _add_layers(page: Page, forecast: Forecast) -> None:
+    page.title("Layers, from input to output")
+    shown = _evenly(len(forecast.layers))
+    columns = _columns(forecast, shown, page.unicode)
+    band = f"bands: {LEVEL:.0%} of initialisations"
+    if forecast.seeds > 1:
+        band += f"; of geometric means over {plural(forecast.seeds, 'seed')} in the columns 'mean'"
+    if forecast.prediction.preactivation_band is not None:
+        page.add(band, "dim")
+    if page.width < _NARROWEST_TABLE:
+        _add_list(page, columns, len(shown))
+    else:
+        _add_table(page, columns, len(shown))
+    if len(shown) < len(forecast.layers):
+        words = f"{len(shown)} of {plural(len(forecast.layers), 'layer')} shown"
+        page.add(f"{words}; --format json has all", "dim")
+    page.add(LEGEND + (DEAD if "dead" in columns else ""), "dim")
+
+
+def _evenly(count: int) -> list[int]:
+    """Rows to show: all, or evenly spread ones with both ends."""
+    if count <= MOST_ROWS:
+        return list(range(count))
+    return sorted({round(i * (count - 1) / (MOST_ROWS - 1)) for i in range(MOST_ROWS)})
+
+
+def _columns(forecast: Forecast, shown: Sequence[int], unicode: bool) -> dict[str, list[str]]:
+    """Cells by heading, for the rows that are shown; columns without any figure are left out."""
+    prediction = forecast.prediction
+    names = [shortened(printable(forecast.layers[i].name), _LONGEST_NAME, unicode) for i in shown]
+    figures = {
+        "E z^2": (prediction.preactivation_second_moment, number),
+        "z gain": (prediction.forward_gain, ratio),
+        "E a^2": (prediction.activation_second_moment, number),
+        "Var a": (prediction.activation_variance, number),
+        "delta": (prediction.delta_relative, number),
+        "delta gain": (prediction.backward_gain, ratio),
+        "kernel": (prediction.kernel_gradient_relative, number),
+    }
+    columns = {"layer": names}
+    columns |= {key: [show(values[i]) for i in shown] for key, (values, show) in figures.items()}
+    dead = forecast.dead_on_batch
+    if dead is not None and dead.any():
+        columns["dead"] = [percent(dead[i]) if i < len(dead) else "" for i in shown]
+    for seeds in sorted({1, forecast.seeds}):
+        ends = limits(prediction, seeds)
+        for key, name in (
+            ("z band", "preactivation_second_moment"),
+            ("delta band", "delta_relative"),
+        ):
+            if name in ends:
+                heading = key if seeds == 1 else key.replace("band", "mean")
+                columns[heading] = [_interval(ends[name], i) for i in shown]
+    return columns
+
+
+def _interval(ends: tuple[Floats, Floats], i: int) -> str:
+    low, high = float(ends[0][i]), float(ends[1][i])
+    if math.isnan(low) or low == high:
+        return "-"
+    return interval((low, high))
+
+
+def _add_table(page: Page, columns: dict[str, list[str]], count: int) -> None:
+    priority = list(_PRIORITY)
+    priority[priority.index("E a^2") : priority.index("E a^2")] = ["z mean", "delta mean"]
+    order = list(_ORDER)
+    order.insert(order.index("z band") + 1, "z mean")
+    order.insert(order.index("delta band") + 1, "delta mean")
+    widths = {key: max(cell_len(text) for text in [key, *cells]) for key, cells in columns.items()}
+    chosen: list[str] = []
+    used = 0
+    for key in priority:
+        if key in columns and used + widths[key] + (2 if chosen else 0) <= page.width:
+            used += widths[key] + (2 if chosen else 0)
+            chosen.append(key)
+    chosen.sort(key=order.index)
+
+    def row(cells: Sequence[str]) -> str:
+        padded = [
+            text + " " * (widths[key] - cell_len(text))
+            if key == "layer"
+            else " " * (widths[key] - cell_len(text)) + text
+            for key, text in zip(chosen, cells, strict=True)
+        ]
+        return "  ".join(padded)
+
+    page.line(Text(row(chosen), STYLES["title"]))
+    for i in range(count):
+        page.line(Text(row([columns[key][i] for key in chosen])))
+
+
+def _add_list(page: Page, columns: dict[str, list[str]], count: int) -> None:
+    """One item per layer, for narrow terminals."""
+    for i in range(count):
+        page.add(columns["layer"][i], "title")
+        facts = [f"{key} {cells[i]}" for key, cells in columns.items() if key != "layer"]
+        page.add(", ".join(facts), indent=2, hanging=2)

@@ -1,0 +1,1 @@
+"""The training loop, and the probe set that it passes at intervals."""

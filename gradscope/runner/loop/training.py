@@ -1,0 +1,359 @@
+"""The loop: a network built and traced once, trained and measured from any seed."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from gradscope.config.experiment import ExperimentConfig
+from gradscope.errors import BadRequest
+from gradscope.record import STATISTICS, Histogram
+from gradscope.record.builder import Beginning
+from gradscope.record.run_record import Floats
+from gradscope.runner.loop import probe
+from gradscope.runner.network.workload import Workload
+from gradscope.runner.objective import loss_scale
+from gradscope.runner.objective.objective_facts import objective_info
+from gradscope.runner.runtime import device
+from gradscope.runner.sources.batches import Batch
+from gradscope.runner.step import power_histograms, tape
+from gradscope.runner.survey.sites import SiteMap
+
+PROBES_PER_RUN = 10
+"""Looks at the probe set per run, besides the first and the last step: a forward pass each."""
+
+EVALUATED_TOGETHER = 512
+"""Test samples per forward pass."""
+
+COUNTS_AT_ONCE = 2**24
+"""Counts of powers of two that one call may give: 64 MiB."""
+
+WORTH_COMPILING = 25_000
+"""Steps from which ``jit: auto`` compiles a small network of Dense layers. Compiling the measured
+step took 4 to 6 s for 2 to 50 such layers and saved 0.2 to 0.5 ms a step (benchmarks/README.md), so
+it pays between 11,000 and 20,000 steps; with fewer, graph mode is ahead."""
+
+SMALL = 2**18
+"""Most parameters of a layer for that: at 512 x 512 the compiled step was the slower one, and a
+convolution under XLA on a CPU is slower several times over."""
+
+_NONFINITE = list(STATISTICS).index("nonfinite_count")
+
+
+class Listener(Protocol):
+    """Whoever wants to know what a run measures, while it measures."""
+
+    def begin(self, beginning: Beginning) -> None:
+        """Hear what is known before the first step."""
+
+    def step(self, step: int, statistics: Floats, scalars: Sequence[float], times: Floats) -> None:
+        """Hear the figures of one recorded step; `times` is delta over time, layer by layer."""
+
+    def probe(self, step: int, dead_fraction: Floats) -> None:
+        """Hear what the probe set showed."""
+
+    def histogram(self, name: str, snapshot: Histogram) -> None:
+        """Hear one snapshot of a distribution."""
+
+
+@dataclass(frozen=True)
+class End:
+    """How the loop ended: ``complete`` or ``diverged``, and the test figures after it."""
+
+    status: str
+    sentence: str
+    evaluation: dict[str, float]
+
+
+class Experiment:
+    """A workload as a traced training loop.
+
+    Building and tracing are paid once; `reset` draws new weights from another seed in place.
+    """
+
+    def __init__(
+        self, config: ExperimentConfig, workload: Workload, *, measure: bool = True
+    ) -> None:
+        self.config = config
+        self.workload = workload
+        self.measure = measure
+        self.device = device.choose(config.device)
+        self.model, self.sites = workload.model, workload.sites
+        self.objective, self.optimizer = workload.objective, workload.optimizer
+        self.optimizer.build(self.model.trainable_variables)
+        self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
+        self.jit = compiles(config, self.sites, self.steps, self.device)
+        self.run_chunk = self._traced()
+        again = workload.redraw is not None
+        self._forward = probe.forward_pass(self.model, self.sites, traced=again)
+        self.reset(config.seed)
+
+    def _traced(self) -> tape.Chunk:
+        """The training loop over one chunk, traced when it is first called."""
+        plain = tape.plain_step(self.model, self.objective, self.optimizer)
+        if not self.measure:
+            return tape.chunked(plain, plain, tape.Widths(), jit=self.jit)
+        training, sites = self.config.training, self.sites
+        powers = training.histogram_every is not None
+        asked = tape.Asked(self.jit, training.gradient_noise, powers)
+        measured = tape.measured_step(self.model, sites, self.objective, self.optimizer, asked)
+        layers = len(sites.layers)
+        counts = power_histograms.size(layers) if powers else 0
+        return tape.chunked(
+            measured,
+            plain if training.record_every > 1 else None,
+            tape.Widths(layers, sites.time_steps, counts),
+            jit=self.jit,
+        )
+
+    @property
+    def steps(self) -> int:
+        """Training steps asked for; an epoch is every whole batch once."""
+        training = self.config.training
+        if training.steps is not None:
+            return training.steps
+        per_epoch = self.workload.feed.steps_per_epoch
+        if per_epoch is None:
+            raise BadRequest(
+                "training.epochs: the data does not say how long an epoch is",
+                "set training.steps instead",
+            )
+        return int(training.epochs or 0) * per_epoch
+
+    def reset(self, seed: int) -> None:
+        """Draw every weight anew from `seed`, and forget what the optimizer and batch norm know.
+
+        A user's own model keeps the weights it came with: only building it again draws new ones.
+        """
+        self.config = replace(self.config, seed=seed)
+        self.feed = self.workload.feed.with_seed(seed)
+        if self.workload.redraw is None:
+            return
+        self.workload.redraw(seed)
+        for variable, start in zip(self.optimizer.variables, self._optimizer_start, strict=True):
+            variable.assign(start)
+
+    def beginning(self) -> Beginning:
+        """Everything known before the first step."""
+        config = self.config
+        probe_x = self.feed.probe(config.training.probe_samples)[0]
+        return Beginning(
+            name=config.name,
+            layers=self.sites.layers,
+            environment=device.environment(
+                config,
+                device=self.device,
+                jit=self.jit,
+                threads=config.threads,
+                dtype=device.dtype_of(self.model),
+                data_hash=self.workload.data_hash,
+            ),
+            data=self.workload.data,
+            config=config.to_dict(),
+            batch_size=self.feed.batch_size,
+            probe_samples=len(keras.tree.flatten(probe_x)[0]),
+            steps_requested=self.steps,
+            objective=objective_info(self.objective.loss_name, self.model, self.optimizer),
+        )
+
+    def train(self, listener: Listener) -> End:
+        """Train from the present weights, telling `listener` of every recorded step.
+
+        Stops, as ``diverged``, at the first step that holds a non-finite value.
+        """
+        steps, pace = self.steps, Pace()
+        looks = _probe_steps(steps) if self.measure else {}
+        feed, step = self.feed.iterate(), 0
+        while step < steps:
+            if step + 1 in looks:
+                self.look(step + 1, looks[step + 1], listener)
+            ahead = min((at for at in looks if at > step + 1), default=steps + 1)
+            count = pace.steps(min(ahead - 1 - step, self._at_once))
+            batches = [next(feed) for _ in range(count)]
+            with pace.timing(count):
+                rows, scalars, counts = self.measured_chunk(batches, step)
+            for row, scalar, counted in zip(rows, scalars, counts, strict=True):
+                step += 1
+                self._take_counts(step, counted, listener)
+                if self._take(step, row, scalar, listener):
+                    continue
+                sentence = f"stopped at step {step} of {steps}: a non-finite value appeared"
+                return End("diverged", sentence, {})
+        return End("complete", f"{steps} steps", self.evaluate())
+
+    def first_step(self, listener: Listener) -> End:
+        """Take the first step alone: the network as initialised, and what its first update does."""
+        inputs = self._prepared(self.feed.probe(self.config.training.probe_samples))[0]
+        x = keras.tree.map_structure(tf.convert_to_tensor, inputs)
+        listener.probe(1, probe.dead_fraction(self.model, self.sites, x, self._forward))
+        rows, scalars = self.chunk([next(self.feed.iterate())], 0)
+        finite = self._take(1, rows[0], scalars[0], listener)
+        status = "complete" if finite else "diverged"
+        return End(status, "the first step only", {})
+
+    def chunk(self, batches: Sequence[Batch], done: int) -> tuple[Floats, Floats]:
+        """Train on `batches` after `done` steps; gives the rows and scalars of each."""
+        rows, scalars, _ = self.measured_chunk(batches, done)
+        return rows, scalars
+
+    def measured_chunk(
+        self, batches: Sequence[Batch], done: int
+    ) -> tuple[Floats, Floats, npt.NDArray[np.int32]]:
+        """Train on `batches` after `done` steps; gives the rows, scalars and counts of each."""
+        prepared = [self._prepared(batch) for batch in batches]
+        try:
+            stacked = keras.tree.map_structure(lambda *arrays: np.stack(arrays), *prepared)
+        except ValueError as error:
+            raise BadRequest(
+                f"data: batches differ in shape ({error})", "pad them to one shape"
+            ) from error
+        steps = range(done + 1, done + 1 + len(batches))
+        wanted = [[self._recorded(step), self._counted(step)] for step in steps]
+        rows, scalars, counts = self.run_chunk(
+            keras.tree.map_structure(tf.convert_to_tensor, stacked), tf.constant(wanted)
+        )
+        return rows.numpy(), scalars.numpy(), counts.numpy()
+
+    def _prepared(self, batch: Batch) -> tuple[Any, ...]:
+        """The batch as the loss needs it; without weights where there are none."""
+        x, y, weights = batch
+        y = self.objective.prepare(y)
+        return (x, y) if weights is None else (x, y, weights)
+
+    def _recorded(self, step: int) -> bool:
+        every = self.config.training.record_every
+        return step in {1, self.steps} or step % every == 0
+
+    def _counted(self, step: int) -> bool:
+        """Whether the powers of two are counted, as all is, at recorded steps only."""
+        every = self.config.training.histogram_every
+        return every is not None and self._recorded(step) and (step == 1 or step % every == 0)
+
+    @property
+    def _at_once(self) -> int:
+        """Steps of a chunk at most, so that the counts of all of them fit."""
+        powers = self.config.training.histogram_every is not None
+        size = power_histograms.size(len(self.sites.layers)) if powers else 1
+        return max(1, COUNTS_AT_ONCE // size)
+
+    def _take_counts(self, step: int, counts: npt.NDArray[np.int32], listener: Listener) -> None:
+        if self.measure and self._counted(step):
+            found = power_histograms.histograms(counts, len(self.sites.layers), step)
+            for name, snapshot in found.items():
+                listener.histogram(name, snapshot)
+
+    def _take(self, step: int, row: Floats, scalar: Floats, listener: Listener) -> bool:
+        """Pass one step on if it is to be recorded; tells whether all of it was finite."""
+        finite = bool(math.isfinite(scalar[0]))
+        recorded = self.measure and self._recorded(step)
+        if recorded:
+            finite = finite and not np.nansum(row[_NONFINITE]) > 0
+            listener.step(step, row, tuple(scalar[:3].tolist()), scalar[3:])
+        elif self.measure and not finite:
+            absent = np.full_like(scalar[3:], np.nan)
+            listener.step(step, np.full_like(row, np.nan), tuple(scalar[:3].tolist()), absent)
+        return finite
+
+    def evaluate(self) -> dict[str, float]:
+        """Loss and accuracy on the test set, in inference mode."""
+        test = self.feed.test
+        if test is None:
+            return {}
+        size, prepared = len(keras.tree.flatten(test[0])[0]), self._prepared(test)
+        figures = np.zeros(2)
+        for start in range(0, size, EVALUATED_TOGETHER):
+            part = slice(start, start + EVALUATED_TOGETHER)
+            x, y, *rest = keras.tree.map_structure(
+                lambda array, part=part: tf.convert_to_tensor(array[part]), prepared
+            )
+            outputs = self.model(x, training=False)
+            loss = self.objective.loss(self.model, x, y, outputs, rest[0] if rest else None)
+            found = [float(loss), float(self.objective.accuracy(y, outputs))]
+            figures += np.array(found) * min(EVALUATED_TOGETHER, size - start) / size
+        named = {"test_loss": float(figures[0]), "test_accuracy": float(figures[1])}
+        return {name: value for name, value in named.items() if not math.isnan(value)}
+
+    def weights(self) -> list[npt.NDArray[np.float32]]:
+        """Copies of all weights, batch norm's moving statistics included."""
+        return [np.array(weight) for weight in self.model.get_weights()]
+
+    def look(self, step: int, backward: bool, listener: Listener) -> None:
+        """Look at the probe set with the weights that `step` starts from."""
+        prepared = self._prepared(self.feed.probe(self.config.training.probe_samples))
+        batch = keras.tree.map_structure(tf.convert_to_tensor, prepared)
+        seen = probe.look(
+            self.model,
+            self.sites,
+            batch,
+            self.objective,
+            backward=backward,
+            scale=loss_scale.of(self.optimizer),
+        )
+        listener.probe(step, seen.dead)
+        if backward:
+            for name, snapshot in probe.histograms(len(self.sites.layers), seen, step).items():
+                listener.histogram(name, snapshot)
+
+
+def compiles(config: ExperimentConfig, sites: SiteMap, steps: int, device: str) -> bool:
+    """Whether XLA compiles the training step: as asked or, for ``auto``, where it pays.
+
+    What decides is in the config alone, never a measured time: XLA changes the last bits, and two
+    runs of one config must not differ by how busy the machine was.
+    """
+    asked = config.training.jit
+    if asked != "auto":
+        return asked == "on"
+    small = all(
+        layer.kind in ("Dense", "BatchNormalization") or not layer.parameters
+        for layer in sites.layers
+    ) and all(layer.parameters <= SMALL for layer in sites.layers)
+    return device == "cpu" and small and steps >= WORTH_COMPILING
+
+
+class Pace:
+    """How many steps to run in one call, so that the loop comes back often enough.
+
+    A call costs a millisecond or so beside its steps, and nothing can stop it while it runs.
+    """
+
+    SECONDS = 0.25
+    """Aim of one call: half of the half second in which Ctrl-C and the progress bar must live."""
+
+    MOST = 1000
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._per_step = math.inf
+
+    def steps(self, left: int) -> int:
+        """Steps of the next call: one at first (it traces) and second (it is timed)."""
+        if self._calls < 2:
+            return min(1, left)
+        return max(1, min(left, self.MOST, int(self.SECONDS / self._per_step)))
+
+    @contextlib.contextmanager
+    def timing(self, count: int) -> Iterator[None]:
+        """Time a call of `count` steps."""
+        started = time.perf_counter()
+        yield
+        self._calls += 1
+        self._per_step = max(1e-6, (time.perf_counter() - started) / count)
+
+
+def _probe_steps(steps: int) -> dict[int, bool]:
+    """Steps before which the probe set is looked at, and whether histograms are taken there."""
+    every = max(1, math.ceil(steps / PROBES_PER_RUN))
+    looks = dict.fromkeys(range(every, steps, every), False)
+    if steps:
+        looks |= {1: True, max(1, (steps + 1) // 2): True, steps: True}
+    return looks

@@ -1,0 +1,107 @@
+"""Models of the user's own that theory's band can be held against: plain, and not yet trained."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.catalog.initializers import INITIALIZERS
+from gradscope.record.objective_info import one_hot
+from gradscope.record.sample_geometry import SampleGeometry, sample_geometry
+from gradscope.runner.sources.arrays import ArrayBatches
+from gradscope.runner.survey import layer_kinds as kinds
+
+_PLAIN = (
+    keras.layers.Flatten,
+    keras.layers.Dense,
+    keras.layers.BatchNormalization,
+    keras.layers.Dropout,
+    keras.layers.Activation,
+    keras.layers.ReLU,
+    keras.layers.LeakyReLU,
+    keras.layers.PReLU,
+    keras.layers.ELU,
+    keras.layers.Softmax,
+)
+_DEVIATIONS = 6.0
+
+
+def geometry(model: Any, feed: Any, batch_norm_epsilon: float) -> SampleGeometry | None:
+    """How the samples differ as the first Dense layer is fed them; None where that is not known.
+
+    Known it is of a `Sequential` model of dense layers, whose layers are all there is between one
+    array of floats and the output, with weights as their initializers draw them, and on samples of
+    equal weight. At its input may stand a batch norm; all have `batch_norm_epsilon`.
+    """
+    if type(model) is not keras.Sequential or not isinstance(feed, ArrayBatches):
+        return None
+    if any(type(layer) not in _PLAIN or not layer.trainable for layer in model.layers):
+        return None
+    norms = [layer for layer in model.layers if type(layer) is keras.layers.BatchNormalization]
+    x, y = feed.x, feed.y
+    arrays = isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and x.dtype.kind == "f"
+    before = _before_the_first_dense(model, x.ndim) if arrays else None
+    if before is None or any(norm.epsilon != batch_norm_epsilon for norm in norms):
+        return None
+    if feed.weights is not None or not all(map(_as_drawn, model.layers)):
+        return None
+    labels, classes = _classes(y)
+    normed = keras.layers.BatchNormalization in before
+    return sample_geometry(
+        x,
+        labels,
+        classes=classes,
+        batch_size=feed.batch_size,
+        batch_norm_epsilon=batch_norm_epsilon if normed else None,
+    )
+
+
+def _before_the_first_dense(model: Any, rank: int) -> list[type] | None:
+    """The kinds of the layers there: at most a Flatten, then at most a batch norm over features.
+
+    None where there are others, or samples of more than one axis and no Flatten.
+    """
+    kinds_of = [type(layer) for layer in model.layers]
+    if keras.layers.Dense not in kinds_of:
+        return None
+    before = kinds_of[: kinds_of.index(keras.layers.Dense)]
+    flat = rank == 2 or keras.layers.Flatten in before[:1]
+    behind = [kind for kind in before if kind is not keras.layers.Flatten]
+    return before if flat and behind in ([], [keras.layers.BatchNormalization]) else None
+
+
+def _classes(y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int | None]:
+    """A label per sample and how many classes there are; None for targets that are no classes."""
+    if y.dtype.kind in "biu" and y.size == len(y):
+        return y.reshape(-1), int(y.max()) + 1
+    if y.ndim == 2 and one_hot(y):
+        return y.argmax(axis=1), y.shape[1]
+    return y, None
+
+
+def _as_drawn(layer: Any) -> bool:
+    """Whether a layer's weights can be those it was built with.
+
+    A kernel's mean square lies within six standard errors of its initializer's, sqrt(2 / n) for a
+    normal law and less for others; what starts as a constant still is that constant.
+    """
+    if type(layer) is keras.layers.BatchNormalization:
+        starts = ((layer.gamma, 1.0), (layer.beta, 0.0))
+        return all(w is None or bool(np.all(np.asarray(w) == start)) for w, start in starts)
+    if type(layer) is not keras.layers.Dense:
+        return True
+    name, parameters = kinds.initializer_of(layer)
+    kernel = np.asarray(layer.kernel, np.float64)
+    entry = INITIALIZERS.get(str(name))
+    if entry is None:
+        return False
+    mean = entry.mean(*kernel.shape, **parameters)
+    square = entry.variance(*kernel.shape, **parameters) + mean**2
+    error = _DEVIATIONS * math.sqrt(2.0 / kernel.size)
+    near = abs(float(np.mean(kernel**2)) - square) <= error * square
+    bias, _ = kinds.bias_initializer_of(layer)
+    return near and (bias != "zeros" or not np.any(np.asarray(layer.bias)))

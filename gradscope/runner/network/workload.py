@@ -1,0 +1,213 @@
+"""What is trained on what: gradscope's own network, or the user's model and data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gradscope.catalog.optimizers import OPTIMIZERS
+from gradscope.config.experiment import ExperimentConfig, OptimizerSpec
+from gradscope.datasets.loading import fingerprint, summary
+from gradscope.datasets.samples import Samples
+from gradscope.errors import BadRequest
+from gradscope.record import DataSummary
+from gradscope.record.objective_info import target_summary
+from gradscope.record.sample_geometry import sample_geometry
+from gradscope.runner import sources
+from gradscope.runner.network import model as own_network
+from gradscope.runner.network import plain_start
+from gradscope.runner.objective import objective
+from gradscope.runner.objective.objective import Objective
+from gradscope.runner.runtime.seeds import derive
+from gradscope.runner.sources import batches, factory
+from gradscope.runner.sources.batches import BatchSource
+from gradscope.runner.sources.user_code import blamed
+from gradscope.runner.step import tape
+from gradscope.runner.survey.sites import SiteMap
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A model with everything it needs to be trained.
+
+    `redraw(seed)` gives the model the initial weights of another seed in place; None where only
+    building it again can.
+    """
+
+    model: Any
+    sites: SiteMap
+    feed: BatchSource
+    objective: Objective
+    optimizer: Any
+    data: DataSummary
+    data_hash: str
+    redraw: Callable[[int], None] | None
+
+
+def from_config(config: ExperimentConfig, *, trust: bool = False) -> Workload:
+    """Build what the config describes; raises `BadRequest` for data or models of no use."""
+    if config.model.source is None:
+        return of_samples(config, sources.samples(config))
+    keras.utils.set_random_seed(config.seed)
+    model = factory.model_from(config.model.source, trust=trust)
+    if config.data.name == "factory":
+        given = factory.data_from(config.data.parameters)
+    else:
+        given = sources.samples(config)
+    return of_model(config, model, given)
+
+
+def of_samples(config: ExperimentConfig, samples: Samples) -> Workload:
+    """gradscope's own network on one of its data sets."""
+    width = 1 if samples.y.ndim == 1 else samples.y.shape[1]
+    built = own_network.build(config, samples.x.shape[1:], samples.task, samples.classes, width)
+    redraw = _redrawing(built)
+    feed = batches.batches(samples, config.training.batch_size, config.seed)
+    sites = tape.survey_model(built.model, next(feed.iterate())[0])
+    output = next(layer for layer in sites.layers if layer.role == "output")
+    goal = objective.for_samples(
+        config.training.loss, str(output.activation), int(output.units or 0), samples
+    )
+
+    return Workload(
+        model=built.model,
+        sites=sites,
+        feed=feed,
+        objective=goal,
+        optimizer=make_optimizer(config.training.optimizer),
+        data=_with_geometry(config, samples),
+        data_hash=fingerprint(samples),
+        redraw=redraw,
+    )
+
+
+def _redrawing(built: own_network.Built) -> Callable[[int], None]:
+    """Give what draws the network anew; made while it is as built, since it puts the rest back."""
+    drawn = [weight for weight in built.weights if weight.seeded]
+    seeded = {id(weight.variable) for weight in drawn}
+    # A tensor read from a variable shares its memory until one of the two changes: no copies.
+    constant = [
+        (variable.value, tf.convert_to_tensor(variable.value))
+        for variable in built.model.weights
+        if id(variable) not in seeded
+    ]
+    dropouts = [
+        layer
+        for layer in built.model.layers
+        if isinstance(layer, keras.layers.Dropout) and layer.rate
+    ]
+
+    def redraw(seed: int) -> None:
+        for weight in drawn:
+            weight.draw(seed)
+        for variable, value in constant:
+            variable.assign(value)
+        for layer in dropouts:
+            start = [derive(seed, layer.name, "dropout"), 0]
+            layer.seed_generator.state.assign(np.array(start, np.uint32))
+
+    return redraw
+
+
+def _with_geometry(config: ExperimentConfig, samples: Samples) -> DataSummary:
+    norm = config.model.batch_norm
+    geometry = sample_geometry(
+        samples.x,
+        samples.y,
+        classes=samples.classes,
+        batch_size=config.training.batch_size,
+        batch_norm_epsilon=norm.epsilon if norm.input else None,
+    )
+    told = summary(samples, config.data.name, config.data.scaling)
+    return replace(told, geometry=geometry)
+
+
+def of_model(config: ExperimentConfig, model: Any, given: Any) -> Workload:
+    """The user's own model on the user's data (or on one of gradscope's)."""
+    if not isinstance(model, keras.Model):
+        raise BadRequest(f"model: expected a keras.Model, received {factory.describe(model)}")
+    feed = batches.batches(given, config.training.batch_size, config.seed)
+    x, y, _ = next(feed.iterate())
+    what = "the model on its first batch"
+    with blamed("model", what):
+        outputs = model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
+    with blamed("model", what):
+        sites = tape.survey_model(model, x)
+    ends = [layer for layer in sites.layers if layer.role == "output"]
+    activation = str(ends[-1].activation) if ends else "linear"
+    goal = objective.for_model(config.training.loss, model, outputs, y, activation)
+    objective.refuse_strangers(goal, model, outputs, getattr(feed, "y", y))
+    trained = objective.trained_outputs(goal, model, x, y, outputs)
+    if not all(trained):
+        sites = tape.survey_model(model, x, trained)
+    return Workload(
+        model=model,
+        sites=sites,
+        feed=feed,
+        objective=goal,
+        optimizer=_optimizer_of(config, model),
+        data=replace(
+            _summary(feed, config),
+            geometry=plain_start.geometry(model, feed, config.model.batch_norm.epsilon),
+        ),
+        data_hash=feed.fingerprint(),
+        redraw=None,
+    )
+
+
+def _optimizer_of(config: ExperimentConfig, model: Any) -> Any:
+    asked = config.training.optimizer
+    if asked != "auto":
+        return make_optimizer(asked)
+    if getattr(model, "compiled", False) and getattr(model, "optimizer", None) is not None:
+        return model.optimizer
+    raise BadRequest(
+        "the model was not compiled, and training.optimizer says auto",
+        "set training.optimizer, as in {name: sgd, learning_rate: 0.01}, or compile the model",
+    )
+
+
+def make_optimizer(spec: OptimizerSpec | str) -> Any:
+    """Make the Keras optimizer that the config names.
+
+    Only what differs from Keras's own default is passed on: an older Keras may lack the rest.
+    """
+    assert isinstance(spec, OptimizerSpec)
+    entry = OPTIMIZERS[spec.name]
+    given = {
+        name: value
+        for name, value in spec.parameters.items()
+        if value != entry.parameters[name].default or name == "learning_rate"
+    }
+    return getattr(keras.optimizers, entry.keras_class)(**given)
+
+
+def _summary(feed: BatchSource, config: ExperimentConfig) -> DataSummary:
+    """Size and moments of the features, over the probe set; NaN where they are no real numbers."""
+    x, y, _ = feed.probe(config.training.probe_samples)
+    targets = keras.tree.flatten(y)
+    leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(x)]
+    real = [leaf.astype(np.float64) for leaf in leaves if leaf.dtype.kind == "f"]
+    flat = np.concatenate([leaf.reshape(-1) for leaf in real]) if real else np.array([math.nan])
+    samples = getattr(feed, "samples", None) or (feed.steps_per_epoch or 0) * feed.batch_size
+    test = feed.test
+    return DataSummary(
+        name=config.data.name,
+        samples=int(samples),
+        test_samples=len(keras.tree.flatten(test[0])[0]) if test else 0,
+        feature_shape=tuple(int(size) for size in leaves[0].shape[1:]),
+        task="own",
+        classes=None,
+        scaling=config.data.scaling,
+        mean=float(flat.mean()),
+        second_moment=float(np.mean(flat**2)),
+        minimum=float(flat.min()),
+        maximum=float(flat.max()),
+        targets=target_summary(np.asarray(targets[0])) if len(targets) == 1 else None,
+    )

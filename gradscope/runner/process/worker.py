@@ -1,0 +1,97 @@
+"""The child process: the one that pays for TensorFlow, and may die without taking results along.
+
+Started by `supervisor` as ``python -m gradscope.runner.process.worker FD`` with config and seeds as
+JSON on stdin. It sends every step through the pipe at once, so its parent holds all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Connection
+
+from gradscope.config.data_section import OWN_DATA
+from gradscope.config.experiment import ExperimentConfig
+from gradscope.errors import GradscopeError
+from gradscope.runner.process.messages import Sender
+from gradscope.runner.runtime import import_tensorflow
+from gradscope.runner.runtime.seeds import Seeds
+
+
+def main() -> None:
+    """Measure the config on stdin and report through the pipe whose number is the first argument.
+
+    ``--trust-model`` loads a model file without scanning it; ``--survey`` stops before training;
+    ``--deterministic`` has TensorFlow refuse every operation whose result may differ between runs.
+    """
+    _die_with_parent()
+    sender = Sender(Connection(int(sys.argv[1]), readable=False))
+    try:
+        asked = json.load(sys.stdin)
+        config = ExperimentConfig.from_dict(asked["config"])
+        _measure(config, Seeds(**asked["seeds"]), sender, set(sys.argv[2:]))
+    except GradscopeError as error:
+        sender.send(
+            "refused", message=error.message, remedy=error.remedy, code=int(error.exit_code)
+        )
+    except BrokenPipeError:
+        os._exit(1)
+    except BaseException as error:
+        traceback.print_exc()
+        sender.send("failed", kind=type(error).__name__, message=str(error).strip())
+    # Leaving TensorFlow to tear itself down takes seconds, and everything is said.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _measure(config: ExperimentConfig, seeds: Seeds, sender: Sender, flags: set[str]) -> None:
+    sender.send("phase", text="importing TensorFlow")
+    with contextlib.nullcontext() if _is_users(config) else import_tensorflow.without_extras():
+        from gradscope.runner.process import seed_loop
+        from gradscope.runner.runtime import device
+
+    device.set_threads(config.threads)
+    if "--deterministic" in flags:
+        device.make_deterministic()
+    with device.settings():
+        sender.send("phase", text="building the network")
+        told = False
+        for experiment in seed_loop.experiments(config, seeds, trust="--trust-model" in flags):
+            sender.begin(experiment.beginning())
+            if not told:
+                for note in experiment.workload.feed.notes:
+                    sender.send("note", text=note)
+            told = True
+            if "--survey" in flags:
+                _end(sender, "partial", "surveyed, not trained", {})
+                return
+            whole = experiment.config.seed in seeds.trained
+            end = experiment.train(sender) if whole else experiment.first_step(sender)
+            _end(sender, end.status, end.sentence, end.evaluation)
+
+
+def _end(sender: Sender, status: str, sentence: str, evaluation: dict[str, float]) -> None:
+    sender.send("end", status=status, sentence=sentence, evaluation=evaluation)
+
+
+def _is_users(config: ExperimentConfig) -> bool:
+    """Whether code of the user's runs here, which may need whatever is installed."""
+    return config.model.source is not None or config.data.name == OWN_DATA
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies; elsewhere the broken pipe ends it."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            pr_set_pdeathsig = 1
+            ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The measured training step: one traced function and the statistics it computes."""

@@ -1,0 +1,208 @@
+"""Figures of z, a and delta."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gradscope.catalog.activations import Activation
+from gradscope.runner.runtime.conditional import choose
+from gradscope.runner.step import moments
+from gradscope.runner.step.figures import Figures
+from gradscope.runner.survey.calls import Call
+from gradscope.runner.survey.sites import Site
+
+# Rows of the moments [12, tensor]: which statistic each of them is.
+_MOMENTS = (
+    ("", "activation_mean", ""),
+    ("preactivation_second_moment", "activation_second_moment", "delta_second_moment"),
+    ("preactivation_variance", "activation_variance", "delta_variance"),
+    ("activation_sample_variance",),
+)
+_POWERS = np.array([[0.0, 0.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0]]).T
+_LOST = ("nonfinite_forward_count", "nonfinite_forward_count", "nonfinite_backward_count")
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What one site's activation received and gave."""
+
+    site: Site
+    z: Any
+    a: Any
+
+    @classmethod
+    def of(cls, site: Site, call: Call) -> Signal:
+        """Take z and a from the call that carries them.
+
+        A fused activation was heard itself; an activation layer's input is its z; a layer without
+        an activation has z = a, its output.
+        """
+        output = call.outputs[site.output]
+        if call.z is not None and (call.z.shape, call.z.dtype) == (call.a.shape, call.a.dtype):
+            return cls(site, call.z, call.a)
+        if site.input_is_z:
+            return cls(site, call.inputs[0], output)
+        return cls(site, output, output)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Signals of one shape with their z, a and delta as [batch, unit], float32 or wider."""
+
+    signals: tuple[Signal, ...]
+    z: tuple[Any, ...]
+    a: tuple[Any, ...]
+    delta: tuple[Any, ...]
+
+
+def put(
+    figures: Figures, signals: Sequence[Signal], deltas: Sequence[Any], samples: Any, *, jit: bool
+) -> None:
+    """Compute the figures of all sites, those that look alike in one go.
+
+    `samples` is the batch size (some tensors have no batch axis, or one longer than that) over the
+    factor by which the loss was scaled.
+    """
+    if not signals:
+        return
+    pairs = list(zip(signals, deltas, strict=True))
+    groups = [_group(pairs) for pairs in _grouped(pairs, _shape)]
+    found, nonzero, lost = tf.split(_moments(groups, jit), [10, 2, 3])
+    ordered = [signal for group in groups for signal in group.signals]
+    indices = [signal.site.index for signal in ordered]
+    # The tape differentiates the mean over the batch: times the batch size, sizes compare.
+    base = tf.cast(samples, tf.float64) if tf.is_tensor(samples) else samples
+    names = [name for row in _MOMENTS for name in row]
+    figures.put(names, indices, found * base**_POWERS)
+    figures.put(_LOST, indices, lost)
+    figures.put(["nonfinite_count"] * 3, indices, lost)
+    _put_shares(figures, groups, nonzero)
+
+
+def _shape(pair: tuple[Signal, Any]) -> tuple[Any, ...]:
+    return (tuple(pair[0].z.shape), pair[0].z.dtype)
+
+
+def _group(pairs: Sequence[tuple[Signal, Any]]) -> _Group:
+    signals = tuple(signal for signal, _ in pairs)
+    return _Group(
+        signals,
+        tuple(_flat(signal.z) for signal in signals),
+        tuple(_flat(signal.a) for signal in signals),
+        tuple(_flat(delta) for _, delta in pairs),
+    )
+
+
+def _flat(x: Any) -> Any:
+    """The tensor as [batch, unit]; half precision is widened, which changes no value."""
+    x = tf.convert_to_tensor(x)
+    wide = tf.cast(x, tf.float32) if x.dtype.size < 4 else x
+    return wide if wide.shape.rank == 2 else tf.reshape(wide, [wide.shape[0], -1])
+
+
+def _moments(groups: Sequence[_Group], jit: bool) -> Any:
+    """Moments and counts of all signals, group after group: float64 [15, signal]."""
+    sizes = np.array([float(z.shape.num_elements()) for group in groups for z in group.z])
+    batches = np.array([float(z.shape[0]) for group in groups for z in group.z])
+    readings = [moments.read(g.z, g.a, g.delta, jit=jit) for g in groups]
+    sums = tf.concat([tf.cast(reading.sums, tf.float64) for reading in readings], 1)
+    fast, safe = moments.of_sums(sums, sizes, batches)
+    return choose(
+        safe,
+        lambda: tf.pad(fast, [[0, 3], [0, 0]]),
+        lambda: tf.concat([reading.exact() for reading in readings], 1),
+    )
+
+
+def _put_shares(figures: Figures, groups: Sequence[_Group], nonzero: Any) -> None:
+    """Shares of zeros and of underflow, and the mean derivative.
+
+    `nonzero` are the numbers of values of a and of delta that are not zero [2, signal].
+    """
+    full, arrived = tf.unstack(nonzero)
+    blocks: dict[tuple[str, ...], list[tuple[list[int], Any]]] = {}
+    start = 0
+    for group in groups:
+        count, size = len(group.signals), float(group.z[0].shape.num_elements())
+        activations = [_activation(signal) for signal in group.signals]
+        for places in _grouped(range(count), activations.__getitem__):
+            indices = [group.signals[i].site.index for i in places]
+            whole = [start + i for i in places]
+            living, delta = tf.gather(full, whole), tf.gather(arrived, whole)
+            names, block = _shares(group, places, living, delta, size)
+            blocks.setdefault(names, []).append((indices, block))
+        start += count
+    for names, parts in blocks.items():
+        indices = [index for part, _ in parts for index in part]
+        figures.put(names, indices, tf.concat([block for _, block in parts], 1))
+
+
+def _activation(signal: Signal) -> tuple[Any, ...]:
+    site = signal.site
+    return (site.activation.name if site.activation else None, site.parameters)
+
+
+def _shares(
+    group: _Group, places: Sequence[int], living: Any, delta: Any, size: float
+) -> tuple[tuple[str, ...], Any]:
+    first = group.signals[places[0]].site
+    zero = 1.0 - living / size
+    if first.activation is None:
+        return ("zero_fraction", "underflow_fraction"), tf.stack([zero, 1.0 - delta / size])
+    if first.activation.switches:
+        passing, total = living, living
+    else:
+        passing, total = _derivatives(
+            first.activation, [group.signals[i] for i in places], [group.z[i] for i in places]
+        )
+    # Where phi' is zero so is delta, exactly: the rest of the vanished deltas are lost signals.
+    lost = tf.math.divide_no_nan(tf.maximum(passing - delta, 0.0), passing)
+    bound = first.activation.derivative_bound(**dict(first.parameters))
+    # Without a largest derivative (exp) there is no share of it.
+    largest = bound if math.isfinite(bound) else math.nan
+    names = ("zero_fraction", "underflow_fraction", "derivative_gain")
+    return names, tf.stack([zero, lost, total / (size * largest)])
+
+
+def _derivatives(entry: Activation, signals: Sequence[Signal], z: Sequence[Any]) -> tuple[Any, Any]:
+    """Number of nonzero phi'(z) and sum of phi'(z), each float64 [signal]."""
+    if z[0].shape.num_elements() <= moments.TOGETHER:
+        found = _derivative(entry, signals, tf.stack(z))
+        passing = tf.reduce_sum(tf.abs(tf.sign(found)), [1, 2])
+        total = tf.reduce_sum(found, [1, 2])
+    else:
+        each = [
+            _derivative(entry, [signal], one[tf.newaxis])
+            for signal, one in zip(signals, z, strict=True)
+        ]
+        passing = tf.stack([2.0 * tf.nn.l2_loss(tf.sign(one)) for one in each])
+        total = tf.stack([tf.reduce_sum(one) for one in each])
+    return tf.cast(passing, tf.float64), tf.cast(total, tf.float64)
+
+
+def _derivative(entry: Activation, signals: Sequence[Signal], z: Any) -> Any:
+    """phi'(z) of a stack [signal, batch, unit]."""
+    parameters: dict[str, Any] = dict(signals[0].site.parameters)
+    if entry.trained_parameter:
+        slopes = [
+            tf.reshape(tf.broadcast_to(s.site.trained_parameter, s.z.shape[1:]), [1, -1])
+            for s in signals
+        ]
+        parameters[entry.trained_parameter] = tf.cast(tf.stack(slopes), z.dtype)
+    return entry.derivative(z, keras.ops, **parameters)
+
+
+def _grouped(items: Iterable[Item], key: Callable[[Item], Any]) -> list[list[Item]]:
+    groups: dict[Any, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())

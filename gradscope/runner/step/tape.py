@@ -1,0 +1,301 @@
+"""The instrumented training step: one forward and backward pass, every statistic, one update."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from gradscope.record import STATISTICS
+from gradscope.runner.objective import loss_scale
+from gradscope.runner.objective.objective import Objective
+from gradscope.runner.runtime.conditional import choose
+from gradscope.runner.runtime.import_tensorflow import without_collecting
+from gradscope.runner.step import (
+    batch_norm_figures,
+    example_gradients,
+    power_histograms,
+    signal_figures,
+    updates,
+    weight_figures,
+)
+from gradscope.runner.step.figures import Figures
+from gradscope.runner.step.main_path import located
+from gradscope.runner.survey import recurrent
+from gradscope.runner.survey.calls import Call, listening, tapped_layers
+from gradscope.runner.survey.sites import Site, SiteMap, survey
+
+Step = Callable[[Any, Any], tuple[Any, Any, Any]]
+"""``step(batch, counting) -> (statistics, scalars, counts)``: trains once on (x, y) or on (x, y,
+sample weights); `counting` says whether the powers of two are counted."""
+
+
+def survey_model(model: Any, x: Any, trained: Sequence[bool] | None = None) -> SiteMap:
+    """Find out what can be measured where, by tracing one forward pass that is never run.
+
+    `x` is the structure of arrays or specs of one batch. `trained` says of each of the model's
+    outputs whether the loss depends on it; all do unless it is given.
+    """
+    layers = tapped_layers(model)
+    found: list[SiteMap] = []
+
+    def forward(inputs: Any) -> None:
+        with listening(layers) as ear:
+            outputs = model(inputs, training=True)
+        flat = keras.tree.flatten(outputs)
+        wanted = trained or [True] * len(flat)
+        ends = [tensor for tensor, used in zip(flat, wanted, strict=True) if used]
+        found_sites = survey(model, layers, ear, outputs, [*ends, *model.losses])
+        found.append(located(found_sites, ear, inputs, outputs))
+
+    specs = keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), x)
+    tf.function(forward, autograph=False).get_concrete_function(specs)
+    return found[-1]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One forward and backward pass, as it stands before any update.
+
+    `gradients` are what the optimizer takes: of the scaled loss, where it scales; None where the
+    loss does not depend on the variable. `deltas` and `weights` have those of the mean loss itself.
+    `figures` lack what only the update shows (`weight_figures.put`).
+    """
+
+    figures: Figures
+    signals: list[signal_figures.Signal]
+    deltas: list[Any]
+    variables: list[Any]
+    gradients: list[Any]
+    weights: weight_figures.Weights
+    scalars: Any
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a step is measured.
+
+    `jit` says that XLA will compile it. `noise` asks for the gradients of single samples, `powers`
+    for the counts of `power_histograms` at the steps that want them.
+    """
+
+    jit: bool = False
+    noise: bool = False
+    powers: bool = False
+
+
+def seeing(
+    model: Any, sites: SiteMap, objective: Objective, optimizer: Any, asked: Asked
+) -> Callable[[Any, Any, Any], Seen]:
+    """Make the function of (x, y, sample weights or None) that measures a pass, without update."""
+    layers = tapped_layers(model)
+    timed = [site for site in sites.sites if site.time_steps]
+
+    def see(x: Any, y: Any, sample_weights: Any) -> Seen:
+        with (
+            tf.GradientTape() as tape,
+            listening(layers, tape.watch, sites.keys) as ear,
+            batch_norm_figures.listening(sites.batch_norms) as norms,
+        ):
+            outputs = model(x, training=True)
+            loss = objective.loss(model, x, y, outputs, sample_weights)
+            scaled = optimizer.scale_loss(loss)
+        heard = {call.key: call for call in ear.calls}
+        signals = [signal_figures.Signal.of(site, heard[site.key]) for site in sites.sites]
+        variables = model.trainable_variables
+        zeros = [heard[site.key].zeros for site in timed]
+        sources = (variables, [signal.z for signal in signals], zeros)
+        gradients, deltas, through_time = tape.gradient(scaled, sources)
+        deltas = [_or_zeros(delta, signal.z) for delta, signal in zip(deltas, signals, strict=True)]
+        scale = loss_scale.of(optimizer)
+        figures = Figures()
+        batch_norm_figures.put(figures, sites.batch_norms, norms, ear)
+        samples = _samples(x)
+        signal_figures.put(figures, signals, deltas, samples / scale, jit=asked.jit)
+        scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
+        times = _over_time(timed, heard, through_time, samples / scale)
+        scalars = tf.concat([scalars, *times], 0) if times else scalars
+        own = loss_scale.unscaled(gradients, scale)
+        deltas = loss_scale.unscaled(deltas, scale)
+        weights = weight_figures.find(sites.sites, variables, own)
+        if asked.noise:
+            example_gradients.put(figures, weights, samples)
+        return Seen(figures, signals, deltas, variables, gradients, weights, scalars)
+
+    return see
+
+
+def measured_step(
+    model: Any, sites: SiteMap, objective: Objective, optimizer: Any, asked: Asked
+) -> Step:
+    """Make the step that trains and measures.
+
+    `statistics` is [statistic, layer] in the order of `STATISTICS`, NaN where a statistic has no
+    meaning for a layer; `scalars` is [3 + time steps]: loss and accuracy of this batch and the
+    learning rate, before the update; then delta over time of each recurrent layer in turn. All of
+    it in training mode.
+    """
+    see = seeing(model, sites, objective, optimizer, asked)
+    layers = len(sites.layers)
+
+    def step(batch: Any, counting: Any) -> tuple[Any, Any, Any]:
+        x, y, sample_weights = _split(batch)
+        seen = see(x, y, sample_weights)
+        with updates.listening(optimizer, seen.weights.kernels, seen.weights.raw) as changes:
+            _apply(optimizer, seen.gradients, seen.variables)
+        weight_figures.put(seen.figures, seen.weights, changes, jit=asked.jit)
+        row = seen.figures.packed(layers)
+        if loss_scale.adapts(optimizer):
+            row = loss_scale.without_overflow(row, seen.gradients)
+        changes.make(first=row)
+        return row, seen.scalars, counted(seen, _samples(x), counting)
+
+    def counted(seen: Seen, samples: int, counting: Any) -> Any:
+        if not asked.powers:
+            return _none()
+        return choose(
+            counting,
+            lambda: power_histograms.count(
+                seen.signals, seen.deltas, samples, seen.weights, layers, jit=asked.jit
+            ),
+            lambda: _none(power_histograms.size(layers)),
+        )
+
+    return step
+
+
+def _none(counts: int = 0) -> Any:
+    return tf.zeros([counts], tf.int32)
+
+
+def _samples(x: Any) -> int:
+    return int(keras.tree.flatten(x)[0].shape[0])
+
+
+def plain_step(model: Any, objective: Objective, optimizer: Any) -> Step:
+    """Make the same training step without measuring anything (for comparison)."""
+
+    def step(batch: Any, counting: Any) -> tuple[Any, Any, Any]:
+        del counting
+        x, y, weights = _split(batch)
+        with tf.GradientTape() as tape:
+            outputs = model(x, training=True)
+            loss = objective.loss(model, x, y, outputs, weights)
+            scaled = optimizer.scale_loss(loss)
+        variables = model.trainable_variables
+        gradients = tape.gradient(scaled, variables)
+        scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
+        _apply(optimizer, gradients, variables)
+        return tf.zeros((len(STATISTICS), 0), tf.float64), scalars, _none()
+
+    return step
+
+
+@dataclass(frozen=True)
+class Widths:
+    """How much a measured step gives: layers, time steps of recurrent layers, counts of powers."""
+
+    layers: int = 0
+    times: int = 0
+    counts: int = 0
+
+
+def chunked(measured: Step, plain: Step | None, widths: Widths, *, jit: bool) -> Chunk:
+    """Run several steps in one call: ``run(batches, wanted)`` on batches stacked on a first axis.
+
+    `wanted` [step, 2] says which steps to measure, and of which to count the powers of two; the
+    others run `plain` where it is given. Gives float64 [step, statistic, layer] and [step, scalar],
+    where delta over time follows the scalars of a measured step, and int32 [step, count]. The
+    number of steps is read from the batches at run time, so every chunk and remainder shares one
+    trace.
+    """
+    nothing = tf.fill([len(STATISTICS), widths.layers], tf.constant(math.nan, tf.float64))
+
+    def skipped(batch: Any) -> tuple[Any, Any, Any]:
+        assert plain is not None
+        scalars = plain(batch, False)[1]
+        if widths.times:
+            scalars = tf.pad(scalars, [[0, widths.times]], constant_values=math.nan)
+        return nothing, scalars, _none(widths.counts)
+
+    def one(batch: Any, wanted: Any) -> Any:
+        recorded, counting = tf.unstack(wanted)
+        if plain is None or plain is measured:
+            return measured(batch, counting)
+        return choose(recorded, lambda: measured(batch, counting), lambda: skipped(batch))
+
+    def run(batches: Any, wanted: Any) -> tuple[Any, Any, Any]:
+        count = tf.shape(wanted)[0]
+        arrays = (
+            tf.TensorArray(tf.float64, count, element_shape=[len(STATISTICS), widths.layers]),
+            tf.TensorArray(tf.float64, count, element_shape=[3 + widths.times]),
+            tf.TensorArray(tf.int32, count, element_shape=[widths.counts]),
+        )
+
+        def body(i: Any, arrays: Any) -> Any:
+            batch = keras.tree.map_structure(lambda stacked: stacked[i], batches)
+            found = one(batch, wanted[i])
+            return i + 1, tuple(a.write(i, x) for a, x in zip(arrays, found, strict=True))
+
+        _, arrays = tf.while_loop(lambda i, _: i < count, body, (0, arrays), parallel_iterations=1)
+        rows, scalars, counts = (array.stack() for array in arrays)
+        return rows, scalars, counts
+
+    return Chunk(run, jit=jit)
+
+
+class Chunk:
+    """The loop over a chunk as one traced function; the axis of steps is left open."""
+
+    def __init__(self, run: Callable[[Any, Any], tuple[Any, Any, Any]], *, jit: bool) -> None:
+        self._run, self._jit = run, jit
+        self._traced: Any = None
+
+    def __call__(self, batches: Any, wanted: Any) -> tuple[Any, Any, Any]:
+        """Run the steps of `batches` [step, sample, ...]; the first call traces."""
+        if self._traced is None:
+            specs = keras.tree.map_structure(
+                lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), (batches, wanted)
+            )
+            self._traced = tf.function(self._run, specs, jit_compile=self._jit, autograph=False)
+            with without_collecting():
+                return self._traced(batches, wanted)  # type: ignore[no-any-return]
+        return self._traced(batches, wanted)  # type: ignore[no-any-return]
+
+    def traces(self) -> int:
+        """How often the loop was traced."""
+        return int(self._traced.experimental_get_tracing_count()) if self._traced else 0
+
+
+def _apply(optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
+    """Update as `model.fit` does: weights that the loss does not depend on are left alone."""
+    pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+    optimizer.apply([g for g, _ in pairs], [v for _, v in pairs])
+
+
+def _or_zeros(gradient: Any, source: Any) -> Any:
+    return tf.zeros_like(source) if gradient is None else tf.convert_to_tensor(gradient)
+
+
+def _over_time(
+    timed: Sequence[Site], heard: dict[Any, Call], gradients: Sequence[Any], scale: Any
+) -> list[Any]:
+    """Delta at each time step of each recurrent layer that is followed."""
+    calls = [heard[site.key] for site in timed]
+    return [
+        recurrent.delta_second_moments(_or_zeros(gradient, call.zeros), call.mask, scale)
+        for call, gradient in zip(calls, gradients, strict=True)
+    ]
+
+
+def _scalars(loss: Any, accuracy: Any, optimizer: Any) -> Any:
+    rate = tf.cast(optimizer.learning_rate, tf.float64)
+    return tf.stack([tf.cast(loss, tf.float64), accuracy, rate])
+
+
+def _split(batch: Any) -> tuple[Any, Any, Any]:
+    return (*batch, None) if len(batch) == 2 else batch

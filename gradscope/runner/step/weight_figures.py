@@ -1,0 +1,253 @@
+"""Figures of the kernels, their gradients and the updates that are really made.
+
+Kernels are the largest tensors of a step, so each is read in float32 as few times as there are
+figures. A float32 sum of squares is exact to about 1e-7 unless its terms leave float32's range, a
+variance as a difference unless the mean rules, and a change as it was asked for unless rounding
+eats it; where any of that may be, all of it is computed again in float64 from the same tensors
+(`_exact`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from gradscope.runner.runtime.conditional import choose
+from gradscope.runner.step import slabs
+from gradscope.runner.step.figures import Figures
+from gradscope.runner.step.moments import SAFE, SPREAD, nonfinite
+from gradscope.runner.step.updates import Update, Updates
+from gradscope.runner.survey.sites import Site
+
+SMALL_CHANGE = 1e-10
+"""Mean square of the change over the kernel's below which rounding shows: an update of 1e-5 of the
+kernel loses 1e-5 of its mean square to float32's 6e-8, and smaller ones lose all of it."""
+
+WORTHWHILE = 2
+"""How many times larger than its factors a gradient must be for its sum to be taken from them."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The trained kernels and biases of the sites, with their gradients as the tape gave them.
+
+    `gradients` are dense, `raw` may be sparse (an embedding's).
+    """
+
+    sites: tuple[Site, ...]
+    kernels: tuple[Any, ...]
+    raw: tuple[Any, ...]
+    biased: tuple[Site, ...]
+    bias_gradients: tuple[Any, ...]
+
+
+def find(sites: Sequence[Site], variables: Sequence[Any], gradients: Sequence[Any]) -> Weights:
+    """Find the kernels and biases of `sites` among the trained variables."""
+    raw = {id(v): g for v, g in zip(variables, gradients, strict=True) if g is not None}
+    kernels: dict[int, Any] = {}
+    for site in sites:
+        kernels |= {id(kernel): kernel for kernel in site.kernels if id(kernel) in raw}
+    biased = tuple(s for s in sites if s.bias is not None and id(s.bias) in raw)
+    return Weights(
+        sites=tuple(s for s in sites if s.kernels and all(id(k) in raw for k in s.kernels)),
+        kernels=tuple(kernels.values()),
+        raw=tuple(raw[key] for key in kernels),
+        biased=biased,
+        bias_gradients=tuple(tf.convert_to_tensor(raw[id(site.bias)]) for site in biased),
+    )
+
+
+def put(figures: Figures, weights: Weights, updates: Updates, *, jit: bool) -> None:
+    """Compute the figures of kernels, gradients and updates; `jit` says that XLA compiles it."""
+    if weights.sites:
+        _put_kernels(figures, weights, updates, jit)
+    if weights.biased:
+        _put_biases(figures, weights)
+
+
+def _put_kernels(figures: Figures, weights: Weights, updates: Updates, jit: bool) -> None:
+    changes = [updates.by_kernel[id(kernel)] for kernel in weights.kernels]
+    gradients = [tf.convert_to_tensor(gradient) for gradient in weights.raw]
+    sizes = np.array([float(np.prod(kernel.shape)) for kernel in weights.kernels])
+    factors = _factors(changes)
+    squares, totals = _read(gradients, changes, factors, jit)
+    weight, gradient, change = tf.unstack(squares)
+    deviation = gradient - tf.square(totals) / sizes
+    safe = tf.reduce_all((squares > SAFE[0] * sizes) & (squares < SAFE[1] * sizes)) & tf.reduce_all(
+        (deviation > SPREAD * gradient) & (change > SMALL_CHANGE * weight)
+    )
+    sums = choose(
+        safe,
+        lambda: tf.pad(tf.concat([squares, [deviation]], 0), [[0, 2], [0, 0]]),
+        lambda: _exact(gradients, changes, factors),
+    )
+    rows, owners = _ownership(weights)
+    if not np.array_equal(rows, owners):
+        spread = tf.gather(tf.transpose(sums), rows)
+        summed = tf.math.unsorted_segment_sum(spread, owners, len(weights.sites))
+        sums = tf.transpose(summed)
+    weight, gradient, change, deviation, lost, lost_after = tf.unstack(sums)
+    counts = np.bincount(owners, sizes[rows])
+    figures.put(
+        [
+            "weight_second_moment",
+            "kernel_gradient_second_moment",
+            "kernel_gradient_variance",
+            "update_ratio",
+            "nonfinite_backward_count",
+            "nonfinite_count",
+        ],
+        [site.index for site in weights.sites],
+        tf.stack(
+            [
+                weight / counts,
+                gradient / counts,
+                deviation / counts,
+                tf.sqrt(change / weight),
+                lost,
+                lost + lost_after,
+            ]
+        ),
+    )
+
+
+def _factors(changes: Sequence[Update]) -> Any:
+    """The scalars that made every change of its gradient [kernel], or None if one is not so."""
+    factors = [update.factor for update in changes]
+    return None if any(factor is None for factor in factors) else tf.stack(factors)
+
+
+def _read(
+    gradients: Sequence[Any], changes: Sequence[Update], factors: Any, jit: bool
+) -> tuple[Any, Any]:
+    """Sums of squares of kernel, gradient and change [3, kernel], and the gradients' sums [kernel].
+
+    Each is taken in the kernel's own type and given in float64.
+    """
+    read = [*(update.before for update in changes), *gradients]
+    if factors is None:
+        read += [update.change for update in changes]
+    if jit:
+        flat, totals = slabs.squares_and_totals(read, gradients)
+    else:
+        # L2Loss is half the sum of squares, in one pass that makes no copy.
+        flat = 2.0 * _wide([tf.raw_ops.L2Loss(t=tensor) for tensor in read])
+        totals = _wide([_total(gradient) for gradient in gradients])
+    squares = tf.reshape(flat, [-1, len(changes)])
+    if factors is not None:
+        _, of_gradients = tf.unstack(squares)
+        changed = tf.square(tf.cast(factors, tf.float64)) * of_gradients
+        squares = tf.concat([squares, [changed]], 0)
+    return squares, totals
+
+
+def _total(gradient: Any) -> Any:
+    """The sum of a gradient: read, or from the product x^T delta that made it.
+
+    sum_ij (x^T delta)_ij = sum_b (sum_i x_bi) (sum_j delta_bj), which reads the two factors only.
+    """
+    pair = factors(gradient)
+    if pair is not None:
+        x, delta = pair
+        read = x.shape.num_elements() + delta.shape.num_elements()
+        if gradient.shape.num_elements() > WORTHWHILE * read:
+            return tf.reduce_sum(tf.reduce_sum(x, 1) * tf.reduce_sum(delta, 1))
+    return tf.raw_ops.Sum(input=gradient, axis=list(range(gradient.shape.rank)))
+
+
+def factors(gradient: Any) -> tuple[Any, Any] | None:
+    """The x and delta of a traced gradient x^T delta; None where it is not just one product."""
+    if tf.executing_eagerly() or not tf.is_tensor(gradient) or gradient.op.type != "MatMul":
+        return None
+    turned = (gradient.op.get_attr("transpose_a"), gradient.op.get_attr("transpose_b"))
+    x, delta = gradient.op.inputs
+    return (x, delta) if turned == (True, False) else None
+
+
+def _wide(scalars: Sequence[Any]) -> Any:
+    """Scalars of one type or several as one float64 vector."""
+    if len({scalar.dtype for scalar in scalars}) > 1:
+        scalars = [tf.cast(scalar, tf.float64) for scalar in scalars]
+    return tf.cast(tf.stack(scalars), tf.float64)
+
+
+def _exact(gradients: Sequence[Any], changes: Sequence[Update], factors: Any) -> Any:
+    """The same in float64, with squared deviations and NaN and Inf counted: [6, kernel].
+
+    Kernels of one shape are taken in one go: this is seldom run, and always traced.
+    """
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for place, update in enumerate(changes):
+        key = (tuple(update.before.shape), update.before.dtype, update.sign)
+        alike.setdefault(key, []).append(place)
+    found = []
+    for places in alike.values():
+        group, stack = [changes[i] for i in places], tf.stack([gradients[i] for i in places])
+        if factors is None:
+            change = tf.stack([update.change for update in group])
+        else:
+            shape = [-1] + [1] * (stack.shape.rank - 1)
+            change = stack * tf.reshape(tf.gather(factors, places), shape)
+        before = tf.stack([update.before for update in group])
+        found.append(_exact_group(before, before + group[0].sign * change, stack))
+    order = [place for places in alike.values() for place in places]
+    return tf.gather(tf.concat(found, 1), np.argsort(order), axis=1)
+
+
+def _exact_group(before: Any, after: Any, gradients: Any) -> Any:
+    axes = list(range(1, before.shape.rank))
+    gradient = tf.cast(gradients, tf.float64)
+    centre = tf.reduce_mean(gradient, axes, keepdims=True)
+    return tf.stack(
+        [
+            tf.reduce_sum(tf.square(tf.cast(before, tf.float64)), axes),
+            tf.reduce_sum(tf.square(gradient), axes),
+            tf.reduce_sum(tf.square(tf.cast(after - before, tf.float64)), axes),
+            tf.reduce_sum(tf.math.squared_difference(gradient, centre), axes),
+            nonfinite(gradient, axes),
+            nonfinite(after, axes),
+        ]
+    )
+
+
+def _ownership(weights: Weights) -> tuple[np.ndarray, np.ndarray]:
+    """Which kernel belongs to which site: pairs of places; a shared kernel is in several."""
+    places = {id(kernel): i for i, kernel in enumerate(weights.kernels)}
+    pairs = [
+        (places[id(kernel)], column)
+        for column, site in enumerate(weights.sites)
+        for kernel in site.kernels
+    ]
+    rows, owners = zip(*pairs, strict=True)
+    return np.array(rows, np.int32), np.array(owners, np.int32)
+
+
+def _put_biases(figures: Figures, weights: Weights) -> None:
+    """Biases are short: their gradients are laid end to end and taken in one go."""
+    gradients = [_vector(gradient) for gradient in weights.bias_gradients]
+    sizes = np.array([int(gradient.shape[0]) for gradient in gradients])
+    if len({gradient.dtype for gradient in gradients}) > 1:
+        gradients = [tf.cast(gradient, tf.float64) for gradient in gradients]
+    wide = tf.cast(tf.concat(gradients, 0), tf.float64)
+    owners = np.repeat(np.arange(len(sizes)), sizes)
+    squares = tf.math.unsorted_segment_sum(tf.square(wide), owners, len(sizes))
+    lost = choose(
+        tf.reduce_all(tf.math.is_finite(squares)),
+        lambda: tf.zeros_like(squares),
+        lambda: tf.math.unsorted_segment_sum(
+            tf.cast(~tf.math.is_finite(wide), tf.float64), owners, len(sizes)
+        ),
+    )
+    figures.put(
+        ["bias_gradient_second_moment", "nonfinite_backward_count", "nonfinite_count"],
+        [site.index for site in weights.biased],
+        tf.stack([squares / sizes, lost, lost]),
+    )
+
+
+def _vector(x: Any) -> Any:
+    return x if x.shape.rank == 1 else tf.reshape(x, [-1])

@@ -1,0 +1,1 @@
+"""Where to measure: the calls of a forward pass, the layers they belong to, the graph."""

@@ -1,0 +1,110 @@
+"""Delta per time step of recurrent layers, without access to the tensors inside their loops.
+
+While a layer's ``call`` is listened to, its input sequence [sample, time, feature] is lengthened by
+zeros [sample, time, unit], and its cell's ``call`` is shadowed: it takes the zeros off its input
+again and adds them to the state h_t that it gives, wherever h_t goes: to the output and to the next
+step. dL/d(zeros_t) is then the total derivative dL/dh_t, with all that flows back through later
+steps. The zeros are negative: h + -0.0 is h to the bit, for h = 0.0 and h = -0.0 too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+from gradscope.runner.runtime.attribute_patch import shadowed
+
+if TYPE_CHECKING:
+    from gradscope.runner.survey.calls import Call
+
+_CELLS = (keras.layers.SimpleRNNCell, keras.layers.LSTMCell, keras.layers.GRUCell)
+
+
+def time_steps(call: Call) -> tuple[int | None, str]:
+    """Number of time steps of a recurrent layer that can be followed, and why it cannot be.
+
+    ``(None, "")`` for a layer that is not recurrent. Followed are Keras's own SimpleRNN, LSTM and
+    GRU cells, under ``RNN`` too: the first state of another cell need not be what it gives.
+    """
+    layer = call.layer
+    if not isinstance(layer, keras.layers.RNN):
+        return None, ""
+    reason = unfollowed(layer)
+    if reason:
+        return None, reason
+    sequence = call.inputs[0].shape
+    if sequence.rank != 3 or not sequence.is_fully_defined():
+        return None, "its input has no fixed shape [sample, time, feature]"
+    return int(sequence[1]), ""
+
+
+def unfollowed(layer: Any) -> str:
+    """Why the steps of a recurrent layer cannot be followed; empty when they can."""
+    cell = layer.cell
+    if type(cell) in _CELLS:
+        fused = getattr(layer, "use_cudnn", False) and tf.config.list_logical_devices("GPU")
+        return "cuDNN computes its loop in one piece (use_cudnn=False opens it)" if fused else ""
+    if isinstance(cell, keras.layers.StackedRNNCells):
+        return "its cells are stacked: one state per time step is not all that flows"
+    return f"its cell {type(cell).__name__} is not one of SimpleRNNCell, LSTMCell and GRUCell"
+
+
+def followed(
+    layer: Any, original: Callable[..., Any], call: Call, watch: Callable[[Any], None] | None
+) -> Callable[..., Any]:
+    """Give the ``call`` of a recurrent layer with a watched zero added to the state of each step.
+
+    The zeros [sample, time, unit] are left in ``call.zeros``.
+    """
+
+    def lengthened(sequences: Any, *args: Any, **kwargs: Any) -> Any:
+        samples, steps, features = sequences.shape
+        zeros = tf.fill([samples, steps, layer.cell.units], tf.constant(-0.0, sequences.dtype))
+        if watch:
+            watch(zeros)
+        call.zeros = zeros
+        with _peeling(layer, int(features)):
+            return original(tf.concat([sequences, zeros], -1), *args, **kwargs)
+
+    return lengthened
+
+
+@contextlib.contextmanager
+def _peeling(layer: Any, features: int) -> Iterator[None]:
+    cell = layer.cell
+    original, dropout_mask = cell.call, cell.get_dropout_mask
+
+    def call(inputs: Any, states: Any, *args: Any, **kwargs: Any) -> Any:
+        nested = isinstance(states, (list, tuple))
+        _, new = original(inputs[:, :features], states, *args, **kwargs)
+        h, *others = new if isinstance(new, (list, tuple)) else [new]
+        h = h + inputs[:, features:]
+        return h, [h, *others] if nested else h
+
+    def get_dropout_mask(inputs: Any) -> Any:
+        return dropout_mask(inputs[:, :features])
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(shadowed(cell, "call", call))
+        stack.enter_context(shadowed(cell, "get_dropout_mask", get_dropout_mask))
+        # Without a GPU the fused loop is tried and refused, which trips over the longer input.
+        stack.enter_context(shadowed(layer, "use_cudnn", False))
+        yield
+
+
+def delta_second_moments(zeros_gradient: Any, mask: Any, scale: Any) -> Any:
+    """E (dL/dh_t)^2 over samples and units at each time step: float64 [time].
+
+    `scale` makes L the mean loss times the batch size. Steps that `mask` [sample, time] leaves out
+    do not count; NaN where it leaves out every sample.
+    """
+    squares = tf.square(tf.cast(zeros_gradient, tf.float64) * scale)
+    per_sample = tf.reduce_mean(squares, -1)
+    if mask is None:
+        return tf.reduce_mean(per_sample, 0)
+    counted = tf.cast(mask, tf.float64)
+    return tf.reduce_sum(per_sample * counted, 0) / tf.reduce_sum(counted, 0)

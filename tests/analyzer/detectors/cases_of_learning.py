@@ -1,0 +1,245 @@
+"""The detectors that look at the loss and at what it is computed from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gradscope.record import ObjectiveInfo, RunRecord, TargetSummary
+from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case
+from tests.analyzer.synthetic import CONFIG, DATA, changed, empty, network, over_time, record
+
+ALWAYS = np.where(np.arange(101) % 2, 1.0, -1.0)
+"""Noise that is the same in every quarter: its mean is zero over an even number of steps."""
+
+USERS = {**CONFIG, "model": {"source": {"factory": "mine:net"}, "batch_norm": {"epsilon": 1e-3}}}
+
+
+def output() -> Iterator[Case]:
+    case = partial(Case, "output_mismatch")
+
+    def net(
+        activation: str, units: int, loss: str = "auto", source: bool = False, **data: Any
+    ) -> RunRecord:
+        layers = changed(network([9, 9]), "output", activation=activation, units=units)
+        training = {**CONFIG["training"], "loss": loss}  # type: ignore[dict-item]
+        config = USERS if source else CONFIG
+        return record(layers, data=replace(DATA, **data), config={**config, "training": training})
+
+    sparse, binary = "sparse_categorical_crossentropy", "binary_crossentropy"
+    headless = tuple(replace(x, role="hidden") for x in network([9, 9]))
+    real = {"task": "regression", "classes": None}
+    own = {"task": "own", "classes": None}
+    two = {"classes": 2}
+    yield case("healthy", "no_output_layer", lambda: record(headless), "skipped")
+    for kind, name, given, data, severity in (
+        ("healthy", "softmax", ("softmax", 10), {}, ""),
+        ("healthy", "softmax_of_two", ("softmax", 2), two, ""),
+        ("healthy", "sigmoid_of_one", ("sigmoid", 1), two, ""),
+        ("healthy", "real_values", ("linear", 1), real, ""),
+        ("healthy", "linear_on_squares", ("linear", 10, "mean_squared_error"), {}, ""),
+        ("healthy", "logits_compiled_in", ("linear", 10), own | {"source": True}, ""),
+        ("sick", "softmax_of_one", ("softmax", 1, binary), two, "error"),
+        ("sick", "softmax_of_one_own", ("softmax", 1), own, "error"),
+        ("sick", "too_few_units", ("softmax", 9), {}, "error"),
+        ("sick", "one_sigmoid_for_ten", ("sigmoid", 1, binary), {}, "error"),
+        ("sick", "logits", ("linear", 10, sparse), {}, "error"),
+        ("sick", "tanh", ("tanh", 1, binary), two, "error"),
+        ("sick", "softmax_for_real_values", ("softmax", 3), real, "error"),
+        ("sick", "sigmoids_as_distribution", ("sigmoid", 10, sparse), {}, "warning"),
+        ("sick", "softmax_unit_by_unit", ("softmax", 10, binary), {}, "warning"),
+        ("borderline", "as_many", ("softmax", 10), {}, ""),
+        ("borderline", "one_spare", ("softmax", 11), {}, "warning"),
+    ):
+        made = partial(net, *given, **data)  # type: ignore[arg-type]
+        yield case(kind, name, made, severity, (0, 40) if severity else None)
+    yield case("borderline", "spare_allowed", lambda: net("softmax", 11), thresholds={"spare": 1})
+
+
+def told_output() -> Iterator[Case]:
+    """Where the record knows loss and targets, as of a model of the user's own."""
+    case = partial(Case, "output_mismatch")
+    sparse, binary = "sparse_categorical_crossentropy", "binary_crossentropy"
+    own = {"task": "own", "classes": None}
+    index = TargetSummary("indices", 1, 0.0, 9.0, 4.5, 8.25, (0.1,) * 10)
+    signs = TargetSummary("real", 1, -1.0, 1.0, 0.0, 1.0)
+
+    def told(
+        activation: str, name: str, targets: TargetSummary, units: int = 1, **more: Any
+    ) -> RunRecord:
+        layers = changed(network([9, 9]), "output", activation=activation, units=units)
+        data = replace(DATA, **own, targets=targets)
+        facts = ObjectiveInfo(name, more.pop("from_logits", False))
+        return record(layers, data=data, config=USERS, objective=facts, **more)
+
+    def spread(mean: float, deviation: float) -> TargetSummary:
+        return TargetSummary("real", 1, mean - 9.0, mean + 9.0, mean, deviation**2)
+
+    positions = TargetSummary("real", 12, 0.0, 499.0, 250.0, 2e4)
+    floats = TargetSummary("real", 1, 0.0, 4.0, 2.0, 2.0)
+    squares, falls = "mean_squared_error", np.geomspace(2.3, 0.1, 41)
+    for kind, name, given, more, severity in (
+        ("healthy", "logits_said", ("linear", sparse, index, 10), {"from_logits": True}, ""),
+        ("healthy", "own_loss", ("linear", "", index, 10), {}, ""),
+        ("healthy", "classes_of_positions", ("softmax", sparse, positions, 500), {}, ""),
+        ("healthy", "classes_as_floats", ("softmax", sparse, floats, 5), {}, ""),
+        ("healthy", "tanh_reaches", ("tanh", squares, spread(0.0, 1.0)), {}, ""),
+        ("healthy", "relu_for_counts", ("relu", squares, spread(3.0, 3.0)), {}, ""),
+        ("healthy", "linear_reaches_all", ("linear", squares, spread(1e4, 1.0)), {}, ""),
+        ("sick", "logits_own", ("linear", sparse, index, 10), {}, "error"),
+        ("sick", "logits_learn", ("linear", sparse, index, 10), {"accuracy": 0.6}, "warning"),
+        ("sick", "softmax_of_one_learns", ("softmax", binary, index), {"loss": falls}, "error"),
+        ("sick", "one_sigmoid_for_ten_own", ("sigmoid", binary, index), {}, "error"),
+        ("sick", "signs_for_binary", ("sigmoid", binary, signs), {}, "error"),
+        (
+            "sick",
+            "sigmoid_cannot_reach",
+            ("sigmoid", squares, spread(5.0, 3.0)),
+            {"loss": 9.0},
+            "error",
+        ),
+        ("sick", "sigmoid_standardized", ("sigmoid", squares, spread(0.0, 1.0)), {}, "error"),
+        ("sick", "relu_for_negative", ("relu", squares, spread(-5.0, 1.0)), {}, "error"),
+        # From mean - 1 to mean + 1 the ReLU reaches (mean + 1) / 2.
+        ("borderline", "reach_inside", ("relu", squares, spread(0.2 + 1e-9, 1.0)), {}, ""),
+        ("borderline", "reach_outside", ("relu", squares, spread(0.2 - 1e-9, 1.0)), {}, "error"),
+    ):
+        yield case(kind, name, partial(told, *given, **more), severity)  # type: ignore[arg-type]
+
+
+def stuck() -> Iterator[Case]:
+    case = partial(Case, "not_learning")
+    best = math.log(10)
+
+    def net(level: object, noise: float = 0.1, **more: Any) -> RunRecord:
+        loss = np.broadcast_to(np.asarray(level, float), 101) + noise * ALWAYS
+        return record(loss=loss, steps=100, **more)
+
+    falling = np.linspace(3.0, 2.4, 101)
+    real = replace(DATA, task="regression", classes=None)
+    yield case("healthy", "learns", lambda: net(falling))
+    yield case("healthy", "learnt_before", lambda: net(0.3))
+    yield case("healthy", "tiny_learning_rate", lambda: net(best, update=1e-6), "skipped")
+    yield case("healthy", "few_steps", lambda: record(loss=best, steps=40), "skipped")
+    yield case("healthy", "no_rows", empty, "skipped")
+    yield case("healthy", "right_although_penalized", lambda: net(5.0, accuracy=0.8))
+    yield case("healthy", "few_samples", lambda: net(best, 1.0), "skipped")
+    # 1000 test samples: five standard errors of chance are 0.0474, a twentieth of the way 0.045.
+    for name, accuracy, severity in (("held", 0.1475, ""), ("not_held", 0.1474, "error")):
+        told = {"test_loss": 2.29, "test_accuracy": accuracy}
+        yield case("borderline", name, partial(net, best, evaluation=told), severity)
+    by_heart = np.linspace(3.0, 2.1, 101)
+    chance = {"test_loss": 2.5, "test_accuracy": 0.1}
+    # 1000 test samples: an accuracy at chance scatters by 0.0095.
+    for name, told, severity in (
+        ("by_heart", chance, "error"),
+        ("by_heart_and_right", chance | {"test_accuracy": 0.1 + 3 * 0.00949}, ""),
+        ("by_heart_just_by_chance", chance | {"test_accuracy": 0.1 + 3 * 0.00948}, "error"),
+        ("by_heart_with_a_good_test_loss", chance | {"test_loss": best * INSIDE}, ""),
+    ):
+        yield case("borderline", name, partial(net, by_heart, evaluation=told), severity)
+    yield case("healthy", "by_heart_for_long", lambda: net(by_heart - 0.2, evaluation=chance))
+    yield case("sick", "right_by_chance", lambda: net(best, accuracy=0.109), "error")
+    settled = np.where(np.arange(101) < 40, falling, best)
+    yield case("sick", "falls_to_the_constant", lambda: net(settled), "error")
+    yield case("sick", "flat", lambda: net(best), "error", (1, 100), ())
+    yield case("sick", "without_noise", lambda: net(best, 0.0), "error")
+    yield case("sick", "grows", lambda: net(falling[::-1]), "error")
+    yield case("sick", "real_values", lambda: net(0.3, 0.03, data=real), "error")
+    yield case(
+        "sick", "real_values_own", lambda: net(0.3, 0.03, data=real, config=USERS), "warning"
+    )
+    yield case("borderline", "constant_inside", lambda: net(0.95 * best * INSIDE, 0.0))
+    yield case("borderline", "constant_outside", lambda: net(0.95 * best * OUTSIDE, 0.0), "error")
+    yield case("borderline", "moved_inside", lambda: net(best, update=5e-4 * INSIDE), "skipped")
+    yield case("borderline", "moved_outside", lambda: net(best, update=5e-4 * OUTSIDE), "error")
+    # Quarters of 25 steps with variance 1: the standard error of the fall is sqrt(2 / 25).
+    noise = np.resize([1.0, -1.0], 25)
+    noise[-1] = 0.0
+    error = math.sqrt(2 * noise.var(ddof=1) / 25)
+    yield case(
+        "sick",
+        "tiny_updates_after_a_fall",
+        lambda: net(np.where(np.arange(101) < 2, 3.1, best), 1e-3, update=1e-6),
+        "error",
+    )
+    for name, left, severity in (("least_inside", 0.0101, ""), ("least_outside", 0.0099, "error")):
+        steps = np.where(np.arange(101) < 76, 3.0 * (1 + left), 3.0)
+        yield case("borderline", name, partial(net, steps, 0.0), severity)
+    for name, level, severity in (
+        ("unseen", 10 * INSIDE, "skipped"),
+        ("seen", 10 * OUTSIDE, "error"),
+    ):
+        loss = level * 3 * error + np.concatenate([np.zeros(51), noise, noise])
+        yield case("borderline", name, partial(record, loss=loss, steps=100), severity)
+    for name, times, severity in (
+        ("fall_inside", 3 * OUTSIDE, ""),
+        ("fall_outside", 3 * INSIDE, "error"),
+    ):
+        loss = np.concatenate([np.full(51, 9.0), 9 + times * error + noise, 9 + noise])
+        yield case("borderline", name, partial(record, loss=loss, steps=100), severity)
+
+
+def diverging() -> Iterator[Case]:
+    case = partial(Case, "diverging_loss")
+
+    def net(last: float, first: float = 3.0, **more: Any) -> RunRecord:
+        return record(loss=over_time(41, (0, first), (15, last))[:, 0], **more)
+
+    lost = over_time(41, (0, 3.0), (15, 9.0), (38, np.nan))[:, 0]
+    yield case("healthy", "falls", lambda: net(0.1))
+    yield case(
+        "healthy",
+        "one_spike",
+        lambda: record(loss=over_time(41, (0, 3.0), (20, 99.0), (22, 2.0))[:, 0]),
+    )
+    yield case("healthy", "below_the_constant", lambda: net(1.0, 0.1))
+    yield case("healthy", "negative", lambda: net(-1.0, -3.0), "skipped")
+    yield case("healthy", "few_steps", lambda: record(loss=3.0, steps=7), "skipped")
+    yield case("healthy", "no_rows", empty, "skipped")
+    yield case("sick", "grows", lambda: net(9.0), "error", (15, 40), (), 3.0)
+    yield case("sick", "then_nan", lambda: record(loss=lost), "error", (15, 37))
+    yield case("borderline", "inside", lambda: net(6.0 * INSIDE))
+    yield case("borderline", "outside", lambda: net(6.0 * OUTSIDE), "error")
+    yield case("borderline", "constant_inside", lambda: net(math.log(10) * INSIDE, 1.0))
+    yield case("borderline", "constant_outside", lambda: net(math.log(10) * OUTSIDE, 1.0), "error")
+
+
+def oscillating() -> Iterator[Case]:
+    case = partial(Case, "oscillating_loss")
+    # The last ten of forty steps: five above, five below.
+    unit = np.std(np.resize([1.0, -1.0], 10), ddof=1)
+
+    def net(spread: float, level: float = 3.0, **more: Any) -> RunRecord:
+        """Swings of `spread` in units of what the samples at the start account for."""
+        amplitude = spread * 3.0 / 32**0.5 / unit
+        loss = np.where(np.arange(41) < 20, 3.0, level + amplitude * ALWAYS[:41])
+        return record(loss=loss, **more)
+
+    yield case("healthy", "noise_of_batches", lambda: net(1.0))
+    yield case("healthy", "falls", lambda: record(loss=np.linspace(3.0, 0.1, 41)))
+    yield case("healthy", "negative", lambda: record(loss=-1.0), "skipped")
+    yield case("healthy", "few_steps", lambda: record(loss=3.0, steps=19), "skipped")
+    yield case("healthy", "no_rows", empty, "skipped")
+    yield case("sick", "swings", lambda: net(5.0), "error", (31, 40), (), 5.0)
+    yield case("sick", "swings_and_learns", lambda: net(5.0, 1.0), "warning")
+    yield case("sick", "one_batch_of_everything", lambda: net(0.5, batch_size=5000), "error")
+    yield case("borderline", "inside", lambda: net(3.0 * INSIDE))
+    yield case("borderline", "outside", lambda: net(3.0 * OUTSIDE), "error")
+    yield case(
+        "borderline", "learns_enough", lambda: net(5.0, 0.9 * math.log(10) * INSIDE), "warning"
+    )
+    yield case(
+        "borderline", "learns_too_little", lambda: net(5.0, 0.9 * math.log(10) * OUTSIDE), "error"
+    )
+
+
+def learning() -> Iterator[Case]:
+    """Every case of this file."""
+    for cases in (output, told_output, stuck, diverging, oscillating):
+        yield from cases()

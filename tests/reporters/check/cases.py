@@ -1,0 +1,175 @@
+"""Checked configs of every outcome, and one whose every string is hostile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gradscope import api
+from gradscope.gate.check import Check, Checked, Difference, Status
+from gradscope.record import Diagnosis, Evidence, Finding, Verdict
+from tests.analyzer.synthetic import record
+
+NASTY = (
+    "\x1b[31mred\x1b]0;title\x07 ::error file=a.py,line=1::pwned ##[error]old, 100%: %0A%25 "
+    "a|b `code` <script>alert(1)</script>&amp;\"' @team *bold* [x](https://evil.example) "
+    "]]> {0} {{1}} $*_ %41 [here](javascript:x) \u202egnp.exe\u2066\u200b\r\n::warning::second "
+    "line\n# heading\n- item\x85\u2028\x00\ud800\ufffe\uffff 層 \U0001f600"
+)
+"""What a name can hold: what a terminal, XML, HTML, Markdown, SARIF or GitHub's log would obey."""
+
+_HEALTHY = record(3)
+_SICK = record(12, delta=[10.0**-k for k in range(12, 0, -1)])
+_UPDATE = "if it is intended: gradscope baseline CONFIG --update"
+
+
+def difference(layer: str, quantity: str = "delta") -> Difference:
+    """A layer whose figure is 10 % more than before."""
+    return Difference(quantity, layer, 0.512, 0.5632, "+10 %", "+9.9 % to +10 %")
+
+
+def passing(name: str = "quickstart") -> Checked:
+    return Checked(
+        name,
+        f"configs/{name}.yaml",
+        0,
+        "4 checks passed, against its baseline",
+        checks=(
+            Check("structure", Status.PASSED, "the same 4 layers"),
+            Check(
+                "initialisation",
+                Status.PASSED,
+                "every layer as in the baseline, within 0.05 % of each rms",
+                "8 seeds, the same draws on both sides, tolerance 0.05 %",
+            ),
+            Check("training", Status.SKIPPED, "not trained: --at-init"),
+            Check("verdicts", Status.PASSED, "no detector found an error", "3 seeds, 40 steps"),
+        ),
+        baseline=f"configs/{name}.baseline.json",
+        folder=f"runs/{name}",
+        evidence="8 seeds at initialisation, batch 32, probe set 256",
+        record=_HEALTHY,
+        diagnosis=api.analyze(_HEALTHY).diagnosis,
+        seconds=3.25,
+    )
+
+
+def departed() -> Check:
+    """Ten layers of delta depart, and the dead units of one of them."""
+    layers = tuple(f"hidden_{i}" for i in range(12, 2, -1))
+    return Check(
+        "initialisation",
+        Status.FAILED,
+        "hidden_12 is the first layer that differs: delta +10 %, likely because of "
+        "model.initializer he_normal -> lecun_normal",
+        "8 seeds, the same draws on both sides, tolerance 0.05 %",
+        layers=layers,
+        differences=(
+            *(difference(layer) for layer in layers),
+            Difference("dead_fraction", "hidden_3", 0.1, 0.4, "+30 points", "+28 points"),
+        ),
+        remedy=_UPDATE,
+    )
+
+
+def failing(name: str = "deep_relu") -> Checked:
+    """Layers depart from the baseline, and a detector has found a new error."""
+    check = departed()
+    checks = (
+        Check("structure", Status.PASSED, "the same 14 layers"),
+        check,
+        Check("training", Status.PASSED, "as the baseline's", "3 and 3 seeds"),
+        Check("verdicts", Status.FAILED, "1 new: GS101 vanishing_gradient", "3 seeds, 40 steps"),
+        Check(
+            "GS101 vanishing_gradient",
+            Status.FAILED,
+            "The gradient loses a factor of 10 per layer between hidden_12 and hidden_1.",
+            "in 3 of 3 seeds; observed 1e-11, threshold 0.001",
+            layers=("hidden_1",),
+            remedy="model.activation: selu with model.initializer: lecun_normal",
+        ),
+    )
+    return replace(
+        passing(name),
+        exit_code=1,
+        headline=f"{check.name}: {check.sentence}",
+        checks=checks,
+        changes=("model.initializer: he_normal -> lecun_normal", "keras 3.14.0 -> 3.15.0"),
+        remedy=check.remedy,
+        record=_SICK,
+        diagnosis=api.analyze(_SICK).diagnosis,
+    )
+
+
+def inconclusive(name: str = "narrow") -> Checked:
+    sentence = "underpowered: needs K=24 seeds to see a change of 10 % per layer, has 8"
+    remedy = "gradscope baseline CONFIG --update --seeds 24"
+    check = Check("initialisation", Status.INCONCLUSIVE, sentence, "8 and 8 seeds", remedy=remedy)
+    return replace(
+        passing(name),
+        exit_code=4,
+        headline=f"initialisation: {sentence}",
+        checks=(Check("structure", Status.PASSED, "the same 4 layers"), check),
+        remedy=remedy,
+    )
+
+
+def not_measured(name: str = "broken") -> Checked:
+    return Checked(
+        name,
+        f"configs/{name}.yaml",
+        3,
+        "the worker died: signal 9 (often out of memory)",
+        remedy="lower training.batch_size",
+    )
+
+
+def unheard() -> Checked:
+    """Inconclusive although no check is: nothing was asked."""
+    return replace(passing("idle"), exit_code=4, headline="nothing was checked", checks=())
+
+
+def nasty() -> Checked:
+    """Every string that others choose, and every sentence that may quote one."""
+    basis = Evidence(1, 1, "training", (1,), (0, 1))
+    finding = Finding("error", (NASTY,), 0, 1, 1.0, 2.0, NASTY, basis)
+    gone = Difference("delta", NASTY, 1.0, float("nan"), NASTY, f"{NASTY}.")
+    checks = (
+        Check(NASTY, Status.FAILED, NASTY, NASTY, (NASTY,), (gone,), f"{NASTY}."),
+        Check(NASTY, Status.INCONCLUSIVE, NASTY, NASTY, (NASTY,), remedy=f"{NASTY}."),
+        Check(NASTY, Status.SKIPPED, NASTY),
+    )
+    layers = tuple(replace(layer, name=f"{layer.name}{NASTY}") for layer in _HEALTHY.layers)
+    environment = replace(_HEALTHY.environment, device=NASTY, keras=NASTY, cpu_flags=(NASTY,))
+    verdict = Verdict("GS101", NASTY, "finding", (finding,), NASTY)
+    return Checked(
+        NASTY,
+        NASTY,
+        1,
+        NASTY,
+        checks=checks,
+        changes=(NASTY,),
+        baseline=NASTY,
+        folder=NASTY,
+        evidence=NASTY,
+        remedy=NASTY,
+        record=replace(_HEALTHY, name=NASTY, layers=layers, environment=environment),
+        diagnosis=Diagnosis("unhealthy", NASTY, NASTY, (verdict,)),
+    )
+
+
+def everything() -> tuple[Checked, ...]:
+    return (passing(), failing(), inconclusive(), not_measured(), passing("other"))
+
+
+CASES = {
+    "passing": (passing(),),
+    "all_passing": (passing(), passing("other")),
+    "failing": (failing(),),
+    "inconclusive": (inconclusive(),),
+    "not_measured": (not_measured(),),
+    "unheard": (unheard(),),
+    "none_passing": (failing(), inconclusive(), not_measured(), unheard()),
+    "everything": everything(),
+    "nasty": (nasty(),),
+    "nasty_among_others": (*everything(), nasty()),
+}

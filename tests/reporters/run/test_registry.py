@@ -1,0 +1,19 @@
+"""The forms are found by themselves, and each draws every report."""
+
+from gradscope.reporters.report import ReportOptions
+from gradscope.reporters.run import REPORTERS
+from tests.each_case import each_case
+from tests.reporters import fixtures
+
+
+def test_the_forms():
+    assert {"text", "json"} <= set(REPORTERS)
+    assert not {"html", "plots"} & set(REPORTERS)
+
+
+@each_case("form", ["text", "json"])
+@each_case("name", fixtures.REPORTS)
+def test_every_form_renders_every_report(form, name):
+    text = REPORTERS[form](fixtures.REPORTS[name](), ReportOptions())
+    assert text.endswith("\n")
+    assert text.strip()
