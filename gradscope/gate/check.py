@@ -23,9 +23,9 @@ class Difference:
 
     `quantity` is a name of `gradscope.gate.baselines.figures`, `layer` the layer's name, empty for
     a figure of the whole network. `before` and `after` are means over the seeds, as a reader
-    reads them: rms ratios, fractions. `effect` says the difference in words (``+10%``, ``x0.31``, ``0.1 to 0.4``),
-    `interval` its range over the seeds (its confidence interval where seeds are not paired), both
-    in % of the rms, or in points of a share.
+    reads them: rms ratios, fractions. `effect` says the difference in words (``+10%``, ``x0.31``,
+    ``0.1 to 0.4``), `interval` its range over the seeds (its confidence interval where seeds
+    are not paired), both in % of the rms, or in points of a share.
     """
 
     quantity: str
