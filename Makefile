@@ -8,7 +8,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3.13 python3.12 python3.11 python3 python
-COVERAGE := -p pytest_cov --cov
+COVERAGE := -p pytest_cov --cov=gradscope
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_OPTIONS)
 PIP_OPTIONS :=
 LOWEST := .venv-lowest

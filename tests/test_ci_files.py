@@ -243,7 +243,7 @@ def test_the_interpreter_can_be_chosen() -> None:
 
 
 def test_make_test_measures_branches_and_ends_with_the_summary() -> None:
-    assert dry_run("test").splitlines()[-1].endswith("loadfile -p pytest_cov --cov")
+    assert dry_run("test").splitlines()[-1].endswith("loadfile -p pytest_cov --cov=gradscope")
     assert PYPROJECT["tool"]["coverage"]["run"] == {"source": ["gradscope"], "branch": True}
 
 
