@@ -294,3 +294,13 @@ def test_the_hooks_of_this_repository_are_the_static_checks() -> None:
 def test_types_are_published() -> None:
     assert (ROOT / "gradscope" / "py.typed").is_file()
     assert PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": ["gradscope"]}
+
+
+def test_changes_are_filed_under_a_kind() -> None:
+    """A file that towncrier does not recognize would be left out of the changelog."""
+    kinds = {kind["directory"] for kind in PYPROJECT["tool"]["towncrier"]["type"]}
+    names = {path.name for path in (ROOT / "changelog.d").iterdir()} - {"README.md"}
+    assert not [name for name in names if not re.fullmatch(r"\+[\w-]+\.\w+\.md", name)]
+    assert {name.split(".")[1] for name in names} <= kinds
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert changelog.count(PYPROJECT["tool"]["towncrier"]["start_string"]) == 1
