@@ -10,7 +10,7 @@ from gradscope.errors import ExitCode, GradscopeError
 from gradscope.gate import words
 from gradscope.gate.baselines import fingerprint
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
-from gradscope.gate.check import Check, Checked, Status
+from gradscope.gate.check import Check, Checked, CheckKind, Status
 from gradscope.gate.checks import expectations, theory_check, verdicts
 from gradscope.gate.comparing import comparison
 from gradscope.record import Diagnosis, RunRecord
@@ -68,9 +68,9 @@ def _environment(bank: SeedStatistics, baseline: SeedStatistics) -> Check:
     """Whether both were measured under one fingerprint, where the user insists on it."""
     apart = fingerprint.differences(baseline.fingerprint, bank.fingerprint)
     if not apart:
-        return Check("environment", Status.PASSED, "the baseline's environment")
+        return Check(CheckKind.ENVIRONMENT, Status.PASSED, "the baseline's environment")
     return Check(
-        "environment",
+        CheckKind.ENVIRONMENT,
         Status.INCONCLUSIVE,
         f"not the baseline's environment: {', '.join(apart)}",
         remedy="measure the baseline in this environment, or leave out --strict-environment",

@@ -7,7 +7,7 @@ from pathlib import Path
 from gradscope.errors import BadRequest
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
-from gradscope.gate.check import Check, Status
+from gradscope.gate.check import Check, CheckKind, Status
 from gradscope.gate.comparing import comparison
 
 
@@ -27,14 +27,20 @@ def changes(before: SeedStatistics | str, after: SeedStatistics) -> tuple[Check,
     Where the two cannot be compared, one check, inconclusive, says why.
     """
     if isinstance(before, str):
-        return (Check("baseline", Status.INCONCLUSIVE, before),)
+        return (Check(CheckKind.BASELINE, Status.INCONCLUSIVE, before),)
     try:
         compared = comparison.compare(before, after).checks
     except BadRequest as error:
-        return (Check("baseline", Status.INCONCLUSIVE, error.message),)
+        return (Check(CheckKind.BASELINE, Status.INCONCLUSIVE, error.message),)
     old = {verdict.code for verdict in before.verdicts}
     accepted = tuple(
-        Check(f"{verdict.code} {verdict.name}", Status.INCONCLUSIVE, "newly accepted")
+        Check(
+            CheckKind.DETECTOR,
+            Status.INCONCLUSIVE,
+            "newly accepted",
+            subject=verdict.name,
+            code=verdict.code,
+        )
         for verdict in after.verdicts
         if verdict.code not in old
     )

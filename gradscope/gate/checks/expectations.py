@@ -11,7 +11,7 @@ import numpy as np
 from gradscope.gate import words
 from gradscope.gate.baselines import figures
 from gradscope.gate.baselines.seed_statistics import SeedStatistics, Series
-from gradscope.gate.check import Check, Status
+from gradscope.gate.check import Check, CheckKind, Status
 from gradscope.record import Diagnosis
 from gradscope.record.run_record import Floats
 
@@ -26,7 +26,7 @@ def checks(
         if key == "verdict":
             found.append(_verdict(str(value), diagnosis))
         else:
-            found.append(_BUDGETS[key](f"expect.{key}", value, bank))
+            found.append(_BUDGETS[key](key, value, bank))
     return tuple(found)
 
 
@@ -36,7 +36,7 @@ def _verdict(expected: str, diagnosis: Diagnosis) -> Check:
     else:
         status = Status.PASSED if diagnosis.verdict == expected else Status.FAILED
     sentence = f"{diagnosis.verdict}, expected {expected}"
-    return Check("expect.verdict", status, sentence, diagnosis.headline)
+    return _check("verdict", status, sentence, diagnosis.headline)
 
 
 def _moments(bank: SeedStatistics) -> Iterator[tuple[str, Series]]:
@@ -48,10 +48,12 @@ def _moments(bank: SeedStatistics) -> Iterator[tuple[str, Series]]:
 
 def _ratio(name: str, ends: tuple[float, float], bank: SeedStatistics) -> Check:
     """Rms of one end of the hidden layers over the other's; every moment has to be inside."""
-    quantity = "delta" if "delta" in name else "signal"
+    quantity = "delta" if name == "delta_ratio" else "signal"
     path = [x.index for x in bank.layers if x.role == "hidden" and x.measured and x.main_path]
     if len(path) < 2:
-        return Check(name, Status.INCONCLUSIVE, "there are fewer than two hidden layers to compare")
+        return _check(
+            name, Status.INCONCLUSIVE, "there are fewer than two hidden layers to compare"
+        )
     top, bottom = (path[0], path[-1]) if quantity == "delta" else (path[-1], path[0])
     told, fine, known = [], True, True
     for moment, series in _moments(bank):
@@ -68,12 +70,12 @@ def _ratio(name: str, ends: tuple[float, float], bank: SeedStatistics) -> Check:
     evidence = f"rms of {quantity}, {over}, {words.counted(len(bank.seeds), 'seed')}"
     if bank.trained_seeds:
         evidence += f", {bank.trained_seeds} of them trained"
-    return Check(name, status, sentence, evidence, layers)
+    return _check(name, status, sentence, evidence, layers)
 
 
 def _worst_layer(name: str, limit: float, bank: SeedStatistics) -> Check:
     """A share of the worst hidden layer, the largest or the smallest over layers and moments."""
-    dead = name.endswith("max_dead_fraction")
+    dead = name == "max_dead_fraction"
     quantity = "dead_fraction" if dead else "derivative_gain"
     hidden = [x.index for x in bank.layers if x.role == "hidden" and x.measured]
     worst: tuple[float, str, str, int] | None = None
@@ -85,13 +87,13 @@ def _worst_layer(name: str, limit: float, bank: SeedStatistics) -> Check:
             if worst is None or (mean > worst[0] if dead else mean < worst[0]):
                 worst = (float(mean), bank.layers[layer].name, moment, len(series[quantity]))
     if worst is None:
-        return Check(name, Status.INCONCLUSIVE, "no hidden layer was measured for it")
+        return _check(name, Status.INCONCLUSIVE, "no hidden layer was measured for it")
     value, layer_name, moment, seeds = worst
     fine = value <= limit if dead else value >= limit
     word = "at most" if dead else "at least"
     sentence = f"{value:.3g} in {layer_name} {moment}; allowed {word} {limit:g}"
     evidence = f"{figures.QUANTITIES[quantity].words}, mean of {words.counted(seeds, 'seed')}"
-    return Check(name, _status(fine), sentence, evidence, (layer_name,))
+    return _check(name, _status(fine), sentence, evidence, (layer_name,))
 
 
 def _means(values: Floats) -> Floats:
@@ -102,18 +104,24 @@ def _means(values: Floats) -> Floats:
 
 def _test_set(name: str, limit: float, bank: SeedStatistics) -> Check:
     """Accuracy or loss on the test set after training."""
-    accuracy = name.endswith("min_accuracy")
+    accuracy = name == "min_accuracy"
     values = bank.accuracy if accuracy else bank.loss
     if not bank.trained_seeds:
-        return Check(name, Status.SKIPPED, "not trained: --at-init")
+        return _check(name, Status.SKIPPED, "not trained: --at-init")
     if np.isnan(values).any():
-        return Check(name, Status.INCONCLUSIVE, "there is no such figure on the test set")
+        return _check(name, Status.INCONCLUSIVE, "there is no such figure on the test set")
     mean = float(values.mean())
     fine = mean >= limit if accuracy else mean <= limit
     word = "at least" if accuracy else "at most"
     span = f"{values.min():.3g} to {values.max():.3g}"
     evidence = f"test set, mean of {bank.trained_seeds} seeds ({span}), {bank.steps} steps"
-    return Check(name, _status(fine), f"{mean:.3g}; allowed {word} {limit:g}", evidence)
+    return _check(name, _status(fine), f"{mean:.3g}; allowed {word} {limit:g}", evidence)
+
+
+def _check(
+    key: str, status: Status, sentence: str, evidence: str = "", layers: tuple[str, ...] = ()
+) -> Check:
+    return Check(CheckKind.BUDGET, status, sentence, evidence, layers, subject=key)
 
 
 def _status(fine: bool) -> Status:

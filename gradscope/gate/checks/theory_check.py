@@ -10,7 +10,7 @@ import numpy as np
 
 from gradscope.gate import words
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
-from gradscope.gate.check import Check, Difference, Status
+from gradscope.gate.check import Check, CheckKind, Difference, Status
 from gradscope.gate.comparing.unpaired import BUDGET, NEGLIGIBLE
 from gradscope.record.run_record import Floats
 from gradscope.theory.prediction import Band, Prediction
@@ -40,7 +40,9 @@ def check(bank: SeedStatistics, prediction: Prediction | None) -> Check:
     """
     reason = _outside(prediction)
     if prediction is None or reason:
-        return Check("theory", Status.SKIPPED, reason or "no prediction: there is no hidden layer")
+        return Check(
+            CheckKind.THEORY, Status.SKIPPED, reason or "no prediction: there is no hidden layer"
+        )
     index = {layer.name: layer.index for layer in bank.layers}
     columns = [index[name] for name in prediction.names]
     hidden = [i for i in columns if bank.layers[i].role == "hidden"]
@@ -62,7 +64,7 @@ def check(bank: SeedStatistics, prediction: Prediction | None) -> Check:
     if differences:
         first = differences[0]
         return Check(
-            "theory",
+            CheckKind.THEORY,
             Status.FAILED,
             f"{first.layer} is the first layer that is not what theory says of this config: "
             f"{first.quantity} {first.effect} of the prediction",
@@ -72,7 +74,7 @@ def check(bank: SeedStatistics, prediction: Prediction | None) -> Check:
             remedy="gradscope theory CONFIG shows what each layer should be",
         )
     return Check(
-        "theory", Status.PASSED, "every layer is what theory says of this config", evidence
+        CheckKind.THEORY, Status.PASSED, "every layer is what theory says of this config", evidence
     )
 
 

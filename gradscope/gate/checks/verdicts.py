@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gradscope.gate import words
 from gradscope.gate.baselines.seed_statistics import Accepted, SeedStatistics
-from gradscope.gate.check import Check, Status
+from gradscope.gate.check import Check, CheckKind, Status
 from gradscope.record import Diagnosis, Finding
 
 
@@ -45,7 +45,7 @@ def _summary(bank: SeedStatistics, diagnosis: Diagnosis, accepted: Sequence[Acce
         sentence, status = "no detector found a new error", Status.PASSED
         if not accepted and not rare:
             sentence = "no detector found an error"
-    return Check("verdicts", status, "; ".join([sentence, *notes]), evidence)
+    return Check(CheckKind.VERDICTS, status, "; ".join([sentence, *notes]), evidence)
 
 
 def _seeds(bank: SeedStatistics) -> str:
@@ -59,19 +59,24 @@ def _error(verdict: Accepted, diagnosis: Diagnosis, seeds: int) -> Check:
     finding = _finding(verdict.code, diagnosis)
     evidence = f"in {verdict.seeds} of {seeds} seeds"
     if finding is None:
-        return Check(_name(verdict), Status.FAILED, verdict.message, evidence)
+        return Check(
+            CheckKind.DETECTOR,
+            Status.FAILED,
+            verdict.message,
+            evidence,
+            subject=verdict.name,
+            code=verdict.code,
+        )
     return Check(
-        _name(verdict),
+        CheckKind.DETECTOR,
         Status.FAILED,
         finding.message,
         f"{evidence}; observed {finding.observed:.3g}, threshold {finding.threshold:.3g}",
         layers=finding.layers,
         remedy=finding.remedy,
+        subject=verdict.name,
+        code=verdict.code,
     )
-
-
-def _name(verdict: Accepted) -> str:
-    return f"{verdict.code} {verdict.name}"
 
 
 def _finding(code: str, diagnosis: Diagnosis) -> Finding | None:

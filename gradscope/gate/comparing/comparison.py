@@ -10,7 +10,7 @@ from gradscope.errors import BadRequest
 from gradscope.gate import words
 from gradscope.gate.baselines import figures, fingerprint
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
-from gradscope.gate.check import Check, Difference, Status
+from gradscope.gate.check import Check, CheckKind, Difference, Status
 from gradscope.gate.comparing import config_change, paired, repeated, unpaired
 from gradscope.gate.comparing.alignment import Alignment, align
 from gradscope.gate.comparing.pairing import Pairing, pairing
@@ -114,7 +114,7 @@ def _structure(sides: _Sides) -> Check:
     if told:
         sentence = f"the network has other layers than its baseline: {', '.join(told)}"
         return Check(
-            "structure",
+            CheckKind.STRUCTURE,
             Status.FAILED,
             sentence + _because(sides.changes),
             layers=(*alignment.added, *alignment.removed),
@@ -125,7 +125,7 @@ def _structure(sides: _Sides) -> Check:
         old, new = alignment.renamed[0]
         more = len(alignment.renamed) - 1
         sentence += f", {old} now called {new}" + (f" and {more} more renamed" if more else "")
-    return Check("structure", Status.PASSED, sentence)
+    return Check(CheckKind.STRUCTURE, Status.PASSED, sentence)
 
 
 def _names(names: Sequence[str]) -> str:
@@ -141,7 +141,7 @@ def _repeated(sides: _Sides) -> Check | None:
     evidence = (
         f"{words.counted(len(sides.after.seeds), 'seed')}; in the baseline each draws its own"
     )
-    return _failed("initialisation", found, evidence, sides)
+    return _failed(CheckKind.INITIALISATION, found, evidence, sides)
 
 
 def _apart(sides: _Sides, found: Pairing, budget: float) -> Check:
@@ -155,11 +155,11 @@ def _apart(sides: _Sides, found: Pairing, budget: float) -> Check:
         f"{len(before.seeds)} and {len(after.seeds)} seeds, not paired ({found.reason}), "
         f"{_budget(budget)}"
     )
-    check = _unpaired("initialisation", outcomes, evidence, sides)
+    check = _unpaired(CheckKind.INITIALISATION, outcomes, evidence, sides)
     needed = seeds_needed(before.layers, unpaired.tail_of_slopes(budget))
     if check.status is Status.PASSED and seeds < needed:
         return Check(
-            "initialisation",
+            CheckKind.INITIALISATION,
             Status.INCONCLUSIVE,
             f"underpowered: needs K={needed} seeds to see a change of 10% per layer, has {seeds}",
             evidence,
@@ -178,19 +178,19 @@ def _paired(sides: _Sides, found: Pairing) -> Check:
     departed = paired.departures(sides.before, sides.after, sides.alignment, found)
     if not departed:
         sentence = f"every layer as in the baseline, within {tolerance} of each rms"
-        return Check("initialisation", Status.PASSED, sentence, evidence)
-    return _failed("initialisation", departed, evidence, sides)
+        return Check(CheckKind.INITIALISATION, Status.PASSED, sentence, evidence)
+    return _failed(CheckKind.INITIALISATION, departed, evidence, sides)
 
 
 def _training(sides: _Sides, budget: float) -> Check:
     """What training made of them: never paired, since it amplifies every rounding."""
     reason = _untrained(sides)
     if reason:
-        return Check("training", Status.SKIPPED, reason)
+        return Check(CheckKind.TRAINING, Status.SKIPPED, reason)
     before, after = sides.before, sides.after
     if before.steps != after.steps:
         told = f"the baseline was trained for {before.steps} steps, this run for {after.steps}"
-        return Check("training", Status.INCONCLUSIVE, told, remedy=UPDATE)
+        return Check(CheckKind.TRAINING, Status.INCONCLUSIVE, told, remedy=UPDATE)
     whole = [
         unpaired.Sample(
             figures.QUANTITIES["learning"], "", 2 * before.learning, 2 * after.learning
@@ -210,13 +210,13 @@ def _training(sides: _Sides, budget: float) -> Check:
         f"{before.trained_seeds} and {after.trained_seeds} seeds, medians over the second half of "
         f"{words.counted(after.steps, 'step')}, {_budget(budget)}"
     )
-    check = _unpaired("training", outcomes, evidence, sides)
+    check = _unpaired(CheckKind.TRAINING, outcomes, evidence, sides)
     # One seed shows no scatter, so that nothing is visible and `_lacking` has no estimate.
     lacking = before.trained_seeds if seeds == 1 else _lacking(outcomes, seeds)
     if check.status is not Status.PASSED or not lacking:
         return check
     return Check(
-        "training",
+        CheckKind.TRAINING,
         Status.INCONCLUSIVE,
         f"underpowered: needs K={lacking} trained seeds to see a change of x2 over the depth, "
         f"has {seeds}",
@@ -262,13 +262,13 @@ def _lacking(outcomes: Sequence[unpaired.Outcome], seeds: int, slack: float = 1.
 
 
 def _unpaired(
-    name: str, outcomes: Sequence[unpaired.Outcome], evidence: str, sides: _Sides
+    kind: CheckKind, outcomes: Sequence[unpaired.Outcome], evidence: str, sides: _Sides
 ) -> Check:
     departed = [outcome for outcome in outcomes if outcome.departs]
     if departed:
         differences = [unpaired.described(outcome) for outcome in departed]
-        return _failed(name, differences, evidence, sides)
-    return Check(name, Status.PASSED, f"no difference beyond chance{_visible(outcomes)}", evidence)
+        return _failed(kind, differences, evidence, sides)
+    return Check(kind, Status.PASSED, f"no difference beyond chance{_visible(outcomes)}", evidence)
 
 
 def _visible(outcomes: Sequence[unpaired.Outcome]) -> str:
@@ -280,12 +280,14 @@ def _visible(outcomes: Sequence[unpaired.Outcome]) -> str:
     return ""
 
 
-def _failed(name: str, differences: Sequence[Difference], evidence: str, sides: _Sides) -> Check:
+def _failed(
+    kind: CheckKind, differences: Sequence[Difference], evidence: str, sides: _Sides
+) -> Check:
     """A check that failed, with the first layer that differs in front."""
     depth = {layer.name: layer.index for layer in sides.after.layers}
     ordered = sorted(differences, key=lambda item: _order(item, depth))
     first = next((item for item in ordered if item.layer), ordered[0])
-    quantity = figures.QUANTITIES[first.quantity.removesuffix(" slope")].words
+    quantity = figures.QUANTITIES[first.quantity].words
     where = f"{first.layer} is the first layer that differs" if first.layer else "the whole network"
     layers = tuple(dict.fromkeys(item.layer for item in ordered if item.layer))
     sentence = f"{where}: {quantity} {first.effect}"
@@ -294,7 +296,7 @@ def _failed(name: str, differences: Sequence[Difference], evidence: str, sides: 
     if len(layers) > 1:
         sentence += f"; {len(layers)} layers differ"
     return Check(
-        name,
+        kind,
         Status.FAILED,
         sentence + _because(sides.changes),
         evidence,
@@ -310,7 +312,7 @@ def _order(difference: Difference, depth: Mapping[str, int]) -> tuple[int, int, 
     First what a layer shows when inputs pass, layer by layer: where it begins is where something
     was done. Then the gradients, in the order in which they flow, and the whole network.
     """
-    quantity = difference.quantity.removesuffix(" slope")
+    quantity = difference.quantity
     rank = list(figures.QUANTITIES).index(quantity)
     if difference.layer and quantity in figures.FORWARD:
         return 0, depth[difference.layer], rank

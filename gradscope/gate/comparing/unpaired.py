@@ -240,7 +240,8 @@ def described(outcome: Outcome) -> Difference:
         return mean if sample.quantity.share else words.rms(mean)
 
     return Difference(
-        quantity=sample.quantity.name + (" slope" if sample.steps else ""),
+        quantity=sample.quantity.name,
+        per_layer=bool(sample.steps),
         layer=sample.layer,
         before=read(sample.old),
         after=read(sample.new),
