@@ -11,7 +11,7 @@ from gradscope.gate.check import Check, CheckKind, Status
 from gradscope.gate.comparing import comparison
 
 
-def there(path: Path) -> SeedStatistics | str | None:
+def existing(path: Path) -> SeedStatistics | str | None:
     """The baseline that will be replaced, or why it cannot be read; None where there is none."""
     if not path.exists():
         return None
@@ -22,7 +22,7 @@ def there(path: Path) -> SeedStatistics | str | None:
 
 
 def changes(before: SeedStatistics | str, after: SeedStatistics) -> tuple[Check, ...]:
-    """The checks that `after` comes to against `before`, and one for every error newly accepted.
+    """The checks of `after` against `before`, and one for every error newly accepted.
 
     Where the two cannot be compared, one check, inconclusive, says why.
     """

@@ -1,4 +1,4 @@
-"""A bank held against its baseline: which checks pass, which layer differs first, and why."""
+"""Compare a config's seeds with its baseline: which checks pass, which layer differs first, why."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Sides:
-    """Both banks, how their layers correspond, and what changed in words."""
+    """Both sides, how their layers correspond, and what changed."""
 
     before: SeedStatistics
     after: SeedStatistics
@@ -51,18 +51,24 @@ def compare(
     `budget` is the share of false alarms that is allowed where chance plays a part. Raises
     `BadRequest` where the baseline is of another experiment or of other data.
     """
-    refuse_strangers(before, after)
+    refuse_incomparable(before, after)
     alignment = align(before.layers, after.layers)
     changes = (
         *config_change.changes(before.config, after.config),
-        *fingerprint.differences(before.fingerprint, after.fingerprint, without=fingerprint.CHOSEN),
+        *fingerprint.differences(
+            before.fingerprint, after.fingerprint, without=fingerprint.SET_BY_CONFIG
+        ),
     )
     sides = _Sides(before, after, alignment, changes)
-    found = pairing(before, after, alignment)
-    chances = 1 + (not found.paired and not _untrained(sides))
-    initial = _repeated(sides)
+    pairs = pairing(before, after, alignment)
+    chances = 1 + (not pairs.paired and not _why_not_trained(sides))
+    initial = _repeated_kernels(sides)
     if initial is None:
-        initial = _paired(sides, found) if found.paired else _apart(sides, found, budget / chances)
+        initial = (
+            _paired_initialisation(sides, pairs)
+            if pairs.paired
+            else _unpaired_initialisation(sides, pairs, budget / chances)
+        )
     checks = (
         _structure(sides),
         initial,
@@ -71,7 +77,7 @@ def compare(
     return Comparison(checks, changes)
 
 
-def refuse_strangers(before: SeedStatistics, after: SeedStatistics) -> None:
+def refuse_incomparable(before: SeedStatistics, after: SeedStatistics) -> None:
     """Raise `BadRequest` where the two cannot be compared: another experiment, other data."""
     if before.name != after.name:
         raise BadRequest(
@@ -84,12 +90,12 @@ def refuse_strangers(before: SeedStatistics, after: SeedStatistics) -> None:
     changed = before.data["hash"] != after.data["hash"]
     if changed and (not same_source or same_scaling):
         raise BadRequest(
-            f"the baseline was measured on other data: {_data_words(before, after)}",
+            f"the baseline was measured on other data: {_data_changes(before, after)}",
             "if the data were meant to change: gradscope baseline CONFIG --update",
         )
 
 
-def _data_words(before: SeedStatistics, after: SeedStatistics) -> str:
+def _data_changes(before: SeedStatistics, after: SeedStatistics) -> str:
     """What is known of the difference between the two sets of data."""
     told = [
         f"{key.replace('_', ' ')} {before.data[key]} -> {after.data[key]}"
@@ -116,7 +122,7 @@ def _structure(sides: _Sides) -> Check:
         return Check(
             CheckKind.STRUCTURE,
             Status.FAILED,
-            sentence + _because(sides.changes),
+            sentence + _likely_cause(sides.changes),
             layers=(*alignment.added, *alignment.removed),
             remedy=UPDATE,
         )
@@ -133,7 +139,7 @@ def _names(names: Sequence[str]) -> str:
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
-def _repeated(sides: _Sides) -> Check | None:
+def _repeated_kernels(sides: _Sides) -> Check | None:
     """Kernels that a seed no longer decides; None where there are none."""
     found = repeated.repeated(sides.before, sides.after, sides.alignment)
     if not found:
@@ -144,7 +150,7 @@ def _repeated(sides: _Sides) -> Check | None:
     return _failed(CheckKind.INITIALISATION, found, evidence, sides)
 
 
-def _apart(sides: _Sides, found: Pairing, budget: float) -> Check:
+def _unpaired_initialisation(sides: _Sides, found: Pairing, budget: float) -> Check:
     """The networks as initialised from different draws: their distributions over the seeds."""
     before, after = sides.before, sides.after
     outcomes = unpaired.compare(
@@ -155,7 +161,7 @@ def _apart(sides: _Sides, found: Pairing, budget: float) -> Check:
         f"{len(before.seeds)} and {len(after.seeds)} seeds, not paired ({found.reason}), "
         f"{_budget(budget)}"
     )
-    check = _unpaired(CheckKind.INITIALISATION, outcomes, evidence, sides)
+    check = _distribution_check(CheckKind.INITIALISATION, outcomes, evidence, sides)
     needed = seeds_needed(before.layers, unpaired.tail_of_slopes(budget))
     if check.status is Status.PASSED and seeds < needed:
         return Check(
@@ -168,7 +174,7 @@ def _apart(sides: _Sides, found: Pairing, budget: float) -> Check:
     return check
 
 
-def _paired(sides: _Sides, found: Pairing) -> Check:
+def _paired_initialisation(sides: _Sides, found: Pairing) -> Check:
     """The networks as initialised from the same draws: every difference is an effect."""
     seeds = len(found.rows)
     tolerance = f"{50 * found.tolerance:g}%"
@@ -184,7 +190,7 @@ def _paired(sides: _Sides, found: Pairing) -> Check:
 
 def _training(sides: _Sides, budget: float) -> Check:
     """What training made of them: never paired, since it amplifies every rounding."""
-    reason = _untrained(sides)
+    reason = _why_not_trained(sides)
     if reason:
         return Check(CheckKind.TRAINING, Status.SKIPPED, reason)
     before, after = sides.before, sides.after
@@ -210,9 +216,9 @@ def _training(sides: _Sides, budget: float) -> Check:
         f"{before.trained_seeds} and {after.trained_seeds} seeds, medians over the second half of "
         f"{words.counted(after.steps, 'step')}, {_budget(budget)}"
     )
-    check = _unpaired(CheckKind.TRAINING, outcomes, evidence, sides)
-    # One seed shows no scatter, so that nothing is visible and `_lacking` has no estimate.
-    lacking = before.trained_seeds if seeds == 1 else _lacking(outcomes, seeds)
+    check = _distribution_check(CheckKind.TRAINING, outcomes, evidence, sides)
+    # One seed shows no scatter, so that nothing is visible and `_seeds_lacking` has no estimate.
+    lacking = before.trained_seeds if seeds == 1 else _seeds_lacking(outcomes, seeds)
     if check.status is not Status.PASSED or not lacking:
         return check
     return Check(
@@ -225,7 +231,7 @@ def _training(sides: _Sides, budget: float) -> Check:
     )
 
 
-def _untrained(sides: _Sides) -> str:
+def _why_not_trained(sides: _Sides) -> str:
     """Why the training cannot be compared; empty when it can."""
     before, after = sides.before, sides.after
     if not after.trained_seeds:
@@ -237,20 +243,20 @@ def _untrained(sides: _Sides) -> str:
     return ""
 
 
-def trained_seeds_needed(bank: SeedStatistics) -> int:
-    """Trained seeds by which a comparison with a bank like this one keeps its promise."""
-    alignment = align(bank.layers, bank.layers)
+def trained_seeds_needed(statistics: SeedStatistics) -> int:
+    """Trained seeds with which a comparison with such statistics sees the promised change."""
+    alignment = align(statistics.layers, statistics.layers)
     outcomes = unpaired.compare(
-        bank.trained, bank.trained, alignment, bank.layers, budget=unpaired.BUDGET
+        statistics.trained, statistics.trained, alignment, statistics.layers, budget=unpaired.BUDGET
     )
-    return _lacking(outcomes, bank.trained_seeds, slack=1.0) or bank.trained_seeds
+    return _seeds_lacking(outcomes, statistics.trained_seeds, slack=1.0) or statistics.trained_seeds
 
 
-def _lacking(outcomes: Sequence[unpaired.Outcome], seeds: int, slack: float = 1.5) -> int:
+def _seeds_lacking(outcomes: Sequence[unpaired.Outcome], seeds: int, slack: float = 1.5) -> int:
     """Seeds that the slopes need to keep the promise; 0 when there are enough.
 
-    What is visible is estimated from few seeds, so a comparison is told insufficient only beyond
-    `slack` times the promise.
+    The visible change is estimated from few seeds, so a comparison is called insufficient only
+    beyond `slack` times the promise.
     """
     ratios = [0.0]
     for outcome in outcomes:
@@ -261,7 +267,7 @@ def _lacking(outcomes: Sequence[unpaired.Outcome], seeds: int, slack: float = 1.
     return math.ceil(seeds * max(ratios) ** 2) if max(ratios) > slack else 0
 
 
-def _unpaired(
+def _distribution_check(
     kind: CheckKind, outcomes: Sequence[unpaired.Outcome], evidence: str, sides: _Sides
 ) -> Check:
     departed = [outcome for outcome in outcomes if outcome.departs]
@@ -287,7 +293,7 @@ def _failed(
     depth = {layer.name: layer.index for layer in sides.after.layers}
     ordered = sorted(differences, key=lambda item: _order(item, depth))
     first = next((item for item in ordered if item.layer), ordered[0])
-    quantity = figures.QUANTITIES[first.quantity].words
+    quantity = figures.QUANTITIES[first.quantity].label
     where = f"{first.layer} is the first layer that differs" if first.layer else "the whole network"
     layers = tuple(dict.fromkeys(item.layer for item in ordered if item.layer))
     sentence = f"{where}: {quantity} {first.effect}"
@@ -298,7 +304,7 @@ def _failed(
     return Check(
         kind,
         Status.FAILED,
-        sentence + _because(sides.changes),
+        sentence + _likely_cause(sides.changes),
         evidence,
         layers=layers,
         differences=tuple(ordered),
@@ -319,7 +325,7 @@ def _order(difference: Difference, depth: Mapping[str, int]) -> tuple[int, int, 
     return 1, rank, int(difference.layer == "")
 
 
-def _because(changes: Sequence[str]) -> str:
+def _likely_cause(changes: Sequence[str]) -> str:
     """The likely cause: what changed, or that nothing did that gradscope knows of."""
     if not changes:
         return (
