@@ -12,7 +12,7 @@ from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
 from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.run_record import DataSummary, Floats, Histogram, Outcome, RunRecord
-from gradscope.record.statistics import STATISTICS
+from gradscope.record.statistics import STATISTICS, Pass, complete_after
 
 SCALARS = ("loss", "accuracy", "learning_rate")
 _NAMES = tuple(STATISTICS)
@@ -147,12 +147,12 @@ class RecordBuilder:
 
 
 def _before_update(statistics: Floats) -> Floats:
-    """The first step without what its update did: no ratio, no count of values it broke."""
+    """The first step without what its update did: no ratio, no values that it made non-finite."""
     before = np.array(statistics, np.float64)
-    before[_NAMES.index("update_ratio")] = np.nan
+    before[[_NAMES.index(name) for name in complete_after(Pass.UPDATE)]] = np.nan
     passes = [_NAMES.index(f"nonfinite_{name}_count") for name in ("forward", "backward")]
     total = _NAMES.index("nonfinite_count")
-    measured = ~np.isnan(before[total])
+    measured = ~np.isnan(statistics[total])
     before[total, measured] = np.nansum(before[passes], axis=0)[measured]
     return before
 

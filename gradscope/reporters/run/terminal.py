@@ -10,7 +10,7 @@ from rich.text import Text
 from gradscope.reporters.layout.glyphs import sparkline
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
-from gradscope.reporters.layout.terminal_table import add_table
+from gradscope.reporters.run.terminal_table import add_layers
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, summary
 from gradscope.reporters.run.layer_table import layer_table
@@ -40,7 +40,7 @@ def render(
     """The whole page as one string; `width` in columns, `files` the paths to name at the end."""
     page = Page(width=width, color=color, unicode=unicode)
     _add_answer(page, report)
-    add_table(page, layer_table(report))
+    add_layers(page, layer_table(report))
     _add_times(page, time_table(report))
     _add_verdicts(page, report)
     _add_course(page, report)
