@@ -11,7 +11,14 @@ import numpy as np
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
 from gradscope.record.objective_info import ObjectiveInfo
-from gradscope.record.run_record import DataSummary, Floats, Histogram, Outcome, RunRecord
+from gradscope.record.run_record import (
+    DataSummary,
+    Floats,
+    Histogram,
+    Outcome,
+    OutcomeStatus,
+    RunRecord,
+)
 from gradscope.record.statistics import STATISTICS, Pass, complete_after
 
 SCALARS = ("loss", "accuracy", "learning_rate")
@@ -95,7 +102,7 @@ class RecordBuilder:
         row = self._rows[-1][_NAMES.index(statistic)]
         return [float(row[layer.index]) for layer in self.beginning.layers if layer.role == role]
 
-    def build(self, status: str, sentence: str, seconds: float) -> RunRecord | None:
+    def build(self, status: OutcomeStatus, sentence: str, seconds: float) -> RunRecord | None:
         """Give the record of what came in so far; None when not even the layers did."""
         if self.beginning is None:
             return None

@@ -25,8 +25,8 @@ from gradscope.record.statistics import (
     columns,
     measured_at,
 )
-from gradscope.reporters.layout.glyphs import LogScale
 from gradscope.reporters.layout import numbers
+from gradscope.reporters.layout.glyphs import LogScale
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
 

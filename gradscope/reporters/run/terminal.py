@@ -10,10 +10,10 @@ from rich.text import Text
 from gradscope.reporters.layout.glyphs import sparkline
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
-from gradscope.reporters.run.terminal_table import add_layers
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, summary
 from gradscope.reporters.run.layer_table import layer_table
+from gradscope.reporters.run.terminal_table import add_layers
 from gradscope.reporters.run.time_table import TITLE, TimeTable, time_table
 
 _LONGEST_SPARKLINE = 72

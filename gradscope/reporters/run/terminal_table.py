@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from gradscope.reporters.layout.glyphs import LogScale, bar
+from gradscope.reporters.layout.glyphs import bar
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol, wrapped
 from gradscope.reporters.layout.numbers import number, ratio
 from gradscope.reporters.layout.table import NARROWEST, Column, Layout, add_beside, lay_out
