@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
@@ -26,6 +26,7 @@ class Column:
     cells: Sequence[str] = ()
     right: bool = False
     priority: int = 0
+    tone: str = ""
     draw: Callable[[int], Sequence[str]] | None = None
     least: int = 0
     most: int = 0
@@ -63,20 +64,16 @@ class Layout:
 
     def heading(self) -> str:
         """The first line of the table."""
-        return self._join([column.padded(column.heading) for column in self.columns])
+        return (" " * self.gap).join(column.padded(column.heading) for column in self.columns)
 
-    def row(self, position: int, keys: Collection[str] | None = None) -> str:
+    def row(self, position: int, keys: Collection[str] | None = None) -> Text:
         """One row; `keys` limits it to some of the columns."""
-        return self._join(
-            [
-                column.padded(column.cells[position])
-                for column in self.columns
-                if keys is None or column.key in keys
-            ]
-        )
-
-    def _join(self, cells: Iterable[str]) -> str:
-        return (" " * self.gap).join(cells)
+        shown = [column for column in self.columns if keys is None or column.key in keys]
+        cells = [
+            Text(column.padded(column.cells[position]), STYLES.get(column.tone, ""))
+            for column in shown
+        ]
+        return Text(" " * self.gap).join(cells)
 
 
 def lay_out(columns: Sequence[Column], width: int, gap: int = 2) -> Layout:
@@ -102,19 +99,18 @@ def _stretched(column: Column, share: int) -> Column:
     return replace(column, cells=column.draw(width), least=width)
 
 
-def add_table(page: Page, layout: Layout, rows: int, *, indent: int = 0) -> None:
-    """Put a table of `rows` rows without trailing text on the page."""
-    space = " " * indent
-    page.line(Text(space + layout.heading(), STYLES["title"]))
-    for position in range(rows):
-        page.line(Text(space + layout.row(position)))
-
-
-def add_beside(
-    page: Page, left: str, lines: Sequence[str], *, left_tone: str = "", tone: str = ""
+def add_table(
+    page: Page, layout: Layout, rows: int, *, indent: int = 0, tone: str = "title"
 ) -> None:
-    """Put lines on the page, the first beside `left`, the others below it."""
-    for line in lines:
-        text = Text(left, STYLES.get(left_tone, ""))
-        page.line(text.append(line, STYLES.get(tone, "")))
-        left = " " * cell_len(left)
+    """Put a table of `rows` rows without trailing text on the page; `tone` is its heading's."""
+    space = " " * indent
+    page.line(Text(space + layout.heading(), STYLES[tone]))
+    for position in range(rows):
+        page.line(Text(space).append(layout.row(position)))
+
+
+def add_beside(page: Page, left: Text, write: Callable[[int], Sequence[str]], tone: str) -> None:
+    """Put the lines that `write` gives for a width on the page, the first beside `left`."""
+    for line in write(page.width - left.cell_len):
+        page.line(left.append(line, STYLES.get(tone, "")))
+        left = Text(" " * (left.cell_len - cell_len(line)))

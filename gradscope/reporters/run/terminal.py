@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from rich.cells import cell_len
 from rich.text import Text
 
 from gradscope.reporters.layout.glyphs import sparkline
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
+from gradscope.reporters.layout.table import Column, lay_out
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, summary
 from gradscope.reporters.run.layer_table import layer_table
@@ -73,18 +74,19 @@ def _add_times(page: Page, table: TimeTable) -> None:
     page.title(TITLE)
     page.add(table.legend, "dim")
     names = [shortened(row.name, _LONGEST_NAME, page.unicode) for row in table.rows]
-    led = max(map(cell_len, names))
-    room = page.width - led - 2 - max(cell_len(row.words) for row in table.rows)
-    beside = room >= _SHORTEST_STRIP
-    room = room if beside else max(page.width - led - 1, 1)
-    width = min(room, _LONGEST_STRIP, max(len(row.heights) for row in table.rows))
-    for name, row in zip(names, table.rows, strict=True):
-        line = Text(f"{name}{' ' * (led - cell_len(name))} ")
-        strip = row.strip(width, unicode=page.unicode)
-        line.append(strip, STYLES["info"])
-        if beside:
-            line.append(f"{' ' * (width - len(strip))} {row.words}")
-        page.line(line)
+    longest = min(_LONGEST_STRIP, max(len(row.heights) for row in table.rows))
+
+    def strips(width: int) -> list[str]:
+        return [row.strip(width, unicode=page.unicode) for row in table.rows]
+
+    strip = Column("", draw=strips, tone="info", least=_SHORTEST_STRIP, most=longest)
+    columns = [Column("", names), strip, Column("", [row.words for row in table.rows])]
+    layout = lay_out(columns, page.width, gap=1)
+    beside = layout.fits
+    if not beside:
+        layout = lay_out([columns[0], replace(strip, least=1)], page.width, gap=1)
+    for position, row in enumerate(table.rows):
+        page.line(layout.row(position))
         if not beside:
             page.add(row.words, indent=2, hanging=2)
 

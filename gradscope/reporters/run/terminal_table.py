@@ -118,9 +118,8 @@ def _add_columns(page: Page, table: LayerTable, entries: Sequence[LayerRow | Fol
 def _add_row(page: Page, layout: Layout, position: int, row: LayerRow) -> None:
     # A layer without figures has the whole line for its findings.
     keys = None if row.weighted else ("index", "name")
-    left = layout.row(position, keys) + " " * layout.gap
-    lines = _finding_lines(row, page.width - cell_len(left), page.unicode)
-    add_beside(page, left, lines, tone=_tone(row))
+    left = layout.row(position, keys).append(" " * layout.gap)
+    add_beside(page, left, lambda width: _finding_lines(row, width, page.unicode), _tone(row))
 
 
 def _findings_width(rows: Sequence[LayerRow], page: Page, free: int) -> int:

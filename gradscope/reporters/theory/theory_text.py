@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from rich.cells import cell_len
-from rich.text import Text
 
-from gradscope.reporters.layout.lines import STYLES, Page, shortened
+from gradscope.reporters.layout.lines import Page, shortened
 from gradscope.reporters.layout.numbers import interval, number, percent, plural, ratio
 from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.layout.table import NARROWEST, Column, add_table, lay_out
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.theory.theory_json import limits
 from gradscope.theory.forecast import Forecast
@@ -22,30 +21,34 @@ Floats = npt.NDArray[np.float64]
 
 MOST_ROWS = 30
 _LONGEST_NAME = 20
-_NARROWEST_TABLE = 60
-# What a narrow terminal loses first stands last.
-_PRIORITY = (
-    "layer",
-    "E z^2",
-    "delta",
-    "z gain",
-    "delta gain",
-    "z band",
-    "delta band",
-    "E a^2",
-    "kernel",
-    "dead",
-    "Var a",
-)
+_PRIORITY = {
+    "layer": 0,
+    "E z^2": 0,
+    "delta": 0,
+    "z gain": 1,
+    "delta gain": 2,
+    "z band": 3,
+    "delta band": 4,
+    "z mean": 5,
+    "delta mean": 6,
+    "E a^2": 7,
+    "kernel": 8,
+    "dead": 9,
+    "Var a": 10,
+}
+"""Column -> how soon a narrow terminal drops it; 0 stays."""
+
 _ORDER = (
     "layer",
     "E z^2",
     "z band",
+    "z mean",
     "z gain",
     "E a^2",
     "Var a",
     "delta",
     "delta band",
+    "delta mean",
     "delta gain",
     "kernel",
     "dead",
@@ -124,7 +127,7 @@ def _add_layers(page: Page, forecast: Forecast) -> None:
         band += f"; of geometric means over {plural(forecast.seeds, 'seed')} in the columns 'mean'"
     if forecast.prediction.preactivation_band is not None:
         page.add(band, "dim")
-    if page.width < _NARROWEST_TABLE:
+    if page.width < NARROWEST:
         _add_list(page, columns, len(shown))
     else:
         _add_table(page, columns, len(shown))
@@ -179,32 +182,12 @@ def _interval(ends: tuple[Floats, Floats], i: int) -> str:
 
 
 def _add_table(page: Page, columns: dict[str, list[str]], count: int) -> None:
-    priority = list(_PRIORITY)
-    priority[priority.index("E a^2") : priority.index("E a^2")] = ["z mean", "delta mean"]
-    order = list(_ORDER)
-    order.insert(order.index("z band") + 1, "z mean")
-    order.insert(order.index("delta band") + 1, "delta mean")
-    widths = {key: max(cell_len(text) for text in [key, *cells]) for key, cells in columns.items()}
-    chosen: list[str] = []
-    used = 0
-    for key in priority:
-        if key in columns and used + widths[key] + (2 if chosen else 0) <= page.width:
-            used += widths[key] + (2 if chosen else 0)
-            chosen.append(key)
-    chosen.sort(key=order.index)
-
-    def row(cells: Sequence[str]) -> str:
-        padded = [
-            text + " " * (widths[key] - cell_len(text))
-            if key == "layer"
-            else " " * (widths[key] - cell_len(text)) + text
-            for key, text in zip(chosen, cells, strict=True)
-        ]
-        return "  ".join(padded)
-
-    page.line(Text(row(chosen), STYLES["title"]))
-    for i in range(count):
-        page.line(Text(row([columns[key][i] for key in chosen])))
+    table = [
+        Column(key, columns[key], right=key != "layer", priority=_PRIORITY[key])
+        for key in _ORDER
+        if key in columns
+    ]
+    add_table(page, lay_out(table, page.width), count)
 
 
 def _add_list(page: Page, columns: dict[str, list[str]], count: int) -> None:
