@@ -65,9 +65,9 @@ def _row(statistic: Statistic) -> tuple[str, ...]:
         f"`{statistic.name}`",
         statistic.measured_at,
         f"{statistic.after} pass" if statistic.after != "update" else "update",
-        statistic.pooling,
+        statistic.pooling.value[0],
         statistic.over_steps,
-        statistic.over_batches,
+        statistic.pooling.value[1],
         statistic.source,
         statistic.column.heading if statistic.column else "",
     )

@@ -20,7 +20,7 @@ statistics that the runner leaves out where a layer lacks what they are about.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 
 class MeasuredAt(StrEnum):
@@ -45,18 +45,23 @@ class Pass(StrEnum):
     UPDATE = "update"
 
 
-class Pooling(StrEnum):
-    """How the values of one step become one number per layer."""
+class Pooling(Enum):
+    """How the values of one step become one number per layer.
 
-    MEAN = "mean over samples and units"
-    VARIANCE = "variance over samples and units"
-    SAMPLES_THEN_UNITS = "over samples for each unit, then mean over units"
-    ENTRIES = "mean over entries"
-    ENTRIES_VARIANCE = "variance over entries"
-    RATIO = "ratio of two norms over entries"
-    FEATURES = "mean over features"
-    SAMPLES = "over the samples of the batch"
-    COUNT = "count"
+    The second text says how such numbers of several batches under the same weights are merged.
+    """
+
+    MEAN = "mean over samples and units", "mean, weighted by the number of values"
+    VARIANCE = (
+        "variance over samples and units",
+        "mean of the variances plus variance of the means (Chan, Golub and LeVeque 1983)",
+    )
+    SAMPLES_THEN_UNITS = "over samples for each unit, then mean over units", "not merged"
+    ENTRIES = "mean over entries", "not merged"
+    ENTRIES_VARIANCE = "variance over entries", "not merged"
+    FEATURES = "mean over features", "not merged"
+    RATIO = "ratio of two norms", "not merged"
+    COUNT = "count", "sum"
 
 
 class OverSteps(StrEnum):
@@ -65,15 +70,6 @@ class OverSteps(StrEnum):
     GEOMETRIC_MEAN = "geometric mean"
     MEDIAN = "median"
     LATEST = "last measured"
-
-
-class OverBatches(StrEnum):
-    """How the figures of several batches under the same weights are merged."""
-
-    MEAN = "mean, weighted by the number of values"
-    VARIANCE = "mean of the variances plus variance of the means (Chan, Golub and LeVeque 1983)"
-    SUM = "sum"
-    NONE = "not merged: it belongs to one batch"
 
 
 class NumberForm(StrEnum):
@@ -113,7 +109,6 @@ class Statistic:
     measured_at: MeasuredAt
     after: Pass
     pooling: Pooling
-    over_batches: OverBatches
     source: str
     unit: str = "1"
     over_steps: OverSteps = OverSteps.MEDIAN
@@ -125,290 +120,188 @@ _HE = "He et al. 2015"
 _SCHOENHOLZ = "Schoenholz et al. 2017"
 _BATCH_NORM = "Ioffe and Szegedy 2015"
 
+# fmt: off
 _TABLE = (
     Statistic(
         "preactivation_second_moment",
         "E z^2, pooled over samples and units",
-        MeasuredAt.SIGNAL,
-        Pass.FORWARD,
-        Pooling.MEAN,
-        OverBatches.MEAN,
-        "Poole et al. 2016",
+        MeasuredAt.SIGNAL, Pass.FORWARD, Pooling.MEAN, "Poole et al. 2016",
         over_steps=OverSteps.GEOMETRIC_MEAN,
         column=Column(
-            "signal", NumberForm.RMS, "rms of z, what the activation receives", 1, 0, True
+            "signal", NumberForm.RMS,
+            "rms of z, what the activation receives",
+            1, 0, logarithmic=True,
         ),
     ),
     Statistic(
         "preactivation_variance",
         "variance of z, pooled over samples and units",
-        MeasuredAt.SIGNAL,
-        Pass.FORWARD,
-        Pooling.VARIANCE,
-        OverBatches.VARIANCE,
-        _HE,
+        MeasuredAt.SIGNAL, Pass.FORWARD, Pooling.VARIANCE, _HE,
     ),
     Statistic(
         "activation_mean",
         "E a, pooled over samples and units",
-        MeasuredAt.SIGNAL,
-        Pass.FORWARD,
-        Pooling.MEAN,
-        OverBatches.MEAN,
-        _GLOROT,
+        MeasuredAt.SIGNAL, Pass.FORWARD, Pooling.MEAN, _GLOROT,
     ),
     Statistic(
         "activation_second_moment",
         "E a^2, pooled over samples and units",
-        MeasuredAt.SIGNAL,
-        Pass.FORWARD,
-        Pooling.MEAN,
-        OverBatches.MEAN,
-        _HE,
+        MeasuredAt.SIGNAL, Pass.FORWARD, Pooling.MEAN, _HE,
     ),
     Statistic(
         "activation_variance",
         "variance of a, pooled over samples and units",
-        MeasuredAt.SIGNAL,
-        Pass.FORWARD,
-        Pooling.VARIANCE,
-        OverBatches.VARIANCE,
-        _GLOROT,
+        MeasuredAt.SIGNAL, Pass.FORWARD, Pooling.VARIANCE, _GLOROT,
     ),
     Statistic(
         "activation_sample_variance",
         "variance of a across the batch for each unit, then the mean over units",
-        MeasuredAt.SIGNAL,
-        Pass.FORWARD,
-        Pooling.SAMPLES_THEN_UNITS,
-        OverBatches.NONE,
-        _SCHOENHOLZ,
+        MeasuredAt.SIGNAL, Pass.FORWARD, Pooling.SAMPLES_THEN_UNITS, _SCHOENHOLZ,
     ),
     Statistic(
         "delta_second_moment",
         "E delta^2, pooled over samples and units",
-        MeasuredAt.SIGNAL,
-        Pass.BACKWARD,
-        Pooling.MEAN,
-        OverBatches.MEAN,
-        _SCHOENHOLZ,
+        MeasuredAt.SIGNAL, Pass.BACKWARD, Pooling.MEAN, _SCHOENHOLZ,
         over_steps=OverSteps.GEOMETRIC_MEAN,
         column=Column(
-            "gradient",
-            NumberForm.RMS,
+            "gradient", NumberForm.RMS,
             "rms of delta = dL/dz over that of the last hidden layer",
-            2,
-            0,
-            True,
+            2, 0, logarithmic=True,
         ),
     ),
     Statistic(
         "delta_variance",
         "variance of delta, pooled over samples and units",
-        MeasuredAt.SIGNAL,
-        Pass.BACKWARD,
-        Pooling.VARIANCE,
-        OverBatches.VARIANCE,
-        _GLOROT,
+        MeasuredAt.SIGNAL, Pass.BACKWARD, Pooling.VARIANCE, _GLOROT,
     ),
     Statistic(
         "kernel_gradient_second_moment",
         "mean square of the kernel's gradient of the mean loss",
-        MeasuredAt.KERNEL,
-        Pass.BACKWARD,
-        Pooling.ENTRIES,
-        OverBatches.NONE,
-        _GLOROT,
+        MeasuredAt.KERNEL, Pass.BACKWARD, Pooling.ENTRIES, _GLOROT,
     ),
     Statistic(
         "kernel_gradient_variance",
         "variance of the kernel's gradient of the mean loss",
-        MeasuredAt.KERNEL,
-        Pass.BACKWARD,
-        Pooling.ENTRIES_VARIANCE,
-        OverBatches.NONE,
-        _GLOROT,
+        MeasuredAt.KERNEL, Pass.BACKWARD, Pooling.ENTRIES_VARIANCE, _GLOROT,
     ),
     Statistic(
         "bias_gradient_second_moment",
         "mean square of the bias's gradient of the mean loss",
-        MeasuredAt.BIAS,
-        Pass.BACKWARD,
-        Pooling.ENTRIES,
-        OverBatches.NONE,
-        _GLOROT,
+        MeasuredAt.BIAS, Pass.BACKWARD, Pooling.ENTRIES, _GLOROT,
     ),
     Statistic(
         "update_ratio",
         "rms of the kernel's change in this step / rms of the kernel before it; none at step 0",
-        MeasuredAt.KERNEL,
-        Pass.UPDATE,
-        Pooling.RATIO,
-        OverBatches.NONE,
-        "Karpathy, CS231n notes",
+        MeasuredAt.KERNEL, Pass.UPDATE, Pooling.RATIO, "Karpathy, CS231n notes",
         column=Column(
-            "update",
-            NumberForm.NUMBER,
+            "update", NumberForm.NUMBER,
             "rms of the change of the weights over their rms",
-            5,
-            2,
-            True,
+            5, 2, logarithmic=True,
         ),
     ),
     Statistic(
         "dead_fraction",
-        "share of units whose derivative phi'(z) is exactly zero for every sample of the probe set",
-        MeasuredAt.PROBE_SET,
-        Pass.FORWARD,
-        Pooling.SAMPLES_THEN_UNITS,
-        OverBatches.NONE,
-        "Maas et al. 2013",
-        "share of units",
-        OverSteps.LATEST,
-        Column(
-            "dead",
-            NumberForm.PERCENT,
+        "share of units whose derivative phi'(z) is exactly zero for every sample of the probe "
+        "set",
+        MeasuredAt.PROBE_SET, Pass.FORWARD, Pooling.SAMPLES_THEN_UNITS, "Maas et al. 2013",
+        unit="share of units", over_steps=OverSteps.LATEST,
+        column=Column(
+            "dead", NumberForm.PERCENT,
             "units whose slope is 0 for every sample of the probe set, when last shown",
-            3,
-            1,
+            3, 1,
         ),
     ),
     Statistic(
         "zero_fraction",
         "share of activations that are exactly zero",
-        MeasuredAt.SIGNAL,
-        Pass.FORWARD,
-        Pooling.MEAN,
-        OverBatches.MEAN,
-        "Glorot, Bordes and Bengio 2011",
-        "share of values",
+        MeasuredAt.SIGNAL, Pass.FORWARD, Pooling.MEAN, "Glorot, Bordes and Bengio 2011",
+        unit="share of values",
     ),
     Statistic(
         "derivative_gain",
-        "E phi'(z) / max |phi'|: 1 in the linear regime, near 0 saturated; not measured where phi' "
-        "has no maximum (exponential)",
-        MeasuredAt.DERIVATIVE,
-        Pass.FORWARD,
-        Pooling.MEAN,
-        OverBatches.MEAN,
-        _GLOROT,
+        "E phi'(z) / max |phi'|: 1 in the linear regime, near 0 saturated; not measured where "
+        "phi' has no maximum (exponential)",
+        MeasuredAt.DERIVATIVE, Pass.FORWARD, Pooling.MEAN, _GLOROT,
         column=Column(
-            "phi' gain",
-            NumberForm.NUMBER,
+            "phi' gain", NumberForm.NUMBER,
             "mean slope of the activation over its largest, near 0 when saturated; a linear layer "
             "has neither",
-            4,
-            3,
+            4, 3,
         ),
     ),
     Statistic(
         "nonfinite_count",
         "NaN and Inf in z, a, delta, the gradients and the kernel after the update",
-        MeasuredAt.LAYER,
-        Pass.UPDATE,
-        Pooling.COUNT,
-        OverBatches.SUM,
-        "IEEE 754",
-        "values",
+        MeasuredAt.LAYER, Pass.UPDATE, Pooling.COUNT, "IEEE 754",
+        unit="values",
     ),
     Statistic(
         "nonfinite_forward_count",
         "NaN and Inf in z and a",
-        MeasuredAt.LAYER,
-        Pass.FORWARD,
-        Pooling.COUNT,
-        OverBatches.SUM,
-        "IEEE 754",
-        "values",
+        MeasuredAt.LAYER, Pass.FORWARD, Pooling.COUNT, "IEEE 754",
+        unit="values",
     ),
     Statistic(
         "nonfinite_backward_count",
         "NaN and Inf in delta and the gradients",
-        MeasuredAt.LAYER,
-        Pass.BACKWARD,
-        Pooling.COUNT,
-        OverBatches.SUM,
-        "IEEE 754",
-        "values",
+        MeasuredAt.LAYER, Pass.BACKWARD, Pooling.COUNT, "IEEE 754",
+        unit="values",
     ),
     Statistic(
         "underflow_fraction",
         "share of delta that is zero or below the smallest normal float32 where phi'(z) is not "
         "zero; what later layers let nothing back of (pooling, masks, dead samples) counts too",
-        MeasuredAt.SIGNAL,
-        Pass.BACKWARD,
-        Pooling.MEAN,
-        OverBatches.MEAN,
-        "Micikevicius et al. 2018",
-        "share of values",
+        MeasuredAt.SIGNAL, Pass.BACKWARD, Pooling.MEAN, "Micikevicius et al. 2018",
+        unit="share of values",
     ),
     Statistic(
         "batch_norm_mean_gap",
         "rms over features of (batch mean - moving mean) / sqrt(moving variance + epsilon)",
-        MeasuredAt.BATCH_NORM,
-        Pass.FORWARD,
-        Pooling.FEATURES,
-        OverBatches.NONE,
-        _BATCH_NORM,
+        MeasuredAt.BATCH_NORM, Pass.FORWARD, Pooling.FEATURES, _BATCH_NORM,
     ),
     Statistic(
         "batch_norm_variance_ratio",
         "geometric mean over features of (batch variance + epsilon) / (moving variance + epsilon)",
-        MeasuredAt.BATCH_NORM,
-        Pass.FORWARD,
-        Pooling.FEATURES,
-        OverBatches.NONE,
-        _BATCH_NORM,
+        MeasuredAt.BATCH_NORM, Pass.FORWARD, Pooling.FEATURES, _BATCH_NORM,
     ),
     Statistic(
         "weight_second_moment",
         "mean square of the kernel in this step's forward pass",
-        MeasuredAt.KERNEL,
-        Pass.FORWARD,
-        Pooling.ENTRIES,
-        OverBatches.NONE,
-        _HE,
+        MeasuredAt.KERNEL, Pass.FORWARD, Pooling.ENTRIES, _HE,
     ),
     Statistic(
         "example_gradient_square",
         "mean over the samples of the squared norm of one sample's kernel gradient; Dense layers, "
         "with training.gradient_noise",
-        MeasuredAt.SAMPLE_GRADIENTS,
-        Pass.BACKWARD,
-        Pooling.SAMPLES,
-        OverBatches.MEAN,
-        "Goodfellow 2015, eq. 1",
+        MeasuredAt.SAMPLE_GRADIENTS, Pass.BACKWARD, Pooling.MEAN, "Goodfellow 2015, eq. 1",
     ),
     Statistic(
         "gradient_noise_scale",
         "trace of the covariance of the samples' kernel gradients over the squared norm of their "
         "mean, both estimated from this batch; Dense layers, with training.gradient_noise",
-        MeasuredAt.SAMPLE_GRADIENTS,
-        Pass.BACKWARD,
-        Pooling.SAMPLES,
-        OverBatches.NONE,
+        MeasuredAt.SAMPLE_GRADIENTS, Pass.BACKWARD, Pooling.RATIO,
         "McCandlish et al. 2018, eq. 2.8",
-        "samples",
+        unit="samples",
     ),
 )
+# fmt: on
 
 STATISTICS: dict[str, Statistic] = {statistic.name: statistic for statistic in _TABLE}
 """Statistics of a layer by name, in the order of the rows of every block of figures."""
 
+# fmt: off
 _PROFILES = (
     Statistic(
         "recurrent_delta_second_moment",
-        "E (dL/dh_t)^2 at each time step t of a recurrent layer, pooled over units and the samples "
-        "that are not masked there: the total derivative, with what flows back through later steps "
-        "(Pascanu et al. 2013). t counts the input's steps, also where the layer goes backwards",
-        MeasuredAt.TIME_STEPS,
-        Pass.BACKWARD,
-        Pooling.MEAN,
-        OverBatches.MEAN,
-        "Pascanu et al. 2013",
+        "E (dL/dh_t)^2 at each time step t of a recurrent layer, pooled over units and the "
+        "samples that are not masked there: the total derivative, with what flows back through "
+        "later steps (Pascanu et al. 2013). t counts the input's steps, also where the layer goes "
+        "backwards",
+        MeasuredAt.TIME_STEPS, Pass.BACKWARD, Pooling.MEAN, "Pascanu et al. 2013",
         over_steps=OverSteps.GEOMETRIC_MEAN,
     ),
 )
+# fmt: on
 
 PROFILES: dict[str, Statistic] = {statistic.name: statistic for statistic in _PROFILES}
 """Statistics of one layer over time: [step, time] for each recurrent layer that can be followed."""
