@@ -39,8 +39,8 @@ def survey_text(name: str, layers: Sequence[LayerInfo], options: ReportOptions) 
     page = Page(width=options.width, color=options.color, unicode=options.unicode)
     measured = sum(layer.measured for layer in layers)
     weights = sum(layer.measured and layer.role in ("hidden", "output") for layer in layers)
-    page.add(f"{printable(name)}: {plural(len(layers), 'layer')}", "title")
-    page.add(
+    page.add_text(f"{printable(name)}: {plural(len(layers), 'layer')}", "title")
+    page.add_text(
         f"{count(measured)} measured ({count(weights)} of them hidden or output layers), "
         f"{count(len(layers) - measured)} not; in the order in which the data flows",
         "dim",
@@ -51,8 +51,8 @@ def survey_text(name: str, layers: Sequence[LayerInfo], options: ReportOptions) 
     else:
         _add_columns(page, layers)
     for text in _partly(layers):
-        page.add(text, "dim", hanging=2)
-    page.add(LEGEND, "dim")
+        page.add_text(text, "dim", hanging=2)
+    page.add_text(LEGEND, "dim")
     return page.render()
 
 
@@ -95,15 +95,15 @@ def _tone(layer: LayerInfo) -> str:
 def _add_item(page: Page, layer: LayerInfo) -> None:
     name = shortened(printable(layer.name), page.width - len(f"{layer.index} "), page.unicode)
     tone = "title" if layer.role in ("hidden", "output") else "dim"
-    page.add(f"{layer.index} {name} ({printable(layer.kind)})", tone, hanging=2)
+    page.add_text(f"{layer.index} {name} ({printable(layer.kind)})", tone, hanging=2)
     facts = [_phi(layer), _shape(layer)]
     if layer.parameters:
         facts.append(plural(layer.parameters, "parameter"))
     text = ", ".join(fact for fact in facts if fact)
     if text:
-        page.add(text, indent=2, hanging=2)
+        page.add_text(text, indent=2, hanging=2)
     if not layer.measured:
-        page.add(_reason(layer), "dim", indent=2, hanging=2)
+        page.add_text(_reason(layer), "dim", indent=2, hanging=2)
 
 
 def _add_columns(page: Page, layers: Sequence[LayerInfo]) -> None:
@@ -125,19 +125,19 @@ def _add_columns(page: Page, layers: Sequence[LayerInfo]) -> None:
         column("parameters", _parameters, right=True, priority=3),
     ]
     layout = lay_out(columns, page.width)
-    page.line(Text(layout.heading(), STYLES["title"]))
+    page.add_line(Text(layout.heading(), STYLES["title"]))
     indent = " " * (layout.columns[0].width + 2 * layout.gap)
     for position, layer in enumerate(layers):
         if layer.measured:
             row = layout.row(position)
             row.stylize(STYLES.get(_tone(layer), ""))
-            page.line(row)
+            page.add_line(row)
             continue
         # A layer without figures has the rest of its line, or the next, for the reason.
         left = layout.row(position, ("#", "layer", "kind")).append("  ")
         left.stylize(STYLES["dim"])
         if page.width - left.cell_len < _LEAST_REASON:
-            page.line(left)
+            page.add_line(left)
             left = Text(indent)
         add_beside(page, left, partial(_reason_lines, layer), "dim")
 

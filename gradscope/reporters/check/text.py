@@ -42,14 +42,14 @@ def text(checked: Sequence[Checked], options: ReportOptions) -> str:
     for one in checked:
         tone = OUTCOME_TONES[one.outcome]
         told = f"{symbol(tone, page.unicode)} {one.outcome.upper()}: {_name(one.source)}"
-        page.add(told, tone, hanging=2)
-        page.add(_words(one.headline), indent=2)
+        page.add_text(told, tone, hanging=2)
+        page.add_text(_words(one.headline), indent=2)
     for one in checked:
         if one.exit_code:
-            page.add("")
+            page.add_text("")
             _add_config(page, one)
-    page.add("")
-    page.add(count(checked), "title")
+    page.add_text("")
+    page.add_text(count(checked), "title")
     return page.render()
 
 
@@ -74,25 +74,25 @@ def _add_config(page: Page, one: Checked) -> None:
     tone = OUTCOME_TONES[one.outcome]
     sign = symbol(tone, page.unicode)
     told = f"{sign} {one.outcome.upper()}: {_name(one.name)} ({_name(one.source)})"
-    page.add(told, tone, hanging=2)
+    page.add_text(told, tone, hanging=2)
     if one.headline not in {f"{check.name}: {check.sentence}" for check in one.checks}:
-        page.add(_words(one.headline), "title", indent=2)
+        page.add_text(_words(one.headline), "title", indent=2)
     if one.remedy and one.remedy not in {check.remedy for check in one.checks}:
-        page.add(f"Try: {_words(one.remedy)}", indent=2, hanging=5)
+        page.add_text(f"Try: {_words(one.remedy)}", indent=2, hanging=5)
     if one.evidence:
-        page.add(_words(one.evidence), "dim", indent=2)
+        page.add_text(_words(one.evidence), "dim", indent=2)
     for check in one.checks:
         _add_check(page, check)
     if one.changes:
-        page.title("Changed since the baseline")
+        page.add_heading("Changed since the baseline")
         for change in one.changes:
-            page.add(_words(change), indent=2, hanging=2)
+            page.add_text(_words(change), indent=2, hanging=2)
     files = {"baseline": one.baseline, "report": one.folder}
     if any(files.values()):
-        page.title("Files")
+        page.add_heading("Files")
         for name, path in files.items():
             if path:
-                page.add(f"{name:<8}  {_name(path)}", indent=2, hanging=2)
+                page.add_text(f"{name:<8}  {_name(path)}", indent=2, hanging=2)
 
 
 def _add_check(page: Page, check: Check) -> None:
@@ -100,13 +100,13 @@ def _add_check(page: Page, check: Check) -> None:
     words = f"{symbol(tone, page.unicode)} {_name(check.name)}: "
     if check.status in (Status.SKIPPED, Status.INCONCLUSIVE):
         words += f"{check.status}: "
-    page.add(words + _words(check.sentence), tone, indent=2, hanging=2)
+    page.add_text(words + _words(check.sentence), tone, indent=2, hanging=2)
     if check.evidence:
-        page.add(_words(check.evidence), "dim", indent=4)
+        page.add_text(_words(check.evidence), "dim", indent=4)
     if check.differences:
         _add_differences(page, check)
     if check.remedy and check.status is not Status.PASSED:
-        page.add(f"Try: {_words(check.remedy)}", indent=4, hanging=5)
+        page.add_text(f"Try: {_words(check.remedy)}", indent=4, hanging=5)
 
 
 def _add_differences(page: Page, check: Check) -> None:
@@ -125,10 +125,10 @@ def _add_differences(page: Page, check: Check) -> None:
     else:
         for row in cells:
             figures = f"{row[2]} -> {row[3]}, {row[4]} ({row[5]} over the seeds)"
-            page.add(f"{row[0]} of {row[1]}: {figures}", indent=4, hanging=2)
+            page.add_text(f"{row[0]} of {row[1]}: {figures}", indent=4, hanging=2)
     rest = _differences.left_out(check.differences)
     if rest:
-        page.add(rest, indent=4)
+        page.add_text(rest, indent=4)
 
 
 def _elastic(names: Column, page: Page) -> Column:

@@ -104,13 +104,13 @@ def add_table(
 ) -> None:
     """Put a table of `rows` rows without trailing text on the page; `tone` is its heading's."""
     space = " " * indent
-    page.line(Text(space + layout.heading(), STYLES[tone]))
+    page.add_line(Text(space + layout.heading(), STYLES[tone]))
     for position in range(rows):
-        page.line(Text(space).append(layout.row(position)))
+        page.add_line(Text(space).append(layout.row(position)))
 
 
 def add_beside(page: Page, left: Text, write: Callable[[int], Sequence[str]], tone: str) -> None:
     """Put the lines that `write` gives for a width on the page, the first beside `left`."""
     for line in write(page.width - left.cell_len):
-        page.line(left.append(line, STYLES.get(tone, "")))
+        page.add_line(left.append(line, STYLES.get(tone, "")))
         left = Text(" " * (left.cell_len - cell_len(line)))

@@ -26,8 +26,9 @@ from gradscope.record.statistics import (
     measured_at,
 )
 from gradscope.reporters.layout import numbers
-from gradscope.reporters.layout.glyphs import LogScale
+from gradscope.reporters.layout.character_plots import LogScale
 from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.relative_delta import relative_delta
 from gradscope.reporters.report import Report
 
 Floats = npt.NDArray[np.float64]
@@ -238,23 +239,6 @@ def _profile(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
         "gradient": gradient,
         "gradient_gain": np.where(np.isfinite(gradient_gain), gradient_gain, NAN),
     }
-
-
-def relative_delta(record: RunRecord) -> Floats:
-    """Rms of a unit's delta over that of the last measured hidden layer, [step, layer].
-
-    A unit that stands at several places (pixels, time steps) has a delta at each: they add up in
-    quadrature, as in the verdicts.
-    """
-    places = np.array([layer.places for layer in record.layers], np.float64)
-    rms: Floats = np.sqrt(record.series["delta_second_moment"] * places)
-    hidden = record.indices("hidden") or record.indices("output")
-    if not hidden:
-        return np.full_like(rms, np.nan)
-    with np.errstate(all="ignore"):
-        result: Floats = rms / rms[:, hidden[-1], None]
-    result[~np.isfinite(result)] = np.nan
-    return result
 
 
 def nonfinite_since(record: RunRecord, index: int) -> int | None:

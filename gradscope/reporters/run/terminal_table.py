@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from gradscope.reporters.layout.glyphs import bar
+from gradscope.reporters.layout.character_plots import bar
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol, wrapped
 from gradscope.reporters.layout.numbers import number, ratio
 from gradscope.reporters.layout.table import NARROWEST, Column, Layout, add_beside, lay_out
@@ -23,20 +23,20 @@ _BAND, _FIGURES, _LAST = 6, 7, 1000
 def add_layers(page: Page, table: LayerTable) -> None:
     """Put the table on the page."""
     entries = fold(table.rows)
-    page.title("Layers, from input to output")
-    page.add(table.caption, "dim")
+    page.add_heading("Layers, from input to output")
+    page.add_text(table.caption, "dim")
     if page.width < NARROWEST:
         for entry in entries:
             _add_item(page, entry, gains=table.gains)
     else:
-        page.add(
+        page.add_text(
             f"bars, log scale: signal {table.scale('signal')}, gradient {table.scale('gradient')}",
             "dim",
         )
         _add_columns(page, table, entries)
     for note in table.notes:
-        page.add(note, "dim")
-    page.add(table.legend, "dim")
+        page.add_text(note, "dim")
+    page.add_text(table.legend, "dim")
 
 
 def _findings(row: LayerRow, unicode: bool, *, codes: bool = False) -> list[str]:
@@ -75,24 +75,24 @@ def _tone(row: LayerRow) -> str:
 def _add_item(page: Page, row: LayerRow | Fold, *, gains: bool) -> None:
     """One layer of the list for narrow terminals."""
     if isinstance(row, Fold):
-        page.add(row.words, "dim", hanging=2)
+        page.add_text(row.words, "dim", hanging=2)
         return
     kind = row.activation or row.kind
     name = shortened(row.name, page.width - cell_len(f"{row.index} "), page.unicode)
-    page.add(f"{row.index} {name} ({kind})", _tone(row) or "title", hanging=2)
+    page.add_text(f"{row.index} {name} ({kind})", _tone(row) or "title", hanging=2)
     if row.weighted:
         for quantity, value, gain in (
             ("signal", row.signal, row.signal_gain),
             ("gradient", row.gradient, row.gradient_gain),
         ):
             text = f"{quantity} {number(value)}"
-            page.add(f"{text}, gain {ratio(gain)}" if gains else text, indent=2, hanging=2)
+            page.add_text(f"{text}, gain {ratio(gain)}" if gains else text, indent=2, hanging=2)
         if row.band:
-            page.add(f"theory's band at step 0: {row.band}", indent=2, hanging=2)
+            page.add_text(f"theory's band at step 0: {row.band}", indent=2, hanging=2)
         rest = [f"{column.heading} {cell(row, name)}" for name, column in FIGURES.items()]
-        page.add(", ".join(rest), indent=2, hanging=2)
+        page.add_text(", ".join(rest), indent=2, hanging=2)
     for text in _findings(row, page.unicode):
-        page.add(text, _tone(row), indent=2, hanging=2)
+        page.add_text(text, _tone(row), indent=2, hanging=2)
 
 
 def _add_columns(page: Page, table: LayerTable, entries: Sequence[LayerRow | Fold]) -> None:
@@ -102,17 +102,17 @@ def _add_columns(page: Page, table: LayerTable, entries: Sequence[LayerRow | Fol
     fixed = sum(column.width + gap for column in columns if not column.priority)
     width = page.width - _findings_width(rows, page, page.width - fixed)
     layout = lay_out(columns, width - gap, gap)
-    page.line(Text(f"{layout.heading()}{' ' * gap}findings", STYLES["title"]))
+    page.add_line(Text(f"{layout.heading()}{' ' * gap}findings", STYLES["title"]))
     position = 0
     for entry in entries:
         if isinstance(entry, Fold):
-            page.add(entry.words, "dim", indent=1, hanging=4)
+            page.add_text(entry.words, "dim", indent=1, hanging=4)
             continue
         _add_row(page, layout, position, entry)
         position += 1
     if layout.absent:
         absent = ", ".join(layout.absent)
-        page.add(f"no room at this width for {absent}: report.html has them", "dim")
+        page.add_text(f"no room at this width for {absent}: report.html has them", "dim")
 
 
 def _add_row(page: Page, layout: Layout, position: int, row: LayerRow) -> None:

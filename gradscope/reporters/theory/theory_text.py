@@ -64,23 +64,27 @@ DEAD = "; dead: share of units that no sample of the batch activates"
 def render(forecast: Forecast, options: ReportOptions) -> str:
     """The whole page as one string, in the width and the characters of `options`."""
     page = Page(width=options.width, color=options.color, unicode=options.unicode)
-    page.add(f"Theory at initialisation: {printable(forecast.name)}", "title")
+    page.add_text(f"Theory at initialisation: {printable(forecast.name)}", "title")
     if forecast.outside:
-        page.add(f"outside theory: {printable(forecast.outside)}", "warning", indent=2, hanging=2)
+        page.add_text(
+            f"outside theory: {printable(forecast.outside)}", "warning", indent=2, hanging=2
+        )
         if not forecast.prediction.outside:
-            page.add("the figures are those of infinite width; they have no band", "dim", indent=2)
+            page.add_text(
+                "the figures are those of infinite width; they have no band", "dim", indent=2
+            )
     for line in _outlook(forecast):
-        page.add(line, indent=2, hanging=4)
+        page.add_text(line, indent=2, hanging=4)
     if forecast.layers and not forecast.prediction.outside:
         _add_layers(page, forecast)
     if forecast.prediction.assumptions:
-        page.title("Taken for granted")
+        page.add_heading("Taken for granted")
         for sentence in forecast.prediction.assumptions:
-            page.add(f"- {sentence}", "dim", indent=2, hanging=2)
+            page.add_text(f"- {sentence}", "dim", indent=2, hanging=2)
     if options.files:
-        page.title("Files")
+        page.add_heading("Files")
         for path in options.files:
-            page.add(printable(path), indent=2, hanging=2)
+            page.add_text(printable(path), indent=2, hanging=2)
     return page.render()
 
 
@@ -119,22 +123,22 @@ def _layers(scale: float) -> str:
 
 
 def _add_layers(page: Page, forecast: Forecast) -> None:
-    page.title("Layers, from input to output")
+    page.add_heading("Layers, from input to output")
     shown = _evenly(len(forecast.layers))
     columns = _columns(forecast, shown, page.unicode)
     band = f"bands: {LEVEL:.0%} of initialisations"
     if forecast.seeds > 1:
         band += f"; of geometric means over {plural(forecast.seeds, 'seed')} in the columns 'mean'"
     if forecast.prediction.preactivation_band is not None:
-        page.add(band, "dim")
+        page.add_text(band, "dim")
     if page.width < NARROWEST:
         _add_list(page, columns, len(shown))
     else:
         _add_table(page, columns, len(shown))
     if len(shown) < len(forecast.layers):
         words = f"{len(shown)} of {plural(len(forecast.layers), 'layer')} shown"
-        page.add(f"{words}; --format json has all", "dim")
-    page.add(LEGEND + (DEAD if "dead" in columns else ""), "dim")
+        page.add_text(f"{words}; --format json has all", "dim")
+    page.add_text(LEGEND + (DEAD if "dead" in columns else ""), "dim")
 
 
 def _evenly(count: int) -> list[int]:
@@ -193,6 +197,6 @@ def _add_table(page: Page, columns: dict[str, list[str]], count: int) -> None:
 def _add_list(page: Page, columns: dict[str, list[str]], count: int) -> None:
     """One item per layer, for narrow terminals."""
     for i in range(count):
-        page.add(columns["layer"][i], "title")
+        page.add_text(columns["layer"][i], "title")
         facts = [f"{key} {cells[i]}" for key, cells in columns.items() if key != "layer"]
-        page.add(", ".join(facts), indent=2, hanging=2)
+        page.add_text(", ".join(facts), indent=2, hanging=2)
