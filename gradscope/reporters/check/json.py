@@ -54,7 +54,7 @@ def _config(one: Checked) -> dict[str, Any]:
         "headline": one.headline,
         "remedy": one.remedy,
         "evidence": one.evidence,
-        "checks": [asdict(check) for check in one.checks],
+        "checks": [{"name": check.name} | asdict(check) for check in one.checks],
         "changes": one.changes,
         "baseline": one.baseline,
         "folder": one.folder,
