@@ -1,10 +1,8 @@
-"""What would be measured where: the layers of a model before any training."""
+"""The layers of a model in a terminal: a table, or a list where it is too narrow for one."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -17,6 +15,7 @@ from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.layout.table import NARROWEST, Column, add_beside, lay_out
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.run.layer_table import OWNED
+from gradscope.reporters.survey import SURVEY_FORMS
 
 _LONGEST_NAME, _LONGEST_KIND = 32, 24
 _LEAST_REASON = 24
@@ -28,14 +27,9 @@ LEGEND = (
 )
 
 
-def survey_json(name: str, layers: Sequence[LayerInfo]) -> str:
-    """One JSON object: the model's name, and `layers` as in result.json."""
-    content = {"name": name, "layers": [asdict(layer) for layer in layers]}
-    return json.dumps(content, indent=2)
-
-
-def survey_text(name: str, layers: Sequence[LayerInfo], options: ReportOptions) -> str:
-    """A table as wide as `options` say, or a list where that is too narrow for one."""
+@SURVEY_FORMS.register("text")
+def text(name: str, layers: Sequence[LayerInfo], options: ReportOptions) -> str:
+    """Render a table as wide as `options` say, or a list where that is too narrow for one."""
     page = Page(width=options.width, color=options.color, unicode=options.unicode)
     measured = sum(layer.measured for layer in layers)
     weights = sum(layer.measured and layer.role in ("hidden", "output") for layer in layers)

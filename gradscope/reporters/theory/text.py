@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
-
+from gradscope.record.run_record import Floats
 from gradscope.reporters.layout.lines import Page, shortened
 from gradscope.reporters.layout.numbers import interval, number, percent, plural, ratio
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.layout.table import NARROWEST, Column, add_table, lay_out
 from gradscope.reporters.report import ReportOptions
-from gradscope.reporters.theory.theory_json import limits
+from gradscope.reporters.theory import THEORY_FORMS
+from gradscope.reporters.theory._bands import limits
 from gradscope.theory.forecast import Forecast
 from gradscope.theory.prediction import LEVEL
-
-Floats = npt.NDArray[np.float64]
 
 MOST_ROWS = 30
 _LONGEST_NAME = 20
@@ -61,8 +58,9 @@ LEGEND = (
 DEAD = "; dead: share of units that no sample of the batch activates"
 
 
-def render(forecast: Forecast, options: ReportOptions) -> str:
-    """The whole page as one string, in the width and the characters of `options`."""
+@THEORY_FORMS.register("text")
+def text(forecast: Forecast, options: ReportOptions) -> str:
+    """Render the page in the width and the characters of `options`."""
     page = Page(width=options.width, color=options.color, unicode=options.unicode)
     page.add_text(f"Theory at initialisation: {printable(forecast.name)}", "title")
     if forecast.outside:
@@ -136,8 +134,8 @@ def _add_layers(page: Page, forecast: Forecast) -> None:
     else:
         _add_table(page, columns, len(shown))
     if len(shown) < len(forecast.layers):
-        words = f"{len(shown)} of {plural(len(forecast.layers), 'layer')} shown"
-        page.add_text(f"{words}; --format json has all", "dim")
+        layers = plural(len(forecast.layers), "layer")
+        page.add_text(f"{len(shown)} of {layers} shown; --format json has all", "dim")
     page.add_text(LEGEND + (DEAD if "dead" in columns else ""), "dim")
 
 

@@ -6,20 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gradscope.errors import BadRequest
 from gradscope.reporters.figures import rendering
 from gradscope.reporters.layout.lines import shortened
 from gradscope.reporters.layout.sanitizing import printable
-from gradscope.reporters.theory.theory_json import limits
+from gradscope.reporters.theory._bands import limits
 from gradscope.theory.forecast import Forecast
 from gradscope.theory.prediction import LEVEL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Floats = npt.NDArray[np.float64]
 
 _FORMS = (".png", ".svg")
 _TITLES = {
@@ -74,17 +71,19 @@ def _panel(axes: Any, forecast: Forecast, name: str) -> None:
     if not len(values) or not style.log_axis(axes.yaxis, np.concatenate(lines)):
         style.empty(axes, "outside theory: nothing to show")
         return
-    places = np.arange(len(values))
+    positions = np.arange(len(values))
     shades = {1: 0.18, forecast.seeds: 0.4 if forecast.seeds > 1 else 0.18}
     for seeds, pair in sorted(ends.items()):
         if pair is not None:
-            words = f"{LEVEL:.0%} of seeds" if seeds == 1 else f"{LEVEL:.0%} of means over {seeds}"
+            label = f"{LEVEL:.0%} of seeds" if seeds == 1 else f"{LEVEL:.0%} of means over {seeds}"
             low, high = pair
             axes.fill_between(
-                places, low, high, color=style.BLUE, alpha=shades[seeds], lw=0, label=words
+                positions, low, high, color=style.BLUE, alpha=shades[seeds], lw=0, label=label
             )
     size = 4.0 if len(values) <= 40 else 2.0
-    axes.plot(places, values, ":", marker="o", ms=size, color=style.BLACK, label="infinite width")
+    axes.plot(
+        positions, values, ":", marker="o", ms=size, color=style.BLACK, label="infinite width"
+    )
     ticks = style.evenly(len(values), style.MOST_TICKS)
     names = [shortened(printable(forecast.layers[i].name), 16, unicode=True) for i in ticks]
     axes.set_xticks(ticks, labels=names)
