@@ -50,19 +50,19 @@ def evenly(count: int, most: int) -> list[int]:
 
 def layer_ticks(axis: Any, record: RunRecord, layers: Sequence[int]) -> list[str]:
     """Name the positions 0, 1, .. of `axis` after `layers`, thinned to what can be read."""
-    places = evenly(len(layers), MOST_TICKS)
-    names = [printable(record.layers[layers[place]].name) for place in places]
+    positions = evenly(len(layers), MOST_TICKS)
+    names = [printable(record.layers[layers[position]].name) for position in positions]
     labels = [shortened(name, _LONGEST_LABEL, unicode=True) for name in names]
-    axis.set_ticks(places, labels=labels)
+    axis.set_ticks(positions, labels=labels)
     return labels
 
 
 def log_axis(axis: Any, values: Floats) -> bool:
     """Lay a log axis over the finite positive `values`; False where there is none of them."""
-    usable = values[np.isfinite(values) & (values > 0)]
-    if not usable.size:
+    positive = values[np.isfinite(values) & (values > 0)]
+    if not positive.size:
         return False
-    low, high = log_limits(np.log10(usable))
+    low, high = log_limits(np.log10(positive))
     axis.axes.set_yscale("log")
     axis.axes.set_ylim(10**low, 10**high)
     axis.set_major_locator(FixedLocator([10**exponent for exponent in log_ticks(low, high)]))
@@ -108,13 +108,13 @@ def hatched(axes: Axes) -> None:
     )
 
 
-def empty(axes: Axes, words: str) -> None:
+def empty(axes: Axes, text: str) -> None:
     """Say in the middle of the axes why there is nothing to see."""
     axes.set_xticks([])
     axes.set_yticks([])
     hatched(axes)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 4.0}
-    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", bbox=box)
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", bbox=box)
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -38,8 +38,8 @@ class LogScale:
             return 0.0
         if math.isinf(value):
             return 1.0
-        place = (math.log10(value) - self.low) / (self.high - self.low)
-        return min(1.0, max(0.0, place))
+        fraction = (math.log10(value) - self.low) / (self.high - self.low)
+        return min(1.0, max(0.0, fraction))
 
     def __str__(self) -> str:
         return f"1e{self.low:+03d} to 1e{self.high:+03d}"

@@ -40,20 +40,20 @@ _ASCII_SYMBOLS = {"✓": "+", "✗": "x"}
 
 def symbol(tone: str, unicode: bool) -> str:
     """One character that says the same as the colour; the word stands beside it."""
-    sign = _SYMBOLS.get(tone, "-")
-    return sign if unicode else _ASCII_SYMBOLS.get(sign, sign)
+    character = _SYMBOLS.get(tone, "-")
+    return character if unicode else _ASCII_SYMBOLS.get(character, character)
 
 
 def wrapped(text: str, width: int) -> Iterator[str]:
     """Lines of at most `width` columns, broken at spaces only: a longer word stays whole."""
     line = ""
     for word in text.split(" "):
-        longer = f"{line} {word}" if line else word
-        if line and cell_len(longer) > width:
+        extended = f"{line} {word}" if line else word
+        if line and cell_len(extended) > width:
             yield line
             line = word
         else:
-            line = longer
+            line = extended
     yield line
 
 
@@ -66,10 +66,10 @@ def shortened(name: str, width: int, unicode: bool) -> str:
     """
     name = name if unicode else as_ascii(name)
     *folders, last = name.split("/")
-    for place, folder in enumerate(folders):
+    for position, folder in enumerate(folders):
         if cell_len(name) <= width:
             break
-        folders[place] = _initials(folder)
+        folders[position] = _initials(folder)
         name = "/".join([*folders, last])
     if cell_len(name) <= width:
         return name
@@ -98,9 +98,9 @@ class Page:
     def add_text(self, text: str, tone: str = "", *, indent: int = 0, hanging: int = 0) -> None:
         """Wrap `text` onto the page; lines after the first are indented by `hanging` more."""
         # One width for all lines, so that the hanging ones fit too.
-        room = max(self.width - indent - hanging, 1)
+        width = max(self.width - indent - hanging, 1)
         for row in (text if self.unicode else as_ascii(text)).split("\n"):
-            for i, line in enumerate(wrapped(row, room)):
+            for i, line in enumerate(wrapped(row, width)):
                 self.add_line(
                     Text(" " * (indent + (hanging if i else 0)) + line, STYLES.get(tone, ""))
                 )

@@ -37,7 +37,7 @@ class Fold:
         return tuple(row for row in self.rows if row.weighted)
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """How many layers these are and which range their figures cover."""
         rows = self.weighted
         if not rows:

@@ -63,12 +63,12 @@ def inline(svg: str, prefix: str) -> str:
     svg = svg[start:] if start > 0 else svg
     # The metadata names its vocabulary by URL, and nothing in a page reads it.
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    seen: Counter[str] = Counter()
+    repeats: Counter[str] = Counter()
 
     def unique(match: re.Match[str]) -> str:
         # Matplotlib names an image after its content, so equal colour bars share a name.
-        seen[match[1]] += 1
-        again = f"-{seen[match[1]]}" if seen[match[1]] > 1 else ""
+        repeats[match[1]] += 1
+        again = f"-{repeats[match[1]]}" if repeats[match[1]] > 1 else ""
         return f'id="{prefix}-{match[1]}{again}"'
 
     svg = re.sub(r'\bid="([^"]*)"', unique, svg)

@@ -60,10 +60,10 @@ OWNED = "measured as the activation of"
 
 @dataclass(frozen=True)
 class Mark:
-    """A finding at a layer: its code and its words."""
+    """A finding at a layer: its code and the detector's name."""
 
     code: str
-    words: str
+    name: str
     severity: str
 
 
@@ -139,12 +139,12 @@ class LayerTable:
 def layer_table(report: Report) -> LayerTable:
     """Gather one row per hidden or output layer, and per other layer that has something to say."""
     record = report.record
-    sound = _sound(record)
-    window = last(len(sound.steps))
-    figures = {name: _over_steps(name, sound.series[name], window) for name in FIGURES}
-    figures |= {name: median(sound.series[name][window]) for name in _BATCH_NORM}
+    finite = _before_nonfinite(record)
+    window = last(len(finite.steps))
+    figures = {name: _over_steps(name, finite.series[name], window) for name in FIGURES}
+    figures |= {name: median(finite.series[name][window]) for name in _BATCH_NORM}
     gains = not branches(record.layers)
-    figures |= _profile(sound, gains=gains)
+    figures |= _profile(finite, gains=gains)
     marks, bands = _marks(report), _bands(report)
     rows: list[LayerRow] = []
     omitted: list[LayerInfo] = []
@@ -162,7 +162,7 @@ def layer_table(report: Report) -> LayerTable:
         _recurrent(record.layers),
         _omitted(omitted),
     )
-    return LayerTable(tuple(rows), _caption(sound, record), tuple(chain(*notes)), gains)
+    return LayerTable(tuple(rows), _caption(finite, record), tuple(chain(*notes)), gains)
 
 
 def _row(
@@ -248,7 +248,7 @@ def nonfinite_since(record: RunRecord, index: int) -> int | None:
     return int(record.steps[where[0]]) if where.size else None
 
 
-def _sound(record: RunRecord) -> RunRecord:
+def _before_nonfinite(record: RunRecord) -> RunRecord:
     """The record up to the first non-finite value: the figures after it say nothing."""
     broken = np.flatnonzero(np.nansum(record.series["nonfinite_count"], axis=1) > 0)
     if not broken.size or broken[0] == 0:
@@ -258,11 +258,11 @@ def _sound(record: RunRecord) -> RunRecord:
     return replace(record, steps=record.steps[:end], series=series)
 
 
-def _caption(sound: RunRecord, record: RunRecord) -> str:
-    steps = sound.steps[last(len(sound.steps))]
+def _caption(finite: RunRecord, record: RunRecord) -> str:
+    steps = finite.steps[last(len(finite.steps))]
     if not steps.size:
         return "no step was recorded"
-    why = ", before the first non-finite value" if len(sound.steps) < len(record.steps) else ""
+    why = ", before the first non-finite value" if len(finite.steps) < len(record.steps) else ""
     if steps[-1] == 0:
         return f"figures at initialisation, before any update{why}"
     if steps.size == 1:
@@ -288,23 +288,23 @@ def _marks(report: Report) -> dict[str, tuple[Mark, ...]]:
         for finding in verdict.findings if verdict.status == "finding" else ():
             mark = Mark(verdict.code, verdict.name.replace("_", " "), finding.severity)
             for name in finding.layers:
-                known = marks.setdefault(name, [])
-                if all(mark.code != other.code for other in known):
-                    known.append(mark)
-    return {name: tuple(found) for name, found in marks.items()}
+                at_layer = marks.setdefault(name, [])
+                if all(mark.code != other.code for other in at_layer):
+                    at_layer.append(mark)
+    return {name: tuple(at_layer) for name, at_layer in marks.items()}
 
 
 def _bands(report: Report) -> dict[int, str]:
     """Index of a layer -> where its signal and its gradient lay in theory's band at step 0."""
     if report.prediction is None:
         return {}
-    words: dict[int, str] = {}
+    texts: dict[int, str] = {}
     for standing in standings(report.record, report.prediction):
-        word = "signal" if standing.quantity == "signal" else "gradient"
-        words |= {index: words.get(index, "in") for index in standing.layers}
+        name = "signal" if standing.quantity == "signal" else "gradient"
+        texts |= {index: texts.get(index, "in") for index in standing.layers}
         for index in (standing.layers[position] for position in standing.outside):
-            words[index] = f"{word} out" if words[index] == "in" else "both out"
-    return words
+            texts[index] = f"{name} out" if texts[index] == "in" else "both out"
+    return texts
 
 
 def _note(layer: LayerInfo, record: RunRecord, figures: dict[str, Floats]) -> str:
@@ -342,11 +342,11 @@ def _omitted(layers: Sequence[LayerInfo]) -> Iterator[str]:
         yield f"{count} measured, figures in result.json: {_kinds(measured)}"
     missing = [layer for layer in layers if not layer.measured]
     if missing:
-        words = "; ".join(
+        reasons = "; ".join(
             f"{_kinds(alike)} ({reason})" if reason else _kinds(alike)
             for reason, alike in _by_reason(missing)
         )
-        yield f"{numbers.plural(len(missing), 'layer')} without figures of their own: {words}"
+        yield f"{numbers.plural(len(missing), 'layer')} without figures of their own: {reasons}"
 
 
 def _kinds(layers: Iterable[LayerInfo]) -> str:

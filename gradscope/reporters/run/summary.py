@@ -86,8 +86,12 @@ def data_name(record: RunRecord) -> str:
     """The data set's name; that of the function which gives data of the user's own."""
     if record.data.name == FIT:
         return FIT
-    own = record.config.get("data", {}).get("parameters", {}).get("factory")
-    return "data given as an object:" if own == GIVEN else printable(str(own or record.data.name))
+    factory = record.config.get("data", {}).get("parameters", {}).get("factory")
+    return (
+        "data given as an object:"
+        if factory == GIVEN
+        else printable(str(factory or record.data.name))
+    )
 
 
 def verdict_lines(report: Report) -> Iterator[VerdictLine]:
@@ -111,8 +115,8 @@ def verdict_lines(report: Report) -> Iterator[VerdictLine]:
 
 
 def _status(verdict: Verdict) -> str:
-    words = {"skipped": "skipped, not judged", "ignored": "ignored, not judged"}
-    return words.get(verdict.status, printable(verdict.status))
+    texts = {"skipped": "skipped, not judged", "ignored": "ignored, not judged"}
+    return texts.get(verdict.status, printable(verdict.status))
 
 
 def _facts(finding: Finding) -> Iterator[Fact]:
@@ -126,7 +130,7 @@ def _facts(finding: Finding) -> Iterator[Fact]:
         yield Fact("cause", printable(finding.cause))
     if finding.remedy:
         yield Fact("try", printable(finding.remedy))
-    yield Fact("evidence", _basis(finding.evidence))
+    yield Fact("evidence", _evidence(finding.evidence))
 
 
 def layers(names: Sequence[str]) -> str:
@@ -143,18 +147,20 @@ def _from_to(first: int, last: int) -> str:
     return f"step {first}" if first == last else f"steps {first} to {last}"
 
 
-def _basis(basis: Evidence) -> str:
+def _evidence(evidence: Evidence) -> str:
     parts = [
-        f"n = {count(basis.n)}",
-        f"batch {count(basis.batch_size)}",
-        f"phase {printable(basis.phase)}",
-        f"seed{'' if len(basis.seeds) == 1 else 's'} {', '.join(map(str, basis.seeds)) or '-'}",
+        f"n = {count(evidence.n)}",
+        f"batch {count(evidence.batch_size)}",
+        f"phase {printable(evidence.phase)}",
+        f"seed{'' if len(evidence.seeds) == 1 else 's'} {', '.join(map(str, evidence.seeds)) or '-'}",
     ]
-    if basis.steps:
-        parts.append(_from_to(basis.steps[0], basis.steps[-1]))
-    if basis.interval is not None:
-        meaning = printable(basis.interval_meaning)
-        parts.append(f"interval {interval(basis.interval)}" + (f" ({meaning})" if meaning else ""))
+    if evidence.steps:
+        parts.append(_from_to(evidence.steps[0], evidence.steps[-1]))
+    if evidence.interval is not None:
+        meaning = printable(evidence.interval_meaning)
+        parts.append(
+            f"interval {interval(evidence.interval)}" + (f" ({meaning})" if meaning else "")
+        )
     return ", ".join(parts)
 
 
@@ -178,9 +184,9 @@ def evaluation(record: RunRecord) -> str:
     """Loss and accuracy on the test set after training, or that there are none."""
     figures = []
     for name, value in record.evaluation.items():
-        words = printable(name).removeprefix("test_").replace("_", " ")
+        label = printable(name).removeprefix("test_").replace("_", " ")
         figure = percent(value, "NaN") if "accuracy" in name else number(value, "NaN")
-        figures.append(f"{words} {figure}")
+        figures.append(f"{label} {figure}")
     return ", ".join(figures) or "not evaluated"
 
 
@@ -200,21 +206,21 @@ def theory(report: Report) -> str:
 
 def _standing(record: RunRecord, prediction: Prediction) -> str:
     """How step 0 stands in theory's band, and which layers left it first."""
-    found = standings(record, prediction)
-    if not found:
+    all_standings = standings(record, prediction)
+    if not all_standings:
         return f"; no band, {printable(prediction.no_band)}" if prediction.no_band else ""
-    judged = sum(len(one.layers) for one in found)
-    out = sum(len(one.outside) for one in found)
+    judged = sum(len(standing.layers) for standing in all_standings)
+    out = sum(len(standing.outside) for standing in all_standings)
     if not out:
         return f"; measured at step 0: all {count(judged)} figures in its {LEVEL:.0%} band"
-    named = " ".join(one.first_outside for one in found if one.outside)
+    first = " ".join(s.first_outside for s in all_standings if s.outside)
     return (
         f"; measured at step 0: {count(out)} of {count(judged)} figures outside its {LEVEL:.0%} "
-        f"band. {printable(named)}"
+        f"band. {printable(first)}"
     )
 
 
 def _typical(gains: Floats) -> float:
     """The rms gain of a typical layer, from ratios of second moments."""
-    usable = gains[np.isfinite(gains) & (gains > 0)]
-    return float(np.sqrt(np.median(usable))) if usable.size else math.nan
+    positive = gains[np.isfinite(gains) & (gains > 0)]
+    return float(np.sqrt(np.median(positive))) if positive.size else math.nan

@@ -54,9 +54,9 @@ def render(
 
 def _add_answer(page: Page, report: Report) -> None:
     diagnosis = report.diagnosis
-    sign = symbol(diagnosis.verdict, page.unicode)
+    character = symbol(diagnosis.verdict, page.unicode)
     name = printable(report.record.name)
-    page.add_text(f"{sign} {diagnosis.verdict.upper()}: {name}", diagnosis.verdict, hanging=2)
+    page.add_text(f"{character} {diagnosis.verdict.upper()}: {name}", diagnosis.verdict, hanging=2)
     limits = summary.warning(report)
     if limits:
         page.add_text(limits, "warning", indent=2)
@@ -68,7 +68,7 @@ def _add_answer(page: Page, report: Report) -> None:
 
 
 def _add_times(page: Page, table: TimeTable) -> None:
-    """A strip per recurrent layer, its words beside it where they fit."""
+    """A strip per recurrent layer, its title beside it where they fit."""
     if not table.rows:
         return
     page.add_heading(TITLE)
@@ -80,7 +80,7 @@ def _add_times(page: Page, table: TimeTable) -> None:
         return [row.strip(width, unicode=page.unicode) for row in table.rows]
 
     strip = Column("", draw=strips, tone="info", least=_SHORTEST_STRIP, most=longest)
-    columns = [Column("", names), strip, Column("", [row.words for row in table.rows])]
+    columns = [Column("", names), strip, Column("", [row.text for row in table.rows])]
     layout = lay_out(columns, page.width, gap=1)
     beside = layout.fits
     if not beside:
@@ -88,7 +88,7 @@ def _add_times(page: Page, table: TimeTable) -> None:
     for position, row in enumerate(table.rows):
         page.add_line(layout.row(position))
         if not beside:
-            page.add_text(row.words, indent=2, hanging=2)
+            page.add_text(row.text, indent=2, hanging=2)
 
 
 def _add_verdicts(page: Page, report: Report) -> None:
@@ -99,20 +99,20 @@ def _add_verdicts(page: Page, report: Report) -> None:
     for line in lines:
         if line.status == _HEALTHY:
             continue
-        sign = symbol(line.tone, page.unicode)
-        words = f"{sign} {line.code} {line.name}: {line.status}"
+        character = symbol(line.tone, page.unicode)
+        title = f"{character} {line.code} {line.name}: {line.status}"
         if line.reason:
-            words += f" ({line.reason})"
-        page.add_text(words, line.tone, hanging=2)
+            title += f" ({line.reason})"
+        page.add_text(title, line.tone, hanging=2)
         if line.message:
             page.add_text(line.message, indent=4)
         for fact in line.facts:
             page.add_text(f"{fact.label}: {fact.text}", indent=4, hanging=2)
     healthy = [f"{line.code} {line.name}" for line in lines if line.status == _HEALTHY]
     if healthy:
-        sign = symbol(_HEALTHY, page.unicode)
+        character = symbol(_HEALTHY, page.unicode)
         page.add_text(
-            f"{sign} {len(healthy)} {_HEALTHY}: {', '.join(healthy)}", _HEALTHY, hanging=2
+            f"{character} {len(healthy)} {_HEALTHY}: {', '.join(healthy)}", _HEALTHY, hanging=2
         )
 
 

@@ -42,7 +42,7 @@ def add_layers(page: Page, table: LayerTable) -> None:
 def _findings(row: LayerRow, unicode: bool, *, codes: bool = False) -> list[str]:
     """The marks and the note of a row."""
     marks = [
-        f"{symbol(mark.severity, unicode)} {mark.code if codes else mark.words}"
+        f"{symbol(mark.severity, unicode)} {mark.code if codes else mark.name}"
         for mark in row.marks
     ]
     return marks + ([row.note] if row.note else [])
@@ -75,7 +75,7 @@ def _tone(row: LayerRow) -> str:
 def _add_item(page: Page, row: LayerRow | Fold, *, gains: bool) -> None:
     """One layer of the list for narrow terminals."""
     if isinstance(row, Fold):
-        page.add_text(row.words, "dim", hanging=2)
+        page.add_text(row.text, "dim", hanging=2)
         return
     kind = row.activation or row.kind
     name = shortened(row.name, page.width - cell_len(f"{row.index} "), page.unicode)
@@ -106,7 +106,7 @@ def _add_columns(page: Page, table: LayerTable, entries: Sequence[LayerRow | Fol
     position = 0
     for entry in entries:
         if isinstance(entry, Fold):
-            page.add_text(entry.words, "dim", indent=1, hanging=4)
+            page.add_text(entry.text, "dim", indent=1, hanging=4)
             continue
         _add_row(page, layout, position, entry)
         position += 1

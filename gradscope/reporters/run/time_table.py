@@ -26,7 +26,7 @@ class TimeRow:
 
     name: str
     heights: tuple[float, ...]
-    words: str
+    text: str
 
     def strip(self, width: int, *, unicode: bool) -> str:
         """The row in at most `width` characters."""
@@ -64,10 +64,10 @@ def time_table(report: Report) -> TimeTable:
 def _row(profile: TimeProfile, scale: LogScale) -> TimeRow:
     typical = profile.typical
     first = typical[np.isfinite(typical)][0]
-    words = (
+    text = (
         f"{plural(len(typical), 'time step')}: first {number(first)}, "
         f"{ratio(profile.rate_going_back)} per step back"
     )
-    words += "" if profile.only_last else ", gives every state"
+    text += "" if profile.only_last else ", gives every state"
     heights = (scale.fraction(value) if np.isfinite(value) else math.nan for value in typical)
-    return TimeRow(printable(profile.layer.name), tuple(heights), words)
+    return TimeRow(printable(profile.layer.name), tuple(heights), text)

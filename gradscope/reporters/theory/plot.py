@@ -55,14 +55,14 @@ def draw(forecast: Forecast) -> Figure:
         from gradscope.reporters.figures import style
 
         figure = style.new_figure(9.0, 7.0)
-        both: Any = figure.subplots(2, 1, squeeze=False, sharex=True)
-        for axes, (name, title) in zip(both[:, 0], _TITLES.items(), strict=True):
+        panels: Any = figure.subplots(2, 1, squeeze=False, sharex=True)
+        for axes, (name, title) in zip(panels[:, 0], _TITLES.items(), strict=True):
             axes.set_title(title, loc="left")
-            _panel(axes, forecast, name)
+            _draw_panel(axes, forecast, name)
         return figure
 
 
-def _panel(axes: Any, forecast: Forecast, name: str) -> None:
+def _draw_panel(axes: Any, forecast: Forecast, name: str) -> None:
     from gradscope.reporters.figures import style
 
     values = np.asarray(getattr(forecast.prediction, name), dtype=np.float64)

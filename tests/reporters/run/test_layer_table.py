@@ -40,7 +40,7 @@ def test_gains_multiply_out_to_the_profile():
 
 def test_findings_stand_at_their_layers_only():
     rows = {row.name: row for row in layer_table(fixtures.vanishing()).rows}
-    assert [mark.words for mark in rows["hidden_3"].marks] == [
+    assert [mark.name for mark in rows["hidden_3"].marks] == [
         "vanishing gradient",
         "frozen layers",
     ]
