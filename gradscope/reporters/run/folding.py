@@ -10,7 +10,8 @@ from itertools import chain, pairwise
 import numpy as np
 
 from gradscope.reporters.layout.numbers import plural, span
-from gradscope.reporters.run.layer_table import FIGURES, LayerRow
+from gradscope.reporters.run.layer_figures import FIGURES
+from gradscope.reporters.run.layer_table import LayerRow
 
 FOLD_ABOVE = 30
 MOST_NORMS = 4

@@ -15,7 +15,8 @@ from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import Report
 from gradscope.reporters.run import plots, summary
 from gradscope.reporters.run.folding import Fold, fold
-from gradscope.reporters.run.layer_table import FIGURES, LayerRow, LayerTable, cell, layer_table
+from gradscope.reporters.run.layer_figures import FIGURES
+from gradscope.reporters.run.layer_table import LayerRow, LayerTable, cell, layer_table
 from gradscope.reporters.run.time_table import TITLE, time_table
 
 if TYPE_CHECKING:

@@ -148,11 +148,12 @@ def _from_to(first: int, last: int) -> str:
 
 
 def _evidence(evidence: Evidence) -> str:
+    seeds = ", ".join(map(str, evidence.seeds)) or "-"
     parts = [
         f"n = {count(evidence.n)}",
         f"batch {count(evidence.batch_size)}",
         f"phase {printable(evidence.phase)}",
-        f"seed{'' if len(evidence.seeds) == 1 else 's'} {', '.join(map(str, evidence.seeds)) or '-'}",
+        f"seed {seeds}" if len(evidence.seeds) == 1 else f"seeds {seeds}",
     ]
     if evidence.steps:
         parts.append(_from_to(evidence.steps[0], evidence.steps[-1]))

@@ -14,7 +14,7 @@ from gradscope.reporters.layout.numbers import NOT_MEASURED, count, plural
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.layout.table import NARROWEST, Column, add_beside, lay_out
 from gradscope.reporters.report import ReportOptions
-from gradscope.reporters.run.layer_table import OWNED
+from gradscope.reporters.run.layer_notes import OWNED
 from gradscope.reporters.survey import SURVEY_FORMS
 
 _LONGEST_NAME, _LONGEST_KIND = 32, 24

@@ -7,7 +7,8 @@ import pytest
 
 from gradscope.record import LayerInfo
 from gradscope.reporters.report import Report
-from gradscope.reporters.run.layer_table import BRANCHES, layer_table
+from gradscope.reporters.run.layer_notes import BRANCHES
+from gradscope.reporters.run.layer_table import layer_table
 from tests.each_case import each_case
 from tests.reporters import fixtures
 
