@@ -85,7 +85,7 @@ class RecordBuilder:
         self._times.append(np.array(times, np.float64))
 
     def probe(self, step: int, dead_fraction: Floats) -> None:
-        """Add the dead fraction [layer] of the probe set under the weights that `step` starts from."""
+        """Add the dead fraction [layer] of the probe set, under the weights before `step`."""
         self._dead[step] = np.array(dead_fraction, np.float64)
 
     def histogram(self, name: str, snapshot: Histogram) -> None:
