@@ -11,7 +11,7 @@ from gradscope.theory.prediction import Prediction
 
 @dataclass(frozen=True)
 class Report:
-    """One run: what was measured, what it means, what theory expected of it.
+    """One run: what was measured, the diagnosis, and what theory predicts.
 
     `exit_code` is the code the command ends with; the JSON repeats it.
     """
@@ -30,7 +30,7 @@ class Report:
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What the reader's side can show, and where the files of the report are.
+    """What the reader's terminal can show, and the paths of the report's files.
 
     `width` is in columns, `unicode` whether the reader's encoding has more than ASCII.
     """

@@ -65,7 +65,7 @@ def _panel(axes: Axes, histogram: Histogram, layers: list[int]) -> None:
     heights[~visible] = np.nan
     used = np.flatnonzero(np.isfinite(heights).any(axis=(0, 1)))
     first, last = max(used[0] - 1, 0), min(used[-1] + 2, heights.shape[2])
-    # Limits first: each line of an axis without them would set its limits anew.
+    # Limits first: without them each line would compute the limits again.
     axes.set_xlim(float(histogram.edges[first]), float(histogram.edges[last]))
     middles = (histogram.edges[1:] + histogram.edges[:-1]) / 2
     for position in range(len(layers)):

@@ -183,7 +183,7 @@ def _draw_steps(axes: Axes, record: RunRecord, values: Floats, rows: list[int]) 
 def _finish(axes: Axes, values: Floats) -> None:
     axes.grid(axis="y", color="#dddddd", lw=0.6)
     axes.set_axisbelow(True)
-    # Beside the lines, where it can hide none of them.
+    # Beside the lines, so that it hides none of them.
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     _note_missing(axes, values)
 
@@ -197,7 +197,7 @@ def _chosen_steps(record: RunRecord, values: Floats) -> list[int]:
 
 
 def _theory(report: Report, layers: list[int], quantity: str) -> Floats | None:
-    """Theory's rms for `layers`, NaN where it has none; None where it has nothing at all."""
+    """Theory's rms for `layers`, NaN where it has none; None where it has none for any."""
     prediction = report.prediction
     if prediction is None or prediction.outside:
         return None
@@ -242,7 +242,7 @@ def loss(report: Report) -> Figure:
     if not finite.any():
         style.empty(axes, "no finite loss was recorded")
         return figure
-    # Within a range whose span float64 still holds.
+    # Clipped, so that the span is finite in float64.
     shown = np.clip(np.where(finite, values, np.nan), -1e300, 1e300)
     marker = "o" if len(values) < 30 else ""
     lines = axes.plot(record.steps, shown, "-", marker=marker, ms=3, color=BLUE, lw=1.2)

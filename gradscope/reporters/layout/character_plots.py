@@ -33,7 +33,7 @@ class LogScale:
         return cls(min(math.floor(min(logs) + 1e-9), high - _FEWEST_DECADES), high)
 
     def fraction(self, value: float) -> float:
-        """Where `value` stands between the ends, 0 to 1; 0 for what has no place on a log axis."""
+        """The position of `value` between the ends, 0 to 1; 0 for what a log axis cannot show."""
         if math.isnan(value) or value <= 0:
             return 0.0
         if math.isinf(value):
@@ -46,7 +46,7 @@ class LogScale:
 
 
 def bar(fraction: float, width: int, unicode: bool) -> str:
-    """A bar of `width` columns; anything above 0 shows at least a sliver."""
+    """A bar of at most `width` columns; anything above 0 has at least the narrowest character."""
     if not unicode:
         full = round(fraction * width)
         return "#" * (max(full, 1) if fraction > 0 else 0)
@@ -63,9 +63,9 @@ def sparkline(
     unicode: bool,
     span: tuple[float, float] | None = None,
 ) -> str:
-    """The course of `values` in at most `width` characters; ``!`` where no finite value is.
+    """`values` in at most `width` characters; ``!`` where no value is finite.
 
-    `span` is what the lowest and the highest character stand for: their own range, if not given.
+    `span` gives the values of the lowest and the highest character; default: the range of `values`.
     """
     if not values:
         return ""
@@ -85,7 +85,7 @@ def sparkline(
 
 
 def _means(values: Sequence[float], width: int) -> list[float]:
-    """One value per character: the mean of its share, not finite as soon as one value is not."""
+    """One value per character: the mean of its values, not finite where one of them is not."""
     if len(values) <= width:
         return list(values)
     edges = [round(i * len(values) / width) for i in range(width + 1)]

@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, nothing from the network, prints well."""
+"""The report as one HTML file: no script, nothing loaded from the network, fit for printing."""
 
 from __future__ import annotations
 
@@ -59,15 +59,15 @@ def render(report: Report, figures_svg: Mapping[str, str]) -> str:
 
 
 def inline(svg: str, prefix: str) -> str:
-    """An SVG file's text as an element of a page: no prologue, ids that clash with no other's."""
+    """The text of an SVG file as an element of a page: no prologue, ids unique in the page."""
     start = svg.find("<svg")
     svg = svg[start:] if start > 0 else svg
-    # The metadata names its vocabulary by URL, and nothing in a page reads it.
+    # The metadata has URLs, and nothing in a page reads it.
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     repeats: Counter[str] = Counter()
 
     def unique(match: re.Match[str]) -> str:
-        # Matplotlib names an image after its content, so equal colour bars share a name.
+        # Matplotlib derives the id of an image from its content: equal colour bars share an id.
         repeats[match[1]] += 1
         again = f"-{repeats[match[1]]}" if repeats[match[1]] > 1 else ""
         return f'id="{prefix}-{match[1]}{again}"'
@@ -128,7 +128,7 @@ def _value(value: Any) -> str:
 
 
 def _yaml(config: Mapping[str, Any]) -> str:
-    """The resolved config as a reader would write it."""
+    """The resolved config as YAML."""
     import yaml
 
     text: str = yaml.safe_dump(

@@ -47,10 +47,10 @@ def _over_steps(name: str, values: Floats, window: slice) -> Floats:
 
 
 def _profile(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
-    """Rms over depth and its gains: forward to the layer before, backward to the layer after.
+    """Rms over depth, and its gains: signal over the layer before, gradient over the layer after.
 
-    The figures are those that the verdicts rest on; being geometric means, their ratios are the
-    typical ratios, and the column of gains multiplies out.
+    The verdicts use the same figures. They are geometric means, so their ratios are the typical
+    ratios, and the product of the gains is the ratio of the ends.
     """
     signal = typical(np.sqrt(record.series[SIGNAL]))
     gradient = typical(relative_delta(record))
@@ -71,7 +71,7 @@ def _profile(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
 
 
 def _latest(values: Floats) -> Floats:
-    """The last finite value of each layer: the probe set is not shown at every step."""
+    """The last finite value of each layer: the probe set is not measured at every step."""
     latest = np.full(values.shape[1:], np.nan)
     for row in values:
         latest = np.where(np.isfinite(row), row, latest)
@@ -86,7 +86,7 @@ def nonfinite_since(record: RunRecord, index: int) -> int | None:
 
 
 def _before_nonfinite(record: RunRecord) -> RunRecord:
-    """The record up to the first non-finite value: the figures after it say nothing."""
+    """The record up to the first non-finite value: later figures have no meaning."""
     broken = np.flatnonzero(np.nansum(record.series["nonfinite_count"], axis=1) > 0)
     if not broken.size or broken[0] == 0:
         return record

@@ -10,12 +10,12 @@ from gradscope.reporters.layout import numbers
 from gradscope.reporters.layout.sanitizing import printable
 
 PLACES = (
-    "A unit that stands at several places (pixels, time steps) has a delta at each: its gradient "
-    "is that of all of them, added up in quadrature."
+    "A unit at several places (pixels, time steps) has a delta at each: its gradient is the root "
+    "of the sum of their squares."
 )
 BRANCHES = (
-    "This network branches: layers stand in the order in which they were called, and no gains are "
-    "told from one to the next, which may stand on another path."
+    "This network branches: layers are in the order in which they were called, and gains are not "
+    "shown, because the next layer may be on another path."
 )
 _LOOPS = frozenset(["SimpleRNN", "LSTM", "GRU"])
 OWNED = "measured as the activation of"
@@ -32,7 +32,7 @@ def notes(record: RunRecord, omitted: Sequence[LayerInfo], gains: bool) -> Itera
 
 
 def _recurrent(layers: Sequence[LayerInfo]) -> Iterator[str]:
-    """What the columns hold of layers whose activation cannot be reached."""
+    """What the columns show for layers whose activation acts inside a loop."""
     loops = [layer for layer in layers if layer.kind in _LOOPS and layer.measured]
     if loops:
         yield (
@@ -42,7 +42,7 @@ def _recurrent(layers: Sequence[LayerInfo]) -> Iterator[str]:
 
 
 def _omitted(layers: Sequence[LayerInfo]) -> Iterator[str]:
-    """What has no row: measured with nothing to say about it, or not measured, and why."""
+    """The layers without a row: measured without a finding, or not measured, and why."""
     measured = [layer for layer in layers if layer.measured]
     if measured:
         count = numbers.plural(len(measured), "more layer")
@@ -63,7 +63,7 @@ def _kinds(layers: Iterable[LayerInfo]) -> str:
 
 
 def _by_reason(layers: Iterable[LayerInfo]) -> list[tuple[str, list[LayerInfo]]]:
-    """The layers by the reason why they are not measured; that of an activation names its owner."""
+    """Reason -> layers that are not measured; activations of other layers share one reason."""
     groups: dict[str, list[LayerInfo]] = {}
     for layer in layers:
         owned = layer.reason.startswith(OWNED)

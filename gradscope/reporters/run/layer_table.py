@@ -1,6 +1,6 @@
-"""The layer table as data: what each layer measured and what was found there.
+"""The layer table as data: the figures and the findings of each layer.
 
-The terminal and the HTML page draw it; nothing here knows how. All names are already safe to show.
+The terminal and the HTML page draw it. All names are already safe to show.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _GAINS = {
 }
 _OF_DERIVATIVE = measured_at(MeasuredAt.DERIVATIVE, MeasuredAt.PROBE_SET)
 _BAND = (
-    " band: whether signal and gradient lay in theory's 99% band at step 0, all layers together."
+    " band: whether signal and gradient were in theory's 99% band at step 0, all layers together."
 )
 
 
@@ -55,8 +55,8 @@ class LayerRow:
 
     `signal` is the rms of z, `signal_gain` its ratio to the hidden layer before; `gradient` is the
     rms of delta over that of the last hidden layer, `gradient_gain` its ratio to the layer after.
-    `figures` has one number for each statistic of `FIGURES`. `band` says in words where both lay at
-    step 0 in theory's band, "" where theory has none.
+    `figures` has one number for each statistic of `FIGURES`. `band` is where both are at step 0
+    relative to theory's band, "" where theory has none.
     """
 
     index: int
@@ -77,7 +77,7 @@ class LayerRow:
 
     @property
     def weighted(self) -> bool:
-        """Whether the layer is one of those the table is about: hidden or output."""
+        """Whether the layer is hidden or output: those have figures in the table."""
         return self.role in ("hidden", "output")
 
 
@@ -85,8 +85,8 @@ class LayerRow:
 class LayerTable:
     """All rows in depth order, `caption` saying which steps the figures come from.
 
-    `notes` are sentences about the table as a whole: what has no row and why, among others. `gains`
-    tells whether layers follow one another, so that gains between neighbours mean something.
+    `notes` are sentences about the whole table, such as which layers have no row. `gains` is false
+    where the network branches: then the ratio of neighbours has no meaning.
     """
 
     rows: tuple[LayerRow, ...]
@@ -119,7 +119,7 @@ class LayerTable:
 
 
 def layer_table(report: Report) -> LayerTable:
-    """Gather one row per hidden or output layer, and per other layer that has something to say."""
+    """Make one row per hidden or output layer, and per other layer with a finding or a note."""
     record = report.record
     gains = not branches(record.layers)
     figures = layer_figures(record, gains=gains)
@@ -189,7 +189,7 @@ def _marks(report: Report) -> dict[str, tuple[Mark, ...]]:
 
 
 def _bands(report: Report) -> dict[int, str]:
-    """Index of a layer -> where its signal and its gradient lay in theory's band at step 0."""
+    """Index of a layer -> where its signal and gradient are in theory's band at step 0."""
     if report.prediction is None:
         return {}
     texts: dict[int, str] = {}
@@ -202,7 +202,7 @@ def _bands(report: Report) -> dict[int, str]:
 
 
 def _note(layer: LayerInfo, record: RunRecord, figures: dict[str, Floats]) -> str:
-    """What the figures alone do not say: non-finite values, batch norm, why there are none."""
+    """What the figures do not show: non-finite values, batch norm, why there are none."""
     parts: list[str] = []
     since = nonfinite_since(record, layer.index)
     if since is not None:

@@ -22,7 +22,7 @@ CAPTIONS = {
 
 
 def prepare() -> None:
-    """Import what `draw` needs, which takes most of a second."""
+    """Import what `draw` needs, which takes about a second."""
     with rendering.settings():
         importlib.import_module("gradscope.reporters.figures.run_figures")
         importlib.import_module("gradscope.reporters.figures.ridgelines")

@@ -33,7 +33,7 @@ def render(report: Report) -> str:
 
 
 def result(report: Report) -> dict[str, Any]:
-    """The object that `render` writes, for those who want it as data."""
+    """The object that `render` writes, as data."""
     record, diagnosis = report.record, report.diagnosis
     content = {
         "schema": SCHEMA,
@@ -101,7 +101,7 @@ def _rounded(value: Any) -> Any:
 
 
 def _band(record: RunRecord, prediction: Prediction) -> dict[str, Any] | None:
-    """Measured beside predicted at step 0, as second moments; None where theory has no band."""
+    """Measured and predicted second moments at step 0; None where theory has no band."""
     by_quantity = {
         standing.quantity: {
             "layers": [
@@ -124,7 +124,7 @@ def _band(record: RunRecord, prediction: Prediction) -> dict[str, Any] | None:
 
 
 def verdict_items(verdict: Verdict) -> Iterator[dict[str, Any]]:
-    """One item per finding; a detector without one gives a single item that says why."""
+    """One item per finding, or one item for a detector without a finding."""
     lead = {"code": verdict.code, "name": verdict.name, "status": verdict.status}
     for finding in verdict.findings:
         yield lead | {"reason": verdict.reason} | _finding(finding)

@@ -27,7 +27,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class VerdictLine:
-    """One detector's answer: `status` is its word, `tone` how a form may tint it."""
+    """The result of one detector: `status` as text, `tone` the style of a form."""
 
     code: str
     name: str
@@ -39,7 +39,7 @@ class VerdictLine:
 
 
 def warning(report: Report) -> str:
-    """What limits the verdict, said first; empty when the run is complete and judged."""
+    """What limits the verdict, for the first line; empty when the run is complete and judged."""
     outcome = report.record.outcome
     parts = []
     if outcome.status != OutcomeStatus.COMPLETE:
@@ -53,7 +53,7 @@ def warning(report: Report) -> str:
 
 
 def evidence(record: RunRecord) -> str:
-    """What the run rests on, in one line."""
+    """The conditions of the run in one line."""
     outcome, environment = record.outcome, record.environment
     steps = f"{count(outcome.steps_done)} of {plural(outcome.steps_requested, 'step')}"
     recorded = int(np.count_nonzero(record.steps > 0))
@@ -76,14 +76,14 @@ def evidence(record: RunRecord) -> str:
 
 
 def _samples(record: RunRecord) -> str:
-    """How much data there was; of a `fit` only the measured batches were seen."""
+    """The number of samples; of a `fit` only the batches are known."""
     if record.data.name == FIT:
         return f"batches of {count(record.batch_size)}"
     return f"{count(record.data.samples)} + {count(record.data.test_samples)} samples"
 
 
 def data_name(record: RunRecord) -> str:
-    """The data set's name; that of the function which gives data of the user's own."""
+    """The name of the data set, or of the function that gives a user's data."""
     if record.data.name == FIT:
         return FIT
     factory = record.config.get("data", {}).get("parameters", {}).get("factory")
@@ -95,7 +95,7 @@ def data_name(record: RunRecord) -> str:
 
 
 def verdict_lines(report: Report) -> Iterator[VerdictLine]:
-    """Every detector's answer in the diagnosis's order; a detector that did not run says so."""
+    """The result of every detector in the diagnosis's order, also of those that did not run."""
     for verdict in report.diagnosis.verdicts:
         code, name = printable(verdict.code), printable(verdict.name).replace("_", " ")
         reason = printable(verdict.reason)
@@ -166,7 +166,7 @@ def _evidence(evidence: Evidence) -> str:
 
 
 def loss_course(record: RunRecord) -> str:
-    """Where the loss began, where it ended, and its lowest point."""
+    """The first and the last loss, and the lowest."""
     loss = [float(value) for value in record.scalars["loss"]]
     if not loss:
         return "no step was recorded"
@@ -206,7 +206,7 @@ def theory(report: Report) -> str:
 
 
 def _standing(record: RunRecord, prediction: Prediction) -> str:
-    """How step 0 stands in theory's band, and which layers left it first."""
+    """How many figures of step 0 are in theory's band, and which layers are first outside."""
     all_standings = standings(record, prediction)
     if not all_standings:
         return f"; no band, {printable(prediction.no_band)}" if prediction.no_band else ""

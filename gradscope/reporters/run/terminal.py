@@ -68,7 +68,7 @@ def _add_answer(page: Page, report: Report) -> None:
 
 
 def _add_times(page: Page, table: TimeTable) -> None:
-    """A strip per recurrent layer, its title beside it where they fit."""
+    """A sparkline per recurrent layer, its text beside it where both fit."""
     if not table.rows:
         return
     page.add_heading(TITLE)

@@ -21,7 +21,7 @@ TITLE = "Gradient through time, from the time step read first to the last"
 class TimeRow:
     """One recurrent layer: rms of dL/dh_t over its largest at each time step, as it reads them.
 
-    `heights` are places on a log axis, 0 to 1, and NaN where there is no figure.
+    `heights` are positions on a log axis, 0 to 1, and NaN where there is no figure.
     """
 
     name: str
@@ -35,14 +35,14 @@ class TimeRow:
 
 @dataclass(frozen=True)
 class TimeTable:
-    """The rows in depth order, none for a network without recurrent layers, and what they hold."""
+    """The rows in depth order, none for a network without recurrent layers, and their legend."""
 
     rows: tuple[TimeRow, ...]
     legend: str
 
 
 def time_table(report: Report) -> TimeTable:
-    """Gather one row per recurrent layer that was followed through time."""
+    """Make one row per recurrent layer that was followed through time."""
     profiles = [p for p in through_time.of(report.record) if np.isfinite(p.typical).any()]
     scale = LogScale.covering([float(value) for p in profiles for value in p.typical])
     rows = tuple(_row(profile, scale) for profile in profiles)

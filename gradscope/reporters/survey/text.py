@@ -51,7 +51,7 @@ def text(name: str, layers: Sequence[LayerInfo], options: ReportOptions) -> str:
 
 
 def _partly(layers: Sequence[LayerInfo]) -> Iterator[str]:
-    """What measured layers lack, reason by reason."""
+    """Per reason, the statistics that measured layers lack."""
     lacking: dict[str, dict[str, None]] = {}
     names: dict[str, dict[str, None]] = {}
     for layer in layers:
@@ -71,7 +71,7 @@ def _shape(layer: LayerInfo) -> str:
 
 
 def _phi(layer: LayerInfo) -> str:
-    """The activation, where there is one to speak of."""
+    """The activation; empty for linear ones of other layers."""
     named = layer.activation or ""
     weighted = layer.role in ("hidden", "output")
     return printable(named) if weighted or named != "linear" else ""

@@ -84,7 +84,7 @@ def _layers(forecast: Forecast) -> list[dict[str, Any]]:
 
 
 def _band(ends: dict[str, tuple[Floats, Floats]], i: int) -> dict[str, tuple[float, float]] | None:
-    """The layer's bands by figure; None where theory promises none."""
+    """The layer's bands by figure; None where theory has none."""
     pairs = {name: (float(low[i]), float(high[i])) for name, (low, high) in ends.items()}
     finite = {name: pair for name, pair in pairs.items() if np.isfinite(pair[1])}
     return finite or None

@@ -1,4 +1,4 @@
-"""A forecast drawn: signal and gradient over depth with their bands."""
+"""The figure of a forecast: signal and gradient over depth with their bands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A forecast in a terminal: the outlook first, then layer by layer."""
+"""A forecast in a terminal: the whole network first, then layer by layer."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _evenly(count: int) -> list[int]:
 
 
 def _columns(forecast: Forecast, shown: Sequence[int], unicode: bool) -> dict[str, list[str]]:
-    """Cells by heading, for the rows that are shown; columns without any figure are left out."""
+    """Heading -> cells of the rows that are shown; columns without a figure are left out."""
     prediction = forecast.prediction
     names = [shortened(printable(forecast.layers[i].name), _LONGEST_NAME, unicode) for i in shown]
     figures = {
