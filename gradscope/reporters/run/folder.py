@@ -86,7 +86,7 @@ def write_record(record: RunRecord, folder: Path) -> Path:
 
 def write_result(report: Report, folder: Path) -> Path:
     """Write ``result.json``."""
-    atomic.write(folder / RESULT, result_json.render(report).encode())
+    atomic.write(folder / RESULT, result_json.json_text(report).encode())
     return folder / RESULT
 
 

@@ -21,19 +21,14 @@ SCHEMA = "gradscope.result/1"
 
 
 @REPORTERS.register("json")
-def json_text(report: Report, options: ReportOptions) -> str:
-    """The JSON text; it has no layout to choose."""
+def json_text(report: Report, options: ReportOptions | None = None) -> str:
+    """Render one JSON object, with one row of figures per line for `diff`."""
     del options
-    return render(report)
-
-
-def render(report: Report) -> str:
-    """One JSON object and a line feed; one row of figures per line, fit for diff."""
     return dumps(result(report)) + "\n"
 
 
 def result(report: Report) -> dict[str, Any]:
-    """The object that `render` writes, as data."""
+    """The object as data."""
     record, diagnosis = report.record, report.diagnosis
     content = {
         "schema": SCHEMA,

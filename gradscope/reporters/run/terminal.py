@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.text import Text
@@ -25,29 +24,16 @@ _SHORTEST_STRIP, _LONGEST_STRIP = 20, 60
 
 @REPORTERS.register("text")
 def text(report: Report, options: ReportOptions) -> str:
-    """The terminal's report, in the width and the characters of `options`."""
-    return render(
-        report,
-        width=options.width,
-        color=options.color,
-        unicode=options.unicode,
-        files=options.files,
-    )
-
-
-def render(
-    report: Report, *, width: int, color: bool, unicode: bool, files: Sequence[str] = ()
-) -> str:
-    """The whole page as one string; `width` in columns, `files` the paths to name at the end."""
-    page = Page(width=width, color=color, unicode=unicode)
+    """Render the page in the width and the characters of `options`, the files at its end."""
+    page = Page(width=options.width, color=options.color, unicode=options.unicode)
     _add_answer(page, report)
     add_layers(page, layer_table(report))
     _add_times(page, time_table(report))
     _add_verdicts(page, report)
     _add_course(page, report)
-    if files:
+    if options.files:
         page.add_heading("Files")
-        for path in files:
+        for path in options.files:
             page.add_text(printable(path), indent=2, hanging=2)
     return page.render()
 

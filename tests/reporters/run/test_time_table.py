@@ -6,10 +6,16 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
+from gradscope.reporters.report import ReportOptions
+from gradscope.reporters.run import REPORTERS
 from gradscope.reporters.run.html import render as page_of
-from gradscope.reporters.run.terminal import render
 from gradscope.reporters.run.time_table import TITLE, time_table
 from tests.reporters import fixtures
+
+
+def render(report, *, width, color=False, unicode=True, files=()):
+    options = ReportOptions(width=width, color=color, unicode=unicode, files=tuple(files))
+    return REPORTERS["text"](report, options)
 
 
 def test_heights_are_places_on_one_log_axis_for_all_layers():
