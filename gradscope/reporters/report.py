@@ -22,7 +22,7 @@ class Report:
     exit_code: int
 
     @classmethod
-    def of(cls, record: RunRecord, diagnosis: Diagnosis, exit_code: int) -> Report:
+    def from_diagnosis(cls, record: RunRecord, diagnosis: Diagnosis, exit_code: int) -> Report:
         """The report of a diagnosed record, with what theory expects of it."""
         prediction = expected(record) if record.indices("hidden") else None
         return cls(record, diagnosis, prediction, int(exit_code))

@@ -10,7 +10,7 @@ from rich.text import Text
 from gradscope.reporters.layout.character_plots import bar
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol, wrapped
 from gradscope.reporters.layout.numbers import number, ratio
-from gradscope.reporters.layout.table import NARROWEST, Column, Layout, add_beside, lay_out
+from gradscope.reporters.layout.table import NARROWEST_TABLE, Column, Layout, add_beside, lay_out
 from gradscope.reporters.run.folding import Fold, fold
 from gradscope.reporters.run.layer_figures import FIGURES
 from gradscope.reporters.run.layer_table import LayerRow, LayerTable, cell
@@ -26,7 +26,7 @@ def add_layers(page: Page, table: LayerTable) -> None:
     entries = fold(table.rows)
     page.add_heading("Layers, from input to output")
     page.add_text(table.caption, "dim")
-    if page.width < NARROWEST:
+    if page.width < NARROWEST_TABLE:
         for entry in entries:
             _add_item(page, entry, gains=table.gains)
     else:

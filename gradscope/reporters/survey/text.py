@@ -12,7 +12,7 @@ from gradscope.record import LayerInfo
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, wrapped
 from gradscope.reporters.layout.numbers import NOT_MEASURED, count, plural
 from gradscope.reporters.layout.sanitizing import printable
-from gradscope.reporters.layout.table import NARROWEST, Column, add_beside, lay_out
+from gradscope.reporters.layout.table import NARROWEST_TABLE, Column, add_beside, lay_out
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.run.layer_notes import OWNED
 from gradscope.reporters.survey import SURVEY_FORMS
@@ -39,7 +39,7 @@ def text(name: str, layers: Sequence[LayerInfo], options: ReportOptions) -> str:
         f"{count(len(layers) - measured)} not; in the order in which the data flows",
         "dim",
     )
-    if page.width < NARROWEST:
+    if page.width < NARROWEST_TABLE:
         for layer in layers:
             _add_item(page, layer)
     else:

@@ -9,7 +9,7 @@ from gradscope.record.run_record import Floats
 from gradscope.reporters.layout.lines import Page, shortened
 from gradscope.reporters.layout.numbers import interval, number, percent, plural, ratio
 from gradscope.reporters.layout.sanitizing import printable
-from gradscope.reporters.layout.table import NARROWEST, Column, add_table, lay_out
+from gradscope.reporters.layout.table import NARROWEST_TABLE, Column, add_table, lay_out
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.theory import THEORY_FORMS
 from gradscope.reporters.theory._bands import limits
@@ -129,7 +129,7 @@ def _add_layers(page: Page, forecast: Forecast) -> None:
         band += f"; of geometric means over {plural(forecast.seeds, 'seed')} in the columns 'mean'"
     if forecast.prediction.preactivation_band is not None:
         page.add_text(band, "dim")
-    if page.width < NARROWEST:
+    if page.width < NARROWEST_TABLE:
         _add_list(page, columns, len(shown))
     else:
         _add_table(page, columns, len(shown))
