@@ -74,14 +74,14 @@ def sparkline(
     finite = [point for point in points if math.isfinite(point)]
     low, high = span or ((min(finite), max(finite)) if finite else (0.0, 0.0))
 
-    def glyph(point: float) -> str:
+    def character(point: float) -> str:
         if not math.isfinite(point):
             return "!"
         # Halved first: the difference of two finite floats may not be finite.
         height = (point / 2 - low / 2) / (high / 2 - low / 2) if high > low else 0.0
         return levels[round(height * (len(levels) - 1))]
 
-    return "".join(glyph(point) for point in points)
+    return "".join(character(point) for point in points)
 
 
 def _means(values: Sequence[float], width: int) -> list[float]:
