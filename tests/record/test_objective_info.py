@@ -79,3 +79,10 @@ def test_nothing_is_told_of_what_are_no_numbers(y: np.ndarray) -> None:
 def test_it_survives_json() -> None:
     found = target_summary(np.array([0, 1, 1]))
     assert TargetSummary.from_json(json.loads(json.dumps(asdict(found)))) == found
+
+
+def test_probabilities_over_classes_are_no_class() -> None:
+    """Rows that sum to 1 without being one-hot: label smoothing, or a teacher's outputs."""
+    soft = np.array([[0.25, 0.75], [0.5, 0.5]])
+    assert class_labels(soft) is None
+    assert target_summary(soft).form == "real"
