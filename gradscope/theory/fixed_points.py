@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,24 +23,50 @@ from gradscope.theory.scope import Block
 
 __all__ = ["FixedPoint", "fixed_point"]
 
-_LARGEST, _SMALLEST = 1e12, 1e-12
-_MARGINAL = 1e-5
-_MOST_STEPS = 200
+_SMALLEST, _LARGEST = 1e-12, 1e12
+"""Range of q that is searched. Above and below it every activation of the catalog is within about
+1e-6 of its limit: a straight line or a power on either side of zero, or a bound."""
+
+_GAIN_TOLERANCE = 1e-9
+"""Distance from 1 within which a gain counts as 1. The quadrature is good to 1e-10, rounding on any
+processor to 1e-13, so 1e-9 lies above both; and a signal that such a gain moves needs 1e9 layers
+to change by a factor of e."""
+
+_BISECTIONS = 50
+"""Halvings of an interval of ln q. One grid step of 0.5 ends far below a double's rounding; the
+whole range of 55 ends at 5e-14."""
+
+_LARGEST_SCALE = 1e5
+"""Layers beyond which a depth scale is called infinite: no network is as deep, and rounding of the
+derivatives behind the factor (1e-10) cannot make a factor of exactly 1 look shorter than that."""
+
+_FIXED_CORRELATION = 1e-9
+"""Change of c in one layer below which c counts as fixed. The Hermite series is good to 1e-10."""
+
+_CRITICAL_SLOPE = 1e-6
+"""Excess over 1 of the correlation map's slope at c = 1 that is taken for 0: the table interpolates
+its moments to 1e-6."""
+
+_CORRELATION_STEP, _MAX_CORRELATION_STEPS = 1e-10, 200
+"""Change of c at which the iteration ends, and when it ends anyway. Steffensen's steps converge
+quadratically: 10 are enough but at criticality, where c creeps by a power law."""
+
+_STRAIGHT = 1e-14
+"""Second difference of the iterates of c that is rounding: extrapolation would divide by noise."""
 
 
 @dataclass(frozen=True)
 class FixedPoint:
     """The far end of a network that goes on with its last hidden layer for ever.
 
-    `q` is q* (0 where the signal dies out, infinite where it explodes, NaN where every q is fixed),
-    `stable` whether deviations from it shrink, `correlation` c*, `chi_1` the factor on E delta^2
-    per layer going back. `signal_scale` is xi_q, `correlation_scale` xi_c and `gradient_scale`
+    `q` is q* (0 where the signal dies out, infinite where it explodes, NaN where every q is fixed);
+    deviations from it do not grow. `correlation` is c*, `chi_1` the factor on E delta^2 per layer
+    going back. `signal_scale` is xi_q, `correlation_scale` xi_c and `gradient_scale`
     1 / |ln chi_1|, in layers; infinite where there is no exponential. `trainable_depth` is
     6 xi_c, or 16 / ln(rate) under batch norm.
     """
 
     q: float
-    stable: bool
     correlation: float
     chi_1: float
     signal_scale: float
@@ -51,7 +78,7 @@ class FixedPoint:
 def fixed_point(block: Block) -> FixedPoint:
     """The fixed point of a hidden layer without batch norm, repeated with its own forward gain."""
     signal = _signal_map(block)
-    q, stable, slope = _settled(block, signal)
+    q, slope = _signal_fixed_point(block, signal)
     at = min(max(q, _SMALLEST), _LARGEST) if not math.isnan(q) else 1.0
     moments = gaussian_moments(block.activation, at, block.parameters)
     sigma_w2 = block.forward
@@ -60,7 +87,6 @@ def fixed_point(block: Block) -> FixedPoint:
     scale = _scale(chi_c)
     return FixedPoint(
         q=q,
-        stable=stable,
         correlation=correlation,
         chi_1=chi_1,
         signal_scale=_scale(slope),
@@ -75,7 +101,6 @@ def normed_fixed_point(q: float, correlation: float, rate: float) -> FixedPoint:
     scale = _scale(rate)
     return FixedPoint(
         q=q,
-        stable=True,
         correlation=correlation,
         chi_1=rate,
         signal_scale=0.0,
@@ -90,7 +115,7 @@ def _scale(factor: float) -> float:
     if factor <= 0.0:
         return 0.0
     logarithm = abs(math.log(factor))
-    return 1.0 / logarithm if logarithm > _MARGINAL else math.inf
+    return 1.0 / logarithm if logarithm * _LARGEST_SCALE > 1.0 else math.inf
 
 
 def _signal_map(block: Block) -> Callable[[float], float]:
@@ -107,28 +132,46 @@ def _second(block: Block, q: float) -> float:
     return table.second_moment(q)
 
 
-def _settled(block: Block, signal: Callable[[float], float]) -> tuple[float, bool, float]:
-    """q*, whether it is stable, and the slope of the map there."""
+def _signal_fixed_point(block: Block, signal: Callable[[float], float]) -> tuple[float, float]:
+    """q*, and the slope of the map there.
+
+    A gain within `_GAIN_TOLERANCE` of 1 counts as neither growth nor decay: sums of rounded terms
+    may lie on either side of 1 where the exact gain is 1 (ReLU with He's variance, and GELU or Mish
+    far from zero). q* is where the gain crosses from above 1 to below 1; infinite where it starts
+    above 1 and never falls below, 0 where it starts below, NaN where it is 1 everywhere.
+    """
     grid = np.exp(np.arange(math.log(_SMALLEST), math.log(_LARGEST), 0.5))
     with np.errstate(all="ignore"):
         gains = np.array([signal(float(q)) for q in grid]) / grid
-    if np.all(np.abs(gains - 1.0) < 1e-9):
-        return math.nan, True, 1.0
-    above = gains > 1.0
-    crossings = np.flatnonzero(above[:-1] & ~above[1:] & np.isfinite(gains[1:]))
-    if crossings.size:
-        q = _bisected(signal, float(grid[crossings[0]]), float(grid[crossings[0] + 1]))
-        return q, True, _slope(block, q)
-    if above[0] or not np.isfinite(gains[0]):
-        return math.inf, True, float(gains[-1]) if np.isfinite(gains[-1]) else math.inf
-    slope = float(gains[0])
-    return 0.0, slope < 1.0 + 1e-9, slope
+    gains = np.where(np.isfinite(gains), gains, math.inf)
+    # 1 growth, -1 decay, 0 neither.
+    directions = np.where(np.abs(gains - 1.0) <= _GAIN_TOLERANCE, 0.0, np.sign(gains - 1.0))
+    moving = np.flatnonzero(directions)
+    if not moving.size:
+        return math.nan, 1.0
+    for below, above in pairwise(moving):
+        if directions[below] > 0.0 > directions[above]:
+            q = _crossing(signal, float(grid[below]), float(grid[above]))
+            return q, _slope(block, q)
+    if directions[moving[0]] > 0.0:
+        return math.inf, float(gains[-1])
+    return 0.0, float(gains[0])
 
 
-def _bisected(signal: Callable[[float], float], low: float, high: float) -> float:
-    for _ in range(50):
+def _crossing(signal: Callable[[float], float], low: float, high: float) -> float:
+    """q in [low, high] where the gain passes 1: the geometric middle of where it counts as 1."""
+    ends = [
+        _last_above(signal, level, low, high)
+        for level in (1.0 + _GAIN_TOLERANCE, 1.0 - _GAIN_TOLERANCE)
+    ]
+    return math.sqrt(ends[0] * ends[1])
+
+
+def _last_above(signal: Callable[[float], float], level: float, low: float, high: float) -> float:
+    """q in [low, high] up to which the gain lies above `level`, by bisection of ln q."""
+    for _ in range(_BISECTIONS):
         middle = math.sqrt(low * high)
-        if signal(middle) > middle:
+        if signal(middle) > level * middle:
             low = middle
         else:
             high = middle
@@ -162,17 +205,17 @@ def _correlation(block: Block, q: float) -> tuple[float, float]:
     def slope(c: float) -> float:
         return block.forward * derivative * float(table.pairs(q, np.array([c])).derivative[0])
 
-    if all(abs(step(c) - c) < 1e-9 for c in (0.0, 0.3, 0.7, 1.0)):
+    if all(abs(step(c) - c) < _FIXED_CORRELATION for c in (0.0, 0.3, 0.7, 1.0)):
         return math.nan, slope(1.0)
-    if block.kept == 1.0 and slope(1.0) * q / size <= 1.0 + 1e-6:
+    if block.kept == 1.0 and slope(1.0) * q / size <= 1.0 + _CRITICAL_SLOPE:
         return 1.0, slope(1.0)
     c = 0.0
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_CORRELATION_STEPS):
         new = step(c)
-        if abs(new - c) < 1e-10:
+        if abs(new - c) < _CORRELATION_STEP:
             break
         # Steffensen's step where plain iteration creeps.
         third = step(new)
         bend = third - 2.0 * new + c
-        c = third if abs(bend) < 1e-14 else min(max(c - (new - c) ** 2 / bend, 0.0), 1.0)
+        c = third if abs(bend) < _STRAIGHT else min(max(c - (new - c) ** 2 / bend, 0.0), 1.0)
     return c, slope(c)
