@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from gradscope.catalog.array_ops import NUMPY_OPS, erf
-from gradscope.theory.gaussian_moments import require_activation
+from gradscope.theory.moments.gaussian_moments import require_activation
 from gradscope.theory.scope import Block
 
 __all__ = ["dead_fraction"]

@@ -10,11 +10,11 @@ import numpy as np
 
 from gradscope.record import LayerInfo
 from gradscope.record.sample_geometry import SampleGeometry
-from gradscope.theory.batch_norm_network import norm_after_profile, norm_before_profile
-from gradscope.theory.batch_norm_scatter import with_bands
-from gradscope.theory.finite_width import bands_of
-from gradscope.theory.gaussian_moments import gaussian_moments
-from gradscope.theory.plain_network import plain_network
+from gradscope.theory.batch_norm.finite_width import with_bands
+from gradscope.theory.batch_norm.recursion import norm_after_profile, norm_before_profile
+from gradscope.theory.moments.gaussian_moments import gaussian_moments
+from gradscope.theory.plain.finite_width import bands_of
+from gradscope.theory.plain.recursion import plain_network
 from gradscope.theory.prediction import Band, Prediction
 from gradscope.theory.profile import Profile
 from gradscope.theory.scope import Block, OutsideTheoryError, blocks_of, in_range

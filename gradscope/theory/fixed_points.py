@@ -16,9 +16,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from gradscope.theory.gains import elasticity
-from gradscope.theory.gaussian_moments import gaussian_moments
-from gradscope.theory.moment_table import moment_table
+from gradscope.theory.moments.gains import elasticity
+from gradscope.theory.moments.gaussian_moments import gaussian_moments
+from gradscope.theory.moments.moment_table import moment_table
 from gradscope.theory.scope import Block
 
 __all__ = ["FixedPoint", "fixed_point"]

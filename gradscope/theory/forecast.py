@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from gradscope.record import LayerInfo
 from gradscope.record.sample_geometry import SampleGeometry
-from gradscope.theory.batch_norm_network import repeated_rate
+from gradscope.theory.batch_norm.recursion import repeated_rate
 from gradscope.theory.dead_units import dead_fraction
 from gradscope.theory.depth_recursion import Found, find
 from gradscope.theory.fixed_points import FixedPoint, fixed_point, normed_fixed_point
-from gradscope.theory.initial_loss import Head, head_of
+from gradscope.theory.output.initial_loss import Head, head_of
 from gradscope.theory.prediction import Prediction
 
 __all__ = ["Forecast", "Task", "forecast", "no_forecast"]

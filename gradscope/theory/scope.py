@@ -10,7 +10,7 @@ from typing import Any
 from gradscope.catalog.activations import find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.record import LayerInfo
-from gradscope.theory.gains import WeightGains, weight_gains
+from gradscope.theory.moments.gains import WeightGains, weight_gains
 
 __all__ = ["SMALLEST_BATCH", "Block", "OutsideTheoryError", "blocks_of", "in_range"]
 

@@ -12,7 +12,7 @@ import pytest
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.array_ops import NUMPY_OPS
 from gradscope.record import LayerInfo
-from gradscope.theory.batch_norm_rates import after_norm, before_norm
+from gradscope.theory.batch_norm.rates import after_norm, before_norm
 from gradscope.theory.depth_recursion import predict
 from gradscope.theory.prediction import Prediction
 from tests.each_case import each_case
@@ -163,7 +163,7 @@ def test_batch_norm_after_relu(batch: int, rate: float) -> None:
 @pytest.mark.parametrize("name", ["tanh", "silu"])
 def test_batch_norm_rate_for_large_batches(name: str, placement: str) -> None:
     """B -> infinity: E phi'^2 / Var phi at q = 1 (LeCun's gain puts z there in both)."""
-    from gradscope.theory.batch_norm_rates import infinite_batch_rate
+    from gradscope.theory.batch_norm.rates import infinite_batch_rate
 
     layers = network([256] * 5, name, "lecun_normal", placement)
     rate = foresee(layers, 1.0, 1e-12, 4096).backward_gain[1]

@@ -12,7 +12,7 @@ import pytest
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.fixed_points import FixedPoint, fixed_point
 from gradscope.theory.forecast import Task, forecast
-from gradscope.theory.moment_table import MomentTable
+from gradscope.theory.moments.moment_table import MomentTable
 from gradscope.theory.scope import blocks_of
 from tests.theory.test_depth_recursion import network
 

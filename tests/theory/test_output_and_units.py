@@ -10,8 +10,8 @@ import pytest
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.dead_units import dead_fraction
 from gradscope.theory.forecast import Forecast, Task, forecast
-from gradscope.theory.initial_loss import Head, head_of
-from gradscope.theory.output_layer import along_logits, errors_of
+from gradscope.theory.output.error_cosines import along_logits, errors_of
+from gradscope.theory.output.initial_loss import Head, head_of
 from gradscope.theory.scope import Block, blocks_of
 from tests.theory.initialised import initialise
 from tests.theory.test_depth_recursion import network

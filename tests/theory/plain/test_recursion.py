@@ -11,7 +11,7 @@ from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.array_ops import NUMPY_OPS
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.depth_recursion import predict
-from gradscope.theory.plain_network import (
+from gradscope.theory.plain.recursion import (
     Network,
     _cosine_square_below,
     _wander_above,

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.catalog.array_ops import NUMPY_OPS
-from gradscope.theory.batch_norm_rates import negative_slope
-from gradscope.theory.gaussian_moments import require_activation
+from gradscope.theory.batch_norm.rates import negative_slope
+from gradscope.theory.moments.gaussian_moments import require_activation
 
 __all__ = ["MomentTable", "Moments", "Pairs", "moment_table"]
 

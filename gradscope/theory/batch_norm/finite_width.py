@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.catalog.array_ops import NUMPY_OPS
-from gradscope.theory.batch_norm_rates import standard_draws
-from gradscope.theory.gaussian_moments import require_activation
+from gradscope.theory.batch_norm.rates import standard_draws
+from gradscope.theory.moments.gaussian_moments import require_activation
 from gradscope.theory.prediction import Band
 from gradscope.theory.profile import Profile
 from gradscope.theory.scope import Block

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.theory.gaussian_moments import gaussian_moments
+from gradscope.theory.moments.gaussian_moments import gaussian_moments
 
 __all__ = [
     "CriticalGain",

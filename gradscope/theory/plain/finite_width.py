@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.theory.output_layer import along_logits
-from gradscope.theory.plain_network import Network, Output, Step
+from gradscope.theory.output.error_cosines import along_logits
+from gradscope.theory.plain.recursion import Network, Output, Step
 from gradscope.theory.prediction import Band
 
 __all__ = ["Bands", "bands_of"]

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.catalog.array_ops import NUMPY_OPS
-from gradscope.theory.gaussian_moments import gaussian_moments, require_activation
+from gradscope.theory.moments.gaussian_moments import gaussian_moments, require_activation
 
 __all__ = [
     "AfterNorm",

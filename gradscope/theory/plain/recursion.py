@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.record.sample_geometry import SampleGeometry
-from gradscope.theory.batch_pairs import BatchPairs
-from gradscope.theory.moment_table import Moments, MomentTable, Pairs, moment_table
-from gradscope.theory.output_layer import Errors, errors_of
+from gradscope.theory.moments.moment_table import Moments, MomentTable, Pairs, moment_table
+from gradscope.theory.output.error_cosines import Errors, errors_of
+from gradscope.theory.plain.batch_pairs import BatchPairs
 from gradscope.theory.scope import Block, OutsideTheoryError, in_range
 
 __all__ = ["Network", "Output", "Step", "plain_network"]

@@ -10,8 +10,8 @@ import pytest
 
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.array_ops import NUMPY_OPS
-from gradscope.theory.gaussian_moments import gaussian_moments
-from gradscope.theory.moment_table import moment_table
+from gradscope.theory.moments.gaussian_moments import gaussian_moments
+from gradscope.theory.moments.moment_table import moment_table
 from tests.each_case import each_case
 
 HIDDEN = [name for name, entry in ACTIVATIONS.items() if entry.hidden]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradscope.record.sample_geometry import SampleGeometry
-from gradscope.theory.batch_norm_rates import after_norm, before_norm
-from gradscope.theory.gaussian_moments import GaussianMoments, gaussian_moments
+from gradscope.theory.batch_norm.rates import after_norm, before_norm
+from gradscope.theory.moments.gaussian_moments import GaussianMoments, gaussian_moments
 from gradscope.theory.profile import Profile
 from gradscope.theory.scope import Block, OutsideTheoryError, in_range
 
