@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gradscope.catalog.losses import default_loss
 from gradscope.record import LayerInfo
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.batch_norm.recursion import repeated_rate
@@ -31,19 +32,16 @@ class Task:
     target_second_moment: float = 1.0
 
     @classmethod
-    def of(cls, loss: str, activation: str | None, targets: Floats | None) -> Task:
-        """The loss that the config names, or for ``auto`` the one that the output is trained on.
+    def from_targets(cls, loss: str, activation: str | None, targets: Floats | None) -> Task:
+        """The loss that the config names, or for ``auto`` the default of this output activation.
 
         `targets` are real targets, None for classes.
         """
-        automatic = {
-            "softmax": "sparse_categorical_crossentropy",
-            "sigmoid": "binary_crossentropy",
-        }
-        settled = automatic.get(str(activation), "mean_squared_error") if loss == "auto" else loss
+        if loss == "auto":
+            loss = default_loss(activation, "class_index" if targets is None else "real")
         if targets is None:
-            return cls(settled)
-        return cls(settled, float(np.mean(np.square(targets, dtype=np.float64))))
+            return cls(loss)
+        return cls(loss, float(np.mean(np.square(targets, dtype=np.float64))))
 
 
 @dataclass(frozen=True)

@@ -146,3 +146,11 @@ def test_errors_of_small_and_of_large_logits() -> None:
     assert large.different == pytest.approx((72 * 1.0) / 90 / lengths, abs=0.01)
     assert np.mean(along_logits(output, 1e-9, 0.0)) == pytest.approx(1.0, abs=0.02)
     assert np.mean(along_logits(output, 2.0, 0.0)) > 1.5
+
+
+def test_real_targets_under_a_softmax_are_trained_on_the_mean_squared_error() -> None:
+    """As the runner trains them: Keras's cross-entropy on indices would cut them to classes."""
+    task = Task.from_targets("auto", "softmax", np.array([0.5, -1.5]))
+    assert (task.loss, task.target_second_moment) == ("mean_squared_error", 1.25)
+    assert Task.from_targets("auto", "softmax", None).loss == "sparse_categorical_crossentropy"
+    assert Task.from_targets("huber", "softmax", None).loss == "huber"

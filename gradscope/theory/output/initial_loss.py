@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from gradscope.catalog.activations.entry import sigmoid, softplus
 from gradscope.catalog.array_ops import NUMPY_OPS
+from gradscope.catalog.losses import ConstantAnswer, constant_answer
 
 __all__ = ["Head", "head_of"]
 
@@ -55,11 +56,12 @@ def head_of(
     real targets. Known are cross-entropy under softmax or one sigmoid, and the mean squared error
     of a linear output.
     """
-    if activation == "softmax" and loss.endswith("categorical_crossentropy"):
+    answer = constant_answer(loss)
+    if activation == "softmax" and answer is ConstantAnswer.CLASS_ENTROPY:
         pairs = [_softmax(float(variance), units) for variance in variances]
-    elif activation == "sigmoid" and loss == "binary_crossentropy":
+    elif activation == "sigmoid" and answer is ConstantAnswer.UNIT_ENTROPY:
         pairs = [_sigmoid(float(variance), units) for variance in variances]
-    elif activation == "linear" and loss == "mean_squared_error":
+    elif activation == "linear" and answer is ConstantAnswer.VARIANCE:
         errors = [float(variance) + target_second_moment for variance in variances]
         pairs = [(error, 4.0 * error / units**2) for error in errors]
     else:
