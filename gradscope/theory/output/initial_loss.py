@@ -21,8 +21,6 @@ _COARSE, _FINE = 401, 2401
 _LARGEST_SCALE = 50.0
 """Deviation of the logits from which the share of all but one class falls as 1 over it."""
 
-_EULER = 0.5772156649015329
-
 
 @dataclass(frozen=True)
 class Head:
@@ -96,7 +94,7 @@ def _softmax_integrals(scale: float, units: int) -> tuple[float, float]:
         decay = np.exp(-x)
         survival = decay @ weights
         squares = units * ((x * x * decay) @ weights) * survival ** (units - 1)
-        loss = -_EULER - start - np.trapezoid(survival**units, u)
+        loss = -np.euler_gamma - start - np.trapezoid(survival**units, u)
     return float(loss), float(np.trapezoid(squares, u))
 
 
