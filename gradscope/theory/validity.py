@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradscope.record.sample_geometry import SampleGeometry
-from gradscope.theory.batch_norm.rates import negative_slope
-from gradscope.theory.moments.gaussian_moments import gaussian_moments
+from gradscope.theory.moments.gaussian_moments import gaussian_moments, negative_slope
 from gradscope.theory.moments.moment_table import moment_table
 from gradscope.theory.profile import Profile
 from gradscope.theory.scope import Block

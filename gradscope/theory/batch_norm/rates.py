@@ -21,7 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.catalog.array_ops import NUMPY_OPS
-from gradscope.theory.moments.gaussian_moments import gaussian_moments, require_activation
+from gradscope.theory.moments.gaussian_moments import (
+    gaussian_moments,
+    negative_slope,
+    require_activation,
+)
 
 __all__ = [
     "AfterNorm",
@@ -29,7 +33,6 @@ __all__ = [
     "after_norm",
     "before_norm",
     "infinite_batch_rate",
-    "negative_slope",
     "standard_draws",
 ]
 
@@ -68,15 +71,6 @@ class AfterNorm:
     second: float
     own: float
     pair: float
-
-
-def negative_slope(activation: str, parameters: Mapping[str, Any]) -> float | None:
-    """Slope on the left of a positively homogeneous activation; None for the others."""
-    complete = require_activation(activation).complete(parameters)
-    slopes = {"linear": 1.0, "relu": 0.0}
-    for name, key in (("leaky_relu", "negative_slope"), ("prelu", "alpha")):
-        slopes[name] = complete.get(key, 0.0)
-    return slopes.get(activation)
 
 
 def before_norm(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from gradscope.catalog.activations import Activation, find_activation
 from gradscope.catalog.array_ops import NUMPY_OPS
 
-__all__ = ["GaussianMoments", "gaussian_moments", "require_activation"]
+__all__ = ["GaussianMoments", "gaussian_moments", "negative_slope", "require_activation"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -49,6 +49,14 @@ def require_activation(name: str) -> Activation:
     if entry is None or not entry.hidden:
         raise KeyError(f"no hidden activation {name!r} in the catalog")
     return entry
+
+
+def negative_slope(activation: str, parameters: Mapping[str, Any]) -> float | None:
+    """Slope on the left of a positively homogeneous activation; None for the others."""
+    entry = require_activation(activation)
+    if entry.negative_slope is None:
+        return None
+    return entry.negative_slope(**entry.complete(parameters))
 
 
 def gaussian_moments(

@@ -18,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.catalog.array_ops import NUMPY_OPS
-from gradscope.theory.batch_norm.rates import negative_slope
-from gradscope.theory.moments.gaussian_moments import require_activation
+from gradscope.theory.moments.gaussian_moments import negative_slope, require_activation
 
 __all__ = ["MomentTable", "Moments", "Pairs", "moment_table"]
 
