@@ -1,4 +1,4 @@
-"""Where signal and correlation settle in a network that repeats one layer for ever, and how fast.
+"""Fixed points of signal and correlation in a network that repeats one layer, and depth scales.
 
 Poole et al. 2016 (arXiv:1606.05340) and Schoenholz et al. 2017 (arXiv:1611.01232): q* is the fixed
 point of q -> sigma_w^2 E phi^2 + sigma_b^2, c* that of the correlation of two samples; deviations
@@ -57,7 +57,7 @@ _STRAIGHT = 1e-14
 
 @dataclass(frozen=True)
 class FixedPoint:
-    """The far end of a network that goes on with its last hidden layer for ever.
+    """The limit of a network that repeats its last hidden layer without end.
 
     `q` is q* (0 where the signal dies out, infinite where it explodes, NaN where every q is fixed);
     deviations from it do not grow. `correlation` is c*, `chi_1` the factor on E delta^2 per layer
@@ -79,11 +79,10 @@ def fixed_point(block: Block) -> FixedPoint:
     """The fixed point of a hidden layer without batch norm, repeated with its own forward gain."""
     signal = _signal_map(block)
     q, slope = _signal_fixed_point(block, signal)
-    at = min(max(q, _SMALLEST), _LARGEST) if not math.isnan(q) else 1.0
-    moments = gaussian_moments(block.activation, at, block.parameters)
-    sigma_w2 = block.forward
-    chi_1 = sigma_w2 * moments.derivative_second / block.kept
-    correlation, chi_c = _correlation(block, at)
+    finite_q = min(max(q, _SMALLEST), _LARGEST) if not math.isnan(q) else 1.0
+    moments = gaussian_moments(block.activation, finite_q, block.parameters)
+    chi_1 = block.forward * moments.derivative_second / block.kept
+    correlation, chi_c = _correlation(block, finite_q)
     scale = _scale(chi_c)
     return FixedPoint(
         q=q,
@@ -96,7 +95,7 @@ def fixed_point(block: Block) -> FixedPoint:
     )
 
 
-def normed_fixed_point(q: float, correlation: float, rate: float) -> FixedPoint:
+def batch_norm_fixed_point(q: float, correlation: float, rate: float) -> FixedPoint:
     """The same under batch norm, which sets q in every layer; `rate` is the growth of E delta^2."""
     scale = _scale(rate)
     return FixedPoint(
@@ -121,15 +120,10 @@ def _scale(factor: float) -> float:
 def _signal_map(block: Block) -> Callable[[float], float]:
     def signal(q: float) -> float:
         """q of the next layer's z around the mean of its bias."""
-        second = _second(block, q)
-        return block.forward * second / block.kept + block.bias_variance
+        return block.forward * table.second_moment(q) / block.kept + block.bias_variance
 
-    return signal
-
-
-def _second(block: Block, q: float) -> float:
     table = moment_table(block.activation, block.parameters, block.bias_mean)
-    return table.second_moment(q)
+    return signal
 
 
 def _signal_fixed_point(block: Block, signal: Callable[[float], float]) -> tuple[float, float]:
@@ -180,21 +174,21 @@ def _last_above(signal: Callable[[float], float], level: float, low: float, high
 
 def _slope(block: Block, q: float) -> float:
     """d q_(l+1) / d q_l at q."""
-    weights = 1.0 - block.bias_variance / q
+    weight_share = 1.0 - block.bias_variance / q
     if block.bias_mean == 0.0:
-        return weights * elasticity(block.activation, block.parameters, q)
+        return weight_share * elasticity(block.activation, block.parameters, q)
     table = moment_table(block.activation, block.parameters, block.bias_mean)
-    return weights * float(table.at(np.array([q])).slope[0])
+    return weight_share * float(table.moments(np.array([q])).slope[0])
 
 
 def _correlation(block: Block, q: float) -> tuple[float, float]:
     """c*, reached from c = 0, and sigma_w^2 E phi'_a phi'_b there; NaN where every c is fixed.
 
-    c = 1 is where two samples end when the map is not steeper than 1 there and dropout does not
-    part them; towards it (ReLU) the map itself creeps by a power law.
+    Two samples end at c = 1 where the map's slope there is at most 1 and there is no dropout, whose
+    masks keep them apart. For ReLU the approach to 1 is a power law.
     """
     table = moment_table(block.activation, block.parameters, block.bias_mean)
-    moments = table.at(np.array([q]))
+    moments = table.moments(np.array([q]))
     second, derivative = float(moments.second[0]), float(moments.derivative_second[0])
     size = block.forward * second / block.kept + block.bias_variance
 

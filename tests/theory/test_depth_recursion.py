@@ -188,7 +188,7 @@ def test_closed_averages_against_draws(alpha: float, batch: int) -> None:
     kernel = center[None] - z[:400, :, None] * z[:400, None, :] / batch
     own = np.einsum("ia,iaa,ia->i", d[:400], kernel, d[:400])
     everything = np.einsum("ia,iab,ib->i", d[:400], kernel, d[:400])
-    for sample, expected in ((own, closed.own), (everything, closed.all)):
+    for sample, expected in ((own, closed.diagonal), (everything, closed.total)):
         assert abs(sample.mean() - expected) < 5 * sample.std() / 20 + 1e-9
 
 
@@ -206,7 +206,7 @@ def test_jacobian_of_the_norm_by_differences() -> None:
         row[:] = np.trace(product) / batch, (product.sum() - np.trace(product)) / (batch * 7)
     seen = after_norm("tanh", {}, q, correlation=0.0, batch_size=batch, epsilon=epsilon)
     errors = 5 * totals.std(axis=0) / math.sqrt(len(totals))
-    assert abs(totals[:, 0].mean() - seen.own) < errors[0]
+    assert abs(totals[:, 0].mean() - seen.diagonal) < errors[0]
     assert abs(totals[:, 1].mean() - seen.pair) < errors[1]
 
 

@@ -13,7 +13,7 @@ from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.fixed_points import FixedPoint, fixed_point
 from gradscope.theory.forecast import Task, forecast
 from gradscope.theory.moments.moment_table import MomentTable
-from gradscope.theory.scope import blocks_of
+from gradscope.theory.scope import dense_blocks
 from tests.theory.test_depth_recursion import network
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
@@ -21,7 +21,7 @@ WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
 
 def settled(activation: str, initializer: str, **more: Any) -> FixedPoint:
-    hidden, _ = blocks_of(network([100, 100], activation, initializer, **more), 1.0, 32)
+    hidden, _ = dense_blocks(network([100, 100], activation, initializer, **more), 1.0, 32)
     return fixed_point(hidden[-1])
 
 
@@ -100,7 +100,7 @@ def test_rounding_of_a_gain_of_one_makes_no_fixed_point(
     error: Callable[[float], float],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hidden, _ = blocks_of(network([100, 100], "tanh", "lecun_normal"), 1.0, 32)
+    hidden, _ = dense_blocks(network([100, 100], "tanh", "lecun_normal"), 1.0, 32)
     monkeypatch.setattr(
         "gradscope.theory.fixed_points._signal_map", lambda block: lambda q: q * gain(q) * error(q)
     )

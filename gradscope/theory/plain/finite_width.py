@@ -1,14 +1,14 @@
-"""How far a network of finite width strays from the infinitely wide one, and to which side.
+"""Bands of a plain network of finite width: bias and variance over initialisations.
 
-What a layer of n units adds to the relative scatter of a mean over a batch is 1 / n times the mean,
-over the pairs of samples, of the covariance of phi^2 (forward) or of phi'^2 h^2 with h normal
-(backward). For one sample and ReLU that is kappa / n with kappa = E phi^4 / (E phi^2)^2 - 1 = 5
-(Hanin & Nica 2020, arXiv:1812.05994); 3 for orthogonal weights, which fix the sums of z_a z_b.
+A layer of n units adds a relative variance to a mean over a batch: 1 / n times the mean, over the
+pairs of samples, of the covariance of phi^2 (forward) or of phi'^2 h^2 with h normal (backward).
+For one sample and ReLU that is kappa / n with kappa = E phi^4 / (E phi^2)^2 - 1 = 5 (Hanin & Nica
+2020, arXiv:1812.05994); 3 for orthogonal weights, which fix the sums of z_a z_b.
 
 Forward, a deviation is passed on with the elasticity of E phi^2 (Roberts, Yaida & Hanin 2022,
-section 5); backward, unchanged, but forward deviations act on phi' as well. The error's part along
-the logits lies in the direction of the signal, where phi' lets more of it pass than of the rest.
-All of it to first order in 1 / n; the logarithms are then close to normal.
+section 5). Backward, it is passed on unchanged, and forward deviations act on phi' as well. The
+part of the error along the logits lies in the direction of the signal, where phi' passes more of it
+than of the rest. All terms are of first order in 1 / n; the logarithms are then close to normal.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.theory.output.error_cosines import along_logits
-from gradscope.theory.plain.recursion import Network, Output, Step
+from gradscope.theory.output.error_cosines import logit_aligned_share
+from gradscope.theory.plain.recursion import Network, Preactivation, Step
 from gradscope.theory.prediction import Band
 
-__all__ = ["Bands", "bands_of"]
+__all__ = ["Bands", "finite_width_bands"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,33 +39,26 @@ class Bands:
 
 
 @dataclass(frozen=True)
-class _Forward:
-    """Scatter of a layer's variance of z around its mean: per sample, per pair, over the batch.
+class _Scatter:
+    """Relative variance over initialisations of a layer's variance of z.
 
-    `bias` is the relative distance of its mean over initialisations from infinite width.
+    `one_sample` is that of one sample, `pairs` [pair] the covariance of two, `batch` that of the
+    mean over the batch. `bias` is the relative distance of the mean over initialisations from
+    infinite width.
     """
 
-    own: float
-    others: Floats
+    one_sample: float
+    pairs: Floats
     batch: float
     bias: float
-
-    @classmethod
-    def of(
-        cls, network: Network, own: float, others: Floats, weights: Floats, bias: float
-    ) -> _Forward:
-        """With the mean over the batch, each sample weighted.
-
-        Samples on opposite sides scatter against each other; of first order that may overshoot 0.
-        """
-        return cls(own, others, max(0.0, network.batch.over_all(own, others, weights)), bias)
 
 
 @dataclass(frozen=True)
 class _Response:
-    """How E phi^2 and E phi'^2 over the samples answer to a relative change of all variances.
+    """Change of E phi^2 and E phi'^2 over the samples for a relative change of all variances.
 
-    First derivative by ln q; q^2 times the second, over the average.
+    `slope` is the derivative with respect to ln q, `curvature` q^2 times the second derivative with
+    respect to q, both over the average itself.
     """
 
     slope: float
@@ -73,33 +66,36 @@ class _Response:
     derivative_slope: float
     derivative_curvature: float
 
-    @classmethod
-    def of(cls, step: Step, network: Network) -> _Response:
-        def mean(values: Floats, weights: Floats) -> float:
-            over = network.batch.over_samples
-            return over(values * weights) / over(weights)
 
-        moments = step.moments
-        return cls(
-            mean(moments.slope, moments.second),
-            mean(moments.curvature, moments.second),
-            mean(moments.derivative_slope, moments.derivative_second),
-            mean(moments.derivative_curvature, moments.derivative_second),
-        )
+def _response(step: Step, network: Network) -> _Response:
+    def mean(values: Floats, weights: Floats) -> float:
+        over = network.batch.over_samples
+        return over(values * weights) / over(weights)
+
+    moments = step.moments
+    return _Response(
+        mean(moments.slope, moments.second),
+        mean(moments.curvature, moments.second),
+        mean(moments.derivative_slope, moments.derivative_second),
+        mean(moments.derivative_curvature, moments.derivative_second),
+    )
 
 
-def bands_of(network: Network) -> Bands:
+def finite_width_bands(network: Network) -> Bands:
     """Bands of a plain network's figures over seeds, for means over one batch."""
-    responses = [_Response.of(step, network) for step in network.steps]
-    forward = _forward(network, responses)
-    signal = [_signal(network, step, at) for step, at in zip(network.steps, forward, strict=False)]
-    if network.output is not None:
-        signal.append(_signal(network, network.output, forward[-1]))
-    activation = [
-        _activation(network, step, response, at)
-        for step, response, at in zip(network.steps, responses, forward, strict=False)
+    responses = [_response(step, network) for step in network.steps]
+    scatters = _scatters(network, responses)
+    signal = [
+        _signal(network, step, scatter)
+        for step, scatter in zip(network.steps, scatters, strict=False)
     ]
-    return Bands(_band(signal), _band(activation), _delta(network, responses, forward))
+    if network.output is not None:
+        signal.append(_signal(network, network.output, scatters[-1]))
+    activation = [
+        _activation(network, step, response, scatter)
+        for step, response, scatter in zip(network.steps, responses, scatters, strict=False)
+    ]
+    return Bands(_band(signal), _band(activation), _delta(network, responses, scatters))
 
 
 def _band(figures: list[tuple[float, float]]) -> Band:
@@ -108,97 +104,116 @@ def _band(figures: list[tuple[float, float]]) -> Band:
     return Band(centre, np.sqrt(np.maximum(variance, 0.0)))
 
 
-def _forward(network: Network, responses: list[_Response]) -> list[_Forward]:
-    """One entry per hidden layer, and one for what is above the last."""
+def _scatters(network: Network, responses: list[_Response]) -> list[_Scatter]:
+    """One entry per hidden layer, and one for the layer above the last."""
     batch, steps = network.batch, network.steps
-    own, others, bias = 0.0, np.zeros(len(batch.cosines)), 0.0
-    found = []
+    one_sample, pairs, bias = 0.0, np.zeros(len(batch.cosines)), 0.0
+
+    def scatter(weights: Floats) -> _Scatter:
+        # First-order terms of samples with negative correlation may overshoot 0.
+        mean = max(0.0, batch.over_all_pairs(one_sample, pairs, weights))
+        return _Scatter(one_sample, pairs, mean, bias)
+
+    scatters = []
     for i, (step, response) in enumerate(zip(steps, responses, strict=True)):
-        found.append(_Forward.of(network, own, others, step.variance, bias))
+        scatters.append(scatter(step.variance))
         above = steps[i + 1] if i + 1 < len(steps) else network.output
-        weight = above.weighted if above is not None else 1.0
-        bent = 0.5 * response.curvature * (own - 2.0 * step.fixed_above / step.block.units)
-        bias = weight * (response.slope * bias + bent)
-        added_own, added = _unit_scatter(step)
-        own = weight**2 * (response.slope**2 * own + added_own)
-        others = weight**2 * (response.slope**2 * others + added)
+        weight = above.weight_share if above is not None else 1.0
+        bias = weight * (response.slope * bias + _bent(step, response, one_sample))
+        added, added_pairs = _unit_scatter(step)
+        one_sample = weight**2 * (response.slope**2 * one_sample + added)
+        pairs = weight**2 * (response.slope**2 * pairs + added_pairs)
     weights = batch.norms if network.output is None else network.output.variance
-    return [*found, _Forward.of(network, own, others, weights, bias)]
+    return [*scatters, scatter(weights)]
 
 
-def _signal(network: Network, layer: Step | Output, at: _Forward) -> tuple[float, float]:
+def _bent(step: Step, response: _Response, one_sample: float) -> float:
+    """Shift of the mean of E phi^2 by its curvature in q; orthogonal weights fix a part of it."""
+    return 0.5 * response.curvature * (one_sample - 2.0 * step.fixed_forward / step.block.units)
+
+
+def _signal(
+    network: Network, layer: Step | Preactivation, scatter: _Scatter
+) -> tuple[float, float]:
     """Mean and variance of ln E z^2."""
     batch, block = network.batch, layer.block
-    shared = block.bias_mean**2
-    square = layer.scale + shared
-    lever = layer.scale / square
+    bias_square = block.bias_mean**2
+    second_moment = layer.scale + bias_square
+    # z^2 is the square of the bias's mean and a part that scatters.
+    share = layer.scale / second_moment
     fixed = min(1.0, block.fan_out / block.fan_in) if block.orthogonal else 0.0
-    free, mean = 2.0 * (1.0 - fixed) * lever**2, 4.0 * shared * layer.scale / square**2
-    pairs = free * (layer.correlation**2 + layer.wander) + mean * layer.correlation
-    variance = lever**2 * at.batch
-    variance += batch.over_all(free + mean, pairs, layer.variance) / block.units
-    variance += batch.drawn(layer.variance + shared)
-    return math.log(square) + lever * at.bias - 0.5 * variance, variance
+    squares = 2.0 * (1.0 - fixed) * share**2
+    products = 4.0 * bias_square * layer.scale / second_moment**2
+    pairs = squares * (layer.correlation**2 + layer.correlation_variance)
+    pairs = pairs + products * layer.correlation
+    variance = share**2 * scatter.batch
+    variance += batch.over_all_pairs(squares + products, pairs, layer.variance) / block.units
+    variance += batch.log_mean_variance(layer.variance + bias_square)
+    return math.log(second_moment) + share * scatter.bias - 0.5 * variance, variance
 
 
 def _activation(
-    network: Network, step: Step, response: _Response, at: _Forward
+    network: Network, step: Step, response: _Response, scatter: _Scatter
 ) -> tuple[float, float]:
     """Mean and variance of ln E a^2, before dropout."""
     batch = network.batch
-    variance = response.slope**2 * at.batch
-    variance += batch.over_all(*_unit_scatter(step, dropped=False), step.moments.second)
-    variance += batch.drawn(step.moments.second)
-    bent = 0.5 * response.curvature * (at.own - 2.0 * step.fixed_above / step.block.units)
-    return math.log(step.second) + response.slope * at.bias + bent - 0.5 * variance, variance
+    variance = response.slope**2 * scatter.batch
+    variance += batch.over_all_pairs(*_unit_scatter(step, dropped=False), step.moments.second)
+    variance += batch.log_mean_variance(step.moments.second)
+    bias = response.slope * scatter.bias + _bent(step, response, scatter.one_sample)
+    return math.log(step.second) + bias - 0.5 * variance, variance
 
 
-def _delta(network: Network, responses: list[_Response], forward: list[_Forward]) -> Band:
+def _delta(network: Network, responses: list[_Response], scatters: list[_Scatter]) -> Band:
     """Band of E delta^2 over the last hidden layer's.
 
-    Going down, `units` gathers what the units' phi'^2 h^2 scatter by, `answer` the response of the
-    phi'^2 passed so far to the forward variance of the current layer, `later` what forward noise
-    of the layers passed adds by it, `shift` the mean, and `growth` that of the part of the error
-    that lies along the signal.
+    The loop goes from the last layer down. `backward` sums the variance that phi'^2 h^2 of each
+    layer's units adds. `sensitivity` is the derivative of the ln phi'^2 passed so far with respect
+    to ln q of the current layer; `forward` sums the variance that forward noise adds by it. `shift`
+    is the bias of the mean, `growth` that of the part of the error that lies along the signal.
     """
     batch, steps = network.batch, network.steps
-    along = _along(network, forward[-1])
+    along = _along(network, scatters[-1])
     last = network.deltas[-1] / batch.over_samples(network.deltas[-1])
-    answer = units = later = shift = growth = 0.0
+    sensitivity = backward = forward = shift = growth = 0.0
     share = _passed_along(network, len(steps) - 1, responses)
     figures = [(0.0, 0.0)]
     for i in range(len(steps) - 2, -1, -1):
-        step, above, response, at = steps[i], steps[i + 1], responses[i], forward[i]
+        step, above, response, scatter = steps[i], steps[i + 1], responses[i], scatters[i]
         weights = network.deltas[i]
-        growth += share * (1.0 + step.alone.mixed[0]) / (step.block.kept * step.block.units)
+        growth += share * (1.0 + step.same_sample.mixed[0]) / (step.block.kept * step.block.units)
         share *= _passed_along(network, i, responses)
-        carried = above.weighted * answer
-        added = batch.over_all(*_unit_scatter(step), step.moments.second)
-        later += carried**2 * added
-        later += 2.0 * carried * batch.over_all(*_mixed_scatter(step), weights)
-        units += batch.over_all(*_backward_scatter(step, above, network.cosine_squares[i]), weights)
-        answer = response.derivative_slope + response.slope * carried
+        carried = above.weight_share * sensitivity
+        added = batch.over_all_pairs(*_unit_scatter(step), step.moments.second)
+        forward += carried**2 * added
+        forward += 2.0 * carried * batch.over_all_pairs(*_mixed_scatter(step), weights)
+        backward += batch.over_all_pairs(
+            *_backward_scatter(step, above, network.cosine_squares[i]), weights
+        )
+        sensitivity = response.derivative_slope + response.slope * carried
         bend = response.derivative_curvature - response.derivative_slope**2
-        shift += response.derivative_slope * at.bias + 0.5 * bend * at.own
+        shift += response.derivative_slope * scatter.bias + 0.5 * bend * scatter.one_sample
         ratio = weights / batch.over_samples(weights)
-        drawn = batch.over_samples((ratio - last) ** 2) * batch.sampling
+        sampling = batch.over_samples((ratio - last) ** 2) * batch.sampling
         # Per layer the part along the signal comes in by 2 / n and as much is lost of the whole.
         kept = math.exp(-growth)
         gained = np.log(kept + along * (1.0 - kept))
-        variance = answer**2 * at.batch + later + units + drawn + float(np.var(gained))
-        centre = math.log(batch.over_samples(weights)) + shift - 0.5 * units
+        variance = (
+            sensitivity**2 * scatter.batch + forward + backward + sampling + float(np.var(gained))
+        )
+        centre = math.log(batch.over_samples(weights)) + shift - 0.5 * backward
         figures.append((centre + float(np.mean(gained)), variance))
     return _band(figures[::-1])
 
 
-def _along(network: Network, above: _Forward) -> Floats:
-    """Draws of a batch's mean of `along_logits`: the samples share a part of its scatter."""
+def _along(network: Network, above: _Scatter) -> Floats:
+    """Draws of a batch's mean of `logit_aligned_share`: the samples share a part of its scatter."""
     output, batch = network.output, network.batch
     if output is None:
         return np.ones(1)
-    draws = along_logits(output.block, output.scale, above.batch)
-    squares = np.minimum(output.correlation**2 + output.wander, 1.0)
-    shared = min(1.0, batch.over_all(1.0, squares, output.variance))
+    draws = logit_aligned_share(output.block, output.scale, above.batch)
+    squares = np.minimum(output.correlation**2 + output.correlation_variance, 1.0)
+    shared = min(1.0, batch.over_all_pairs(1.0, squares, output.variance))
     mean = float(np.mean(draws))
     return mean + math.sqrt(shared) * (draws - mean)
 
@@ -210,28 +225,30 @@ def _passed_along(network: Network, i: int, responses: list[_Response]) -> float
     """
     step = network.steps[i]
     level = step.second / (step.scale * step.derivative_second)
-    return float(step.weighted * responses[i].slope ** 2 * level)
+    return float(step.weight_share * responses[i].slope ** 2 * level)
 
 
 def _unit_scatter(step: Step, dropped: bool = True) -> tuple[float, Floats]:
     """Covariance of a layer's means of a^2 over its units: of one sample, of pairs."""
     kept = step.block.kept if dropped else 1.0
-    own = (1.0 + step.alone.square[0]) / kept - 1.0 - step.fixed_above * step.alone.square_part[0]
-    others = step.pairs.square - step.fixed_above * step.pairs.square_part
-    return float(own) / step.block.units, others / step.block.units
+    same, fixed = step.same_sample, step.fixed_forward
+    one_sample = (1.0 + same.square[0]) / kept - 1.0 - fixed * same.square_part[0]
+    pairs = step.pairs.square - fixed * step.pairs.square_part
+    return float(one_sample) / step.block.units, pairs / step.block.units
 
 
 def _mixed_scatter(step: Step) -> tuple[float, Floats]:
     """Covariance of a layer's mean of a^2 with its mean of phi'^2."""
-    kept, fixed = step.block.kept, step.fixed_above
-    own = (1.0 + step.alone.mixed[0]) / kept - 1.0 - fixed * step.alone.mixed_part[0]
-    others = step.pairs.mixed - fixed * step.pairs.mixed_part
-    return float(own) / step.block.units, others / step.block.units
+    same, fixed = step.same_sample, step.fixed_forward
+    one_sample = (1.0 + same.mixed[0]) / step.block.kept - 1.0 - fixed * same.mixed_part[0]
+    pairs = step.pairs.mixed - fixed * step.pairs.mixed_part
+    return float(one_sample) / step.block.units, pairs / step.block.units
 
 
 def _backward_scatter(step: Step, above: Step, squares: Floats) -> tuple[float, Floats]:
     """Covariance of a layer's means of phi'^2 h^2, h the gradient that `above` sends down."""
-    own = 3.0 * (1.0 + step.alone.derivative_square[0]) / step.block.kept - 1.0
-    others = (1.0 + step.pairs.derivative_square) * (1.0 + 2.0 * squares) - 1.0
-    fixed = 2.0 * above.fixed_below
-    return float(own - fixed) / step.block.units, (others - fixed * squares) / step.block.units
+    one_sample = 3.0 * (1.0 + step.same_sample.derivative_square[0]) / step.block.kept - 1.0
+    pairs = (1.0 + step.pairs.derivative_square) * (1.0 + 2.0 * squares) - 1.0
+    fixed = 2.0 * above.fixed_backward
+    one_sample, pairs = one_sample - fixed, pairs - fixed * squares
+    return float(one_sample) / step.block.units, pairs / step.block.units
