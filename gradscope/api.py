@@ -32,7 +32,7 @@ from gradscope.gate.baselines import baseline_file, seed_statistics
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Checked
 from gradscope.gate.comparing import comparison
-from gradscope.record import LayerInfo, RunRecord, storage
+from gradscope.record import DiagnosisState, LayerInfo, RunRecord, storage
 from gradscope.record.run_record import GIVEN
 from gradscope.record.sample_geometry import sample_geometry
 from gradscope.reporters.report import Report
@@ -284,14 +284,17 @@ def analyze(record: RunRecord, *, gate: bool = False) -> Report:
     return Report.of(record, diagnosis, exit_code(record, diagnosis.verdict, gate))
 
 
-def exit_code(record: RunRecord, verdict: str, gate: bool) -> ExitCode:
+def exit_code(record: RunRecord, state: DiagnosisState, gate: bool) -> ExitCode:
     """The code a complete measurement ends with."""
     if not record.outcome.complete or not len(record.steps):
         return ExitCode.INCONCLUSIVE
     if not gate:
         return ExitCode.HEALTHY
-    codes = {"healthy": ExitCode.HEALTHY, "unhealthy": ExitCode.UNHEALTHY}
-    return codes.get(verdict, ExitCode.INCONCLUSIVE)
+    codes = {
+        DiagnosisState.HEALTHY: ExitCode.HEALTHY,
+        DiagnosisState.UNHEALTHY: ExitCode.UNHEALTHY,
+    }
+    return codes.get(state, ExitCode.INCONCLUSIVE)
 
 
 def load_record(path: str | Path) -> RunRecord:

@@ -10,6 +10,7 @@ import pytest
 
 from gradscope import api
 from gradscope.analyzer.curves import depth_profile
+from gradscope.record import Severity
 
 pytestmark = pytest.mark.tensorflow
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -50,7 +51,7 @@ def test_a_shipped_config_gives_its_verdict_for_five_seeds(name: str, tensorflow
     )
     for record in api.run_seeds(config, SEEDS):
         diagnosis = api.analyze(record).diagnosis
-        errors = [one.name for one in diagnosis.found("error")]
+        errors = [one.name for one in diagnosis.with_severity(Severity.ERROR)]
         told = (record.environment.seed, diagnosis.headline)
         assert diagnosis.verdict == verdict, told
         assert errors[: len(detectors)] == detectors, (errors, *told)
@@ -59,7 +60,7 @@ def test_a_shipped_config_gives_its_verdict_for_five_seeds(name: str, tensorflow
             lead = diagnosis.verdicts[0].findings[0]
             assert set(layers) <= set(lead.layers), told
             assert diagnosis.headline.startswith(lead.message)
-            assert diagnosis.remedy, told
+            assert diagnosis.remedies, told
         if verdict == "healthy":
             _stays_well_inside(record)
         if name in {"quickstart", "tanh_glorot_10"}:

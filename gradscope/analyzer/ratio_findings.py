@@ -12,7 +12,7 @@ from gradscope.analyzer.curves.depth_profile import DepthProfile, rate_per_layer
 from gradscope.analyzer.detectors import NotMeasured
 from gradscope.analyzer.theory import causes
 from gradscope.analyzer.wording import branches
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Finding, Remedy, RunRecord, Severity
 from gradscope.record.run_record import Floats, Integers
 
 
@@ -81,23 +81,23 @@ def over_depth(
     return departure(record, relative, threshold, below=below)
 
 
-def severity(spell: window.Spell) -> str:
+def severity(spell: window.Spell) -> Severity:
     """A departure that lasts is an error; one that training overcame is a warning."""
-    return "error" if spell.at_end else "warning"
+    return Severity.ERROR if spell.at_end else Severity.WARNING
 
 
 def finding_over_depth(
     record: RunRecord, profile: DepthProfile, found: Departure, quantity: str, message: str
 ) -> Finding:
     """A departure of the ``signal`` or ``delta`` profile, with theory's cause and a remedy."""
-    cause, remedy = causes.of_profile(
+    cause, remedies = causes.of_profile(
         record,
         quantity,
         found.threshold,
         below=found.below,
         since_initialisation=found.spell.since_step == 0,
     )
-    return finding(record, profile.indices, found, message, cause=cause, remedy=remedy)
+    return finding(record, profile.indices, found, message, cause=cause, remedies=remedies)
 
 
 def finding(
@@ -107,7 +107,7 @@ def finding(
     message: str,
     *,
     cause: str = "",
-    remedy: str = "",
+    remedies: tuple[Remedy, ...] = (),
     grave: bool = True,
 ) -> Finding:
     """Put a departure of the layers `indices` (its columns) into words, with its evidence.
@@ -116,7 +116,7 @@ def finding(
     """
     sick = [record.layers[indices[i]] for i in found.layers]
     return Finding(
-        severity=severity(found.spell) if grave else "warning",
+        severity=severity(found.spell) if grave else Severity.WARNING,
         layers=tuple(layer.name for layer in sick),
         since_step=found.spell.since_step,
         until_step=found.spell.until_step,
@@ -130,5 +130,5 @@ def finding(
             values=found.furthest,
         ),
         cause=cause,
-        remedy=remedy,
+        remedies=remedies,
     )

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradscope.record import Evidence, Finding, LayerInfo, RunRecord
+from gradscope.record import Evidence, Finding, LayerInfo, Remedy, RunRecord, Severity
 
 
 def finding(
     record: RunRecord,
-    severity: str,
+    severity: Severity,
     layers: Sequence[LayerInfo],
     *,
     observed: float,
     threshold: float,
     message: str,
     cause: str = "",
-    remedy: str = "",
+    remedies: tuple[Remedy, ...] = (),
     n: int = 0,
     phase: str = "config",
 ) -> Finding:
@@ -30,7 +30,7 @@ def finding(
         threshold=threshold,
         message=message,
         cause=cause,
-        remedy=remedy,
+        remedies=remedies,
         evidence=Evidence(
             n=n or max(1, len(layers)),
             batch_size=record.batch_size,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gradscope.record import Diagnosis, RunRecord
+from gradscope.record import Diagnosis, Remedy, RunRecord
 
 
 class Status(StrEnum):
@@ -44,7 +44,8 @@ class Check:
     ``initialisation``, ``training``, ``expect.min_accuracy``, or, for what a detector found, its
     code and name as in ``GS101 vanishing_gradient``. `sentence` is the answer with its figures, for
     a person; `evidence` what it rests on (seeds, steps, samples, tolerance); `differences` the
-    layers that depart, the first one in the direction of the flow first; `remedy` what to do.
+    layers that depart, the first one in the direction of the flow first; `remedies` what to do,
+    the best first. `caused_by` is the code of the finding that this one follows from.
     """
 
     name: str
@@ -53,7 +54,8 @@ class Check:
     evidence: str = ""
     layers: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
-    remedy: str = ""
+    remedies: tuple[Remedy, ...] = ()
+    caused_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,9 @@ class Checked:
     `source` is the config's file as it was given, `name` the experiment's. `exit_code` is the code
     of this config alone; `headline` the one sentence to read. `changes` says in words what differs
     between the baseline's config or environment and this one. `baseline` is the path of the file
-    that was compared with, empty without one. `folder` holds the full report. Record and diagnosis
-    are those of the config's own seed, None when it could not be measured: then `headline` and
-    `remedy` say why, and there are no checks.
+    that was compared with, empty without one. `folder` holds the full report. `remedies` say what
+    to do first. Record and diagnosis are those of the config's own seed, None when it could not be
+    measured: then `headline` says why and `remedy` what its error advises, and there are no checks.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Checked:
     baseline: str = ""
     folder: str = ""
     evidence: str = ""
+    remedies: tuple[Remedy, ...] = ()
     remedy: str = ""
     record: RunRecord | None = None
     diagnosis: Diagnosis | None = None

@@ -10,7 +10,8 @@ from gradscope.analyzer.theory import expectation, measured_start
 from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.catalog.optimizers import OPTIMIZERS
-from gradscope.record import LayerInfo, RunRecord
+from gradscope.record import Action, LayerInfo, Promise, Remedy, RunRecord
+from gradscope.record.remedies import SettingValue, change_settings
 from gradscope.theory.gains import weight_gains
 from gradscope.theory.prediction import Prediction
 
@@ -24,8 +25,8 @@ _TRAINED = "training did it, not the initialisation."
 
 def of_profile(
     record: RunRecord, quantity: str, threshold: float, *, below: bool, since_initialisation: bool
-) -> tuple[str, str]:
-    """Cause and remedy of a ``signal`` or ``delta`` that vanishes (`below`) or explodes over depth.
+) -> tuple[str, tuple[Remedy, ...]]:
+    """Cause and remedies of a ``signal`` or ``delta`` that vanishes (`below`) or explodes.
 
     The cause is told from theory, in the config's words. Where the config's own prediction goes the
     same way, it is the initialisation or the activation, and the layer is named that theory has
@@ -38,9 +39,9 @@ def of_profile(
     if prediction.outside:
         outside = f"Theory does not cover this network ({prediction.outside})."
         if not since_initialisation:
-            return f"{outside} {_TRAINED.capitalize()}", lower_learning_rate(record)
-        cause, remedy = measured_start.explanation(record)
-        return f"{outside} {cause}".strip(), remedy
+            return f"{outside} {_TRAINED.capitalize()}", (lower_learning_rate(record),)
+        cause, remedies = measured_start.explanation(record)
+        return f"{outside} {cause}".strip(), remedies
     signal, delta = expectation.end_to_end(prediction)
     ratio = signal if quantity == "signal" else delta
     factor = GOOD_RATIO if since_initialisation else max(threshold, 1.0 / threshold)
@@ -51,9 +52,9 @@ def of_profile(
         )
         start, departs = _start(record, prediction, quantity)
         if since_initialisation:
-            return f"{expects}: {start}", ""
+            return f"{expects}: {start}", ()
         why = f"{start} Training did the rest." if departs else _TRAINED
-        return f"{expects}: {why}", lower_learning_rate(record)
+        return f"{expects}: {why}", (lower_learning_rate(record),)
     layer = _hidden(record)[-1]
     cause = (
         f"Theory expects it of {_named(layer)}: x{expectation.signal_rate(prediction):.2g} per "
@@ -87,66 +88,68 @@ def _crossing(prediction: Prediction, quantity: str, threshold: float, *, below:
     return f", with {found[0]} the first {side} {threshold:g} (at {found[1]:.3g})"
 
 
-def smallest_change(record: RunRecord) -> str:
-    """The first change, from small to large, whose predicted profiles stay level; "" if none.
+def smallest_change(record: RunRecord) -> tuple[Remedy, ...]:
+    """The first change, from small to large, whose predicted profiles stay level; () if none.
 
-    Also "" for fewer than two hidden layers, which have no profile, and for a model of the user's,
+    Also () for fewer than two hidden layers, which have no profile, and for a model of the user's,
     which no key of the config changes.
     """
     if len(_hidden(record)) < 2 or record.config["model"].get("source") is not None:
-        return ""
-    for words, layers in _candidates(record):
+        return ()
+    for settings, layers in _candidates(record):
         prediction = expectation.expected(record, layers)
         if prediction.outside:
             continue
         signal, delta = expectation.end_to_end(prediction)
         if _within(signal, GOOD_RATIO) and _within(delta, GOOD_RATIO):
-            return (
-                f"{words} (theory: x{expectation.signal_rate(prediction):.2g} per layer for the "
-                f"signal, x{expectation.gradient_rate(prediction):.2g} for the gradient)"
+            promise = Promise(
+                expectation.signal_rate(prediction), expectation.gradient_rate(prediction)
             )
-    return ""
+            return (change_settings(*settings, promise=promise),)
+    return ()
 
 
-def lower_learning_rate(record: RunRecord) -> str:
-    """Advice against steps that are too large."""
+def lower_learning_rate(record: RunRecord) -> Remedy:
+    """The remedy against steps that are too large."""
     if record.objective is not None and record.objective.reduction == "sum":
-        return "reduction='sum_over_batch_size' in the loss, which now adds up a whole batch"
+        return Remedy(Action.AVERAGE_LOSS)
     optimizer = record.config["training"]["optimizer"]
-    if optimizer == "auto":
-        return "a smaller learning rate, a tenth of the one compiled into the model"
-    rate = optimizer["parameters"].get("learning_rate")
+    rate = "auto" if optimizer == "auto" else optimizer["parameters"].get("learning_rate")
     if not isinstance(rate, (int, float)):
-        return "a smaller learning rate"
+        return Remedy(Action.LOWER_LEARNING_RATE)
     usual = OPTIMIZERS[optimizer["name"]].parameters["learning_rate"].default
+    action, lower = Action.LOWER_LEARNING_RATE, float(f"{rate / 10:g}")
     if isinstance(usual, (int, float)) and rate / 10 > usual:
-        return f"training.learning_rate: {usual:g}, Keras's default, in place of {rate:g}"
-    return f"training.learning_rate: {rate / 10:g}, a tenth of the {rate:g} used"
+        action, lower = Action.DEFAULT_LEARNING_RATE, float(usual)
+    return Remedy(action, (("training.learning_rate", lower),), replaces=float(rate))
 
 
-def _candidates(record: RunRecord) -> Iterator[tuple[str, list[LayerInfo]]]:
-    """Changes in the config's own words with the layers they would give, smallest first."""
+Settings = tuple[tuple[str, SettingValue], ...]
+
+
+def _candidates(record: RunRecord) -> Iterator[tuple[Settings, list[LayerInfo]]]:
+    """Changes of the config with the layers they would give, smallest first."""
     first = next(iter(_hidden(record)), None)
     entry = find_activation(str(first.activation)) if first else None
     if first is None or entry is None:
         return
     activation, paired = entry.name, entry.initializer
     if first.initializer != paired:
-        yield f"model.initializer: {paired}", _changed(record, initializer=paired)
+        yield (("model.initializer", paired),), _changed(record, initializer=paired)
     for other, initializer in (("relu", "he_normal"), ("selu", "lecun_normal")):
         if activation != other:
             yield (
-                f"model.activation: {other} with model.initializer: {initializer}",
+                (("model.activation", other), ("model.initializer", initializer)),
                 _changed(record, activation=other, initializer=initializer),
             )
     if first.normalization is None:
         yield (
-            "model.batch_norm: before_activation",
+            (("model.batch_norm", "before_activation"),),
             _changed(record, normalization="before_activation"),
         )
     else:
         yield (
-            f"model.batch_norm: none with model.initializer: {paired}",
+            (("model.batch_norm", "none"), ("model.initializer", paired)),
             _changed(record, initializer=paired, normalization=None),
         )
 

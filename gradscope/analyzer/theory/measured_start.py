@@ -9,7 +9,8 @@ import numpy as np
 from gradscope.analyzer.wording import branches
 from gradscope.catalog.activations import find_activation
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record import LayerInfo, RunRecord
+from gradscope.record import Action, LayerInfo, Remedy, RunRecord
+from gradscope.record.remedies import change_settings
 from gradscope.theory.gains import weight_gains
 
 USUAL = 1.3
@@ -19,8 +20,8 @@ ten layers it makes 14, far from the 1000 at which a verdict falls."""
 _LINEAR = frozenset(["Dense", "Conv1D", "Conv2D", "Conv3D"])
 
 
-def explanation(record: RunRecord) -> tuple[str, str]:
-    """Cause and remedy by the weights that the layers started with; "" and "" if none tells.
+def explanation(record: RunRecord) -> tuple[str, tuple[Remedy, ...]]:
+    """Cause and remedies by the weights that the layers started with; "" and () if none tells.
 
     Held against each other are fan_in E w^2 as measured at step 0 and as the initializer gives it
     that the layer's activation is paired with.
@@ -31,7 +32,7 @@ def explanation(record: RunRecord) -> tuple[str, str]:
         if (times := _times_the_usual(record, layer)) > 0
     ]
     if not found:
-        return "", ""
+        return "", ()
     times = float(np.median([ratio for _, ratio in found]))
     layer = max(found, key=lambda one: abs(math.log(one[1])))[0]
     entry = find_activation(str(layer.activation))
@@ -40,20 +41,20 @@ def explanation(record: RunRecord) -> tuple[str, str]:
         return (
             f"The weights start {times:.2g} times as large (rms) as those {entry.name} is paired "
             f"with ({entry.initializer}).",
-            f"model.initializer: {entry.initializer}",
+            (change_settings(("model.initializer", entry.initializer)),),
         )
     bound = entry.derivative_bound(**layer.activation_parameters)
     if bound < 1.0:
         return (
             f"The weights start as large as is usual for {entry.name}: it is the activation, whose "
             f"derivative is at most {bound:.3g}.",
-            "model.activation: relu with model.initializer: he_normal",
+            (change_settings(("model.activation", "relu"), ("model.initializer", "he_normal")),),
         )
     return (
         f"The weights start as large as is usual for {entry.name}.",
-        "a LayerNormalization or BatchNormalization in every branch"
+        (Remedy(Action.NORMALIZE_BRANCHES),)
         if branches(record.layers)
-        else "skip connections, or a LayerNormalization or BatchNormalization between the layers",
+        else (Remedy(Action.ADD_SKIP_CONNECTIONS), Remedy(Action.ADD_NORMALIZATION)),
     )
 
 

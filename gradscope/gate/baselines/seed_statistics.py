@@ -13,7 +13,7 @@ import numpy as np
 
 from gradscope.errors import Inconclusive
 from gradscope.gate.baselines import figures, fingerprint
-from gradscope.record import Diagnosis, LayerInfo, RunRecord
+from gradscope.record import Diagnosis, LayerInfo, RunRecord, Severity
 from gradscope.record.run_record import Floats
 
 Series = dict[str, Floats]
@@ -131,8 +131,8 @@ def _errors(diagnoses: Sequence[Diagnosis]) -> tuple[Accepted, ...]:
     """Errors by code, how many seeds each was found in, the first one's message."""
     found: dict[str, Accepted] = {}
     for diagnosis in diagnoses:
-        for verdict in diagnosis.found("error"):
-            message = next(f.message for f in verdict.findings if f.severity == "error")
+        for verdict in diagnosis.with_severity(Severity.ERROR):
+            message = next(f.message for f in verdict.findings if f.severity is Severity.ERROR)
             known = found.get(verdict.code)
             seeds = (known.seeds if known else 0) + 1
             told = known.message if known else message

@@ -12,6 +12,7 @@ from gradscope.gate import words
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Check, Difference, Status
 from gradscope.gate.comparing.unpaired import BUDGET, NEGLIGIBLE
+from gradscope.record import Action, Remedy
 from gradscope.record.run_record import Floats
 from gradscope.theory.prediction import Band, Prediction
 
@@ -69,7 +70,7 @@ def check(bank: SeedStatistics, prediction: Prediction | None) -> Check:
             evidence,
             layers=tuple(difference.layer for difference in differences),
             differences=tuple(differences),
-            remedy="gradscope theory CONFIG shows what each layer should be",
+            remedies=(Remedy(Action.SHOW_THEORY),),
         )
     return Check(
         "theory", Status.PASSED, "every layer is what theory says of this config", evidence

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gradscope.gate import words
 from gradscope.gate.baselines.seed_statistics import Accepted, SeedStatistics
 from gradscope.gate.check import Check, Status
-from gradscope.record import Diagnosis, Finding
+from gradscope.record import Diagnosis, DiagnosisState, Finding, Severity, VerdictStatus
 
 
 def checks(
@@ -31,7 +31,7 @@ def checks(
 def _summary(bank: SeedStatistics, diagnosis: Diagnosis, accepted: Sequence[Accepted]) -> Check:
     """What all detectors said, where nothing is new."""
     seeds = max(1, bank.trained_seeds)
-    counted = dict.fromkeys(("healthy", "finding", "skipped", "ignored", "crashed"), 0)
+    counted = dict.fromkeys(VerdictStatus, 0)
     for verdict in diagnosis.verdicts:
         counted[verdict.status] += 1
     told = ", ".join(f"{number} {status}" for status, number in counted.items() if number)
@@ -39,7 +39,7 @@ def _summary(bank: SeedStatistics, diagnosis: Diagnosis, accepted: Sequence[Acce
     rare = [verdict for verdict in bank.verdicts if 2 * verdict.seeds <= seeds]
     notes = [f"{v.code} {v.name} is accepted by the baseline" for v in accepted]
     notes += [f"{v.code} {v.name} in {v.seeds} of {seeds} seeds only" for v in rare]
-    if not diagnosis.verdicts or diagnosis.verdict == "inconclusive":
+    if not diagnosis.verdicts or diagnosis.verdict is DiagnosisState.INCONCLUSIVE:
         sentence, status = diagnosis.headline, Status.INCONCLUSIVE
     else:
         sentence, status = "no detector found a new error", Status.PASSED
@@ -66,7 +66,8 @@ def _error(verdict: Accepted, diagnosis: Diagnosis, seeds: int) -> Check:
         finding.message,
         f"{evidence}; observed {finding.observed:.3g}, threshold {finding.threshold:.3g}",
         layers=finding.layers,
-        remedy=finding.remedy,
+        remedies=finding.remedies,
+        caused_by=finding.caused_by,
     )
 
 
@@ -77,5 +78,5 @@ def _name(verdict: Accepted) -> str:
 def _finding(code: str, diagnosis: Diagnosis) -> Finding | None:
     for verdict in diagnosis.verdicts:
         if verdict.code == code:
-            return next((f for f in verdict.findings if f.severity == "error"), None)
+            return next((f for f in verdict.findings if f.severity is Severity.ERROR), None)
     return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gradscope.gate.check import Checked, Status
-from gradscope.reporters.check import CHECK_FORMS
+from gradscope.reporters.check import CHECK_FORMS, _wording
 from gradscope.reporters.check.text import count
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import ReportOptions
@@ -39,12 +39,13 @@ def _told(one: Checked) -> Iterator[tuple[str, str, str]]:
     """Kind, title and text of everything that is not fine; at least one unless it passed."""
     told = [check for check in one.checks if check.status in KINDS]
     for check in told:
-        parts = [check.sentence, check.evidence, check.remedy]
+        parts = [_wording.answer(check), check.evidence, _wording.check_remedy(check, one)]
         text = "\n".join(part for part in parts if part)
         yield KINDS[check.status], f"{one.name}: {check.name}", text
     if one.exit_code and not told:
         kind = "warning" if one.outcome == "inconclusive" else "error"
-        yield kind, f"{one.name}: {one.outcome}", f"{one.headline}\n{one.remedy}".strip()
+        text = f"{one.headline}\n{_wording.config_remedy(one)}".strip()
+        yield kind, f"{one.name}: {one.outcome}", text
 
 
 def _command(kind: str, file: str, title: str, text: str) -> str:

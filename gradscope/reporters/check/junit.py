@@ -10,7 +10,7 @@ from dataclasses import asdict
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from gradscope.gate.check import Check, Checked, Difference, Status
-from gradscope.reporters.check import CHECK_FORMS
+from gradscope.reporters.check import CHECK_FORMS, _wording
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import ReportOptions
@@ -51,11 +51,12 @@ def _suite(one: Checked) -> Element:
     classname = f"gradscope.{printable(one.name)}"
     for check in one.checks:
         case = SubElement(suite, "testcase", name=printable(check.name), classname=classname)
-        _answer(case, check)
+        _answer(case, check, _wording.check_remedy(check, one))
     if one.outcome == "not measured" or not one.checks:
         case = SubElement(suite, "testcase", name="measure", classname=classname)
         _time(case, one.seconds)
-        _add(case, "error", "not measured", one.headline, _text([one.headline], one.remedy))
+        text = _text([one.headline], _wording.config_remedy(one))
+        _add(case, "error", "not measured", one.headline, text)
     suite.attrib |= _counts(suite, "testcase")
     _time(suite, one.seconds)
     return suite
@@ -65,7 +66,7 @@ def _properties(one: Checked) -> Iterator[tuple[str, str]]:
     """What holds for all checks of the config."""
     yield "outcome", one.outcome
     yield "headline", one.headline
-    yield "remedy", one.remedy
+    yield "remedy", _wording.config_remedy(one)
     yield "evidence", one.evidence
     yield "baseline", one.baseline
     yield "report", one.folder
@@ -77,13 +78,13 @@ def _properties(one: Checked) -> Iterator[tuple[str, str]]:
             yield f"environment.{name}", told
 
 
-def _answer(case: Element, check: Check) -> None:
+def _answer(case: Element, check: Check, remedy: str) -> None:
     """Say in `case` what the check came to; a test case without a further element has passed."""
-    lines = [check.sentence, check.evidence]
+    lines = [_wording.answer(check), check.evidence]
     lines += [_difference(one) for one in check.differences]
     if check.layers and not check.differences:
         lines.append(f"layers: {', '.join(check.layers)}")
-    text = _text(lines, check.remedy)
+    text = _text(lines, remedy)
     if check.status is Status.PASSED:
         SubElement(case, "system-out").text = text
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gradscope.gate.check import Check, Checked, Status
-from gradscope.reporters.check import CHECK_FORMS, _differences
+from gradscope.reporters.check import CHECK_FORMS, _differences, _wording
 from gradscope.reporters.check.text import count
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import ReportOptions
@@ -53,7 +53,7 @@ def _config(one: Checked) -> Iterator[str]:
     else:
         yield _paragraph(one.headline)
     for check in one.checks:
-        cells = (check.name, check.sentence, check.evidence)
+        cells = (check.name, _wording.answer(check), check.evidence)
         yield f"| {SIGNS[check.status]} | {' | '.join(map(_cell, cells))} |"
     for check in one.checks:
         if check.differences:
@@ -64,9 +64,9 @@ def _config(one: Checked) -> Iterator[str]:
         yield ""
         for change in one.changes:
             yield f"- {_paragraph(change)}"
-    if one.remedy:
+    if remedy := _wording.config_remedy(one):
         yield ""
-        yield f"Try: {_cell(one.remedy)}"
+        yield f"Try: {_cell(remedy)}"
 
 
 def _table(check: Check) -> Iterator[str]:

@@ -17,7 +17,7 @@ from gradscope.analyzer.detectors import DETECTORS, Detector
 from gradscope.gate.check import Check, Checked, Status
 from gradscope.gate.exit_codes import worst
 from gradscope.record.strict_json import dumps, plain
-from gradscope.reporters.check import CHECK_FORMS
+from gradscope.reporters.check import CHECK_FORMS, _wording
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import ReportOptions
 
@@ -88,7 +88,7 @@ def _invocation(checked: Sequence[Checked]) -> dict[str, Any]:
             {
                 "descriptor": {"id": NOT_MEASURED, "index": 0},
                 "level": "error",
-                "message": _message(one.headline, remedy=one.remedy),
+                "message": _message(one.headline, remedy=_wording.config_remedy(one)),
                 "locations": [{"physicalLocation": _file(one.source)}],
                 "properties": {"config": printable(one.name)},
             }
@@ -106,7 +106,9 @@ def _result(one: Checked, check: Check, rule: int) -> dict[str, Any]:
         "ruleId": _id(check.name),
         "ruleIndex": rule,
         "level": LEVELS[check.status],
-        "message": _message(check.sentence, check.evidence, remedy=check.remedy),
+        "message": _message(
+            _wording.answer(check), check.evidence, remedy=_wording.check_remedy(check, one)
+        ),
         "locations": [location],
         "partialFingerprints": {FINGERPRINT: _fingerprint(one, check)},
         "properties": {"config": printable(one.name), "status": check.status},

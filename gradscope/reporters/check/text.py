@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 
 from gradscope.gate.check import Check, Checked, Status
-from gradscope.reporters.check import CHECK_FORMS, _differences
+from gradscope.reporters.check import CHECK_FORMS, _differences, _wording
 from gradscope.reporters.layout.lines import Page, shortened, symbol
 from gradscope.reporters.layout.numbers import plural
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
@@ -38,7 +38,7 @@ def text(checked: Sequence[Checked], options: ReportOptions) -> str:
     """Render all configs: one alone in full; of several a summary, and in full what is not fine."""
     page = Page(width=options.width, color=options.color, unicode=options.unicode)
     if len(checked) == 1:
-        _add_config(page, checked[0])
+        _add_config(page, checked[0], options.pytest)
         return page.render()
     for one in checked:
         tone = OUTCOME_TONES[one.outcome]
@@ -48,7 +48,7 @@ def text(checked: Sequence[Checked], options: ReportOptions) -> str:
     for one in checked:
         if one.exit_code:
             page.add("")
-            _add_config(page, one)
+            _add_config(page, one, options.pytest)
     page.add("")
     page.add(count(checked), "title")
     return page.render()
@@ -71,19 +71,21 @@ def _words(words: str) -> str:
     return COMMAND.sub(lambda sign: f"\\x{ord(sign[0]):02x}", printable_lines(words))
 
 
-def _add_config(page: Page, one: Checked) -> None:
+def _add_config(page: Page, one: Checked, pytest: bool) -> None:
     tone = OUTCOME_TONES[one.outcome]
     sign = symbol(tone, page.unicode)
     told = f"{sign} {one.outcome.upper()}: {_name(one.name)} ({_name(one.source)})"
     page.add(told, tone, hanging=2)
     if one.headline not in {f"{check.name}: {check.sentence}" for check in one.checks}:
         page.add(_words(one.headline), "title", indent=2)
-    if one.remedy and one.remedy not in {check.remedy for check in one.checks}:
-        page.add(f"Try: {_words(one.remedy)}", indent=2, hanging=5)
+    remedy = _wording.config_remedy(one, pytest=pytest)
+    remedies = [_wording.check_remedy(check, one, pytest=pytest) for check in one.checks]
+    if remedy and remedy not in remedies:
+        page.add(f"Try: {_words(remedy)}", indent=2, hanging=5)
     if one.evidence:
         page.add(_words(one.evidence), "dim", indent=2)
-    for check in one.checks:
-        _add_check(page, check)
+    for check, advice in zip(one.checks, remedies, strict=True):
+        _add_check(page, check, advice)
     if one.changes:
         page.title("Changed since the baseline")
         for change in one.changes:
@@ -96,18 +98,18 @@ def _add_config(page: Page, one: Checked) -> None:
                 page.add(f"{name:<8}  {_name(path)}", indent=2, hanging=2)
 
 
-def _add_check(page: Page, check: Check) -> None:
+def _add_check(page: Page, check: Check, remedy: str) -> None:
     tone = TONES[check.status]
     words = f"{symbol(tone, page.unicode)} {_name(check.name)}: "
     if check.status in (Status.SKIPPED, Status.INCONCLUSIVE):
         words += f"{check.status}: "
-    page.add(words + _words(check.sentence), tone, indent=2, hanging=2)
+    page.add(words + _words(_wording.answer(check)), tone, indent=2, hanging=2)
     if check.evidence:
         page.add(_words(check.evidence), "dim", indent=4)
     if check.differences:
         _add_differences(page, check)
-    if check.remedy and check.status is not Status.PASSED:
-        page.add(f"Try: {_words(check.remedy)}", indent=4, hanging=5)
+    if remedy and check.status is not Status.PASSED:
+        page.add(f"Try: {_words(remedy)}", indent=4, hanging=5)
 
 
 def _add_differences(page: Page, check: Check) -> None:

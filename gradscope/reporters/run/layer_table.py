@@ -16,7 +16,7 @@ import numpy.typing as npt
 from gradscope.analyzer.curves.window import last, median, typical
 from gradscope.analyzer.theory.expectation import standings
 from gradscope.analyzer.wording import branches
-from gradscope.record import LayerInfo, RunRecord
+from gradscope.record import LayerInfo, RunRecord, VerdictStatus
 from gradscope.reporters.layout import numbers
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
@@ -276,7 +276,7 @@ def _marks(report: Report) -> dict[str, tuple[Mark, ...]]:
     """Layer name -> the findings that name it, in the diagnosis's order."""
     marks: dict[str, list[Mark]] = {}
     for verdict in report.diagnosis.verdicts:
-        for finding in verdict.findings if verdict.status == "finding" else ():
+        for finding in verdict.findings if verdict.status is VerdictStatus.FINDING else ():
             mark = Mark(verdict.code, verdict.name.replace("_", " "), finding.severity)
             for name in finding.layers:
                 known = marks.setdefault(name, [])

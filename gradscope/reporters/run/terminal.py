@@ -60,8 +60,8 @@ def _add_answer(page: Page, report: Report) -> None:
     if limits:
         page.add(limits, "warning", indent=2)
     page.add(printable_lines(diagnosis.headline), "title", indent=2)
-    if diagnosis.remedy:
-        page.add(f"Try: {printable_lines(diagnosis.remedy)}", indent=2, hanging=5)
+    if remedy := summary.remedy(report):
+        page.add(f"Try: {printable_lines(remedy)}", indent=2, hanging=5)
     page.add(summary.evidence(report.record), "dim", indent=2)
     page.add(summary.theory(report), "dim", indent=2)
 

@@ -10,6 +10,7 @@ import pytest
 from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.detectors import DETECTORS, NotMeasured
 from gradscope.analyzer.diagnose import diagnose
+from gradscope.reporters.remedies import Reader, remedies_text
 from tests.analyzer.detectors.cases_over_time import FADED, LEVEL, TIMES, memories
 from tests.analyzer.synthetic import network, record
 
@@ -56,11 +57,11 @@ def test_the_message_holds_the_figures() -> None:
     assert "(x0.056 per step)" in finding.message  # 10^-1.25
     assert "falls to 1e-05" in finding.message
     assert "3 of them get at least 1/1000" in finding.message
-    assert "ln(5) = 1.6 " in finding.remedy
+    assert "ln(5) = 1.6 " in remedies_text(finding.remedies, Reader())
 
 
 def test_it_leads_a_loss_that_stands_still() -> None:
     verdicts = diagnose(memories(FADED, steps=200)).verdicts
     found = [v for v in verdicts if any(f.severity == "error" for f in v.findings)]
     assert [v.name for v in found] == ["vanishing_through_time", "not_learning"]
-    assert found[1].findings[0].cause.startswith("It goes with GS106")
+    assert found[1].findings[0].caused_by == "GS106"

@@ -55,5 +55,5 @@ def collapsed_representation(record: RunRecord, *, threshold: float = 1e-3) -> t
         f"activations' size{per_layer(found.rate)}, {found.spell.words}; all of them look the same "
         "to what comes after."
     )
-    remedy = causes.smallest_change(record) if found.spell.since_step == 0 else ""
-    return (ratio_findings.finding(record, indices, found, message, remedy=remedy),)
+    remedies = causes.smallest_change(record) if found.spell.since_step == 0 else ()
+    return (ratio_findings.finding(record, indices, found, message, remedies=remedies),)

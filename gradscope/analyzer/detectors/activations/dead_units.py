@@ -12,8 +12,11 @@ from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.theory import causes
 from gradscope.analyzer.wording import named
 from gradscope.catalog.activations import find_activation
-from gradscope.record import Evidence, Finding, LayerInfo, RunRecord
+from gradscope.record import Action, Evidence, Finding, LayerInfo, Remedy, RunRecord, Severity
+from gradscope.record.remedies import change_settings
 from gradscope.record.run_record import Floats, Integers
+
+LEAKY = Remedy(Action.USE_LEAKY_ACTIVATION, (("model.activation", "leaky_relu"),))
 
 
 # Before the ratios over depth: what lies behind a layer that nothing passes tells of it alone.
@@ -54,9 +57,9 @@ def dead_units(
     some &= ~whole[-1]
     findings = [] if whole[-1].any() else _nearly(record, indices, passing, learned)
     if whole[-1].any():
-        findings.append(_finding(looks, whole, dead_layer, "error"))
+        findings.append(_finding(looks, whole, dead_layer, Severity.ERROR))
     if some[-1].any():
-        findings.append(_finding(looks, some, dying, "warning"))
+        findings.append(_finding(looks, some, dying, Severity.WARNING))
     return tuple(findings)
 
 
@@ -81,7 +84,7 @@ def _nearly(
     observed = float(np.min(typical[shut]))
     return [
         Finding(
-            severity="error",
+            severity=Severity.ERROR,
             layers=names,
             since_step=spell.since_step,
             until_step=spell.until_step,
@@ -98,8 +101,7 @@ def _nearly(
                 steps=steps[rows],
                 values=np.fmin.reduce(gain[rows][:, shut], axis=1),
             ),
-            remedy="model.bias_initializer: zeros; or model.activation: leaky_relu, which cannot "
-            "die",
+            remedies=(change_settings(("model.bias_initializer", "zeros")), LEAKY),
         )
     ]
 
@@ -120,7 +122,7 @@ class _Looks:
 
 
 def _finding(
-    looks: _Looks, holds: npt.NDArray[np.bool_], threshold: float, severity: str
+    looks: _Looks, holds: npt.NDArray[np.bool_], threshold: float, severity: Severity
 ) -> Finding:
     """The layers that are beyond `threshold` at the last look, and since when."""
     record = looks.record
@@ -135,9 +137,8 @@ def _finding(
         f"Units are dead: {share:.0%} of the units in {named(names, places)} let no gradient pass "
         f"for any of {n} samples (at initialisation: {start:.0%}), since step {since}."
     )
-    if severity == "error":
+    if severity is Severity.ERROR:
         message += " Nothing passes a layer that is dead as a whole: what is below it cannot learn."
-    leaky = "model.activation: leaky_relu, which cannot die"
     return Finding(
         severity=severity,
         layers=names,
@@ -156,5 +157,5 @@ def _finding(
             interval_meaning="share of inputs that may still activate a unit found dead (95 %)",
         ),
         # A learning rate kills no unit before the first update.
-        remedy=f"{causes.lower_learning_rate(record)}; or {leaky}" if since else leaky,
+        remedies=(causes.lower_learning_rate(record), LEAKY) if since else (LEAKY,),
     )

@@ -10,7 +10,8 @@ from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.theory import causes
 from gradscope.analyzer.wording import named
 from gradscope.catalog.activations import find_activation
-from gradscope.record import Finding, LayerInfo, RunRecord
+from gradscope.record import Action, Finding, LayerInfo, Remedy, RunRecord, Severity
+from gradscope.record.remedies import change_settings
 from gradscope.theory.gaussian_moments import gaussian_moments
 
 LARGE_INPUT = 4.0
@@ -62,7 +63,7 @@ def saturated_units(
     activation = record.layers[indices[sick[0]]].activation
     return (
         Finding(
-            severity="warning"
+            severity=Severity.WARNING
             if _learns(record, spell, learned)
             else ratio_findings.severity(spell),
             layers=names,
@@ -77,7 +78,7 @@ def saturated_units(
             evidence=window.evidence(
                 record, n=record.batch_size * units, steps=steps[rows], values=gain[rows][:, worst]
             ),
-            remedy=_remedy(record, spell),
+            remedies=_remedies(record, spell),
         ),
     )
 
@@ -104,10 +105,10 @@ def _saturates(layer: LayerInfo) -> bool:
     return entry is not None and entry.hidden and entry.saturates  # a softmax couples its units
 
 
-def _remedy(record: RunRecord, spell: window.Spell) -> str:
+def _remedies(record: RunRecord, spell: window.Spell) -> tuple[Remedy, ...]:
     """Against z far from 0: what training did, else what the data or the initializer bring."""
     if spell.since_step > 0:
-        return causes.lower_learning_rate(record)
+        return (causes.lower_learning_rate(record),)
     if record.data.second_moment > LARGE_INPUT:
-        return "data.scaling: standardize"
-    return causes.smallest_change(record) or "a smaller model.initializer, so that z stays near 0"
+        return (change_settings(("data.scaling", "standardize")),)
+    return causes.smallest_change(record) or (Remedy(Action.SHRINK_WEIGHTS),)

@@ -8,7 +8,7 @@ from gradscope.analyzer import static_findings
 from gradscope.analyzer.curves import gradient_cut
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Action, Finding, Remedy, RunRecord, Severity
 
 
 @detector("GS103", rank=35, follows=("symmetric_units",))
@@ -38,10 +38,11 @@ def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> 
     on_path = [*before, *(record.layers[i] for i in silent if record.layers[i].main_path)]
     aside = [*aside, *(record.layers[i] for i in silent if not record.layers[i].main_path)]
     findings = []
-    for severity, found in (("error", on_path), ("warning", aside)):
+    for severity, found in ((Severity.ERROR, on_path), (Severity.WARNING, aside)):
         layers = sorted(found, key=lambda layer: layer.index)
         if not layers:
             continue
+        names = tuple(layer.name for layer in layers)
         places = [layer.index for layer in layers]
         later = [
             record.layers[i]
@@ -56,14 +57,10 @@ def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> 
                 layers,
                 observed=0.0,
                 threshold=threshold,
-                message=(
-                    f"No gradient reaches {named([x.name for x in layers], places)} at any step."
-                    f"{between}"
-                ),
-                remedy=(
-                    "look there for an operation without a derivative (argmax, round, a cast, "
-                    "stop_gradient) or an output that nothing uses; if it is meant, set "
-                    "trainable = False"
+                message=(f"No gradient reaches {named(names, places)} at any step.{between}"),
+                remedies=(
+                    Remedy(Action.RECONNECT_LAYERS, layers=names),
+                    Remedy(Action.FREEZE_LAYERS, layers=names),
                 ),
                 n=int(np.count_nonzero(record.steps > 1)),
                 phase="training",

@@ -7,7 +7,7 @@ import numpy as np
 from gradscope.analyzer.curves import gradient_cut, loss_curve, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Action, Finding, Remedy, RunRecord, Severity
 
 UNIT_ROUNDOFF = 2.0**-24
 """Largest relative error of rounding to float32: a smaller update of a weight is rounded away."""
@@ -77,19 +77,23 @@ def frozen_layers(
         return ()
     grave = not whole or fastest < NOTHING * threshold
     layers = [record.layers[indices[i]] for i in sick]
-    where = named([layer.name for layer in layers], sick)
+    names = tuple(layer.name for layer in layers)
+    where = named(names, sick)
     where = "all layers" if len(sick) == len(indices) else where
     observed, onset = float(np.max(typical[sick])), spell.since_step
     return (
         Finding(
-            severity="error" if grave else "warning",
-            layers=tuple(layer.name for layer in layers),
+            severity=Severity.ERROR if grave else Severity.WARNING,
+            layers=names,
             since_step=onset,
             until_step=int(record.steps[-1]),
             observed=observed,
             threshold=threshold,
             message=_message(where, observed, onset, "any" if grave else "most"),
-            remedy="a larger learning rate; or trainable = False, if they are meant to stand still",
+            remedies=(
+                Remedy(Action.RAISE_LEARNING_RATE),
+                Remedy(Action.FREEZE_LAYERS, layers=names),
+            ),
             evidence=window.evidence(
                 record,
                 n=min(layer.parameters for layer in layers),

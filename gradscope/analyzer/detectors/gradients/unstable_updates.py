@@ -8,7 +8,7 @@ from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.theory import causes
 from gradscope.analyzer.wording import named
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Finding, RunRecord, Severity
 
 
 @detector(
@@ -49,7 +49,7 @@ def unstable_updates(
         since = int(steps[window.onset(np.any(update[:, sick] > sustained, axis=1))])
         observed, resting = float(np.max(lasting[sick])), np.arange(len(steps))[rows]
         calm = observed <= single and loss_curve.learns_well(record, learned)
-        when, severity = f"since step {since}", "warning" if calm else "error"
+        when, severity = f"since step {since}", Severity.WARNING if calm else Severity.ERROR
     else:
         peaks = np.fmax.reduce(update, axis=1)
         resting = np.flatnonzero(peaks > single)
@@ -57,7 +57,7 @@ def unstable_updates(
             return ()
         sick = np.flatnonzero(np.any(update > single, axis=0))
         since, observed = int(steps[resting[0]]), float(peaks.max())
-        when, severity = f"at step {int(steps[np.argmax(peaks)])}", "warning"
+        when, severity = f"at step {int(steps[np.argmax(peaks)])}", Severity.WARNING
     layers = [record.layers[indices[i]] for i in sick]
     names = tuple(layer.name for layer in layers)
     return (
@@ -79,6 +79,6 @@ def unstable_updates(
                 steps=steps[resting],
                 values=np.fmax.reduce(update[resting][:, sick], axis=1),
             ),
-            remedy=causes.lower_learning_rate(record),
+            remedies=(causes.lower_learning_rate(record),),
         ),
     )

@@ -10,7 +10,7 @@ from gradscope.analyzer import ratio_findings
 from gradscope.analyzer.curves import loss_curve, through_time, window
 from gradscope.analyzer.curves.through_time import TimeProfile
 from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Action, Finding, Remedy, RunRecord
 
 FACTORS = {
     "SimpleRNN": "Each time step back multiplies by the recurrent kernel and the activation's slope"
@@ -77,7 +77,7 @@ def vanishing_through_time(
             found,
             _message(furthest, found, threshold),
             cause=cause.strip(),
-            remedy=_remedy(furthest),
+            remedies=_remedies(furthest),
             grave=stuck,
         ),
     )
@@ -94,12 +94,12 @@ def _message(profile: TimeProfile, found: ratio_findings.Departure, threshold: f
     )
 
 
-def _remedy(profile: TimeProfile) -> str:
-    steps = profile.layer.time_steps or 1
-    return (
-        f"shorter sequences, or an LSTM whose forget gate starts open for {steps} time steps: a "
-        f"bias of ln({steps}) = {math.log(steps):.2g} in place of 1 (Tallec and Ollivier 2018)"
+def _remedies(profile: TimeProfile) -> tuple[Remedy, ...]:
+    layers = (profile.layer.name,)
+    open_gate = Remedy(
+        Action.OPEN_FORGET_GATE, layers=layers, time_steps=profile.layer.time_steps or 1
     )
+    return (Remedy(Action.SHORTEN_SEQUENCES), open_gate)
 
 
 def _constant(record: RunRecord) -> float:

@@ -10,7 +10,7 @@ from gradscope.analyzer import static_findings
 from gradscope.analyzer.curves import depth_profile, loss_curve, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.theory import causes, expectation
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Finding, RunRecord, Severity
 from gradscope.theory.prediction import Prediction
 
 SMALLEST, LARGEST = 0.01, 10.0
@@ -64,7 +64,7 @@ def initializer_mismatch(
     return (
         static_findings.finding(
             record,
-            "error" if held or not loss_curve.learned(record, learned) else "warning",
+            Severity.ERROR if held or not loss_curve.learned(record, learned) else Severity.WARNING,
             hidden,
             observed=max(seen, 1.0 / seen),
             threshold=threshold,
@@ -74,7 +74,7 @@ def initializer_mismatch(
                 f"initialisation it does by x{seen:.2g}."
             ),
             cause=causes.weights(layer),
-            remedy=causes.smallest_change(record),
+            remedies=causes.smallest_change(record),
             n=record.batch_size * min(int(one.units or 1) for one in hidden),
             phase="training",
         ),

@@ -11,7 +11,8 @@ from gradscope.analyzer.curves.depth_profile import MERGING
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.theory import expectation
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record import Finding, LayerInfo, RunRecord
+from gradscope.record import Action, Finding, LayerInfo, Remedy, RunRecord, Severity
+from gradscope.record.remedies import change_settings
 from gradscope.theory.gains import weight_gains
 
 PAIRED = "lecun_normal"
@@ -52,12 +53,12 @@ def selu_conditions(
     ]
     if not layers:
         raise NotMeasured("no hidden layer relies on SELU alone")
-    severity, size = "warning", math.nan
+    severity, size = Severity.WARNING, math.nan
     if len(record.steps) and record.steps[0] == 0:
         size = float(record.series["activation_second_moment"][0, layers[-1].index])
     off = math.isfinite(size) and not 1.0 / lost <= size <= lost
     if off and len(record.steps) > fewest and not loss_curve.learned(record, learned):
-        severity = "error"
+        severity = Severity.ERROR
     now = f" Its activations' mean square is {size:.3g} at {layers[-1].name}." if size > 0 else ""
     found = (
         *_features(record, layers[0], mean, least_variance, most_variance),
@@ -73,13 +74,13 @@ def selu_conditions(
             observed=observed,
             threshold=threshold,
             message=f"A condition of SELU's self-normalization is broken: {why}.{now}",
-            remedy=remedy,
+            remedies=remedies,
         )
-        for sick, observed, threshold, why, remedy in found
+        for sick, observed, threshold, why, remedies in found
     )
 
 
-Broken = tuple[list[LayerInfo], float, float, str, str]
+Broken = tuple[list[LayerInfo], float, float, str, tuple[Remedy, ...]]
 
 
 def _features(
@@ -88,14 +89,15 @@ def _features(
     """What the first layer is fed, unless something before it normalizes."""
     if expectation.first_normalized(record) or first.index != min(record.indices("hidden")):
         return
-    remedy, data = "data.scaling: standardize", record.data
+    remedies, data = (change_settings(("data.scaling", "standardize")),), record.data
     variance = data.second_moment - data.mean**2
     if abs(data.mean) > mean:
         why = f"the features have mean {data.mean:.3g}, not 0"
-        yield [first], abs(data.mean), mean, why, remedy
+        yield [first], abs(data.mean), mean, why, remedies
     elif math.isfinite(variance) and not least <= variance <= most:
         bound = least if variance < least else most
-        yield [first], variance, bound, f"the features have variance {variance:.3g}, not 1", remedy
+        why = f"the features have variance {variance:.3g}, not 1"
+        yield [first], variance, bound, why, remedies
 
 
 def _weights(layers: list[LayerInfo], gain: float) -> Iterator[Broken]:
@@ -112,7 +114,7 @@ def _weights(layers: list[LayerInfo], gain: float) -> Iterator[Broken]:
         why = (
             f"{layer.initializer} gives {layer.name} weights of fan_in Var w = {forward:.3g}, not 1"
         )
-        yield sick, away, gain, why, f"model.initializer: {PAIRED}"
+        yield sick, away, gain, why, (change_settings(("model.initializer", PAIRED)),)
 
 
 def _dropout(layers: list[LayerInfo]) -> Iterator[Broken]:
@@ -120,11 +122,13 @@ def _dropout(layers: list[LayerInfo]) -> Iterator[Broken]:
     if sick:
         rate = max(layer.dropout for layer in sick)
         why = f"plain dropout of {rate:g} after {sick[0].name} shifts its mean and variance"
-        yield sick, rate, 0.0, why, "keras.layers.AlphaDropout, or no dropout"
+        names = tuple(layer.name for layer in sick)
+        yield sick, rate, 0.0, why, (Remedy(Action.REPLACE_DROPOUT, layers=names),)
 
 
 def _paths(record: RunRecord, layers: list[LayerInfo]) -> Iterator[Broken]:
     sick = [layer for layer in layers if not layer.main_path]
     if sick and any(layer.kind in SUMS for layer in record.layers):
         why = f"something goes around {sick[0].name}, and the sum is not normalized"
-        yield sick, float(len(sick)), 0.0, why, "a plain stack of layers, or a normalization"
+        remedies = (Remedy(Action.REMOVE_BRANCHES), Remedy(Action.ADD_NORMALIZATION))
+        yield sick, float(len(sick)), 0.0, why, remedies

@@ -10,7 +10,7 @@ from gradscope.analyzer import ratio_findings, static_findings
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record import Finding, LayerInfo, RunRecord
+from gradscope.record import Action, Finding, LayerInfo, Remedy, RunRecord, Severity
 from gradscope.record.run_record import Floats
 
 FLAT = 0.05
@@ -65,7 +65,7 @@ def symmetric_units(record: RunRecord, *, threshold: float = 1e-5) -> tuple[Find
                 found,
                 message,
                 cause=cause if known is not None and not known.seeded else "",
-                remedy="a random model.initializer, such as he_normal",
+                remedies=(Remedy(Action.RANDOMIZE_WEIGHTS, (("model.initializer", "he_normal"),)),),
             ),
         )
     return tuple(findings)
@@ -116,7 +116,7 @@ def _copies(record: RunRecord, threshold: float) -> list[Finding]:
     return [
         static_findings.finding(
             record,
-            "warning",
+            Severity.WARNING,
             tied,
             observed=0.0,
             threshold=threshold,
@@ -125,7 +125,7 @@ def _copies(record: RunRecord, threshold: float) -> list[Finding]:
                 "weights as another one of their shape."
             ),
             cause="One initializer instance that several layers share gives each the same draw.",
-            remedy="an initializer's name, or a new instance for each layer",
+            remedies=(Remedy(Action.SEPARATE_INITIALIZERS, layers=tuple(x.name for x in tied)),),
             n=min(layer.parameters for layer in tied),
             phase="training",
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.record import Evidence, Finding, RunRecord
+from gradscope.record import Evidence, Finding, RunRecord, Severity
+from gradscope.record.remedies import change_settings
 
 _LINEAR = frozenset(["Dense", "Conv1D", "Conv2D", "Conv3D"])
 """Layers whose z is their kernel times what they are fed."""
@@ -47,7 +48,7 @@ def unscaled_input(
     layer = record.layers[first]
     return (
         Finding(
-            severity="error",
+            severity=Severity.ERROR,
             layers=(layer.name,),
             since_step=0,
             until_step=int(record.steps[-1]) if len(record.steps) else 0,
@@ -59,7 +60,10 @@ def unscaled_input(
                 f"{size} for weights initialised for about 1."
             ),
             cause=f"data.scaling: {record.data.scaling} leaves them as they are.",
-            remedy="data.scaling: standardize, or model.batch_norm with input: true",
+            remedies=(
+                change_settings(("data.scaling", "standardize")),
+                change_settings(("model.batch_norm.input", True)),
+            ),
             evidence=Evidence(
                 n=record.data.samples,
                 batch_size=record.batch_size,

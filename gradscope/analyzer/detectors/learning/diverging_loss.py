@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.theory import causes
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Finding, RunRecord, Severity
 
 
 @detector(
@@ -38,7 +38,7 @@ def diverging_loss(
     since = int(curve.steps[window.onset(above)])
     return (
         Finding(
-            severity="error",
+            severity=Severity.ERROR,
             layers=(),
             since_step=since,
             until_step=int(curve.steps[-1]),
@@ -49,6 +49,6 @@ def diverging_loss(
                 f"x{ratio:.2g}, since step {since}."
             ),
             evidence=loss_curve.evidence(record, curve),
-            remedy=causes.lower_learning_rate(record),
+            remedies=(causes.lower_learning_rate(record),),
         ),
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from gradscope.analyzer import static_findings
 from gradscope.analyzer.curves import depth_profile, loss_curve, window
 from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Action, Finding, Remedy, RunRecord, Severity
 from gradscope.record.run_record import Floats
 
 CAUSES = (
@@ -99,7 +99,7 @@ def not_learning(
         return ()
     return (
         Finding(
-            severity="error" if math.isfinite(best) or _known(record) else "warning",
+            severity=Severity.ERROR if math.isfinite(best) or _known(record) else Severity.WARNING,
             layers=(),
             since_step=int(curve.steps[0]),
             until_step=int(curve.steps[-1]),
@@ -112,7 +112,7 @@ def not_learning(
                 interval_meaning="fall of the loss, 2 standard errors to either side",
             ),
             cause=_flow(record),
-            remedy="see that each label belongs to its sample; then try other learning rates",
+            remedies=(Remedy(Action.CHECK_LABELS), Remedy(Action.TRY_LEARNING_RATES)),
         ),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.theory import causes
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Finding, RunRecord, Severity
 
 
 @detector(
@@ -41,7 +41,7 @@ def oscillating_loss(
     since = int(curve.steps[rows][0])
     return (
         Finding(
-            severity="warning" if learns else "error",
+            severity=Severity.WARNING if learns else Severity.ERROR,
             layers=(),
             since_step=since,
             until_step=int(curve.steps[-1]),
@@ -52,6 +52,6 @@ def oscillating_loss(
                 f"batch to batch, {observed:.2g} times what the samples at the start account for."
             ),
             evidence=loss_curve.evidence(record, curve),
-            remedy=causes.lower_learning_rate(record),
+            remedies=(causes.lower_learning_rate(record),),
         ),
     )

@@ -10,7 +10,16 @@ from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.catalog.activations import find_activation
 from gradscope.catalog.losses import LOSSES
-from gradscope.record import Finding, LayerInfo, RunRecord, TargetSummary
+from gradscope.record import (
+    Action,
+    Finding,
+    LayerInfo,
+    Remedy,
+    RunRecord,
+    Severity,
+    TargetSummary,
+)
+from gradscope.record.remedies import change_settings
 
 DISTRIBUTIONS = frozenset(
     [
@@ -28,8 +37,8 @@ BINARY = frozenset(["binary_crossentropy", "binary_focal_crossentropy"])
 
 _PROBABILITIES = frozenset(["softmax", "sigmoid", "hard_sigmoid"])
 
-Misfit = tuple[str, float, float, str, str]
-"""Severity, observed, threshold, why, remedy."""
+Misfit = tuple[Severity, float, float, str, tuple[Remedy, ...]]
+"""Severity, observed, threshold, why, remedies."""
 
 
 @detector("GS601", rank=1)
@@ -64,8 +73,8 @@ def output_mismatch(
         if len(ends) == 1:
             answers += _reach(record, layer, reach)
         told: list[Misfit] = [
-            ("warning" if unseen else severity, observed, threshold, why, remedy)
-            for severity, observed, threshold, why, remedy in answers
+            (Severity.WARNING if unseen else severity, observed, threshold, why, remedies)
+            for severity, observed, threshold, why, remedies in answers
         ]
         findings += [
             static_findings.finding(
@@ -75,9 +84,12 @@ def output_mismatch(
                 observed=observed,
                 threshold=threshold,
                 message=f"The output does not fit: {why}.",
-                remedy=remedy,
+                remedies=remedies,
             )
-            for severity, observed, threshold, why, remedy in (*_units(record, layer, spare), *told)
+            for severity, observed, threshold, why, remedies in (
+                *_units(record, layer, spare),
+                *told,
+            )
         ]
     return tuple(findings)
 
@@ -95,7 +107,7 @@ def _reach(record: RunRecord, layer: LayerInfo, reach: float) -> Iterator[Misfit
         name in BINARY and layer.units == 1 and len(targets.shares) > 2
     ):
         why = f"{name} needs targets from 0 to 1, and they go from {_span(targets)}"
-        yield "error", targets.maximum, 1.0, why, "training.loss: mean_squared_error"
+        yield Severity.ERROR, targets.maximum, 1.0, why, _loss("mean_squared_error")
     entry = find_activation(activation)
     if targets.form != "real" or targets.variance == 0 or entry is None or name in BINARY:
         return
@@ -110,7 +122,7 @@ def _reach(record: RunRecord, layer: LayerInfo, reach: float) -> Iterator[Misfit
             f"the {activation} of {layer.name} gives values from {low:.3g} to {high:.3g}, and the "
             f"targets go from {_span(targets)} around {targets.mean:.3g}"
         )
-        yield "error", covered, reach, why, "model.output.activation: linear"
+        yield Severity.ERROR, covered, reach, why, _activated("linear")
 
 
 def _span(targets: TargetSummary) -> str:
@@ -121,18 +133,20 @@ def _units(record: RunRecord, layer: LayerInfo, spare: float) -> Iterator[Misfit
     units, classes = layer.units or 0, record.data.classes
     if layer.activation == "softmax" and units == 1:
         why = f"{layer.name} is a softmax over one unit, which is always 1"
-        yield "error", 1.0, 0.0, why, "model.output.activation: sigmoid, or one unit per class"
+        remedies = (*_activated("sigmoid"), Remedy(Action.ONE_UNIT_PER_CLASS))
+        yield Severity.ERROR, 1.0, 0.0, why, remedies
     if not classes or record.data.task != "classification":
         return
+    per_class = (change_settings(("model.output.units", classes)),)
     needed = 1 if classes == 2 and layer.activation != "softmax" else classes
     if layer.activation == "softmax" and units == 1:
         return
     if 0 < units < needed:
         why = f"{layer.name} has {units} units for {classes} classes"
-        yield "error", float(needed - units), 0.0, why, f"model.output.units: {classes}"
+        yield Severity.ERROR, float(needed - units), 0.0, why, per_class
     elif units > classes + spare:
         why = f"{layer.name} has {units} units for {classes} classes, so some are never right"
-        yield "warning", float(units - classes), spare, why, f"model.output.units: {classes}"
+        yield Severity.WARNING, float(units - classes), spare, why, per_class
 
 
 def _activation(record: RunRecord, layer: LayerInfo) -> Iterator[Misfit]:
@@ -141,20 +155,29 @@ def _activation(record: RunRecord, layer: LayerInfo) -> Iterator[Misfit]:
     if record.data.task == "regression":
         if activation == "softmax" and units > 1:
             why = f"the softmax of {layer.name} sums to 1, and the targets are real values"
-            yield "error", 1.0, 0.0, why, "model.output.activation: linear"
+            yield Severity.ERROR, 1.0, 0.0, why, _activated("linear")
         return
     if name not in LOSSES or layer.activation is None or _takes_logits(record):
         return
     wants = "softmax" if name in DISTRIBUTIONS else "sigmoid" if name in BINARY else ""
     if wants and activation not in _PROBABILITIES:
         why = f"{name} needs probabilities, and {layer.name} gives {activation} values"
-        yield "error", 1.0, 0.0, why, f"model.output.activation: {wants}, or from_logits=True"
+        remedies = (*_activated(wants), Remedy(Action.ACCEPT_LOGITS))
+        yield Severity.ERROR, 1.0, 0.0, why, remedies
     elif wants == "softmax" and activation != "softmax":
         why = f"{name} needs one distribution, and the {activation} units of {layer.name} are apart"
-        yield "warning", 1.0, 0.0, why, "model.output.activation: softmax"
+        yield Severity.WARNING, 1.0, 0.0, why, _activated("softmax")
     elif wants == "sigmoid" and activation == "softmax" and units > 1:
         why = f"{name} judges each unit alone, and the softmax of {layer.name} ties them"
-        yield "warning", 1.0, 0.0, why, "training.loss: sparse_categorical_crossentropy"
+        yield Severity.WARNING, 1.0, 0.0, why, _loss("sparse_categorical_crossentropy")
+
+
+def _activated(activation: str) -> tuple[Remedy, ...]:
+    return (change_settings(("model.output.activation", activation)),)
+
+
+def _loss(name: str) -> tuple[Remedy, ...]:
+    return (change_settings(("training.loss", name)),)
 
 
 def _takes_logits(record: RunRecord) -> bool:

@@ -10,7 +10,7 @@ from gradscope.analyzer import static_findings
 from gradscope.analyzer.curves import depth_profile, loss_curve, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.theory import causes, expectation
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Action, Finding, Remedy, RunRecord, Severity
 
 
 @detector("GS301", rank=42)
@@ -56,7 +56,7 @@ def batch_norm_explosion(
     return (
         static_findings.finding(
             record,
-            "warning" if learns and largest <= threshold else "error",
+            Severity.WARNING if learns and largest <= threshold else Severity.ERROR,
             sick,
             observed=observed,
             threshold=threshold,
@@ -66,7 +66,7 @@ def batch_norm_explosion(
                 f"{observed:.2g} times its size."
             ),
             cause=theory,
-            remedy=causes.smallest_change(record) or "skip connections around the normed layers",
+            remedies=causes.smallest_change(record) or (Remedy(Action.ADD_SKIP_CONNECTIONS),),
             n=record.batch_size * min(int(layer.units or 1) for layer in sick),
             phase="training",
         ),

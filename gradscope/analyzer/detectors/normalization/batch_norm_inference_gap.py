@@ -8,14 +8,14 @@ from gradscope.analyzer import ratio_findings, static_findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import branches, named
-from gradscope.record import Finding, LayerInfo, RunRecord
+from gradscope.record import Action, Finding, LayerInfo, Remedy, RunRecord, Severity
 from gradscope.record.run_record import Floats
 
 _CHANCE = 4.0
 _HARMLESS = 0.1
 _RIGHT = 0.2
 _ARRIVED = 0.01
-_REMEDY = "more steps or a smaller batch norm momentum, so that they can follow"
+_REMEDIES = (Remedy(Action.TRAIN_LONGER), Remedy(Action.LOWER_MOMENTUM))
 _HOMOGENEOUS = ("linear", "relu", "leaky_relu", "prelu")
 
 
@@ -72,7 +72,7 @@ def batch_norm_inference_gap(
             indices,
             found,
             words(record, indices, found) + outcome,
-            remedy=_REMEDY,
+            remedies=_REMEDIES,
             grave=grave,
         ),
     )
@@ -165,7 +165,7 @@ def _by_its_answers(record: RunRecord, norms: list[LayerInfo]) -> tuple[Finding,
     return (
         static_findings.finding(
             record,
-            "error",
+            Severity.ERROR,
             norms,
             observed=left,
             threshold=_ARRIVED,
@@ -176,7 +176,7 @@ def _by_its_answers(record: RunRecord, norms: list[LayerInfo]) -> tuple[Finding,
                 f"{loss_curve.late_accuracy(record):.1%} in training. {left:.0%} of the moving "
                 "statistics are still their start."
             ),
-            remedy=_REMEDY,
+            remedies=_REMEDIES,
             n=record.data.test_samples,
             phase="training",
         ),

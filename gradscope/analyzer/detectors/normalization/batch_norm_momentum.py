@@ -5,7 +5,8 @@ from __future__ import annotations
 from gradscope.analyzer import static_findings
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Action, Finding, Remedy, RunRecord, Severity
+from gradscope.record.remedies import change_settings
 
 KERAS_DEFAULT = 0.99
 
@@ -41,11 +42,14 @@ def batch_norm_momentum(record: RunRecord, *, remaining: float = 0.5) -> tuple[F
     where = named([layer.name for layer in sick], places)
     left = f"are still {worst:.1%} their start after {done} steps ({momentum:g}^{done})"
     fate = "never move" if never else left
-    key = "momentum" if static_findings.of_user(record) else "model.batch_norm.momentum"
     return (
         static_findings.finding(
             record,
-            "error" if never else "warning" if momentum > KERAS_DEFAULT else "info",
+            Severity.ERROR
+            if never
+            else Severity.WARNING
+            if momentum > KERAS_DEFAULT
+            else Severity.INFO,
             sick,
             observed=worst,
             threshold=remaining,
@@ -53,9 +57,9 @@ def batch_norm_momentum(record: RunRecord, *, remaining: float = 0.5) -> tuple[F
                 f"The moving statistics of {where} {fate}: each step computes moving = moving * "
                 f"{momentum:g} + batch * {1.0 - momentum:g}, and inference uses them."
             ),
-            remedy=f"{key}: 0.99"
+            remedies=(change_settings(("model.batch_norm.momentum", KERAS_DEFAULT)),)
             if never or momentum > KERAS_DEFAULT
-            else "more steps, or a smaller momentum",
+            else (Remedy(Action.TRAIN_LONGER), Remedy(Action.LOWER_MOMENTUM)),
             n=done,
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradscope.analyzer import static_findings
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Action, Finding, Remedy, RunRecord, Severity
 
 
 @detector("GS304", rank=7)
@@ -35,7 +35,7 @@ def batch_norm_small_batch(
     return (
         static_findings.finding(
             record,
-            "error" if grave else "warning",
+            Severity.ERROR if grave else Severity.WARNING,
             sick,
             observed=float(observed),
             threshold=least if grave else fewest,
@@ -44,7 +44,7 @@ def batch_norm_small_batch(
                 f"in {named([layer.name for layer in sick], places)}: "
                 + ("too few for a gradient." if grave else "its gradient is noisy.")
             ),
-            remedy="a larger training.batch_size, or a normalization within the sample",
+            remedies=(Remedy(Action.ENLARGE_BATCH), Remedy(Action.NORMALIZE_EACH_SAMPLE)),
             n=observed,
         ),
     )

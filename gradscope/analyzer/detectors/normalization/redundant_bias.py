@@ -8,7 +8,7 @@ from gradscope.analyzer import static_findings
 from gradscope.analyzer.curves import window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
-from gradscope.record import Finding, LayerInfo, RunRecord
+from gradscope.record import Action, Finding, LayerInfo, Remedy, RunRecord, Severity
 
 
 @detector("GS305", rank=90)
@@ -41,7 +41,7 @@ def redundant_bias(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Findi
     return (
         static_findings.finding(
             record,
-            "info",
+            Severity.INFO,
             sick,
             observed=float(np.max(typical[places])),
             threshold=threshold,
@@ -49,7 +49,7 @@ def redundant_bias(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Findi
                 f"The bias of {named([layer.name for layer in sick], places)} does nothing: the "
                 "batch norm after it subtracts it again (its gradient is a structural zero)."
             ),
-            remedy="use_bias: false there",
+            remedies=(Remedy(Action.REMOVE_BIAS, layers=tuple(x.name for x in sick)),),
             n=min(int(layer.units or 1) for layer in sick),
             phase="training",
         ),

@@ -6,7 +6,7 @@ import numpy as np
 
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.theory import causes
-from gradscope.record import Evidence, Finding, RunRecord
+from gradscope.record import Evidence, Finding, RunRecord, Severity
 
 
 @detector("GS501", rank=5, follows=("unscaled_input", "exploding_signal", "exploding_gradient"))
@@ -39,7 +39,7 @@ def non_finite(record: RunRecord, *, allowed: float = 0) -> tuple[Finding, ...]:
     fell = f" The loss before it was {last[-1]:.3g}." if last.size else ""
     return (
         Finding(
-            severity="error",
+            severity=Severity.ERROR,
             layers=(layer.name,) if layer else (),
             since_step=step,
             until_step=int(record.steps[-1]),
@@ -54,7 +54,9 @@ def non_finite(record: RunRecord, *, allowed: float = 0) -> tuple[Finding, ...]:
                 steps=(step,),
             ),
             cause=_cause(record, row),
-            remedy=(causes.lower_learning_rate(record) if step else causes.smallest_change(record)),
+            remedies=(causes.lower_learning_rate(record),)
+            if step
+            else causes.smallest_change(record),
         ),
     )
 

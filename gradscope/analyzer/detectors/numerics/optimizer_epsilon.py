@@ -8,7 +8,8 @@ from gradscope.analyzer import ratio_findings
 from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Action, Finding, Remedy, RunRecord
+from gradscope.record.remedies import change_settings
 
 ADDED_TO_THE_ROOT = frozenset(["adam", "adamw", "adamax", "nadam", "lamb", "schedule_free_adamw"])
 """Optimizers that divide by sqrt(v) + epsilon (Keras 3.15, their `update_step`). RMSprop, Adagrad
@@ -54,11 +55,14 @@ def optimizer_epsilon(
         f"{named(names, found.layers)}: its rms is {found.extreme:.2g} of epsilon, "
         f"{found.spell.words}, and the steps are that much shorter than the learning rate says."
     )
-    smaller = f"{{name: {name}, epsilon: {epsilon * found.extreme / 10:.0e}}}"
-    remedy = f"training.optimizer: {smaller}, or a loss that is not scaled down"
+    smaller = float(f"{epsilon * found.extreme / 10:.0e}")
+    optimizer = (("training.optimizer.name", name), ("training.optimizer.epsilon", smaller))
+    remedies = (change_settings(*optimizer), Remedy(Action.REMOVE_LOSS_SCALE))
     learns = loss_curve.learned(record, learned)
     return (
-        ratio_findings.finding(record, indices, found, message, remedy=remedy, grave=not learns),
+        ratio_findings.finding(
+            record, indices, found, message, remedies=remedies, grave=not learns
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from gradscope.analyzer import ratio_findings
 from gradscope.analyzer.curves import gradient_cut
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Action, Finding, Remedy, RunRecord
 
 
 @detector("GS502", rank=60, follows=("vanishing_gradient",))
@@ -46,5 +46,5 @@ def underflow(record: RunRecord, *, threshold: float = 0.1) -> tuple[Finding, ..
         f"The gradient underflows in {named(names, found.layers)}: {found.extreme:.0%} of delta is "
         f"below what float32 holds, {found.spell.words}."
     )
-    remedy = "what keeps the gradient's size over depth; a larger loss only moves the limit"
-    return (ratio_findings.finding(record, indices, found, message, remedy=remedy),)
+    remedies = (Remedy(Action.RESTORE_GRADIENT),)
+    return (ratio_findings.finding(record, indices, found, message, remedies=remedies),)
