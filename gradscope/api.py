@@ -35,6 +35,7 @@ from gradscope.gate.comparing import comparison
 from gradscope.record import DiagnosisState, LayerInfo, RunRecord, storage
 from gradscope.record.run_record import GIVEN
 from gradscope.record.sample_geometry import sample_geometry
+from gradscope.reporters.explanation import explanation_text, list_text
 from gradscope.reporters.report import Report
 from gradscope.runner.process import supervisor
 from gradscope.runner.runtime.seeds import Seeds
@@ -399,5 +400,14 @@ def config_schema() -> dict[str, Any]:
     return json_schema(vocabulary())
 
 
-explain = explanation.explain
-list_detectors = explanation.list_detectors
+def explain(verdict: str) -> str:
+    """What a detector measures and what to do about it, by name or code, as text.
+
+    Raises `BadRequest` when there is none.
+    """
+    return explanation_text(explanation.explain(verdict))
+
+
+def list_detectors() -> str:
+    """One line per detector: code, name and what it tells."""
+    return list_text(explanation.explanations())

@@ -100,11 +100,11 @@ def test_an_example_keeps_its_promise(name: str, tensorflow_once: Any) -> None:
     assert all(layer.measured or layer.reason for layer in record.layers)
     assert record.evaluation.get("test_accuracy", 0.0) >= promise.accuracy
     if name == "remembering":
-        (profile,) = through_time.of(record)
+        (profile,) = through_time.time_profiles(record)
         assert profile.first.min() > 0.1
         assert "GS106" in {one.code for one in diagnosis.verdicts if one.status == "healthy"}
     if name == "forgetting":
-        (profile,) = through_time.of(record)
+        (profile,) = through_time.time_profiles(record)
         assert profile.first.max() < 1e-5
     if name == "transformer":
         inner = [layer.kind for layer in weighted]

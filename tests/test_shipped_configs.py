@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gradscope import api
-from gradscope.analyzer.curves import depth_profile
+from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.record import Severity
 
 pytestmark = pytest.mark.tensorflow
@@ -76,7 +76,7 @@ def test_a_shipped_config_gives_its_verdict_for_five_seeds(name: str, tensorflow
 
 def _stays_well_inside(record: Any) -> None:
     """The distances that the detectors' documentation names, at every single step."""
-    profile = depth_profile.of(record)
+    profile = depth_profile(record)
     assert np.nanmin(profile.delta_relative) > 0.1
     assert np.nanmax(profile.delta_relative) < (200 if len(profile.names) == 100 else 10)
     assert np.nanmax(record.series["dead_fraction"]) < 0.4

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradscope.analyzer import wording
-from gradscope.analyzer.curves import depth_profile, window
-from gradscope.analyzer.detectors import DETECTORS, Detector, NotMeasured
+from gradscope.analyzer.curves import window
+from gradscope.analyzer.curves.depth_profile import depth_profile, rate_per_layer
+from gradscope.analyzer.detectors import DETECTORS, Detector
+from gradscope.analyzer.message_parts import branches, rate_text
+from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import (
     Diagnosis,
     DiagnosisState,
@@ -77,8 +79,10 @@ def _related(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
     """The verdicts in their order, each consequence with the code of its cause."""
     related: list[Verdict] = []
     for verdict in verdicts:
-        causes = DETECTORS[verdict.name].follows
-        root = next((v for v in related if v.findings and v.name in causes), None)
+        chosen = DETECTORS[verdict.name]
+        root = next(
+            (v for v in related if v.findings and chosen.follows_from(DETECTORS[v.name])), None
+        )
         if root is None:
             related.append(verdict)
             continue
@@ -126,28 +130,28 @@ def _partial(record: RunRecord) -> str:
 def _healthy(record: RunRecord, judged: list[Verdict], verdicts: tuple[Verdict, ...]) -> str:
     warned = [v for v in judged if any(f.severity is Severity.WARNING for f in v.findings)]
     names = ", ".join(verdict.name for verdict in warned)
-    found = f"only warnings ({names})" if warned else "nothing to act on"
+    outcome = f"only warnings ({names})" if warned else "nothing to act on"
     checks = f"{len(judged)} checks" if len(judged) > 1 else "1 check"
     done = record.outcome.steps_done
-    result = f"{checks} found {found} in {done} step{'s' if done != 1 else ''}."
+    result = f"{checks} found {outcome} in {done} step{'s' if done != 1 else ''}."
     if warned:
         result += f" {_leading(warned[0]).message}"
-    profile = depth_profile.of(record)
+    profile = depth_profile(record)
     delta = window.typical(profile.delta_relative)
     delta = delta[np.isfinite(delta)]
     flow = {"vanishing_gradient", "exploding_gradient"} <= {verdict.name for verdict in judged}
     if not flow or delta.size < 2:
         return f"{result}{_unjudged(verdicts)}"
     # Where paths part and join there is no rate from one layer to the next.
-    one_path = not wording.branches(record.layers)
-    rate = depth_profile.rate_per_layer(delta) ** -1 if one_path else float("nan")
+    one_path = not branches(record.layers)
+    rate = rate_per_layer(delta) ** -1 if one_path else float("nan")
     plain = all(record.layers[i].role == "hidden" for i in profile.indices)
     kind = "hidden layer" if plain else "layer"
     where = f"{len(profile.names)} {kind}s" + ("" if plain else " that everything passes")
     return (
         f"Gradients flow: over {where} the rms of delta stays between "
         f"{delta.min():.2g} and {delta.max():.2g} of the last {kind}'s"
-        f"{wording.per_layer(rate, ' going back')}; {result}"
+        f"{rate_text(rate, ' going back')}; {result}"
     )
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradscope.analyzer.detectors import DETECTORS, Detector
+from gradscope.analyzer.detectors import DETECTORS, EVERY_EARLIER, Detector
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.record import Diagnosis, RunRecord, Severity, Verdict
+from gradscope.record import Diagnosis, Finding, RunRecord, Severity, Verdict
 from tests.analyzer.detectors.cases import CASES
 from tests.analyzer.synthetic import DATA, empty, geometric, network, over_time, record
 
@@ -116,8 +116,35 @@ def test_a_finding_alone_goes_with_nothing() -> None:
 
 def test_what_a_detector_follows_exists_and_does_not_follow_it() -> None:
     for detector in DETECTORS.values():
-        for cause in detector.follows:
-            assert detector.name not in DETECTORS[cause].follows, (detector.name, cause)
+        named = {*detector.follows, *detector.causes} - set(EVERY_EARLIER)
+        assert named <= set(DETECTORS), detector.name
+        for other in DETECTORS.values():
+            both = (detector.follows_from(other), other.follows_from(detector))
+            assert both != (True, True), (detector.name, other.name)
+
+
+def test_nothing_learned_follows_from_whatever_happens_in_training() -> None:
+    chosen = DETECTORS["not_learning"]
+    others = {name for name, other in DETECTORS.items() if not chosen.follows_from(other)}
+    assert others == {
+        "batch_norm_momentum",
+        "batch_norm_inference_gap",
+        "redundant_bias",
+        "not_learning",
+    }
+
+
+def test_a_new_detector_says_itself_what_it_causes_and_follows() -> None:
+    def judge(_: RunRecord) -> tuple[Finding, ...]:
+        return ()
+
+    first = Detector("GS001", "first", 4, judge, causes=("dead_units",))
+    last = Detector("GS002", "last", 99, judge, follows=("dead_units",))
+    assert DETECTORS["dead_units"].follows_from(first)
+    assert DETECTORS["not_learning"].follows_from(first)
+    assert not DETECTORS["vanishing_gradient"].follows_from(first)
+    assert last.follows_from(DETECTORS["dead_units"])
+    assert not DETECTORS["not_learning"].follows_from(last)
 
 
 def test_a_crash_stops_no_other_detector(crashing: str) -> None:

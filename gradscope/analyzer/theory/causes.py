@@ -23,7 +23,7 @@ _DEPARTS = "the network does not start as its config says."
 _TRAINED = "training did it, not the initialisation."
 
 
-def of_profile(
+def profile_cause(
     record: RunRecord, quantity: str, threshold: float, *, below: bool, since_initialisation: bool
 ) -> tuple[str, tuple[Remedy, ...]]:
     """Cause and remedies of a ``signal`` or ``delta`` that vanishes (`below`) or explodes.

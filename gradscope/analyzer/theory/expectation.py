@@ -9,8 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from gradscope.analyzer import static_findings
 from gradscope.analyzer.curves.depth_profile import rate_per_layer
+from gradscope.analyzer.network import is_user_model
 from gradscope.record import LayerInfo, RunRecord
 from gradscope.record.run_record import Floats
 from gradscope.theory.depth_recursion import predict
@@ -80,7 +80,7 @@ def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Pr
     if record.data.geometry is not None or prediction.preactivation_band is None:
         return prediction
     unknown = "how the samples of this data differ was not recorded"
-    if static_findings.of_user(record):
+    if is_user_model(record):
         unknown = "of your own models, known of a Sequential one of Dense layers, freshly drawn"
     return replace(
         prediction, preactivation_band=None, activation_band=None, delta_band=None, no_band=unknown

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from gradscope.analyzer.wording import branches
+from gradscope.analyzer.message_parts import branches
 from gradscope.catalog.activations import find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.record import Action, LayerInfo, Remedy, RunRecord

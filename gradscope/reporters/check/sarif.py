@@ -6,7 +6,6 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sarif-v2.1.0-errata01
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import PurePath
@@ -14,10 +13,12 @@ from typing import Any
 from urllib.parse import quote
 
 from gradscope.analyzer.detectors import DETECTORS, Detector
+from gradscope.analyzer.explanation import explanation_of
 from gradscope.gate.check import Check, Checked, Status
 from gradscope.gate.exit_codes import worst
 from gradscope.record.strict_json import dumps, plain
 from gradscope.reporters.check import CHECK_FORMS, _wording
+from gradscope.reporters.explanation import explanation_text
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import ReportOptions
 
@@ -148,15 +149,15 @@ def _rule(check: str) -> dict[str, Any]:
     if found is None:
         budget = BUDGET if check.startswith("expect.") else check
         return _described(_id(check), DESCRIPTIONS.get(check, budget))
-    help_text = inspect.getdoc(found.function) or found.name
-    first, *more = (" ".join(part.split()) for part in help_text.split("\n\n"))
-    whole = _message(first, *more[:1])
+    explanation = explanation_of(found)
+    first = explanation.summary
+    whole = _message(first, explanation.section("What it measures"))
     return {
         "id": found.code,
         "name": found.name,
         "shortDescription": _message(first),
         "fullDescription": whole if len(whole["text"]) <= LONGEST else _message(first),
-        "help": _message(help_text),
+        "help": _message(explanation_text(explanation)),
     }
 
 

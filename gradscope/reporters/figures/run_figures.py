@@ -23,10 +23,11 @@ from gradscope.reporters.layout.lines import shortened
 from gradscope.reporters.layout.numbers import number, plural
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
+from gradscope.reporters.run.layer_table import reference_name
 from gradscope.theory.prediction import LEVEL
 
 _TITLES = {
-    "gradient": "Gradient: rms of delta over that of the last hidden layer",
+    "gradient": "Gradient: rms of delta over that of {reference}",
     "signal": "Signal: rms of z, what the activation receives",
 }
 _MOST_COLUMNS = 1000
@@ -42,7 +43,7 @@ def heatmaps(report: Report) -> Figure:
     figure = style.new_figure(9.0, 2 * height)
     both: Any = figure.subplots(2, 1, squeeze=False)
     for axes, quantity in zip(both[:, 0], ("gradient", "signal"), strict=True):
-        title = _TITLES[quantity]
+        title = _TITLES[quantity].format(reference=reference_name(record))
         if len(shown) < len(layers):
             title += f" ({len(shown)} of {len(layers)} layers shown)"
         axes.set_title(title, loc="left")
@@ -98,7 +99,8 @@ def profiles(report: Report) -> Figure:
     figure = style.new_figure(9.0, 7.0)
     both: Any = figure.subplots(2, 1, squeeze=False, sharex=True)
     for axes, quantity in zip(both[:, 0], ("signal", "gradient"), strict=True):
-        axes.set_title(_TITLES[quantity], loc="left")
+        title = _TITLES[quantity].format(reference=reference_name(record))
+        axes.set_title(title, loc="left")
         _profile(axes, report, layers, quantity)
     return figure
 
@@ -139,7 +141,7 @@ def time_profiles(report: Report) -> Figure | None:
     None where no recurrent layer was followed.
     """
     record = report.record
-    profiles = through_time.of(record)
+    profiles = through_time.time_profiles(record)
     if not profiles:
         return None
     shown = [profiles[i] for i in style.evenly(len(profiles), _MOST_PANELS)]

@@ -13,9 +13,10 @@ from itertools import chain, pairwise
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.analyzer.curves.window import last, median, typical
+from gradscope.analyzer.curves.depth_profile import delta_reference, relative_delta
+from gradscope.analyzer.curves.window import last_quarter, median, typical
+from gradscope.analyzer.message_parts import branches
 from gradscope.analyzer.theory.expectation import standings
-from gradscope.analyzer.wording import branches
 from gradscope.record import LayerInfo, RunRecord, VerdictStatus
 from gradscope.reporters.layout import numbers
 from gradscope.reporters.layout.sanitizing import printable
@@ -31,13 +32,14 @@ _MEDIANS = (
 )
 _FLOW = (
     "signal: rms of z, what the activation receives. "
-    "gradient: rms of delta = dL/dz over that of the last hidden layer. "
+    "gradient: rms of delta = dL/dz over that of {reference}. "
 )
 _FLOW_AND_GAINS = (
     "signal: rms of z, what the activation receives; its gain is against the hidden layer before. "
-    "gradient: rms of delta = dL/dz over that of the last hidden layer; its gain is against the "
-    "hidden layer after. x1 keeps the size. "
+    "gradient: rms of delta = dL/dz over that of {reference}; its gain is against the hidden layer "
+    "after. x1 keeps the size. "
 )
+LAST_HIDDEN = "the last hidden layer"
 _REST = (
     "dead: units whose slope is 0 for every sample of the "
     "probe set, when last shown. phi' gain: mean slope of the activation over its largest, near 0 "
@@ -73,7 +75,7 @@ class LayerRow:
     """One layer; NaN is "not measured" (or destroyed by non-finite values, then `note` says so).
 
     `signal` is the rms of z, `signal_gain` its ratio to the hidden layer before; `gradient` is the
-    rms of delta over that of the last hidden layer, `gradient_gain` its ratio to the layer after.
+    rms of delta over that of the table's `reference`, `gradient_gain` its ratio to the layer after.
     `band` says in words where both lay at step 0 in theory's band, "" where theory has none.
     """
 
@@ -107,12 +109,14 @@ class LayerTable:
 
     `notes` are sentences about the table as a whole: what has no row and why, among others. `gains`
     tells whether layers follow one another, so that gains between neighbours mean something.
+    `reference` is the layer whose delta the others are compared with, as a noun.
     """
 
     rows: tuple[LayerRow, ...]
     caption: str
     notes: tuple[str, ...]
     gains: bool = True
+    reference: str = LAST_HIDDEN
 
     @property
     def weighted(self) -> tuple[LayerRow, ...]:
@@ -123,7 +127,7 @@ class LayerTable:
     def legend(self) -> str:
         """What the columns hold."""
         flow = _FLOW_AND_GAINS if self.gains else _FLOW
-        return flow + _REST + (_BAND if self.banded else "")
+        return flow.format(reference=self.reference) + _REST + (_BAND if self.banded else "")
 
     @property
     def banded(self) -> bool:
@@ -135,7 +139,7 @@ def layer_table(report: Report) -> LayerTable:
     """Gather one row per hidden or output layer, and per other layer that has something to say."""
     record = report.record
     sound = _sound(record)
-    window = last(len(sound.steps))
+    window = last_quarter(len(sound.steps))
     figures = {name: median(sound.series[name][window]) for name in _MEDIANS}
     figures["dead_fraction"] = _latest(sound.series["dead_fraction"])
     gains = not branches(record.layers)
@@ -157,7 +161,16 @@ def layer_table(report: Report) -> LayerTable:
         _recurrent(record.layers),
         _omitted(omitted),
     )
-    return LayerTable(tuple(rows), _caption(sound, record), tuple(chain(*notes)), gains)
+    caption, reference = _caption(sound, record), reference_name(record)
+    return LayerTable(tuple(rows), caption, tuple(chain(*notes)), gains, reference)
+
+
+def reference_name(record: RunRecord) -> str:
+    """The layer whose delta the others are compared with."""
+    index = delta_reference(record)
+    if index is None or index == max(record.indices("hidden"), default=index):
+        return LAST_HIDDEN
+    return printable(record.layers[index].name)
 
 
 def _row(
@@ -215,23 +228,6 @@ def _profile(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
     }
 
 
-def relative_delta(record: RunRecord) -> Floats:
-    """Rms of a unit's delta over that of the last measured hidden layer, [step, layer].
-
-    A unit that stands at several places (pixels, time steps) has a delta at each: they add up in
-    quadrature, as in the verdicts.
-    """
-    places = np.array([layer.places for layer in record.layers], np.float64)
-    rms: Floats = np.sqrt(record.series["delta_second_moment"] * places)
-    hidden = record.indices("hidden") or record.indices("output")
-    if not hidden:
-        return np.full_like(rms, np.nan)
-    with np.errstate(all="ignore"):
-        result: Floats = rms / rms[:, hidden[-1], None]
-    result[~np.isfinite(result)] = np.nan
-    return result
-
-
 def nonfinite_since(record: RunRecord, index: int) -> int | None:
     """The first recorded step at which the layer held a NaN or an Inf, or None."""
     counts = record.series["nonfinite_count"][:, index]
@@ -250,7 +246,7 @@ def _sound(record: RunRecord) -> RunRecord:
 
 
 def _caption(sound: RunRecord, record: RunRecord) -> str:
-    steps = sound.steps[last(len(sound.steps))]
+    steps = sound.steps[last_quarter(len(sound.steps))]
     if not steps.size:
         return "no step was recorded"
     why = ", before the first non-finite value" if len(sound.steps) < len(record.steps) else ""

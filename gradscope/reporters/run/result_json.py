@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from gradscope.analyzer.curves.depth_profile import delta_reference
 from gradscope.analyzer.theory.expectation import standings
 from gradscope.record import STATISTICS, Finding, Remedy, RunRecord, Verdict
 from gradscope.record.strict_json import dumps, plain
@@ -36,7 +37,7 @@ def render(report: Report) -> str:
 def result(report: Report) -> dict[str, Any]:
     """The object that `render` writes, for those who want it as data."""
     record, diagnosis = report.record, report.diagnosis
-    reader = reader_of(record)
+    reader, reference = reader_of(record), delta_reference(record)
     content = {
         "schema": SCHEMA,
         "name": record.name,
@@ -55,6 +56,7 @@ def result(report: Report) -> dict[str, Any]:
             item for verdict in diagnosis.verdicts for item in verdict_items(verdict, reader)
         ],
         "prediction": _prediction(report),
+        "delta_reference": record.layers[reference].name if reference is not None else None,
         "statistics": {
             "steps": record.steps,
             **{name: record.series[name] for name in STATISTICS},

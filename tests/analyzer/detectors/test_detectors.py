@@ -9,7 +9,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from gradscope.analyzer.detectors import DETECTORS, NotMeasured
+from gradscope.analyzer.detectors import DETECTORS
+from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import Finding, RunRecord
 from tests.analyzer.detectors.case import OUTSIDE, Case
 from tests.analyzer.detectors.cases import CASES

@@ -7,8 +7,9 @@ from functools import cache
 import pytest
 
 from gradscope import api
-from gradscope.analyzer.detectors import DETECTORS, NotMeasured
-from gradscope.record import Finding, Remedy
+from gradscope.analyzer.detectors import DETECTORS
+from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.record import Finding, Remedy, RunRecord
 from gradscope.reporters.remedies import arguments
 from tests.analyzer.detectors.cases import CASES
 
@@ -30,15 +31,15 @@ BASES = (
 
 
 @cache
-def findings() -> tuple[tuple[str, Finding], ...]:
-    """Every finding of every case, with the detector's name."""
-    collected: list[tuple[str, Finding]] = []
+def findings_with_records() -> tuple[tuple[str, RunRecord, Finding], ...]:
+    """Every finding of every case, with the detector's name and the record."""
+    collected: list[tuple[str, RunRecord, Finding]] = []
     for case in CASES:
         try:
             answer = DETECTORS[case.detector](case.record, **case.thresholds)
         except NotMeasured:
             continue
-        collected += [(case.detector, finding) for finding in answer]
+        collected += [(case.detector, case.record, finding) for finding in answer]
     return tuple(collected)
 
 
@@ -46,7 +47,7 @@ def proposed() -> dict[tuple[tuple[str, str], ...], Remedy]:
     """Every remedy with settings, once."""
     return {
         tuple((key, repr(value)) for key, value in remedy.settings): remedy
-        for _, finding in findings()
+        for _, _, finding in findings_with_records()
         for remedy in finding.remedies
         if remedy.settings
     }
@@ -83,7 +84,7 @@ def stands(config: dict[str, object], key: str, value: object) -> bool:
 
 def test_every_error_of_a_root_says_what_to_do() -> None:
     """Of the cases, only these have no change that theory or the record supports."""
-    silent = {name for name, finding in findings() if not finding.remedies}
+    silent = {name for name, _, finding in findings_with_records() if not finding.remedies}
     assert silent <= {
         "collapsed_representation",
         "exploding_gradient",

@@ -116,7 +116,7 @@ def test_a_detector_brings_its_documentation() -> None:
         "Tell whether the gradient fades before it reaches the first layers."
     )
     assert displayed(rule["fullDescription"]).startswith(rule["shortDescription"]["text"])
-    assert "Statistic: rms of delta" in rule["fullDescription"]["text"]
+    assert "The rms of delta = dL/dz" in rule["fullDescription"]["text"]
     explained = api.explain("GS101")
     assert displayed(rule["help"]) in explained
 

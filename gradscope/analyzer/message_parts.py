@@ -17,7 +17,7 @@ _MERGING = frozenset(
 _ATTENDING = frozenset(["query", "key", "value"])
 
 
-def named(names: Sequence[str], positions: Sequence[int]) -> str:
+def layer_names(names: Sequence[str], positions: Sequence[int]) -> str:
     """Name layers shortly: ``hidden_1``, ``hidden_1 to hidden_14``, ``hidden_2 and hidden_5``.
 
     `positions` are the layers' places among their kind, ascending; neighbours make a run.
@@ -46,6 +46,6 @@ def _attends(layer: LayerInfo) -> bool:
     return layer.kind == "EinsumDense" and last in _ATTENDING
 
 
-def per_layer(rate: float, suffix: str = "") -> str:
+def rate_text(rate: float, suffix: str = "") -> str:
     """` (x0.71 per layer)`, or nothing where layers without a figure leave no rate to tell."""
     return f" (x{rate:.2g} per layer{suffix})" if math.isfinite(rate) else ""
