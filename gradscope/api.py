@@ -177,7 +177,7 @@ def bank_by(
     found = bank_of(records, trained)
     if not as_many_as_needed or not trained:
         return found
-    needed = min(plan.MOST_TRAINED, comparison.trained_seeds_needed(found))
+    needed = min(plan.MAX_TRAINED_SEEDS, comparison.trained_seeds_needed(found))
     more = tuple(config.seed + place for place in range(trained, needed))
     if not more:
         return found

@@ -35,7 +35,7 @@ def measure_and_write(
         )
     if not path.parent.is_dir():
         raise BadRequest(f"cannot write {path}: there is no such folder", "make it first")
-    before = replacing.there(path)
+    before = replacing.existing(path)
     with Progress(quiet=asked.quiet) as progress:
         bank = _measured(config, asked, progress)
     shown = terminal.options()

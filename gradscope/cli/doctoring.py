@@ -89,7 +89,7 @@ def _measured(configs: list[ExperimentConfig], *, trust: bool) -> list[list[RunR
 def _add_environment(page: Page, record: RunRecord) -> None:
     """The fingerprint under which figures have to agree."""
     page.add("Fingerprint of `gradscope check` here", "title")
-    told = fingerprint.told(fingerprint.of(record.environment))
+    told = fingerprint.described(fingerprint.from_environment(record.environment))
     width = max(map(len, told))
     for name, value in told.items():
         page.add(f"{name:<{width}}  {value}", indent=2, hanging=width + 2)

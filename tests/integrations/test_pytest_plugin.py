@@ -14,7 +14,7 @@ from gradscope import api
 from gradscope.errors import BadRequest
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
-from gradscope.gate.check import Check, Checked, Status
+from gradscope.gate.check import Check, Checked, CheckKind, Status
 from gradscope.integrations import pytest_check
 from gradscope.record import Action, Remedy
 from gradscope.reporters.check import CHECK_FORMS
@@ -69,7 +69,9 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
 def checked(status: Status, code: int) -> Checked:
     sentence = "hidden_3 is the first layer that differs: rms of z +10%"
     remedies = (Remedy(Action.UPDATE_BASELINE),)
-    check = Check("initialisation", status, sentence, "3 seeds", ("hidden_3",), (), remedies)
+    check = Check(
+        CheckKind.INITIALISATION, status, sentence, "3 seeds", ("hidden_3",), (), remedies
+    )
     return Checked("net", "net", code, f"initialisation: {sentence}", (check,), remedies=remedies)
 
 

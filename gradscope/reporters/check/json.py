@@ -69,4 +69,4 @@ def _config(one: Checked) -> dict[str, Any]:
 def _check(check: Check, config: Checked) -> dict[str, Any]:
     remedies = [remedy_item(remedy) for remedy in check.remedies]
     text = _wording.check_remedy(check, config)
-    return asdict(check) | {"remedy": text, "remedies": remedies}
+    return {"name": check.name} | asdict(check) | {"remedy": text, "remedies": remedies}
