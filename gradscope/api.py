@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gradscope.analyzer import explanation
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.config.data_section import OWN_DATA
@@ -35,7 +34,7 @@ from gradscope.gate.comparing import comparison
 from gradscope.record import DiagnosisState, LayerInfo, RunRecord, storage
 from gradscope.record.run_record import GIVEN
 from gradscope.record.sample_geometry import sample_geometry
-from gradscope.reporters.explanation import explanation_text, list_text
+from gradscope.reporters import explanation
 from gradscope.reporters.report import Report
 from gradscope.runner.process import supervisor
 from gradscope.runner.runtime.seeds import Seeds
@@ -291,10 +290,7 @@ def exit_code(record: RunRecord, state: DiagnosisState, gate: bool) -> ExitCode:
         return ExitCode.INCONCLUSIVE
     if not gate:
         return ExitCode.HEALTHY
-    codes = {
-        DiagnosisState.HEALTHY: ExitCode.HEALTHY,
-        DiagnosisState.UNHEALTHY: ExitCode.UNHEALTHY,
-    }
+    codes = {"healthy": ExitCode.HEALTHY, "unhealthy": ExitCode.UNHEALTHY}
     return codes.get(state, ExitCode.INCONCLUSIVE)
 
 
@@ -400,14 +396,5 @@ def config_schema() -> dict[str, Any]:
     return json_schema(vocabulary())
 
 
-def explain(verdict: str) -> str:
-    """What a detector measures and what to do about it, by name or code, as text.
-
-    Raises `BadRequest` when there is none.
-    """
-    return explanation_text(explanation.explain(verdict))
-
-
-def list_detectors() -> str:
-    """One line per detector: code, name and what it tells."""
-    return list_text(explanation.explanations())
+explain = explanation.explain
+list_detectors = explanation.list_detectors

@@ -1,4 +1,4 @@
-"""From a record to a diagnosis: run the detectors, put the root first, say it in a sentence."""
+"""From a record to a diagnosis: run the detectors, order causes first, write the headline."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _healthy(record: RunRecord, judged: list[Verdict], verdicts: tuple[Verdict, 
     flow = {"vanishing_gradient", "exploding_gradient"} <= {verdict.name for verdict in judged}
     if not flow or delta.size < 2:
         return f"{result}{_unjudged(verdicts)}"
-    # Where paths part and join there is no rate from one layer to the next.
+    # In a network that branches there is no rate from one layer to the next.
     one_path = not branches(record.layers)
     rate = rate_per_layer(delta) ** -1 if one_path else float("nan")
     plain = all(record.layers[i].role == "hidden" for i in profile.indices)
@@ -156,7 +156,7 @@ def _healthy(record: RunRecord, judged: list[Verdict], verdicts: tuple[Verdict, 
 
 
 def _unjudged(verdicts: tuple[Verdict, ...]) -> str:
-    """That the gradient's way through the network was to be judged, and could not be."""
+    """Why the gradient over depth could not be judged; "" where it was."""
     skipped = [
         v for v in verdicts if v.name == "vanishing_gradient" and v.status is VerdictStatus.SKIPPED
     ]

@@ -55,8 +55,8 @@ class Explanation:
 
 def explanations() -> tuple[Explanation, ...]:
     """All detectors, by code."""
-    found = sorted(DETECTORS.values(), key=lambda detector: detector.code)
-    return tuple(explanation_of(detector) for detector in found)
+    by_code = sorted(DETECTORS.values(), key=lambda detector: detector.code)
+    return tuple(explanation_of(detector) for detector in by_code)
 
 
 def explain(verdict: str) -> Explanation:
@@ -88,9 +88,7 @@ def explanation_of(detector: Detector) -> Explanation:
             sections[title] = []
         elif line.strip():
             sections[list(sections)[-1]].append(line[4:])
-    texts = {
-        title: " ".join(part.strip() for part in part_of) for title, part_of in sections.items()
-    }
+    texts = {title: " ".join(line.strip() for line in lines) for title, lines in sections.items()}
     order = [title for title in SECTIONS if title in texts]
     if list(texts) != order:
         raise ValueError(f"{detector.name}: its sections are not in the order {', '.join(order)}")

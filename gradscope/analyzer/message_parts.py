@@ -20,7 +20,8 @@ _ATTENDING = frozenset(["query", "key", "value"])
 def layer_names(names: Sequence[str], positions: Sequence[int]) -> str:
     """Name layers shortly: ``hidden_1``, ``hidden_1 to hidden_14``, ``hidden_2 and hidden_5``.
 
-    `positions` are the layers' places among their kind, ascending; neighbours make a run.
+    `positions` are those of the layers among their kind, ascending; neighbours are named as a
+    range.
     """
     if len(names) == 1:
         return names[0]

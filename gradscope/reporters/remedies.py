@@ -146,8 +146,10 @@ def _update_baseline(remedy: Remedy, reader: Reader) -> str:
     needed = {name: count for name, count in options.items() if count is not None}
     intended = "" if needed else "if it is intended: "
     if reader.pytest:
-        told = "".join(f", with {name.replace('-', '_')}={n}" for name, n in needed.items())
-        return f"{intended}{PYTEST_UPDATE}{told}"
+        arguments_text = "".join(
+            f", with {name.replace('-', '_')}={n}" for name, n in needed.items()
+        )
+        return f"{intended}{PYTEST_UPDATE}{arguments_text}"
     flags = "".join(f" --{name} {count}" for name, count in needed.items())
     return f"{intended}gradscope baseline {shlex.quote(reader.source)} --update{flags}"
 

@@ -20,9 +20,9 @@ class DepthProfile:
     """Signal and delta over depth, at every recorded step, of the layers all paths go through.
 
     These are the hidden layers on the main path, the layers that merge branches, and those that
-    normalize the stream. A branch (a residual block, an attention's query) is no station between
-    input and output: what it gets says nothing of what passes by. An embedding is no station
-    either; it looks up weights, and has no pre-activation.
+    normalize the stream. A branch (a residual block, the query of an attention) is left
+    out: its figures say nothing about what passes beside it. So is an embedding, which looks up
+    weights and has no pre-activation.
 
     `signal` is the rms of z [step, layer]. `delta` is the rms of the units' deltas, each summed in
     quadrature over its `places`: pooling from 49 pixels to one gives each pixel a 49th of the

@@ -65,17 +65,17 @@ def _relative(second_moment: Floats, backwards: bool) -> Floats:
 
 
 def gradient_at_first_step(profile: TimeProfile, profiles: Sequence[TimeProfile]) -> Floats:
-    """How much of the loss comes back to the first time step, [step], by whichever way is best.
+    """The ratio at the first time step, [step], by the path that keeps the most of it.
 
-    A layer before, of as many time steps, that hands on each of its states carries what was read
+    An earlier layer with as many time steps that returns each of its states carries what was read
     first to the later states of `profile`.
     """
-    ways = [
+    paths = [
         other.first
         for other in profiles
         if not other.only_last
         and other.layer.index < profile.layer.index
         and other.layer.time_steps == profile.layer.time_steps
     ]
-    best: Floats = np.fmax.reduce([profile.first, *ways])
+    best: Floats = np.fmax.reduce([profile.first, *paths])
     return best

@@ -1,4 +1,4 @@
-"""Which steps a verdict rests on, and since when something holds."""
+"""The steps that a verdict rests on, and since when a condition holds."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def last_quarter(count: int) -> slice:
 
 
 def occurrence(steps: Integers, holds: npt.NDArray[np.bool_]) -> Occurrence:
-    """Say when `holds` [step] was true; steps that could not be judged are left out of both.
+    """Give when `holds` [step] was true; leave the steps that could not be judged out of both.
 
     At the end means: in at least half of the last quarter of the steps. It began at the first step
     from which it held in nine steps out of ten to the end. Where that is within the last quarter,

@@ -28,12 +28,12 @@ def profile_cause(
 ) -> tuple[str, tuple[Remedy, ...]]:
     """Cause and remedies of a ``signal`` or ``delta`` that vanishes (`below`) or explodes.
 
-    The cause is told from theory, in the config's words. Where the config's own prediction goes the
-    same way, it is the initialisation or the activation, and the layer is named that theory has
-    cross `threshold` first. Otherwise it came with training, or with the first layer that leaves
-    theory's band at step 0, which is named. What is there from the start is put down to the config
-    from `GOOD_RATIO` on, since chance widens it. Outside theory the weights tell it that step 0
-    shows.
+    Theory gives the cause, in the config's terms. If the prediction for the config goes the same
+    way, the cause is the initialisation or the activation, and the first layer that theory expects
+    beyond `threshold` is named. Otherwise the cause is training, or the first layer that leaves
+    theory's band at step 0, which is named. A departure from the start is put down to the config
+    from a predicted ratio of `GOOD_RATIO` on, since chance widens it. Outside theory the weights at
+    step 0 give the cause.
     """
     prediction = expectation.expected(record)
     if prediction.outside:
@@ -56,19 +56,20 @@ def profile_cause(
         why = f"{start} Training did the rest." if departs else _TRAINED
         return f"{expects}: {why}", (lower_learning_rate(record),)
     layer = _hidden(record)[-1]
+    signal_rate = expectation.signal_rate(prediction)
+    gradient_rate = expectation.gradient_rate(prediction)
     cause = (
-        f"Theory expects it of {_named(layer)}: x{expectation.signal_rate(prediction):.2g} per "
-        f"layer for the signal, x{expectation.gradient_rate(prediction):.2g} for the gradient "
-        f"going back{_crossing(prediction, quantity, threshold, below=below)}. {weights(layer)}"
+        f"Theory expects it of {_description(layer)}: x{signal_rate:.2g} per layer for the signal, "
+        f"x{gradient_rate:.2g} for the gradient going back"
+        f"{_crossing(prediction, quantity, threshold, below=below)}. {weights(layer)}"
     )
     return cause, smallest_change(record)
 
 
 def _start(record: RunRecord, prediction: Prediction, quantity: str) -> tuple[str, bool]:
     """What step 0 shows of a network that theory expects to start well; whether it left a band."""
-    standing = next(
-        (one for one in expectation.standings(record, prediction) if one.quantity == quantity), None
-    )
+    standings = expectation.standings(record, prediction)
+    standing = next((item for item in standings if item.quantity == quantity), None)
     if standing is None:
         return _DEPARTS, False
     if standing.outside:
@@ -80,12 +81,12 @@ def _start(record: RunRecord, prediction: Prediction, quantity: str) -> tuple[st
 
 
 def _crossing(prediction: Prediction, quantity: str, threshold: float, *, below: bool) -> str:
-    """Which layer theory has cross the threshold first, as a clause."""
-    found = expectation.first_beyond(prediction, quantity, threshold, below=below)
+    """The first layer that theory expects beyond the threshold, as a clause."""
+    first = expectation.first_beyond(prediction, quantity, threshold, below=below)
     side = "below" if below else "above"
-    if found is None:
+    if first is None:
         return f", which takes no layer {side} {threshold:g} without chance"
-    return f", with {found[0]} the first {side} {threshold:g} (at {found[1]:.3g})"
+    return f", with {first[0]} the first {side} {threshold:g} (at {first[1]:.3g})"
 
 
 def smallest_change(record: RunRecord) -> tuple[Remedy, ...]:
@@ -155,13 +156,13 @@ def _candidates(record: RunRecord) -> Iterator[tuple[Settings, list[LayerInfo]]]
 
 
 def _changed(record: RunRecord, **changes: str | None) -> list[LayerInfo]:
-    settled: dict[str, object] = dict(changes)
+    facts: dict[str, object] = dict(changes)
     if activation := changes.get("activation"):
-        settled["activation_parameters"] = ACTIVATIONS[activation].complete({})
+        facts["activation_parameters"] = ACTIVATIONS[activation].complete({})
     if initializer := changes.get("initializer"):
-        settled["initializer_parameters"] = INITIALIZERS[initializer].complete({})
+        facts["initializer_parameters"] = INITIALIZERS[initializer].complete({})
     return [
-        replace(layer, **settled) if layer.role == "hidden" else layer  # type: ignore[arg-type]
+        replace(layer, **facts) if layer.role == "hidden" else layer  # type: ignore[arg-type]
         for layer in record.layers
     ]
 
@@ -170,13 +171,13 @@ def _hidden(record: RunRecord) -> list[LayerInfo]:
     return [record.layers[i] for i in record.indices("hidden")]
 
 
-def _named(layer: LayerInfo) -> str:
+def _description(layer: LayerInfo) -> str:
     batch_norm = f" and batch norm {layer.normalization}" if layer.normalization else ""
     return f"{layer.activation} with {layer.initializer}{batch_norm}"
 
 
 def weights(layer: LayerInfo) -> str:
-    """Where the layer's weights stand against what its activation is paired with."""
+    """How large the layer's weights are beside those its activation is paired with."""
     entry = find_activation(str(layer.activation))
     if layer.normalization or entry is None:
         return "Batch norm sets the signal's size, whatever the weights' variance."

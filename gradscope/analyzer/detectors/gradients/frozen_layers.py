@@ -74,27 +74,32 @@ def frozen_layers(
     steps, update = record.steps[updated], record.series["update_ratio"][updated][:, list(indices)]
     if np.isnan(update).all():
         raise NotMeasured("no update was made")
-    still = update < threshold
     rows = window.last_quarter(len(steps))
     # The mean, not the median: gradients that are accumulated over steps move nothing in most.
     typical = window.mean(update[rows])
-    sick = [i for i, ratio in enumerate(typical) if ratio < threshold]
-    if not sick:
+    if not np.any(typical < threshold):
         return ()
     fastest = float(np.nanmax(typical))
     whole = fastest < threshold
-    sick = sick if whole else [i for i in sick if typical[i] < LEFT_BEHIND * fastest]
+    limit = threshold if whole else min(threshold, LEFT_BEHIND * fastest)
+    sick = [i for i, ratio in enumerate(typical) if ratio < limit]
     if not sick:
         return ()
-    occurrence = window.occurrence(steps, np.mean(still[:, sick], axis=1) >= 0.5)
+    occurrence = window.occurrence(steps, np.mean(update[:, sick] < threshold, axis=1) >= 0.5)
     onset = occurrence.since_step
     if whole and onset > 1 and loss_curve.learned(record, max_constant_ratio):
         return ()
-    grave = not whole or fastest < WHOLE_NETWORK * threshold
     layers = [record.layers[indices[i]] for i in sick]
     names = tuple(layer.name for layer in layers)
     where = "all layers" if len(sick) == len(indices) else layer_names(names, sick)
     observed = float(np.max(typical[sick]))
+    grave = not whole or fastest < WHOLE_NETWORK * threshold
+    evidence = findings.evidence_over_steps(
+        record,
+        n=min(layer.parameters for layer in layers),
+        steps=steps[rows],
+        values=np.fmax.reduce(update[rows][:, sick], axis=1),
+    )
     return (
         findings.finding(
             record,
@@ -104,18 +109,14 @@ def frozen_layers(
             observed=observed,
             threshold=threshold,
             message=_message(where, observed, onset, "any" if grave else "most"),
-            remedies=(
-                Remedy(Action.RAISE_LEARNING_RATE),
-                Remedy(Action.FREEZE_LAYERS, layers=names),
-            ),
-            evidence=findings.evidence_over_steps(
-                record,
-                n=min(layer.parameters for layer in layers),
-                steps=steps[rows],
-                values=np.fmax.reduce(update[rows][:, sick], axis=1),
-            ),
+            remedies=_remedies(names),
+            evidence=evidence,
         ),
     )
+
+
+def _remedies(names: tuple[str, ...]) -> tuple[Remedy, ...]:
+    return (Remedy(Action.RAISE_LEARNING_RATE), Remedy(Action.FREEZE_LAYERS, layers=names))
 
 
 def _message(where: str, observed: float, step: int, weights: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gradscope.analyzer import findings
@@ -10,7 +12,7 @@ from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
-from gradscope.record import Finding, RunRecord, Severity
+from gradscope.record import Finding, LayerInfo, RunRecord, Severity
 
 
 @detector(
@@ -62,12 +64,12 @@ def unstable_updates(
     if not judged.any():
         raise NotMeasured("no update was made")
     steps, update = record.steps[judged], update[judged]
-    rows = window.last_quarter(len(steps))
+    rows = np.arange(len(steps))[window.last_quarter(len(steps))]
     median = window.median(update[rows])
     sick = np.flatnonzero(median > max_median_update)
     if lasts := bool(sick.size):
         since = int(steps[window.onset(np.any(update[:, sick] > max_median_update, axis=1))])
-        observed, resting = float(np.max(median[sick])), np.arange(len(steps))[rows]
+        observed, resting = float(np.max(median[sick])), rows
         calm = observed <= max_single_update and loss_curve.learns_well(record, max_constant_ratio)
         when, severity = f"since step {since}", Severity.WARNING if calm else Severity.ERROR
     else:
@@ -79,7 +81,6 @@ def unstable_updates(
         since, observed = int(steps[resting[0]]), float(peaks.max())
         when, severity = f"at step {int(steps[np.argmax(peaks)])}", Severity.WARNING
     layers = [record.layers[indices[i]] for i in sick]
-    where = layer_names([layer.name for layer in layers], [int(i) for i in sick])
     return (
         findings.finding(
             record,
@@ -89,10 +90,7 @@ def unstable_updates(
             until_step=int(steps[resting[-1]]),
             observed=observed,
             threshold=max_median_update if lasts else max_single_update,
-            message=(
-                f"Updates are unstable in {where}: a step changes the weights by up to "
-                f"{observed:.2g} of their size (rms) {when}; a thousandth is usual."
-            ),
+            message=_message(layers, sick.tolist(), observed, when),
             evidence=findings.evidence_over_steps(
                 record,
                 n=min(layer.parameters for layer in layers),
@@ -101,4 +99,14 @@ def unstable_updates(
             ),
             remedies=(causes.lower_learning_rate(record),),
         ),
+    )
+
+
+def _message(
+    layers: Sequence[LayerInfo], positions: Sequence[int], observed: float, when: str
+) -> str:
+    where = layer_names([layer.name for layer in layers], positions)
+    return (
+        f"Updates are unstable in {where}: a step changes the weights by up to {observed:.2g} of "
+        f"their size (rms) {when}; a thousandth is usual."
     )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.curves.depth_profile import depth_profile
+from gradscope.analyzer.curves.loss_curve import LossCurve
 from gradscope.analyzer.detectors import EVERY_EARLIER, detector
 from gradscope.analyzer.network import is_user_model
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.record import Action, Finding, Remedy, RunRecord, Severity
+from gradscope.record import Action, Evidence, Finding, Remedy, RunRecord, Severity
 from gradscope.record.run_record import Floats
 
 UNEVEN = 30.0
@@ -74,10 +74,10 @@ def not_learning(
     curve = loss_curve.training_curve(record)
     if len(curve.loss) < min_steps:
         raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to tell a fall from noise")
-    path_length = loss_curve.path_length(record)
-    if not path_length >= min_weight_change and not _moved_away(curve.loss):
+    path = loss_curve.path_length(record)
+    if not path >= min_weight_change and not _moved_away(curve.loss):
         raise NotMeasured(
-            f"updates added up to {path_length:.2g} of the weights: too little to see a difference"
+            f"updates added up to {path:.2g} of the weights: too little to see a difference"
         )
     best = loss_curve.constant_predictor(record)
     fall, error = curve.fall(2 if math.isfinite(best) else 0)
@@ -94,9 +94,6 @@ def not_learning(
     if learns and not test_gain <= standard_errors:
         return ()
     certain = math.isfinite(best) or _started_untrained(record)
-    evidence = findings.evidence_over_steps(
-        record, n=len(curve.loss), steps=curve.steps, values=curve.loss
-    )
     return (
         findings.finding(
             record,
@@ -106,30 +103,31 @@ def not_learning(
             until_step=int(curve.steps[-1]),
             observed=test_gain if learns else fall / error if error else 0.0,
             threshold=standard_errors,
-            message=(
-                _memorizing_message(late, best)
-                if learns
-                else _standing_message(late, best, fall, error)
-            ),
-            evidence=replace(
-                evidence,
-                interval=(fall - 2 * error, fall + 2 * error),
-                interval_meaning="fall of the loss, 2 standard errors to either side",
-            ),
+            message=_message(learns, late, best, fall, error),
+            evidence=_evidence(record, curve, fall, error),
             cause=_ratios_over_depth(record),
             remedies=(Remedy(Action.CHECK_LABELS), Remedy(Action.TRY_LEARNING_RATES)),
         ),
     )
 
 
-def _memorizing_message(late: float, best: float) -> str:
-    return (
-        f"The network learns nothing that holds: its loss of {late:.3g} is hardly below a constant "
-        f"answer's {best:.3g}, and on the test set it is right by chance only."
+def _evidence(record: RunRecord, curve: LossCurve, fall: float, error: float) -> Evidence:
+    return findings.evidence(
+        record,
+        n=len(curve.loss),
+        steps=(int(curve.steps[0]), int(curve.steps[-1])),
+        interval=(fall - 2 * error, fall + 2 * error),
+        interval_meaning="fall of the loss, 2 standard errors to either side",
     )
 
 
-def _standing_message(late: float, best: float, fall: float, error: float) -> str:
+def _message(learns: bool, late: float, best: float, fall: float, error: float) -> str:
+    """What the loss does; a network that `learns` does so for its training samples alone."""
+    if learns:
+        return (
+            f"The network learns nothing that holds: its loss of {late:.3g} is hardly below a "
+            f"constant answer's {best:.3g}, and on the test set it is right by chance only."
+        )
     finite = math.isfinite(best)
     beside = f"; a constant answer has {best:.3g}" if finite else ""
     return (
