@@ -13,7 +13,7 @@ from gradscope.analyzer.curves.depth_profile import DepthProfile, rate_per_layer
 from gradscope.analyzer.message_parts import branches
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
-from gradscope.record import Finding, Remedy, RunRecord, Severity
+from gradscope.record import Finding, OutcomeStatus, Remedy, RunRecord, Severity
 from gradscope.record.run_record import Floats, Integers
 
 
@@ -55,7 +55,7 @@ def find_departure(
     if not occurrence:
         return None
     from_start = occurrence.since_step == 0 and (
-        record.outcome.status == "diverged" or not occurrence.at_end
+        record.outcome.status == OutcomeStatus.DIVERGED or not occurrence.at_end
     )
     rows = slice(0, 1) if from_start else window.last_quarter(len(steps))
     values = window.geometric_mean(judged[rows][holds[rows]])

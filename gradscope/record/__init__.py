@@ -4,7 +4,7 @@ from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.remedies import Action, Promise, Remedy
-from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
+from gradscope.record.run_record import DataSummary, Histogram, Outcome, OutcomeStatus, RunRecord
 from gradscope.record.statistics import PROFILES, STATISTICS, Statistic
 from gradscope.record.verdicts import (
     Diagnosis,
@@ -30,6 +30,7 @@ __all__ = [
     "LayerInfo",
     "ObjectiveInfo",
     "Outcome",
+    "OutcomeStatus",
     "Promise",
     "Remedy",
     "RunRecord",

@@ -12,7 +12,7 @@ from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.catalog.optimizers import OPTIMIZERS
 from gradscope.record import Action, LayerInfo, Promise, Remedy, RunRecord
 from gradscope.record.remedies import SettingValue, change_settings
-from gradscope.theory.gains import weight_gains
+from gradscope.theory.moments.gains import weight_gains
 from gradscope.theory.prediction import Prediction
 
 GOOD_RATIO = 30.0

@@ -124,7 +124,7 @@ def test_every_reader_compares_delta_with_the_same_layer() -> None:
     relative = relative_delta(made)
     np.testing.assert_allclose(relative[:, 1:4], [[0.5, 2.0, 1.0]] * 9, rtol=1e-15)
     np.testing.assert_array_equal(depth_profile(made).delta_relative, relative[:, 1:4])
-    report = Report.of(made, diagnose(made), 0)
+    report = Report.from_diagnosis(made, diagnose(made), 0)
     table = layer_table(report)
     rows = {row.name: row.gradient for row in table.rows}
     assert (rows["hidden_1"], rows["hidden_2"]) == pytest.approx((0.5, 2.0), rel=1e-12)
@@ -136,7 +136,7 @@ def test_every_reader_compares_delta_with_the_same_layer() -> None:
 def test_the_reference_of_a_plain_network_is_its_last_hidden_layer() -> None:
     made = record(3)
     assert delta_reference(made) == 3
-    table = layer_table(Report.of(made, diagnose(made), 0))
+    table = layer_table(Report.from_diagnosis(made, diagnose(made), 0))
     assert "over that of the last hidden layer" in table.legend
 
 

@@ -15,7 +15,7 @@ from gradscope.analyzer.theory import expectation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.record import Action, Finding, LayerInfo, Remedy, RunRecord, Severity
 from gradscope.record.remedies import change_settings
-from gradscope.theory.gains import weight_gains
+from gradscope.theory.moments.gains import weight_gains
 
 PAIRED = "lecun_normal"
 SUMS = MERGING - {"Concatenate"}

@@ -10,6 +10,7 @@ from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import branches, layer_names
 from gradscope.analyzer.network import batch_norms, next_normalization
 from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.record import Action, Finding, LayerInfo, Remedy, RunRecord, Severity
 from gradscope.record.run_record import Floats
 
@@ -27,7 +28,7 @@ _SKILL = 0.2
 _REMAINING = 0.01
 """Share of the moving statistics' start below which they have arrived."""
 
-_HOMOGENEOUS = ("linear", "relu", "leaky_relu", "prelu")
+_HOMOGENEOUS = frozenset(name for name, entry in ACTIVATIONS.items() if entry.homogeneous)
 """Activations that hand on a factor: linear on both sides of 0."""
 
 _REMEDIES = (Remedy(Action.TRAIN_LONGER), Remedy(Action.LOWER_MOMENTUM))
