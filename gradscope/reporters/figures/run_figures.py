@@ -17,6 +17,7 @@ from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.curves.through_time import TimeProfile
 from gradscope.analyzer.theory.expectation import limits
 from gradscope.record import RunRecord
+from gradscope.reporters.delta_reference import reference_name
 from gradscope.reporters.figures import style
 from gradscope.reporters.figures.style import BLACK, BLUE, GREEN, ORANGE, Floats
 from gradscope.reporters.layout.lines import shortened
@@ -26,11 +27,15 @@ from gradscope.reporters.report import Report
 from gradscope.theory.prediction import LEVEL
 
 _TITLES = {
-    "gradient": "Gradient: rms of delta over that of the last hidden layer",
+    "gradient": "Gradient: rms of delta over that of {reference}",
     "signal": "Signal: rms of z, what the activation receives",
 }
 _MOST_COLUMNS = 1000
 _MOST_PANELS = 8
+
+
+def _title(quantity: str, record: RunRecord) -> str:
+    return _TITLES[quantity].format(reference=reference_name(record))
 
 
 def heatmaps(report: Report) -> Figure:
@@ -42,7 +47,7 @@ def heatmaps(report: Report) -> Figure:
     figure = style.new_figure(9.0, 2 * height)
     panels: Any = figure.subplots(2, 1, squeeze=False)
     for axes, quantity in zip(panels[:, 0], ("gradient", "signal"), strict=True):
-        title = _TITLES[quantity]
+        title = _title(quantity, record)
         if len(shown) < len(layers):
             title += f" ({len(shown)} of {len(layers)} layers shown)"
         axes.set_title(title, loc="left")
@@ -98,7 +103,7 @@ def profiles(report: Report) -> Figure:
     figure = style.new_figure(9.0, 7.0)
     panels: Any = figure.subplots(2, 1, squeeze=False, sharex=True)
     for axes, quantity in zip(panels[:, 0], ("signal", "gradient"), strict=True):
-        axes.set_title(_TITLES[quantity], loc="left")
+        axes.set_title(_title(quantity, record), loc="left")
         _profile(axes, report, layers, quantity)
     return figure
 
@@ -139,7 +144,7 @@ def time_profiles(report: Report) -> Figure | None:
     None where no recurrent layer was followed.
     """
     record = report.record
-    profiles = through_time.of(record)
+    profiles = through_time.time_profiles(record)
     if not profiles:
         return None
     shown = [profiles[i] for i in style.evenly(len(profiles), _MOST_PANELS)]
