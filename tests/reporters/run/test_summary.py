@@ -41,3 +41,15 @@ def test_measured_steps_leave_out_step_0():
     few = replace(record, steps=np.array([0, 1, 40]))
     assert "2 of them measured" in summary.evidence(few)
     assert "seed 42" in summary.evidence(few)
+
+
+@pytest.mark.parametrize(("seeds", "text"), [((42,), "seed 42"), ((1, 2), "seeds 1, 2")])
+def test_the_evidence_names_its_seeds(seeds, text):
+    report = fixtures.vanishing()
+    verdict = report.diagnosis.verdicts[0]
+    finding = verdict.findings[0]
+    finding = replace(finding, evidence=replace(finding.evidence, seeds=seeds))
+    diagnosis = replace(report.diagnosis, verdicts=(replace(verdict, findings=(finding,)),))
+    (line,) = summary.verdict_lines(replace(report, diagnosis=diagnosis))
+    evidence = next(fact.text for fact in line.facts if fact.label == "evidence")
+    assert f"phase training, {text}," in evidence
