@@ -52,9 +52,7 @@ def result(forecast: Forecast) -> dict[str, Any]:
         }
         if fixed
         else None,
-        "fixed_point": {"q": fixed.q, "stable": fixed.stable, "correlation": fixed.correlation}
-        if fixed
-        else None,
+        "fixed_point": {"q": fixed.q, "correlation": fixed.correlation} if fixed else None,
         "head": asdict(head) if head else None,
         "initial_loss": head.initial_loss if head else None,
         "input": asdict(forecast.geometry) | {"norm_variation": forecast.geometry.norm_variation},

@@ -96,7 +96,7 @@ def _outlook(forecast: Forecast) -> list[str]:
         f"input: second moment {number(geometry.second_moment)}, norms vary by "
         f"{percent(geometry.norm_variation)}; batches of {forecast.batch_size}",
         f"chi_1 = {number(fixed.chi_1)}: the gradient's factor per layer going back, at the fixed "
-        f"point q* = {_fixed_q(fixed.q)}{'' if fixed.stable else ' (unstable)'}, "
+        f"point q* = {_fixed_q(fixed.q)}, "
         f"c* = {number(fixed.correlation, 'any')}",
         f"depth scales: signal {_layers(fixed.signal_scale)}, correlation "
         f"{_layers(fixed.correlation_scale)}, gradient {_layers(fixed.gradient_scale)}",

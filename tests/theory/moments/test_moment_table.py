@@ -10,8 +10,8 @@ import pytest
 
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.array_ops import NUMPY_OPS
-from gradscope.theory.gaussian_moments import gaussian_moments
-from gradscope.theory.moment_table import moment_table
+from gradscope.theory.moments.gaussian_moments import gaussian_moments
+from gradscope.theory.moments.moment_table import moment_table
 from tests.each_case import each_case
 
 HIDDEN = [name for name, entry in ACTIVATIONS.items() if entry.hidden]
@@ -23,7 +23,7 @@ def test_interpolation_is_the_quadrature(name: str) -> None:
     # A shrinker's moments fall like exp(-1 / q): the smallest q has a loss of digits of its own.
     smallest = 0.031 if name.endswith("_shrink") else 0.0031
     q = np.array([smallest, 0.4, 1.7 if name == "exponential" else 9.3])
-    seen = moment_table(name, {}).at(q)
+    seen = moment_table(name, {}).moments(q)
     for i, at in enumerate(q):
         direct = gaussian_moments(name, float(at))
         scale = math.sqrt(direct.second)
@@ -37,7 +37,7 @@ def test_interpolation_is_the_quadrature(name: str) -> None:
 def test_slopes_are_derivatives(name: str) -> None:
     """By ln q, against differences of the direct quadrature."""
     q, step = 0.83, 1e-3
-    seen = moment_table(name, {}).at(np.array([q]))
+    seen = moment_table(name, {}).moments(np.array([q]))
     for figure, slope, curvature in (
         ("second", seen.slope, seen.curvature),
         ("derivative_second", seen.derivative_slope, seen.derivative_curvature),
@@ -51,7 +51,7 @@ def test_slopes_are_derivatives(name: str) -> None:
 
 
 def test_a_moment_beyond_double_range_is_not_finite() -> None:
-    seen = moment_table("exponential", {}).at(np.array([400.0]))
+    seen = moment_table("exponential", {}).moments(np.array([400.0]))
     assert not np.isfinite(seen.second).any()
 
 
@@ -101,7 +101,7 @@ def test_a_mean_that_all_units_share(name: str) -> None:
     """A constant bias: E over z ~ N(mean, q) by Monte Carlo."""
     mean, q = 0.4, 0.7
     z = mean + math.sqrt(q) * np.random.default_rng(4).standard_normal(60_000)
-    seen = moment_table(name, {}, mean).at(np.array([q]))
+    seen = moment_table(name, {}, mean).moments(np.array([q]))
     value = ACTIVATIONS[name].value(z, NUMPY_OPS)
     slope = ACTIVATIONS[name].derivative(z, NUMPY_OPS)
     for sample, expected in (

@@ -11,7 +11,7 @@ import pytest
 
 from gradscope import api
 from gradscope.datasets.samples import Samples
-from gradscope.theory.built_in import built_in_layers
+from gradscope.theory.built_in_layers import built_in_layers
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 OTHERS: dict[str, dict[str, Any]] = {

@@ -10,7 +10,7 @@ import pytest
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.activations.rectifiers import SELU_ALPHA, SELU_SCALE
 from gradscope.catalog.array_ops import NUMPY_OPS, erf
-from gradscope.theory.gaussian_moments import _averager, _nodes, gaussian_moments
+from gradscope.theory.moments.gaussian_moments import _averager, _nodes, gaussian_moments
 from tests.each_case import each_case
 
 EVERY_Q = [10.0**k for k in range(-12, 13, 3)]

@@ -13,9 +13,9 @@ from gradscope import api
 from gradscope.datasets import loading
 from gradscope.record import LayerInfo
 from gradscope.record.sample_geometry import SampleGeometry, sample_geometry
-from gradscope.theory.built_in import built_in_layers
+from gradscope.theory.built_in_layers import built_in_layers
 from gradscope.theory.depth_recursion import predict
-from gradscope.theory.gaussian_moments import gaussian_moments
+from gradscope.theory.moments.gaussian_moments import gaussian_moments
 from gradscope.theory.prediction import Band, Prediction
 from tests.theory.initialised import Seen, initialise
 from tests.theory.test_depth_recursion import network

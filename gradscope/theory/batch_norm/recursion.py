@@ -9,10 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradscope.record.sample_geometry import SampleGeometry
-from gradscope.theory.batch_norm_rates import after_norm, before_norm
-from gradscope.theory.gaussian_moments import GaussianMoments, gaussian_moments
+from gradscope.theory.batch_norm.rates import after_norm, before_norm
+from gradscope.theory.moments.gaussian_moments import GaussianMoments, gaussian_moments
 from gradscope.theory.profile import Profile
-from gradscope.theory.scope import Block, OutsideTheoryError, in_range
+from gradscope.theory.scope import Block, in_range, no_finite_moments
+
+_REPEATS, _MIDDLE = 7, 3
+"""Layers in the network that measures the rate of a repeated layer, and where it is measured: three
+layers from either end, where the input and the last gradient change the rate by under 1e-6."""
 
 __all__ = ["norm_after_profile", "norm_before_profile", "repeated_rate"]
 
@@ -23,8 +27,8 @@ def norm_before_profile(
     """Dense -> batch norm -> activation.
 
     The gradient with respect to a Dense output is orthogonal to the constant vector on the batch,
-    so its covariance is alpha (I - 1 1^T / B); `own` and `cross` are the two entries of the
-    covariance of the gradient that a layer's activation receives from above.
+    so its covariance is alpha (I - 1 1^T / B); `diagonal` and `off_diagonal` are the two entries of
+    the covariance of the gradient with respect to a layer's activations.
     """
     b = float(batch_size)
     signal, pair = geometry.second_moment, geometry.mean_product
@@ -41,20 +45,29 @@ def norm_before_profile(
         m.append(norm.second)
         mean.append(_moments(block, q[-1]).mean)
         signal, pair = norm.second / block.kept, norm.pair
-    own, cross = 1.0, 0.0
+    diagonal, off_diagonal = 1.0, 0.0
     delta, kernel = [], []
     for i in range(len(hidden) - 1, -1, -1):
         norm = norms[i]
-        delta.append(own * norm.derivative_second)
-        alpha = inverses[i] * ((own - cross) * norm.own + cross * norm.all) / (b - 1.0)
+        delta.append(diagonal * norm.derivative_second)
+        alpha = (
+            inverses[i]
+            * ((diagonal - off_diagonal) * norm.diagonal + off_diagonal * norm.total)
+            / (b - 1.0)
+        )
         kernel.append(alpha * spreads[i])
         if i:
             backward = hidden[i].backward
-            own = backward * alpha * (1.0 - 1.0 / b) / hidden[i - 1].kept
-            cross = -backward * alpha / b
+            diagonal = backward * alpha * (1.0 - 1.0 / b) / hidden[i - 1].kept
+            off_diagonal = -backward * alpha / b
     slope = norms[-1].derivative_second / hidden[-1].kept
     return _profile(
-        _End(signal, -1.0 / (b - 1.0), slope), q=q, m=m, mean=mean, delta=delta, kernel=kernel
+        _AboveLastLayer(signal, -1.0 / (b - 1.0), slope),
+        q=q,
+        m=m,
+        mean=mean,
+        delta=delta,
+        kernel=kernel,
     )
 
 
@@ -68,11 +81,11 @@ def norm_after_profile(
     """
     b = float(batch_size)
     signal, product = geometry.second_moment, geometry.mean_product
-    q, m, mean, fed, norms = [], [], [], [], []
+    q, m, mean, layer_inputs, norms = [], [], [], [], []
     for block in hidden:
         q.append(block.forward * signal)
         moments = _moments(block, q[-1])
-        fed.append((signal, product))
+        layer_inputs.append((signal, product))
         norm = after_norm(
             block.activation,
             block.parameters,
@@ -89,38 +102,41 @@ def norm_after_profile(
     spread = 1.0
     delta, kernel = [], []
     for i in range(len(hidden) - 1, -1, -1):
-        norm, (second, pair) = norms[i], fed[i]
-        delta.append(spread * norm.own)
-        kernel.append(spread * (norm.own * second + (b - 1.0) * norm.pair * pair))
+        norm, (second, pair) = norms[i], layer_inputs[i]
+        delta.append(spread * norm.diagonal)
+        kernel.append(spread * (norm.diagonal * second + (b - 1.0) * norm.pair * pair))
         if i:
             backward = hidden[i].backward
-            spread *= backward * (norm.own / hidden[i - 1].kept - norm.pair)
-    slope = norms[-1].own / hidden[-1].kept
+            spread *= backward * (norm.diagonal / hidden[i - 1].kept - norm.pair)
+    slope = norms[-1].diagonal / hidden[-1].kept
     return _profile(
-        _End(signal, product / signal, slope), q=q, m=m, mean=mean, delta=delta, kernel=kernel
+        _AboveLastLayer(signal, product / signal, slope),
+        q=q,
+        m=m,
+        mean=mean,
+        delta=delta,
+        kernel=kernel,
     )
 
 
 def repeated_rate(block: Block, epsilon: float, batch_size: int) -> float:
     """Growth of E delta^2 per layer going back through one layer repeated, all of one width."""
-    square = [replace(block, backward=block.forward)] * 7
+    square = [replace(block, backward=block.forward)] * _REPEATS
     before = block.normalization == "before_activation"
     profile_of = norm_before_profile if before else norm_after_profile
     delta = profile_of(square, SampleGeometry(1.0), epsilon, batch_size).delta
-    return float(delta[2] / delta[3])
+    return float(delta[_MIDDLE - 1] / delta[_MIDDLE])
 
 
 def _moments(block: Block, q: float) -> GaussianMoments:
     moments = gaussian_moments(block.activation, in_range(block, q), block.parameters)
     if not (math.isfinite(moments.second) and math.isfinite(moments.derivative_second)):
-        raise OutsideTheoryError(
-            f"{block.activation} of layer {block.name} has no finite moments at E z^2 = {q:.3g}"
-        )
+        raise no_finite_moments(block, q)
     return moments
 
 
 @dataclass(frozen=True)
-class _End:
+class _AboveLastLayer:
     """E a^2 above the last hidden layer, the correlation of samples, and `Profile.last_slope`."""
 
     signal: float
@@ -129,7 +145,7 @@ class _End:
 
 
 def _profile(
-    end: _End,
+    end: _AboveLastLayer,
     *,
     q: list[float],
     m: list[float],
@@ -145,7 +161,7 @@ def _profile(
         delta=np.array(delta[::-1]) / delta[0],
         kernel=np.array(kernel[::-1]) / kernel[0],
         correlation=np.full(len(q), end.correlation),
-        fed=np.array([end.signal]),
+        output_input=np.array([end.signal]),
         sample_shares=np.ones(1),
         last_slope=end.slope,
     )

@@ -1,4 +1,4 @@
-"""The samples of a batch and the pairs of them, as averages over both need them."""
+"""Samples of a batch and pairs of them: how frequent each kind is, and averages over them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Floats = npt.NDArray[np.float64]
 class BatchPairs:
     """Kinds of sample and of pair of samples in a batch of `size`, and how frequent they are.
 
-    `norms` [sample] are mean squares of x, `cosines` [pair] those between two samples, `alike`
-    [pair] whether both are of one class. `sampling` is the variance of a mean over the batch
-    relative to that of one sample, by which samples are drawn.
+    `norms` [sample] are mean squares of x, `cosines` [pair] those between two samples, `same_class`
+    [pair] whether both are of one class. `sampling` is the variance of a mean over a random batch
+    relative to that of one sample.
     """
 
     size: int
@@ -28,16 +28,15 @@ class BatchPairs:
     sample_shares: Floats
     cosines: Floats
     shares: Floats
-    alike: npt.NDArray[np.bool_]
+    same_class: npt.NDArray[np.bool_]
     sampling: float
 
     @classmethod
-    def of(cls, geometry: SampleGeometry, batch_size: int) -> BatchPairs:
-        """The kinds in a batch drawn without replacement."""
+    def from_geometry(cls, geometry: SampleGeometry, batch_size: int) -> BatchPairs:
+        """Kinds of sample and pair in a batch drawn without replacement."""
         different, alike = np.array(geometry.different), np.array(geometry.alike)
         share = geometry.alike_share
-        drawn = geometry.samples
-        left_out = max(0.0, 1.0 - batch_size / drawn) if drawn else 0.0
+        left_out = max(0.0, 1.0 - batch_size / geometry.samples) if geometry.samples else 0.0
         return cls(
             size=batch_size,
             norms=geometry.second_moment * np.array(geometry.norms),
@@ -49,7 +48,7 @@ class BatchPairs:
                     np.full(len(alike), share / len(alike)),
                 ]
             ),
-            alike=np.concatenate([np.zeros(len(different), bool), np.ones(len(alike), bool)]),
+            same_class=np.concatenate([np.zeros(len(different), bool), np.ones(len(alike), bool)]),
             sampling=left_out / batch_size,
         )
 
@@ -61,20 +60,23 @@ class BatchPairs:
         """Mean of `values` [pair] over pairs of different samples."""
         return float(values @ self.shares)
 
-    def over_all(self, own: float, others: Floats, weights: Floats) -> float:
-        """Mean over all pairs, each sample with itself among them; samples count by `weights`."""
-        itself = own * (1.0 + self.variation(weights))
-        return (itself + (self.size - 1.0) * self.over_pairs(others)) / self.size
+    def over_all_pairs(self, one_sample: float, pairs: Floats, weights: Floats) -> float:
+        """Mean over all pairs of `pairs` [pair] and, for a sample with itself, of `one_sample`.
+
+        Samples count by `weights` [sample].
+        """
+        itself = one_sample * (1.0 + self.variation(weights))
+        return (itself + (self.size - 1.0) * self.over_pairs(pairs)) / self.size
 
     def variation(self, values: Floats) -> float:
         """Variance of `values` [sample] over their mean squared."""
         return self.over_samples((values / self.over_samples(values) - 1.0) ** 2)
 
-    def drawn(self, values: Floats) -> float:
-        """Variance of the logarithm of a batch's mean of `values` [sample], by which it draws.
+    def log_mean_variance(self, values: Floats) -> float:
+        """Variance over random batches of the logarithm of a batch's mean of `values` [sample].
 
         Var ln(1 + e) = v - E e^3 + 5 v^2 / 2 to second order in 1 / B, v = E e^2: a long tail on
-        the right makes the logarithm scatter less.
+        the right makes the logarithm scatter less. At least v / 2, where the expansion fails.
         """
         relative = values / self.over_samples(values) - 1.0
         variance = self.over_samples(relative**2) * self.sampling

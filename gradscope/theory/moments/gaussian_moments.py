@@ -14,14 +14,23 @@ import numpy.typing as npt
 from gradscope.catalog.activations import Activation, find_activation
 from gradscope.catalog.array_ops import NUMPY_OPS
 
-__all__ = ["GaussianMoments", "gaussian_moments", "require_activation"]
+__all__ = ["GaussianMoments", "gaussian_moments", "negative_slope", "require_activation"]
 
 Floats = npt.NDArray[np.float64]
 
-_REACH = 40.0  # the normal density underflows at 38.6
+_REACH = 40.0
+"""Largest node in standard deviations: the normal density underflows at 38.6."""
+
 _UNIFORM = np.arange(-_REACH, _REACH + 1.0)
+
 _LANDMARKS = np.array([0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0])
+"""Panel edges in units of z: smooth activations bend near 0 and are straight or flat beyond 32."""
+
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(24)
+
+_EDGE_MASS, _EDGE_UNDERFLOW = 1e-18, 1e-200
+"""Term at the outermost node, relative to the whole and absolute, up to which the integral counts
+as complete: below a double's rounding, or nothing where the whole is tiny too."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +53,19 @@ class GaussianMoments:
 
 
 def require_activation(name: str) -> Activation:
-    """The catalog's entry for a hidden activation; `KeyError` for any other name."""
+    """The catalog's entry of a hidden activation; `KeyError` for any other name."""
     entry = find_activation(name)
     if entry is None or not entry.hidden:
         raise KeyError(f"no hidden activation {name!r} in the catalog")
     return entry
+
+
+def negative_slope(activation: str, parameters: Mapping[str, Any]) -> float | None:
+    """Slope on the left of a positively homogeneous activation; None for the others."""
+    entry = require_activation(activation)
+    if entry.negative_slope is None:
+        return None
+    return entry.negative_slope(**entry.complete(parameters))
 
 
 def gaussian_moments(
@@ -105,6 +122,6 @@ def _averager(nodes: Floats, weights: Floats) -> Callable[[Floats, int], float]:
             total = float(np.sum(terms))
         edge = float(np.max(np.abs(terms[[0, -1]])))
         # Mass at the very edge: the integrand outgrows the density and the integral is not held.
-        return total if edge <= 1e-200 + 1e-18 * abs(total) else math.inf
+        return total if edge <= _EDGE_UNDERFLOW + _EDGE_MASS * abs(total) else math.inf
 
     return average

@@ -1,4 +1,4 @@
-"""How far a network with batch norm and of finite width strays from the infinitely wide one.
+"""Bands of a network with batch norm and of finite width: bias and variance over initialisations.
 
 Going back through one layer, a unit's share of the gradient is h^T A h with A = D J J^T D, h normal
 and independent over samples; a layer of n units adds Var / n. The factor for batches that are not
@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.catalog.array_ops import NUMPY_OPS
-from gradscope.theory.batch_norm_rates import standard_draws
-from gradscope.theory.gaussian_moments import require_activation
+from gradscope.theory.batch_norm.rates import standard_draws
+from gradscope.theory.moments.gaussian_moments import require_activation
 from gradscope.theory.prediction import Band
 from gradscope.theory.profile import Profile
 from gradscope.theory.scope import Block
@@ -31,12 +31,24 @@ Floats = npt.NDArray[np.float64]
 Frozen = tuple[tuple[str, Any], ...]
 
 _EXCESS, _EXCESS_SPREAD = 0.025, 0.012
+"""Mean and spread of ln(rate / rate at infinite width) per layer over B / n. Calibration: above."""
+
 _CROWDING = 2.0
+"""Growth of a layer's variance with B / n: times 1 + 2 B / n. Calibration: above."""
+
 _HEAD_SPREAD = 0.03
-"""What the errors of a softmax, alike within a class, add over the last few layers."""
+"""Spread of ln E delta^2 that the errors of a softmax add, since those of one class are alike.
+Calibration: above."""
 
 _UNITS = 2048
-_EXACT = 1e-3  # relative spread of figures that batch norm sets itself
+"""Units of the fixed draws behind the relative variance of a unit: good to 1 / sqrt(2048) = 2 %."""
+
+_EXACT = 1e-3
+"""Smallest standard deviation of ln E z^2. Batch norm sets E z^2 exactly, and the band is as wide
+as the formula is good."""
+
+_VARIANCE_FLOOR = 1e-12
+"""Added to a unit's variance over the batch: a ReLU unit may be 0 for every sample of the draw."""
 
 
 def with_bands(
@@ -83,7 +95,7 @@ def _delta(profile: Profile, hidden: Sequence[Block], batch_size: int) -> Band:
 
 
 def unit_scatter(block: Block, q: float, batch_size: int) -> float:
-    """Relative variance over units of a unit's share of the gradient that goes on down."""
+    """Relative variance over units of a unit's contribution to the gradient of the layer below."""
     entry = require_activation(block.activation)
     parameters: Mapping[str, Any] = entry.complete(block.parameters)
     frozen = tuple(sorted(parameters.items()))
@@ -107,7 +119,7 @@ def _unit_scatter(name: str, parameters: Frozen, q: float, batch_size: int, befo
     else:
         value = np.asarray(entry.value(z, NUMPY_OPS, **dict(parameters)))
         centred = value - value.mean(axis=1, keepdims=True)
-        variance = np.mean(centred**2, axis=1, keepdims=True) + 1e-12
+        variance = np.mean(centred**2, axis=1, keepdims=True) + _VARIANCE_FLOOR
         hat = centred / np.sqrt(variance)
         weights = 1.0 / variance[:, 0]
     trace, square = _traces(d, hat)

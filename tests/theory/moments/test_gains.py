@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from gradscope.theory.batch_norm_rates import infinite_batch_rate
-from gradscope.theory.gains import (
+from gradscope.theory.batch_norm.rates import infinite_batch_rate
+from gradscope.theory.moments.gains import (
     backward_gain,
     critical_gain,
     elasticity,

@@ -11,13 +11,13 @@ from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.array_ops import NUMPY_OPS
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.depth_recursion import predict
-from gradscope.theory.plain_network import (
+from gradscope.theory.plain.recursion import (
     Network,
-    _cosine_square_below,
-    _wander_above,
+    _delta_cosine_square,
+    _output_correlation_variance,
     plain_network,
 )
-from gradscope.theory.scope import blocks_of
+from gradscope.theory.scope import dense_blocks
 from tests.theory.test_depth_recursion import network
 
 UNITS, DRAWS = 60, 4000
@@ -26,7 +26,7 @@ UNITS, DRAWS = 60, 4000
 def followed(activation: str, cosine: float, widths: list[int], batch: int = 8) -> Network:
     """A network whose samples are all of one class, with one cosine between any two."""
     geometry = SampleGeometry(1.0, alike=(cosine,), alike_share=1.0)
-    hidden, output = blocks_of(network(widths, activation, "glorot_uniform"), 1.0, batch)
+    hidden, output = dense_blocks(network(widths, activation, "glorot_uniform"), 1.0, batch)
     return plain_network(hidden, output, geometry, batch)
 
 
@@ -49,7 +49,9 @@ def test_chance_correlation_of_the_signal(activation: str, cosine: float) -> Non
     rng = np.random.default_rng(1)
     entry, root = ACTIVATIONS[activation], math.sqrt(step.scale)
     a, b = (entry.value(root * z, NUMPY_OPS) for z in normal_pairs(rng, cosine))
-    assert _wander_above(step)[-1] == pytest.approx(np.var(cosines(a, b)), rel=0.1, abs=2e-5)
+    assert _output_correlation_variance(step)[-1] == pytest.approx(
+        np.var(cosines(a, b)), rel=0.1, abs=2e-5
+    )
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -63,7 +65,7 @@ def test_chance_correlation_of_the_gradient(
     entry, root = ACTIVATIONS[activation], math.sqrt(step.scale)
     slopes = [entry.derivative(root * z, NUMPY_OPS) for z in normal_pairs(rng, cosine)]
     d, e = (s * h for s, h in zip(slopes, normal_pairs(rng, received), strict=True))
-    seen = _cosine_square_below(step, np.full(2, received**2))[-1]
+    seen = _delta_cosine_square(step, np.full(2, received**2))[-1]
     assert seen == pytest.approx(np.mean(cosines(d, e) ** 2), rel=0.04, abs=0.2 / UNITS)
 
 
@@ -76,7 +78,11 @@ def test_kernel_gradient_of_samples_that_become_alike() -> None:
     batch, wide = 8, 10**7
     network_ = followed("relu", 0.0, [wide, wide, wide], batch)
     shared = (1 / math.pi) * (1 - math.acos(1 / math.pi) / math.pi)
-    level = network_.deltas[0][0] * network_.steps[0].fed[0] / network_.steps[1].fed[0]
+    level = (
+        network_.deltas[0][0]
+        * network_.steps[0].input_second_moment[0]
+        / network_.steps[1].input_second_moment[0]
+    )
     expected = level / (1 + (batch - 1) * shared)
     assert network_.kernel_gradients()[0] == pytest.approx(expected, rel=0.02)
 
