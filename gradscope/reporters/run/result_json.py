@@ -23,7 +23,7 @@ SCHEMA = "gradscope.result/1"
 
 
 @REPORTERS.register("json")
-def json_text(report: Report, options: ReportOptions | None = None) -> str:
+def json_text(report: Report, options: ReportOptions) -> str:
     """Render one JSON object, with one row of figures per line for `diff`."""
     del options
     return dumps(result(report)) + "\n"
