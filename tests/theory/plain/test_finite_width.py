@@ -16,9 +16,12 @@ from gradscope.record.sample_geometry import SampleGeometry, sample_geometry
 from gradscope.theory.built_in_layers import built_in_layers
 from gradscope.theory.depth_recursion import predict
 from gradscope.theory.moments.gaussian_moments import gaussian_moments
+from gradscope.theory.plain.batch_pairs import BatchPairs
 from gradscope.theory.prediction import Band, Prediction
 from tests.theory.initialised import Seen, initialise
 from tests.theory.test_depth_recursion import network
+
+TANH_PARAMETERS = {"scale": 2.5, "mode": "fan_in", "distribution": "truncated_normal"}
 
 
 def foresee(layers: list[LayerInfo], batch: int = 1) -> Prediction:
@@ -91,6 +94,56 @@ def test_norms_of_the_samples_count() -> None:
     )
     plain = variance(foresee(network([200, 50, 50]), 40).preactivation_band)[0]
     assert variance(more.preactivation_band)[0] == pytest.approx(1.04 * plain + 0.04 / 40, rel=5e-3)
+
+
+def test_a_constant_bias_does_not_scatter() -> None:
+    """E z^2 over n units of z = g + b, g ~ N(0, q): variance (2 q^2 + 4 b^2 q) / n."""
+    layers = network(
+        [100, 50],
+        "linear",
+        use_bias=True,
+        bias_initializer="constant",
+        bias_initializer_parameters={"value": 1.5},
+    )
+    q, square = 2.0, 1.5**2
+    expected = (2 * q**2 + 4 * square * q) / (50 * (q + square) ** 2)
+    assert variance(foresee(layers).preactivation_band)[0] == pytest.approx(expected)
+
+
+def test_a_whole_data_set_in_every_batch_leaves_no_sampling() -> None:
+    sampling = {
+        samples: BatchPairs.from_geometry(SampleGeometry(1.0, samples=samples), 40).sampling
+        for samples in (0, 40, 80, 10**9)
+    }
+    assert sampling == pytest.approx({0: 0.0, 40: 0.0, 80: 0.5 / 40, 10**9: 1 / 40})
+
+
+def test_sampling_of_a_skewed_law() -> None:
+    """Norms 0.5 and 3: Var ln of a batch's mean by the binomial law of how many are large."""
+    share, count = 0.5, 16
+    geometry = SampleGeometry(1.0, norms=(0.5, 3.0), norm_shares=(1 - share, share), samples=10**12)
+    k = np.arange(count + 1)
+    weights = np.array([math.comb(count, i) for i in k]) * share**k * (1 - share) ** (count - k)
+    logs = np.log((0.5 * (count - k) + 3.0 * k) / count)
+    exact = weights @ logs**2 - (weights @ logs) ** 2
+    batch = BatchPairs.from_geometry(geometry, count)
+    assert batch.log_mean_variance(batch.norms) == pytest.approx(exact, rel=0.01)
+
+
+def test_forward_and_backward_scatter_go_together() -> None:
+    """One sample through tanh: large units have small slopes, so the parts are anticorrelated.
+
+    4000 networks: the variance has a standard error of 2.2 %; second order in 1 / n adds to it.
+    """
+    layers = network([64] * 5, "tanh", "variance_scaling", initializer_parameters=TANH_PARAMETERS)
+    rng = np.random.default_rng(17)
+    x = rng.standard_normal((1, 64))
+    x *= 8.0 / np.linalg.norm(x)
+    runs = [
+        np.log(initialise(rng, layers, x, np.zeros(1, np.int64)).delta_relative[0])
+        for _ in range(4000)
+    ]
+    assert variance(foresee(layers).delta_band)[0] == pytest.approx(np.var(runs), rel=0.1)
 
 
 def test_limits() -> None:
