@@ -281,7 +281,7 @@ def analyze(record: RunRecord, *, gate: bool = False) -> Report:
         ignore={item["code"]: item["reason"] for item in detectors.get("ignore", ())},
         thresholds=detectors.get("thresholds", {}),
     )
-    return Report.of(record, diagnosis, exit_code(record, diagnosis.verdict, gate))
+    return Report.from_diagnosis(record, diagnosis, exit_code(record, diagnosis.verdict, gate))
 
 
 def exit_code(record: RunRecord, verdict: str, gate: bool) -> ExitCode:

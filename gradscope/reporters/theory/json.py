@@ -6,11 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gradscope.record.run_record import Floats
 from gradscope.record.strict_json import dumps, plain
+from gradscope.reporters.report import ReportOptions
+from gradscope.reporters.theory import THEORY_FORMS
+from gradscope.reporters.theory._bands import limits
 from gradscope.theory.forecast import Forecast
-from gradscope.theory.prediction import LEVEL, Band, Prediction
+from gradscope.theory.prediction import LEVEL
 
 SCHEMA = "gradscope.theory/1"
 _FIGURES = (
@@ -23,16 +26,16 @@ _FIGURES = (
     "kernel_gradient_relative",
 )
 
-Floats = npt.NDArray[np.float64]
 
-
-def render(forecast: Forecast) -> str:
-    """One strict JSON object and a line feed; what is not finite is null."""
+@THEORY_FORMS.register("json")
+def json_text(forecast: Forecast, options: ReportOptions) -> str:
+    """Render one strict JSON object; what is not finite is null."""
+    del options
     return dumps(result(forecast)) + "\n"
 
 
 def result(forecast: Forecast) -> dict[str, Any]:
-    """The object that `render` writes, for those who want it as data."""
+    """The object as data."""
     fixed, head = forecast.fixed_point, forecast.head
     content = {
         "schema": SCHEMA,
@@ -59,40 +62,30 @@ def result(forecast: Forecast) -> dict[str, Any]:
         "seeds": forecast.seeds,
         "assumptions": forecast.prediction.assumptions,
     }
-    settled: dict[str, Any] = plain(content)
-    return settled
+    values: dict[str, Any] = plain(content)
+    return values
 
 
 def _layers(forecast: Forecast) -> list[dict[str, Any]]:
     prediction = forecast.prediction
-    one, mean = limits(prediction, 1), limits(prediction, forecast.seeds)
+    single, mean = limits(prediction, 1), limits(prediction, forecast.seeds)
     rows = []
     for i, layer in enumerate(forecast.layers):
         row: dict[str, Any] = {"name": layer.name, "role": layer.role}
         row |= {figure: float(getattr(prediction, figure)[i]) for figure in _FIGURES}
         row["dead_on_batch"] = _share(forecast.dead_on_batch, i)
         row["dead_on_probe"] = _share(forecast.dead_on_probe, i)
-        row["band"] = _band(one, i)
+        row["band"] = _band(single, i)
         row["band_of_mean"] = _band(mean, i) if forecast.seeds > 1 else None
         rows.append(row)
     return rows
 
 
-def limits(prediction: Prediction, seeds: int) -> dict[str, tuple[Floats, Floats]]:
-    """Low and high ends per figure that has a band, for the mean over `seeds` seeds."""
-    bands: dict[str, Band | None] = {
-        "preactivation_second_moment": prediction.preactivation_band,
-        "activation_second_moment": prediction.activation_band,
-        "delta_relative": prediction.delta_band,
-    }
-    return {name: band.limits(seeds=seeds) for name, band in bands.items() if band is not None}
-
-
 def _band(ends: dict[str, tuple[Floats, Floats]], i: int) -> dict[str, tuple[float, float]] | None:
-    """The layer's bands by figure; None where theory promises none."""
-    found = {name: (float(low[i]), float(high[i])) for name, (low, high) in ends.items()}
-    known = {name: pair for name, pair in found.items() if np.isfinite(pair[1])}
-    return known or None
+    """The layer's bands by figure; None where theory has none."""
+    pairs = {name: (float(low[i]), float(high[i])) for name, (low, high) in ends.items()}
+    finite = {name: pair for name, pair in pairs.items() if np.isfinite(pair[1])}
+    return finite or None
 
 
 def _share(shares: Floats | None, i: int) -> float | None:

@@ -1,4 +1,4 @@
-"""A forecast drawn: signal and gradient over depth with their bands."""
+"""The figure of a forecast: signal and gradient over depth with their bands."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gradscope.errors import BadRequest
+from gradscope.reporters.figures import rendering
 from gradscope.reporters.layout.lines import shortened
 from gradscope.reporters.layout.sanitizing import printable
-from gradscope.reporters.run import plots
-from gradscope.reporters.theory.theory_json import limits
+from gradscope.reporters.theory._bands import limits
 from gradscope.theory.forecast import Forecast
 from gradscope.theory.prediction import LEVEL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Floats = npt.NDArray[np.float64]
 
 _FORMS = (".png", ".svg")
 _TITLES = {
@@ -41,7 +38,7 @@ def check_name(path: Path) -> None:
 def save(forecast: Forecast, path: Path) -> None:
     """Draw the forecast into `path`; raises `BadRequest` where it cannot be written."""
     check_name(path)
-    content = plots.rendered({"theory": draw(forecast)})[f"theory{path.suffix.lower()}"]
+    content = rendering.rendered({"theory": draw(forecast)})[f"theory{path.suffix.lower()}"]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -54,18 +51,18 @@ def save(forecast: Forecast, path: Path) -> None:
 
 def draw(forecast: Forecast) -> Figure:
     """Two log axes over the layers: the prediction, its band, and the band of a mean over seeds."""
-    with plots.settings():
+    with rendering.settings():
         from gradscope.reporters.figures import style
 
         figure = style.new_figure(9.0, 7.0)
-        both: Any = figure.subplots(2, 1, squeeze=False, sharex=True)
-        for axes, (name, title) in zip(both[:, 0], _TITLES.items(), strict=True):
+        panels: Any = figure.subplots(2, 1, squeeze=False, sharex=True)
+        for axes, (name, title) in zip(panels[:, 0], _TITLES.items(), strict=True):
             axes.set_title(title, loc="left")
-            _panel(axes, forecast, name)
+            _draw_panel(axes, forecast, name)
         return figure
 
 
-def _panel(axes: Any, forecast: Forecast, name: str) -> None:
+def _draw_panel(axes: Any, forecast: Forecast, name: str) -> None:
     from gradscope.reporters.figures import style
 
     values = np.asarray(getattr(forecast.prediction, name), dtype=np.float64)
@@ -74,17 +71,19 @@ def _panel(axes: Any, forecast: Forecast, name: str) -> None:
     if not len(values) or not style.log_axis(axes.yaxis, np.concatenate(lines)):
         style.empty(axes, "outside theory: nothing to show")
         return
-    places = np.arange(len(values))
+    positions = np.arange(len(values))
     shades = {1: 0.18, forecast.seeds: 0.4 if forecast.seeds > 1 else 0.18}
     for seeds, pair in sorted(ends.items()):
         if pair is not None:
-            words = f"{LEVEL:.0%} of seeds" if seeds == 1 else f"{LEVEL:.0%} of means over {seeds}"
+            label = f"{LEVEL:.0%} of seeds" if seeds == 1 else f"{LEVEL:.0%} of means over {seeds}"
             low, high = pair
             axes.fill_between(
-                places, low, high, color=style.BLUE, alpha=shades[seeds], lw=0, label=words
+                positions, low, high, color=style.BLUE, alpha=shades[seeds], lw=0, label=label
             )
     size = 4.0 if len(values) <= 40 else 2.0
-    axes.plot(places, values, ":", marker="o", ms=size, color=style.BLACK, label="infinite width")
+    axes.plot(
+        positions, values, ":", marker="o", ms=size, color=style.BLACK, label="infinite width"
+    )
     ticks = style.evenly(len(values), style.MOST_TICKS)
     names = [shortened(printable(forecast.layers[i].name), 16, unicode=True) for i in ticks]
     axes.set_xticks(ticks, labels=names)
