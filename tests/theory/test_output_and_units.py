@@ -178,7 +178,9 @@ def test_errors_of_small_and_of_large_logits() -> None:
 
 def test_real_targets_under_a_softmax_are_trained_on_the_mean_squared_error() -> None:
     """As the runner trains them: Keras's cross-entropy on indices would cut them to classes."""
-    task = Task.from_targets("auto", "softmax", np.array([0.5, -1.5]))
+    task = Task.from_data("auto", "softmax", np.array([0.5, -1.5]), None)
     assert (task.loss, task.target_second_moment) == ("mean_squared_error", 1.25)
-    assert Task.from_targets("auto", "softmax", None).loss == "sparse_categorical_crossentropy"
-    assert Task.from_targets("huber", "softmax", None).loss == "huber"
+    assert (
+        Task.from_data("auto", "softmax", np.arange(3), 3).loss == "sparse_categorical_crossentropy"
+    )
+    assert Task.from_data("huber", "softmax", np.arange(3), 3).loss == "huber"
