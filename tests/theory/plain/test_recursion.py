@@ -118,8 +118,8 @@ def test_orthogonal_weights_fix_products_of_the_gradient() -> None:
 
 
 def test_chance_keeps_cosines_within_their_bounds() -> None:
-    """With two units first order in 1 / n would give variances and squares beyond any cosine's."""
-    step = followed("relu", 0.0, [50, 2, 2]).steps[0]
+    """With one unit first order in 1 / n would give variances and squares beyond any cosine's."""
+    step = followed("relu", 0.5, [50, 1, 1]).steps[0]
     shared = step.pairs.value[-1]
     assert _output_correlation_variance(step)[-1] <= (1 - shared**2) ** 2
     assert _delta_cosine_square(step, np.array([0.2, 1.0]))[-1] <= 1.0
