@@ -363,9 +363,7 @@ def predict(config: ExperimentConfig | Source, *, seeds: int = 1) -> Forecast:
             batch_size=training.batch_size,
             batch_norm_epsilon=norm.epsilon if norm.input else None,
         ),
-        Task.from_targets(
-            training.loss, layers[-1].activation, samples.y if classes is None else None
-        ),
+        Task.from_data(training.loss, layers[-1].activation, samples.y, classes),
         batch_norm_epsilon=norm.epsilon,
         batch_size=min(training.batch_size, len(samples.x)),
         probe_samples=min(training.probe_samples, len(samples.x)),

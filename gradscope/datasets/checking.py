@@ -92,7 +92,7 @@ def _check_values(samples: Samples, part: str, name: str) -> None:
         bad[rows] = ~fits.reshape(len(fits), -1).all(axis=1)
     if not bad.any():
         return
-    index, place = samples.place(part, bad)
+    index, place = samples.first_where(part, bad)
     sample = np.atleast_1d(array[index])
     position = np.argwhere(~(np.abs(sample.astype(np.float64)) <= _FLOAT32_MAX))[0].tolist()
     value = float(sample[tuple(position)])
@@ -118,7 +118,7 @@ def _check_labels(samples: Samples, part: str) -> None:
         tests.append((y >= samples.classes, most))
     for bad, why in tests:
         if bad.any():
-            index, place = samples.place(part, bad)
+            index, place = samples.first_where(part, bad)
             raise BadRequest(
                 f"data: {place} has the label {y[index].item()}: {why}", _label_remedy(y)
             )
