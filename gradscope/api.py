@@ -290,7 +290,11 @@ def exit_code(record: RunRecord, state: DiagnosisState, gate: bool) -> ExitCode:
         return ExitCode.INCONCLUSIVE
     if not gate:
         return ExitCode.HEALTHY
-    codes = {"healthy": ExitCode.HEALTHY, "unhealthy": ExitCode.UNHEALTHY}
+    codes = {
+        DiagnosisState.HEALTHY: ExitCode.HEALTHY,
+        DiagnosisState.WARNING: ExitCode.HEALTHY,
+        DiagnosisState.UNHEALTHY: ExitCode.UNHEALTHY,
+    }
     return codes.get(state, ExitCode.INCONCLUSIVE)
 
 

@@ -43,7 +43,9 @@ class Range:
 
 EXPECT_KEYS: Final[Mapping[str, Key]] = {
     "verdict": Key(
-        Plain(Literal["healthy", "unhealthy"]), None, "what the detectors have to conclude"
+        Plain(Literal["healthy", "warning", "unhealthy"]),
+        None,
+        "what the detectors have to conclude; warning accepts healthy too",
     ),
     "delta_ratio": Key(
         Range(), None, "rms of delta, first hidden layer over last, at the start and in training"

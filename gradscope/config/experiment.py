@@ -169,7 +169,7 @@ class ExpectSpec:
     """What a check holds the run to; None asks nothing. Ranges are (low, high)."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _EXACT
-    verdict: Literal["healthy", "unhealthy"] | None = None
+    verdict: Literal["healthy", "warning", "unhealthy"] | None = None
     delta_ratio: tuple[float, float] | None = None
     signal_ratio: tuple[float, float] | None = None
     max_dead_fraction: float | None = None

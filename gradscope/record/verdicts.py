@@ -37,9 +37,14 @@ class VerdictStatus(StrEnum):
 
 
 class DiagnosisState(StrEnum):
-    """What all verdicts together say of a network."""
+    """What all verdicts together say of a network.
+
+    Healthy is only a network in which the checks that matter ran and found nothing. Inconclusive is
+    no state of the network: too little was measured or judged to tell.
+    """
 
     HEALTHY = "healthy"
+    WARNING = "warning"
     UNHEALTHY = "unhealthy"
     INCONCLUSIVE = "inconclusive"
 
@@ -100,12 +105,14 @@ class Diagnosis:
 
     `verdicts` lead with the root: findings first, by severity, then by the step at which they
     began. `headline` is the sentence a person can act on; `remedies` what to try for the root.
+    `unanswered` are the codes of the checks that matter for this network and could not judge it.
     """
 
     verdict: DiagnosisState
     headline: str
     remedies: tuple[Remedy, ...] = ()
     verdicts: tuple[Verdict, ...] = field(default_factory=tuple)
+    unanswered: tuple[str, ...] = ()
 
     def with_severity(self, severity: Severity) -> tuple[Verdict, ...]:
         """Verdicts that hold a finding of this severity."""

@@ -23,6 +23,7 @@ def unreached(record: RunRecord) -> tuple[list[LayerInfo], list[LayerInfo]]:
 
     What is cut on the way from input to output has everything that is measured behind it; an
     output that is not trained, with what belongs to it alone, branches off from measured layers.
+    Where nothing is measured, everything is cut on the way.
     """
     measured = record.indices("hidden", "output")
     silent = [
@@ -30,7 +31,7 @@ def unreached(record: RunRecord) -> tuple[list[LayerInfo], list[LayerInfo]]:
         for x in record.layers
         if not x.measured and x.parameters and x.reason.startswith(UNREACHED)
     ]
-    first = min(measured, default=0)
+    first = min(measured, default=len(record.layers))
     return [x for x in silent if x.index < first], [x for x in silent if x.index >= first]
 
 

@@ -26,9 +26,7 @@ def batch_norm_momentum(
     Error when:
         Momentum is 1: inference then normalizes by 0 and 1 whatever was learned.
     Warning when:
-        The share is above the threshold, and momentum is above Keras's 0.99.
-    Info when:
-        The share is above the threshold with a momentum up to 0.99: the run is short.
+        The share is above the threshold: momentum is above Keras's 0.99, or the run is short.
     Not judged when:
         No batch norm has moving statistics that move, or no step was made.
     Thresholds:
@@ -64,7 +62,7 @@ def batch_norm_momentum(
     return (
         findings.finding(
             record,
-            Severity.ERROR if never else Severity.INFO if usual else Severity.WARNING,
+            Severity.ERROR if never else Severity.WARNING,
             sick,
             observed=worst,
             threshold=max_initial_share,
