@@ -40,25 +40,25 @@ def _destination(value: str) -> Destination:
     return Destination(form, Path(file) if file else None)
 
 
-def settled(destinations: Sequence[Destination]) -> tuple[Destination, ...]:
+def with_stdout(destinations: Sequence[Destination]) -> tuple[Destination, ...]:
     """The destinations, with text on stdout where none goes there; at most one may.
 
     Raises `BadRequest` for two on stdout, and for a file that cannot be written, before anything is
     measured.
     """
-    to_stdout = [one for one in destinations if one.file is None]
+    to_stdout = [destination for destination in destinations if destination.file is None]
     if len(to_stdout) > 1:
         raise BadRequest(
             f"{to_stdout[0].form} and {to_stdout[1].form} both go to stdout",
             f"send one to a file: --format {to_stdout[1].form}=FILE",
         )
-    for one in destinations:
-        if one.file is not None:
-            _prove(one.file)
+    for destination in destinations:
+        if destination.file is not None:
+            _check_writable(destination.file)
     return (*destinations, *([] if to_stdout else [Destination("text", None)]))
 
 
-def _prove(file: Path) -> None:
+def _check_writable(file: Path) -> None:
     folder = file.parent
     if file.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise BadRequest(f"cannot write {file}", "name a file in a folder that exists")
@@ -72,14 +72,15 @@ def deliver(checked: Sequence[Checked], destinations: Sequence[Destination]) -> 
 
     to_stdout = terminal.options()
     to_file = replace(to_stdout, width=100, color=False, unicode=True)
-    ordered = sorted(destinations, key=lambda one: one.file is None)
+    ordered = sorted(destinations, key=lambda destination: destination.file is None)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         streams.say(CHECK_FORMS["github"](checked, to_file).rstrip("\n"))
         _append(os.environ.get("GITHUB_STEP_SUMMARY"), CHECK_FORMS["markdown"](checked, to_file))
-    for one in ordered:
-        text = CHECK_FORMS[one.form](checked, to_file if one.file else to_stdout)
-        if one.file is not None:
-            atomic.write(one.file, text.encode())
+    for destination in ordered:
+        options = to_file if destination.file else to_stdout
+        text = CHECK_FORMS[destination.form](checked, options)
+        if destination.file is not None:
+            atomic.write(destination.file, text.encode())
         else:
             terminal.result(text.rstrip("\n"))
 

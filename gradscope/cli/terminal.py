@@ -10,7 +10,7 @@ import click
 
 from gradscope.cli import streams
 from gradscope.errors import CouldNotMeasure
-from gradscope.reporters.report import ReportOptions
+from gradscope.reporters.report import Report, ReportOptions
 
 PIPED_WIDTH = 100
 """Columns where stdout is no terminal and nobody said how wide it is."""
@@ -60,3 +60,10 @@ def result(text: str) -> None:
             f"cannot write to stdout: {error.strerror or error}",
             "send it to a place that can be written; a report's files are in its folder",
         ) from error
+
+
+def show_report(report: Report, form: str, files: tuple[str, ...]) -> None:
+    """Write a report to stdout in one of the forms of `reporters.run`."""
+    from gradscope.reporters.run import REPORTERS
+
+    result(REPORTERS[form](report, options(files)).rstrip("\n"))

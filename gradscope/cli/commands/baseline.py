@@ -44,21 +44,27 @@ def command(
     The file is meant to be committed: `gradscope check CONFIG` compares with it. It is the same to
     the byte when it is measured again in the same environment.
     """
-    from gradscope.cli import baselining, checking
+    from functools import partial
+
+    from gradscope.cli import terminal
+    from gradscope.cli.progress import Progress
     from gradscope.errors import BadRequest
+    from gradscope.gate.baselines import baseline_file
+    from gradscope.reporters.baseline import baseline_text
+    from gradscope.workflows.baseline import measure_config, write_baseline
+    from gradscope.workflows.check import SeedOptions
+    from gradscope.workflows.engine import Workers
 
     if output is not None and len(configs) > 1:
         raise BadRequest(
             f"one file for {len(configs)} configs",
             "leave --output out: each goes beside its config",
         )
-    asked = checking.Asked(
-        at_init=at_init,
-        steps=steps,
-        seeds=seeds,
-        trained_seeds=trained_seeds,
-        quiet=quiet,
-        trust=trust,
-    )
-    for source, config in checking.load_all(configs, overrides, asked):
-        baselining.measure_and_write(source, config, asked, output=output, update=update)
+    seed_options = SeedOptions(at_init, steps, seeds, trained_seeds)
+    engine = Workers(trust_model=trust, deterministic=True)
+    for source, config in seed_options.load(configs, overrides):
+        path = output or baseline_file.beside(source)
+        with Progress(quiet=quiet) as progress:
+            measure = partial(measure_config, config, seed_options, engine, progress.watch)
+            report = write_baseline(path, measure, update=update)
+        terminal.result(baseline_text(report, terminal.options()).rstrip("\n"))

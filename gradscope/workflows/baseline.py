@@ -1,0 +1,94 @@
+"""Measure what a network is like now, and keep it for `check` to compare later ones with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from gradscope.config.experiment import ExperimentConfig
+from gradscope.errors import BadRequest, Interrupted
+from gradscope.gate import plan, replacing
+from gradscope.gate.baselines import baseline_file, seed_statistics
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.comparing import comparison
+from gradscope.record import RunRecord
+from gradscope.reporters.baseline import BaselineReport
+from gradscope.runner.runtime.seeds import Seeds
+from gradscope.workflows.analysis import analyze_seeds
+from gradscope.workflows.check import SeedOptions
+from gradscope.workflows.engine import Engine, Watch, ignore_event
+from gradscope.workflows.inputs import check_inputs
+
+
+def measure_config(
+    config: ExperimentConfig,
+    seed_options: SeedOptions,
+    engine: Engine,
+    watch: Watch = ignore_event,
+) -> SeedStatistics:
+    """Check the config's inputs, and measure the seeds that the gate plans for its baseline."""
+    check_inputs(config, trust_model=engine.trust_model)
+    trained = seed_options.trained_seeds
+    seeds = plan.for_baseline(
+        config, at_init=seed_options.at_init, seeds=seed_options.seeds, trained=trained
+    )
+    add = trained is None and config.model.source is None
+    return measure_baseline(config, seeds, engine, watch, add_trained_seeds=add)
+
+
+def measure_baseline(
+    config: ExperimentConfig,
+    seeds: Seeds,
+    engine: Engine,
+    watch: Watch = ignore_event,
+    *,
+    add_trained_seeds: bool,
+) -> SeedStatistics:
+    """Measure `seeds` and give their statistics.
+
+    `add_trained_seeds` trains more where those of the plan do not show a change of x2 over the
+    depth. Raises `Inconclusive` where a seed diverges.
+    """
+
+    def measure(wanted: Seeds) -> list[RunRecord]:
+        records = list(engine.measure(config, wanted, watch))
+        seed_statistics.refuse_diverged(records)
+        return records
+
+    records = measure(seeds)
+    trained = len(seeds.trained)
+    statistics = analyze_seeds(records, trained)[0]
+    if not add_trained_seeds or not trained:
+        return statistics
+    needed = min(plan.MOST_TRAINED, comparison.trained_seeds_needed(statistics))
+    added = tuple(config.seed + index for index in range(trained, needed))
+    if not added:
+        return statistics
+    more = measure(Seeds(trained=added))
+    records = [*records[:trained], *more, *records[max(trained, needed) :]]
+    return analyze_seeds(records, needed)[0]
+
+
+def write_baseline(
+    path: Path, measure: Callable[[], SeedStatistics], *, update: bool
+) -> BaselineReport:
+    """Write the baseline that `measure` gives into `path`, and compare it with the earlier one.
+
+    Raises `BadRequest` before anything is measured where there is one and `update` is not given,
+    or where `path` cannot be written. After an interruption the file is what it was.
+    """
+    if path.exists() and not update:
+        raise BadRequest(
+            f"{path} exists", "compare with it: gradscope check CONFIG; or replace it: --update"
+        )
+    if not path.parent.is_dir():
+        raise BadRequest(f"cannot write {path}: there is no such folder", "make it first")
+    earlier = replacing.there(path)
+    try:
+        statistics = measure()
+    except Interrupted as error:
+        error.remedy = "nothing was written: a baseline is whole or not there"
+        raise
+    changes = replacing.changes(earlier, statistics) if earlier is not None else ()
+    baseline_file.write(statistics, path)
+    return BaselineReport(path, statistics, earlier, changes)
