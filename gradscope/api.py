@@ -17,7 +17,6 @@ from typing import Any
 from gradscope.analyzer.explanation import explain, list_detectors
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.config.loading import Source
-from gradscope.gate import plan
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Checked
@@ -26,9 +25,10 @@ from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows import baseline as baseline_workflow
 from gradscope.workflows import check as check_workflow
 from gradscope.workflows.analysis import analyze, analyze_seeds, load_record
-from gradscope.workflows.engine import ThisProcess
+from gradscope.workflows.engine import Measurement, ThisProcess
 from gradscope.workflows.inputs import config_for, config_schema, load_config, resolve, vocabulary
 from gradscope.workflows.predict import predict
+from gradscope.workflows.seed_options import SeedOptions
 from gradscope.workflows.survey import survey
 
 __all__ = [
@@ -66,7 +66,7 @@ def run(
     """
     experiment = config_for(config, model, data)
     engine = ThisProcess(model, data, trust_model, keep_training=True)
-    return next(engine.measure(experiment, Seeds(trained=(experiment.seed,))))
+    return next(engine.measure(Measurement(experiment, Seeds(trained=(experiment.seed,)))))
 
 
 def run_seeds(
@@ -82,7 +82,8 @@ def run_seeds(
     gives for a config with that seed. A model of the user's is built again for each.
     """
     engine = ThisProcess(trust_model=trust_model)
-    return engine.measure(config_for(config), Seeds(tuple(seeds), tuple(at_init)))
+    wanted = Seeds(tuple(seeds), tuple(at_init))
+    return engine.measure(Measurement(config_for(config), wanted))
 
 
 def check(
@@ -108,12 +109,12 @@ def check(
     earlier = baseline_file.read(Path(baseline)) if isinstance(baseline, str | Path) else baseline
     experiment = config_for(config, model, data)
     engine = ThisProcess(model, data, trust_model)
-    if engine.has_model_object:
-        planned = plan.alone(experiment, at_init=at_init, seeds=seeds, trained=trained_seeds)
-    else:
-        planned = plan.for_check(
-            experiment, earlier, at_init=at_init, seeds=seeds, trained=trained_seeds
-        )
+    options = SeedOptions(at_init, None, seeds, trained_seeds)
+    planned = (
+        options.for_model_object(experiment)
+        if engine.has_model_object
+        else options.for_check(experiment, earlier)
+    )
     job = check_workflow.ConfigCheck(experiment.name, experiment, planned, earlier, str(path))
     return check_workflow.check(job, engine)
 
@@ -134,8 +135,12 @@ def baseline(
     """
     experiment = config_for(config, model, data)
     engine = ThisProcess(model, data, trust_model)
-    planner = plan.alone if engine.has_model_object else plan.for_baseline
-    planned = planner(experiment, at_init=at_init, seeds=seeds, trained=trained_seeds)
+    options = SeedOptions(at_init, None, seeds, trained_seeds)
+    planned = (
+        options.for_model_object(experiment)
+        if engine.has_model_object
+        else options.for_baseline(experiment)
+    )
     return baseline_workflow.measure_baseline(
         experiment, planned, engine, add_trained_seeds=trained_seeds is None
     )

@@ -15,9 +15,9 @@ from gradscope.record import RunRecord
 from gradscope.reporters.baseline import BaselineReport
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows.analysis import analyze_seeds
-from gradscope.workflows.check import SeedOptions
-from gradscope.workflows.engine import Engine, Watch, ignore_event
+from gradscope.workflows.engine import Engine, Measurement, Watch, ignore_event
 from gradscope.workflows.inputs import check_inputs
+from gradscope.workflows.seed_options import SeedOptions
 
 
 def measure_config(
@@ -28,11 +28,8 @@ def measure_config(
 ) -> SeedStatistics:
     """Check the config's inputs, and measure the seeds that the gate plans for its baseline."""
     check_inputs(config, trust_model=engine.trust_model)
-    trained = seed_options.trained_seeds
-    seeds = plan.for_baseline(
-        config, at_init=seed_options.at_init, seeds=seed_options.seeds, trained=trained
-    )
-    add = trained is None and config.model.source is None
+    add = seed_options.trained_seeds is None and config.model.source is None
+    seeds = seed_options.for_baseline(config)
     return measure_baseline(config, seeds, engine, watch, add_trained_seeds=add)
 
 
@@ -51,7 +48,7 @@ def measure_baseline(
     """
 
     def measure(wanted: Seeds) -> list[RunRecord]:
-        records = list(engine.measure(config, wanted, watch))
+        records = list(engine.measure(Measurement(config, wanted), watch))
         seed_statistics.refuse_diverged(records)
         return records
 

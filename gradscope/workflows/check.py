@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, ConfigError, GradscopeError
-from gradscope.gate import judge, plan
+from gradscope.gate import judge
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Checked
@@ -20,36 +20,18 @@ from gradscope.reporters.run import folder
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows import report_folder
 from gradscope.workflows.analysis import analyze_seeds
-from gradscope.workflows.engine import Engine, Watch, Workers, ignore_event
-from gradscope.workflows.inputs import check_inputs, load_configs
+from gradscope.workflows.engine import Engine, Measurement, Watch, Workers, ignore_event
+from gradscope.workflows.inputs import check_inputs
 from gradscope.workflows.report_folder import REPORTS
-from gradscope.workflows.side_by_side import Measurement, Outcome, measure_side_by_side
-
-
-@dataclass(frozen=True)
-class SeedOptions:
-    """Which seeds to measure, and how long; None leaves the number to the plan of the gate."""
-
-    at_init: bool = False
-    steps: int | None = None
-    seeds: int | None = None
-    trained_seeds: int | None = None
-
-    def load(
-        self, sources: Sequence[str], overrides: Sequence[str]
-    ) -> list[tuple[str, ExperimentConfig]]:
-        """Read the configs, with `steps` in place of theirs."""
-        if self.at_init and self.steps:
-            raise BadRequest("--at-init trains nothing, and --steps says how long", "leave one out")
-        steps = [f"training.steps={self.steps}"] if self.steps else []
-        return load_configs(sources, [*overrides, *steps])
+from gradscope.workflows.seed_options import SeedOptions
+from gradscope.workflows.side_by_side import Outcome, measure_side_by_side
 
 
 @dataclass(frozen=True)
 class CheckOptions:
     """What is common to all configs of one check."""
 
-    seed_options: SeedOptions = SeedOptions()
+    seed_options: SeedOptions
     baseline: Path | None = None
     use_baseline: bool = True
     strict_environment: bool = False
@@ -85,7 +67,7 @@ class CheckJob(ConfigCheck):
 
 def check(job: ConfigCheck, engine: Engine, watch: Watch = ignore_event) -> Checked:
     """Measure and judge one config, and write nothing."""
-    return _judge(job, list(engine.measure(job.config, job.seeds, watch)))
+    return _judge(job, list(engine.measure(Measurement(job.config, job.seeds), watch)))
 
 
 def plan_jobs(
@@ -103,23 +85,15 @@ def plan_jobs(
             f"one baseline for {len(sources)} configs",
             "leave --baseline out: each config's own stands beside it",
         )
-    wanted = options.seed_options
     jobs = []
-    for source, config in wanted.load(sources, overrides):
+    for source, config in options.seed_options.load_configs(sources, overrides):
         path = _baseline_path(source, options)
         baseline = baseline_file.read(path) if path else None
-        seeds = plan.for_check(
-            config,
-            baseline,
-            at_init=wanted.at_init,
-            seeds=wanted.seeds,
-            trained=wanted.trained_seeds,
-        )
         jobs.append(
             CheckJob(
                 source=source,
                 config=config,
-                seeds=seeds,
+                seeds=options.seed_options.for_check(config, baseline),
                 baseline=baseline,
                 baseline_path=str(path or ""),
                 strict_environment=options.strict_environment,
@@ -150,19 +124,19 @@ def check_all(
     watch: Watch = ignore_event,
     *,
     most: int | None = None,
-    finished: Callable[[Checked], None] = lambda checked: None,
+    finished: Callable[[Checked, int], None] = lambda checked, number: None,
 ) -> list[Checked]:
     """Check every job, at most `most` at a time, and write its report; in the order of the jobs.
 
-    `finished` is called with each result when it is there. A config that cannot be measured stops
-    no other; where it is the only one, its error is raised. Raises `Interrupted` after a signal,
-    with what was measured so far on disk.
+    `finished` is called with each result, and how many there are by then. A config that cannot be
+    measured stops no other; where it is the only one, its error is raised. Raises `Interrupted`
+    after a signal, with what was measured so far on disk.
     """
     results: dict[int, Checked] = {}
 
     def finish(index: int, outcome: Outcome) -> None:
         results[index] = _finish(jobs[index], outcome, alone=len(jobs) == 1)
-        finished(results[index])
+        finished(results[index], len(results))
 
     with contextlib.ExitStack() as claims:
         claimed: list[int] = []

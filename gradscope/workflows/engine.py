@@ -25,8 +25,18 @@ def ignore_event(header: dict[str, Any], builder: RecordBuilder) -> None:
     """Watch nothing."""
 
 
-def do_nothing() -> None:
-    """Have nothing to do while the engine starts."""
+@dataclass(frozen=True)
+class Measurement:
+    """What to measure: `config` from each of `seeds`.
+
+    `log` takes what the network's code prints, where the engine can separate it. `while_starting`
+    is called while TensorFlow is imported; what it raises ends the measurement.
+    """
+
+    config: ExperimentConfig
+    seeds: Seeds
+    log: Path | None = None
+    while_starting: Callable[[], None] = lambda: None
 
 
 class Engine(Protocol):
@@ -37,20 +47,10 @@ class Engine(Protocol):
         """Whether a model file is loaded without checking what is in it."""
         ...
 
-    def measure(
-        self,
-        config: ExperimentConfig,
-        seeds: Seeds,
-        watch: Watch = ignore_event,
-        *,
-        log: Path | None = None,
-        while_starting: Callable[[], None] = do_nothing,
-    ) -> Iterator[RunRecord]:
-        """Measure `config` from each of `seeds`; one record per seed, in their order.
+    def measure(self, wanted: Measurement, watch: Watch = ignore_event) -> Iterator[RunRecord]:
+        """Give one record per seed, in the order of the seeds, each when its seed is done.
 
-        `watch` sees every event when it happens. `log` takes what the network's code prints, where
-        the engine can separate it. `while_starting` runs while TensorFlow is imported; what it
-        raises ends the measurement. Raises `BadRequest` for what cannot be measured;
+        `watch` gets every event when it happens. Raises `BadRequest` for what cannot be measured;
         `CouldNotMeasure` and `Interrupted` carry the first seed's record so far as ``partial``.
         """
         ...
@@ -70,33 +70,22 @@ class ThisProcess:
     trust_model: bool = False
     keep_training: bool = False
 
-    def measure(
-        self,
-        config: ExperimentConfig,
-        seeds: Seeds,
-        watch: Watch = ignore_event,
-        *,
-        log: Path | None = None,
-        while_starting: Callable[[], None] = do_nothing,
-    ) -> Iterator[RunRecord]:
-        """Measure as `Engine.measure` says; what is printed goes where this process prints."""
+    def measure(self, wanted: Measurement, watch: Watch = ignore_event) -> Iterator[RunRecord]:
+        """Measure as `Engine.measure` says; the log stays empty."""
         from gradscope.runner.process import in_process
 
-        while_starting()
-        new_builder = partial(_WatchedBuilder, watch=watch)
+        wanted.while_starting()
+        config, seeds, trust = wanted.config, wanted.seeds, self.trust_model
+        builder = partial(_WatchedBuilder, watch=watch)
         if self.model is None:
-            trust = self.trust_model
-            yield from in_process.records(config, seeds, trust=trust, new_builder=new_builder)
-        elif self.keep_training:
-            yield in_process.train(config, self.model, self.data, new_builder=new_builder)
-        else:
-            yield from in_process.look_at(
-                config, self.model, self.data, seeds, new_builder=new_builder
-            )
+            return in_process.records(config, seeds, trust=trust, new_builder=builder)
+        if self.keep_training:
+            return iter([in_process.train(config, self.model, self.data, new_builder=builder)])
+        return in_process.look_at(config, self.model, self.data, seeds, new_builder=builder)
 
     @property
     def has_model_object(self) -> bool:
-        """Whether the model is an object, with the weights of one seed."""
+        """Whether the model is an object, which has the weights of one seed."""
         if self.model is None:
             return False
         from gradscope.runner.process import in_process
@@ -118,23 +107,17 @@ class Workers:
     deterministic: bool = False
     signals: list[int] | None = None
 
-    def measure(
-        self,
-        config: ExperimentConfig,
-        seeds: Seeds,
-        watch: Watch = ignore_event,
-        *,
-        log: Path | None = None,
-        while_starting: Callable[[], None] = do_nothing,
-    ) -> Iterator[RunRecord]:
-        """Measure as `Engine.measure` says; what is printed goes to `log`."""
-        flags = []
-        if self.deterministic:
-            flags.append("--deterministic")
-        if self.trust_model:
-            flags.append("--trust-model")
-        yield from supervisor.measure_seeds(
-            config, seeds, watch, log, flags, meanwhile=while_starting, stop=self.signals
+    def measure(self, wanted: Measurement, watch: Watch = ignore_event) -> Iterator[RunRecord]:
+        """Measure as `Engine.measure` says."""
+        flags = ["--deterministic"] * self.deterministic + ["--trust-model"] * self.trust_model
+        return supervisor.stream_seeds(
+            wanted.config,
+            wanted.seeds,
+            watch,
+            wanted.log,
+            flags,
+            meanwhile=wanted.while_starting,
+            stop=self.signals,
         )
 
 

@@ -9,7 +9,7 @@ from gradscope.errors import CouldNotMeasure, Interrupted
 from gradscope.reporters.run import folder
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows import report_folder
-from gradscope.workflows.engine import Engine, Watch, ignore_event
+from gradscope.workflows.engine import Engine, Measurement, Watch, ignore_event
 from gradscope.workflows.inputs import check_inputs
 from gradscope.workflows.report_folder import REPORTS, WrittenReport
 
@@ -40,9 +40,7 @@ def run(
     with folder.claimed(target, config.hash, force=force):
         try:
             seeds = Seeds(trained=(config.seed,))
-            [record] = engine.measure(
-                config, seeds, watch, log=log, while_starting=check_and_prepare
-            )
+            [record] = engine.measure(Measurement(config, seeds, log, check_and_prepare), watch)
         except (CouldNotMeasure, Interrupted) as error:
             report_folder.keep_partial(error, target)
             raise

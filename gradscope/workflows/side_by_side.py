@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
-from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import GradscopeError
 from gradscope.record import RunRecord
 from gradscope.runner.process import supervisor
-from gradscope.runner.runtime.seeds import Seeds
-from gradscope.workflows.engine import Watch, Workers, do_nothing, ignore_event
+from gradscope.workflows.engine import Measurement, Watch, Workers, ignore_event
 
 Outcome = list[RunRecord] | GradscopeError
 """The records of a measurement, or the error that ended it."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The arguments of one call of `Engine.measure`."""
-
-    config: ExperimentConfig
-    seeds: Seeds
-    log: Path | None = None
-    while_starting: Callable[[], None] = do_nothing
 
 
 def measure_side_by_side(
@@ -36,7 +23,7 @@ def measure_side_by_side(
     *,
     most: int | None = None,
     remedy: str = "",
-) -> Iterator[tuple[int, Outcome]]:
+) -> Generator[tuple[int, Outcome], None, None]:
     """Measure at most `most` at a time (default: one per core); index and outcome as each ends.
 
     An error ends its own measurement only. A signal ends all of them; then `Interrupted`, with
@@ -61,14 +48,6 @@ def measure_side_by_side(
 
 def _outcome(engine: Workers, measurement: Measurement, watch: Watch) -> Outcome:
     try:
-        return list(
-            engine.measure(
-                measurement.config,
-                measurement.seeds,
-                watch,
-                log=measurement.log,
-                while_starting=measurement.while_starting,
-            )
-        )
+        return list(engine.measure(measurement, watch))
     except GradscopeError as error:
         return error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from gradscope.cli import check_forms, options
 
 if TYPE_CHECKING:
     from gradscope.gate.check import Checked
+    from gradscope.workflows.seed_options import SeedOptions
 
 
 @click.command()
@@ -30,10 +30,7 @@ if TYPE_CHECKING:
     default=True,
     help="Compare with nothing, baseline or not.",
 )
-@options.at_init
-@options.steps
-@options.seeds
-@options.trained_seeds
+@options.seed_options
 @click.option(
     "--strict-environment",
     is_flag=True,
@@ -64,14 +61,11 @@ def command(
     overrides: tuple[str, ...],
     *,
     forms: tuple[check_forms.Destination, ...],
-    at_init: bool,
-    steps: int | None,
-    seeds: int | None,
-    trained_seeds: int | None,
+    seed_options: SeedOptions,
     jobs: int | None,
     quiet: bool,
     trust: bool,
-    **options: Any,
+    **settings: Any,
 ) -> None:
     """Measure every config of CONFIGS and say whether its gradients are healthy, and as before.
 
@@ -88,18 +82,15 @@ def command(
 
     destinations = check_forms.with_stdout(forms)
     to_files = [destination for destination in destinations if destination.file is not None]
-    seed_options = check.SeedOptions(at_init, steps, seeds, trained_seeds)
     try:
-        planned = check.plan_jobs(configs, overrides, check.CheckOptions(seed_options, **options))
+        planned = check.plan_jobs(configs, overrides, check.CheckOptions(seed_options, **settings))
     except GradscopeError as error:
         check_forms.deliver(check.refused(configs, error), to_files)
         raise
     several = len(planned) > 1
-    count = itertools.count(1)
 
-    def show_finished(checked: Checked) -> None:
+    def show_finished(checked: Checked, number: int) -> None:
         if several and not quiet:
-            number = next(count)
             streams.say(f"{checked.outcome}: {checked.source} ({number} of {len(planned)})")
 
     engine = Workers(trust_model=trust, deterministic=True)
