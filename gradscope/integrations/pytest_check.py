@@ -72,7 +72,7 @@ class Asked:
         assert path is not None
         if not path.parent.is_dir():
             raise BadRequest(f"cannot write {_shown(path)}: there is no such folder", "make it")
-        before = replacing.there(path)
+        before = replacing.existing(path)
         bank = api.baseline(self.config, model=self.model, data=self.data, **self.options)
         baseline_file.write(bank, path)
         changes = [

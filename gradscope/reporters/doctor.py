@@ -43,7 +43,7 @@ def doctor_text(report: DoctorReport, options: ReportOptions) -> str:
 def _add_environment(page: Page, report: DoctorReport) -> None:
     """The fingerprint under which figures have to agree."""
     page.add("Fingerprint of `gradscope check` here", "title")
-    rows = fingerprint.told(fingerprint.of(report.record.environment))
+    rows = fingerprint.described(fingerprint.from_environment(report.record.environment))
     width = max(map(len, rows))
     for name, value in rows.items():
         page.add(f"{name:<{width}}  {value}", indent=2, hanging=width + 2)

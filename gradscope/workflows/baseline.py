@@ -57,7 +57,7 @@ def measure_baseline(
     statistics = analyze_seeds(records, trained)[0]
     if not add_trained_seeds or not trained:
         return statistics
-    needed = min(plan.MOST_TRAINED, comparison.trained_seeds_needed(statistics))
+    needed = min(plan.MAX_TRAINED_SEEDS, comparison.trained_seeds_needed(statistics))
     added = tuple(config.seed + index for index in range(trained, needed))
     if not added:
         return statistics
@@ -80,7 +80,7 @@ def write_baseline(
         )
     if not path.parent.is_dir():
         raise BadRequest(f"cannot write {path}: there is no such folder", "make it first")
-    earlier = replacing.there(path)
+    earlier = replacing.existing(path)
     try:
         statistics = measure()
     except Interrupted as error:

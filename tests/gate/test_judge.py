@@ -172,13 +172,6 @@ def test_exit_codes() -> None:
         judged(replace(made, name="other"), made)
 
 
-def test_nothing_checked_is_not_healthy() -> None:
-    skipped = [Check("a", Status.SKIPPED, "")]
-    assert judge.exit_code(skipped) == judge.exit_code([]) == 4
-    failed = [Check("a", Status.INCONCLUSIVE, ""), Check("b", Status.FAILED, "")]
-    assert judge.exit_code(failed) == 1
-
-
 def test_an_error_is_a_result_among_others() -> None:
     told = judge.not_measured("net", "net.yaml", BadRequest("no such file", "check the path"))
     assert (told.exit_code, told.outcome, told.headline) == (2, "not measured", "no such file")

@@ -13,7 +13,7 @@ import pytest
 from gradscope import api
 from gradscope.errors import BadRequest
 from gradscope.gate.baselines import baseline_file
-from gradscope.gate.check import Check, Checked, Status
+from gradscope.gate.check import Check, Checked, CheckKind, Status
 from gradscope.integrations import pytest_check
 from gradscope.reporters.check import CHECK_FORMS
 from tests.gate.seed_statistics import accepted, bank, shifted
@@ -67,7 +67,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
 def checked(status: Status, code: int) -> Checked:
     sentence = "hidden_3 is the first layer that differs: rms of z +10%"
     remedy = "if it is intended: gradscope baseline CONFIG --update"
-    check = Check("initialisation", status, sentence, "3 seeds", ("hidden_3",), (), remedy)
+    check = Check(CheckKind.INITIALISATION, status, sentence, "3 seeds", ("hidden_3",), (), remedy)
     return Checked("net", "net", code, f"initialisation: {sentence}", (check,), remedy=remedy)
 
 

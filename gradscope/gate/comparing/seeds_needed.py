@@ -1,4 +1,4 @@
-"""How many seeds a comparison of two independent banks needs to see a change."""
+"""How many seeds a comparison of independent draws needs to see a change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GAIN = 1.1
 """The change of the variance per layer that has to be seen: a tenth."""
 
 POWER = 0.99
-"""How surely it has to be seen."""
+"""Probability with which it has to be seen."""
 
 KAPPA = {
     "batch norm": 0.45,
@@ -33,7 +33,7 @@ KAPPA_OTHERWISE = 1.4
 """The same for ReLU: 0.8 to 1.7 were measured, and the intervals of all contain it."""
 
 MARGIN = 3
-"""Seeds more than the normal approximation asks for: the deviation itself is estimated."""
+"""Seeds added to the normal approximation, since the deviation itself is estimated (Welch's t)."""
 
 
 def seeds_needed(layers: Sequence[LayerInfo], tail: float) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradscope.gate.check import Check, Difference
+from gradscope.gate.check import Check, CheckKind, Difference
 from gradscope.reporters.layout.numbers import number, plural
 
 MOST_ROWS = 8
@@ -13,7 +13,7 @@ MOST_ROWS = 8
 
 def headings(check: Check) -> tuple[str, ...]:
     """What the columns hold; theory's check compares with the prediction, not with a baseline."""
-    reference = "theory" if check.name == "theory" else "baseline"
+    reference = "theory" if check.kind is CheckKind.THEORY else "baseline"
     return ("figure", "layer", reference, "now", "change", "over the seeds")
 
 
@@ -21,7 +21,7 @@ def rows(check: Check) -> list[tuple[str, ...]]:
     """The first differences, as they were given: of strings that others chose."""
     return [
         (
-            one.quantity,
+            one.label,
             one.layer or "all",
             number(one.before),
             number(one.after),

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from gradscope.exit_codes import worst
 from gradscope.gate.check import Checked
-from gradscope.gate.exit_codes import worst
 from gradscope.record.strict_json import dumps, plain
 from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.report import ReportOptions
@@ -54,7 +54,7 @@ def _config(one: Checked) -> dict[str, Any]:
         "headline": one.headline,
         "remedy": one.remedy,
         "evidence": one.evidence,
-        "checks": [asdict(check) for check in one.checks],
+        "checks": [{"name": check.name} | asdict(check) for check in one.checks],
         "changes": one.changes,
         "baseline": one.baseline,
         "folder": one.folder,

@@ -105,7 +105,7 @@ def _difference(one: Difference) -> str:
     where = one.layer or "whole network"
     interval = f" ({one.interval})" if one.interval and one.interval != one.effect else ""
     change = f"{number(one.before)} -> {number(one.after)}"
-    return f"{where}: {one.quantity} {change}, {one.effect}{interval}"
+    return f"{where}: {one.label} {change}, {one.effect}{interval}"
 
 
 def _counts(element: Element, cases: str) -> dict[str, str]:

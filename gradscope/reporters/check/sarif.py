@@ -13,9 +13,9 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
-from gradscope.analyzer.detectors import DETECTORS, Detector
-from gradscope.gate.check import Check, Checked, Status
-from gradscope.gate.exit_codes import worst
+from gradscope.analyzer.detectors import DETECTORS
+from gradscope.exit_codes import worst
+from gradscope.gate.check import Check, Checked, CheckKind, Status
 from gradscope.record.strict_json import dumps, plain
 from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
@@ -39,14 +39,14 @@ LONGEST = 1024
 """Characters of a description that GitHub's code scanning takes."""
 
 DESCRIPTIONS = {
-    "verdicts": "No detector finds an error that the baseline has not accepted.",
-    "theory": "Signal and delta of the network as initialised are what theory says of its config.",
-    "structure": "The network has the layers of its baseline.",
-    "initialisation": "The network as initialised has the figures of its baseline.",
-    "training": "Training makes of the network what it made of its baseline.",
-    "environment": "The baseline was measured in this environment.",
+    CheckKind.VERDICTS: "No detector finds an error that the baseline has not accepted.",
+    CheckKind.THEORY: "Signal and delta at initialisation are what theory predicts.",
+    CheckKind.STRUCTURE: "The network has the layers of its baseline.",
+    CheckKind.INITIALISATION: "The network as initialised has the figures of its baseline.",
+    CheckKind.TRAINING: "Training makes of the network what it made of its baseline.",
+    CheckKind.ENVIRONMENT: "The baseline was measured in this environment.",
+    CheckKind.BUDGET: "The budget that the config sets in its expect section is kept.",
 }
-BUDGET = "The budget that the config sets in its expect section is kept."
 NOT_MEASURED = "not_measured"
 
 
@@ -62,7 +62,8 @@ def sarif(checked: Sequence[Checked], options: ReportOptions) -> str:
 
 def log(checked: Sequence[Checked]) -> dict[str, Any]:
     """The SARIF log as data."""
-    names = list(dict.fromkeys(check.name for one in checked for check in one.checks))
+    by_name = {check.name: check for one in checked for check in one.checks}
+    names = list(by_name)
     results = [
         _result(one, check, names.index(check.name))
         for one in checked
@@ -72,7 +73,7 @@ def log(checked: Sequence[Checked]) -> dict[str, Any]:
     driver = {
         "name": "gradscope",
         "version": version("gradscope-keras"),
-        "rules": [_rule(name) for name in names],
+        "rules": [_rule(check) for check in by_name.values()],
         "notifications": [_described(NOT_MEASURED, "The config could not be measured.")],
     }
     run = {"tool": {"driver": driver}, "invocations": [_invocation(checked)], "results": results}
@@ -103,7 +104,7 @@ def _result(one: Checked, check: Check, rule: int) -> dict[str, Any]:
         layers = dict.fromkeys(printable(layer) for layer in check.layers)
         location["logicalLocations"] = [{"name": name, "kind": "layer"} for name in layers]
     return {
-        "ruleId": _id(check.name),
+        "ruleId": _id(check),
         "ruleIndex": rule,
         "level": LEVELS[check.status],
         "message": _message(check.sentence, check.evidence, remedy=check.remedy),
@@ -131,27 +132,20 @@ def _fingerprint(one: Checked, check: Check) -> str:
     return hashlib.sha256("\0".join(names).encode(errors="surrogatepass")).hexdigest()
 
 
-def _detector(check: str) -> Detector | None:
-    """The detector whose finding the check is, if it is one."""
-    return DETECTORS.get(check.partition(" ")[2])
+def _id(check: Check) -> str:
+    return printable(check.code or check.name)
 
 
-def _id(check: str) -> str:
-    found = _detector(check)
-    return found.code if found is not None else printable(check)
-
-
-def _rule(check: str) -> dict[str, Any]:
-    found = _detector(check)
-    if found is None:
-        budget = BUDGET if check.startswith("expect.") else check
-        return _described(_id(check), DESCRIPTIONS.get(check, budget))
-    help_text = inspect.getdoc(found.function) or found.name
+def _rule(check: Check) -> dict[str, Any]:
+    detector = DETECTORS.get(check.subject) if check.kind is CheckKind.DETECTOR else None
+    if detector is None:  # a baseline may hold an error of a detector that no longer exists
+        return _described(_id(check), DESCRIPTIONS.get(check.kind, check.name))
+    help_text = inspect.getdoc(detector.function) or detector.name
     first, *more = (" ".join(part.split()) for part in help_text.split("\n\n"))
     whole = _message(first, *more[:1])
     return {
-        "id": found.code,
-        "name": found.name,
+        "id": detector.code,
+        "name": detector.name,
         "shortDescription": _message(first),
         "fullDescription": whole if len(whole["text"]) <= LONGEST else _message(first),
         "help": _message(help_text),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gradscope import api
-from gradscope.gate.check import Check, Checked, Difference, Status
+from gradscope.gate.check import Check, Checked, CheckKind, Difference, Status
 from gradscope.record import Diagnosis, Evidence, Finding, Verdict
 from tests.analyzer.synthetic import record
 
@@ -34,15 +34,17 @@ def passing(name: str = "quickstart") -> Checked:
         0,
         "4 checks passed, against its baseline",
         checks=(
-            Check("structure", Status.PASSED, "the same 4 layers"),
+            Check(CheckKind.STRUCTURE, Status.PASSED, "the same 4 layers"),
             Check(
-                "initialisation",
+                CheckKind.INITIALISATION,
                 Status.PASSED,
                 "every layer as in the baseline, within 0.05 % of each rms",
                 "8 seeds, the same draws on both sides, tolerance 0.05 %",
             ),
-            Check("training", Status.SKIPPED, "not trained: --at-init"),
-            Check("verdicts", Status.PASSED, "no detector found an error", "3 seeds, 40 steps"),
+            Check(CheckKind.TRAINING, Status.SKIPPED, "not trained: --at-init"),
+            Check(
+                CheckKind.VERDICTS, Status.PASSED, "no detector found an error", "3 seeds, 40 steps"
+            ),
         ),
         baseline=f"configs/{name}.baseline.json",
         folder=f"runs/{name}",
@@ -57,7 +59,7 @@ def departed() -> Check:
     """Ten layers of delta depart, and the dead units of one of them."""
     layers = tuple(f"hidden_{i}" for i in range(12, 2, -1))
     return Check(
-        "initialisation",
+        CheckKind.INITIALISATION,
         Status.FAILED,
         "hidden_12 is the first layer that differs: delta +10 %, likely because of "
         "model.initializer he_normal -> lecun_normal",
@@ -75,17 +77,24 @@ def failing(name: str = "deep_relu") -> Checked:
     """Layers depart from the baseline, and a detector has found a new error."""
     check = departed()
     checks = (
-        Check("structure", Status.PASSED, "the same 14 layers"),
+        Check(CheckKind.STRUCTURE, Status.PASSED, "the same 14 layers"),
         check,
-        Check("training", Status.PASSED, "as the baseline's", "3 and 3 seeds"),
-        Check("verdicts", Status.FAILED, "1 new: GS101 vanishing_gradient", "3 seeds, 40 steps"),
+        Check(CheckKind.TRAINING, Status.PASSED, "as the baseline's", "3 and 3 seeds"),
         Check(
-            "GS101 vanishing_gradient",
+            CheckKind.VERDICTS,
+            Status.FAILED,
+            "1 new: GS101 vanishing_gradient",
+            "3 seeds, 40 steps",
+        ),
+        Check(
+            CheckKind.DETECTOR,
             Status.FAILED,
             "The gradient loses a factor of 10 per layer between hidden_12 and hidden_1.",
             "in 3 of 3 seeds; observed 1e-11, threshold 0.001",
             layers=("hidden_1",),
             remedy="model.activation: selu with model.initializer: lecun_normal",
+            subject="vanishing_gradient",
+            code="GS101",
         ),
     )
     return replace(
@@ -103,12 +112,14 @@ def failing(name: str = "deep_relu") -> Checked:
 def inconclusive(name: str = "narrow") -> Checked:
     sentence = "underpowered: needs K=24 seeds to see a change of 10 % per layer, has 8"
     remedy = "gradscope baseline CONFIG --update --seeds 24"
-    check = Check("initialisation", Status.INCONCLUSIVE, sentence, "8 and 8 seeds", remedy=remedy)
+    check = Check(
+        CheckKind.INITIALISATION, Status.INCONCLUSIVE, sentence, "8 and 8 seeds", remedy=remedy
+    )
     return replace(
         passing(name),
         exit_code=4,
         headline=f"initialisation: {sentence}",
-        checks=(Check("structure", Status.PASSED, "the same 4 layers"), check),
+        checks=(Check(CheckKind.STRUCTURE, Status.PASSED, "the same 4 layers"), check),
         remedy=remedy,
     )
 
@@ -134,9 +145,27 @@ def nasty() -> Checked:
     finding = Finding("error", (NASTY,), 0, 1, 1.0, 2.0, NASTY, basis)
     gone = Difference("delta", NASTY, 1.0, float("nan"), NASTY, f"{NASTY}.")
     checks = (
-        Check(NASTY, Status.FAILED, NASTY, NASTY, (NASTY,), (gone,), f"{NASTY}."),
-        Check(NASTY, Status.INCONCLUSIVE, NASTY, NASTY, (NASTY,), remedy=f"{NASTY}."),
-        Check(NASTY, Status.SKIPPED, NASTY),
+        Check(
+            CheckKind.DETECTOR,
+            Status.FAILED,
+            NASTY,
+            NASTY,
+            (NASTY,),
+            (gone,),
+            f"{NASTY}.",
+            subject=NASTY,
+            code=NASTY,
+        ),
+        Check(
+            CheckKind.BUDGET,
+            Status.INCONCLUSIVE,
+            NASTY,
+            NASTY,
+            (NASTY,),
+            remedy=f"{NASTY}.",
+            subject=NASTY,
+        ),
+        Check(CheckKind.BUDGET, Status.SKIPPED, NASTY, subject=NASTY),
     )
     layers = tuple(replace(layer, name=f"{layer.name}{NASTY}") for layer in _HEALTHY.layers)
     environment = replace(_HEALTHY.environment, device=NASTY, keras=NASTY, cpu_flags=(NASTY,))

@@ -119,7 +119,7 @@ def test_the_counts_are_those_of_the_cases() -> None:
 
 
 def test_a_failure_tells_the_figures_the_layers_and_the_remedy() -> None:
-    over = Difference("delta slope", "", 1.0, 0.24, "-76 % per layer", "-78 to -74 %")
+    over = Difference("delta", "", 1.0, 0.24, "-76 % per layer", "-78 to -74 %", per_layer=True)
     check = failing().checks[1]
     check = replace(check, differences=(*check.differences, over))
     root = parsed([replace(failing(), checks=(check, *failing().checks[2:]))])

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
-from gradscope.gate.check import Check, Checked, Status
+from gradscope.gate.check import Check, Checked, CheckKind, Status
 from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.report import ReportOptions
 from tests.each_case import each_case
@@ -84,7 +84,7 @@ def test_a_long_name_gives_way_before_a_figure_does() -> None:
 
 
 def test_theory_is_not_called_a_baseline() -> None:
-    check = replace(cases.departed(), name="theory")
+    check = replace(cases.departed(), kind=CheckKind.THEORY)
     text = page(replace(cases.failing(), checks=(check,), changes=(), baseline=""))
     assert "layer theory now change" in words(text)
     assert "layer baseline" not in words(text)
@@ -115,6 +115,6 @@ def test_nothing_is_obeyed(name: str, *, unicode: bool, color: bool) -> None:
 
 
 def test_skipped_is_said_and_does_not_look_passed() -> None:
-    check = Check("training", Status.SKIPPED, "not trained: --at-init")
+    check = Check(CheckKind.TRAINING, Status.SKIPPED, "not trained: --at-init")
     text = page(replace(cases.passing(), checks=(check,)))
     assert "- training: skipped: not trained: --at-init" in text
