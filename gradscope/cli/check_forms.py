@@ -1,4 +1,4 @@
-"""Where each form of a check goes: stdout, files, and what GitHub shows when it runs there."""
+"""Write each form of a check to stdout or its file, and annotations and a summary on GitHub."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gradscope.gate.check import Checked
 
 @dataclass(frozen=True)
 class Destination:
-    """One form, and its file; stdout without one."""
+    """One form, and the file it goes to; None is stdout."""
 
     form: str
     file: Path | None
@@ -65,7 +65,7 @@ def _check_writable(file: Path) -> None:
 
 
 def deliver(checked: Sequence[Checked], destinations: Sequence[Destination]) -> None:
-    """Write every form to its place; files first, so that they are there whatever stdout does."""
+    """Write every form: files first, so that they exist even if writing to stdout fails."""
     from gradscope.cli import streams, terminal
     from gradscope.record import atomic
     from gradscope.reporters.check import CHECK_FORMS
@@ -86,7 +86,7 @@ def deliver(checked: Sequence[Checked], destinations: Sequence[Destination]) -> 
 
 
 def _append(path: str | None, text: str) -> None:
-    """Add the step summary, which other steps of the job may have begun."""
+    """Append to the summary, which other steps of the job may have begun."""
     if path:
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(text)

@@ -41,7 +41,7 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the first argument names, or tell the nearest that there is."""
+        """Find the command that the first argument names, or suggest the nearest name."""
         names = self.list_commands(ctx)
         if args[0] not in names and not args[0].startswith("-"):
             from difflib import get_close_matches
@@ -88,7 +88,7 @@ def main() -> NoReturn:
     except click.ClickException as error:
         streams.say(_usage(error))
         code = ExitCode.BAD_REQUEST
-    except BrokenPipeError:  # a reader who left has seen enough
+    except BrokenPipeError:  # `gradscope ... | head`
         streams.redirect_to_nothing(sys.stdout.fileno())
     except (click.Abort, KeyboardInterrupt):
         streams.say("gradscope: interrupted")
@@ -100,7 +100,7 @@ def main() -> NoReturn:
 
 
 def _failure(error: Exception) -> str:
-    """Say in a line, and its remedy in another, why the command ends without a result."""
+    """Why the command ends without a result: one line, and its remedy in another."""
     if isinstance(error, ConfigError):
         return str(error)
     if isinstance(error, GradscopeError):
@@ -112,7 +112,7 @@ def _failure(error: Exception) -> str:
 
 
 def _end_on_signals() -> None:
-    """Let SIGTERM, and SIGHUP unless nohup wants it ignored, unwind the program before it ends."""
+    """End with an exception on SIGTERM, and on SIGHUP unless nohup ignores it."""
 
     def end(number: int, frame: Any) -> NoReturn:
         del frame
@@ -125,7 +125,7 @@ def _end_on_signals() -> None:
 
 
 def _usage(error: click.ClickException) -> str:
-    """Say what is wrong with the command line, and how to learn what would be right."""
+    """The mistake in the command line, and the command that shows the right usage."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error.format_message()
     message = f"gradscope: {error.format_message()}"
@@ -135,7 +135,7 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _leave(code: int) -> NoReturn:
-    """Exit, and let a reader who closed the pipe go without a word about it."""
+    """Flush stdout and exit; a closed pipe is no failure, other failures to write are."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -149,7 +149,7 @@ def _leave(code: int) -> NoReturn:
 
 
 def _crash(error: Exception) -> str:
-    """Keep the traceback in a file and say so in one line: a bug of gradscope's own."""
+    """Write the traceback of a bug in gradscope to a file; gives one line that names it."""
     cause = " ".join(f"{type(error).__name__}: {error}".split())
     try:
         with tempfile.NamedTemporaryFile(

@@ -12,7 +12,7 @@ import click
 
 
 def one_of(form: str, forms: Iterable[str]) -> str:
-    """The form, which must be among `forms`; otherwise the error that names them."""
+    """Return `form` if it is one of `forms`; otherwise raise the error that names them."""
     names = list(forms)
     if form not in names:
         near = difflib.get_close_matches(form, names, n=1)
@@ -22,7 +22,7 @@ def one_of(form: str, forms: Iterable[str]) -> str:
 
 
 def _reporter(ctx: click.Context, param: click.Parameter, form: str) -> str:
-    """Look a form up among the reporters, which are imported only for one that was asked for."""
+    """Look up a form among the reporters, which are imported only for forms other than text."""
     del ctx, param
     if form == "text":
         return form

@@ -79,11 +79,11 @@ def plan_jobs(
     earlier check always. Raises `BadRequest` for options, configs or baselines that cannot be used.
     """
     if options.baseline is not None and not options.use_baseline:
-        raise BadRequest("--baseline names one, and --no-baseline wants none", "leave one out")
+        raise BadRequest("--baseline and --no-baseline exclude each other", "leave one out")
     if options.baseline is not None and len(sources) > 1:
         raise BadRequest(
             f"one baseline for {len(sources)} configs",
-            "leave --baseline out: each config's own stands beside it",
+            "leave --baseline out: each config is compared with the baseline beside it",
         )
     jobs = []
     for source, config in options.seed_options.load_configs(sources, overrides):

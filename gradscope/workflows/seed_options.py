@@ -30,7 +30,7 @@ class SeedOptions:
     ) -> list[tuple[str, ExperimentConfig]]:
         """Read the configs, with `steps` in place of theirs."""
         if self.at_init and self.steps:
-            raise BadRequest("--at-init trains nothing, and --steps says how long", "leave one out")
+            raise BadRequest("--at-init trains nothing, so --steps has no effect", "leave one out")
         steps = [f"training.steps={self.steps}"] if self.steps else []
         return load_configs(sources, [*overrides, *steps])
 

@@ -1,4 +1,4 @@
-"""Measure what a network is like now, for `check` to hold later ones against."""
+"""Measure the baseline of a network, which `check` compares later ones with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prove that measuring twice gives the same bytes here, and show what the figures depend on."""
+"""Check that measuring twice gives the same bytes on this machine, and show its environment."""
 
 from __future__ import annotations
 
