@@ -22,9 +22,9 @@ from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Checked
 from gradscope.record import RunRecord
 from gradscope.runner.runtime.seeds import Seeds
-from gradscope.workflows import baseline as baseline_workflow
 from gradscope.workflows import check as check_workflow
 from gradscope.workflows.analysis import analyze, analyze_seeds, load_record
+from gradscope.workflows.baseline import measure_baseline
 from gradscope.workflows.engine import Measurement, ThisProcess
 from gradscope.workflows.inputs import config_for, config_schema, load_config, resolve, vocabulary
 from gradscope.workflows.predict import predict
@@ -110,11 +110,7 @@ def check(
     experiment = config_for(config, model, data)
     engine = ThisProcess(model, data, trust_model)
     options = SeedOptions(at_init, None, seeds, trained_seeds)
-    planned = (
-        options.for_model_object(experiment)
-        if engine.has_model_object
-        else options.for_check(experiment, earlier)
-    )
+    planned = options.for_check(experiment, engine, earlier)
     job = check_workflow.ConfigCheck(experiment.name, experiment, planned, earlier, str(path))
     return check_workflow.check(job, engine)
 
@@ -133,17 +129,9 @@ def baseline(
 
     `model` and `data` are as in `check`. Raises `Inconclusive` where a seed diverges.
     """
-    experiment = config_for(config, model, data)
-    engine = ThisProcess(model, data, trust_model)
     options = SeedOptions(at_init, None, seeds, trained_seeds)
-    planned = (
-        options.for_model_object(experiment)
-        if engine.has_model_object
-        else options.for_baseline(experiment)
-    )
-    return baseline_workflow.measure_baseline(
-        experiment, planned, engine, add_trained_seeds=trained_seeds is None
-    )
+    engine = ThisProcess(model, data, trust_model)
+    return measure_baseline(config_for(config, model, data), options, engine)
 
 
 def seed_statistics(records: Sequence[RunRecord], trained: int) -> SeedStatistics:

@@ -20,31 +20,16 @@ from gradscope.workflows.inputs import check_inputs
 from gradscope.workflows.seed_options import SeedOptions
 
 
-def measure_config(
+def measure_baseline(
     config: ExperimentConfig,
     seed_options: SeedOptions,
     engine: Engine,
     watch: Watch = ignore_event,
 ) -> SeedStatistics:
-    """Check the config's inputs, and measure the seeds that the gate plans for its baseline."""
-    check_inputs(config, trust_model=engine.trust_model)
-    add = seed_options.trained_seeds is None and config.model.source is None
-    seeds = seed_options.for_baseline(config)
-    return measure_baseline(config, seeds, engine, watch, add_trained_seeds=add)
+    """Measure the seeds of a baseline and give their statistics.
 
-
-def measure_baseline(
-    config: ExperimentConfig,
-    seeds: Seeds,
-    engine: Engine,
-    watch: Watch = ignore_event,
-    *,
-    add_trained_seeds: bool,
-) -> SeedStatistics:
-    """Measure `seeds` and give their statistics.
-
-    `add_trained_seeds` trains more where those of the plan do not show a change of x2 over the
-    depth. Raises `Inconclusive` where a seed diverges.
+    Where neither the user nor the model limits the trained seeds, more are trained until they show
+    a change of x2 over the depth. Raises `Inconclusive` where a seed diverges.
     """
 
     def measure(wanted: Seeds) -> list[RunRecord]:
@@ -52,10 +37,13 @@ def measure_baseline(
         seed_statistics.refuse_diverged(records)
         return records
 
+    check_inputs(config, trust_model=engine.trust_model)
+    seeds = seed_options.for_baseline(config, engine)
     records = measure(seeds)
     trained = len(seeds.trained)
     statistics = analyze_seeds(records, trained)[0]
-    if not add_trained_seeds or not trained:
+    user_model = config.model.source is not None  # built and traced again for each seed
+    if not trained or user_model or seed_options.trained_seeds is not None:
         return statistics
     needed = min(plan.MAX_TRAINED_SEEDS, comparison.trained_seeds_needed(statistics))
     added = tuple(config.seed + index for index in range(trained, needed))

@@ -28,18 +28,6 @@ from gradscope.workflows.side_by_side import Outcome, measure_side_by_side
 
 
 @dataclass(frozen=True)
-class CheckOptions:
-    """What is common to all configs of one check."""
-
-    seed_options: SeedOptions
-    baseline: Path | None = None
-    use_baseline: bool = True
-    strict_environment: bool = False
-    output: Path | None = None
-    force: bool = False
-
-
-@dataclass(frozen=True)
 class ConfigCheck:
     """One config to check: what to measure, and what to compare with.
 
@@ -71,34 +59,45 @@ def check(job: ConfigCheck, engine: Engine, watch: Watch = ignore_event) -> Chec
 
 
 def plan_jobs(
-    sources: Sequence[str], overrides: Sequence[str], options: CheckOptions
+    sources: Sequence[str],
+    overrides: Sequence[str],
+    seed_options: SeedOptions,
+    engine: Engine,
+    *,
+    baseline: Path | None = None,
+    use_baseline: bool = True,
+    strict_environment: bool = False,
+    output: Path | None = None,
+    force: bool = False,
 ) -> list[CheckJob]:
-    """Load every config and its baseline: the one that is named, or the one beside the config.
+    """Load every config and its baseline: `baseline`, or the one beside the config.
 
     The default folder is ``reports/<name>.check``: the report of `run` is never replaced, an
     earlier check always. Raises `BadRequest` for options, configs or baselines that cannot be used.
     """
-    if options.baseline is not None and not options.use_baseline:
+    if baseline is not None and not use_baseline:
         raise BadRequest("--baseline and --no-baseline exclude each other", "leave one out")
-    if options.baseline is not None and len(sources) > 1:
+    if baseline is not None and len(sources) > 1:
         raise BadRequest(
             f"one baseline for {len(sources)} configs",
             "leave --baseline out: each config is compared with the baseline beside it",
         )
     jobs = []
-    for source, config in options.seed_options.load_configs(sources, overrides):
-        path = _baseline_path(source, options)
-        baseline = baseline_file.read(path) if path else None
+    for source, config in seed_options.load_configs(sources, overrides):
+        path = baseline
+        if path is None and use_baseline and baseline_file.beside(source).exists():
+            path = baseline_file.beside(source)
+        earlier = baseline_file.read(path) if path else None
         jobs.append(
             CheckJob(
                 source=source,
                 config=config,
-                seeds=options.seed_options.for_check(config, baseline),
-                baseline=baseline,
+                seeds=seed_options.for_check(config, engine, earlier),
+                baseline=earlier,
                 baseline_path=str(path or ""),
-                strict_environment=options.strict_environment,
-                target=_target(config, options.output, several=len(sources) > 1),
-                force=options.force or options.output is None,
+                strict_environment=strict_environment,
+                target=_target(config, output, several=len(sources) > 1),
+                force=force or output is None,
             )
         )
     return jobs
@@ -109,13 +108,6 @@ def _target(config: ExperimentConfig, output: Path | None, *, several: bool) -> 
     if output is not None and not several:
         return output
     return (output or REPORTS) / f"{config.name}.check"
-
-
-def _baseline_path(source: str, options: CheckOptions) -> Path | None:
-    if options.baseline is not None or not options.use_baseline:
-        return options.baseline
-    path = baseline_file.beside(source)
-    return path if path.exists() else None
 
 
 def check_all(

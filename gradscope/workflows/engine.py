@@ -47,6 +47,11 @@ class Engine(Protocol):
         """Whether a model file is loaded without checking what is in it."""
         ...
 
+    @property
+    def has_one_seed(self) -> bool:
+        """Whether it measures a model object, which has the weights of one seed."""
+        ...
+
     def measure(self, wanted: Measurement, watch: Watch = ignore_event) -> Iterator[RunRecord]:
         """Give one record per seed, in the order of the seeds, each when its seed is done.
 
@@ -84,8 +89,8 @@ class ThisProcess:
         return in_process.look_at(config, self.model, self.data, seeds, new_builder=builder)
 
     @property
-    def has_model_object(self) -> bool:
-        """Whether the model is an object, which has the weights of one seed."""
+    def has_one_seed(self) -> bool:
+        """Whether the model is an object, not a function that builds one."""
         if self.model is None:
             return False
         from gradscope.runner.process import in_process
@@ -106,6 +111,7 @@ class Workers:
     trust_model: bool = False
     deterministic: bool = False
     signals: list[int] | None = None
+    has_one_seed = False
 
     def measure(self, wanted: Measurement, watch: Watch = ignore_event) -> Iterator[RunRecord]:
         """Measure as `Engine.measure` says."""

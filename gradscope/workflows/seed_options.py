@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest
 from gradscope.gate import plan
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.runner.runtime.seeds import Seeds
+from gradscope.workflows.engine import Engine
 from gradscope.workflows.inputs import load_configs
 
 
@@ -34,20 +36,16 @@ class SeedOptions:
         steps = [f"training.steps={self.steps}"] if self.steps else []
         return load_configs(sources, [*overrides, *steps])
 
-    def for_check(self, config: ExperimentConfig, baseline: SeedStatistics | None) -> Seeds:
+    def for_check(
+        self, config: ExperimentConfig, engine: Engine, baseline: SeedStatistics | None
+    ) -> Seeds:
         """The seeds of a check."""
-        return plan.for_check(
-            config, baseline, at_init=self.at_init, seeds=self.seeds, trained=self.trained_seeds
-        )
+        planner = plan.alone if engine.has_one_seed else partial(plan.for_check, baseline=baseline)
+        return self._planned(planner, config)
 
-    def for_baseline(self, config: ExperimentConfig) -> Seeds:
+    def for_baseline(self, config: ExperimentConfig, engine: Engine) -> Seeds:
         """The seeds of a baseline."""
-        return plan.for_baseline(
-            config, at_init=self.at_init, seeds=self.seeds, trained=self.trained_seeds
-        )
+        return self._planned(plan.alone if engine.has_one_seed else plan.for_baseline, config)
 
-    def for_model_object(self, config: ExperimentConfig) -> Seeds:
-        """The seed of a model that is given as an object."""
-        return plan.alone(
-            config, at_init=self.at_init, seeds=self.seeds, trained=self.trained_seeds
-        )
+    def _planned(self, planner: Callable[..., Seeds], config: ExperimentConfig) -> Seeds:
+        return planner(config, at_init=self.at_init, seeds=self.seeds, trained=self.trained_seeds)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, Inconclusive, Interrupted
+from gradscope.gate import plan
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.comparing import comparison
@@ -17,16 +19,20 @@ from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows.baseline import measure_baseline, write_baseline
 from gradscope.workflows.engine import Measurement, Watch, ignore_event
 from gradscope.workflows.inputs import load_config
+from gradscope.workflows.seed_options import SeedOptions
 from tests.analyzer.synthetic import record
 from tests.gate.seed_statistics import accepted, bank, shifted
 
 CONFIG = load_config({"model": {"depth": 5}, "seed": 10})
+PLANNED = SeedOptions()
+OF_A_USER = load_config({"model": {"factory": "net:build"}, "data": {"factory": "net:data"}})
 
 
 class MadeUp:
     """An engine that gives made-up records: the loss of a seed is the seed, 0.5 as initialised."""
 
     trust_model = False
+    has_one_seed = False
 
     def __init__(self, diverged: int | None = None) -> None:
         self.wanted: list[Seeds] = []
@@ -45,17 +51,24 @@ class MadeUp:
 
 
 def measured(
-    engine: MadeUp, seeds: Seeds, monkeypatch: pytest.MonkeyPatch, needed: int, *, add: bool = True
+    engine: MadeUp,
+    monkeypatch: pytest.MonkeyPatch,
+    planned: Seeds,
+    needed: int,
+    options: SeedOptions = PLANNED,
+    config: ExperimentConfig = CONFIG,
 ) -> SeedStatistics:
+    """Measure a baseline for which the gate plans and then needs so many seeds."""
+    monkeypatch.setattr(plan, "for_baseline", lambda *arguments, **options: planned)
     monkeypatch.setattr(comparison, "trained_seeds_needed", lambda statistics: needed)
-    return measure_baseline(CONFIG, seeds, engine, add_trained_seeds=add)
+    return measure_baseline(config, options, engine)
 
 
 def test_more_seeds_are_trained_where_the_first_do_not_show_enough(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     engine = MadeUp()
-    made = measured(engine, Seeds((10, 11), (12, 13, 14)), monkeypatch, needed=4)
+    made = measured(engine, monkeypatch, Seeds((10, 11), (12, 13, 14)), needed=4)
     assert engine.wanted == [Seeds((10, 11), (12, 13, 14)), Seeds((12, 13))]
     assert (made.seeds, made.trained_seeds) == ((10, 11, 12, 13, 14), 4)
     assert made.loss.tolist() == [10, 11, 12, 13]
@@ -63,33 +76,38 @@ def test_more_seeds_are_trained_where_the_first_do_not_show_enough(
 
 def test_more_trained_seeds_than_were_planned_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = MadeUp()
-    made = measured(engine, Seeds((10, 11), (12,)), monkeypatch, needed=99)
+    made = measured(engine, monkeypatch, Seeds((10, 11), (12,)), needed=99)
     assert engine.wanted[1:] == [Seeds(tuple(range(12, 30)))], "20 are the most"
     assert (made.seeds, made.trained_seeds) == (tuple(range(10, 30)), 20)
 
 
 @pytest.mark.parametrize(
-    ("seeds", "needed", "add"),
+    ("planned", "needed", "options", "config"),
     [
-        (Seeds((10, 11), (12,)), 2, True),
-        (Seeds((10, 11), (12,)), 4, False),
-        (Seeds((), (10, 11, 12)), 4, True),
+        (Seeds((10, 11), (12,)), 2, SeedOptions(), CONFIG),
+        (Seeds((10, 11), (12,)), 4, SeedOptions(trained_seeds=2), CONFIG),
+        (Seeds((), (10, 11, 12)), 4, SeedOptions(at_init=True), CONFIG),
+        (Seeds((10, 11), (12,)), 4, SeedOptions(), OF_A_USER),
     ],
 )
 def test_no_more_seeds_than_planned(
-    monkeypatch: pytest.MonkeyPatch, seeds: Seeds, needed: int, add: bool
+    monkeypatch: pytest.MonkeyPatch,
+    planned: Seeds,
+    needed: int,
+    options: SeedOptions,
+    config: ExperimentConfig,
 ) -> None:
     engine = MadeUp()
-    made = measured(engine, seeds, monkeypatch, needed=needed, add=add)
-    assert engine.wanted == [seeds]
-    assert (made.seeds, made.trained_seeds) == ((10, 11, 12), len(seeds.trained))
+    made = measured(engine, monkeypatch, planned, needed, options, config)
+    assert engine.wanted == [planned]
+    assert (made.seeds, made.trained_seeds) == ((10, 11, 12), len(planned.trained))
 
 
 @pytest.mark.parametrize("diverged", [11, 13])
 def test_a_seed_that_diverges(monkeypatch: pytest.MonkeyPatch, diverged: int) -> None:
     engine = MadeUp(diverged)
     with pytest.raises(Inconclusive, match=f"seed {diverged} "):
-        measured(engine, Seeds((10, 11), (12, 13)), monkeypatch, needed=4)
+        measured(engine, monkeypatch, Seeds((10, 11), (12, 13)), needed=4)
 
 
 def never() -> SeedStatistics:

@@ -48,7 +48,7 @@ def command(
     from gradscope.errors import BadRequest
     from gradscope.gate.baselines import baseline_file
     from gradscope.reporters.baseline import baseline_text
-    from gradscope.workflows.baseline import measure_config, write_baseline
+    from gradscope.workflows.baseline import measure_baseline, write_baseline
     from gradscope.workflows.engine import Workers
 
     if output is not None and len(configs) > 1:
@@ -60,6 +60,6 @@ def command(
     for source, config in seed_options.load_configs(configs, overrides):
         path = output or baseline_file.beside(source)
         with Progress(quiet=quiet) as progress:
-            measure = partial(measure_config, config, seed_options, engine, progress.watch)
+            measure = partial(measure_baseline, config, seed_options, engine, progress.watch)
             report = write_baseline(path, measure, update=update)
         terminal.result(baseline_text(report, terminal.options()).rstrip("\n"))

@@ -80,10 +80,11 @@ def command(
     from gradscope.workflows import check
     from gradscope.workflows.engine import Workers
 
+    engine = Workers(trust_model=trust, deterministic=True)
     destinations = check_forms.with_stdout(forms)
     to_files = [destination for destination in destinations if destination.file is not None]
     try:
-        planned = check.plan_jobs(configs, overrides, check.CheckOptions(seed_options, **settings))
+        planned = check.plan_jobs(configs, overrides, seed_options, engine, **settings)
     except GradscopeError as error:
         check_forms.deliver(check.refused(configs, error), to_files)
         raise
@@ -93,7 +94,6 @@ def command(
         if several and not quiet:
             streams.say(f"{checked.outcome}: {checked.source} ({number} of {len(planned)})")
 
-    engine = Workers(trust_model=trust, deterministic=True)
     try:
         with Progress(quiet=quiet or several) as progress:
             results = check.check_all(
