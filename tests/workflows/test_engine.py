@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +79,14 @@ def test_this_process(config: ExperimentConfig, runner_settings: Any) -> None:
 
 
 def test_a_worker_gives_each_record_at_its_end(config: ExperimentConfig, stand_in: None) -> None:
+    """Unread, 300 steps of the second seed are more than a pipe holds: the worker waits."""
+    config = replace(config, training=replace(config.training, steps=300))
     events = Events()
-    records = Workers().measure(Measurement(config, SEEDS), events)
-    assert next(records).environment.seed == 3
-    assert events.heard == EVENTS[:5], "nothing of the second seed was taken yet"
-    assert len(workers_of_this_process()) == 1
-    records.close()  # type: ignore[attr-defined]
+    records = Workers().measure(Measurement(config, Seeds(trained=(3, 5))), events)
+    with contextlib.closing(records):  # type: ignore[type-var]
+        assert next(records).environment.seed == 3
+        assert events.heard == [("begin", 0), *(("step", step) for step in range(1, 301))]
+        assert len(workers_of_this_process()) == 1
     assert workers_of_this_process() == [], "the worker ends with the iterator"
 
 
