@@ -51,28 +51,28 @@ def baseline_text(report: BaselineReport, options: ReportOptions) -> str:
 
 
 def _add_changes(page: Page, report: BaselineReport) -> None:
-    page.add("Changes to the baseline", "title")
+    page.add_text("Changes to the baseline", "title")
     for check in report.changes:
         tone = _TONES[check.status]
-        page.add(
+        page.add_text(
             f"{symbol(tone, page.unicode)} {check.name}: {printable(check.sentence)}",
             tone,
             indent=2,
             hanging=2,
         )
-    page.add("")
+    page.add_text("")
 
 
 def _add_content(page: Page, report: BaselineReport) -> None:
     statistics = report.statistics
-    page.add(f"wrote {printable(str(report.path))}", "title")
+    page.add_text(f"wrote {printable(str(report.path))}", "title")
     measured = len(statistics.names("hidden", "output", "normalization"))
     at_start = f"{len(statistics.seeds)} seeds of {measured} layers at initialisation"
     trained = f", {statistics.trained_seeds} of them trained for {statistics.steps} steps"
-    page.add(at_start + (trained if statistics.trained_seeds else ""), indent=2)
+    page.add_text(at_start + (trained if statistics.trained_seeds else ""), indent=2)
     for verdict in statistics.verdicts:
         share = f"in {verdict.seeds} of {max(1, statistics.trained_seeds)} seeds"
-        page.add(
+        page.add_text(
             f"accepted as it is: {verdict.code} {verdict.name}, {share}: "
             f"{printable(verdict.message)}",
             "warning",
@@ -80,4 +80,4 @@ def _add_content(page: Page, report: BaselineReport) -> None:
             hanging=2,
         )
     if not statistics.verdicts:
-        page.add("no detector found an error", indent=2)
+        page.add_text("no detector found an error", indent=2)

@@ -42,23 +42,23 @@ def doctor_text(report: DoctorReport, options: ReportOptions) -> str:
 
 def _add_environment(page: Page, report: DoctorReport) -> None:
     """The fingerprint under which figures have to agree."""
-    page.add("Fingerprint of `gradscope check` here", "title")
+    page.add_text("Fingerprint of `gradscope check` here", "title")
     rows = fingerprint.described(fingerprint.from_environment(report.record.environment))
     width = max(map(len, rows))
     for name, value in rows.items():
-        page.add(f"{name:<{width}}  {value}", indent=2, hanging=width + 2)
+        page.add_text(f"{name:<{width}}  {value}", indent=2, hanging=width + 2)
     if report.ignored_variables:
         names = ", ".join(report.ignored_variables)
-        page.add(f"set in your shell, kept from the worker: {names}", "dim", indent=2)
+        page.add_text(f"set in your shell, kept from the worker: {names}", "dim", indent=2)
 
 
 def _add_repeatability(page: Page, report: DoctorReport) -> None:
-    page.title("Repeatability")
+    page.add_heading("Repeatability")
     steps = report.record.outcome.steps_done
     tone = "healthy" if report.repeats else "error"
     words = "gave the same bytes" if report.repeats else "gave different bytes"
     digests = " and ".join(digest[:12] for digest in dict.fromkeys(report.digests))
-    page.add(
+    page.add_text(
         f"{symbol(tone, page.unicode)} two processes, {report.record.name}, {steps} steps and 2 "
         f"seeds: {words} (sha256 {digests})",
         tone,
@@ -66,7 +66,7 @@ def _add_repeatability(page: Page, report: DoctorReport) -> None:
         hanging=2,
     )
     plural = "" if report.other_threads == 1 else "s"
-    page.add(
+    page.add_text(
         f"with {report.other_threads} thread{plural} instead, second moments of signal and "
         f"delta moved by {_size(report.drift.first_step)} at the first step, and by "
         f"{_size(report.drift.last_step)} after {steps} steps: a baseline from another fingerprint "

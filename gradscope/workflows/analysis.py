@@ -35,7 +35,7 @@ def analyze(record: RunRecord, *, gate: bool = False) -> Report:
     )
     complete = record.outcome.complete and len(record.steps) > 0
     code = exit_codes.for_run(complete=complete, verdict=diagnosis.verdict, gate=gate)
-    return Report.of(record, diagnosis, code)
+    return Report.from_diagnosis(record, diagnosis, code)
 
 
 def analyze_seeds(records: Sequence[RunRecord], trained: int) -> tuple[SeedStatistics, Report]:

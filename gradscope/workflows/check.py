@@ -165,7 +165,7 @@ def _finish(job: CheckJob, outcome: Outcome, *, alone: bool) -> Checked:
             raise outcome
         checked = _judge(job, outcome)
         assert checked.diagnosis is not None
-        report = Report.of(outcome[0], checked.diagnosis, checked.exit_code)
+        report = Report.from_diagnosis(outcome[0], checked.diagnosis, checked.exit_code)
         report_folder.write_report(report, job.target)
     except GradscopeError as error:
         report_folder.keep_partial(error, job.target)

@@ -11,7 +11,7 @@ from gradscope.config.size_estimate import check_size
 from gradscope.datasets import loading
 from gradscope.record.sample_geometry import sample_geometry
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
-from gradscope.theory.built_in import built_in_layers
+from gradscope.theory.built_in_layers import built_in_layers
 from gradscope.theory.forecast import Forecast, Task, forecast, no_forecast
 from gradscope.workflows.inputs import config_for
 
@@ -43,7 +43,9 @@ def predict(config: ExperimentConfig | Source, *, seeds: int = 1) -> Forecast:
             batch_size=training.batch_size,
             batch_norm_epsilon=norm.epsilon if norm.input else None,
         ),
-        Task.of(training.loss, layers[-1].activation, samples.y if classes is None else None),
+        Task.from_targets(
+            training.loss, layers[-1].activation, samples.y if classes is None else None
+        ),
         batch_norm_epsilon=norm.epsilon,
         batch_size=min(training.batch_size, len(samples.x)),
         probe_samples=min(training.probe_samples, len(samples.x)),

@@ -31,7 +31,9 @@ def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     """A folder for a pytest session that has this plugin alone, installed or not."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-    list(CHECK_FORMS)  # what a session in this process imports, it forgets at its end
+    # What a session in this process imports, it forgets at its end; numpy cannot be loaded twice.
+    list(CHECK_FORMS)
+    importlib.import_module("scipy.special")
     return pytester
 
 

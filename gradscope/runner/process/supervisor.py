@@ -23,7 +23,7 @@ from typing import IO, Any
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, CouldNotMeasure, ExitCode, Interrupted
 from gradscope.record.builder import RecordBuilder
-from gradscope.record.run_record import RunRecord
+from gradscope.record.run_record import OutcomeStatus, RunRecord
 from gradscope.runner.process.messages import take
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
@@ -143,14 +143,14 @@ class _Heard:
         self.last = take(message, self.builder)
         if self.last["event"] != "end":
             return None
-        record = self._built(self.last["status"], self.last["sentence"])
+        record = self._built(OutcomeStatus(self.last["status"]), self.last["sentence"])
         self._started = time.monotonic()
         self._ended += record is not None
         if self._first is None:
             self._first = record
         return record
 
-    def _built(self, status: str, sentence: str) -> RunRecord | None:
+    def _built(self, status: OutcomeStatus, sentence: str) -> RunRecord | None:
         return self.builder.build(status, sentence, time.monotonic() - self._started)
 
     @property
@@ -170,7 +170,7 @@ class _Heard:
 
     def first(self, sentence: str) -> RunRecord | None:
         """The first seed's record, partial where it had not ended."""
-        return self._built("partial", sentence) if self._first is None else self._first
+        return self._built(OutcomeStatus.PARTIAL, sentence) if self._first is None else self._first
 
 
 def _start(
