@@ -20,6 +20,9 @@ from tests.gate.seed_statistics import accepted, bank, shifted
 
 pytest_plugins = ["pytester"]
 
+# A session in this process forgets what it imports, and the extensions below SciPy load only once.
+importlib.import_module("scipy.special")
+
 ROOT = Path(__file__).parents[2]
 PLUGIN = ("-p", "gradscope.integrations.pytest_plugin", "-p", "no:cacheprovider")
 UPDATE = "--gradscope-update-baselines"
@@ -31,9 +34,7 @@ def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     """A folder for a pytest session that has this plugin alone, installed or not."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-    # What a session in this process imports, it forgets at its end; numpy cannot be loaded twice.
-    list(CHECK_FORMS)
-    importlib.import_module("scipy.special")
+    list(CHECK_FORMS)  # what a session in this process imports, it forgets at its end
     return pytester
 
 
