@@ -17,7 +17,7 @@ from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows import side_by_side
 from gradscope.workflows.engine import Measurement, ThisProcess, Workers
 from gradscope.workflows.inputs import load_config
-from tests.cli.running import environment
+from tests.cli.running import environment, until
 from tests.runner.process.test_supervisor import workers_of_this_process
 
 pytestmark = pytest.mark.tensorflow
@@ -94,7 +94,7 @@ def test_what_fails_while_starting_ends_the_measurement(
     config: ExperimentConfig, stand_in: None, tmp_path: Path
 ) -> None:
     def refuse() -> None:
-        assert len(workers_of_this_process()) == 1, "the worker has started"
+        until(lambda: len(workers_of_this_process()) == 1, "the worker is there")
         raise BadRequest("no such data")
 
     log = tmp_path / "run.log"
