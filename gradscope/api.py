@@ -18,13 +18,13 @@ from typing import Any
 from gradscope.analyzer import explanation
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.config.json_schema import json_schema
 from gradscope.config.loading import Resolved, Source, resolve_with_origins
 from gradscope.config.loading import load_config as _load_config
+from gradscope.config.sections.data import OWN_DATA
 from gradscope.config.size_estimate import check_size
-from gradscope.config.vocabulary import Vocabulary
+from gradscope.config.value_readers.registered_functions import Vocabulary
 from gradscope.datasets import DATASETS, loading
 from gradscope.errors import BadRequest, ExitCode
 from gradscope.gate import judge, plan

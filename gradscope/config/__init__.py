@@ -18,7 +18,7 @@ from gradscope.config.experiment import (
 from gradscope.config.json_schema import json_schema
 from gradscope.config.loading import Resolved, load_config, resolve_with_origins
 from gradscope.config.size_estimate import SizeEstimate, check_size, estimate_size
-from gradscope.config.vocabulary import Vocabulary
+from gradscope.config.value_readers.registered_functions import Vocabulary
 
 __all__ = [
     "ActivationSpec",

@@ -15,8 +15,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from gradscope.config.text import dotted
 from gradscope.errors import ConfigError, Problem
+from gradscope.message_text import dotted
 
 Scalar = bool | int | float | str | None
 Placement = Literal["none", "before_activation", "after_activation"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gradscope.config.forms import Schema, Table
-from gradscope.config.model_section import WAYS, built_in_keys
-from gradscope.config.own_section import OWN_MODEL_KEYS
-from gradscope.config.schema import top_keys
-from gradscope.config.vocabulary import Vocabulary
+from gradscope.config.sections.model import WAYS, built_in_keys
+from gradscope.config.sections.user_model import OWN_MODEL_KEYS
+from gradscope.config.sections.whole_config import top_keys
+from gradscope.config.value_readers.registered_functions import Vocabulary
+from gradscope.config.value_readers.value_reader import Schema, Table
 
 
 def json_schema(vocabulary: Vocabulary | None = None) -> dict[str, Any]:

@@ -10,22 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradscope.config.document import (
+from gradscope.config.document.document import (
     Document,
     document_from_mapping,
     source_name,
 )
+from gradscope.config.document.yaml_reader import MAXIMUM_BYTES, read_yaml
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.config.forms import Reading
 from gradscope.config.origins import origins_of
 from gradscope.config.overrides import apply_overrides
 from gradscope.config.resolve import resolve
-from gradscope.config.schema import is_slug, read_config
+from gradscope.config.sections.whole_config import is_slug, read_config
 from gradscope.config.size_estimate import report_size
-from gradscope.config.text import sanitise
-from gradscope.config.vocabulary import Vocabulary
-from gradscope.config.yaml_loader import MAXIMUM_BYTES, read_yaml
+from gradscope.config.value_readers.registered_functions import Vocabulary
+from gradscope.config.value_readers.value_reader import Reading
 from gradscope.errors import ConfigError, Problem
+from gradscope.message_text import sanitise
 
 Source = str | Path | Mapping[str, Any]
 

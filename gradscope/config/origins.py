@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gradscope.config.document import Document
+from gradscope.config.document.document import Document
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.config.text import TreePath, dotted
+from gradscope.message_text import TreePath, dotted
 
 DEFAULT = "default"
 

@@ -8,11 +8,11 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gradscope.config.document import REFUSED, Document, Place
-from gradscope.config.model_section import built_in_keys
-from gradscope.config.own_section import OWN_MODEL_KEYS
-from gradscope.config.text import TreePath, dotted, sanitise, show
-from gradscope.config.yaml_loader import read_yaml
+from gradscope.config.document.document import REFUSED, Document, Place
+from gradscope.config.document.yaml_reader import read_yaml
+from gradscope.config.sections.model import built_in_keys
+from gradscope.config.sections.user_model import OWN_MODEL_KEYS
+from gradscope.message_text import TreePath, dotted, sanitise, show
 
 _PART = re.compile(r"\.?([^.\[\]]+)|\[([0-9]{1,6})\]")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import (
     ActivationSpec,
     Automatic,
@@ -23,8 +22,9 @@ from gradscope.config.experiment import (
     Placement,
     TrainingSpec,
 )
-from gradscope.config.model_section import DEFAULT_WIDTH
-from gradscope.config.training_section import DEFAULT_STEPS, OPTIMIZER
+from gradscope.config.sections.data import OWN_DATA
+from gradscope.config.sections.model import DEFAULT_WIDTH
+from gradscope.config.sections.training import DEFAULT_STEPS, OPTIMIZER
 
 Read = dict[str, Any]
 

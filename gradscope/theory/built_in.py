@@ -10,7 +10,7 @@ from typing import Any
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.config.experiment import ExperimentConfig, HiddenLayer, InitializerSpec
-from gradscope.config.output_form import output_form
+from gradscope.config.output_layer import output_form
 from gradscope.record import LayerInfo
 
 __all__ = ["built_in_layers"]

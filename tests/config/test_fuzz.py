@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gradscope.config import ExperimentConfig, Vocabulary, load_config, resolve_with_origins
-from gradscope.config.schema import read_config, top_keys
-from gradscope.config.yaml_loader import read_yaml
+from gradscope.config.document.yaml_reader import read_yaml
+from gradscope.config.sections.whole_config import read_config, top_keys
 from gradscope.errors import ConfigError
 
 WORDS = st.sampled_from(

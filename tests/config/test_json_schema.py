@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gradscope.config import Vocabulary, json_schema, load_config
-from gradscope.config.document import REFUSED
-from gradscope.config.yaml_loader import read_yaml
+from gradscope.config.document.document import REFUSED
+from gradscope.config.document.yaml_reader import read_yaml
 from gradscope.errors import ConfigError
 from tests.each_case import each_case
 

@@ -24,7 +24,7 @@ def command(config: str, overrides: tuple[str, ...], form: str) -> None:
     from gradscope import api
     from gradscope.cli import terminal
     from gradscope.config.origins import leaves
-    from gradscope.config.text import dotted
+    from gradscope.message_text import dotted
 
     resolved = api.resolve(config, overrides)
     tree = resolved.config.to_dict()

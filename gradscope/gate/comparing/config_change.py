@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gradscope.config.origins import leaves
-from gradscope.config.text import TreePath, dotted
+from gradscope.message_text import TreePath, dotted
 
 _IGNORED_SECTIONS = ("name", "expect", "device")
 _PATH_KEYS = ("folder", "path", "keras_file")

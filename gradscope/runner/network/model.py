@@ -15,7 +15,7 @@ from gradscope.config.experiment import (
     HiddenLayer,
     InitializerSpec,
 )
-from gradscope.config.output_form import output_form
+from gradscope.config.output_layer import output_form
 from gradscope.runner.runtime.seeds import derive
 
 

@@ -15,8 +15,8 @@ import sys
 import traceback
 from multiprocessing.connection import Connection
 
-from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import ExperimentConfig
+from gradscope.config.sections.data import OWN_DATA
 from gradscope.errors import GradscopeError
 from gradscope.runner.process.messages import Sender
 from gradscope.runner.runtime import import_tensorflow

@@ -5,8 +5,8 @@ Importing this package never imports TensorFlow; calling into it may.
 
 from __future__ import annotations
 
-from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import ExperimentConfig
+from gradscope.config.sections.data import OWN_DATA
 from gradscope.datasets import loading
 from gradscope.datasets.samples import Samples
 from gradscope.runner.sources.keras_data import KERAS_DATASETS

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from gradscope.config.text import sanitise
 from gradscope.errors import BadRequest
+from gradscope.message_text import sanitise
 
 CONFIG: Final = "config.json"
 METADATA: Final = "metadata.json"

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.config.text import sanitise
 from gradscope.datasets.samples import Samples, blocks
 from gradscope.errors import BadRequest
+from gradscope.message_text import sanitise
 from gradscope.runner.runtime.seeds import derive
 
 Batch = tuple[Any, Any, Any]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from gradscope.config.text import TreePath, dotted, sanitise
+from gradscope.message_text import TreePath, dotted, sanitise
 from gradscope.runner.sources.archive import RESAVE, refused
 from gradscope.runner.sources.known_classes import (
     CLASSES,

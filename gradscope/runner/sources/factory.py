@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gradscope.config.experiment import ModelSource
-from gradscope.config.text import did_you_mean, nearest, sanitise
 from gradscope.errors import BadRequest
+from gradscope.message_text import did_you_mean, nearest, sanitise
 from gradscope.runner.sources.user_code import blamed
 
 Folder = Path | str | None

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from gradscope.config.text import sanitise
 from gradscope.errors import BadRequest, CouldNotMeasure
+from gradscope.message_text import sanitise
 from gradscope.runner.sources import archive
 from gradscope.runner.sources.archive import refused
 from gradscope.runner.sources.config_tree import OWN_CODE

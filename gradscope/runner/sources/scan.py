@@ -11,7 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final
 
-from gradscope.config.text import dotted, sanitise
+from gradscope.message_text import dotted, sanitise
 from gradscope.runner.sources import archive, config_tree, hdf5_headers
 from gradscope.runner.sources.archive import refused
 from gradscope.runner.sources.hdf5_headers import Stored

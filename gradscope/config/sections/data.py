@@ -5,12 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from gradscope.config.annotations import one_of
-from gradscope.config.document import REFUSED
-from gradscope.config.forms import Key, Plain, Reading, Schema, Table, read_free
-from gradscope.config.own_section import factory_keys
-from gradscope.config.text import TreePath, did_you_mean, sanitise, show
-from gradscope.config.vocabulary import Vocabulary, keys_of_function
+from gradscope.config.document.document import REFUSED
+from gradscope.config.sections.user_model import factory_keys
+from gradscope.config.value_readers.registered_functions import Vocabulary, keys_of_function
+from gradscope.config.value_readers.type_annotation import one_of
+from gradscope.config.value_readers.value_reader import (
+    Key,
+    Plain,
+    Reading,
+    Schema,
+    Table,
+    read_free,
+)
+from gradscope.message_text import TreePath, did_you_mean, sanitise, show
 
 DEFAULT_DATA: Final = "fashion_mini"
 OWN_DATA: Final = "factory"

@@ -10,10 +10,18 @@ from annotated_types import Ge, Gt, Le
 
 from gradscope.catalog.losses import LOSSES
 from gradscope.catalog.optimizers import OPTIMIZERS
-from gradscope.config.annotations import one_of
-from gradscope.config.document import REFUSED
-from gradscope.config.forms import Key, Named, OrWord, Plain, Reading, Schema, Switch
-from gradscope.config.text import TreePath, did_you_mean, show
+from gradscope.config.document.document import REFUSED
+from gradscope.config.value_readers.type_annotation import one_of
+from gradscope.config.value_readers.value_reader import (
+    Key,
+    Named,
+    OrWord,
+    Plain,
+    Reading,
+    Schema,
+    Switch,
+)
+from gradscope.message_text import TreePath, did_you_mean, show
 
 Count = Annotated[int, Ge(1), Le(10**9)]
 OPTIMIZER = Named("optimizer", OPTIMIZERS)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradscope.config.forms import Key, Plain
+from gradscope.config.value_readers.value_reader import Key, Plain
 
 Function = Callable[..., Any]
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from gradscope.config.document import REFUSED
-from gradscope.config.forms import Key, Plain, Reading, Schema
-from gradscope.config.text import TreePath, show
+from gradscope.config.document.document import REFUSED
+from gradscope.config.value_readers.value_reader import Key, Plain, Reading, Schema
+from gradscope.message_text import TreePath, show
 
 _Positive = Annotated[float, Gt(0.0)]
 _Share = Annotated[float, Ge(0.0), Le(1.0)]

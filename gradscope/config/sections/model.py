@@ -10,10 +10,19 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.config.document import REFUSED
-from gradscope.config.forms import Items, Key, Named, OrWord, Plain, Reading, Schema, Table
-from gradscope.config.own_section import OWN_MODEL_KEYS, check_own_model
-from gradscope.config.text import TreePath, did_you_mean, show
+from gradscope.config.document.document import REFUSED
+from gradscope.config.sections.user_model import OWN_MODEL_KEYS, check_own_model
+from gradscope.config.value_readers.value_reader import (
+    Items,
+    Key,
+    Named,
+    OrWord,
+    Plain,
+    Reading,
+    Schema,
+    Table,
+)
+from gradscope.message_text import TreePath, did_you_mean, show
 
 MAXIMUM_DEPTH: Final = 900
 DEFAULT_WIDTH: Final = 100

@@ -15,7 +15,8 @@ from typing import Annotated, Any, Final, Literal, Protocol
 from annotated_types import Ge, Gt, Le
 
 from gradscope.catalog.parameter import Parameter
-from gradscope.config.annotations import (
+from gradscope.config.document.document import REFUSED, Document
+from gradscope.config.value_readers.type_annotation import (
     MismatchError,
     check,
     choices_of,
@@ -24,8 +25,7 @@ from gradscope.config.annotations import (
     json_schema_of,
     one_of,
 )
-from gradscope.config.document import REFUSED, Document
-from gradscope.config.text import TreePath, did_you_mean, sanitise, show
+from gradscope.message_text import TreePath, did_you_mean, sanitise, show
 
 Schema = dict[str, Any]
 

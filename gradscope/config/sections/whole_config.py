@@ -11,16 +11,16 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
-from gradscope.config.data_section import Data
-from gradscope.config.detectors_section import Detectors
-from gradscope.config.document import REFUSED
-from gradscope.config.expect_section import EXPECT_KEYS
-from gradscope.config.forms import Key, Plain, Reading, Schema, Table
-from gradscope.config.model_section import check_ways, model_keys
-from gradscope.config.own_section import uses_own_model
-from gradscope.config.text import TreePath, show
-from gradscope.config.training_section import check_training, training_keys
-from gradscope.config.vocabulary import Vocabulary
+from gradscope.config.document.document import REFUSED
+from gradscope.config.sections.data import Data
+from gradscope.config.sections.detectors import Detectors
+from gradscope.config.sections.expect import EXPECT_KEYS
+from gradscope.config.sections.model import check_ways, model_keys
+from gradscope.config.sections.training import check_training, training_keys
+from gradscope.config.sections.user_model import uses_own_model
+from gradscope.config.value_readers.registered_functions import Vocabulary
+from gradscope.config.value_readers.value_reader import Key, Plain, Reading, Schema, Table
+from gradscope.message_text import TreePath, show
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?\Z", re.IGNORECASE)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from gradscope.config.document import REFUSED
-from gradscope.config.forms import Key, Plain, Reading, Schema, read_free
-from gradscope.config.text import TreePath, sanitise, show
+from gradscope.config.document.document import REFUSED
+from gradscope.config.value_readers.value_reader import Key, Plain, Reading, Schema, read_free
+from gradscope.message_text import TreePath, sanitise, show
 
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _DOTTED: Final = rf"{_NAME}(\.{_NAME})*"

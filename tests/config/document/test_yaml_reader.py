@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from gradscope.config.document import REFUSED
-from gradscope.config.yaml_loader import MAXIMUM_BYTES, read_yaml
+from gradscope.config.document.document import REFUSED
+from gradscope.config.document.yaml_reader import MAXIMUM_BYTES, read_yaml
 from tests.each_case import each_case
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gradscope.config.annotations import one_of
-from gradscope.config.document import REFUSED
-from gradscope.config.forms import (
+from gradscope.config.document.document import REFUSED
+from gradscope.config.value_readers.registered_functions import Vocabulary, keys_of_function
+from gradscope.config.value_readers.type_annotation import one_of
+from gradscope.config.value_readers.value_reader import (
     Key,
     Plain,
     Reading,
@@ -17,8 +18,7 @@ from gradscope.config.forms import (
     read_free,
     report_unknown_key,
 )
-from gradscope.config.text import TreePath, did_you_mean, sanitise, show
-from gradscope.config.vocabulary import Vocabulary, keys_of_function
+from gradscope.message_text import TreePath, did_you_mean, sanitise, show
 
 _IGNORED_KEYS: Final[dict[str, Key]] = {
     "code": Key(Plain(str), None, "code or name of the detector", required=True),

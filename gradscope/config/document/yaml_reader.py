@@ -14,14 +14,14 @@ from typing import Any, Final
 
 import yaml
 
-from gradscope.config.document import (
+from gradscope.config.document.document import (
     MAXIMUM_DEPTH,
     MAXIMUM_NODES,
     REFUSED,
     Document,
     Place,
 )
-from gradscope.config.text import TreePath, sanitise
+from gradscope.message_text import TreePath, sanitise
 
 MAXIMUM_BYTES: Final = 256 * 1024
 MAXIMUM_DIGITS: Final = 20

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Final
 
-from gradscope.config.text import TreePath, dotted, sanitise, show
 from gradscope.errors import Problem
+from gradscope.message_text import TreePath, dotted, sanitise, show
 
 MAXIMUM_DEPTH: Final = 32
 MAXIMUM_NODES: Final = 10_000
