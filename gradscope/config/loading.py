@@ -17,21 +17,21 @@ from gradscope.config.document.document import (
 )
 from gradscope.config.document.yaml_reader import MAXIMUM_BYTES, read_yaml
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.config.origins import origins_of
+from gradscope.config.origins import value_origins
 from gradscope.config.overrides import apply_overrides
 from gradscope.config.resolve import resolve
-from gradscope.config.sections.whole_config import is_slug, read_config
+from gradscope.config.sections.whole_config import is_run_name, read_config
 from gradscope.config.size_estimate import report_size
-from gradscope.config.value_readers.registered_functions import Vocabulary
-from gradscope.config.value_readers.value_reader import Reading
+from gradscope.config.value_readers.registered_functions import RegisteredFunctions
+from gradscope.config.value_readers.value_reader import ReadContext
 from gradscope.errors import ConfigError, Problem
 from gradscope.message_text import sanitise
 
-Source = str | Path | Mapping[str, Any]
+ConfigSource = str | Path | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Resolved:
+class ResolvedConfig:
     """A resolved experiment, and for every value in it where it came from."""
 
     config: ExperimentConfig
@@ -39,7 +39,9 @@ class Resolved:
 
 
 def load_config(
-    source: Source, overrides: Sequence[str] = (), vocabulary: Vocabulary | None = None
+    source: ConfigSource,
+    overrides: Sequence[str] = (),
+    registered: RegisteredFunctions | None = None,
 ) -> ExperimentConfig:
     """Read a config and check it; `ConfigError` names every mistake at once.
 
@@ -47,32 +49,34 @@ def load_config(
     over the file: setting `model.depth` drops the file's `hidden` and `layers` (and the other way
     round), `training.steps` its `epochs`, `training.learning_rate` the optimizer's own.
     """
-    return _load(source, overrides, vocabulary)[0]
+    return _load(source, overrides, registered)[0]
 
 
 def resolve_with_origins(
-    source: Source, overrides: Sequence[str] = (), vocabulary: Vocabulary | None = None
-) -> Resolved:
+    source: ConfigSource,
+    overrides: Sequence[str] = (),
+    registered: RegisteredFunctions | None = None,
+) -> ResolvedConfig:
     """Read a config as `load_config` does, and say for every value where it came from.
 
     The origins' keys are paths into `ExperimentConfig.to_dict()`, such as
     `model.hidden_layers[0].units`; an origin is `default`, `FILE:LINE`, or the `-s` flag.
     """
-    config, document = _load(source, overrides, vocabulary)
-    return Resolved(config, origins_of(config, document))
+    config, document = _load(source, overrides, registered)
+    return ResolvedConfig(config, value_origins(config, document))
 
 
 def _load(
-    source: Source, overrides: Sequence[str], vocabulary: Vocabulary | None
+    source: ConfigSource, overrides: Sequence[str], registered: RegisteredFunctions | None
 ) -> tuple[ExperimentConfig, Document]:
     if isinstance(source, Mapping):
         document, folder, name = document_from_mapping(source), Path.cwd(), "experiment"
     else:
         path = Path(source)
         document = read_yaml(_read_bytes(path), source_name(path))
-        folder, name = path.absolute().parent, slug_of(path.stem)
+        folder, name = path.absolute().parent, run_name_from(path.stem)
     apply_overrides(document, overrides)
-    read = read_config(document.tree, Reading(document, folder), vocabulary)
+    read = read_config(document.tree, ReadContext(document, folder), registered)
     if not document.problems:
         config = resolve(read, name, str(folder))
         report_size(config, document)
@@ -81,10 +85,10 @@ def _load(
     return config, document
 
 
-def slug_of(text: str) -> str:
+def run_name_from(text: str) -> str:
     """Make a name for a run's folder out of any text."""
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip("._-")[:80].rstrip(".-")
-    return slug if is_slug(slug) else "experiment"
+    return slug if is_run_name(slug) else "experiment"
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -6,26 +6,29 @@ from collections.abc import Iterator
 from typing import Any
 
 from gradscope.config.document.document import Document
+from gradscope.config.document.tree_path import TreePath, dotted_path
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.message_text import TreePath, dotted
 
 DEFAULT = "default"
 
 
-def origins_of(config: ExperimentConfig, document: Document) -> dict[str, str]:
+def value_origins(config: ExperimentConfig, document: Document) -> dict[str, str]:
     """Give for every leaf of `config.to_dict()` where it was written, or `default`."""
     mappings = {known[:-1] for known in document.keys}
-    return {dotted(path): _origin(path, document, mappings) for path, _ in leaves(config.to_dict())}
+    return {
+        dotted_path(path): _origin(path, document, mappings)
+        for path, _ in leaf_values(config.to_dict())
+    }
 
 
-def leaves(tree: Any, path: TreePath = ()) -> Iterator[tuple[TreePath, Any]]:
+def leaf_values(tree: Any, path: TreePath = ()) -> Iterator[tuple[TreePath, Any]]:
     """Give every value of a tree that holds no others, with its path."""
     if isinstance(tree, dict) and tree:
         for key, item in tree.items():
-            yield from leaves(item, (*path, key))
+            yield from leaf_values(item, (*path, key))
     elif isinstance(tree, list) and tree:
         for index, item in enumerate(tree):
-            yield from leaves(item, (*path, index))
+            yield from leaf_values(item, (*path, index))
     else:
         yield path, tree
 

@@ -8,11 +8,12 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gradscope.config.document.document import REFUSED, Document, Place
+from gradscope.config.document.document import INVALID, Document, Location
+from gradscope.config.document.tree_path import TreePath, dotted_path
 from gradscope.config.document.yaml_reader import read_yaml
 from gradscope.config.sections.model import built_in_keys
-from gradscope.config.sections.user_model import OWN_MODEL_KEYS
-from gradscope.message_text import TreePath, dotted, sanitise, show
+from gradscope.config.sections.user_model import USER_MODEL_KEYS
+from gradscope.message_text import sanitise, show_value
 
 _PART = re.compile(r"\.?([^.\[\]]+)|\[([0-9]{1,6})\]")
 
@@ -31,15 +32,20 @@ _SHORT_FORMS: Final[dict[TreePath, tuple[str, str]]] = {
 It lets `-s training.optimizer.momentum=0.9` work on a config that says `optimizer: sgd`.
 """
 
-_OWN_MODEL: Final[tuple[TreePath, ...]] = tuple(("model", name) for name in OWN_MODEL_KEYS)
+_USER_MODEL: Final[tuple[TreePath, ...]] = tuple(("model", name) for name in USER_MODEL_KEYS)
 _BUILT_IN: Final[tuple[TreePath, ...]] = tuple(("model", name) for name in built_in_keys())
 
 _DROPS: Final[dict[TreePath, tuple[TreePath, ...]]] = {
-    ("model", "depth"): (("model", "hidden"), ("model", "layers"), *_OWN_MODEL),
-    ("model", "hidden"): (("model", "depth"), ("model", "width"), ("model", "layers"), *_OWN_MODEL),
-    ("model", "layers"): (("model", "depth"), ("model", "hidden"), *_OWN_MODEL),
-    ("model", "factory"): (*_BUILT_IN, *_OWN_MODEL),
-    ("model", "keras_file"): (*_BUILT_IN, *_OWN_MODEL),
+    ("model", "depth"): (("model", "hidden"), ("model", "layers"), *_USER_MODEL),
+    ("model", "hidden"): (
+        ("model", "depth"),
+        ("model", "width"),
+        ("model", "layers"),
+        *_USER_MODEL,
+    ),
+    ("model", "layers"): (("model", "depth"), ("model", "hidden"), *_USER_MODEL),
+    ("model", "factory"): (*_BUILT_IN, *_USER_MODEL),
+    ("model", "keras_file"): (*_BUILT_IN, *_USER_MODEL),
     ("data", "factory"): (("data",),),
     ("training", "steps"): (("training", "epochs"),),
     ("training", "epochs"): (("training", "steps"),),
@@ -78,12 +84,12 @@ def apply_overrides(document: Document, settings: Sequence[str]) -> None:
 
 def _parse(text: str, document: Document) -> Override | None:
     flag = f"-s {sanitise(text)}"
-    place = Place(flag)
+    place = Location(flag)
     key, equals, value = text.partition("=")
     path = _parse_path(key.strip())
     if not equals or path is None:
         document.report_at(
-            place, (), f"expected KEY=VALUE, received {show(text)}", "as in -s model.depth=50"
+            place, (), f"expected KEY=VALUE, received {show_value(text)}", "as in -s model.depth=50"
         )
         return None
     parsed = read_yaml(value.strip(), flag, flag=True)
@@ -121,20 +127,20 @@ def _drop(document: Document, path: TreePath) -> None:
 
 
 def _apply(document: Document, override: Override) -> None:
-    place = Place(override.flag)
+    place = Location(override.flag)
     if document.tree is None:
         document.tree = {}
     node: Any = document.tree
     for depth, part in enumerate(override.path[:-1]):
         bare = override.path[:2] in _WITHOUT_A_WORD
         node = _step_into(document, node, override.path[: depth + 1], part, place, bare=bare)
-        if node is None or node is REFUSED:
+        if node is None or node is INVALID:
             return
     last = override.path[-1]
     if not _can_hold(document, node, override.path, last, place):
         return
     document.forget(override.path)
-    node[last] = deepcopy(override.value) if override.value is not REFUSED else REFUSED
+    node[last] = deepcopy(override.value) if override.value is not INVALID else INVALID
     document.keys[override.path] = place
     document.values[override.path] = place
     for known in (*override.document.values, *override.document.keys):
@@ -146,7 +152,7 @@ _WITHOUT_A_WORD: Final[tuple[TreePath, ...]] = (("data", "factory"), ("data", "a
 
 
 def _step_into(
-    document: Document, node: Any, path: TreePath, part: str | int, place: Place, *, bare: bool
+    document: Document, node: Any, path: TreePath, part: str | int, place: Location, *, bare: bool
 ) -> Any:
     """Go into what stands at `path`, made where it is missing; `bare`: without a default name."""
     if not _can_hold(document, node, path, part, place):
@@ -174,13 +180,15 @@ def _short_form(path: TreePath) -> tuple[str, str] | None:
     return _SHORT_FORMS.get(path)
 
 
-def _can_hold(document: Document, node: Any, path: TreePath, part: str | int, place: Place) -> bool:
-    if node is REFUSED:
+def _can_hold(
+    document: Document, node: Any, path: TreePath, part: str | int, place: Location
+) -> bool:
+    if node is INVALID:
         return False
     if isinstance(part, str):
         if isinstance(node, dict):
             return True
-        message = f"{_holder(path)} is {show(node)}, it has no key '{sanitise(part)}'"
+        message = f"{_holder(path)} is {show_value(node)}, it has no key '{sanitise(part)}'"
         document.report_at(place, path, message, "give the whole value instead")
         return False
     if isinstance(node, list) and part < len(node):
@@ -191,4 +199,4 @@ def _can_hold(document: Document, node: Any, path: TreePath, part: str | int, pl
 
 
 def _holder(path: TreePath) -> str:
-    return dotted(path[:-1]) or "the config"
+    return dotted_path(path[:-1]) or "the config"

@@ -9,9 +9,9 @@ from typing import Final, Literal
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.optimizers import OPTIMIZERS
 from gradscope.config.document.document import Document
+from gradscope.config.document.tree_path import TreePath
 from gradscope.config.experiment import ExperimentConfig, OptimizerSpec
 from gradscope.errors import ConfigError
-from gradscope.message_text import TreePath
 
 MAXIMUM_KERAS_LAYERS: Final = 900
 BASE_BYTES: Final = 620 * 10**6

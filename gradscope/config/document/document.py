@@ -7,25 +7,26 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Final
 
+from gradscope.config.document.tree_path import TreePath, dotted_path
 from gradscope.errors import Problem
-from gradscope.message_text import TreePath, dotted, sanitise, show
+from gradscope.message_text import sanitise, show_value
 
 MAXIMUM_DEPTH: Final = 32
 MAXIMUM_NODES: Final = 10_000
 
 
-class Refused:
+class Invalid:
     """Stands in the tree for a value whose problem is already reported."""
 
     def __repr__(self) -> str:
-        return "REFUSED"
+        return "INVALID"
 
 
-REFUSED: Final = Refused()
+INVALID: Final = Invalid()
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """Where something is written; line 0 says that it is not in a file (an override)."""
 
     source: str
@@ -42,11 +43,11 @@ class Document:
 
     source: str
     tree: Any = None
-    keys: dict[TreePath, Place] = field(default_factory=dict)
-    values: dict[TreePath, Place] = field(default_factory=dict)
+    keys: dict[TreePath, Location] = field(default_factory=dict)
+    values: dict[TreePath, Location] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def place(self, path: TreePath, at_key: bool = False) -> Place:
+    def place(self, path: TreePath, at_key: bool = False) -> Location:
         """Find the place of a path, or of the nearest thing around it that is written."""
         if at_key and path in self.keys:
             return self.keys[path]
@@ -55,17 +56,17 @@ class Document:
         for length in range(len(path) - 1, 0, -1):
             if path[:length] in self.values:
                 return self.keys.get(path[:length], self.values[path[:length]])
-        return self.values.get((), Place(self.source))
+        return self.values.get((), Location(self.source))
 
     def report(self, path: TreePath, message: str, remedy: str = "", at_key: bool = False) -> None:
         """Add one problem at the place of `path`."""
         place = self.place(path, at_key)
         self.report_at(place, path, message, remedy)
 
-    def report_at(self, place: Place, path: TreePath, message: str, remedy: str = "") -> None:
+    def report_at(self, place: Location, path: TreePath, message: str, remedy: str = "") -> None:
         """Add one problem at a known place."""
         self.problems.append(
-            Problem(place.source, place.line, place.column, dotted(path), message, remedy)
+            Problem(place.source, place.line, place.column, dotted_path(path), message, remedy)
         )
 
     def forget(self, path: TreePath) -> None:
@@ -78,18 +79,18 @@ class Document:
 def document_from_mapping(mapping: Mapping[Any, Any], source: str = "config") -> Document:
     """Take a Python mapping (a notebook's config) as if it had been read from a file."""
     document = Document(source)
-    document.values[()] = Place(source)
+    document.values[()] = Location(source)
     budget = [MAXIMUM_NODES]
     document.tree = _plain(mapping, (), document, budget)
     return document
 
 
 def _plain(value: Any, path: TreePath, document: Document, budget: list[int]) -> Any:
-    document.values[path] = Place(document.source)
+    document.values[path] = Location(document.source)
     budget[0] -= 1
     if len(path) >= MAXIMUM_DEPTH or budget[0] < 0:
         document.report(path[:3], "too large or too deep for a config")
-        return REFUSED
+        return INVALID
     if value is None or type(value) in {bool, int, float, str}:
         return value
     if isinstance(value, PurePath):
@@ -98,8 +99,8 @@ def _plain(value: Any, path: TreePath, document: Document, budget: list[int]) ->
         return _plain_mapping(value, path, document, budget)
     if isinstance(value, (list, tuple)):
         return _plain_list(value, path, document, budget)
-    document.report(path, f"cannot use {show(value)} in a config", "use plain Python values")
-    return REFUSED
+    document.report(path, f"cannot use {show_value(value)} in a config", "use plain Python values")
+    return INVALID
 
 
 def _plain_list(
@@ -121,9 +122,9 @@ def _plain_mapping(
         if budget[0] < 0:
             break
         if type(key) is not str:
-            document.report(path, f"keys are text, received {show(key)}")
+            document.report(path, f"keys are text, received {show_value(key)}")
             continue
-        document.keys[(*path, key)] = Place(document.source)
+        document.keys[(*path, key)] = Location(document.source)
         plain[key] = _plain(item, (*path, key), document, budget)
     return plain
 

@@ -5,125 +5,125 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from gradscope.config.document.document import REFUSED
+from gradscope.config.document.document import INVALID
+from gradscope.config.document.tree_path import TreePath
 from gradscope.config.sections.user_model import factory_keys
-from gradscope.config.value_readers.registered_functions import Vocabulary, keys_of_function
-from gradscope.config.value_readers.type_annotation import one_of
-from gradscope.config.value_readers.value_reader import (
-    Key,
-    Plain,
-    Reading,
-    Schema,
-    Table,
-    read_free,
+from gradscope.config.value_readers.mapping_reader import Key, MappingReader, read_open_keys
+from gradscope.config.value_readers.registered_functions import (
+    RegisteredFunctions,
+    keys_of_function,
 )
-from gradscope.message_text import TreePath, did_you_mean, sanitise, show
+from gradscope.config.value_readers.single_value import AnnotatedValue
+from gradscope.config.value_readers.value_reader import ReadContext, Schema
+from gradscope.message_text import did_you_mean, one_of_text, sanitise, show_value
 
 DEFAULT_DATA: Final = "fashion_mini"
-OWN_DATA: Final = "factory"
+USER_DATA: Final = "factory"
 
 
 @dataclass(frozen=True)
-class Data:
+class DataReader:
     """The data set: its name alone, a mapping with its own keys beside `scaling`, or a factory."""
 
-    vocabulary: Vocabulary | None
+    registered: RegisteredFunctions | None
 
-    def read(self, value: Any, path: TreePath, reading: Reading) -> dict[str, Any]:
+    def read(self, value: Any, path: TreePath, context: ReadContext) -> dict[str, Any]:
         """Read as `{name, scaling, parameters}`."""
         written = {"name": value} if isinstance(value, str) else value
         if not isinstance(written, dict):
-            if value is not REFUSED:
-                reading.report(
+            if value is not INVALID:
+                context.report(
                     path,
-                    f"expected a data set's name or a mapping with `name`, received {show(value)}",
+                    f"expected a data set's name or a mapping with `name`, received {show_value(value)}",
                 )
             return {}
         if "factory" in written or "arguments" in written:
-            return _read_own(written, path, reading)
+            return _read_factory(written, path, context)
         at = path if isinstance(value, str) else (*path, "name")
-        name = self._name(written, at, reading)
-        own = self._own_keys(name)
+        name = self._name(written, at, context)
+        own = self._parameter_keys(name)
         if own is None:
             known = {key: item for key, item in written.items() if key in _DATA_KEYS}
-            read = Table(_DATA_KEYS).read(known, path, reading)
+            read = MappingReader(_DATA_KEYS).read(known, path, context)
             rest = {key: item for key, item in written.items() if key not in _DATA_KEYS}
-            parameters = {} if self.vocabulary else read_free(rest, path, reading)
+            parameters = {} if self.registered else read_open_keys(rest, path, context)
             return {"name": name, "scaling": read["scaling"], "parameters": parameters}
         keys = {**_DATA_KEYS, **own}
-        read = Table(keys).read(written, path, reading)
+        read = MappingReader(keys).read(written, path, context)
         parameters = {key: read[key] for key in own}
         return {"name": name, "scaling": read["scaling"], "parameters": parameters}
 
-    def _name(self, written: dict[str, Any], at: TreePath, reading: Reading) -> Any:
+    def _name(self, written: dict[str, Any], at: TreePath, context: ReadContext) -> Any:
         name = written.get("name", DEFAULT_DATA)
-        if name is REFUSED:
-            return REFUSED
+        if name is INVALID:
+            return INVALID
         if not isinstance(name, str):
-            return REFUSED  # the table reports it
-        if self.vocabulary is not None and name not in self.vocabulary.datasets:
-            names = list(self.vocabulary.datasets)
-            message = f"{show(name)} is not a known data set; expected {one_of(names)}"
-            reading.report(at, message, did_you_mean(name, names))
-            return REFUSED
+            return INVALID  # the table reports it
+        if self.registered is not None and name not in self.registered.datasets:
+            names = list(self.registered.datasets)
+            message = f"{show_value(name)} is not a known data set; expected {one_of_text(names)}"
+            context.report(at, message, did_you_mean(name, names))
+            return INVALID
         return name
 
-    def _own_keys(self, name: Any) -> dict[str, Key] | None:
-        if self.vocabulary is None or not isinstance(name, str):
+    def _parameter_keys(self, name: Any) -> dict[str, Key] | None:
+        if self.registered is None or not isinstance(name, str):
             return None
-        keys = keys_of_function(self.vocabulary.datasets[name])
+        keys = keys_of_function(self.registered.datasets[name])
         return {key: item for key, item in keys.items() if key not in _DATA_KEYS}
 
     def json_schema(self) -> Schema:
         """Describe one mapping per data set."""
-        if self.vocabulary is None:
-            table = Table(_DATA_KEYS).json_schema()
+        if self.registered is None:
+            table = MappingReader(_DATA_KEYS).json_schema()
             free = {
                 **table,
                 "additionalProperties": True,
-                "not": {"anyOf": [{"required": [key]} for key in _OWN_KEYS]},
+                "not": {"anyOf": [{"required": [key]} for key in _FACTORY_KEYS]},
             }
-            return {"anyOf": [{"type": "string"}, free, _own_schema()]}
+            return {"anyOf": [{"type": "string"}, free, _factory_schema()]}
         mappings = []
-        for name in self.vocabulary.datasets:
-            table = Table({**_DATA_KEYS, **(self._own_keys(name) or {})}).json_schema()
+        for name in self.registered.datasets:
+            table = MappingReader(
+                {**_DATA_KEYS, **(self._parameter_keys(name) or {})}
+            ).json_schema()
             table["properties"]["name"] = {"const": name}
             required = [] if name == DEFAULT_DATA else ["name"]
             mappings.append({**table, "required": [*table.get("required", []), *required]})
-        return {"anyOf": [{"enum": list(self.vocabulary.datasets)}, *mappings, _own_schema()]}
+        return {"anyOf": [{"enum": list(self.registered.datasets)}, *mappings, _factory_schema()]}
 
 
-def _read_own(written: dict[str, Any], path: TreePath, reading: Reading) -> dict[str, Any]:
+def _read_factory(written: dict[str, Any], path: TreePath, context: ReadContext) -> dict[str, Any]:
     """Read a factory and its arguments; it gives the data as the network is to be fed."""
-    others = [key for key in written if key not in _OWN_KEYS]
+    others = [key for key in written if key not in _FACTORY_KEYS]
     if "factory" not in written:
-        reading.report(
+        context.report(
             (*path, "arguments"), "arguments are those of a factory", "add factory:", at_key=True
         )
     elif others:
-        reading.report(
+        context.report(
             (*path, others[0]),
             f"{sanitise(others[0])} does not go with factory, which gives the data as it is fed",
             "remove it, or pass what the factory needs under arguments",
             at_key=True,
         )
-    own = {key: item for key, item in written.items() if key in _OWN_KEYS}
-    read = Table(_OWN_KEYS).read(own, path, reading)
+    own = {key: item for key, item in written.items() if key in _FACTORY_KEYS}
+    read = MappingReader(_FACTORY_KEYS).read(own, path, context)
     parameters = {"factory": read["factory"], "arguments": read["arguments"] or {}}
-    return {"name": OWN_DATA, "scaling": "none", "parameters": parameters}
+    return {"name": USER_DATA, "scaling": "none", "parameters": parameters}
 
 
-def _own_schema() -> Schema:
-    return {**Table(_OWN_KEYS).json_schema(), "required": ["factory"]}
+def _factory_schema() -> Schema:
+    return {**MappingReader(_FACTORY_KEYS).json_schema(), "required": ["factory"]}
 
 
-_OWN_KEYS: Final[dict[str, Key]] = factory_keys("data of your own")
+_FACTORY_KEYS: Final[dict[str, Key]] = factory_keys("data of your own")
 
 
 _DATA_KEYS: Final[dict[str, Key]] = {
-    "name": Key(Plain(str), DEFAULT_DATA, "the data set"),
+    "name": Key(AnnotatedValue(str), DEFAULT_DATA, "the data set"),
     "scaling": Key(
-        Plain(Literal["standardize", "unit", "minmax", "none"]),
+        AnnotatedValue(Literal["standardize", "unit", "minmax", "none"]),
         "standardize",
         "how features are scaled; unit divides by 255",
     ),

@@ -16,7 +16,7 @@ import traceback
 from multiprocessing.connection import Connection
 
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.config.sections.data import OWN_DATA
+from gradscope.config.sections.data import USER_DATA
 from gradscope.errors import GradscopeError
 from gradscope.runner.process.messages import Sender
 from gradscope.runner.runtime import import_tensorflow
@@ -82,7 +82,7 @@ def _end(sender: Sender, status: str, sentence: str, evaluation: dict[str, float
 
 def _is_users(config: ExperimentConfig) -> bool:
     """Whether code of the user's runs here, which may need whatever is installed."""
-    return config.model.source is not None or config.data.name == OWN_DATA
+    return config.model.source is not None or config.data.name == USER_DATA
 
 
 def _die_with_parent() -> None:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from gradscope.config.document.document import REFUSED
+from gradscope.config.document.document import INVALID
 from gradscope.config.document.yaml_reader import MAXIMUM_BYTES, read_yaml
 from tests.each_case import each_case
 
@@ -119,7 +119,7 @@ def test_refusals_name_their_place(text: str, message: str) -> None:
 def test_reading_goes_on_after_a_refusal() -> None:
     document = read_yaml("a: &x 1\nb: *x\nc: 1\nc: 2\nd: 3\n[e]: 4\nf: 5", "f")
     assert len(document.problems) == 4
-    assert document.tree == {"a": REFUSED, "b": REFUSED, "c": 1, "d": 3, "f": 5}
+    assert document.tree == {"a": INVALID, "b": INVALID, "c": 1, "d": 3, "f": 5}
 
 
 def test_places_count_from_one() -> None:
@@ -152,7 +152,7 @@ def test_broken_files_are_one_problem(data: bytes, words: str) -> None:
     document = read_yaml(data, "f")
     assert len(document.problems) == 1
     assert words in str(document.problems[0])
-    assert document.tree is REFUSED
+    assert document.tree is INVALID
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "~"])
