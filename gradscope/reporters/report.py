@@ -11,7 +11,7 @@ from gradscope.theory.prediction import Prediction
 
 @dataclass(frozen=True)
 class Report:
-    """One run: what was measured, what it means, what theory expected of it.
+    """One run: what was measured, the diagnosis, and what theory predicts.
 
     `exit_code` is the code the command ends with; the JSON repeats it.
     """
@@ -22,7 +22,7 @@ class Report:
     exit_code: int
 
     @classmethod
-    def of(cls, record: RunRecord, diagnosis: Diagnosis, exit_code: int) -> Report:
+    def from_diagnosis(cls, record: RunRecord, diagnosis: Diagnosis, exit_code: int) -> Report:
         """The report of a diagnosed record, with what theory expects of it."""
         prediction = expected(record) if record.indices("hidden") else None
         return cls(record, diagnosis, prediction, int(exit_code))
@@ -30,7 +30,7 @@ class Report:
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What the reader's side can show, and where the files of the report are.
+    """What the reader's terminal can show, and the paths of the report's files.
 
     `width` is in columns, `unicode` whether the reader's encoding has more than ASCII.
     """

@@ -10,7 +10,7 @@ from gradscope.analyzer.wording import branches
 from gradscope.catalog.activations import find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.record import LayerInfo, RunRecord
-from gradscope.theory.gains import weight_gains
+from gradscope.theory.moments.gains import weight_gains
 
 USUAL = 1.3
 """Factor on the standard deviation of the weights up to which they count as the paired ones: over
