@@ -43,7 +43,13 @@ def _show_integer(value: int) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """Give a number of things: `1 step`, `60,000 steps`."""
+    return f"{count:,} {noun_for(count, noun)}"
+
+
+def noun_for(count: int, noun: str) -> str:
+    """Give the noun in the form that goes with `count`; the plural adds an s."""
+    return noun if count == 1 else f"{noun}s"
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str | None:

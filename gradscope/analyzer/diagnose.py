@@ -10,6 +10,7 @@ import numpy as np
 from gradscope.analyzer import static_findings, wording
 from gradscope.analyzer.curves import depth_profile, window
 from gradscope.analyzer.detectors import DETECTORS, Detector, NotMeasured
+from gradscope.message_text import counted
 from gradscope.record import Diagnosis, Finding, RunRecord, Verdict
 from gradscope.record.verdicts import SEVERITIES
 
@@ -122,9 +123,9 @@ def _healthy(record: RunRecord, judged: list[Verdict], verdicts: tuple[Verdict, 
     warned = [v for v in judged if any(f.severity == "warning" for f in v.findings)]
     names = ", ".join(verdict.name for verdict in warned)
     found = f"only warnings ({names})" if warned else "nothing to act on"
-    checks = f"{len(judged)} checks" if len(judged) > 1 else "1 check"
+    checks = counted(len(judged), "check")
     done = record.outcome.steps_done
-    result = f"{checks} found {found} in {done} step{'s' if done != 1 else ''}."
+    result = f"{checks} found {found} in {counted(done, 'step')}."
     if warned:
         result += f" {_leading(warned[0]).message}"
     profile = depth_profile.of(record)

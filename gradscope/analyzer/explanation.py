@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 
 from gradscope.analyzer.detectors import DETECTORS, Detector
 from gradscope.errors import BadRequest
+from gradscope.message_text import did_you_mean
 
 
 def list_detectors() -> str:
@@ -38,8 +38,7 @@ def explain(verdict: str) -> str:
             heading = f"Thresholds, as YAML under detectors.{found.name}:"
             return f"{found.code} {found.name}\n\n{body}\n\n{heading}\n{thresholds}"
     words = [word for found in DETECTORS.values() for word in (found.name, found.code)]
-    near = difflib.get_close_matches(verdict, words, n=1)
     raise BadRequest(
         f"no detector is called {verdict!r}",
-        f"did you mean {near[0]}?" if near else "`gradscope explain` lists them all",
+        did_you_mean(verdict, words) or "`gradscope explain` lists them all",
     )

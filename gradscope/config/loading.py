@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import stat
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ from gradscope.config.size_estimate import report_size
 from gradscope.config.value_readers.registered_functions import RegisteredFunctions
 from gradscope.config.value_readers.value_reader import ReadContext
 from gradscope.errors import ConfigError, Problem
-from gradscope.message_text import sanitise
+from gradscope.message_text import nearest_name, sanitise
 
 ConfigSource = str | Path | Mapping[str, Any]
 
@@ -119,9 +118,9 @@ def _nearest_file(path: Path) -> str:
         names = [item.name for item in path.parent.iterdir() if item.suffix in {".yaml", ".yml"}]
     except (OSError, ValueError):
         return f"there is no folder {source_name(path.parent)}"
-    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
+    close = nearest_name(path.name, names)
     if close:
-        return f"did you mean '{source_name(path.parent / close[0])}'?"
+        return f"did you mean '{source_name(path.parent / close)}'?"
     return "check the path"
 
 

@@ -34,7 +34,8 @@ class DataReader:
             if value is not INVALID:
                 context.report(
                     path,
-                    f"expected a data set's name or a mapping with `name`, received {show_value(value)}",
+                    "expected a data set's name or a mapping with `name`, "
+                    f"received {show_value(value)}",
                 )
             return {}
         if "factory" in written or "arguments" in written:

@@ -32,7 +32,9 @@ class AnnotationMismatchError(Exception):
 
 
 def check_value(annotation: Any, value: object) -> Any:
-    """Give `value` in the annotation's type, as JSON-able data; `AnnotationMismatchError` if it does not fit.
+    """Give `value` in the annotation's type, as JSON-able data.
+
+    Raises `AnnotationMismatchError` if it does not fit.
 
     The check runs on JSON: pydantic's strict mode for it takes lists for tuples and text for paths,
     but never text for numbers, numbers for booleans or the other way round.

@@ -177,7 +177,7 @@ def _found(module: Any, attribute: str, spec: str, key: str) -> Any:
             remedy = f"it has {listed}" if listed else "it has no function"
             raise BadRequest(
                 f"{key}: {sanitise(walked)} has no {name}",
-                f"did you mean {sanitise(near)}?" if near else remedy,
+                f"did you mean '{sanitise(near)}'?" if near else remedy,
             )
         found, walked = getattr(found, name), f"{walked}.{name}"
     if not callable(found):

@@ -48,11 +48,6 @@ def load(path: str | Path, *, trust: bool = False) -> Any:
     return _loaded(path, name, safe=True)
 
 
-def sha256(path: str | Path) -> str:
-    """Identify a model file by its content."""
-    return archive.sha256(Path(path))
-
-
 def notes(model: Any) -> tuple[str, ...]:
     """Say what is odd about the weights a model came with."""
     bad = [
