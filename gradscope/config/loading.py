@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradscope.config.document.document import (
-    Document,
-    document_from_mapping,
-    source_name,
-)
+from gradscope.config.document.document import Document, source_name
+from gradscope.config.document.mapping_document import document_from_mapping
 from gradscope.config.document.yaml_reader import MAXIMUM_BYTES, read_yaml
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.config.origins import value_origins

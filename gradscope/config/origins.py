@@ -14,7 +14,7 @@ DEFAULT = "default"
 
 def value_origins(config: ExperimentConfig, document: Document) -> dict[str, str]:
     """Give for every leaf of `config.to_dict()` where it was written, or `default`."""
-    mappings = {known[:-1] for known in document.keys}
+    mappings = {known[:-1] for known in document.key_locations}
     return {
         dotted_path(path): _origin(path, document, mappings)
         for path, _ in leaf_values(config.to_dict())
@@ -35,11 +35,11 @@ def leaf_values(tree: Any, path: TreePath = ()) -> Iterator[tuple[TreePath, Any]
 
 def _origin(path: TreePath, document: Document, mappings: set[TreePath]) -> str:
     for base, rest in _written_as(path):
-        if base not in document.values:
+        if base not in document.value_locations:
             continue
         found = _within(base, rest, document, mappings)
         if found is not None:
-            return str(document.values[found])
+            return str(document.value_locations[found])
         return DEFAULT
     return DEFAULT
 
@@ -49,7 +49,7 @@ def _within(
 ) -> TreePath | None:
     """Find the leaf inside what is written at `base`; a bare word is the mapping's name."""
     exact = (*base, *rest)
-    if exact in document.values:
+    if exact in document.value_locations:
         return exact
     return base if base not in mappings and rest in ((), ("name",), ("placement",)) else None
 

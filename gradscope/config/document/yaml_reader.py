@@ -1,4 +1,4 @@
-"""Restricted YAML: what is read is what everybody would read, with a place for every error.
+"""Restricted YAML: every text has one reading, with a location for every error.
 
 Invalid: tags, anchors, aliases, merge keys, several documents, duplicate keys, keys that are not
 plain text, and files beyond the limits below. Scalars follow YAML 1.2's core schema (`1e-3` is a
@@ -16,7 +16,7 @@ import yaml
 
 from gradscope.config.document.document import (
     INVALID,
-    MAXIMUM_DEPTH,
+    MAXIMUM_NESTING,
     MAXIMUM_NODES,
     Document,
     Location,
@@ -57,7 +57,7 @@ class _GiveUpError(Exception):
 def read_yaml(data: bytes | str, source: str, flag: bool = False) -> Document:
     """Read a config's text; every mistake ends in the document's `problems`, none is raised.
 
-    With `flag`, the text is the value of a command-line override: places have no line.
+    With `flag`, the text is the value of a command-line override: locations have no line.
     """
     document = Document(source)
     text = data if isinstance(data, str) else _decode(data, document)
@@ -101,12 +101,12 @@ def _decode(data: bytes, document: Document) -> str | None:
 def _report_syntax(document: Document, error: yaml.MarkedYAMLError, flag: bool) -> None:
     document.tree = INVALID
     mark = error.problem_mark or error.context_mark
-    place = Location(document.source)
+    location = Location(document.source)
     if mark is not None and not flag:
-        place = Location(document.source, mark.line + 1, mark.column + 1)
+        location = Location(document.source, mark.line + 1, mark.column + 1)
     problem = sanitise(error.problem or error.context or "cannot be parsed", 200)
     remedy = "indent with spaces, not tabs" if "'\\t'" in problem else ""
-    document.report_at(place, (), f"this is not YAML: {problem}", remedy)
+    document.report_at(location, (), f"this is not YAML: {problem}", remedy)
 
 
 def _first_line(error: BaseException) -> str:
@@ -129,7 +129,9 @@ class _Builder:
     def build(self, text: str) -> Any:
         events: Iterator[yaml.Event] = yaml.parse(text, Loader=yaml.SafeLoader)
         tree = None
-        self._document.values[()] = Location(self._document.source, 0 if self._flag else 1, 1)
+        self._document.value_locations[()] = Location(
+            self._document.source, 0 if self._flag else 1, 1
+        )
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if self._nodes:
@@ -139,19 +141,19 @@ class _Builder:
                 self._nodes += 1
         return tree
 
-    def _place(self, event: yaml.Event) -> Location:
+    def _location(self, event: yaml.Event) -> Location:
         if self._flag or event.start_mark is None:
             return Location(self._document.source)
         mark = event.start_mark
         return Location(self._document.source, mark.line + 1, mark.column + 1)
 
     def _problem(self, event: yaml.Event, path: TreePath, message: str, remedy: str = "") -> None:
-        self._document.report_at(self._place(event), path, message, remedy)
+        self._document.report_at(self._location(event), path, message, remedy)
 
     def _node(self, event: yaml.Event, events: Iterator[yaml.Event], path: TreePath) -> Any:
         self._count(event, path)
         if path:
-            self._document.values[path] = self._place(event)
+            self._document.value_locations[path] = self._location(event)
         if isinstance(event, yaml.AliasEvent):
             self._problem(
                 event,
@@ -176,8 +178,8 @@ class _Builder:
         if self._nodes > MAXIMUM_NODES:
             self._problem(event, path[:2], f"more than {MAXIMUM_NODES} values in one config")
             raise _GiveUpError
-        if len(path) > MAXIMUM_DEPTH:
-            self._problem(event, path[:2], f"nested more than {MAXIMUM_DEPTH} levels deep")
+        if len(path) > MAXIMUM_NESTING:
+            self._problem(event, path[:2], f"nested more than {MAXIMUM_NESTING} levels deep")
             raise _GiveUpError
 
     def _decorated(self, event: yaml.Event, path: TreePath) -> bool:
@@ -211,7 +213,7 @@ class _Builder:
             if key is None or key in mapping:
                 self._skip(next(events), events, path)
                 continue
-            self._document.keys[(*path, key)] = self._place(event)
+            self._document.key_locations[(*path, key)] = self._location(event)
             mapping[key] = self._node(next(events), events, (*path, key))
         return mapping
 
@@ -228,7 +230,7 @@ class _Builder:
         if key == "<<" and event.style is None:
             self._problem(event, path, "merge key '<<' is not allowed", "write the keys out")
             return None
-        first = self._document.keys.get((*path, key))
+        first = self._document.key_locations.get((*path, key))
         if first is not None:
             where = f" (first on line {first.line})" if first.line else ""
             self._problem(event, (*path, key), f"duplicate key{where}", "keep one of them")

@@ -12,7 +12,7 @@ from gradscope.catalog.losses import LOSSES
 from gradscope.catalog.optimizers import OPTIMIZERS
 from gradscope.config.document.document import INVALID
 from gradscope.config.document.tree_path import TreePath
-from gradscope.config.value_readers.catalog_choice import CatalogChoice
+from gradscope.config.value_readers.catalog_choice import LARGEST_FLOAT, CatalogChoice
 from gradscope.config.value_readers.mapping_reader import Key
 from gradscope.config.value_readers.single_value import AnnotatedValue, KeywordOr, OnOffAuto
 from gradscope.config.value_readers.value_reader import ReadContext, Schema
@@ -52,7 +52,7 @@ class LossReader:
 @lru_cache(maxsize=1)
 def training_keys() -> dict[str, Key]:
     """Give the keys of the training section."""
-    rate = Annotated[float, Gt(0.0)]
+    rate = Annotated[float, Gt(0.0), Le(LARGEST_FLOAT)]
     jit = "compile the training step with XLA; auto: where it pays"
     return {
         "optimizer": Key(

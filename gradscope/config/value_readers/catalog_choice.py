@@ -128,7 +128,9 @@ def key_of_parameter(parameter: Parameter) -> Key:
     return Key(AnnotatedValue(annotation), parameter.default, parameter.description)
 
 
-_LARGEST: Final = 10**9
+LARGEST_INTEGER: Final = 10**9
+LARGEST_FLOAT: Final = 3.4e38
+"""TensorFlow computes in float32, whose largest number is 3.4028e38; beyond it a value is Inf."""
 
 
 def annotation_of_parameter(parameter: Parameter) -> Any:
@@ -138,14 +140,17 @@ def annotation_of_parameter(parameter: Parameter) -> Any:
         return bool
     if isinstance(default, str):
         return Literal[parameter.choices] if parameter.choices else str
-    limits: list[Any] = []
     whole = parameter.whole or isinstance(default, int)
-    if parameter.minimum is not None:
-        low: Any = int(parameter.minimum) if whole else parameter.minimum
-        limits.append(Gt(low) if parameter.exclusive_minimum else Ge(low))
-    if parameter.maximum is not None or whole:
-        high: Any = _LARGEST if parameter.maximum is None else parameter.maximum
-        limits.append(Le(int(high) if whole else high))
-    bare: Any = int if whole else float
-    annotation = Annotated[(bare, *limits)] if limits else bare
+    limits: list[Any] = []
+    low = parameter.minimum
+    if low is None and not whole:
+        low = -LARGEST_FLOAT
+    if low is not None:
+        bound: Any = int(low) if whole else low
+        limits.append(Gt(bound) if parameter.exclusive_minimum else Ge(bound))
+    high = parameter.maximum
+    if high is None:
+        high = LARGEST_INTEGER if whole else LARGEST_FLOAT
+    limits.append(Le(int(high) if whole else high))
+    annotation: Any = Annotated[(int if whole else float, *limits)]
     return annotation | None if default is None else annotation

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import types
 import typing
 from functools import lru_cache
@@ -128,6 +127,6 @@ def _range(limits: tuple[Any, ...]) -> str:
 
 
 def _bound(value: Any) -> str:
-    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return str(value)

@@ -124,14 +124,14 @@ def test_reading_goes_on_after_a_refusal() -> None:
 
 def test_places_count_from_one() -> None:
     document = read_yaml("a:\n  - x\n  - {b: 7}\n", "f")
-    key, value = document.keys[("a", 1, "b")], document.values[("a", 1, "b")]
+    key, value = document.key_locations[("a", 1, "b")], document.value_locations[("a", 1, "b")]
     assert (key.line, key.column, value.line, value.column) == (3, 6, 3, 9)
 
 
 def test_a_byte_order_mark_moves_no_column() -> None:
     document = read_yaml(b"\xef\xbb\xbfa: 1", "f")
     assert document.tree == {"a": 1}
-    assert document.keys[("a",)].column == 1
+    assert document.key_locations[("a",)].column == 1
 
 
 @each_case(
