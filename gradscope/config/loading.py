@@ -18,6 +18,7 @@ from gradscope.config.overrides import apply_overrides
 from gradscope.config.resolve import resolve
 from gradscope.config.sections.whole_config import is_run_name, read_config
 from gradscope.config.size_estimate import report_size
+from gradscope.config.user_code import report_missing_user_code
 from gradscope.config.value_readers.registered_functions import RegisteredFunctions
 from gradscope.config.value_readers.value_reader import ReadContext
 from gradscope.errors import ConfigError, Problem
@@ -38,14 +39,17 @@ def load_config(
     source: ConfigSource,
     overrides: Sequence[str] = (),
     registered: RegisteredFunctions | None = None,
+    *,
+    locate_user_code: bool = False,
 ) -> ExperimentConfig:
     """Read a config and check it; `ConfigError` names every mistake at once.
 
     `source` is a YAML file or a mapping; `overrides` are texts like `model.depth=50`, which win
     over the file: setting `model.depth` drops the file's `hidden` and `layers` (and the other way
-    round), `training.steps` its `epochs`, `training.learning_rate` the optimizer's own.
+    round), `training.steps` its `epochs`, `training.learning_rate` that of the optimizer. With
+    `locate_user_code`, a `keras_file` and the functions of factories must exist.
     """
-    return _load(source, overrides, registered)[0]
+    return _load(source, overrides, registered, locate_user_code=locate_user_code)[0]
 
 
 def resolve_with_origins(
@@ -63,7 +67,11 @@ def resolve_with_origins(
 
 
 def _load(
-    source: ConfigSource, overrides: Sequence[str], registered: RegisteredFunctions | None
+    source: ConfigSource,
+    overrides: Sequence[str],
+    registered: RegisteredFunctions | None,
+    *,
+    locate_user_code: bool = False,
 ) -> tuple[ExperimentConfig, Document]:
     if isinstance(source, Mapping):
         document, folder, name = document_from_mapping(source), Path.cwd(), "experiment"
@@ -73,6 +81,8 @@ def _load(
         folder, name = path.absolute().parent, run_name_from(path.stem)
     apply_overrides(document, overrides)
     read = read_config(document.tree, ReadContext(document, folder), registered)
+    if locate_user_code:
+        report_missing_user_code(read, folder, document)
     if not document.problems:
         config = resolve(read, name, str(folder))
         report_size(config, document)
