@@ -92,7 +92,7 @@ def _check_values(samples: Samples, part: str, name: str) -> None:
     bad = samples_out_of_range(array, FLOAT32_MAX)
     if not bad.any():
         return
-    index, place = samples.place(part, bad)
+    index, place = samples.first_where(part, bad)
     sample = np.atleast_1d(array[index])
     position = first_position_out_of_range(sample, FLOAT32_MAX)
     value = float(sample[position])
@@ -118,7 +118,7 @@ def _check_labels(samples: Samples, part: str) -> None:
         tests.append((y >= samples.classes, most))
     for bad, why in tests:
         if bad.any():
-            index, place = samples.place(part, bad)
+            index, place = samples.first_where(part, bad)
             raise BadRequest(
                 f"data: {place} has the label {y[index].item()}: {why}", _label_remedy(y)
             )
