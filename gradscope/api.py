@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gradscope.analyzer.explanation import explain, list_detectors
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.config.loading import Source
+from gradscope.config.loading import ConfigSource
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Checked
 from gradscope.record import RunRecord
+from gradscope.reporters.explanation import explain, list_detectors
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows import check as check_workflow
 from gradscope.workflows.analysis import analyze, analyze_seeds, load_record
@@ -51,7 +51,7 @@ __all__ = [
 
 
 def run(
-    config: ExperimentConfig | Source | None = None,
+    config: ExperimentConfig | ConfigSource | None = None,
     *,
     model: Any = None,
     data: Any = None,
@@ -70,7 +70,7 @@ def run(
 
 
 def run_seeds(
-    config: ExperimentConfig | Source,
+    config: ExperimentConfig | ConfigSource,
     seeds: Iterable[int],
     *,
     at_init: Iterable[int] = (),
@@ -87,7 +87,7 @@ def run_seeds(
 
 
 def check(
-    config: ExperimentConfig | Source | None = None,
+    config: ExperimentConfig | ConfigSource | None = None,
     *,
     baseline: str | Path | SeedStatistics | None = None,
     model: Any = None,
@@ -116,7 +116,7 @@ def check(
 
 
 def baseline(
-    config: ExperimentConfig | Source | None = None,
+    config: ExperimentConfig | ConfigSource | None = None,
     *,
     model: Any = None,
     data: Any = None,

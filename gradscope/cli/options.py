@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from gradscope.message_text import did_you_mean, one_of_text, show_value
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -17,9 +18,9 @@ def one_of(form: str, forms: Iterable[str]) -> str:
     """Return `form` if it is one of `forms`; otherwise raise the error that names them."""
     names = list(forms)
     if form not in names:
-        near = difflib.get_close_matches(form, names, n=1)
-        remedy = f"; did you mean {near[0]}?" if near else ""
-        raise click.BadParameter(f"expected one of {', '.join(names)}; received {form!r}{remedy}")
+        remedy = did_you_mean(form, names)
+        message = f"expected {one_of_text(names)}; received {show_value(form)}"
+        raise click.BadParameter(f"{message}; {remedy}" if remedy else message)
     return form
 
 

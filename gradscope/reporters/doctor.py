@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gradscope.gate.baselines import fingerprint
 from gradscope.gate.repeatability import Drift
+from gradscope.message_text import counted
 from gradscope.record import RunRecord
 from gradscope.reporters.layout.lines import Page, symbol
 from gradscope.reporters.report import ReportOptions
@@ -65,9 +66,8 @@ def _add_repeatability(page: Page, report: DoctorReport) -> None:
         indent=2,
         hanging=2,
     )
-    plural = "" if report.other_threads == 1 else "s"
     page.add_text(
-        f"with {report.other_threads} thread{plural} instead, second moments of signal and "
+        f"with {counted(report.other_threads, 'thread')} instead, second moments of signal and "
         f"delta moved by {_size(report.drift.first_step)} at the first step, and by "
         f"{_size(report.drift.last_step)} after {steps} steps: a baseline from another fingerprint "
         "is compared seed for seed at the first step only",

@@ -9,27 +9,27 @@ from typing import Any
 
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.config import loading as config_loading
-from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.config.json_schema import json_schema
-from gradscope.config.loading import Resolved, Source, resolve_with_origins
+from gradscope.config.loading import ConfigSource, ResolvedConfig, resolve_with_origins
+from gradscope.config.sections.data import USER_DATA
 from gradscope.config.size_estimate import check_size
-from gradscope.config.vocabulary import Vocabulary
+from gradscope.config.value_readers.registered_functions import RegisteredFunctions
 from gradscope.datasets import DATASETS, loading
 from gradscope.errors import BadRequest, ConfigError, Problem
 from gradscope.record.run_record import GIVEN
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
 
 
-def vocabulary() -> Vocabulary:
+def vocabulary() -> RegisteredFunctions:
     """The data sets and detectors that a config may name."""
-    return Vocabulary(
+    return RegisteredFunctions(
         datasets={**DATASETS, **KERAS_DATASETS},
         detectors={name: (entry.code, entry.function) for name, entry in DETECTORS.items()},
     )
 
 
-def load_config(source: Source, overrides: Sequence[str] = ()) -> ExperimentConfig:
+def load_config(source: ConfigSource, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """Read a config file (or mapping) with overrides such as ``model.depth=50``.
 
     Raises `ConfigError`, which names every mistake at once.
@@ -64,7 +64,7 @@ def load_configs(
     return loaded
 
 
-def resolve(source: Source, overrides: Sequence[str] = ()) -> Resolved:
+def resolve(source: ConfigSource, overrides: Sequence[str] = ()) -> ResolvedConfig:
     """Read a config and say for every resolved value where it came from."""
     return resolve_with_origins(source, overrides, vocabulary())
 
@@ -90,7 +90,7 @@ def check_inputs(config: ExperimentConfig, *, trust_model: bool, log: Path | Non
 
 def _check_data(config: ExperimentConfig) -> None:
     """Load the data, which also tells how large the built-in network will be."""
-    if config.data.name in KERAS_DATASETS or config.data.name == OWN_DATA:
+    if config.data.name in KERAS_DATASETS or config.data.name == USER_DATA:
         return
     data = config.data
     samples = loading.load(data.name, data.parameters, data.scaling, config.training.batch_size)
@@ -111,7 +111,7 @@ def _check_model_file(config: ExperimentConfig, *, trust: bool) -> None:
 
 
 def config_for(
-    config: ExperimentConfig | Source | None, model: Any = None, data: Any = None
+    config: ExperimentConfig | ConfigSource | None, model: Any = None, data: Any = None
 ) -> ExperimentConfig:
     """The config of a call from Python, which may bring its model and data as objects.
 
@@ -129,7 +129,7 @@ def config_for(
 
 
 def _config_around_model(
-    config: ExperimentConfig | Source | None, *, with_data: bool
+    config: ExperimentConfig | ConfigSource | None, *, with_data: bool
 ) -> ExperimentConfig:
     """The config around a model given as an object: its model and data sections say so."""
     if isinstance(config, ExperimentConfig):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.config.loading import Source
+from gradscope.config.loading import ConfigSource
+from gradscope.config.sections.data import USER_DATA
 from gradscope.config.size_estimate import check_size
 from gradscope.datasets import loading
 from gradscope.record.sample_geometry import sample_geometry
@@ -16,7 +16,7 @@ from gradscope.theory.forecast import Forecast, Task, forecast, no_forecast
 from gradscope.workflows.inputs import config_for
 
 
-def predict(config: ExperimentConfig | Source, *, seeds: int = 1) -> Forecast:
+def predict(config: ExperimentConfig | ConfigSource, *, seeds: int = 1) -> Forecast:
     """What theory expects of the config's network at initialisation; TensorFlow is not needed.
 
     The data is read, since its second moment and geometry are part of the answer. `seeds` is how
@@ -43,9 +43,7 @@ def predict(config: ExperimentConfig | Source, *, seeds: int = 1) -> Forecast:
             batch_size=training.batch_size,
             batch_norm_epsilon=norm.epsilon if norm.input else None,
         ),
-        Task.from_targets(
-            training.loss, layers[-1].activation, samples.y if classes is None else None
-        ),
+        Task.from_data(training.loss, layers[-1].activation, samples.y, classes),
         batch_norm_epsilon=norm.epsilon,
         batch_size=min(training.batch_size, len(samples.x)),
         probe_samples=min(training.probe_samples, len(samples.x)),
@@ -56,7 +54,7 @@ def predict(config: ExperimentConfig | Source, *, seeds: int = 1) -> Forecast:
 def _unknown_before_built(config: ExperimentConfig) -> str:
     if config.model.source is not None:
         return "the model is your own, so its layers are known only once `gradscope run` builds it"
-    if config.data.name == OWN_DATA:
+    if config.data.name == USER_DATA:
         return "the data is your own, and only `gradscope run` calls the function that gives it"
     if config.data.name in KERAS_DATASETS:
         return f"{config.data.name} is read through Keras, which is not started for a prediction"
