@@ -264,8 +264,7 @@ def _cached_table(name: str, parameters: tuple[tuple[str, Any], ...], mean: floa
 def moment_table(activation: str, parameters: Mapping[str, Any], mean: float = 0.0) -> MomentTable:
     """The table of an activation around a mean of z (the bias that all units share), cached."""
     entry = require_activation(activation)
-    complete = tuple(sorted(entry.complete(parameters).items()))
-    return _cached_table(entry.name, complete, float(mean))
+    return _cached_table(entry.name, entry.cache_key(parameters), float(mean))
 
 
 def _nodes(kinks: tuple[float, ...], q: float, mean: float) -> tuple[Floats, Floats]:
