@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gradscope.analyzer import explanation
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.config.data_section import OWN_DATA
@@ -32,9 +31,10 @@ from gradscope.gate.baselines import baseline_file, seed_statistics
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Checked
 from gradscope.gate.comparing import comparison
-from gradscope.record import LayerInfo, RunRecord, storage
+from gradscope.record import DiagnosisState, LayerInfo, RunRecord, storage
 from gradscope.record.run_record import GIVEN
 from gradscope.record.sample_geometry import sample_geometry
+from gradscope.reporters import explanation
 from gradscope.reporters.report import Report
 from gradscope.runner.process import supervisor
 from gradscope.runner.runtime.seeds import Seeds
@@ -284,14 +284,14 @@ def analyze(record: RunRecord, *, gate: bool = False) -> Report:
     return Report.from_diagnosis(record, diagnosis, exit_code(record, diagnosis.verdict, gate))
 
 
-def exit_code(record: RunRecord, verdict: str, gate: bool) -> ExitCode:
+def exit_code(record: RunRecord, state: DiagnosisState, gate: bool) -> ExitCode:
     """The code a complete measurement ends with."""
     if not record.outcome.complete or not len(record.steps):
         return ExitCode.INCONCLUSIVE
     if not gate:
         return ExitCode.HEALTHY
     codes = {"healthy": ExitCode.HEALTHY, "unhealthy": ExitCode.UNHEALTHY}
-    return codes.get(verdict, ExitCode.INCONCLUSIVE)
+    return codes.get(state, ExitCode.INCONCLUSIVE)
 
 
 def load_record(path: str | Path) -> RunRecord:

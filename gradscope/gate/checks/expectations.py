@@ -12,7 +12,7 @@ from gradscope.gate import words
 from gradscope.gate.baselines import figures
 from gradscope.gate.baselines.seed_statistics import SeedStatistics, Series
 from gradscope.gate.check import Check, CheckKind, Status
-from gradscope.record import Diagnosis
+from gradscope.record import Diagnosis, DiagnosisState
 from gradscope.record.run_record import Floats
 
 
@@ -30,7 +30,7 @@ def checks(
 
 
 def _verdict(expected: str, diagnosis: Diagnosis) -> Check:
-    if diagnosis.verdict == "inconclusive":
+    if diagnosis.verdict is DiagnosisState.INCONCLUSIVE:
         status = Status.INCONCLUSIVE
     else:
         status = Status.PASSED if diagnosis.verdict == expected else Status.FAILED

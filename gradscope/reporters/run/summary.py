@@ -9,10 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.analyzer.theory.expectation import standings
-from gradscope.record import Evidence, Finding, OutcomeStatus, RunRecord, Verdict
+from gradscope.record import (
+    DiagnosisState,
+    Evidence,
+    Finding,
+    OutcomeStatus,
+    RunRecord,
+    Verdict,
+    VerdictStatus,
+)
 from gradscope.record.run_record import FIT, GIVEN
+from gradscope.reporters.causes import consequence_text
 from gradscope.reporters.layout.numbers import count, interval, number, percent, plural, ratio
 from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.remedies import Reader, reader_of, remedies_text
 from gradscope.reporters.report import Report
 from gradscope.theory.prediction import LEVEL, Floats, Prediction
 
@@ -45,11 +55,16 @@ def warning(report: Report) -> str:
     if outcome.status != OutcomeStatus.COMPLETE:
         done = f"{count(outcome.steps_done)} of {plural(outcome.steps_requested, 'step')}"
         parts.append(f"{outcome.status.upper()}, {done}: {printable(outcome.sentence)}")
-    if report.diagnosis.verdict == "inconclusive":
+    if report.diagnosis.verdict is DiagnosisState.INCONCLUSIVE:
         parts.append(
             "INCONCLUSIVE: too little was measured or judged to call this network healthy."
         )
     return "\n".join(parts)
+
+
+def remedy(report: Report) -> str:
+    """What to try first; empty when there is nothing to do."""
+    return remedies_text(report.diagnosis.remedies, reader_of(report.record))
 
 
 def evidence(record: RunRecord) -> str:
@@ -96,13 +111,14 @@ def data_name(record: RunRecord) -> str:
 
 def verdict_lines(report: Report) -> Iterator[VerdictLine]:
     """The result of every detector in the diagnosis's order, also of those that did not run."""
+    reader = reader_of(report.record)
     for verdict in report.diagnosis.verdicts:
         code, name = printable(verdict.code), printable(verdict.name).replace("_", " ")
         reason = printable(verdict.reason)
         if not verdict.findings:
             yield VerdictLine(code, name, _status(verdict), verdict.status, reason)
         for finding in verdict.findings:
-            shown = verdict.status == "finding"
+            shown = verdict.status is VerdictStatus.FINDING
             yield VerdictLine(
                 code,
                 name,
@@ -110,26 +126,28 @@ def verdict_lines(report: Report) -> Iterator[VerdictLine]:
                 finding.severity if shown else verdict.status,
                 reason,
                 printable(finding.message),
-                tuple(_facts(finding)),
+                tuple(_facts(finding, reader)),
             )
 
 
 def _status(verdict: Verdict) -> str:
-    texts = {"skipped": "skipped, not judged", "ignored": "ignored, not judged"}
-    return texts.get(verdict.status, printable(verdict.status))
+    if verdict.status in (VerdictStatus.SKIPPED, VerdictStatus.IGNORED):
+        return f"{verdict.status}, not judged"
+    return printable(verdict.status)
 
 
-def _facts(finding: Finding) -> Iterator[Fact]:
+def _facts(finding: Finding, reader: Reader) -> Iterator[Fact]:
     yield Fact(
         "where", f"{layers(finding.layers)}, {_from_to(finding.since_step, finding.until_step)}"
     )
     yield Fact(
         "observed", f"{number(finding.observed, 'NaN')} (threshold {number(finding.threshold)})"
     )
-    if finding.cause:
-        yield Fact("cause", printable(finding.cause))
-    if finding.remedy:
-        yield Fact("try", printable(finding.remedy))
+    cause = f"{consequence_text(finding.caused_by)} {finding.cause}".strip()
+    if cause:
+        yield Fact("cause", printable(cause))
+    if finding.remedies:
+        yield Fact("try", printable(remedies_text(finding.remedies, reader)))
     yield Fact("evidence", _evidence(finding.evidence))
 
 

@@ -43,7 +43,9 @@ class TimeTable:
 
 def time_table(report: Report) -> TimeTable:
     """Make one row per recurrent layer that was followed through time."""
-    profiles = [p for p in through_time.of(report.record) if np.isfinite(p.typical).any()]
+    profiles = [
+        p for p in through_time.time_profiles(report.record) if np.isfinite(p.typical).any()
+    ]
     scale = LogScale.covering([float(value) for p in profiles for value in p.typical])
     rows = tuple(_row(profile, scale) for profile in profiles)
     legend = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradscope.analyzer.wording import branches
+from gradscope.analyzer.message_parts import branches
 from gradscope.record import LayerInfo
 
 CHAIN = (

@@ -1,4 +1,4 @@
-"""The one shape many verdicts share: a figure per layer that leaves its band, and since when."""
+"""What many verdicts share: a figure per layer that leaves its band, and since when."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradscope.analyzer import findings
 from gradscope.analyzer.curves import window
 from gradscope.analyzer.curves.depth_profile import DepthProfile, rate_per_layer
-from gradscope.analyzer.detectors import NotMeasured
+from gradscope.analyzer.message_parts import branches
+from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
-from gradscope.analyzer.wording import branches
-from gradscope.record import Finding, OutcomeStatus, RunRecord
+from gradscope.record import Finding, OutcomeStatus, Remedy, RunRecord, Severity
 from gradscope.record.run_record import Floats, Integers
 
 
@@ -21,8 +22,8 @@ class Departure:
     """Where and when figures [step, layer] leave their band.
 
     `layers` are their columns, in depth order; `extreme` is the furthest figure and `rate` its
-    factor per layer, both typical of the rows in which it is out; `spell` says when. `steps` are
-    the ones it rests on, `furthest` the furthest figure at each.
+    factor per layer, both typical of the rows in which it is out; `occurrence` says when. `steps`
+    are the ones it rests on, `furthest` the furthest figure at each.
     """
 
     below: bool
@@ -30,12 +31,12 @@ class Departure:
     layers: tuple[int, ...]
     extreme: float
     rate: float
-    spell: window.Spell
+    occurrence: window.Occurrence
     steps: Integers
     furthest: Floats
 
 
-def departure(
+def find_departure(
     record: RunRecord, figures: Floats, threshold: float, *, below: bool
 ) -> Departure | None:
     """Find where `figures` [step, layer], all positive, fall below `threshold`.
@@ -50,13 +51,13 @@ def departure(
     judged, steps = figures[usable], record.steps[usable]
     furthest: Floats = (np.fmin if below else np.fmax).reduce(judged, axis=1)
     holds = furthest < threshold if below else furthest > threshold
-    spell = window.spell(steps, holds)
-    if not spell:
+    occurrence = window.occurrence(steps, holds)
+    if not occurrence:
         return None
-    from_start = spell.since_step == 0 and (
-        record.outcome.status == OutcomeStatus.DIVERGED or not spell.at_end
+    from_start = occurrence.since_step == 0 and (
+        record.outcome.status == OutcomeStatus.DIVERGED or not occurrence.at_end
     )
-    rows = slice(0, 1) if from_start else window.last(len(steps))
+    rows = slice(0, 1) if from_start else window.last_quarter(len(steps))
     values = window.geometric_mean(judged[rows][holds[rows]])
     extreme = float(np.nanmin(values) if below else np.nanmax(values))
     sick = values < threshold if below else values > threshold
@@ -68,69 +69,69 @@ def departure(
         layers=tuple(int(i) for i in np.flatnonzero(sick)),
         extreme=extreme,
         rate=float("nan") if branches(record.layers) else rate_per_layer(values),
-        spell=spell,
+        occurrence=occurrence,
         steps=steps[rows],
         furthest=furthest[rows],
     )
 
 
-def over_depth(
+def find_over_depth(
     record: RunRecord, relative: Floats, threshold: float, *, below: bool
 ) -> Departure | None:
     """The same for a relative profile; raises `NotMeasured` for fewer than two layers too."""
     if relative.shape[1] < 2:
         raise NotMeasured("there are fewer than two hidden layers on the main path to compare")
-    return departure(record, relative, threshold, below=below)
+    return find_departure(record, relative, threshold, below=below)
 
 
-def severity(spell: window.Spell) -> str:
+def severity(occurrence: window.Occurrence) -> Severity:
     """A departure that lasts is an error; one that training overcame is a warning."""
-    return "error" if spell.at_end else "warning"
+    return Severity.ERROR if occurrence.at_end else Severity.WARNING
 
 
 def finding_over_depth(
-    record: RunRecord, profile: DepthProfile, found: Departure, quantity: str, message: str
+    record: RunRecord, profile: DepthProfile, departure: Departure, quantity: str, message: str
 ) -> Finding:
-    """A departure of the ``signal`` or ``delta`` profile, with theory's cause and a remedy."""
-    cause, remedy = causes.of_profile(
+    """A departure of the ``signal`` or ``delta`` profile, with theory's cause and remedies."""
+    cause, remedies = causes.profile_cause(
         record,
         quantity,
-        found.threshold,
-        below=found.below,
-        since_initialisation=found.spell.since_step == 0,
+        departure.threshold,
+        below=departure.below,
+        since_initialisation=departure.occurrence.since_step == 0,
     )
-    return finding(record, profile.indices, found, message, cause=cause, remedy=remedy)
+    return departure_finding(
+        record, profile.indices, departure, message, cause=cause, remedies=remedies
+    )
 
 
-def finding(
+def departure_finding(
     record: RunRecord,
     indices: Sequence[int],
-    found: Departure,
+    departure: Departure,
     message: str,
     *,
     cause: str = "",
-    remedy: str = "",
-    grave: bool = True,
+    remedies: tuple[Remedy, ...] = (),
+    at_most_warning: bool = False,
 ) -> Finding:
-    """Put a departure of the layers `indices` (its columns) into words, with its evidence.
-
-    It is a warning at most unless `grave`.
-    """
-    sick = [record.layers[indices[i]] for i in found.layers]
-    return Finding(
-        severity=severity(found.spell) if grave else "warning",
-        layers=tuple(layer.name for layer in sick),
-        since_step=found.spell.since_step,
-        until_step=found.spell.until_step,
-        observed=found.extreme,
-        threshold=found.threshold,
+    """The finding of a departure; `indices` are the layers of the figures' columns."""
+    layers = [record.layers[indices[i]] for i in departure.layers]
+    return findings.finding(
+        record,
+        Severity.WARNING if at_most_warning else severity(departure.occurrence),
+        layers,
+        since_step=departure.occurrence.since_step,
+        until_step=departure.occurrence.until_step,
+        observed=departure.extreme,
+        threshold=departure.threshold,
         message=message,
-        evidence=window.evidence(
+        evidence=findings.evidence_over_steps(
             record,
-            n=record.batch_size * min(int(layer.units or 1) for layer in sick),
-            steps=found.steps,
-            values=found.furthest,
+            n=findings.values_per_step(record, layers),
+            steps=departure.steps,
+            values=departure.furthest,
         ),
         cause=cause,
-        remedy=remedy,
+        remedies=remedies,
     )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradscope.reporters.relative_delta import relative_delta
+from gradscope.analyzer.curves.depth_profile import relative_delta
 from tests.reporters import fixtures
 
 
