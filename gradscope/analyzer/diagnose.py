@@ -12,6 +12,7 @@ from gradscope.analyzer.curves.depth_profile import depth_profile, rate_per_laye
 from gradscope.analyzer.detectors import DETECTORS, Detector
 from gradscope.analyzer.message_parts import branches, rate_text
 from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.message_text import counted
 from gradscope.record import (
     Diagnosis,
     DiagnosisState,
@@ -131,9 +132,9 @@ def _healthy(record: RunRecord, judged: list[Verdict], verdicts: tuple[Verdict, 
     warned = [v for v in judged if any(f.severity is Severity.WARNING for f in v.findings)]
     names = ", ".join(verdict.name for verdict in warned)
     outcome = f"only warnings ({names})" if warned else "nothing to act on"
-    checks = f"{len(judged)} checks" if len(judged) > 1 else "1 check"
+    checks = counted(len(judged), "check")
     done = record.outcome.steps_done
-    result = f"{checks} found {outcome} in {done} step{'s' if done != 1 else ''}."
+    result = f"{checks} found {outcome} in {counted(done, 'step')}."
     if warned:
         result += f" {_leading(warned[0]).message}"
     profile = depth_profile(record)

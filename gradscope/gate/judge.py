@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradscope.errors import ExitCode, GradscopeError
-from gradscope.gate import words
 from gradscope.gate.baselines import fingerprint
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Check, Checked, CheckKind, Status
 from gradscope.gate.checks import expectations, theory_check, verdicts
 from gradscope.gate.comparing import comparison
+from gradscope.message_text import counted
 from gradscope.record import Action, Diagnosis, Remedy, RunRecord
 from gradscope.theory.prediction import Prediction
 
@@ -96,7 +96,7 @@ def _headline(checks: Sequence[Check], code: ExitCode, baseline: SeedStatistics 
     if code == ExitCode.HEALTHY:
         passed = sum(check.status is Status.PASSED for check in checks)
         against = "against its baseline" if baseline is not None else "without a baseline"
-        return f"{words.counted(passed, 'check')} passed, {against}"
+        return f"{counted(passed, 'check')} passed, {against}"
     wanted = Status.FAILED if code == ExitCode.UNHEALTHY else Status.INCONCLUSIVE
     for check in checks:
         if check.status is wanted:
@@ -113,7 +113,7 @@ def _remedies(checks: Sequence[Check]) -> tuple[Remedy, ...]:
 
 
 def _evidence(statistics: SeedStatistics, record: RunRecord) -> str:
-    seeds = f"{words.counted(len(statistics.seeds), 'seed')} at initialisation"
+    seeds = f"{counted(len(statistics.seeds), 'seed')} at initialisation"
     trained = (
         f"{statistics.trained_seeds} trained for {statistics.steps} steps"
         if statistics.trained_seeds

@@ -19,6 +19,7 @@ from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
 from gradscope.gate.check import Checked, Status
+from gradscope.message_text import counted
 from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.remedies import Reader, remedy_text
 from gradscope.reporters.report import ReportOptions
@@ -80,7 +81,7 @@ class Asked:
         ) == baseline_file.render(bank)
         what = "wrote" if before is None else "nothing changed in" if same else "replaced"
         told = path.relative_to(root) if path.is_relative_to(root) else path
-        seeds = f"{len(bank.seeds)} seed{'' if len(bank.seeds) == 1 else 's'}"
+        seeds = counted(len(bank.seeds), "seed")
         trained = f", {bank.trained_seeds} of them trained" if bank.trained_seeds else ""
         headline = "\n".join([f"{what} {told} ({seeds}{trained})", *changes])
         source = self.source or bank.name

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from gradscope.config.document import REFUSED
-from gradscope.config.forms import Key, Plain, Reading, Schema, read_free
-from gradscope.config.text import TreePath, sanitise, show
+from gradscope.config.document.document import INVALID
+from gradscope.config.document.tree_path import TreePath
+from gradscope.config.value_readers.mapping_reader import Key, read_open_keys
+from gradscope.config.value_readers.single_value import AnnotatedValue
+from gradscope.config.value_readers.value_reader import ReadContext, Schema
+from gradscope.message_text import sanitise, show_value
 
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _DOTTED: Final = rf"{_NAME}(\.{_NAME})*"
@@ -20,17 +23,19 @@ _FACTORY: Final = re.compile(rf"{_DOTTED}:{_DOTTED}\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Factory:
+class FactoryReader:
     """A function by its module and its name in it: `package.module:function`."""
 
-    def read(self, value: Any, path: TreePath, reading: Reading) -> Any:
+    def read(self, value: Any, path: TreePath, context: ReadContext) -> Any:
         """Check the spelling; whether it exists is found out when it is called."""
-        if value is REFUSED or _is_factory(value):
+        if value is INVALID or _is_factory(value):
             return value
-        reading.report(
-            path, f"expected package.module:function, received {show(value)}", _respelled(value)
+        context.report(
+            path,
+            f"expected package.module:function, received {show_value(value)}",
+            _respelled(value),
         )
-        return REFUSED
+        return INVALID
 
     def json_schema(self) -> Schema:
         """Describe the pattern."""
@@ -54,25 +59,27 @@ def _respelled(value: object) -> str:
 
 
 @dataclass(frozen=True)
-class Arguments:
+class ArgumentsReader:
     """Keyword arguments: names of Python on the left, any plain values on the right."""
 
-    def read(self, value: Any, path: TreePath, reading: Reading) -> dict[str, Any]:
+    def read(self, value: Any, path: TreePath, context: ReadContext) -> dict[str, Any]:
         """Check the names, and that every value can be passed on."""
         if not isinstance(value, dict):
-            if value is not REFUSED:
-                reading.report(
+            if value is not INVALID:
+                context.report(
                     path,
-                    f"expected a mapping of keyword arguments, received {show(value)}",
+                    f"expected a mapping of keyword arguments, received {show_value(value)}",
                     "{} is the empty mapping",
                 )
             return {}
         for name in value:
             if not name.isidentifier() or keyword.iskeyword(name):
-                reading.report(
-                    (*path, name), f"{show(name)} cannot name an argument in Python", at_key=True
+                context.report(
+                    (*path, name),
+                    f"{show_value(name)} cannot name an argument in Python",
+                    at_key=True,
                 )
-        return read_free(value, path, reading)
+        return read_open_keys(value, path, context)
 
     def json_schema(self) -> Schema:
         """Describe the mapping."""
@@ -82,33 +89,33 @@ class Arguments:
 def factory_keys(what: str) -> dict[str, Key]:
     """Give the two keys by which a function of the user's own is named."""
     return {
-        "factory": Key(Factory(), None, f"package.module:function that gives {what}"),
-        "arguments": Key(Arguments(), None, "keyword arguments of the factory"),
+        "factory": Key(FactoryReader(), None, f"package.module:function that gives {what}"),
+        "arguments": Key(ArgumentsReader(), None, "keyword arguments of the factory"),
     }
 
 
-OWN_MODEL_KEYS: Final[Mapping[str, Key]] = {
+USER_MODEL_KEYS: Final[Mapping[str, Key]] = {
     **factory_keys("a Keras model of your own"),
-    "keras_file": Key(Plain(Path), None, "a saved Keras model: path.keras"),
+    "keras_file": Key(AnnotatedValue(Path), None, "a saved Keras model: path.keras"),
 }
 
 
-def uses_own_model(tree: object) -> bool:
+def has_user_model(tree: object) -> bool:
     """Tell whether a config, as written, brings its own model."""
     model = tree.get("model") if isinstance(tree, dict) else None
     return isinstance(model, dict) and ("factory" in model or "keras_file" in model)
 
 
-def check_own_model(
-    model: dict[str, Any], built_in: Mapping[str, object], reading: Reading
+def check_user_model(
+    model: dict[str, Any], built_in: Mapping[str, object], context: ReadContext
 ) -> None:
     """Report a model that is named in two ways, or with keys that belong to another way."""
     own = [name for name in ("factory", "keras_file") if name in model]
     if len(own) > 1:
-        _report(reading, _later(model, own), "factory and keras_file both give the whole model")
+        _report(context, _later(model, own), "factory and keras_file both give the whole model")
         return
     if "arguments" in model and own != ["factory"]:
-        _report(reading, "arguments", "arguments are those of a factory", "add factory: or remove")
+        _report(context, "arguments", "arguments are those of a factory", "add factory: or remove")
     if not own:
         return
     foreign = [name for name in model if name in built_in]
@@ -116,7 +123,7 @@ def check_own_model(
         listed = ", ".join(foreign)
         verb = "belongs" if len(foreign) == 1 else "belong"
         _report(
-            reading,
+            context,
             foreign[0],
             f"{listed} {verb} to the built-in network, and {own[0]} gives a whole model",
             f"remove {'it' if len(foreign) == 1 else 'them'}"
@@ -128,5 +135,5 @@ def _later(model: dict[str, Any], names: Sequence[str]) -> str:
     return [name for name in model if name in names][-1]
 
 
-def _report(reading: Reading, key: str, message: str, remedy: str = "keep one of them") -> None:
-    reading.report(("model", key), message, remedy, at_key=True)
+def _report(context: ReadContext, key: str, message: str, remedy: str = "keep one of them") -> None:
+    context.report(("model", key), message, remedy, at_key=True)

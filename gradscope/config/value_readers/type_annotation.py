@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import types
 import typing
 from functools import lru_cache
@@ -12,6 +11,8 @@ from typing import Annotated, Any, Final
 
 from annotated_types import Ge, Gt, Interval, Le, Lt
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from gradscope.message_text import one_of_text
 
 _STRICT: Final = ConfigDict(strict=True, allow_inf_nan=False)
 _WORDS: Final[dict[Any, str]] = {
@@ -25,12 +26,14 @@ _WORDS: Final[dict[Any, str]] = {
 }
 
 
-class MismatchError(Exception):
+class AnnotationMismatchError(Exception):
     """The value does not fit the annotation."""
 
 
-def check(annotation: Any, value: object) -> Any:
-    """Give `value` in the annotation's type, as JSON-able data; `MismatchError` if it does not fit.
+def check_value(annotation: Any, value: object) -> Any:
+    """Give `value` in the annotation's type, as JSON-able data.
+
+    Raises `AnnotationMismatchError` if it does not fit.
 
     The check runs on JSON: pydantic's strict mode for it takes lists for tuples and text for paths,
     but never text for numbers, numbers for booleans or the other way round.
@@ -39,11 +42,11 @@ def check(annotation: Any, value: object) -> Any:
     try:
         checked = adapter.validate_json(json.dumps(value, allow_nan=False))
     except (ValidationError, ValueError, TypeError, RecursionError):
-        raise MismatchError from None
+        raise AnnotationMismatchError from None
     return adapter.dump_python(checked, mode="json")
 
 
-def json_schema_of(annotation: Any) -> dict[str, Any]:
+def annotation_schema(annotation: Any) -> dict[str, Any]:
     """Give the JSON Schema of one annotation."""
     return _adapter(annotation).json_schema()
 
@@ -53,39 +56,33 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation, config=_STRICT)
 
 
-def is_path(annotation: Any) -> bool:
+def takes_path(annotation: Any) -> bool:
     """Tell whether the annotation takes a path to a file."""
     bare, _ = _unwrap(annotation)
-    return bare is Path or any(is_path(arm) for arm in _arms(bare))
+    return bare is Path or any(takes_path(arm) for arm in _arms(bare))
 
 
-def expected(annotation: Any) -> str:
+def expected_text(annotation: Any) -> str:
     """Say what the annotation takes: `a whole number from 1 to 900`."""
     bare, limits = _unwrap(annotation)
     if typing.get_origin(bare) is typing.Literal:
-        return one_of(typing.get_args(bare))
+        return one_of_text(typing.get_args(bare))
     arms = _arms(bare)
     if arms:
-        return " or ".join(expected(arm) for arm in arms) + _range(limits)
+        return " or ".join(expected_text(arm) for arm in arms) + _range(limits)
     origin = typing.get_origin(bare)
     if origin in {list, tuple, set}:
         inner = [arm for arm in typing.get_args(bare) if arm is not Ellipsis]
-        return f"a list of {expected(inner[0])}" if inner else "a list"
+        return f"a list of {expected_text(inner[0])}" if inner else "a list"
     return _WORDS.get(bare, "a value of another kind") + _range(limits)
 
 
-def one_of(names: typing.Iterable[object]) -> str:
-    """Say which values are allowed: `one of auto, on, off`."""
-    listed = [str(name) for name in names]
-    return f"one of {', '.join(listed)}" if len(listed) > 1 else "".join(listed)
-
-
-def choices_of(annotation: Any) -> tuple[str, ...]:
+def literal_choices(annotation: Any) -> tuple[str, ...]:
     """Give the names that the annotation allows, when it lists them."""
     bare, _ = _unwrap(annotation)
     if typing.get_origin(bare) is typing.Literal:
         return tuple(arm for arm in typing.get_args(bare) if isinstance(arm, str))
-    return tuple(name for arm in _arms(bare) for name in choices_of(arm))
+    return tuple(name for arm in _arms(bare) for name in literal_choices(arm))
 
 
 def _arms(bare: Any) -> tuple[Any, ...]:
@@ -130,6 +127,6 @@ def _range(limits: tuple[Any, ...]) -> str:
 
 
 def _bound(value: Any) -> str:
-    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return str(value)

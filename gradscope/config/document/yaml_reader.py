@@ -1,6 +1,6 @@
-"""Restricted YAML: what is read is what everybody would read, with a place for every error.
+"""Restricted YAML: every text has one reading, with a location for every error.
 
-Refused: tags, anchors, aliases, merge keys, several documents, duplicate keys, keys that are not
+Invalid: tags, anchors, aliases, merge keys, several documents, duplicate keys, keys that are not
 plain text, and files beyond the limits below. Scalars follow YAML 1.2's core schema (`1e-3` is a
 number; `no`, `on` and `12:30` are text) with one difference: a number with a leading zero (`017`)
 is refused, because YAML 1.1 reads 15 and YAML 1.2 reads 17.
@@ -14,14 +14,15 @@ from typing import Any, Final
 
 import yaml
 
-from gradscope.config.document import (
-    MAXIMUM_DEPTH,
+from gradscope.config.document.document import (
+    INVALID,
+    MAXIMUM_NESTING,
     MAXIMUM_NODES,
-    REFUSED,
     Document,
-    Place,
+    Location,
 )
-from gradscope.config.text import TreePath, sanitise
+from gradscope.config.document.tree_path import TreePath
+from gradscope.message_text import sanitise
 
 MAXIMUM_BYTES: Final = 256 * 1024
 MAXIMUM_DIGITS: Final = 20
@@ -56,7 +57,7 @@ class _GiveUpError(Exception):
 def read_yaml(data: bytes | str, source: str, flag: bool = False) -> Document:
     """Read a config's text; every mistake ends in the document's `problems`, none is raised.
 
-    With `flag`, the text is the value of a command-line override: places have no line.
+    With `flag`, the text is the value of a command-line override: locations have no line.
     """
     document = Document(source)
     text = data if isinstance(data, str) else _decode(data, document)
@@ -65,17 +66,17 @@ def read_yaml(data: bytes | str, source: str, flag: bool = False) -> Document:
     try:
         document.tree = _Builder(document, flag).build(text)
     except _GiveUpError:
-        document.tree = REFUSED
+        document.tree = INVALID
     except yaml.MarkedYAMLError as error:
         _report_syntax(document, error, flag)
     except _PARSER_FAILURES as error:
-        document.tree = REFUSED
+        document.tree = INVALID
         document.report((), f"this is not YAML: {_first_line(error)}")
     return document
 
 
 def _decode(data: bytes, document: Document) -> str | None:
-    document.tree = REFUSED
+    document.tree = INVALID
     if len(data) > MAXIMUM_BYTES:
         limit = f"{MAXIMUM_BYTES // 1024} KiB"
         document.report((), f"the file has more than {limit}, the limit for a config")
@@ -89,7 +90,7 @@ def _decode(data: bytes, document: Document) -> str | None:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
         document.report_at(
-            Place(document.source, line, column),
+            Location(document.source, line, column),
             (),
             f"byte 0x{data[error.start]:02x} is not UTF-8",
             "save the file as UTF-8",
@@ -98,14 +99,14 @@ def _decode(data: bytes, document: Document) -> str | None:
 
 
 def _report_syntax(document: Document, error: yaml.MarkedYAMLError, flag: bool) -> None:
-    document.tree = REFUSED
+    document.tree = INVALID
     mark = error.problem_mark or error.context_mark
-    place = Place(document.source)
+    location = Location(document.source)
     if mark is not None and not flag:
-        place = Place(document.source, mark.line + 1, mark.column + 1)
+        location = Location(document.source, mark.line + 1, mark.column + 1)
     problem = sanitise(error.problem or error.context or "cannot be parsed", 200)
     remedy = "indent with spaces, not tabs" if "'\\t'" in problem else ""
-    document.report_at(place, (), f"this is not YAML: {problem}", remedy)
+    document.report_at(location, (), f"this is not YAML: {problem}", remedy)
 
 
 def _first_line(error: BaseException) -> str:
@@ -128,7 +129,9 @@ class _Builder:
     def build(self, text: str) -> Any:
         events: Iterator[yaml.Event] = yaml.parse(text, Loader=yaml.SafeLoader)
         tree = None
-        self._document.values[()] = Place(self._document.source, 0 if self._flag else 1, 1)
+        self._document.value_locations[()] = Location(
+            self._document.source, 0 if self._flag else 1, 1
+        )
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if self._nodes:
@@ -138,19 +141,19 @@ class _Builder:
                 self._nodes += 1
         return tree
 
-    def _place(self, event: yaml.Event) -> Place:
+    def _location(self, event: yaml.Event) -> Location:
         if self._flag or event.start_mark is None:
-            return Place(self._document.source)
+            return Location(self._document.source)
         mark = event.start_mark
-        return Place(self._document.source, mark.line + 1, mark.column + 1)
+        return Location(self._document.source, mark.line + 1, mark.column + 1)
 
     def _problem(self, event: yaml.Event, path: TreePath, message: str, remedy: str = "") -> None:
-        self._document.report_at(self._place(event), path, message, remedy)
+        self._document.report_at(self._location(event), path, message, remedy)
 
     def _node(self, event: yaml.Event, events: Iterator[yaml.Event], path: TreePath) -> Any:
         self._count(event, path)
         if path:
-            self._document.values[path] = self._place(event)
+            self._document.value_locations[path] = self._location(event)
         if isinstance(event, yaml.AliasEvent):
             self._problem(
                 event,
@@ -158,7 +161,7 @@ class _Builder:
                 f"alias '*{sanitise(event.anchor or '')}' is not allowed",
                 "write the value out",
             )
-            return REFUSED
+            return INVALID
         refused = self._decorated(event, path)
         value: Any
         if isinstance(event, yaml.MappingStartEvent):
@@ -168,15 +171,15 @@ class _Builder:
         else:
             assert isinstance(event, yaml.ScalarEvent)
             value = self._scalar(event, path)
-        return REFUSED if refused else value
+        return INVALID if refused else value
 
     def _count(self, event: yaml.Event, path: TreePath) -> None:
         self._nodes += 1
         if self._nodes > MAXIMUM_NODES:
             self._problem(event, path[:2], f"more than {MAXIMUM_NODES} values in one config")
             raise _GiveUpError
-        if len(path) > MAXIMUM_DEPTH:
-            self._problem(event, path[:2], f"nested more than {MAXIMUM_DEPTH} levels deep")
+        if len(path) > MAXIMUM_NESTING:
+            self._problem(event, path[:2], f"nested more than {MAXIMUM_NESTING} levels deep")
             raise _GiveUpError
 
     def _decorated(self, event: yaml.Event, path: TreePath) -> bool:
@@ -210,7 +213,7 @@ class _Builder:
             if key is None or key in mapping:
                 self._skip(next(events), events, path)
                 continue
-            self._document.keys[(*path, key)] = self._place(event)
+            self._document.key_locations[(*path, key)] = self._location(event)
             mapping[key] = self._node(next(events), events, (*path, key))
         return mapping
 
@@ -227,7 +230,7 @@ class _Builder:
         if key == "<<" and event.style is None:
             self._problem(event, path, "merge key '<<' is not allowed", "write the keys out")
             return None
-        first = self._document.keys.get((*path, key))
+        first = self._document.key_locations.get((*path, key))
         if first is not None:
             where = f" (first on line {first.line})" if first.line else ""
             self._problem(event, (*path, key), f"duplicate key{where}", "keep one of them")
@@ -258,12 +261,12 @@ class _Builder:
                 f"'{sanitise(text)}' has a leading zero",
                 f"write {sanitise(plain)}, or quote it if it is text",
             )
-            return REFUSED
+            return INVALID
         if _INTEGER.match(text) and len(text.lstrip("+-")) > MAXIMUM_DIGITS:
             self._problem(
                 event, path, f"'{sanitise(text, 40)}' has more than {MAXIMUM_DIGITS} digits"
             )
-            return REFUSED
+            return INVALID
         return _core_scalar(text)
 
 

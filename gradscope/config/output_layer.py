@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradscope.config.experiment import ActivationSpec, ExperimentConfig
 
 
-def output_form(
+def resolve_output_layer(
     config: ExperimentConfig, task: str, classes: int | None, width: int
 ) -> tuple[int, ActivationSpec]:
     """Decide the output layer's units and activation from the labels where the config says auto.

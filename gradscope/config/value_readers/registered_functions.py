@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradscope.config.forms import Key, Plain
+from gradscope.config.value_readers.mapping_reader import Key
+from gradscope.config.value_readers.single_value import AnnotatedValue
 
 Function = Callable[..., Any]
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class RegisteredFunctions:
     """The names that `data.name` and `detectors` may hold, each with the function behind it.
 
     The keyword-only parameters of a function are its YAML keys: the annotation is the rule, no
@@ -24,14 +25,14 @@ class Vocabulary:
     datasets: Mapping[str, Function]
     detectors: Mapping[str, tuple[str, Function]]
 
-    def detector_named(self, word: str) -> tuple[str, str] | None:
+    def find_detector(self, word: str) -> tuple[str, str] | None:
         """Find a detector by name or code; give `(name, code)`."""
         for name, (code, _) in self.detectors.items():
             if word in (name, code):
                 return name, code
         return None
 
-    def detector_words(self) -> list[str]:
+    def detector_names_and_codes(self) -> list[str]:
         """Give every word a detector can be called by: names, then codes."""
         return [*self.detectors, *(code for code, _ in self.detectors.values())]
 
@@ -44,7 +45,7 @@ def keys_of_function(function: Function) -> dict[str, Key]:
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
         required = parameter.default is inspect.Parameter.empty
-        form = Plain(hints.get(name, Any))
+        form = AnnotatedValue(hints.get(name, Any))
         default = None if required else _plain_default(parameter.default)
         keys[name] = Key(form, default, required=required)
     return keys

@@ -6,8 +6,6 @@ import difflib
 import unicodedata
 from collections.abc import Iterable
 
-TreePath = tuple[str | int, ...]
-
 SHOWN_CHARACTERS = 80
 
 
@@ -26,7 +24,7 @@ def _visible(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def show(value: object) -> str:
+def show_value(value: object) -> str:
     """Give a value from a config the way its writer would recognise it, safe to print."""
     if value is None or isinstance(value, bool):
         return {None: "nothing (null)", True: "true", False: "false"}[value]
@@ -36,7 +34,7 @@ def show(value: object) -> str:
         return _show_integer(value) if isinstance(value, int) else repr(value)
     if isinstance(value, (dict, list)):
         noun = "mapping" if isinstance(value, dict) else "list"
-        return f"a {noun} ({_counted(len(value), 'key' if noun == 'mapping' else 'item')})"
+        return f"a {noun} ({counted(len(value), 'key' if noun == 'mapping' else 'item')})"
     return f"a {sanitise(type(value).__name__)}"
 
 
@@ -44,22 +42,17 @@ def _show_integer(value: int) -> str:
     return str(value) if value.bit_length() <= 128 else f"an integer of {value.bit_length()} bits"
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def counted(count: int, noun: str) -> str:
+    """Give a number of things: `1 step`, `60,000 steps`."""
+    return f"{count:,} {noun_for(count, noun)}"
 
 
-def dotted(path: TreePath) -> str:
-    """Spell a path as it is written on the command line: `model.layers[2].units`."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += f".{sanitise(part)}" if text else sanitise(part)
-    return text
+def noun_for(count: int, noun: str) -> str:
+    """Give the noun in the form that goes with `count`; the plural adds an s."""
+    return noun if count == 1 else f"{noun}s"
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
+def nearest_name(name: str, names: Iterable[str]) -> str | None:
     """Find the valid name that `name` was most likely meant to be."""
     by_form = {_form(candidate): candidate for candidate in names}
     form = _form(name[:SHOWN_CHARACTERS])
@@ -83,5 +76,11 @@ def _form(name: str) -> str:
 
 def did_you_mean(name: object, names: Iterable[str]) -> str:
     """Give the remedy for a misspelled name, or nothing when no name is near."""
-    close = nearest(name, names) if isinstance(name, str) else None
+    close = nearest_name(name, names) if isinstance(name, str) else None
     return f"did you mean '{sanitise(close)}'?" if close else ""
+
+
+def one_of_text(names: Iterable[object]) -> str:
+    """Say which values are allowed: `one of auto, on, off`."""
+    listed = [str(name) for name in names]
+    return f"one of {', '.join(listed)}" if len(listed) > 1 else "".join(listed)

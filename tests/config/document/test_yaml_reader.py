@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from gradscope.config.document import REFUSED
-from gradscope.config.yaml_loader import MAXIMUM_BYTES, read_yaml
+from gradscope.config.document.document import INVALID
+from gradscope.config.document.yaml_reader import MAXIMUM_BYTES, read_yaml
 from tests.each_case import each_case
 
 
@@ -119,19 +119,19 @@ def test_refusals_name_their_place(text: str, message: str) -> None:
 def test_reading_goes_on_after_a_refusal() -> None:
     document = read_yaml("a: &x 1\nb: *x\nc: 1\nc: 2\nd: 3\n[e]: 4\nf: 5", "f")
     assert len(document.problems) == 4
-    assert document.tree == {"a": REFUSED, "b": REFUSED, "c": 1, "d": 3, "f": 5}
+    assert document.tree == {"a": INVALID, "b": INVALID, "c": 1, "d": 3, "f": 5}
 
 
 def test_places_count_from_one() -> None:
     document = read_yaml("a:\n  - x\n  - {b: 7}\n", "f")
-    key, value = document.keys[("a", 1, "b")], document.values[("a", 1, "b")]
+    key, value = document.key_locations[("a", 1, "b")], document.value_locations[("a", 1, "b")]
     assert (key.line, key.column, value.line, value.column) == (3, 6, 3, 9)
 
 
 def test_a_byte_order_mark_moves_no_column() -> None:
     document = read_yaml(b"\xef\xbb\xbfa: 1", "f")
     assert document.tree == {"a": 1}
-    assert document.keys[("a",)].column == 1
+    assert document.key_locations[("a",)].column == 1
 
 
 @each_case(
@@ -152,7 +152,7 @@ def test_broken_files_are_one_problem(data: bytes, words: str) -> None:
     document = read_yaml(data, "f")
     assert len(document.problems) == 1
     assert words in str(document.problems[0])
-    assert document.tree is REFUSED
+    assert document.tree is INVALID
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "~"])
