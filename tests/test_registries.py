@@ -16,7 +16,6 @@ from gradscope.analyzer.detectors import DETECTORS, Detector
 from gradscope.analyzer.explanation import SECTIONS, explanation_of
 from gradscope.datasets import DATASETS
 from gradscope.record import Severity
-from gradscope.registry import Registry
 from gradscope.reporters.run import REPORTERS
 from tests.analyzer.detectors.case import KINDS
 from tests.analyzer.detectors.cases import CASES
@@ -185,14 +184,3 @@ def test_a_reporter_documents_itself(name: str) -> None:
     assert NAME.fullmatch(name)
     assert summary(function).endswith(".")  # type: ignore[arg-type]
     assert list(inspect.signature(function).parameters) == ["report", "options"]
-
-
-def test_a_registry() -> None:
-    registry: Registry[int] = Registry("gradscope.theory")
-    assert registry.register("one")(1) == 1
-    assert list(registry) == ["one"]
-    assert (registry["one"], len(registry)) == (1, 1)
-    with pytest.raises(ValueError, match=r"'one' is registered twice in gradscope\.theory"):
-        registry.register("one")(2)
-    with pytest.raises(KeyError):
-        registry["two"]

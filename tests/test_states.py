@@ -22,7 +22,7 @@ def learning(**facts: object) -> RunRecord:
     [
         (learning(), "healthy", 0),
         (learning(dead=over_time(ROWS, (0, [0.05] * 5), (9, [0.98] * 5))), "warning", 0),
-        (learning(update=0.5), "unhealthy", 1),
+        (learning(update=1.5), "unhealthy", 1),
         (record(steps=5), "inconclusive", 4),
     ],
     ids=["healthy", "warning", "unhealthy", "inconclusive"],

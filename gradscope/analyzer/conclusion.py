@@ -10,6 +10,7 @@ from gradscope.analyzer.curves import window
 from gradscope.analyzer.curves.depth_profile import depth_profile, rate_per_layer, stations
 from gradscope.analyzer.message_parts import branches, rate_text
 from gradscope.catalog.activations import find_activation
+from gradscope.message_text import counted
 from gradscope.record import (
     Action,
     Diagnosis,
@@ -140,9 +141,8 @@ def _inconclusive(
 
 def _healthy(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
     judged = [v for v in verdicts if v.status.judged]
-    checks = f"{len(judged)} checks" if len(judged) > 1 else "1 check"
-    done = record.outcome.steps_done
-    result = f"{checks} found nothing to act on in {done} step{'s' if done != 1 else ''}."
+    checks, steps = counted(len(judged), "check"), counted(record.outcome.steps_done, "step")
+    result = f"{checks} found nothing to act on in {steps}."
     profile = depth_profile(record)
     delta = window.typical(profile.delta_relative)
     delta = delta[np.isfinite(delta)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from dataclasses import dataclass
 
 from gradscope.analyzer.detectors import DETECTORS, Detector
 from gradscope.errors import BadRequest
+from gradscope.message_text import did_you_mean
 
 SECTIONS = (
     "What it measures",
@@ -65,10 +65,9 @@ def explain(verdict: str) -> Explanation:
         if verdict in (detector.name, detector.code):
             return explanation_of(detector)
     names = [name for detector in DETECTORS.values() for name in (detector.name, detector.code)]
-    near = difflib.get_close_matches(verdict, names, n=1)
     raise BadRequest(
         f"no detector is called {verdict!r}",
-        f"did you mean {near[0]}?" if near else "`gradscope explain` lists them all",
+        did_you_mean(verdict, names) or "`gradscope explain` lists them all",
     )
 
 

@@ -61,7 +61,9 @@ def test_load_passes_parameters_and_keeps_the_notes():
 
 
 def test_load_suggests_the_nearest_name():
-    with pytest.raises(BadRequest, match=r"'fashion-mini' is not one of blobs.*\n  did you mean f"):
+    with pytest.raises(
+        BadRequest, match=r"'fashion-mini' is not one of blobs.*\n  did you mean 'f"
+    ):
         load("fashion-mini", {}, "standardize", 32)
 
 

@@ -65,7 +65,7 @@ def detector(
     def add(function: DetectorFunction) -> DetectorFunction:
         name = function.__name__
         made = Detector(code, name, rank, function, follows, causes, in_training)
-        DETECTORS.register(name)(made)
+        DETECTORS.register(name, key=code)(made)
         return function
 
     return add

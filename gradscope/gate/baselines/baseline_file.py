@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gradscope.config.experiment import without_machine
+from gradscope.config.experiment import without_folders
 from gradscope.gate.baselines import figures
 from gradscope.gate.baselines.seed_statistics import ErrorCount, SeedStatistics, Series
 from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
@@ -84,7 +84,7 @@ def render(statistics: SeedStatistics) -> bytes:
         "schema": SCHEMA,
         "sha256": "",
         "name": statistics.name,
-        "config": without_machine(statistics.config),
+        "config": without_folders(statistics.config),
         "config_hash": statistics.config_hash,
         "fingerprint": statistics.fingerprint,
         "data": statistics.data,

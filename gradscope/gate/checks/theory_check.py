@@ -12,6 +12,7 @@ from gradscope.gate import words
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Check, CheckKind, Difference, Status
 from gradscope.gate.comparing.unpaired import BUDGET, NEGLIGIBLE
+from gradscope.message_text import counted
 from gradscope.record import Action, Remedy
 from gradscope.record.run_record import Floats
 from gradscope.theory.prediction import Band, Prediction
@@ -59,9 +60,7 @@ def check(statistics: SeedStatistics, prediction: Prediction | None) -> Check:
         for difference in _departures(item, prediction.names, comparisons)
     ]
     seeds = len(statistics.seeds)
-    evidence = (
-        f"{words.counted(seeds, 'seed')} at initialisation, {BUDGET:.2%} false alarms allowed"
-    )
+    evidence = f"{counted(seeds, 'seed')} at initialisation, {BUDGET:.2%} false alarms allowed"
     if differences:
         first = differences[0]
         return Check(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradscope.gate import words
 from gradscope.gate.baselines.seed_statistics import ErrorCount, SeedStatistics
 from gradscope.gate.check import Check, CheckKind, Status
+from gradscope.message_text import counted
 from gradscope.record import Diagnosis, DiagnosisState, Finding, Severity, VerdictStatus
 
 
@@ -65,7 +65,7 @@ def _summary(
 def _seeds(statistics: SeedStatistics) -> str:
     if not statistics.trained_seeds:
         return "at initialisation, one seed"
-    return f"{words.counted(statistics.trained_seeds, 'seed')}, {statistics.steps} steps"
+    return f"{counted(statistics.trained_seeds, 'seed')}, {statistics.steps} steps"
 
 
 def _error(verdict: ErrorCount, diagnosis: Diagnosis, seeds: int) -> Check:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gradscope.gate import words
 from gradscope.gate.baselines import figures, fingerprint
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
@@ -15,6 +14,7 @@ from gradscope.gate.comparing import config_change, paired, repeated, unpaired
 from gradscope.gate.comparing.alignment import Alignment, align
 from gradscope.gate.comparing.pairing import Pairing, pairing
 from gradscope.gate.comparing.seeds_needed import seeds_needed
+from gradscope.message_text import counted
 from gradscope.record import Action, Remedy
 
 UPDATE = (Remedy(Action.UPDATE_BASELINE),)
@@ -149,9 +149,7 @@ def _repeated_kernels(sides: _Sides) -> Check | None:
     found = repeated.repeated(sides.before, sides.after, sides.alignment)
     if not found:
         return None
-    evidence = (
-        f"{words.counted(len(sides.after.seeds), 'seed')}; in the baseline each draws its own"
-    )
+    evidence = f"{counted(len(sides.after.seeds), 'seed')}; in the baseline each draws its own"
     return _failed(CheckKind.INITIALISATION, found, evidence, sides)
 
 
@@ -183,9 +181,7 @@ def _paired_initialisation(sides: _Sides, found: Pairing) -> Check:
     """The networks as initialised from the same draws: every difference is an effect."""
     seeds = len(found.rows)
     tolerance = f"{50 * found.tolerance:g}%"
-    evidence = (
-        f"{words.counted(seeds, 'seed')}, the same draws on both sides, tolerance {tolerance}"
-    )
+    evidence = f"{counted(seeds, 'seed')}, the same draws on both sides, tolerance {tolerance}"
     departed = paired.departures(sides.before, sides.after, sides.alignment, found)
     if not departed:
         sentence = f"every layer as in the baseline, within {tolerance} of each rms"
@@ -219,7 +215,7 @@ def _training(sides: _Sides, budget: float) -> Check:
     seeds = min(before.trained_seeds, after.trained_seeds)
     evidence = (
         f"{before.trained_seeds} and {after.trained_seeds} seeds, medians over the second half of "
-        f"{words.counted(after.steps, 'step')}, {_budget(budget)}"
+        f"{counted(after.steps, 'step')}, {_budget(budget)}"
     )
     check = _distribution_check(CheckKind.TRAINING, outcomes, evidence, sides)
     # One seed shows no scatter, so that nothing is visible and `_seeds_lacking` has no estimate.

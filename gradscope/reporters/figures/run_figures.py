@@ -15,12 +15,13 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.curves.through_time import TimeProfile
 from gradscope.analyzer.theory.expectation import limits
+from gradscope.message_text import counted
 from gradscope.record import RunRecord
 from gradscope.reporters.delta_reference import reference_name
 from gradscope.reporters.figures import style
 from gradscope.reporters.figures.style import BLACK, BLUE, GREEN, ORANGE, Floats
 from gradscope.reporters.layout.lines import shortened
-from gradscope.reporters.layout.numbers import number, plural
+from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
 from gradscope.theory.prediction import LEVEL
@@ -232,5 +233,5 @@ def _by_name(report: Report, names: tuple[str, ...], values: Floats, layers: lis
 def _note_missing(axes: Axes, values: Floats) -> None:
     missing = int(np.count_nonzero(~(np.isfinite(values) & (values > 0))))
     if missing:
-        text = f"{plural(missing, 'point')} not on the axis: {style.MISSING}, or exactly 0"
+        text = f"{counted(missing, 'point')} not on the axis: {style.MISSING}, or exactly 0"
         axes.text(1.0, 1.01, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=7.5)

@@ -103,7 +103,6 @@ def _template() -> Template:
         "number": numbers.number,
         "percent": numbers.percent,
         "ratio": numbers.ratio,
-        "plural": numbers.plural,
         "symbol": lambda tone: symbol(tone, unicode=True),
     }
     environment.tests["fold"] = lambda row: isinstance(row, Fold)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.analyzer.theory.expectation import standings
+from gradscope.message_text import counted, noun_for
 from gradscope.record import (
     DiagnosisState,
     Evidence,
@@ -20,7 +21,7 @@ from gradscope.record import (
 )
 from gradscope.record.run_record import FIT, GIVEN
 from gradscope.reporters.causes import consequence_text
-from gradscope.reporters.layout.numbers import count, interval, number, percent, plural, ratio
+from gradscope.reporters.layout.numbers import count, interval, number, percent, ratio
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.remedies import Reader, reader_of, remedies_text
 from gradscope.reporters.report import Report
@@ -53,7 +54,7 @@ def warning(report: Report) -> str:
     outcome = report.record.outcome
     parts = []
     if outcome.status != OutcomeStatus.COMPLETE:
-        done = f"{count(outcome.steps_done)} of {plural(outcome.steps_requested, 'step')}"
+        done = f"{count(outcome.steps_done)} of {counted(outcome.steps_requested, 'step')}"
         parts.append(f"{outcome.status.upper()}, {done}: {printable(outcome.sentence)}")
     if report.diagnosis.verdict is DiagnosisState.INCONCLUSIVE:
         parts.append(
@@ -70,12 +71,12 @@ def remedy(report: Report) -> str:
 def evidence(record: RunRecord) -> str:
     """The conditions of the run in one line."""
     outcome, environment = record.outcome, record.environment
-    steps = f"{count(outcome.steps_done)} of {plural(outcome.steps_requested, 'step')}"
+    steps = f"{count(outcome.steps_done)} of {counted(outcome.steps_requested, 'step')}"
     recorded = int(np.count_nonzero(record.steps > 0))
     parts = [
         steps
         if outcome.steps_done != outcome.steps_requested
-        else plural(outcome.steps_done, "step"),
+        else counted(outcome.steps_done, "step"),
         *([f"{count(recorded)} of them measured"] if recorded < outcome.steps_done else []),
         f"batch {count(record.batch_size)}",
         f"{data_name(record)} {_samples(record)}",
@@ -171,7 +172,7 @@ def _evidence(evidence: Evidence) -> str:
         f"n = {count(evidence.n)}",
         f"batch {count(evidence.batch_size)}",
         f"phase {printable(evidence.phase)}",
-        f"seed {seeds}" if len(evidence.seeds) == 1 else f"seeds {seeds}",
+        f"{noun_for(len(evidence.seeds), 'seed')} {seeds}",
     ]
     if evidence.steps:
         parts.append(_from_to(evidence.steps[0], evidence.steps[-1]))

@@ -9,8 +9,9 @@ import numpy as np
 
 from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.curves.through_time import TimeProfile
+from gradscope.message_text import counted
 from gradscope.reporters.layout.character_plots import LogScale, sparkline
-from gradscope.reporters.layout.numbers import number, plural, ratio
+from gradscope.reporters.layout.numbers import number, ratio
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
 
@@ -67,7 +68,7 @@ def _row(profile: TimeProfile, scale: LogScale) -> TimeRow:
     typical = profile.typical
     first = typical[np.isfinite(typical)][0]
     text = (
-        f"{plural(len(typical), 'time step')}: first {number(first)}, "
+        f"{counted(len(typical), 'time step')}: first {number(first)}, "
         f"{ratio(profile.rate_going_back)} per step back"
     )
     text += "" if profile.only_last else ", gives every state"
