@@ -8,7 +8,7 @@ from dataclasses import replace
 from gradscope.analyzer.conclusion import conclude, leading
 from gradscope.analyzer.detectors import DETECTORS, Detector
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.record import Diagnosis, RunRecord, Severity, Verdict, VerdictStatus
+from gradscope.record import Diagnosis, Finding, RunRecord, Severity, Verdict, VerdictStatus
 
 
 def diagnose(
@@ -64,7 +64,11 @@ def _order(verdict: Verdict) -> tuple[int, int, int]:
 
 
 def _related(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
-    """The verdicts in their order, each consequence with the code of its cause."""
+    """The verdicts in their order, each consequence with the code of its cause.
+
+    A consequence has no remedies: it goes with its cause. One that only explains the cause is no
+    second error.
+    """
     related: list[Verdict] = []
     for verdict in verdicts:
         chosen = DETECTORS[verdict.name]
@@ -74,6 +78,11 @@ def _related(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
         if root is None:
             related.append(verdict)
             continue
-        findings = tuple(replace(f, caused_by=root.code) for f in verdict.findings)
+        findings = tuple(_consequence(f, chosen, root) for f in verdict.findings)
         related.append(replace(verdict, findings=findings))
     return tuple(related)
+
+
+def _consequence(finding: Finding, detector: Detector, root: Verdict) -> Finding:
+    severity = Severity.INFO if detector.explains else finding.severity
+    return replace(finding, caused_by=root.code, remedies=(), severity=severity)

@@ -70,9 +70,11 @@ class Evidence:
 class Finding:
     """One departure: where (layer names in depth order), when (first and last step), how far.
 
-    `observed` beside `threshold` says how far beyond it is; `cause` names the likely reason in the
-    config's terms, `remedies` what to change: alternatives, the best first. `caused_by` is the code
-    of the detector whose finding this one follows from, "" for a root.
+    `message` says what is wrong in one sentence of at most two numbers, `details` the rest of it.
+    `observed` beside `threshold` says how far beyond it is; `cause` names the likely reason in one
+    sentence in the config's terms, `cause_details` what it rests on. `remedies` are what to change:
+    alternatives, the best first. `caused_by` is the code of the detector whose finding this one
+    follows from, "" for a root.
     """
 
     severity: Severity
@@ -83,7 +85,9 @@ class Finding:
     threshold: float
     message: str
     evidence: Evidence
+    details: str = ""
     cause: str = ""
+    cause_details: str = ""
     remedies: tuple[Remedy, ...] = ()
     caused_by: str = ""
 

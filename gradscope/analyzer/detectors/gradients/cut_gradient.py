@@ -94,14 +94,15 @@ def _finding(
         for i in record.indices("hidden", "output")
         if i > positions[-1] and i not in silent
     ]
-    between = f" It is lost between {later[0].name} and {names[-1]}." if later else ""
+    between = f"It is lost between {later[0].name} and {names[-1]}." if later else ""
     return findings.finding(
         record,
         severity,
         layers,
         observed=0.0,
         threshold=threshold,
-        message=f"No gradient reaches {layer_names(names, positions)} at any step.{between}",
+        message=f"No gradient reaches {layer_names(names, positions)} at any step.",
+        details=between,
         remedies=(
             Remedy(Action.RECONNECT_LAYERS, layers=names),
             Remedy(Action.FREEZE_LAYERS, layers=names),

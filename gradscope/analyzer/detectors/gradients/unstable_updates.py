@@ -9,7 +9,7 @@ import numpy as np
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import detector
-from gradscope.analyzer.message_parts import layer_names
+from gradscope.analyzer.message_parts import layer_names, times_text
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
 from gradscope.record import Finding, LayerInfo, RunRecord, Severity
@@ -90,7 +90,9 @@ def unstable_updates(
             until_step=int(steps[resting[-1]]),
             observed=observed,
             threshold=max_median_update if lasts else max_single_update,
-            message=_message(layers, sick.tolist(), observed, when),
+            message=_message(layers, sick.tolist(), observed),
+            details=f"That is the rms of the change, {when}; a thousandth is usual.",
+            cause=_learning_rate(record),
             evidence=findings.evidence_over_steps(
                 record,
                 n=min(layer.parameters for layer in layers),
@@ -102,11 +104,14 @@ def unstable_updates(
     )
 
 
-def _message(
-    layers: Sequence[LayerInfo], positions: Sequence[int], observed: float, when: str
-) -> str:
+def _message(layers: Sequence[LayerInfo], positions: Sequence[int], observed: float) -> str:
     where = layer_names([layer.name for layer in layers], positions)
-    return (
-        f"Updates are unstable in {where}: a step changes the weights by up to {observed:.2g} of "
-        f"their size (rms) {when}; a thousandth is usual."
-    )
+    size = times_text(observed)
+    return f"Updates are unstable in {where}: a step changes the weights by {size} their size."
+
+
+def _learning_rate(record: RunRecord) -> str:
+    """The largest learning rate in use; "" where none was recorded."""
+    rates = record.scalars["learning_rate"]
+    rates = rates[np.isfinite(rates)]
+    return f"The learning rate is {rates.max():.3g}." if rates.size else ""

@@ -95,7 +95,8 @@ def selu_conditions(
             condition.layers,
             observed=condition.observed,
             threshold=condition.threshold,
-            message=f"A condition of SELU's self-normalization is broken: {condition.reason}.{now}",
+            message=f"A condition of SELU's self-normalization is broken: {condition.reason}.",
+            details=now.strip(),
             remedies=condition.remedies,
             evidence=findings.evidence(record, n=condition.n, phase="config"),
         )

@@ -55,8 +55,10 @@ def batch_norm_momentum(
     momentum = max(float(layer.momentum or 0.0) for layer in sick)
     never = momentum >= 1.0
     usual = momentum <= KERAS_DEFAULT
-    where = layer_names([layer.name for layer in sick], positions)
-    left = f"are still {worst:.1%} their start after {steps} steps ({momentum:g}^{steps})"
+    where = layer_names([layer.name for layer in sick], positions, count=False)
+    left = f"are still {worst:.1%} their start after {steps} steps"
+    rule = f"Each step computes moving = moving * {momentum:g} + batch * {1.0 - momentum:g}"
+    power = "" if never else f" ({momentum:g}^{steps} of the start is left)"
     lower = (change_settings(("model.batch_norm.momentum", KERAS_DEFAULT)),)
     longer = (Remedy(Action.TRAIN_LONGER), Remedy(Action.LOWER_MOMENTUM))
     return (
@@ -66,11 +68,9 @@ def batch_norm_momentum(
             sick,
             observed=worst,
             threshold=max_initial_share,
-            message=(
-                f"The moving statistics of {where} {'never move' if never else left}: each step "
-                f"computes moving = moving * {momentum:g} + batch * {1.0 - momentum:g}, and "
-                "inference uses them."
-            ),
+            message=f"The moving statistics of {where} {'never move' if never else left}.",
+            details=f"{rule}{power}, and inference uses them.",
+            cause=f"The batch norm momentum is {momentum:g}.",
             remedies=longer if usual else lower,
             evidence=findings.evidence(record, n=steps, phase="config"),
         ),
