@@ -134,7 +134,7 @@ def _healthy(record: RunRecord, judged: list[Verdict], verdicts: tuple[Verdict, 
     if not flow or delta.size < 2:
         return f"{result}{_unjudged(verdicts)}"
     # Where paths part and join there is no rate from one layer to the next.
-    one_path = not wording.branches(record.layers)
+    one_path = not record.branches
     rate = depth_profile.rate_per_layer(delta) ** -1 if one_path else float("nan")
     plain = all(record.layers[i].role == "hidden" for i in profile.indices)
     kind = "hidden layer" if plain else "layer"

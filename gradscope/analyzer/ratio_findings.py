@@ -11,7 +11,6 @@ from gradscope.analyzer.curves import window
 from gradscope.analyzer.curves.depth_profile import DepthProfile, rate_per_layer
 from gradscope.analyzer.detectors import NotMeasured
 from gradscope.analyzer.theory import causes
-from gradscope.analyzer.wording import branches
 from gradscope.record import Finding, RunRecord
 from gradscope.record.run_record import Floats, Integers
 
@@ -65,7 +64,7 @@ def departure(
         threshold=threshold,
         layers=tuple(int(i) for i in np.flatnonzero(sick)),
         extreme=extreme,
-        rate=float("nan") if branches(record.layers) else rate_per_layer(values),
+        rate=float("nan") if record.branches else rate_per_layer(values),
         spell=spell,
         steps=steps[rows],
         furthest=furthest[rows],

@@ -1,7 +1,7 @@
 """What one run leaves behind: plain numpy and JSON, readable without TensorFlow."""
 
 from gradscope.record.environment import Environment
-from gradscope.record.layers import LayerInfo
+from gradscope.record.layers import LayerInfo, Normalization, Role, Trait, UnmeasuredReason
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
 from gradscope.record.statistics import PROFILES, STATISTICS, Statistic
@@ -17,10 +17,14 @@ __all__ = [
     "Finding",
     "Histogram",
     "LayerInfo",
+    "Normalization",
     "ObjectiveInfo",
     "Outcome",
+    "Role",
     "RunRecord",
     "Statistic",
     "TargetSummary",
+    "Trait",
+    "UnmeasuredReason",
     "Verdict",
 ]

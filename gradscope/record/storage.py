@@ -108,7 +108,7 @@ def _restore(arrays: dict[str, Any]) -> RunRecord:
     environment = meta["environment"] | {"cpu_flags": tuple(meta["environment"]["cpu_flags"])}
     return RunRecord(
         name=meta["name"],
-        layers=tuple(LayerInfo(**layer) for layer in meta["layers"]),
+        layers=tuple(LayerInfo.from_json(layer) for layer in meta["layers"]),
         steps=arrays["steps"],
         series=series,
         scalars=_under("scalars/", arrays),

@@ -9,12 +9,12 @@ from dataclasses import asdict
 from rich.cells import cell_len
 from rich.text import Text
 
-from gradscope.record import LayerInfo
+from gradscope.record import LayerInfo, UnmeasuredReason
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, wrapped
 from gradscope.reporters.layout.numbers import NOT_MEASURED, count, plural
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import ReportOptions
-from gradscope.reporters.run.layer_table import OWNED
+from gradscope.reporters.unmeasured_reasons import reason_sentence
 
 _LIST_BELOW = 60
 _LONGEST_NAME, _LONGEST_KIND = 32, 24
@@ -60,17 +60,18 @@ def survey_text(name: str, layers: Sequence[LayerInfo], options: ReportOptions) 
 
 
 def _partly(layers: Sequence[LayerInfo]) -> Iterator[str]:
-    """What measured layers lack, reason by reason."""
+    """The statistics that measured layers lack, reason by reason."""
     lacking: dict[str, dict[str, None]] = {}
     names: dict[str, dict[str, None]] = {}
     for layer in layers:
         for statistic, reason in layer.unmeasured.items():
-            lacking.setdefault(reason, {})[statistic] = None
-            names.setdefault(reason, {})[printable(layer.name)] = None
-    for reason, statistics in lacking.items():
+            sentence = reason_sentence(layer, reason)
+            lacking.setdefault(sentence, {})[statistic] = None
+            names.setdefault(sentence, {})[printable(layer.name)] = None
+    for sentence, statistics in lacking.items():
         few = len(statistics) <= _MOST_NAMED
         what = ", ".join(statistics) if few else plural(len(statistics), "statistic")
-        yield f"{', '.join(names[reason])}: {NOT_MEASURED}: {what} ({printable(reason)})"
+        yield f"{', '.join(names[sentence])}: {NOT_MEASURED}: {what} ({sentence})"
 
 
 def _shape(layer: LayerInfo) -> str:
@@ -87,8 +88,9 @@ def _phi(layer: LayerInfo) -> str:
 
 
 def _reason(layer: LayerInfo) -> str:
-    reason = printable(layer.reason) or "no reason given"
-    return reason if reason.startswith(OWNED) else f"{NOT_MEASURED}: {reason}"
+    sentence = reason_sentence(layer)
+    elsewhere = layer.reason == UnmeasuredReason.ACTIVATION_OF_LAYER
+    return sentence if elsewhere else f"{NOT_MEASURED}: {sentence}"
 
 
 def _tone(layer: LayerInfo) -> str:

@@ -6,13 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradscope.record import LayerInfo, RunRecord
+from gradscope.record import LayerInfo, Role, RunRecord, Trait
 from gradscope.record.run_record import Floats
-
-MERGING = frozenset(
-    ["Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"]
-)
-"""Keras's layers where branches come together again: the stream of a residual network."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +20,7 @@ class DepthProfile:
     either; it looks up weights, and has no pre-activation.
 
     `signal` is the rms of z [step, layer]. `delta` is the rms of the units' deltas, each summed in
-    quadrature over its `places`: pooling from 49 pixels to one gives each pixel a 49th of the
+    quadrature over its `positions`: pooling from 49 pixels to one gives each pixel a 49th of the
     gradient and takes nothing away. `signal_relative` is over the first layer's, `delta_relative`
     over the last one's (the output layer's own delta does not count: a softmax head drops it once,
     by its geometry). NaN where a figure is missing or not finite, or where the reference is zero.
@@ -43,9 +38,9 @@ def of(record: RunRecord) -> DepthProfile:
     """Give the depth profile of a record."""
     indices = stations(record)
     columns = list(indices)
-    places = np.array([record.layers[i].places for i in indices], np.float64)
+    positions = np.array([record.layers[i].positions for i in indices], np.float64)
     signal = _rms(record.series["preactivation_second_moment"][:, columns])
-    delta = _rms(record.series["delta_second_moment"][:, columns] * places)
+    delta = _rms(record.series["delta_second_moment"][:, columns] * positions)
     return DepthProfile(
         names=tuple(record.layers[i].name for i in indices),
         indices=indices,
@@ -64,11 +59,11 @@ def stations(record: RunRecord) -> tuple[int, ...]:
 def _is_station(layer: LayerInfo) -> bool:
     if not layer.main_path:
         return False
-    if layer.role == "hidden":
-        return layer.kind != "Embedding"
-    if layer.role == "normalization":  # a batch norm's figures are its neighbours'
-        return layer.kind != "BatchNormalization"
-    return layer.kind in MERGING
+    if layer.role == Role.HIDDEN:
+        return Trait.LOOKUP not in layer.traits
+    if layer.role == Role.NORMALIZATION:  # a batch norm's figures are its neighbours'
+        return Trait.BATCH_NORM not in layer.traits
+    return Trait.MERGE in layer.traits
 
 
 def rate_per_layer(values: Floats) -> float:

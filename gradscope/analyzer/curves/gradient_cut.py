@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.record import LayerInfo, RunRecord
-from gradscope.record.layers import UNREACHED
+from gradscope.record import LayerInfo, RunRecord, UnmeasuredReason
 from gradscope.record.run_record import Floats
 
 NONE = 1e-12
@@ -25,11 +24,7 @@ def unreached(record: RunRecord) -> tuple[list[LayerInfo], list[LayerInfo]]:
     output that is not trained, with what belongs to it alone, branches off from measured layers.
     """
     measured = record.indices("hidden", "output")
-    silent = [
-        x
-        for x in record.layers
-        if not x.measured and x.parameters and x.reason.startswith(UNREACHED)
-    ]
+    silent = [x for x in record.layers if x.parameters and x.reason == UnmeasuredReason.NO_GRADIENT]
     first = min(measured, default=0)
     return [x for x in silent if x.index < first], [x for x in silent if x.index >= first]
 

@@ -6,17 +6,14 @@ import math
 
 import numpy as np
 
-from gradscope.analyzer.wording import branches
 from gradscope.catalog.activations import find_activation
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record import LayerInfo, RunRecord
+from gradscope.record import LayerInfo, RunRecord, Trait
 from gradscope.theory.gains import weight_gains
 
 USUAL = 1.3
 """Factor on the standard deviation of the weights up to which they count as the paired ones: over
 ten layers it makes 14, far from the 1000 at which a verdict falls."""
-
-_LINEAR = frozenset(["Dense", "Conv1D", "Conv2D", "Conv3D"])
 
 
 def explanation(record: RunRecord) -> tuple[str, str]:
@@ -52,7 +49,7 @@ def explanation(record: RunRecord) -> tuple[str, str]:
     return (
         f"The weights start as large as is usual for {entry.name}.",
         "a LayerNormalization or BatchNormalization in every branch"
-        if branches(record.layers)
+        if record.branches
         else "skip connections, or a LayerNormalization or BatchNormalization between the layers",
     )
 
@@ -63,7 +60,12 @@ def _times_the_usual(record: RunRecord, layer: LayerInfo) -> float:
     Weights behind a normalization do not set the signal's size.
     """
     entry = find_activation(str(layer.activation))
-    known = layer.fan_in and layer.fan_out and layer.kind in _LINEAR and not layer.normalization
+    known = (
+        layer.fan_in
+        and layer.fan_out
+        and Trait.LINEAR_KERNEL in layer.traits
+        and not layer.normalization
+    )
     if entry is None or not known or not len(record.steps) or record.steps[0] != 0:
         return 0.0
     fan_in, fan_out = int(layer.fan_in or 1), int(layer.fan_out or 1)

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from gradscope.analyzer.curves.window import last, median, typical
 from gradscope.analyzer.theory.expectation import standings
-from gradscope.analyzer.wording import branches
-from gradscope.record import LayerInfo, RunRecord
+from gradscope.record import LayerInfo, RunRecord, Trait
 from gradscope.reporters.layout import numbers
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
+from gradscope.reporters.unmeasured_reasons import reason_sentence
 
 Floats = npt.NDArray[np.float64]
 NAN = float("nan")
@@ -55,8 +55,6 @@ BRANCHES = (
     "This network branches: layers stand in the order in which they were called, and no gains are "
     "told from one to the next, which may stand on another path."
 )
-_LOOPS = frozenset(["SimpleRNN", "LSTM", "GRU"])
-OWNED = "measured as the activation of"
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,7 @@ def layer_table(report: Report) -> LayerTable:
     window = last(len(sound.steps))
     figures = {name: median(sound.series[name][window]) for name in _MEDIANS}
     figures["dead_fraction"] = _latest(sound.series["dead_fraction"])
-    gains = not branches(record.layers)
+    gains = not record.branches
     figures |= _profile(sound, gains=gains)
     marks, bands = _marks(report), _bands(report)
     rows: list[LayerRow] = []
@@ -150,7 +148,7 @@ def layer_table(report: Report) -> LayerTable:
             rows.append(row)
         else:
             omitted.append(layer)
-    spread = any(row.weighted and record.layers[row.index].places > 1 for row in rows)
+    spread = any(row.weighted and record.layers[row.index].positions > 1 for row in rows)
     notes = (
         () if gains else (BRANCHES,),
         (PLACES,) if spread else (),
@@ -221,8 +219,8 @@ def relative_delta(record: RunRecord) -> Floats:
     A unit that stands at several places (pixels, time steps) has a delta at each: they add up in
     quadrature, as in the verdicts.
     """
-    places = np.array([layer.places for layer in record.layers], np.float64)
-    rms: Floats = np.sqrt(record.series["delta_second_moment"] * places)
+    positions = np.array([layer.positions for layer in record.layers], np.float64)
+    rms: Floats = np.sqrt(record.series["delta_second_moment"] * positions)
     hidden = record.indices("hidden") or record.indices("output")
     if not hidden:
         return np.full_like(rms, np.nan)
@@ -311,13 +309,13 @@ def _note(layer: LayerInfo, record: RunRecord, columns: dict[str, Floats]) -> st
             f"batch vs moving: mean gap {numbers.number(gap)}, var {numbers.ratio(spread)}"
         )
     if not layer.measured and layer.role in ("hidden", "output"):
-        parts.append(f"{numbers.NOT_MEASURED}: {printable(layer.reason) or 'no reason given'}")
+        parts.append(f"{numbers.NOT_MEASURED}: {reason_sentence(layer)}")
     return "; ".join(parts)
 
 
 def _recurrent(layers: Sequence[LayerInfo]) -> Iterator[str]:
     """What the columns hold of layers whose activation cannot be reached."""
-    loops = [layer for layer in layers if layer.kind in _LOOPS and layer.measured]
+    loops = [layer for layer in layers if Trait.LOOP in layer.traits and layer.measured]
     if loops:
         yield (
             f"{_kinds(loops)}: the activation acts inside the loop, so the signal is the rms of "
@@ -350,7 +348,6 @@ def _by_reason(layers: Iterable[LayerInfo]) -> list[tuple[str, list[LayerInfo]]]
     """The layers by the reason why they are not measured; that of an activation names its owner."""
     groups: dict[str, list[LayerInfo]] = {}
     for layer in layers:
-        owned = layer.reason.startswith(OWNED)
-        reason = f"{OWNED} the layer before" if owned else printable(layer.reason)
+        reason = reason_sentence(layer, owner="the layer before") if layer.reason else ""
         groups.setdefault(reason, []).append(layer)
     return list(groups.items())

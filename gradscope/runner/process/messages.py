@@ -85,7 +85,7 @@ def _beginning(header: dict[str, Any]) -> Beginning:
     environment = header["environment"]
     return Beginning(
         name=header["name"],
-        layers=tuple(LayerInfo(**layer) for layer in header["layers"]),
+        layers=tuple(LayerInfo.from_json(layer) for layer in header["layers"]),
         environment=Environment(**environment | {"cpu_flags": tuple(environment["cpu_flags"])}),
         data=DataSummary.restored(header["data"]),
         config=header["config"],

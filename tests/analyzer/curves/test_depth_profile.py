@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gradscope.analyzer.curves import depth_profile
 from gradscope.analyzer.curves.depth_profile import rate_per_layer
 from gradscope.analyzer.wording import named, per_layer
+from gradscope.record import UnmeasuredReason
 from tests.analyzer.synthetic import geometric, network, record
 
 
@@ -70,7 +71,7 @@ def test_a_layer_that_is_not_measured_is_no_part_of_it() -> None:
     from dataclasses import replace
 
     layers = list(network([9, 9, 9]))
-    layers[2] = replace(layers[2], measured=False, reason="shared")
+    layers[2] = replace(layers[2], measured=False, reason=UnmeasuredReason.UNKNOWN_SHAPE)
     profile = depth_profile.of(record(tuple(layers)))
     assert profile.names == ("hidden_1", "hidden_3")
 

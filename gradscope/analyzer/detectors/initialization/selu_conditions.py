@@ -7,16 +7,13 @@ from collections.abc import Iterator
 
 from gradscope.analyzer import static_findings
 from gradscope.analyzer.curves import loss_curve
-from gradscope.analyzer.curves.depth_profile import MERGING
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.theory import expectation
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record import Finding, LayerInfo, RunRecord
+from gradscope.record import Finding, LayerInfo, RunRecord, Trait
 from gradscope.theory.gains import weight_gains
 
 PAIRED = "lecun_normal"
-SUMS = MERGING - {"Concatenate"}
-"""Layers after which the units of two branches are no longer apart."""
 
 
 @detector("GS402", rank=6)
@@ -125,6 +122,11 @@ def _dropout(layers: list[LayerInfo]) -> Iterator[Broken]:
 
 def _paths(record: RunRecord, layers: list[LayerInfo]) -> Iterator[Broken]:
     sick = [layer for layer in layers if not layer.main_path]
-    if sick and any(layer.kind in SUMS for layer in record.layers):
+    if sick and any(_mixes_branches(layer) for layer in record.layers):
         why = f"something goes around {sick[0].name}, and the sum is not normalized"
         yield sick, float(len(sick)), 0.0, why, "a plain stack of layers, or a normalization"
+
+
+def _mixes_branches(layer: LayerInfo) -> bool:
+    """Whether the units of two branches are no longer apart after the layer."""
+    return Trait.MERGE in layer.traits and Trait.CONCATENATION not in layer.traits

@@ -10,7 +10,7 @@ from gradscope.analyzer import ratio_findings, static_findings
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record import Finding, LayerInfo, RunRecord
+from gradscope.record import Finding, LayerInfo, RunRecord, Trait
 from gradscope.record.run_record import Floats
 
 FLAT = 0.05
@@ -80,7 +80,8 @@ def _judged(layer: LayerInfo) -> bool:
     drawn = _random(layer) or layer.initializer in EVEN
     flat = layer.normalization is not None and layer.activation == "linear"
     flat |= layer.normalization == "before_activation" and drawn
-    return (layer.units or 0) > 1 and layer.kind != "Embedding" and layer.main_path and not flat
+    looked_up = Trait.LOOKUP in layer.traits
+    return (layer.units or 0) > 1 and not looked_up and layer.main_path and not flat
 
 
 def _between(record: RunRecord, indices: tuple[int, ...]) -> Floats:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.record import Evidence, Finding, RunRecord
+from gradscope.record import Evidence, Finding, RunRecord, Trait
 
-_LINEAR = frozenset(["Dense", "Conv1D", "Conv2D", "Conv3D"])
 """Layers whose z is their kernel times what they are fed."""
 
 
@@ -79,6 +78,6 @@ def _seen(record: RunRecord, first: int) -> float:
     z = float(record.series["preactivation_second_moment"][0, first])
     weight = float(record.series["weight_second_moment"][0, first])
     known = layer.fan_in and layer.bias_initializer in (None, "zeros")
-    if not known or layer.kind not in _LINEAR or not weight > 0:
+    if not known or Trait.LINEAR_KERNEL not in layer.traits or not weight > 0:
         return math.nan
     return math.sqrt(z / (int(layer.fan_in or 1) * weight))

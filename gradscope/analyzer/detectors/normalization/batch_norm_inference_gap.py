@@ -7,7 +7,7 @@ import numpy as np
 from gradscope.analyzer import ratio_findings, static_findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.analyzer.wording import branches, named
+from gradscope.analyzer.wording import named
 from gradscope.record import Finding, LayerInfo, RunRecord
 from gradscope.record.run_record import Floats
 
@@ -94,7 +94,7 @@ def _logs(record: RunRecord, indices: tuple[int, ...]) -> Floats:
 def _in_series(record: RunRecord, indices: tuple[int, ...]) -> tuple[int, ...]:
     """Those of the batch norms whose factors multiply; none where a layer is in the way."""
     hidden = [layer for layer in record.layers if layer.role == "hidden"]
-    if branches(record.layers) or any(x.activation not in _HOMOGENEOUS for x in hidden):
+    if record.branches or any(x.activation not in _HOMOGENEOUS for x in hidden):
         return ()
     before = (x for x in hidden if x.normalization == "before_activation")
     found = {

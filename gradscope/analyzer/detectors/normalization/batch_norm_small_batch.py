@@ -25,7 +25,7 @@ def batch_norm_small_batch(
     norms = static_findings.batch_norms(record)
     if not norms:
         raise NotMeasured("there is no batch norm that normalizes by the batch")
-    values = [record.batch_size * layer.places for layer in norms]
+    values = [record.batch_size * layer.positions for layer in norms]
     places = [i for i, count in enumerate(values) if count < fewest]
     if not places:
         return ()

@@ -8,7 +8,7 @@ from gradscope.analyzer import static_findings
 from gradscope.analyzer.curves import window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
-from gradscope.record import Finding, LayerInfo, RunRecord
+from gradscope.record import Finding, LayerInfo, RunRecord, Trait
 
 
 @detector("GS305", rank=90)
@@ -62,6 +62,4 @@ def _normed(record: RunRecord, layer: LayerInfo) -> bool:
         layer.normalization == "after_activation" and layer.activation == "linear"
     )
     following = static_findings.norm_behind(record, layer)
-    return bool(
-        layer.use_bias and straight and following and following.kind == "BatchNormalization"
-    )
+    return bool(layer.use_bias and straight and following and Trait.BATCH_NORM in following.traits)
