@@ -14,7 +14,7 @@ from gradscope.gate import plan, replacing
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Status
-from gradscope.record import RunRecord
+from gradscope.record import Role, RunRecord
 from gradscope.reporters.layout.lines import Page, symbol
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.runner.process import supervisor
@@ -89,7 +89,7 @@ def _add_changes(page: Page, before: SeedStatistics | str, bank: SeedStatistics)
 
 def _add_content(page: Page, bank: SeedStatistics, path: Path) -> None:
     page.add(f"wrote {printable(str(path))}", "title")
-    measured = len(bank.names("hidden", "output", "normalization"))
+    measured = len(bank.names(Role.HIDDEN, Role.OUTPUT, Role.NORMALIZATION))
     at_start = f"{len(bank.seeds)} seeds of {measured} layers at initialisation"
     trained = f", {bank.trained_seeds} of them trained for {bank.steps} steps"
     page.add(at_start + (trained if bank.trained_seeds else ""), indent=2)

@@ -12,6 +12,7 @@ from gradscope.gate import words
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Check, CheckKind, Difference, Status
 from gradscope.gate.comparing.unpaired import BUDGET, NEGLIGIBLE
+from gradscope.record import Role
 from gradscope.record.run_record import Floats
 from gradscope.theory.prediction import Band, Prediction
 
@@ -45,7 +46,7 @@ def check(statistics: SeedStatistics, prediction: Prediction | None) -> Check:
         )
     index = {layer.name: layer.index for layer in statistics.layers}
     columns = [index[name] for name in prediction.names]
-    hidden = [i for i in columns if statistics.layers[i].role == "hidden"]
+    hidden = [i for i in columns if statistics.layers[i].role == Role.HIDDEN]
     signal = statistics.initial["signal"][:, columns]
     delta = statistics.initial["delta"][:, columns] - statistics.initial["delta"][:, [hidden[-1]]]
     judged = [_Judged("signal", signal, prediction.preactivation_band, range(1, len(columns) + 1))]

@@ -42,7 +42,6 @@ class _Origin:
 
     row: int
     activated: bool
-    normalized: bool = False
 
 
 class _Surveyor:
@@ -154,11 +153,10 @@ class _Surveyor:
         origin = self._origin(call)
         if origin is None or at < 0:
             return
-        placement = (
-            Normalization.AFTER_ACTIVATION if origin.activated else Normalization.BEFORE_ACTIVATION
-        )
+        before, after = Normalization.BEFORE_ACTIVATION, Normalization.AFTER_ACTIVATION
+        placement = after if origin.activated else before
         self._change(origin.row, normalization=placement)
-        self._origins[tensor_name(call.outputs[at])] = replace(origin, normalized=True)
+        self._origins[tensor_name(call.outputs[at])] = origin
 
     def _activation_layer(self, call: Call) -> None:
         name, entry, parameters = layer_kinds.activation_of(call.layer)
