@@ -39,7 +39,7 @@ from gradscope.reporters.report import Report
 from gradscope.runner.process import supervisor
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
-from gradscope.theory.built_in import built_in_layers
+from gradscope.theory.built_in_layers import built_in_layers
 from gradscope.theory.forecast import Forecast, Task, forecast, no_forecast
 
 
@@ -281,7 +281,7 @@ def analyze(record: RunRecord, *, gate: bool = False) -> Report:
         ignore={item["code"]: item["reason"] for item in detectors.get("ignore", ())},
         thresholds=detectors.get("thresholds", {}),
     )
-    return Report.of(record, diagnosis, exit_code(record, diagnosis.verdict, gate))
+    return Report.from_diagnosis(record, diagnosis, exit_code(record, diagnosis.verdict, gate))
 
 
 def exit_code(record: RunRecord, verdict: str, gate: bool) -> ExitCode:
@@ -363,7 +363,9 @@ def predict(config: ExperimentConfig | Source, *, seeds: int = 1) -> Forecast:
             batch_size=training.batch_size,
             batch_norm_epsilon=norm.epsilon if norm.input else None,
         ),
-        Task.of(training.loss, layers[-1].activation, samples.y if classes is None else None),
+        Task.from_targets(
+            training.loss, layers[-1].activation, samples.y if classes is None else None
+        ),
         batch_norm_epsilon=norm.epsilon,
         batch_size=min(training.batch_size, len(samples.x)),
         probe_samples=min(training.probe_samples, len(samples.x)),

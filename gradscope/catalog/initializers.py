@@ -42,6 +42,10 @@ class Initializer:
         defaults = {name: parameter.default for name, parameter in self.parameters.items()}
         return {**defaults, **parameters}
 
+    def without_unknown(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The `parameters` that the initializer has; a built layer may list others, as a seed."""
+        return {name: value for name, value in parameters.items() if name in self.parameters}
+
 
 def _no_mean(fan_in: int, fan_out: int, **_: Any) -> float:
     return 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,16 @@ def read(
     """Read every `FORM`, or `FORM=FILE`, of a command line."""
     del ctx, param
     return tuple(_destination(value) for value in values)
+
+
+def names() -> str:
+    """Give the forms by the names of their files, which takes no import of the room."""
+    package = importlib.util.find_spec("gradscope.reporters")
+    if package is None or package.origin is None:
+        return "text"
+    folder = Path(package.origin).with_name("check")
+    *others, last = sorted(path.stem for path in folder.glob("[!_]*.py"))
+    return f"{', '.join(others)} or {last}"
 
 
 def _destination(value: str) -> Destination:

@@ -234,6 +234,7 @@ def _judged(job: Job, records: list[RunRecord], asked: Asked) -> Checked:
         strict_environment=asked.strict_environment,
     )
     assert checked.diagnosis is not None
-    write_report(Report.of(records[0], checked.diagnosis, checked.exit_code), job.target)
+    report = Report.from_diagnosis(records[0], checked.diagnosis, checked.exit_code)
+    write_report(report, job.target)
     seconds = sum(record.seconds for record in records)
     return replace(checked, baseline=job.baseline, folder=str(job.target), seconds=seconds)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def one_of(form: str, forms: Iterable[str]) -> str:
@@ -19,14 +22,34 @@ def one_of(form: str, forms: Iterable[str]) -> str:
     return form
 
 
-def _reporter(ctx: click.Context, param: click.Parameter, form: str) -> str:
-    """Look a form up among the reporters, which are imported only for one that was asked for."""
-    del ctx, param
-    if form == "text":
-        return form
+def _report_forms() -> Iterable[str]:
     from gradscope.reporters.run import REPORTERS
 
-    return one_of(form, REPORTERS)
+    return REPORTERS
+
+
+def _theory_forms() -> Iterable[str]:
+    from gradscope.reporters.theory import THEORY_FORMS
+
+    return THEORY_FORMS
+
+
+def _survey_forms() -> Iterable[str]:
+    from gradscope.reporters.survey import SURVEY_FORMS
+
+    return SURVEY_FORMS
+
+
+def _form(forms: Callable[[], Iterable[str]], help_text: str) -> Callable[[_Command], _Command]:
+    """An option for one of `forms`, which are imported only where it is not ``text``."""
+
+    def check(ctx: click.Context, param: click.Parameter, form: str) -> str:
+        del ctx, param
+        return form if form == "text" else one_of(form, forms())
+
+    return click.option(
+        "--format", "form", callback=check, default="text", metavar="FORM", help=help_text
+    )
 
 
 overrides = click.option(
@@ -49,20 +72,10 @@ quiet = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.
 exit_code = click.option(
     "--exit-code", "gate", is_flag=True, help="Exit 1 when the verdict is unhealthy."
 )
-form = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="What to write to stdout: text (default), or json.",
-)
-report_form = click.option(
-    "--format",
-    "form",
-    callback=_reporter,
-    default="text",
-    metavar="FORM",
-    help="What to write to stdout: the report as text (default), or result.json as json.",
+theory_form = _form(_theory_forms, "What to write to stdout: text (default), or json.")
+survey_form = _form(_survey_forms, "What to write to stdout: text (default), or json.")
+report_form = _form(
+    _report_forms, "What to write to stdout: the report as text (default), or result.json as json."
 )
 trust_model = click.option(
     "--trust-model",

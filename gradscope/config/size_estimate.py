@@ -101,11 +101,12 @@ def _slots(optimizer: OptimizerSpec | Literal["auto"]) -> int:
     if optimizer == "auto":
         return 2  # as Adam, which most models are compiled with
     told = optimizer.parameters
-    slots = OPTIMIZERS[optimizer.name].slots if optimizer.name in OPTIMIZERS else 2
+    entry = OPTIMIZERS.get(optimizer.name)
+    slots = entry.slots if entry else 2
     extra = (told.get("amsgrad"), told.get("centered"), told.get("use_ema"))
     slots += sum(1 for switch in extra if switch)
     slots += 1 if told.get("gradient_accumulation_steps") else 0
-    return slots + (1 if optimizer.name == "sgd" and told.get("momentum") else 0)
+    return slots + (entry.momentum_slots if entry and told.get("momentum") else 0)
 
 
 def check_size(

@@ -1,7 +1,8 @@
-"""How many units no sample of a batch activates at initialisation: geometry, not disease.
+"""Share of units that no sample of a batch activates at initialisation.
 
-In a deep network the samples become alike, and then what is off for one is off for all: with He's
-initialization, ReLU layer 30 has a third of its units off for a whole batch of 128.
+In a deep network the samples become similar, and a unit that is off for one is off for all: with
+He's initialization, layer 30 of a ReLU network has a third of its units off for a whole batch of
+128. Such units are no fault of the network.
 """
 
 from __future__ import annotations
@@ -12,15 +13,22 @@ from itertools import pairwise
 import numpy as np
 
 from gradscope.catalog.array_ops import NUMPY_OPS, erf
-from gradscope.theory.gaussian_moments import require_activation
+from gradscope.record import Normalization
+from gradscope.theory.moments.gaussian_moments import require_activation
 from gradscope.theory.scope import Block
 
 __all__ = ["dead_fraction"]
 
 _NODES = np.linspace(-8.0, 8.0, 321)
+"""Trapezoid rule for the normal law, 20 nodes per standard deviation; 1e-15 of it lies beyond 8."""
+
+_SMALLEST_DECORRELATION = 1e-12
+"""1 - c of equal samples: keeps the width of the conditional law above 0."""
+
 _WEIGHTS = np.exp(-0.5 * _NODES**2)
 _WEIGHTS /= _WEIGHTS.sum()
-_LEAST = 1e-6  # below it no network has enough units to show one
+_SMALLEST_SHARE = 1e-6
+"""Share below which 0 is reported: a layer has far fewer than a million units."""
 
 
 def dead_fraction(block: Block, q: float, correlation: float, samples: int) -> float:
@@ -30,28 +38,28 @@ def dead_fraction(block: Block, q: float, correlation: float, samples: int) -> f
     the mean over t ~ N(0, 1) of P(phi'(z) = 0 | shared part t)^samples.
     """
     intervals = _flat_intervals(block)
-    if not intervals or block.normalization == "before_activation":
-        return 0.0  # a batch norm leaves values on both sides of zero in every unit
-    c = min(max(correlation, 0.0), 1.0 - 1e-12)
+    if not intervals or block.normalization == Normalization.BEFORE_ACTIVATION:
+        return 0.0  # after a batch norm every unit has values on both sides of zero
+    c = min(max(correlation, 0.0), 1.0 - _SMALLEST_DECORRELATION)
     centre = block.bias_mean + math.sqrt(q * c) * _NODES
     width = math.sqrt(2.0 * q * (1.0 - c))
     inside = np.zeros_like(_NODES)
     for low, high in intervals:
         inside += 0.5 * (erf((high - centre) / width) - erf((low - centre) / width))
     share = float(np.clip(inside, 0.0, 1.0) ** samples @ _WEIGHTS)
-    return share if share > _LEAST else 0.0
+    return share if share > _SMALLEST_SHARE else 0.0
 
 
 def _flat_intervals(block: Block) -> list[tuple[float, float]]:
-    """Where phi' is exactly 0, between the kinks."""
+    """Intervals between the kinks where phi' is exactly 0."""
     entry = require_activation(block.activation)
     ends = [-math.inf, *sorted(entry.kinks), math.inf]
-    found = []
+    flat = []
     for low, high in pairwise(ends):
         left = low if math.isfinite(low) else (high if math.isfinite(high) else 0.0) - 2.0
         right = high if math.isfinite(high) else left + 2.0
         inner = np.linspace(left, right, 5)[1:-1]
         slopes = entry.derivative(inner, NUMPY_OPS, **entry.complete(block.parameters))
         if np.all(slopes == 0.0):
-            found.append((low, high))
-    return found
+            flat.append((low, high))
+    return flat

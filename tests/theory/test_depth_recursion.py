@@ -12,7 +12,7 @@ import pytest
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.array_ops import NUMPY_OPS
 from gradscope.record import LayerInfo
-from gradscope.theory.batch_norm_rates import after_norm, before_norm
+from gradscope.theory.batch_norm.rates import after_norm, before_norm
 from gradscope.theory.depth_recursion import predict
 from gradscope.theory.prediction import Prediction
 from tests.each_case import each_case
@@ -164,7 +164,7 @@ def test_batch_norm_after_relu(batch: int, rate: float) -> None:
 @pytest.mark.parametrize("name", ["tanh", "silu"])
 def test_batch_norm_rate_for_large_batches(name: str, placement: str) -> None:
     """B -> infinity: E phi'^2 / Var phi at q = 1 (LeCun's gain puts z there in both)."""
-    from gradscope.theory.batch_norm_rates import infinite_batch_rate
+    from gradscope.theory.batch_norm.rates import infinite_batch_rate
 
     layers = network([256] * 5, name, "lecun_normal", placement)
     rate = foresee(layers, 1.0, 1e-12, 4096).backward_gain[1]
@@ -189,7 +189,7 @@ def test_closed_averages_against_draws(alpha: float, batch: int) -> None:
     kernel = center[None] - z[:400, :, None] * z[:400, None, :] / batch
     own = np.einsum("ia,iaa,ia->i", d[:400], kernel, d[:400])
     everything = np.einsum("ia,iab,ib->i", d[:400], kernel, d[:400])
-    for sample, expected in ((own, closed.own), (everything, closed.all)):
+    for sample, expected in ((own, closed.diagonal), (everything, closed.total)):
         assert abs(sample.mean() - expected) < 5 * sample.std() / 20 + 1e-9
 
 
@@ -207,7 +207,7 @@ def test_jacobian_of_the_norm_by_differences() -> None:
         row[:] = np.trace(product) / batch, (product.sum() - np.trace(product)) / (batch * 7)
     seen = after_norm("tanh", {}, q, correlation=0.0, batch_size=batch, epsilon=epsilon)
     errors = 5 * totals.std(axis=0) / math.sqrt(len(totals))
-    assert abs(totals[:, 0].mean() - seen.own) < errors[0]
+    assert abs(totals[:, 0].mean() - seen.diagonal) < errors[0]
     assert abs(totals[:, 1].mean() - seen.pair) < errors[1]
 
 

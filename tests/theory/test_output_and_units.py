@@ -10,15 +10,15 @@ import pytest
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.dead_units import dead_fraction
 from gradscope.theory.forecast import Forecast, Task, forecast
-from gradscope.theory.initial_loss import Head, head_of
-from gradscope.theory.output_layer import along_logits, errors_of
-from gradscope.theory.scope import Block, blocks_of
+from gradscope.theory.output.error_cosines import error_cosines, logit_aligned_share
+from gradscope.theory.output.initial_loss import Head, initial_head
+from gradscope.theory.scope import Block, dense_blocks
 from tests.theory.initialised import initialise
 from tests.theory.test_depth_recursion import network
 
 
 def head(activation: str, loss: str, variance: float, units: int, target: float = 1.0) -> Head:
-    return head_of(
+    return initial_head(
         activation,
         loss,
         units=units,
@@ -93,7 +93,7 @@ def test_the_softmax_head_drops_the_gradient_once() -> None:
 
 
 def hidden_of(activation: str) -> Block:
-    return blocks_of(network([8, 8], activation), 1.0, 1)[0][0]
+    return dense_blocks(network([8, 8], activation), 1.0, 1)[0][0]
 
 
 @pytest.mark.parametrize(
@@ -135,14 +135,24 @@ def test_independent_samples_rarely_kill() -> None:
 
 
 def test_errors_of_small_and_of_large_logits() -> None:
-    _, output = blocks_of(network([8, 8]), 1.0, 1)
+    _, output = dense_blocks(network([8, 8]), 1.0, 1)
     assert output is not None
-    small = errors_of(output, 1e-9, 0.0)
-    assert (small.alike, small.different) == pytest.approx((1.0, -1 / 9), abs=1e-3)
-    assert (small.alike_square, small.different_square) == pytest.approx((1.0, 1 / 81), abs=1e-3)
+    small = error_cosines(output, 1e-9, 0.0)
+    assert (small.same_class, small.different_class) == pytest.approx((1.0, -1 / 9), abs=1e-3)
+    assert (small.same_class_square, small.different_class_square) == pytest.approx(
+        (1.0, 1 / 81), abs=1e-3
+    )
     # One-hot p alike in all samples: e = y* - y and y* - y' share y*, so their cosine is 1/2.
-    large = errors_of(output, 1e8, 1.0)
+    large = error_cosines(output, 1e8, 1.0)
     lengths = (1 - 0.1) * 2
-    assert large.different == pytest.approx((72 * 1.0) / 90 / lengths, abs=0.01)
-    assert np.mean(along_logits(output, 1e-9, 0.0)) == pytest.approx(1.0, abs=0.02)
-    assert np.mean(along_logits(output, 2.0, 0.0)) > 1.5
+    assert large.different_class == pytest.approx((72 * 1.0) / 90 / lengths, abs=0.01)
+    assert np.mean(logit_aligned_share(output, 1e-9, 0.0)) == pytest.approx(1.0, abs=0.02)
+    assert np.mean(logit_aligned_share(output, 2.0, 0.0)) > 1.5
+
+
+def test_real_targets_under_a_softmax_are_trained_on_the_mean_squared_error() -> None:
+    """As the runner trains them: Keras's cross-entropy on indices would cut them to classes."""
+    task = Task.from_targets("auto", "softmax", np.array([0.5, -1.5]))
+    assert (task.loss, task.target_second_moment) == ("mean_squared_error", 1.25)
+    assert Task.from_targets("auto", "softmax", None).loss == "sparse_categorical_crossentropy"
+    assert Task.from_targets("huber", "softmax", None).loss == "huber"

@@ -14,7 +14,7 @@ from gradscope.record import LayerInfo
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.depth_recursion import predict
 from gradscope.theory.prediction import Prediction
-from gradscope.theory.scope import blocks_of
+from gradscope.theory.scope import dense_blocks
 from gradscope.theory.validity import norm_instability
 from tests.each_case import each_case
 from tests.theory.test_depth_recursion import network
@@ -94,7 +94,7 @@ def test_a_band(layers: list[LayerInfo]) -> None:
 )
 def test_batch_norm_and_the_norms_of_samples(name: str, growth: float) -> None:
     """lambda_L of the project's facts, B -> infinity."""
-    block = blocks_of(network([8, 8], name, "lecun_normal", BEFORE), 1.0, 32)[0][0]
+    block = dense_blocks(network([8, 8], name, "lecun_normal", BEFORE), 1.0, 32)[0][0]
     assert norm_instability(block, 1.0) == pytest.approx(growth, abs=1.5e-3)
 
 

@@ -9,10 +9,9 @@ import numpy as np
 
 from gradscope.analyzer import static_findings
 from gradscope.analyzer.curves import window
+from gradscope.catalog.losses import ConstantAnswer, constant_answer, default_loss
 from gradscope.record import Evidence, LayerInfo, RunRecord
 from gradscope.record.run_record import Floats, Integers
-
-CROSS_ENTROPIES = frozenset(["sparse_categorical_crossentropy", "categorical_crossentropy"])
 
 ENOUGH = 100
 """Test samples from which an accuracy on them tells something: its standard error is then 0.05."""
@@ -121,11 +120,8 @@ def loss_name(record: RunRecord) -> str:
         return ""
     ends = outputs(record)
     activation = ends[-1].activation if ends else None
-    if record.data.task == "classification" and activation == "softmax":
-        return "sparse_categorical_crossentropy"
-    if record.data.task == "classification" and activation == "sigmoid":
-        return "binary_crossentropy"
-    return "mean_squared_error"
+    classes = record.data.task == "classification"
+    return default_loss(activation, "class_index" if classes else "real")
 
 
 def shares(record: RunRecord) -> tuple[float, ...]:
@@ -142,20 +138,20 @@ def constant_predictor(record: RunRecord) -> float:
     Cross-entropy over classes of frequency p: sum -p ln p. Binary cross-entropy: the mean over the
     units of -p ln p - (1 - p) ln(1 - p). Mean squared error: the variance of the targets.
     """
-    name, ends = loss_name(record), outputs(record)
+    answer, ends = constant_answer(loss_name(record)), outputs(record)
     objective = record.objective
     if len(ends) != 1 or (objective is not None and objective.reduction not in _MEANS):
         return math.nan
     p, units = np.array(shares(record)), ends[0].units or 0
-    if name in CROSS_ENTROPIES and p.size and units >= p.size:
+    if answer is ConstantAnswer.CLASS_ENTROPY and p.size and units >= p.size:
         return float(_entropy(p).sum())
-    if name == "binary_crossentropy" and p.size == 2 and units == 1:
+    if answer is ConstantAnswer.UNIT_ENTROPY and p.size == 2 and units == 1:
         return float(_entropy(p).sum())
-    if name == "binary_crossentropy" and p.size and units == p.size:
+    if answer is ConstantAnswer.UNIT_ENTROPY and p.size and units == p.size:
         return float((_entropy(p) + _entropy(1.0 - p)).mean())
     targets = record.data.targets
-    squares = name == "mean_squared_error" and targets is not None and targets.form == "real"
-    if squares and targets is not None and targets.width == units:
+    real = answer is ConstantAnswer.VARIANCE and targets is not None and targets.form == "real"
+    if real and targets is not None and targets.width == units:
         return targets.variance
     return math.nan
 

@@ -11,7 +11,7 @@ from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.catalog.optimizers import OPTIMIZERS
 from gradscope.record import LayerInfo, RunRecord
-from gradscope.theory.gains import weight_gains
+from gradscope.theory.moments.gains import weight_gains
 from gradscope.theory.prediction import Prediction
 
 GOOD_RATIO = 30.0

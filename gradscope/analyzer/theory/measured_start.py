@@ -9,7 +9,7 @@ import numpy as np
 from gradscope.catalog.activations import find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.record import LayerInfo, RunRecord, Trait
-from gradscope.theory.gains import weight_gains
+from gradscope.theory.moments.gains import weight_gains
 
 USUAL = 1.3
 """Factor on the standard deviation of the weights up to which they count as the paired ones: over

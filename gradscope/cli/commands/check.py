@@ -41,8 +41,7 @@ from gradscope.cli import check_forms, options
     callback=check_forms.read,
     multiple=True,
     metavar="FORM[=FILE]",
-    help="text (default), json, junit, sarif, github or markdown, to stdout or to a file; may be "
-    "repeated.",
+    help=f"{check_forms.names()} (default: text), to stdout or to a file; may be repeated.",
 )
 @click.option(
     "-j",

@@ -1,6 +1,6 @@
-"""How every number reads, in every form: three significant digits, never cut, plain ASCII.
+"""How every form writes numbers: three significant digits, never cut, plain ASCII.
 
-Plain ASCII, so that what a reader copies from a table parses back in any language.
+Plain ASCII, so that a number copied from a table can be parsed in any language.
 """
 
 from __future__ import annotations

@@ -21,19 +21,14 @@ SCHEMA = "gradscope.result/1"
 
 
 @REPORTERS.register("json")
-def json_text(report: Report, options: ReportOptions) -> str:
-    """The JSON text; it has no layout to choose."""
+def json_text(report: Report, options: ReportOptions | None = None) -> str:
+    """Render one JSON object, with one row of figures per line for `diff`."""
     del options
-    return render(report)
-
-
-def render(report: Report) -> str:
-    """One JSON object and a line feed; one row of figures per line, fit for diff."""
     return dumps(result(report)) + "\n"
 
 
 def result(report: Report) -> dict[str, Any]:
-    """The object that `render` writes, for those who want it as data."""
+    """The object as data."""
     record, diagnosis = report.record, report.diagnosis
     content = {
         "schema": SCHEMA,
@@ -58,8 +53,8 @@ def result(report: Report) -> dict[str, Any]:
         **_profiles(record),
         "timing": {"seconds": record.seconds},
     }
-    settled: dict[str, Any] = plain(content)
-    return settled
+    values: dict[str, Any] = plain(content)
+    return values
 
 
 def _training(record: RunRecord) -> dict[str, Any]:
@@ -87,23 +82,23 @@ def _profiles(record: RunRecord) -> dict[str, Any]:
 def _prediction(report: Report) -> dict[str, Any] | None:
     if report.prediction is None:
         return None
-    told = asdict(report.prediction) | {"band": _band(report.record, report.prediction)}
-    rounded: dict[str, Any] = _steady(plain(told))
+    prediction = asdict(report.prediction) | {"band": _band(report.record, report.prediction)}
+    rounded: dict[str, Any] = _rounded(plain(prediction))
     return rounded
 
 
-def _steady(value: Any) -> Any:
-    """Floats to ten digits: the others follow the order in which a processor adds up products."""
+def _rounded(value: Any) -> Any:
+    """Floats to ten digits: later digits depend on the order of a processor's additions."""
     if isinstance(value, dict):
-        return {key: _steady(item) for key, item in value.items()}
+        return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_steady(item) for item in value]
+        return [_rounded(item) for item in value]
     return float(f"{value:.10g}") if isinstance(value, float) else value
 
 
 def _band(record: RunRecord, prediction: Prediction) -> dict[str, Any] | None:
-    """Measured beside predicted at step 0, as second moments; None where theory has no band."""
-    found = {
+    """Measured and predicted second moments at step 0; None where theory has no band."""
+    by_quantity = {
         standing.quantity: {
             "layers": [
                 {"name": name, "measured": measured**2, "low": low**2, "high": high**2}
@@ -115,17 +110,17 @@ def _band(record: RunRecord, prediction: Prediction) -> dict[str, Any] | None:
         }
         for standing in standings(record, prediction)
     }
-    if not found:
+    if not by_quantity:
         return None
     return {
         "level": LEVEL,
-        "preactivation_second_moment": found.get("signal"),
-        "delta_relative": found.get("delta"),
+        "preactivation_second_moment": by_quantity.get("signal"),
+        "delta_relative": by_quantity.get("delta"),
     }
 
 
 def verdict_items(verdict: Verdict) -> Iterator[dict[str, Any]]:
-    """One item per finding; a detector without one gives a single item that says why."""
+    """One item per finding, or one item for a detector without a finding."""
     lead = {"code": verdict.code, "name": verdict.name, "status": verdict.status}
     for finding in verdict.findings:
         yield lead | {"reason": verdict.reason} | _finding(finding)

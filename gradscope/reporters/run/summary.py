@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.analyzer.theory.expectation import standings
-from gradscope.record import Evidence, Finding, RunRecord, Verdict
+from gradscope.record import Evidence, Finding, OutcomeStatus, RunRecord, Verdict
 from gradscope.record.run_record import FIT, GIVEN
 from gradscope.reporters.layout.numbers import count, interval, number, percent, plural, ratio
 from gradscope.reporters.layout.sanitizing import printable
@@ -27,7 +27,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class VerdictLine:
-    """One detector's answer: `status` is its word, `tone` how a form may tint it."""
+    """The result of one detector: `status` as text, `tone` the style of a form."""
 
     code: str
     name: str
@@ -39,12 +39,12 @@ class VerdictLine:
 
 
 def warning(report: Report) -> str:
-    """What limits the verdict, said first; empty when the run is complete and judged."""
+    """What limits the verdict, for the first line; empty when the run is complete and judged."""
     outcome = report.record.outcome
     parts = []
-    if outcome.status != "complete":
+    if outcome.status != OutcomeStatus.COMPLETE:
         done = f"{count(outcome.steps_done)} of {plural(outcome.steps_requested, 'step')}"
-        parts.append(f"{printable(outcome.status).upper()}, {done}: {printable(outcome.sentence)}")
+        parts.append(f"{outcome.status.upper()}, {done}: {printable(outcome.sentence)}")
     if report.diagnosis.verdict == "inconclusive":
         parts.append(
             "INCONCLUSIVE: too little was measured or judged to call this network healthy."
@@ -53,7 +53,7 @@ def warning(report: Report) -> str:
 
 
 def evidence(record: RunRecord) -> str:
-    """What the run rests on, in one line."""
+    """The conditions of the run in one line."""
     outcome, environment = record.outcome, record.environment
     steps = f"{count(outcome.steps_done)} of {plural(outcome.steps_requested, 'step')}"
     recorded = int(np.count_nonzero(record.steps > 0))
@@ -76,22 +76,26 @@ def evidence(record: RunRecord) -> str:
 
 
 def _samples(record: RunRecord) -> str:
-    """How much data there was; of a `fit` only the measured batches were seen."""
+    """The number of samples; of a `fit` only the batches are known."""
     if record.data.name == FIT:
         return f"batches of {count(record.batch_size)}"
     return f"{count(record.data.samples)} + {count(record.data.test_samples)} samples"
 
 
 def data_name(record: RunRecord) -> str:
-    """The data set's name; that of the function which gives data of the user's own."""
+    """The name of the data set, or of the function that gives a user's data."""
     if record.data.name == FIT:
         return FIT
-    own = record.config.get("data", {}).get("parameters", {}).get("factory")
-    return "data given as an object:" if own == GIVEN else printable(str(own or record.data.name))
+    factory = record.config.get("data", {}).get("parameters", {}).get("factory")
+    return (
+        "data given as an object:"
+        if factory == GIVEN
+        else printable(str(factory or record.data.name))
+    )
 
 
 def verdict_lines(report: Report) -> Iterator[VerdictLine]:
-    """Every detector's answer in the diagnosis's order; a detector that did not run says so."""
+    """The result of every detector in the diagnosis's order, also of those that did not run."""
     for verdict in report.diagnosis.verdicts:
         code, name = printable(verdict.code), printable(verdict.name).replace("_", " ")
         reason = printable(verdict.reason)
@@ -111,8 +115,8 @@ def verdict_lines(report: Report) -> Iterator[VerdictLine]:
 
 
 def _status(verdict: Verdict) -> str:
-    words = {"skipped": "skipped, not judged", "ignored": "ignored, not judged"}
-    return words.get(verdict.status, printable(verdict.status))
+    texts = {"skipped": "skipped, not judged", "ignored": "ignored, not judged"}
+    return texts.get(verdict.status, printable(verdict.status))
 
 
 def _facts(finding: Finding) -> Iterator[Fact]:
@@ -126,7 +130,7 @@ def _facts(finding: Finding) -> Iterator[Fact]:
         yield Fact("cause", printable(finding.cause))
     if finding.remedy:
         yield Fact("try", printable(finding.remedy))
-    yield Fact("evidence", _basis(finding.evidence))
+    yield Fact("evidence", _evidence(finding.evidence))
 
 
 def layers(names: Sequence[str]) -> str:
@@ -143,23 +147,26 @@ def _from_to(first: int, last: int) -> str:
     return f"step {first}" if first == last else f"steps {first} to {last}"
 
 
-def _basis(basis: Evidence) -> str:
+def _evidence(evidence: Evidence) -> str:
+    seeds = ", ".join(map(str, evidence.seeds)) or "-"
     parts = [
-        f"n = {count(basis.n)}",
-        f"batch {count(basis.batch_size)}",
-        f"phase {printable(basis.phase)}",
-        f"seed{'' if len(basis.seeds) == 1 else 's'} {', '.join(map(str, basis.seeds)) or '-'}",
+        f"n = {count(evidence.n)}",
+        f"batch {count(evidence.batch_size)}",
+        f"phase {printable(evidence.phase)}",
+        f"seed {seeds}" if len(evidence.seeds) == 1 else f"seeds {seeds}",
     ]
-    if basis.steps:
-        parts.append(_from_to(basis.steps[0], basis.steps[-1]))
-    if basis.interval is not None:
-        meaning = printable(basis.interval_meaning)
-        parts.append(f"interval {interval(basis.interval)}" + (f" ({meaning})" if meaning else ""))
+    if evidence.steps:
+        parts.append(_from_to(evidence.steps[0], evidence.steps[-1]))
+    if evidence.interval is not None:
+        meaning = printable(evidence.interval_meaning)
+        parts.append(
+            f"interval {interval(evidence.interval)}" + (f" ({meaning})" if meaning else "")
+        )
     return ", ".join(parts)
 
 
 def loss_course(record: RunRecord) -> str:
-    """Where the loss began, where it ended, and its lowest point."""
+    """The first and the last loss, and the lowest."""
     loss = [float(value) for value in record.scalars["loss"]]
     if not loss:
         return "no step was recorded"
@@ -178,9 +185,9 @@ def evaluation(record: RunRecord) -> str:
     """Loss and accuracy on the test set after training, or that there are none."""
     figures = []
     for name, value in record.evaluation.items():
-        words = printable(name).removeprefix("test_").replace("_", " ")
+        label = printable(name).removeprefix("test_").replace("_", " ")
         figure = percent(value, "NaN") if "accuracy" in name else number(value, "NaN")
-        figures.append(f"{words} {figure}")
+        figures.append(f"{label} {figure}")
     return ", ".join(figures) or "not evaluated"
 
 
@@ -199,22 +206,22 @@ def theory(report: Report) -> str:
 
 
 def _standing(record: RunRecord, prediction: Prediction) -> str:
-    """How step 0 stands in theory's band, and which layers left it first."""
-    found = standings(record, prediction)
-    if not found:
+    """How many figures of step 0 are in theory's band, and which layers are first outside."""
+    all_standings = standings(record, prediction)
+    if not all_standings:
         return f"; no band, {printable(prediction.no_band)}" if prediction.no_band else ""
-    judged = sum(len(one.layers) for one in found)
-    out = sum(len(one.outside) for one in found)
+    judged = sum(len(standing.layers) for standing in all_standings)
+    out = sum(len(standing.outside) for standing in all_standings)
     if not out:
         return f"; measured at step 0: all {count(judged)} figures in its {LEVEL:.0%} band"
-    named = " ".join(one.first_outside for one in found if one.outside)
+    first = " ".join(s.first_outside for s in all_standings if s.outside)
     return (
         f"; measured at step 0: {count(out)} of {count(judged)} figures outside its {LEVEL:.0%} "
-        f"band. {printable(named)}"
+        f"band. {printable(first)}"
     )
 
 
 def _typical(gains: Floats) -> float:
     """The rms gain of a typical layer, from ratios of second moments."""
-    usable = gains[np.isfinite(gains) & (gains > 0)]
-    return float(np.sqrt(np.median(usable))) if usable.size else math.nan
+    positive = gains[np.isfinite(gains) & (gains > 0)]
+    return float(np.sqrt(np.median(positive))) if positive.size else math.nan

@@ -12,7 +12,7 @@ import pytest
 from gradscope.record import PROFILES, STATISTICS
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.run import REPORTERS
-from gradscope.reporters.run.result_json import render
+from gradscope.reporters.run.result_json import json_text as render
 from tests.reporters import fixtures
 
 REQUIRED = {

@@ -11,7 +11,7 @@ from gradscope.analyzer.theory import causes
 from gradscope.analyzer.wording import named
 from gradscope.catalog.activations import find_activation
 from gradscope.record import Finding, LayerInfo, RunRecord
-from gradscope.theory.gaussian_moments import gaussian_moments
+from gradscope.theory.moments.gaussian_moments import gaussian_moments
 
 LARGE_INPUT = 4.0
 """Mean square of the features from which standardizing them is the first thing to try."""

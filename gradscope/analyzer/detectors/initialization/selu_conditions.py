@@ -11,7 +11,7 @@ from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.theory import expectation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.record import Finding, LayerInfo, RunRecord, Trait
-from gradscope.theory.gains import weight_gains
+from gradscope.theory.moments.gains import weight_gains
 
 PAIRED = "lecun_normal"
 

@@ -12,18 +12,10 @@ from gradscope.catalog.activations import find_activation
 from gradscope.catalog.losses import LOSSES
 from gradscope.record import Finding, LayerInfo, RunRecord, TargetSummary
 
-DISTRIBUTIONS = frozenset(
-    [
-        "sparse_categorical_crossentropy",
-        "categorical_crossentropy",
-        "categorical_focal_crossentropy",
-        "categorical_generalized_cross_entropy",
-        "kl_divergence",
-    ]
-)
+DISTRIBUTIONS = frozenset(name for name, loss in LOSSES.items() if loss.probabilities == "softmax")
 """Losses that compare with one probability per class, summing to 1."""
 
-BINARY = frozenset(["binary_crossentropy", "binary_focal_crossentropy"])
+BINARY = frozenset(name for name, loss in LOSSES.items() if loss.probabilities == "sigmoid")
 """Losses that compare each unit with a probability of its own."""
 
 _PROBABILITIES = frozenset(["softmax", "sigmoid", "hard_sigmoid"])

@@ -8,6 +8,7 @@ from gradscope.analyzer import ratio_findings, static_findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
+from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.record import Finding, LayerInfo, RunRecord
 from gradscope.record.run_record import Floats
 
@@ -16,7 +17,7 @@ _HARMLESS = 0.1
 _RIGHT = 0.2
 _ARRIVED = 0.01
 _REMEDY = "more steps or a smaller batch norm momentum, so that they can follow"
-_HOMOGENEOUS = ("linear", "relu", "leaky_relu", "prelu")
+_HOMOGENEOUS = frozenset(name for name, entry in ACTIVATIONS.items() if entry.homogeneous)
 
 
 @detector("GS303", rank=64, follows=("batch_norm_small_batch", "batch_norm_momentum"))

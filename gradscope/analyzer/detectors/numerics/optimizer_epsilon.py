@@ -8,9 +8,12 @@ from gradscope.analyzer import ratio_findings
 from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.detectors import NotMeasured, detector
 from gradscope.analyzer.wording import named
+from gradscope.catalog.optimizers import OPTIMIZERS
 from gradscope.record import Finding, RunRecord
 
-ADDED_TO_THE_ROOT = frozenset(["adam", "adamw", "adamax", "nadam", "lamb", "schedule_free_adamw"])
+ADDED_TO_THE_ROOT = frozenset(
+    name for name, entry in OPTIMIZERS.items() if entry.epsilon_added_to_root
+)
 """Optimizers that divide by sqrt(v) + epsilon (Keras 3.15, their `update_step`). RMSprop, Adagrad
 and Adadelta add epsilon below the root, where it is compared with the gradient's square."""
 
