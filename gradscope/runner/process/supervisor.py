@@ -212,8 +212,8 @@ def stop_noted() -> Iterator[list[int]]:
     before: dict[signal.Signals, Any] = {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
-                continue  # nohup
+            if number != signal.SIGTERM and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # ignored by the parent: nohup, or a background job of a script
             with contextlib.suppress(ValueError):  # not in the main thread
                 before[number] = signal.signal(number, note)
         yield asked
