@@ -15,16 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gradscope.analyzer import explanation
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.config.json_schema import json_schema
-from gradscope.config.loading import Resolved, Source, resolve_with_origins
+from gradscope.config.loading import ConfigSource, ResolvedConfig, resolve_with_origins
 from gradscope.config.loading import load_config as _load_config
+from gradscope.config.sections.data import USER_DATA
 from gradscope.config.size_estimate import check_size
-from gradscope.config.vocabulary import Vocabulary
+from gradscope.config.value_readers.registered_functions import RegisteredFunctions
 from gradscope.datasets import DATASETS, loading
 from gradscope.errors import BadRequest, ExitCode
 from gradscope.gate import judge, plan
@@ -32,9 +31,10 @@ from gradscope.gate.baselines import baseline_file, seed_statistics
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Checked
 from gradscope.gate.comparing import comparison
-from gradscope.record import LayerInfo, RunRecord, storage
+from gradscope.record import DiagnosisState, LayerInfo, RunRecord, storage
 from gradscope.record.run_record import GIVEN
 from gradscope.record.sample_geometry import sample_geometry
+from gradscope.reporters import explanation
 from gradscope.reporters.report import Report
 from gradscope.runner.process import supervisor
 from gradscope.runner.runtime.seeds import Seeds
@@ -43,15 +43,15 @@ from gradscope.theory.built_in_layers import built_in_layers
 from gradscope.theory.forecast import Forecast, Task, forecast, no_forecast
 
 
-def vocabulary() -> Vocabulary:
+def vocabulary() -> RegisteredFunctions:
     """The data sets and detectors that a config may name."""
-    return Vocabulary(
+    return RegisteredFunctions(
         datasets={**DATASETS, **KERAS_DATASETS},
         detectors={name: (found.code, found.function) for name, found in DETECTORS.items()},
     )
 
 
-def load_config(source: Source, overrides: Sequence[str] = ()) -> ExperimentConfig:
+def load_config(source: ConfigSource, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """Read a config file (or mapping) with overrides such as ``model.depth=50``.
 
     Raises `ConfigError`, which names every mistake at once.
@@ -60,7 +60,7 @@ def load_config(source: Source, overrides: Sequence[str] = ()) -> ExperimentConf
 
 
 def run(
-    config: ExperimentConfig | Source | None = None,
+    config: ExperimentConfig | ConfigSource | None = None,
     *,
     model: Any = None,
     data: Any = None,
@@ -83,7 +83,7 @@ def run(
 
 
 def run_seeds(
-    config: ExperimentConfig | Source,
+    config: ExperimentConfig | ConfigSource,
     seeds: Iterable[int],
     *,
     at_init: Iterable[int] = (),
@@ -101,7 +101,7 @@ def run_seeds(
 
 
 def check(
-    config: ExperimentConfig | Source | None = None,
+    config: ExperimentConfig | ConfigSource | None = None,
     *,
     baseline: str | Path | SeedStatistics | None = None,
     model: Any = None,
@@ -133,7 +133,7 @@ def check(
 
 
 def baseline(
-    config: ExperimentConfig | Source | None = None,
+    config: ExperimentConfig | ConfigSource | None = None,
     *,
     model: Any = None,
     data: Any = None,
@@ -220,19 +220,21 @@ def judged(
     )
 
 
-def _settled(config: ExperimentConfig | Source) -> ExperimentConfig:
+def _settled(config: ExperimentConfig | ConfigSource) -> ExperimentConfig:
     return config if isinstance(config, ExperimentConfig) else load_config(config)
 
 
 def _settled_around(
-    config: ExperimentConfig | Source | None, model: Any, data: Any
+    config: ExperimentConfig | ConfigSource | None, model: Any, data: Any
 ) -> ExperimentConfig:
     if model is None:
         return _settled_without_model(config, data)
     return _settled_for_model(config, data is not None)
 
 
-def _settled_without_model(config: ExperimentConfig | Source | None, data: Any) -> ExperimentConfig:
+def _settled_without_model(
+    config: ExperimentConfig | ConfigSource | None, data: Any
+) -> ExperimentConfig:
     if data is not None:
         raise BadRequest(
             "data was given without a model", "pass model=, or name the data in the config"
@@ -241,7 +243,7 @@ def _settled_without_model(config: ExperimentConfig | Source | None, data: Any) 
 
 
 def _settled_for_model(
-    config: ExperimentConfig | Source | None, with_data: bool
+    config: ExperimentConfig | ConfigSource | None, with_data: bool
 ) -> ExperimentConfig:
     """The config around a model given as an object: its model and data sections say so."""
     if isinstance(config, ExperimentConfig):
@@ -284,14 +286,14 @@ def analyze(record: RunRecord, *, gate: bool = False) -> Report:
     return Report.from_diagnosis(record, diagnosis, exit_code(record, diagnosis.verdict, gate))
 
 
-def exit_code(record: RunRecord, verdict: str, gate: bool) -> ExitCode:
+def exit_code(record: RunRecord, state: DiagnosisState, gate: bool) -> ExitCode:
     """The code a complete measurement ends with."""
     if not record.outcome.complete or not len(record.steps):
         return ExitCode.INCONCLUSIVE
     if not gate:
         return ExitCode.HEALTHY
     codes = {"healthy": ExitCode.HEALTHY, "unhealthy": ExitCode.UNHEALTHY}
-    return codes.get(verdict, ExitCode.INCONCLUSIVE)
+    return codes.get(state, ExitCode.INCONCLUSIVE)
 
 
 def load_record(path: str | Path) -> RunRecord:
@@ -305,7 +307,7 @@ def check_data(config: ExperimentConfig) -> None:
 
     Keras's own data sets are loaded by the worker: reading them needs Keras.
     """
-    if config.data.name in KERAS_DATASETS or config.data.name == OWN_DATA:
+    if config.data.name in KERAS_DATASETS or config.data.name == USER_DATA:
         return
     data = config.data
     samples = loading.load(data.name, data.parameters, data.scaling, config.training.batch_size)
@@ -336,7 +338,7 @@ def survey(config: ExperimentConfig, *, trust: bool = False) -> Sequence[LayerIn
     return record.layers
 
 
-def predict(config: ExperimentConfig | Source, *, seeds: int = 1) -> Forecast:
+def predict(config: ExperimentConfig | ConfigSource, *, seeds: int = 1) -> Forecast:
     """What theory expects of the config's network at initialisation; TensorFlow is not needed.
 
     The data is read, since its second moment and geometry are part of the answer. `seeds` is how
@@ -363,9 +365,7 @@ def predict(config: ExperimentConfig | Source, *, seeds: int = 1) -> Forecast:
             batch_size=training.batch_size,
             batch_norm_epsilon=norm.epsilon if norm.input else None,
         ),
-        Task.from_targets(
-            training.loss, layers[-1].activation, samples.y if classes is None else None
-        ),
+        Task.from_data(training.loss, layers[-1].activation, samples.y, classes),
         batch_norm_epsilon=norm.epsilon,
         batch_size=min(training.batch_size, len(samples.x)),
         probe_samples=min(training.probe_samples, len(samples.x)),
@@ -376,7 +376,7 @@ def predict(config: ExperimentConfig | Source, *, seeds: int = 1) -> Forecast:
 def _unknown_before_built(config: ExperimentConfig) -> str:
     if config.model.source is not None:
         return "the model is your own, so its layers are known only once `gradscope run` builds it"
-    if config.data.name == OWN_DATA:
+    if config.data.name == USER_DATA:
         return "the data is your own, and only `gradscope run` calls the function that gives it"
     if config.data.name in KERAS_DATASETS:
         return f"{config.data.name} is read through Keras, which is not started for a prediction"
@@ -388,7 +388,7 @@ def with_exit_code(report: Report, code: ExitCode) -> Report:
     return replace(report, exit_code=int(code))
 
 
-def resolve(source: Source, overrides: Sequence[str] = ()) -> Resolved:
+def resolve(source: ConfigSource, overrides: Sequence[str] = ()) -> ResolvedConfig:
     """Read a config and say for every resolved value where it came from."""
     return resolve_with_origins(source, overrides, vocabulary())
 

@@ -13,6 +13,7 @@ from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import CouldNotMeasure, GradscopeError
 from gradscope.gate import repeatability
 from gradscope.gate.baselines import fingerprint
+from gradscope.message_text import counted
 from gradscope.record import RunRecord
 from gradscope.reporters.layout.lines import Page, symbol
 from gradscope.runner.process import supervisor
@@ -119,7 +120,7 @@ def _add_proof(
     moved = repeatability.drift(runs[0][0], runs[2][0])
     threads = runs[2][0].environment.threads
     page.add_text(
-        f"with {threads} thread{'' if threads == 1 else 's'} instead, second moments of signal and "
+        f"with {counted(threads, 'thread')} instead, second moments of signal and "
         f"delta moved by {_size(moved.first_step)} at the first step, and by "
         f"{_size(moved.last_step)} after {steps} steps: a baseline from another fingerprint is "
         "compared seed for seed at the first step only",

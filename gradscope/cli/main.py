@@ -16,6 +16,7 @@ import click
 
 from gradscope.cli import streams
 from gradscope.errors import ConfigError, ExitCode, GradscopeError
+from gradscope.message_text import did_you_mean, show_value
 
 
 class _Commands(click.Group):
@@ -40,11 +41,9 @@ class _Commands(click.Group):
         """Find the command that the first argument names, or tell the nearest that there is."""
         names = self.list_commands(ctx)
         if args[0] not in names and not args[0].startswith("-"):
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], names, n=1)
-            remedy = f"; did you mean {near[0]}?" if near else ""
-            ctx.fail(f"no command is called {args[0]!r}{remedy}")
+            remedy = did_you_mean(args[0], names)
+            message = f"no command is called {show_value(args[0])}"
+            ctx.fail(f"{message}; {remedy}" if remedy else message)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from gradscope.message_text import did_you_mean, one_of_text, show_value
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -16,9 +17,9 @@ def one_of(form: str, forms: Iterable[str]) -> str:
     """The form, which must be among `forms`; otherwise the error that names them."""
     names = list(forms)
     if form not in names:
-        near = difflib.get_close_matches(form, names, n=1)
-        remedy = f"; did you mean {near[0]}?" if near else ""
-        raise click.BadParameter(f"expected one of {', '.join(names)}; received {form!r}{remedy}")
+        remedy = did_you_mean(form, names)
+        message = f"expected {one_of_text(names)}; received {show_value(form)}"
+        raise click.BadParameter(f"{message}; {remedy}" if remedy else message)
     return form
 
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from gradscope.cli import streams
+from gradscope.message_text import noun_for
 from gradscope.record import Role
 from gradscope.record.builder import RecordBuilder
 from gradscope.reporters.layout.sanitizing import printable
@@ -111,9 +112,9 @@ def _device_line(builder: RecordBuilder) -> str:
     environment = begun.environment
     mode = "XLA" if environment.jit else "graph mode"
     threads = environment.threads or "TensorFlow's own number of"
-    plural = "" if environment.threads == 1 else "s"
+    noun = noun_for(environment.threads, "thread")
     return (
-        f"device: {environment.device}, {threads} thread{plural}, {mode} - "
+        f"device: {environment.device}, {threads} {noun}, {mode} - "
         f"TensorFlow {environment.tensorflow}, Keras {environment.keras}"
     )
 

@@ -8,9 +8,9 @@ from typing import Final, Literal
 
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.optimizers import OPTIMIZERS
-from gradscope.config.document import Document
+from gradscope.config.document.document import Document
+from gradscope.config.document.tree_path import TreePath
 from gradscope.config.experiment import ExperimentConfig, OptimizerSpec
-from gradscope.config.text import TreePath
 from gradscope.errors import ConfigError
 
 MAXIMUM_KERAS_LAYERS: Final = 900
@@ -160,7 +160,7 @@ def report_size(
 
 def _depth_key(document: Document) -> TreePath:
     written: list[TreePath] = [("model", "depth"), ("model", "hidden"), ("model", "layers")]
-    return next((path for path in written if path in document.values), written[0])
+    return next((path for path in written if path in document.value_locations), written[0])
 
 
 def _width_key(document: Document, layer: int) -> TreePath:
@@ -169,7 +169,7 @@ def _width_key(document: Document, layer: int) -> TreePath:
         ("model", "hidden", layer),
         ("model", "width"),
     ]
-    return next((path for path in written if path in document.values), written[-1])
+    return next((path for path in written if path in document.value_locations), written[-1])
 
 
 def _readable(count: int) -> str:

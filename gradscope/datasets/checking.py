@@ -10,12 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.datasets.samples import Array, Samples, blocks
+from gradscope.datasets.value_range import (
+    FLOAT32_MAX,
+    first_position_out_of_range,
+    samples_out_of_range,
+)
 from gradscope.errors import BadRequest
 
 MAX_CLASSES = 100_000
 PARTS = ("training", "test")
 
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
 _KINDS = {
     "c": "complex numbers, whose imaginary part would be dropped",
     "O": "Python objects, as ragged or mixed rows give",
@@ -85,17 +89,13 @@ def _check_arrays(samples: Samples, part: str) -> None:
 def _check_values(samples: Samples, part: str, name: str) -> None:
     """Every value is a number that float32 can hold."""
     array = samples.part(part)[0 if name == "features" else 1]
-    bad = np.zeros(len(array), np.bool_)
-    for rows in blocks(array):
-        # NaN compares false, so it is bad too.
-        fits = np.abs(array[rows].astype(np.float64)) <= _FLOAT32_MAX
-        bad[rows] = ~fits.reshape(len(fits), -1).all(axis=1)
+    bad = samples_out_of_range(array, FLOAT32_MAX)
     if not bad.any():
         return
-    index, place = samples.place(part, bad)
+    index, place = samples.first_where(part, bad)
     sample = np.atleast_1d(array[index])
-    position = np.argwhere(~(np.abs(sample.astype(np.float64)) <= _FLOAT32_MAX))[0].tolist()
-    value = float(sample[tuple(position)])
+    position = first_position_out_of_range(sample, FLOAT32_MAX)
+    value = float(sample[position])
     found = f"{value:g}" if not np.isfinite(value) else f"{value:g}, beyond float32's 3.4e38"
     where = f" at {name[:-1]} {', '.join(map(str, position))}" if array.ndim > 1 else ""
     raise BadRequest(
@@ -118,7 +118,7 @@ def _check_labels(samples: Samples, part: str) -> None:
         tests.append((y >= samples.classes, most))
     for bad, why in tests:
         if bad.any():
-            index, place = samples.place(part, bad)
+            index, place = samples.first_where(part, bad)
             raise BadRequest(
                 f"data: {place} has the label {y[index].item()}: {why}", _label_remedy(y)
             )

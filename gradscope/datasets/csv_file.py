@@ -24,7 +24,7 @@ from gradscope.datasets.samples import (
     printable,
     quoted,
     split,
-    whole,
+    training_only,
 )
 from gradscope.errors import BadRequest
 
@@ -69,7 +69,7 @@ def csv_file(
     except OSError as error:
         raise BadRequest(f"data: {path} cannot be read: {error.strerror or error}") from None
     targets, names = _targets(table, task)
-    samples = whole(
+    samples = training_only(
         table.features,
         targets,
         task="classification" if names else "regression",

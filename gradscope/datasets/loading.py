@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from gradscope.datasets import DATASETS
+from gradscope.datasets.array_hash import add_array
 from gradscope.datasets.checking import check
 from gradscope.datasets.samples import Samples, blocks
 from gradscope.datasets.scaling import scale
 from gradscope.errors import BadRequest
+from gradscope.message_text import did_you_mean
 from gradscope.record import DataSummary
 from gradscope.record.objective_info import target_summary
 
@@ -31,10 +32,9 @@ def load(
     try:
         dataset = DATASETS[name]
     except KeyError:
-        near = difflib.get_close_matches(name, DATASETS, n=1)
         raise BadRequest(
             f"data.name: {name!r} is not one of {', '.join(DATASETS)}",
-            f"did you mean {near[0]}?" if near else "",
+            did_you_mean(name, DATASETS),
         ) from None
     return prepare(dataset(**parameters), scaling, batch_size, allow_nonfinite=allow_nonfinite)
 
@@ -51,10 +51,7 @@ def fingerprint(samples: Samples) -> str:
     """SHA-256 of the arrays fed: same digest, same training and test data, bit for bit."""
     digest = hashlib.sha256()
     for array in (samples.x, samples.y, samples.x_test, samples.y_test):
-        # Byte order is part of the dtype, so make it the same everywhere.
-        portable = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-        digest.update(f"{portable.dtype.str}{portable.shape}".encode())
-        digest.update(portable.data)
+        add_array(digest, array)
     return digest.hexdigest()
 
 

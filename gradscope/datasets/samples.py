@@ -50,7 +50,7 @@ class Samples:
         """Features and targets of the ``training`` or the ``test`` part."""
         return (self.x, self.y) if name == "training" else (self.x_test, self.y_test)
 
-    def place(self, part: str, bad: npt.NDArray[np.bool_]) -> tuple[int, str]:
+    def first_where(self, part: str, bad: npt.NDArray[np.bool_]) -> tuple[int, str]:
         """The first sample of a part where `bad` [n]: its index, and its name as its owner counts.
 
         After a split the first one is the one that came first in the source.
@@ -63,7 +63,7 @@ class Samples:
         return first, f"sample {rows[first]} (counted from 0)"
 
 
-def whole(
+def training_only(
     x: Array, y: Array, *, task: str, classes: int | None, class_names: tuple[str, ...] = ()
 ) -> Samples:
     """Samples that are all training data: the test part has no rows."""

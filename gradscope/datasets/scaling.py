@@ -124,7 +124,7 @@ def _apply(transform: _Affine, samples: Samples, part: str) -> npt.NDArray[np.fl
         lost = np.isfinite(x[rows]) & ~np.isfinite(scaled[rows])
         overflow[rows] = lost.reshape(len(lost), -1).any(axis=1)
     if overflow.any():
-        _, place = samples.place(part, overflow)
+        _, place = samples.first_where(part, overflow)
         raise BadRequest(
             f"data.scaling: a value of {place} is beyond float32 once scaled",
             "remove the outlier, or the feature that hardly varies over the training part",
@@ -142,7 +142,7 @@ def _refuse_other_than_bytes(samples: Samples, part: str) -> None:
             wrong |= values != np.floor(values)
         bad[rows] = wrong.any(axis=1)
     if bad.any():
-        _, place = samples.place(part, bad)
+        _, place = samples.first_where(part, bad)
         raise BadRequest(
             f"data.scaling: unit divides 8-bit images by 255, but {place} holds a value that is "
             "not a whole number from 0 to 255",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,18 +17,15 @@ from gradscope.errors import BadRequest, GradscopeError
 from gradscope.gate import replacing
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
 from gradscope.gate.check import Checked, Status
+from gradscope.message_text import counted
 from gradscope.reporters.check import CHECK_FORMS
+from gradscope.reporters.remedies import Reader, remedy_text
 from gradscope.reporters.report import ReportOptions
 
 OPTIONS: Final = ("at_init", "seeds", "trained_seeds", "trust_model")
 """What goes to `api.check` and `api.baseline` as it is; all else is a section of the config."""
-
-_REMEDY: Final = re.compile(
-    r"gradscope baseline (?:CONFIG$|.+? --output .+|.+? --update)"
-    r"(?: --((?:trained-)?seeds) (\d+))?",
-    re.MULTILINE,
-)
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,7 @@ class Asked:
         ) == baseline_file.render(bank)
         what = "wrote" if before is None else "nothing changed in" if same else "replaced"
         told = path.relative_to(root) if path.is_relative_to(root) else path
-        seeds = f"{len(bank.seeds)} seed{'' if len(bank.seeds) == 1 else 's'}"
+        seeds = counted(len(bank.seeds), "seed")
         trained = f", {bank.trained_seeds} of them trained" if bank.trained_seeds else ""
         headline = "\n".join([f"{what} {told} ({seeds}{trained})", *changes])
         source = self.source or bank.name
@@ -147,7 +143,7 @@ def passed(measure: Callable[[], Checked], width: int) -> Checked:
     try:
         checked = measure()
     except GradscopeError as error:
-        text = f"gradscope: {_for_pytest(str(error))}"
+        text = f"gradscope: {_error_text(error)}"
     else:
         if not checked.exit_code:
             return checked
@@ -157,20 +153,15 @@ def passed(measure: Callable[[], Checked], width: int) -> Checked:
 
 def told(checked: Checked, width: int) -> str:
     """The text of the command line, for a page of `width` columns."""
-    checks = tuple(replace(check, remedy=_for_pytest(check.remedy)) for check in checked.checks)
-    mine = replace(checked, checks=checks, remedy=_for_pytest(checked.remedy))
-    return CHECK_FORMS["text"]([mine], ReportOptions(width=width)).rstrip("\n")
+    return CHECK_FORMS["text"]([checked], ReportOptions(width=width, pytest=True)).rstrip("\n")
 
 
-def _for_pytest(remedy: str) -> str:
-    """A remedy in pytest's words: there the fixture writes baselines, not the command."""
-    return _REMEDY.sub(
-        lambda found: (
-            "pytest --gradscope-update-baselines"
-            + (f", with {found[1].replace('-', '_')}={found[2]}" if found[1] else "")
-        ),
-        remedy,
-    )
+def _error_text(error: GradscopeError) -> str:
+    """The message and what to do: here the fixture writes baselines, not the command."""
+    if isinstance(error, UnusableBaseline):
+        advice = remedy_text(error.baseline_remedy, Reader(pytest=True))
+        return f"{error.message}\n  {error.condition}: {advice}"
+    return str(error)
 
 
 def _shown(path: Path) -> str:

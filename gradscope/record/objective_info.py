@@ -86,7 +86,8 @@ def target_summary(y: npt.NDArray[Any], classes: int | None = None) -> TargetSum
     if y.dtype.kind not in "fiub" or not y.size:
         return TargetSummary("")
     values = y.reshape(len(y), -1).astype(np.float64)
-    width, form, shares = values.shape[1], "real", ()
+    width, form = values.shape[1], "real"
+    shares: tuple[float, ...] = ()
     labels = class_labels(y)
     if labels is not None:
         form = "indices" if width == 1 else "one_hot"

@@ -32,10 +32,12 @@ class Report:
 class ReportOptions:
     """What the reader's terminal can show, and the paths of the report's files.
 
-    `width` is in columns, `unicode` whether the reader's encoding has more than ASCII.
+    `width` is in columns, `unicode` whether the reader's encoding has more than ASCII. `pytest` is
+    set for a report of the pytest plugin, whose fixture writes the baselines.
     """
 
     width: int = 100
     color: bool = False
     unicode: bool = True
     files: tuple[str, ...] = ()
+    pytest: bool = False

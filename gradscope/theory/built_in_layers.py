@@ -10,7 +10,7 @@ from typing import Any
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.config.experiment import ExperimentConfig, HiddenLayer, InitializerSpec
-from gradscope.config.output_form import output_form
+from gradscope.config.output_layer import resolve_output_layer
 from gradscope.record import LayerInfo, Normalization, Role, Trait, UnmeasuredReason
 
 __all__ = ["built_in_layers"]
@@ -40,7 +40,7 @@ def built_in_layers(
     for number, layer in enumerate(config.model.hidden_layers, start=1):
         _hidden(table, f"hidden_{number}", layer, fan_in)
         fan_in = layer.units
-    units, activation = output_form(config, task, classes, targets)
+    units, activation = resolve_output_layer(config, task, classes, targets)
     kernel, zeros = config.model.output.initializer, InitializerSpec("zeros", {})
     table.dense("output", Role.OUTPUT, fan_in=fan_in, units=units, kernel=kernel, bias=zeros)
     table.rows[-1] = replace(

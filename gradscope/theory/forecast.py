@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,16 +33,18 @@ class Task:
     target_second_moment: float = 1.0
 
     @classmethod
-    def from_targets(cls, loss: str, activation: str | None, targets: Floats | None) -> Task:
+    def from_data(
+        cls, loss: str, activation: str | None, y: npt.NDArray[Any], classes: int | None
+    ) -> Task:
         """The loss that the config names, or for ``auto`` the default of this output activation.
 
-        `targets` are real targets, None for classes.
+        `y` are class indices, or real targets where `classes` is None.
         """
         if loss == "auto":
-            loss = default_loss(activation, "class_index" if targets is None else "real")
-        if targets is None:
+            loss = default_loss(activation, "real" if classes is None else "class_index")
+        if classes is not None:
             return cls(loss)
-        return cls(loss, float(np.mean(np.square(targets, dtype=np.float64))))
+        return cls(loss, float(np.mean(np.square(y, dtype=np.float64))))
 
 
 @dataclass(frozen=True)

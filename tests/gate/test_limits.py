@@ -16,7 +16,15 @@ from gradscope.gate.comparing.alignment import align
 from gradscope.gate.comparing.pairing import OTHER_MACHINE, Pairing, pairing
 from gradscope.gate.comparing.seeds_needed import kappa, seeds_needed
 from gradscope.gate.exit_codes import worst
-from gradscope.record import Diagnosis, Evidence, Finding, Verdict
+from gradscope.record import (
+    Diagnosis,
+    DiagnosisState,
+    Evidence,
+    Finding,
+    Severity,
+    Verdict,
+    VerdictStatus,
+)
 from gradscope.record.run_record import Floats
 from tests.analyzer.synthetic import network, record
 from tests.gate.seed_statistics import WIDTH, accepted, bank, shifted
@@ -25,11 +33,17 @@ from tests.gate.test_judge import HEALTHY, prediction
 
 def _diagnosis(*codes: str) -> Diagnosis:
     basis = Evidence(1, 1, "training", (1,), (0,))
-    found = tuple(
-        Verdict(code, code.lower(), "finding", (Finding("error", (), 0, 1, 1.0, 2.0, text, basis),))
+    errors = tuple(
+        Verdict(
+            code,
+            code.lower(),
+            VerdictStatus.FINDING,
+            (Finding(Severity.ERROR, (), 0, 1, 1.0, 2.0, text, basis),),
+        )
         for code, text in zip(codes, ("one", "two"), strict=False)
     )
-    return Diagnosis("unhealthy" if codes else "healthy", "", "", found)
+    state = DiagnosisState.UNHEALTHY if codes else DiagnosisState.HEALTHY
+    return Diagnosis(state, "", verdicts=errors)
 
 
 def test_an_error_counts_the_seeds_that_have_it() -> None:

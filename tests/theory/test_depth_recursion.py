@@ -163,12 +163,19 @@ def test_batch_norm_after_relu(batch: int, rate: float) -> None:
 @pytest.mark.parametrize("placement", ["before_activation", "after_activation"])
 @pytest.mark.parametrize("name", ["tanh", "silu"])
 def test_batch_norm_rate_for_large_batches(name: str, placement: str) -> None:
-    """B -> infinity: E phi'^2 / Var phi at q = 1 (LeCun's gain puts z there in both)."""
-    from gradscope.theory.batch_norm.rates import infinite_batch_rate
+    """B -> infinity: E phi'^2 / Var phi at q = 1 (Yang et al. 2019, section 5).
 
+    LeCun's gain puts z there in both placements.
+    """
     layers = network([256] * 5, name, "lecun_normal", placement)
     rate = foresee(layers, 1.0, 1e-12, 4096).backward_gain[1]
-    assert rate == pytest.approx(infinite_batch_rate(name, {}, 1.0), rel=4e-3)
+    z = np.linspace(-9.0, 9.0, 20_001)
+    weights = np.exp(-0.5 * z**2)
+    weights /= weights.sum()
+    value = ACTIVATIONS[name].value(z, NUMPY_OPS)
+    slope = ACTIVATIONS[name].derivative(z, NUMPY_OPS)
+    expected = (slope**2 @ weights) / (value**2 @ weights - (value @ weights) ** 2)
+    assert rate == pytest.approx(expected, rel=4e-3)
 
 
 @pytest.mark.parametrize("batch", [8, 32])

@@ -182,6 +182,15 @@ def test_tanh_against_plain_iteration(sigma_w2: float, sigma_b2: float, dropout:
     )
     q, c, slope = iterated(sigma_w2, sigma_b2, 1 - dropout)
     assert seen.q == pytest.approx(q, rel=2e-4)
+    derivative = 1 - np.tanh(math.sqrt(q) * NODES) ** 2
+    chi_1 = sigma_w2 * float(derivative**2 @ WEIGHTS) / (1 - dropout)
+    assert seen.chi_1 == pytest.approx(chi_1, rel=2e-3)
+    ahead, behind = (
+        sigma_w2 * float(np.tanh(math.sqrt(q * factor) * NODES) ** 2 @ WEIGHTS) / (1 - dropout)
+        for factor in (1.001, 0.999)
+    )
+    signal_slope = (ahead - behind) / (0.002 * q)
+    assert seen.signal_scale == pytest.approx(-1 / math.log(signal_slope), rel=5e-3)
     assert seen.correlation == pytest.approx(c, abs=1e-3)
     assert seen.correlation_scale == pytest.approx(-1 / math.log(slope), rel=5e-3)
     assert seen.trainable_depth == pytest.approx(6 * seen.correlation_scale)
@@ -212,3 +221,4 @@ def test_batch_norm_limits_the_depth_by_its_rate(placement: str, batch: int, rat
     assert seen is not None
     assert seen.chi_1 == pytest.approx(rate, rel=8e-3)
     assert seen.trainable_depth == pytest.approx(16 / math.log(seen.chi_1))
+    assert seen.signal_scale == 0.0  # batch norm sets q in every layer

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -92,6 +94,10 @@ def test_the_softmax_head_drops_the_gradient_once() -> None:
     assert np.mean([run.loss for run in runs]) == pytest.approx(seen.initial_loss, rel=0.06)
 
 
+OUTPUT = dense_blocks(network([8, 8]), 1.0, 1)[1]
+assert OUTPUT is not None
+
+
 def hidden_of(activation: str) -> Block:
     return dense_blocks(network([8, 8], activation), 1.0, 1)[0][0]
 
@@ -107,6 +113,26 @@ def test_dead_on_a_batch_is_geometry(depth: int, batch: int, share: float) -> No
     expected = share if batch == 128 else seen[depth - 1]
     assert seen[depth - 1] == pytest.approx(expected, abs=0.012)
     assert np.all(np.diff(seen) >= 0)
+
+
+@pytest.mark.parametrize("bias", [-1.0, 0.5, 2.0])
+def test_dead_for_one_sample_is_the_normal_law_below_the_bias(bias: float) -> None:
+    block = replace(hidden_of("relu"), bias_mean=bias)
+    expected = NormalDist().cdf(-bias / math.sqrt(1.7))
+    assert dead_fraction(block, 1.7, 0.4, 1) == pytest.approx(expected, rel=1e-6)
+
+
+def test_errors_of_real_targets_are_independent_of_each_other() -> None:
+    """Two random directions in 5 dimensions have a mean square cosine of 1 / 5."""
+    output = replace(hidden_of("linear"), units=5)
+    seen = error_cosines(output, 1e-9, 0.0)
+    assert (seen.same_class, seen.same_class_square) == pytest.approx((0.0, 0.2), abs=1e-6)
+
+
+def test_the_scatter_of_the_logits_is_capped() -> None:
+    capped, far = (logit_aligned_share(OUTPUT, 1.0, scatter) for scatter in (4.0, 1e4))
+    np.testing.assert_array_equal(capped, far)
+    assert np.isfinite(far).all()
 
 
 def test_dead_by_simulation() -> None:
@@ -152,7 +178,9 @@ def test_errors_of_small_and_of_large_logits() -> None:
 
 def test_real_targets_under_a_softmax_are_trained_on_the_mean_squared_error() -> None:
     """As the runner trains them: Keras's cross-entropy on indices would cut them to classes."""
-    task = Task.from_targets("auto", "softmax", np.array([0.5, -1.5]))
+    task = Task.from_data("auto", "softmax", np.array([0.5, -1.5]), None)
     assert (task.loss, task.target_second_moment) == ("mean_squared_error", 1.25)
-    assert Task.from_targets("auto", "softmax", None).loss == "sparse_categorical_crossentropy"
-    assert Task.from_targets("huber", "softmax", None).loss == "huber"
+    assert (
+        Task.from_data("auto", "softmax", np.arange(3), 3).loss == "sparse_categorical_crossentropy"
+    )
+    assert Task.from_data("huber", "softmax", np.arange(3), 3).loss == "huber"

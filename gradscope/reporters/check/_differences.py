@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradscope.gate.check import Check, CheckKind, Difference
-from gradscope.reporters.layout.numbers import number, plural
+from gradscope.message_text import counted
+from gradscope.reporters.layout.numbers import number
 
 MOST_ROWS = 8
 """Rows of a table of differences: the first layer that differs is the difference to look at."""
@@ -38,5 +39,5 @@ def left_out(differences: Sequence[Difference]) -> str:
     shown = {difference.layer for difference in differences[:MOST_ROWS]}
     layers = {difference.layer for difference in rest} - shown
     if layers:
-        return f"and {plural(len(layers), 'more layer')}"
-    return f"and {plural(len(rest), 'more figure')} of these layers" if rest else ""
+        return f"and {counted(len(layers), 'more layer')}"
+    return f"and {counted(len(rest), 'more figure')} of these layers" if rest else ""

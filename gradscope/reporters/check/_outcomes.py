@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from gradscope.gate.check import Checked
-from gradscope.reporters.layout.numbers import plural
+from gradscope.message_text import counted
 
 OUTCOMES = ("passed", "failed", "inconclusive", "not measured")
 
@@ -15,4 +15,4 @@ def outcome_counts(checked: Sequence[Checked]) -> str:
     """Count the outcomes: ``3 passed, 1 failed of 4 configs``."""
     counts = Counter(config.outcome for config in checked)
     parts = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
-    return f"{parts} of {plural(len(checked), 'config')}"
+    return f"{parts} of {counted(len(checked), 'config')}"

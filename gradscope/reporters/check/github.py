@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gradscope.gate.check import Checked, Status
-from gradscope.reporters.check import CHECK_FORMS
+from gradscope.reporters.check import CHECK_FORMS, _wording
 from gradscope.reporters.check._outcomes import outcome_counts
 from gradscope.reporters.layout.sanitizing import printable_lines
 from gradscope.reporters.report import ReportOptions
@@ -42,12 +42,12 @@ def _annotations(config: Checked) -> Iterator[tuple[str, str, str]]:
     """Kind, title and text of every check that did not pass; of the config where none says so."""
     checks = [check for check in config.checks if check.status in KINDS]
     for check in checks:
-        parts = [check.sentence, check.evidence, check.remedy]
+        parts = [_wording.answer(check), check.evidence, _wording.check_remedy(check, config)]
         text = "\n".join(part for part in parts if part)
         yield KINDS[check.status], f"{config.name}: {check.name}", text
     if config.exit_code and not checks:
         kind = "warning" if config.outcome == "inconclusive" else "error"
-        text = f"{config.headline}\n{config.remedy}".strip()
+        text = f"{config.headline}\n{_wording.config_remedy(config)}".strip()
         yield kind, f"{config.name}: {config.outcome}", text
 
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from gradscope.gate.check import Checked
+from gradscope.gate.check import Check, Checked
 from gradscope.gate.exit_codes import worst
 from gradscope.record.strict_json import dumps, plain
-from gradscope.reporters.check import CHECK_FORMS
+from gradscope.reporters.check import CHECK_FORMS, _wording
 from gradscope.reporters.report import ReportOptions
-from gradscope.reporters.run.result_json import verdict_items
+from gradscope.reporters.run.result_json import remedy_item, verdict_items
 
 SCHEMA = "gradscope.check/1"
 
@@ -44,6 +44,7 @@ def result(checked: Sequence[Checked]) -> dict[str, Any]:
 
 def _config(config: Checked) -> dict[str, Any]:
     diagnosis, record = config.diagnosis, config.record
+    reader = _wording.reader(config)
     items = diagnosis.verdicts if diagnosis is not None else ()
     return {
         "name": config.name,
@@ -52,13 +53,20 @@ def _config(config: Checked) -> dict[str, Any]:
         "outcome": config.outcome,
         "verdict": diagnosis.verdict if diagnosis is not None else None,
         "headline": config.headline,
-        "remedy": config.remedy,
+        "remedy": _wording.config_remedy(config),
+        "remedies": [remedy_item(remedy) for remedy in config.remedies],
         "evidence": config.evidence,
-        "checks": [{"name": check.name} | asdict(check) for check in config.checks],
+        "checks": [_check(check, config) for check in config.checks],
         "changes": config.changes,
         "baseline": config.baseline,
         "folder": config.folder,
         "environment": asdict(record.environment) if record is not None else None,
-        "verdicts": [item for verdict in items for item in verdict_items(verdict)],
+        "verdicts": [item for verdict in items for item in verdict_items(verdict, reader)],
         "timing": {"seconds": config.seconds},
     }
+
+
+def _check(check: Check, config: Checked) -> dict[str, Any]:
+    remedies = [remedy_item(remedy) for remedy in check.remedies]
+    text = _wording.check_remedy(check, config)
+    return {"name": check.name} | asdict(check) | {"remedy": text, "remedies": remedies}

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from gradscope.gate.check import Check, Checked, Difference, Status
-from gradscope.reporters.check import CHECK_FORMS
+from gradscope.reporters.check import CHECK_FORMS, _wording
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import ReportOptions
@@ -51,11 +51,11 @@ def _suite(config: Checked) -> Element:
     classname = f"gradscope.{printable(config.name)}"
     for check in config.checks:
         case = SubElement(suite, "testcase", name=printable(check.name), classname=classname)
-        _answer(case, check)
+        _answer(case, check, _wording.check_remedy(check, config))
     if config.outcome == "not measured" or not config.checks:
         case = SubElement(suite, "testcase", name="measure", classname=classname)
         _time(case, config.seconds)
-        text = _text([config.headline], config.remedy)
+        text = _text([config.headline], _wording.config_remedy(config))
         _add(case, "error", "not measured", config.headline, text)
     suite.attrib |= _counts(suite, "testcase")
     _time(suite, config.seconds)
@@ -66,7 +66,7 @@ def _properties(config: Checked) -> Iterator[tuple[str, str]]:
     """What holds for all checks of the config."""
     yield "outcome", config.outcome
     yield "headline", config.headline
-    yield "remedy", config.remedy
+    yield "remedy", _wording.config_remedy(config)
     yield "evidence", config.evidence
     yield "baseline", config.baseline
     yield "report", config.folder
@@ -78,13 +78,13 @@ def _properties(config: Checked) -> Iterator[tuple[str, str]]:
             yield f"environment.{name}", text
 
 
-def _answer(case: Element, check: Check) -> None:
+def _answer(case: Element, check: Check, remedy: str) -> None:
     """Add the result of the check to `case`; a test case without a further element has passed."""
-    lines = [check.sentence, check.evidence]
+    lines = [_wording.answer(check), check.evidence]
     lines += [_difference(difference) for difference in check.differences]
     if check.layers and not check.differences:
         lines.append(f"layers: {', '.join(check.layers)}")
-    text = _text(lines, check.remedy)
+    text = _text(lines, remedy)
     if check.status is Status.PASSED:
         SubElement(case, "system-out").text = text
     else:

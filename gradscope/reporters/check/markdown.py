@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gradscope.gate.check import Check, Checked, Status
-from gradscope.reporters.check import CHECK_FORMS, _differences
+from gradscope.reporters.check import CHECK_FORMS, _differences, _wording
 from gradscope.reporters.check._outcomes import outcome_counts
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import ReportOptions
@@ -54,7 +54,7 @@ def _config(config: Checked) -> Iterator[str]:
     else:
         yield _paragraph(config.headline)
     for check in config.checks:
-        cells = (check.name, check.sentence, check.evidence)
+        cells = (check.name, _wording.answer(check), check.evidence)
         yield f"| {SIGNS[check.status]} | {' | '.join(map(_cell, cells))} |"
     for check in config.checks:
         if check.differences:
@@ -65,9 +65,9 @@ def _config(config: Checked) -> Iterator[str]:
         yield ""
         for change in config.changes:
             yield f"- {_paragraph(change)}"
-    if config.remedy:
+    if remedy := _wording.config_remedy(config):
         yield ""
-        yield f"Try: {_cell(config.remedy)}"
+        yield f"Try: {_cell(remedy)}"
 
 
 def _table(check: Check) -> Iterator[str]:

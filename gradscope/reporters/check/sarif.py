@@ -6,7 +6,6 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sarif-v2.1.0-errata01
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import PurePath
@@ -14,10 +13,12 @@ from typing import Any
 from urllib.parse import quote
 
 from gradscope.analyzer.detectors import DETECTORS
+from gradscope.analyzer.explanation import explanation_of
 from gradscope.gate.check import Check, Checked, CheckKind, Status
 from gradscope.gate.exit_codes import worst
 from gradscope.record.strict_json import dumps, plain
-from gradscope.reporters.check import CHECK_FORMS
+from gradscope.reporters.check import CHECK_FORMS, _wording
+from gradscope.reporters.explanation import explanation_text
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import ReportOptions
 
@@ -89,7 +90,7 @@ def _invocation(checked: Sequence[Checked]) -> dict[str, Any]:
             {
                 "descriptor": {"id": NOT_MEASURED, "index": 0},
                 "level": "error",
-                "message": _message(config.headline, remedy=config.remedy),
+                "message": _message(config.headline, remedy=_wording.config_remedy(config)),
                 "locations": [{"physicalLocation": _file(config.source)}],
                 "properties": {"config": printable(config.name)},
             }
@@ -107,7 +108,9 @@ def _result(config: Checked, check: Check, rule: int) -> dict[str, Any]:
         "ruleId": _id(check),
         "ruleIndex": rule,
         "level": LEVELS[check.status],
-        "message": _message(check.sentence, check.evidence, remedy=check.remedy),
+        "message": _message(
+            _wording.answer(check), check.evidence, remedy=_wording.check_remedy(check, config)
+        ),
         "locations": [location],
         "partialFingerprints": {FINGERPRINT: _fingerprint(config, check)},
         "properties": {"config": printable(config.name), "status": check.status},
@@ -140,15 +143,15 @@ def _rule(check: Check) -> dict[str, Any]:
     detector = DETECTORS.get(check.subject) if check.kind is CheckKind.DETECTOR else None
     if detector is None:  # a baseline may hold an error of a detector that no longer exists
         return _described(_id(check), DESCRIPTIONS.get(check.kind, check.name))
-    help_text = inspect.getdoc(detector.function) or detector.name
-    first, *more = (" ".join(part.split()) for part in help_text.split("\n\n"))
-    whole = _message(first, *more[:1])
+    explanation = explanation_of(detector)
+    first = explanation.summary
+    whole = _message(first, explanation.section("What it measures"))
     return {
         "id": detector.code,
         "name": detector.name,
         "shortDescription": _message(first),
         "fullDescription": whole if len(whole["text"]) <= LONGEST else _message(first),
-        "help": _message(help_text),
+        "help": _message(explanation_text(explanation)),
     }
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from gradscope.gate.check import Check, Checked, Status
-from gradscope.reporters.check import CHECK_FORMS, _differences
+from gradscope.reporters.check import CHECK_FORMS, _differences, _wording
 from gradscope.reporters.check._outcomes import outcome_counts
 from gradscope.reporters.layout.lines import Page, shortened, symbol
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
@@ -36,7 +36,7 @@ def text(checked: Sequence[Checked], options: ReportOptions) -> str:
     """Render one config in full; of several a summary, and in full each that did not pass."""
     page = Page(width=options.width, color=options.color, unicode=options.unicode)
     if len(checked) == 1:
-        _add_config(page, checked[0])
+        _add_config(page, checked[0], options.pytest)
         return page.render()
     for config in checked:
         tone = OUTCOME_TONES[config.outcome]
@@ -46,7 +46,7 @@ def text(checked: Sequence[Checked], options: ReportOptions) -> str:
     for config in checked:
         if config.exit_code:
             page.add_text("")
-            _add_config(page, config)
+            _add_config(page, config, options.pytest)
     page.add_text("")
     page.add_text(outcome_counts(checked), "title")
     return page.render()
@@ -62,19 +62,21 @@ def _safe_lines(text: str) -> str:
     return COMMAND.sub(lambda match: f"\\x{ord(match[0]):02x}", printable_lines(text))
 
 
-def _add_config(page: Page, config: Checked) -> None:
+def _add_config(page: Page, config: Checked, pytest: bool) -> None:
     tone = OUTCOME_TONES[config.outcome]
     sign = symbol(tone, page.unicode)
     title = f"{sign} {config.outcome.upper()}: {_safe(config.name)} ({_safe(config.source)})"
     page.add_text(title, tone, hanging=2)
     if config.headline not in {f"{check.name}: {check.sentence}" for check in config.checks}:
         page.add_text(_safe_lines(config.headline), "title", indent=2)
-    if config.remedy and config.remedy not in {check.remedy for check in config.checks}:
-        page.add_text(f"Try: {_safe_lines(config.remedy)}", indent=2, hanging=5)
+    remedy = _wording.config_remedy(config, pytest=pytest)
+    remedies = [_wording.check_remedy(check, config, pytest=pytest) for check in config.checks]
+    if remedy and remedy not in remedies:
+        page.add_text(f"Try: {_safe_lines(remedy)}", indent=2, hanging=5)
     if config.evidence:
         page.add_text(_safe_lines(config.evidence), "dim", indent=2)
-    for check in config.checks:
-        _add_check(page, check)
+    for check, advice in zip(config.checks, remedies, strict=True):
+        _add_check(page, check, advice)
     if config.changes:
         page.add_heading("Changed since the baseline")
         for change in config.changes:
@@ -87,18 +89,18 @@ def _add_config(page: Page, config: Checked) -> None:
                 page.add_text(f"{name:<8}  {_safe(path)}", indent=2, hanging=2)
 
 
-def _add_check(page: Page, check: Check) -> None:
+def _add_check(page: Page, check: Check, remedy: str) -> None:
     tone = TONES[check.status]
     title = f"{symbol(tone, page.unicode)} {_safe(check.name)}: "
     if check.status in (Status.SKIPPED, Status.INCONCLUSIVE):
         title += f"{check.status}: "
-    page.add_text(title + _safe_lines(check.sentence), tone, indent=2, hanging=2)
+    page.add_text(title + _safe_lines(_wording.answer(check)), tone, indent=2, hanging=2)
     if check.evidence:
         page.add_text(_safe_lines(check.evidence), "dim", indent=4)
     if check.differences:
         _add_differences(page, check)
-    if check.remedy and check.status is not Status.PASSED:
-        page.add_text(f"Try: {_safe_lines(check.remedy)}", indent=4, hanging=5)
+    if remedy and check.status is not Status.PASSED:
+        page.add_text(f"Try: {_safe_lines(remedy)}", indent=4, hanging=5)
 
 
 def _add_differences(page: Page, check: Check) -> None:

@@ -1,4 +1,4 @@
-"""Heatmaps layer by step, profiles over depth, and the loss."""
+"""Heatmaps layer by step, profiles over depth and over time."""
 
 from __future__ import annotations
 
@@ -9,28 +9,33 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.curves.through_time import TimeProfile
 from gradscope.analyzer.theory.expectation import limits
+from gradscope.message_text import counted
 from gradscope.record import RunRecord
+from gradscope.reporters.delta_reference import reference_name
 from gradscope.reporters.figures import style
 from gradscope.reporters.figures.style import BLACK, BLUE, GREEN, ORANGE, Floats
 from gradscope.reporters.layout.lines import shortened
-from gradscope.reporters.layout.numbers import number, plural
+from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
 from gradscope.theory.prediction import LEVEL
 
 _TITLES = {
-    "gradient": "Gradient: rms of delta over that of the last hidden layer",
+    "gradient": "Gradient: rms of delta over that of {reference}",
     "signal": "Signal: rms of z, what the activation receives",
 }
 _MOST_COLUMNS = 1000
 _MOST_PANELS = 8
+
+
+def _title(quantity: str, record: RunRecord) -> str:
+    return _TITLES[quantity].format(reference=reference_name(record))
 
 
 def heatmaps(report: Report) -> Figure:
@@ -42,7 +47,7 @@ def heatmaps(report: Report) -> Figure:
     figure = style.new_figure(9.0, 2 * height)
     panels: Any = figure.subplots(2, 1, squeeze=False)
     for axes, quantity in zip(panels[:, 0], ("gradient", "signal"), strict=True):
-        title = _TITLES[quantity]
+        title = _title(quantity, record)
         if len(shown) < len(layers):
             title += f" ({len(shown)} of {len(layers)} layers shown)"
         axes.set_title(title, loc="left")
@@ -98,7 +103,7 @@ def profiles(report: Report) -> Figure:
     figure = style.new_figure(9.0, 7.0)
     panels: Any = figure.subplots(2, 1, squeeze=False, sharex=True)
     for axes, quantity in zip(panels[:, 0], ("signal", "gradient"), strict=True):
-        axes.set_title(_TITLES[quantity], loc="left")
+        axes.set_title(_title(quantity, record), loc="left")
         _profile(axes, report, layers, quantity)
     return figure
 
@@ -139,7 +144,7 @@ def time_profiles(report: Report) -> Figure | None:
     None where no recurrent layer was followed.
     """
     record = report.record
-    profiles = through_time.of(record)
+    profiles = through_time.time_profiles(record)
     if not profiles:
         return None
     shown = [profiles[i] for i in style.evenly(len(profiles), _MOST_PANELS)]
@@ -228,48 +233,5 @@ def _by_name(report: Report, names: tuple[str, ...], values: Floats, layers: lis
 def _note_missing(axes: Axes, values: Floats) -> None:
     missing = int(np.count_nonzero(~(np.isfinite(values) & (values > 0))))
     if missing:
-        text = f"{plural(missing, 'point')} not on the axis: {style.MISSING}, or exactly 0"
+        text = f"{counted(missing, 'point')} not on the axis: {style.MISSING}, or exactly 0"
         axes.text(1.0, 1.01, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=7.5)
-
-
-def loss(report: Report) -> Figure:
-    """The loss of the training batches and, for classes, their accuracy."""
-    record = report.record
-    figure = style.new_figure(9.0, 3.6)
-    axes = figure.subplots()
-    values, accuracy = record.scalars["loss"], record.scalars["accuracy"]
-    finite = np.isfinite(values)
-    if not finite.any():
-        style.empty(axes, "no finite loss was recorded")
-        return figure
-    # Clipped, so that the span is finite in float64.
-    shown = np.clip(np.where(finite, values, np.nan), -1e300, 1e300)
-    marker = "o" if len(values) < 30 else ""
-    lines = axes.plot(record.steps, shown, "-", marker=marker, ms=3, color=BLUE, lw=1.2)
-    labels = ["loss"]
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss")
-    if np.nanmin(shown) > 0 and np.nanmax(shown) / np.nanmin(shown) > 100:
-        style.log_axis(axes.yaxis, shown)
-    if len(values) == 1:
-        axes.set_xticks(record.steps)
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    if np.isfinite(accuracy).any():
-        lines += _accuracy(axes, record, accuracy, marker)
-        labels.append("accuracy of the batch")
-    axes.legend(lines, labels, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
-    if not finite.all():
-        first = record.steps[np.flatnonzero(~finite)[0]]
-        axes.axvline(float(first), color=BLACK, lw=1.0, ls=":")
-        note = f"loss not finite from step {first} (dotted line)"
-        axes.text(1.0, 1.01, note, transform=axes.transAxes, ha="right", va="bottom")
-    return figure
-
-
-def _accuracy(axes: Axes, record: RunRecord, accuracy: Floats, marker: str) -> list[Line2D]:
-    other = axes.twinx()
-    other.spines["right"].set_visible(True)
-    other.set_ylabel("accuracy of the batch")
-    other.set_ylim(0.0, 1.0)
-    return other.plot(record.steps, accuracy, "--", marker=marker, ms=3, color=ORANGE, lw=1.2)

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
+from gradscope.analyzer.curves.depth_profile import relative_delta
 from gradscope.record import RunRecord
 from gradscope.reporters.layout.lines import shortened
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
-from gradscope.reporters.relative_delta import relative_delta
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,7 +29,7 @@ _LONGEST_LABEL = 20
 
 
 def rms(record: RunRecord, quantity: str) -> Floats:
-    """``signal`` (rms of z) or ``gradient`` (rms of delta over the last hidden layer's)."""
+    """``signal`` (rms of z) or ``gradient`` (rms of delta over the reference's)."""
     if quantity == "gradient":
         return relative_delta(record)
     values: Floats = np.sqrt(record.series["preactivation_second_moment"])

@@ -43,11 +43,6 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
-def plural(value: int, noun: str) -> str:
-    """A counted noun: 1 step, 300 steps."""
-    return f"{count(value)} {noun}" if value == 1 else f"{count(value)} {noun}s"
-
-
 def interval(bounds: tuple[float, float]) -> str:
     """A range: 0.2 to 0.31."""
     return f"{number(bounds[0])} to {number(bounds[1])}"

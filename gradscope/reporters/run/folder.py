@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gradscope.errors import BadRequest
 from gradscope.record import RunRecord, atomic, storage
-from gradscope.reporters.report import Report
+from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import html, plots, result_json
 
 RECORD, RESULT, PAGE, LOG = "record.npz", "result.json", "report.html", "run.log"
@@ -86,7 +86,7 @@ def write_record(record: RunRecord, folder: Path) -> Path:
 
 def write_result(report: Report, folder: Path) -> Path:
     """Write ``result.json``."""
-    atomic.write(folder / RESULT, result_json.json_text(report).encode())
+    atomic.write(folder / RESULT, result_json.json_text(report, ReportOptions()).encode())
     return folder / RESULT
 
 

@@ -9,8 +9,9 @@ from itertools import chain, pairwise
 
 import numpy as np
 
+from gradscope.message_text import counted
 from gradscope.record import Role
-from gradscope.reporters.layout.numbers import plural, span
+from gradscope.reporters.layout.numbers import span
 from gradscope.reporters.run.layer_figures import FIGURES
 from gradscope.reporters.run.layer_table import LayerRow
 
@@ -44,20 +45,20 @@ class Fold:
         rows = self.weighted
         if not rows:
             return (
-                f"... {plural(len(self.rows), 'batch norm')}, batch vs moving: mean gap "
+                f"... {counted(len(self.rows), 'batch norm')}, batch vs moving: mean gap "
                 f"{span([row.mean_gap for row in self.rows])}, "
                 f"var x{span([row.variance_ratio for row in self.rows])}"
             )
         between = len(self.rows) - len(rows)
-        counted = plural(len(rows) // max(self.blocks, 1), "layer")
+        number_of_layers = counted(len(rows) // max(self.blocks, 1), "layer")
         if self.blocks:
-            counted = f"{plural(self.blocks, 'block')} of {counted}"
+            number_of_layers = f"{counted(self.blocks, 'block')} of {number_of_layers}"
         text = (
-            f"... {counted} like these: "
+            f"... {number_of_layers} like these: "
             f"signal {span([row.signal for row in rows])}, "
             f"gradient {span([row.gradient for row in rows])}"
         )
-        return f"{text}, with {plural(between, 'layer')} between them" if between else text
+        return f"{text}, with {counted(between, 'layer')} between them" if between else text
 
 
 Block = tuple[LayerRow, ...]

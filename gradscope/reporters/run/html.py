@@ -49,6 +49,7 @@ def render(report: Report, figures_svg: Mapping[str, str]) -> str:
         times=time_table(report),
         times_title=TITLE,
         verdicts=list(summary.verdict_lines(report)),
+        remedy=summary.remedy(report),
         course=summary.loss_course(report.record),
         evaluation=summary.evaluation(report.record),
         pictures=_pictures(figures_svg),
@@ -102,7 +103,6 @@ def _template() -> Template:
         "number": numbers.number,
         "percent": numbers.percent,
         "ratio": numbers.ratio,
-        "plural": numbers.plural,
         "symbol": lambda tone: symbol(tone, unicode=True),
     }
     environment.tests["fold"] = lambda row: isinstance(row, Fold)

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from gradscope.analyzer.curves.window import last, median, typical
+from gradscope.analyzer.curves.depth_profile import relative_delta
+from gradscope.analyzer.curves.window import last_quarter, median, typical
 from gradscope.record import STATISTICS, Role, RunRecord
 from gradscope.record.run_record import Floats
 from gradscope.record.statistics import MeasuredAt, NumberForm, OverSteps, columns, measured_at
-from gradscope.reporters.relative_delta import relative_delta
 
 SIGNAL, GRADIENT = "preactivation_second_moment", "delta_second_moment"
 FIGURES = {name: column for name, column in columns().items() if name not in (SIGNAL, GRADIENT)}
@@ -27,7 +27,7 @@ def layer_figures(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
     ``signal_gain`` and ``gradient_gain``.
     """
     finite = _before_nonfinite(record)
-    window = last(len(finite.steps))
+    window = last_quarter(len(finite.steps))
     figures = {name: _over_steps(name, finite.series[name], window) for name in FIGURES}
     figures |= {name: median(finite.series[name][window]) for name in _BATCH_NORM}
     return figures | _profile(finite, gains=gains)
@@ -98,7 +98,7 @@ def _before_nonfinite(record: RunRecord) -> RunRecord:
 def caption(record: RunRecord) -> str:
     """Which steps the figures come from."""
     finite = _before_nonfinite(record)
-    steps = finite.steps[last(len(finite.steps))]
+    steps = finite.steps[last_quarter(len(finite.steps))]
     if not steps.size:
         return "no step was recorded"
     why = ", before the first non-finite value" if len(finite.steps) < len(record.steps) else ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from gradscope.message_text import counted
 from gradscope.record import LayerInfo, RunRecord, Trait
-from gradscope.reporters.layout import numbers
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.unmeasured_reasons import reason_sentence
 
@@ -44,7 +44,7 @@ def _omitted(layers: Sequence[LayerInfo]) -> Iterator[str]:
     """The layers without a row: measured without a finding, or not measured, and why."""
     measured = [layer for layer in layers if layer.measured]
     if measured:
-        count = numbers.plural(len(measured), "more layer")
+        count = counted(len(measured), "more layer")
         yield f"{count} measured, figures in result.json: {_kinds(measured)}"
     missing = [layer for layer in layers if not layer.measured]
     if missing:
@@ -52,7 +52,7 @@ def _omitted(layers: Sequence[LayerInfo]) -> Iterator[str]:
             f"{_kinds(alike)} ({reason})" if reason else _kinds(alike)
             for reason, alike in _by_reason(missing)
         )
-        yield f"{numbers.plural(len(missing), 'layer')} without figures of their own: {reasons}"
+        yield f"{counted(len(missing), 'layer')} without figures of their own: {reasons}"
 
 
 def _kinds(layers: Iterable[LayerInfo]) -> str:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gradscope.analyzer.theory.expectation import standings
-from gradscope.record import LayerInfo, RunRecord
+from gradscope.record import LayerInfo, RunRecord, VerdictStatus
 from gradscope.record.run_record import Floats
 from gradscope.record.statistics import MeasuredAt, NumberForm, columns, measured_at
+from gradscope.reporters.delta_reference import LAST_HIDDEN, reference_name
 from gradscope.reporters.layout import numbers
 from gradscope.reporters.layout.character_plots import LogScale
 from gradscope.reporters.layout.sanitizing import printable
@@ -54,7 +55,7 @@ class LayerRow:
     """One layer; NaN is "not measured" (or destroyed by non-finite values, then `note` says so).
 
     `signal` is the rms of z, `signal_gain` its ratio to the hidden layer before; `gradient` is the
-    rms of delta over that of the last hidden layer, `gradient_gain` its ratio to the layer after.
+    rms of delta over that of the table's reference, `gradient_gain` its ratio to the layer after.
     `figures` has one number for each statistic of `FIGURES`. `band` is where both are at step 0
     relative to theory's band, "" where theory has none.
     """
@@ -86,13 +87,15 @@ class LayerTable:
     """All rows in depth order, `caption` saying which steps the figures come from.
 
     `notes` are sentences about the whole table, such as which layers have no row. `gains` is false
-    where the network branches: then the ratio of neighbours has no meaning.
+    where the network branches: then the ratio of neighbours has no meaning. `reference` is
+    the layer whose delta the others are compared with.
     """
 
     rows: tuple[LayerRow, ...]
     caption: str
     notes: tuple[str, ...]
     gains: bool = True
+    reference: str = LAST_HIDDEN
 
     @property
     def weighted(self) -> tuple[LayerRow, ...]:
@@ -105,7 +108,10 @@ class LayerTable:
         parts = []
         for name, column in columns().items():
             gain = f"; {_GAINS[name]}" if self.gains and name in _GAINS else ""
-            parts.append(f"{column.heading}: {column.legend}{gain}.")
+            text = column.legend
+            if name == GRADIENT and self.reference != LAST_HIDDEN:
+                text = f"rms of delta = dL/dz over that of {self.reference}"
+            parts.append(f"{column.heading}: {text}{gain}.")
         return " ".join(parts) + (_BAND if self.banded else "")
 
     def scale(self, quantity: str) -> LogScale:
@@ -133,7 +139,13 @@ def layer_table(report: Report) -> LayerTable:
             rows.append(row)
         else:
             omitted.append(layer)
-    return LayerTable(tuple(rows), caption(record), tuple(notes(record, omitted, gains)), gains)
+    return LayerTable(
+        tuple(rows),
+        caption(record),
+        tuple(notes(record, omitted, gains)),
+        gains,
+        reference_name(record),
+    )
 
 
 def _row(
@@ -179,7 +191,7 @@ def _marks(report: Report) -> dict[str, tuple[Mark, ...]]:
     """Layer name -> the findings that name it, in the diagnosis's order."""
     marks: dict[str, list[Mark]] = {}
     for verdict in report.diagnosis.verdicts:
-        for finding in verdict.findings if verdict.status == "finding" else ():
+        for finding in verdict.findings if verdict.status is VerdictStatus.FINDING else ():
             mark = Mark(verdict.code, verdict.name.replace("_", " "), finding.severity)
             for name in finding.layers:
                 at_layer = marks.setdefault(name, [])

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from gradscope.analyzer.curves.depth_profile import delta_reference
 from gradscope.analyzer.theory.expectation import standings
-from gradscope.record import STATISTICS, Finding, RunRecord, Verdict
+from gradscope.record import STATISTICS, Finding, Remedy, RunRecord, Verdict
 from gradscope.record.strict_json import dumps, plain
+from gradscope.reporters.remedies import Reader, arguments, reader_of, remedies_text
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS
 from gradscope.theory.prediction import LEVEL, Prediction
@@ -21,7 +23,7 @@ SCHEMA = "gradscope.result/1"
 
 
 @REPORTERS.register("json")
-def json_text(report: Report, options: ReportOptions | None = None) -> str:
+def json_text(report: Report, options: ReportOptions) -> str:
     """Render one JSON object, with one row of figures per line for `diff`."""
     del options
     return dumps(result(report)) + "\n"
@@ -30,6 +32,7 @@ def json_text(report: Report, options: ReportOptions | None = None) -> str:
 def result(report: Report) -> dict[str, Any]:
     """The object as data."""
     record, diagnosis = report.record, report.diagnosis
+    reader, reference = reader_of(record), delta_reference(record)
     content = {
         "schema": SCHEMA,
         "name": record.name,
@@ -37,15 +40,19 @@ def result(report: Report) -> dict[str, Any]:
         "exit_code": int(report.exit_code),
         "verdict": diagnosis.verdict,
         "headline": diagnosis.headline,
-        "remedy": diagnosis.remedy,
+        "remedy": remedies_text(diagnosis.remedies, reader),
+        "remedies": [remedy_item(remedy) for remedy in diagnosis.remedies],
         "environment": asdict(record.environment),
         "config": record.config,
         "data": asdict(record.data),
         "training": _training(record),
         "branches": record.branches,
         "layers": [asdict(layer) for layer in record.layers],
-        "verdicts": [item for verdict in diagnosis.verdicts for item in verdict_items(verdict)],
+        "verdicts": [
+            item for verdict in diagnosis.verdicts for item in verdict_items(verdict, reader)
+        ],
         "prediction": _prediction(report),
+        "delta_reference": record.layers[reference].name if reference is not None else None,
         "statistics": {
             "steps": record.steps,
             **{name: record.series[name] for name in STATISTICS},
@@ -119,11 +126,11 @@ def _band(record: RunRecord, prediction: Prediction) -> dict[str, Any] | None:
     }
 
 
-def verdict_items(verdict: Verdict) -> Iterator[dict[str, Any]]:
+def verdict_items(verdict: Verdict, reader: Reader) -> Iterator[dict[str, Any]]:
     """One item per finding, or one item for a detector without a finding."""
     lead = {"code": verdict.code, "name": verdict.name, "status": verdict.status}
     for finding in verdict.findings:
-        yield lead | {"reason": verdict.reason} | _finding(finding)
+        yield lead | {"reason": verdict.reason} | _finding(finding, reader)
     if not verdict.findings:
         yield lead | {
             "reason": verdict.reason,
@@ -135,11 +142,13 @@ def verdict_items(verdict: Verdict) -> Iterator[dict[str, Any]]:
             "evidence": None,
             "message": verdict.reason or f"{verdict.name}: {verdict.status}",
             "remedy": "",
+            "remedies": [],
             "cause": "",
+            "caused_by": "",
         }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: Finding, reader: Reader) -> dict[str, Any]:
     return {
         "severity": finding.severity,
         "layers": finding.layers,
@@ -148,6 +157,13 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "threshold": finding.threshold,
         "evidence": asdict(finding.evidence),
         "message": finding.message,
-        "remedy": finding.remedy,
+        "remedy": remedies_text(finding.remedies, reader),
+        "remedies": [remedy_item(remedy) for remedy in finding.remedies],
         "cause": finding.cause,
+        "caused_by": finding.caused_by,
     }
+
+
+def remedy_item(remedy: Remedy) -> dict[str, Any]:
+    """A remedy as data; `arguments` are those of `gradscope run` that apply its settings."""
+    return asdict(remedy) | {"settings": dict(remedy.settings), "arguments": arguments(remedy)}

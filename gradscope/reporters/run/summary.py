@@ -9,10 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.analyzer.theory.expectation import standings
-from gradscope.record import Evidence, Finding, OutcomeStatus, RunRecord, Verdict
+from gradscope.message_text import counted, noun_for
+from gradscope.record import (
+    DiagnosisState,
+    Evidence,
+    Finding,
+    OutcomeStatus,
+    RunRecord,
+    Verdict,
+    VerdictStatus,
+)
 from gradscope.record.run_record import FIT, GIVEN
-from gradscope.reporters.layout.numbers import count, interval, number, percent, plural, ratio
+from gradscope.reporters.causes import consequence_text
+from gradscope.reporters.layout.numbers import count, interval, number, percent, ratio
 from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.remedies import Reader, reader_of, remedies_text
 from gradscope.reporters.report import Report
 from gradscope.theory.prediction import LEVEL, Floats, Prediction
 
@@ -43,24 +54,29 @@ def warning(report: Report) -> str:
     outcome = report.record.outcome
     parts = []
     if outcome.status != OutcomeStatus.COMPLETE:
-        done = f"{count(outcome.steps_done)} of {plural(outcome.steps_requested, 'step')}"
+        done = f"{count(outcome.steps_done)} of {counted(outcome.steps_requested, 'step')}"
         parts.append(f"{outcome.status.upper()}, {done}: {printable(outcome.sentence)}")
-    if report.diagnosis.verdict == "inconclusive":
+    if report.diagnosis.verdict is DiagnosisState.INCONCLUSIVE:
         parts.append(
             "INCONCLUSIVE: too little was measured or judged to call this network healthy."
         )
     return "\n".join(parts)
 
 
+def remedy(report: Report) -> str:
+    """What to try first; empty when there is nothing to do."""
+    return remedies_text(report.diagnosis.remedies, reader_of(report.record))
+
+
 def evidence(record: RunRecord) -> str:
     """The conditions of the run in one line."""
     outcome, environment = record.outcome, record.environment
-    steps = f"{count(outcome.steps_done)} of {plural(outcome.steps_requested, 'step')}"
+    steps = f"{count(outcome.steps_done)} of {counted(outcome.steps_requested, 'step')}"
     recorded = int(np.count_nonzero(record.steps > 0))
     parts = [
         steps
         if outcome.steps_done != outcome.steps_requested
-        else plural(outcome.steps_done, "step"),
+        else counted(outcome.steps_done, "step"),
         *([f"{count(recorded)} of them measured"] if recorded < outcome.steps_done else []),
         f"batch {count(record.batch_size)}",
         f"{data_name(record)} {_samples(record)}",
@@ -96,13 +112,14 @@ def data_name(record: RunRecord) -> str:
 
 def verdict_lines(report: Report) -> Iterator[VerdictLine]:
     """The result of every detector in the diagnosis's order, also of those that did not run."""
+    reader = reader_of(report.record)
     for verdict in report.diagnosis.verdicts:
         code, name = printable(verdict.code), printable(verdict.name).replace("_", " ")
         reason = printable(verdict.reason)
         if not verdict.findings:
             yield VerdictLine(code, name, _status(verdict), verdict.status, reason)
         for finding in verdict.findings:
-            shown = verdict.status == "finding"
+            shown = verdict.status is VerdictStatus.FINDING
             yield VerdictLine(
                 code,
                 name,
@@ -110,26 +127,28 @@ def verdict_lines(report: Report) -> Iterator[VerdictLine]:
                 finding.severity if shown else verdict.status,
                 reason,
                 printable(finding.message),
-                tuple(_facts(finding)),
+                tuple(_facts(finding, reader)),
             )
 
 
 def _status(verdict: Verdict) -> str:
-    texts = {"skipped": "skipped, not judged", "ignored": "ignored, not judged"}
-    return texts.get(verdict.status, printable(verdict.status))
+    if verdict.status in (VerdictStatus.SKIPPED, VerdictStatus.IGNORED):
+        return f"{verdict.status}, not judged"
+    return printable(verdict.status)
 
 
-def _facts(finding: Finding) -> Iterator[Fact]:
+def _facts(finding: Finding, reader: Reader) -> Iterator[Fact]:
     yield Fact(
         "where", f"{layers(finding.layers)}, {_from_to(finding.since_step, finding.until_step)}"
     )
     yield Fact(
         "observed", f"{number(finding.observed, 'NaN')} (threshold {number(finding.threshold)})"
     )
-    if finding.cause:
-        yield Fact("cause", printable(finding.cause))
-    if finding.remedy:
-        yield Fact("try", printable(finding.remedy))
+    cause = f"{consequence_text(finding.caused_by)} {finding.cause}".strip()
+    if cause:
+        yield Fact("cause", printable(cause))
+    if finding.remedies:
+        yield Fact("try", printable(remedies_text(finding.remedies, reader)))
     yield Fact("evidence", _evidence(finding.evidence))
 
 
@@ -153,7 +172,7 @@ def _evidence(evidence: Evidence) -> str:
         f"n = {count(evidence.n)}",
         f"batch {count(evidence.batch_size)}",
         f"phase {printable(evidence.phase)}",
-        f"seed {seeds}" if len(evidence.seeds) == 1 else f"seeds {seeds}",
+        f"{noun_for(len(evidence.seeds), 'seed')} {seeds}",
     ]
     if evidence.steps:
         parts.append(_from_to(evidence.steps[0], evidence.steps[-1]))

@@ -47,8 +47,8 @@ def _add_answer(page: Page, report: Report) -> None:
     if limits:
         page.add_text(limits, "warning", indent=2)
     page.add_text(printable_lines(diagnosis.headline), "title", indent=2)
-    if diagnosis.remedy:
-        page.add_text(f"Try: {printable_lines(diagnosis.remedy)}", indent=2, hanging=5)
+    if remedy := summary.remedy(report):
+        page.add_text(f"Try: {printable_lines(remedy)}", indent=2, hanging=5)
     page.add_text(summary.evidence(report.record), "dim", indent=2)
     page.add_text(summary.theory(report), "dim", indent=2)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -172,7 +173,7 @@ def _columns(rows: Sequence[LayerRow], table: LayerTable, page: Page) -> list[Co
         *(
             Column(
                 column.heading,
-                cells(lambda row, name=name: cell(row, name)),
+                cells(partial(cell, name=name)),
                 True,
                 _FIGURES + column.priority,
             )

@@ -9,8 +9,9 @@ import numpy as np
 
 from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.curves.through_time import TimeProfile
+from gradscope.message_text import counted
 from gradscope.reporters.layout.character_plots import LogScale, sparkline
-from gradscope.reporters.layout.numbers import number, plural, ratio
+from gradscope.reporters.layout.numbers import number, ratio
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
 
@@ -43,7 +44,9 @@ class TimeTable:
 
 def time_table(report: Report) -> TimeTable:
     """Make one row per recurrent layer that was followed through time."""
-    profiles = [p for p in through_time.of(report.record) if np.isfinite(p.typical).any()]
+    profiles = [
+        p for p in through_time.time_profiles(report.record) if np.isfinite(p.typical).any()
+    ]
     scale = LogScale.covering([float(value) for p in profiles for value in p.typical])
     rows = tuple(_row(profile, scale) for profile in profiles)
     legend = (
@@ -65,7 +68,7 @@ def _row(profile: TimeProfile, scale: LogScale) -> TimeRow:
     typical = profile.typical
     first = typical[np.isfinite(typical)][0]
     text = (
-        f"{plural(len(typical), 'time step')}: first {number(first)}, "
+        f"{counted(len(typical), 'time step')}: first {number(first)}, "
         f"{ratio(profile.rate_going_back)} per step back"
     )
     text += "" if profile.only_last else ", gives every state"

@@ -8,9 +8,10 @@ from typing import Any
 
 from rich.text import Text
 
+from gradscope.message_text import counted
 from gradscope.record import LayerInfo, UnmeasuredReason
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, wrapped
-from gradscope.reporters.layout.numbers import NOT_MEASURED, count, plural
+from gradscope.reporters.layout.numbers import NOT_MEASURED, count
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.layout.table import NARROWEST_TABLE, Column, add_beside, lay_out
 from gradscope.reporters.report import ReportOptions
@@ -33,7 +34,7 @@ def text(name: str, layers: Sequence[LayerInfo], options: ReportOptions) -> str:
     page = Page(width=options.width, color=options.color, unicode=options.unicode)
     measured = sum(layer.measured for layer in layers)
     weights = sum(layer.measured and layer.weighted for layer in layers)
-    page.add_text(f"{printable(name)}: {plural(len(layers), 'layer')}", "title")
+    page.add_text(f"{printable(name)}: {counted(len(layers), 'layer')}", "title")
     page.add_text(
         f"{count(measured)} measured ({count(weights)} of them hidden or output layers), "
         f"{count(len(layers) - measured)} not; in the order in which the data flows",
@@ -61,7 +62,7 @@ def _partly(layers: Sequence[LayerInfo]) -> Iterator[str]:
             names.setdefault(sentence, {})[printable(layer.name)] = None
     for sentence, statistics in lacking.items():
         few = len(statistics) <= _MOST_NAMED
-        what = ", ".join(statistics) if few else plural(len(statistics), "statistic")
+        what = ", ".join(statistics) if few else counted(len(statistics), "statistic")
         yield f"{', '.join(names[sentence])}: {NOT_MEASURED}: {what} ({sentence})"
 
 
@@ -94,7 +95,7 @@ def _add_item(page: Page, layer: LayerInfo) -> None:
     page.add_text(f"{layer.index} {name} ({printable(layer.kind)})", tone, hanging=2)
     facts = [_phi(layer), _shape(layer)]
     if layer.parameters:
-        facts.append(plural(layer.parameters, "parameter"))
+        facts.append(counted(layer.parameters, "parameter"))
     text = ", ".join(fact for fact in facts if fact)
     if text:
         page.add_text(text, indent=2, hanging=2)

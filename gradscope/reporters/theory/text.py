@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from gradscope.message_text import counted
 from gradscope.record import Role
 from gradscope.record.run_record import Floats
 from gradscope.reporters.layout.lines import Page, shortened
-from gradscope.reporters.layout.numbers import interval, number, percent, plural, ratio
+from gradscope.reporters.layout.numbers import interval, number, percent, ratio
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.layout.table import NARROWEST_TABLE, Column, add_table, lay_out
 from gradscope.reporters.report import ReportOptions
@@ -127,7 +128,7 @@ def _add_layers(page: Page, forecast: Forecast) -> None:
     columns = _columns(forecast, shown, page.unicode)
     band = f"bands: {LEVEL:.0%} of initialisations"
     if forecast.seeds > 1:
-        band += f"; of geometric means over {plural(forecast.seeds, 'seed')} in the columns 'mean'"
+        band += f"; of geometric means over {counted(forecast.seeds, 'seed')} in the columns 'mean'"
     if forecast.prediction.preactivation_band is not None:
         page.add_text(band, "dim")
     if page.width < NARROWEST_TABLE:
@@ -135,7 +136,7 @@ def _add_layers(page: Page, forecast: Forecast) -> None:
     else:
         _add_table(page, columns, len(shown))
     if len(shown) < len(forecast.layers):
-        layers = plural(len(forecast.layers), "layer")
+        layers = counted(len(forecast.layers), "layer")
         page.add_text(f"{len(shown)} of {layers} shown; --format json has all", "dim")
     page.add_text(LEGEND + (DEAD if "dead" in columns else ""), "dim")
 

@@ -22,7 +22,6 @@ import numpy.typing as npt
 
 from gradscope.catalog.array_ops import NUMPY_OPS
 from gradscope.theory.moments.gaussian_moments import (
-    gaussian_moments,
     negative_slope,
     require_activation,
 )
@@ -32,7 +31,6 @@ __all__ = [
     "BeforeNorm",
     "after_norm",
     "before_norm",
-    "infinite_batch_rate",
     "standard_draws",
 ]
 
@@ -218,12 +216,3 @@ def _norm_sums(d: Floats, ahat: Floats, rho: Floats) -> tuple[Floats, Floats]:
     diagonal = (1.0 - 1.0 / b) * d_squares - (2.0 - rho) / b * squares
     total = d_squares - np.sum(d, axis=1) ** 2 / b - (2.0 - rho) / b * projected**2
     return diagonal, total
-
-
-def infinite_batch_rate(activation: str, parameters: Mapping[str, Any], q: float) -> float:
-    """Growth of E delta^2 per layer for B -> infinity: E phi'^2 q / Var phi, at least 1 at q = 1.
-
-    Yang et al. 2019, section 5; equality for linear only (Poincare's inequality).
-    """
-    moments = gaussian_moments(activation, q, parameters)
-    return moments.derivative_second * q / moments.variance

@@ -44,8 +44,8 @@ activations and 1 % for hard_shrink; that of E phi'^2, where phi' steps, 5 %. `p
 as one power of the correlation."""
 
 _REST_POWER = 1.6 * _DEGREES
-"""Power of the correlation that stands for all degrees beyond `_DEGREES`, fitted to ReLU's closed
-form (Cho & Saul 2009)."""
+"""Power of the correlation that stands for all degrees beyond `_DEGREES`. For the steps of
+hard_tanh's phi' the error against the exact integral is 1e-4 at c = 0.9, 2e-3 at 0.95."""
 
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 

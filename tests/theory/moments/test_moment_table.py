@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,18 @@ def test_pairs_by_monte_carlo(name: str) -> None:
     ):
         error = 5 * float(np.std(sample)) / math.sqrt(len(sample))
         assert abs(float(np.mean(sample)) - float(expected[0])) < error + 1e-3
+
+
+@pytest.mark.parametrize(("c", "tolerance"), [(0.5, 1e-7), (0.9, 3e-4), (0.95, 3e-3)])
+def test_steps_at_large_correlation(c: float, tolerance: float) -> None:
+    """hard_tanh: P(|a| < 1 and |b| < 1) over P(|a| < 1), by an integral over a."""
+    a = np.linspace(-1.0, 1.0, 20_001)
+    density = np.exp(-0.5 * a**2)
+    normal, root = NormalDist(), math.sqrt(1 - c * c)
+    inside = [normal.cdf((1 - c * x) / root) - normal.cdf((-1 - c * x) / root) for x in a]
+    exact = np.trapezoid(density * inside, a) / np.trapezoid(density, a)
+    seen = moment_table("hard_tanh", {}).pairs(1.0, np.array([c])).derivative[0]
+    assert seen == pytest.approx(exact, rel=tolerance)
 
 
 @pytest.mark.parametrize("name", ["relu", "tanh", "selu"])

@@ -16,9 +16,12 @@ from gradscope.record.sample_geometry import SampleGeometry, sample_geometry
 from gradscope.theory.built_in_layers import built_in_layers
 from gradscope.theory.depth_recursion import predict
 from gradscope.theory.moments.gaussian_moments import gaussian_moments
+from gradscope.theory.plain.batch_pairs import BatchPairs
 from gradscope.theory.prediction import Band, Prediction
 from tests.theory.initialised import Seen, initialise
 from tests.theory.test_depth_recursion import network
+
+TANH_PARAMETERS = {"scale": 2.5, "mode": "fan_in", "distribution": "truncated_normal"}
 
 
 def foresee(layers: list[LayerInfo], batch: int = 1) -> Prediction:
@@ -91,6 +94,65 @@ def test_norms_of_the_samples_count() -> None:
     )
     plain = variance(foresee(network([200, 50, 50]), 40).preactivation_band)[0]
     assert variance(more.preactivation_band)[0] == pytest.approx(1.04 * plain + 0.04 / 40, rel=5e-3)
+
+
+def test_a_constant_bias_does_not_scatter() -> None:
+    """E z^2 over n units of z = g + b, g ~ N(0, q): variance (2 q^2 + 4 b^2 q) / n."""
+    layers = network(
+        [100, 50],
+        "linear",
+        use_bias=True,
+        bias_initializer="constant",
+        bias_initializer_parameters={"value": 1.5},
+    )
+    q, square = 2.0, 1.5**2
+    expected = (2 * q**2 + 4 * square * q) / (50 * (q + square) ** 2)
+    assert variance(foresee(layers).preactivation_band)[0] == pytest.approx(expected)
+
+
+def test_a_whole_data_set_in_every_batch_leaves_no_sampling() -> None:
+    sampling = {
+        samples: BatchPairs.from_geometry(SampleGeometry(1.0, samples=samples), 40).sampling
+        for samples in (0, 40, 80, 10**9)
+    }
+    assert sampling == pytest.approx({0: 0.0, 40: 0.0, 80: 0.5 / 40, 10**9: 1 / 40})
+
+
+def test_sampling_of_a_skewed_law() -> None:
+    """Norms 0.5 and 3: Var ln of a batch's mean by the binomial law of how many are large."""
+    share, count = 0.5, 16
+    geometry = SampleGeometry(1.0, norms=(0.5, 3.0), norm_shares=(1 - share, share), samples=10**12)
+    k = np.arange(count + 1)
+    weights = np.array([math.comb(count, i) for i in k]) * share**k * (1 - share) ** (count - k)
+    logs = np.log((0.5 * (count - k) + 3.0 * k) / count)
+    exact = weights @ logs**2 - (weights @ logs) ** 2
+    batch = BatchPairs.from_geometry(geometry, count)
+    assert batch.log_mean_variance(batch.norms) == pytest.approx(exact, rel=0.01)
+
+
+def test_forward_and_backward_scatter_go_together() -> None:
+    """One sample through tanh, no output layer: large units have small slopes.
+
+    Given the layer below, z of independent normal weights is exactly normal; the gradient is drawn
+    as independent of the forward pass. 40000 networks: a standard error of 0.7 %.
+    """
+    units, count, gain = 120, 40_000, TANH_PARAMETERS["scale"]
+    layers = network(
+        [units] * 5, "tanh", "variance_scaling", initializer_parameters=TANH_PARAMETERS
+    )
+    rng = np.random.default_rng(17)
+    q, slopes = np.full((count, 1), gain), []
+    for _ in range(4):
+        value = np.tanh(np.sqrt(q) * rng.standard_normal((count, units)))
+        slopes.append(1.0 - value**2)
+        q = gain * np.mean(value**2, axis=1, keepdims=True)
+    size, logs = np.ones((count, 1)), []
+    for slope in slopes[::-1]:
+        delta = slope * np.sqrt(size) * rng.standard_normal((count, units))
+        size = np.mean(delta**2, axis=1, keepdims=True)
+        logs.append(np.log(size[:, 0]))
+    seen = variance(foresee(layers[:-1]).delta_band)[0]
+    assert seen == pytest.approx(np.var(logs[-1] - logs[0]), rel=0.02)
 
 
 def test_limits() -> None:
