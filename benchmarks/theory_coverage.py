@@ -152,7 +152,10 @@ def numpy_networks(config: ExperimentConfig, count: int, seed: int) -> Iterator[
 def keras_networks(config: ExperimentConfig, count: int) -> Iterator[tuple[Any, Any]]:
     """ln E z^2 and ln of the relative E delta^2 as `gradscope run` records them at step 0."""
     for record in api.run_seeds(config, range(1000, 1000 + count)):
-        weighted, hidden = record.indices(Role.HIDDEN, Role.OUTPUT), list(record.indices("hidden"))
+        weighted, hidden = (
+            record.indices(Role.HIDDEN, Role.OUTPUT),
+            list(record.indices(Role.HIDDEN)),
+        )
         delta = record.series["delta_second_moment"][0, hidden]
         signal = record.series["preactivation_second_moment"][0, list(weighted)]
         yield signal, delta / delta[-1]
