@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gradscope.analyzer.theory.expectation import expected
-from gradscope.record import Diagnosis, RunRecord
+from gradscope.record import Diagnosis, Role, RunRecord
 from gradscope.theory.prediction import Prediction
 
 
@@ -24,7 +24,7 @@ class Report:
     @classmethod
     def from_diagnosis(cls, record: RunRecord, diagnosis: Diagnosis, exit_code: int) -> Report:
         """The report of a diagnosed record, with what theory expects of it."""
-        prediction = expected(record) if record.indices("hidden") else None
+        prediction = expected(record) if record.indices(Role.HIDDEN) else None
         return cls(record, diagnosis, prediction, int(exit_code))
 
 
