@@ -65,7 +65,10 @@ def constants() -> str:
         ("power that K is for", _percent(seeds_needed.POWER)),
         ("kappa", f"{kappa}, otherwise {seeds_needed.KAPPA_OTHERWISE:g}"),
         ("seeds at initialisation, by the law", f"{plan.MIN_SEEDS} to {plan.MAX_SEEDS}"),
-        ("trained seeds", f"{plan.TRAINED_SEEDS}, up to {plan.MAX_TRAINED_SEEDS} where more are needed"),
+        (
+            "trained seeds",
+            f"{plan.TRAINED_SEEDS}, up to {plan.MAX_TRAINED_SEEDS} where more are needed",
+        ),
         ("seeds of a model of your own", str(plan.USER_MODEL_SEEDS)),
     ]
     return _table(("constant", "value"), rows)

@@ -207,13 +207,19 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         if not elements:
             return train(feed)
         with self._timed(fit):
-            batch = self._batch(elements[0])
-            live = self._live(fit, batch)
-            before = live.before(batch)
+            passes = self._passes(fit, elements[0])
         outputs = train(feed)
         with self._timed(fit):
-            self._take(fit, step, live.after(before, one_step=together == 1))
+            if passes is not None:
+                live, before = passes
+                self._take(fit, step, live.after(before, one_step=together == 1))
         return outputs
+
+    def _passes(self, fit: _Fit, element: Any) -> tuple[LiveStep, Any] | None:
+        """The measured passes of the step that comes next; None where it is not to be measured."""
+        batch = self._batch(element)
+        live = self._live(fit, batch)
+        return live, live.before(batch)
 
     def _batch(self, element: Any) -> Any:
         """What is measured: the batch that is about to be trained on, or the probe set."""
