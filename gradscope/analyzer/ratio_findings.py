@@ -12,7 +12,7 @@ from gradscope.analyzer.curves.depth_profile import DepthProfile, rate_per_layer
 from gradscope.analyzer.detectors import NotMeasured
 from gradscope.analyzer.theory import causes
 from gradscope.analyzer.wording import branches
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Finding, OutcomeStatus, RunRecord
 from gradscope.record.run_record import Floats, Integers
 
 
@@ -53,7 +53,9 @@ def departure(
     spell = window.spell(steps, holds)
     if not spell:
         return None
-    from_start = spell.since_step == 0 and (record.outcome.status == "diverged" or not spell.at_end)
+    from_start = spell.since_step == 0 and (
+        record.outcome.status == OutcomeStatus.DIVERGED or not spell.at_end
+    )
     rows = slice(0, 1) if from_start else window.last(len(steps))
     values = window.geometric_mean(judged[rows][holds[rows]])
     extreme = float(np.nanmin(values) if below else np.nanmax(values))

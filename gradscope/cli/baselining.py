@@ -75,27 +75,27 @@ def _add_changes(page: Page, before: SeedStatistics | str, bank: SeedStatistics)
         Status.INCONCLUSIVE: "warning",
         Status.SKIPPED: "skipped",
     }
-    page.add("Changes to the baseline", "title")
+    page.add_text("Changes to the baseline", "title")
     for check in replacing.changes(before, bank):
         tone = tones[check.status]
-        page.add(
+        page.add_text(
             f"{symbol(tone, page.unicode)} {check.name}: {printable(check.sentence)}",
             tone,
             indent=2,
             hanging=2,
         )
-    page.add("")
+    page.add_text("")
 
 
 def _add_content(page: Page, bank: SeedStatistics, path: Path) -> None:
-    page.add(f"wrote {printable(str(path))}", "title")
+    page.add_text(f"wrote {printable(str(path))}", "title")
     measured = len(bank.names("hidden", "output", "normalization"))
     at_start = f"{len(bank.seeds)} seeds of {measured} layers at initialisation"
     trained = f", {bank.trained_seeds} of them trained for {bank.steps} steps"
-    page.add(at_start + (trained if bank.trained_seeds else ""), indent=2)
+    page.add_text(at_start + (trained if bank.trained_seeds else ""), indent=2)
     for verdict in bank.verdicts:
         share = f"in {verdict.seeds} of {max(1, bank.trained_seeds)} seeds"
-        page.add(
+        page.add_text(
             f"accepted as it is: {verdict.code} {verdict.name}, {share}: "
             f"{printable(verdict.message)}",
             "warning",
@@ -103,4 +103,4 @@ def _add_content(page: Page, bank: SeedStatistics, path: Path) -> None:
             hanging=2,
         )
     if not bank.verdicts:
-        page.add("no detector found an error", indent=2)
+        page.add_text("no detector found an error", indent=2)

@@ -88,26 +88,28 @@ def _measured(configs: list[ExperimentConfig], *, trust: bool) -> list[list[RunR
 
 def _add_environment(page: Page, record: RunRecord) -> None:
     """The fingerprint under which figures have to agree."""
-    page.add("Fingerprint of `gradscope check` here", "title")
+    page.add_text("Fingerprint of `gradscope check` here", "title")
     told = fingerprint.described(fingerprint.from_environment(record.environment))
     width = max(map(len, told))
     for name, value in told.items():
-        page.add(f"{name:<{width}}  {value}", indent=2, hanging=width + 2)
+        page.add_text(f"{name:<{width}}  {value}", indent=2, hanging=width + 2)
     set_here = [name for name in FOREIGN if name in os.environ]
     if set_here:
-        page.add(f"set in your shell, kept from the worker: {', '.join(set_here)}", "dim", indent=2)
+        page.add_text(
+            f"set in your shell, kept from the worker: {', '.join(set_here)}", "dim", indent=2
+        )
 
 
 def _add_proof(
     page: Page, config: ExperimentConfig, digests: list[str], runs: list[list[RunRecord]]
 ) -> None:
     """What three runs showed."""
-    page.title("Repeatability")
+    page.add_heading("Repeatability")
     steps = runs[0][0].outcome.steps_done
     same = digests[0] == digests[1]
     tone = "healthy" if same else "error"
     words = "gave the same bytes" if same else "gave different bytes"
-    page.add(
+    page.add_text(
         f"{symbol(tone, page.unicode)} two processes, {config.name}, {steps} steps and 2 seeds: "
         f"{words} (sha256 {' and '.join(digest[:12] for digest in dict.fromkeys(digests))})",
         tone,
@@ -116,7 +118,7 @@ def _add_proof(
     )
     moved = repeatability.drift(runs[0][0], runs[2][0])
     threads = runs[2][0].environment.threads
-    page.add(
+    page.add_text(
         f"with {threads} thread{'' if threads == 1 else 's'} instead, second moments of signal and "
         f"delta moved by {_size(moved.first_step)} at the first step, and by "
         f"{_size(moved.last_step)} after {steps} steps: a baseline from another fingerprint is "

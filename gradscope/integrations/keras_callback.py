@@ -19,7 +19,7 @@ from gradscope import api
 from gradscope.errors import BadRequest, GradscopeError
 from gradscope.integrations import fit_facts, replay
 from gradscope.integrations.live_step import LiveStep, Measured
-from gradscope.record import STATISTICS, RunRecord
+from gradscope.record import STATISTICS, OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, folder
@@ -320,16 +320,19 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         except (GradscopeError, OSError) as error:
             _LOG.error("%s: the report could not be written: %s", self._plan.name, error)
 
-    def _outcome(self, fit: _Fit) -> tuple[int, str, str]:
+    def _outcome(self, fit: _Fit) -> tuple[int, OutcomeStatus, str]:
         """Steps made as far as is known, status and sentence."""
         done = max(fit.done, fit.builder.steps_done)
         if fit.lost:
-            return done, "diverged", f"a non-finite value appeared by step {fit.lost} of {done}"
+            sentence = f"a non-finite value appeared by step {fit.lost} of {done}"
+            return done, OutcomeStatus.DIVERGED, sentence
         if not fit.ended:
-            return done, "partial", f"fit has not come to its end; it was past step {done}"
+            sentence = f"fit has not come to its end; it was past step {done}"
+            return done, OutcomeStatus.PARTIAL, sentence
         if fit.total and done < fit.total:
-            return done, "complete", f"stopped by a callback after {done} of {fit.total} steps"
-        return done, "complete", f"{done} steps"
+            sentence = f"stopped by a callback after {done} of {fit.total} steps"
+            return done, OutcomeStatus.COMPLETE, sentence
+        return done, OutcomeStatus.COMPLETE, f"{done} steps"
 
     @contextlib.contextmanager
     def _timed(self, fit: _Fit) -> Any:

@@ -3,7 +3,7 @@
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
-from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
+from gradscope.record.run_record import DataSummary, Histogram, Outcome, OutcomeStatus, RunRecord
 from gradscope.record.statistics import PROFILES, STATISTICS, Statistic
 from gradscope.record.verdicts import Diagnosis, Evidence, Finding, Verdict
 
@@ -19,6 +19,7 @@ __all__ = [
     "LayerInfo",
     "ObjectiveInfo",
     "Outcome",
+    "OutcomeStatus",
     "RunRecord",
     "Statistic",
     "TargetSummary",

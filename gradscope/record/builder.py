@@ -11,8 +11,15 @@ import numpy as np
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
 from gradscope.record.objective_info import ObjectiveInfo
-from gradscope.record.run_record import DataSummary, Floats, Histogram, Outcome, RunRecord
-from gradscope.record.statistics import STATISTICS
+from gradscope.record.run_record import (
+    DataSummary,
+    Floats,
+    Histogram,
+    Outcome,
+    OutcomeStatus,
+    RunRecord,
+)
+from gradscope.record.statistics import STATISTICS, Pass, complete_after
 
 SCALARS = ("loss", "accuracy", "learning_rate")
 _NAMES = tuple(STATISTICS)
@@ -95,7 +102,7 @@ class RecordBuilder:
         row = self._rows[-1][_NAMES.index(statistic)]
         return [float(row[layer.index]) for layer in self.beginning.layers if layer.role == role]
 
-    def build(self, status: str, sentence: str, seconds: float) -> RunRecord | None:
+    def build(self, status: OutcomeStatus, sentence: str, seconds: float) -> RunRecord | None:
         """Give the record of what came in so far; None when not even the layers did."""
         if self.beginning is None:
             return None
@@ -147,12 +154,12 @@ class RecordBuilder:
 
 
 def _before_update(statistics: Floats) -> Floats:
-    """The first step without what its update did: no ratio, no count of values it broke."""
+    """The first step without what its update did: no ratio, no values that it made non-finite."""
     before = np.array(statistics, np.float64)
-    before[_NAMES.index("update_ratio")] = np.nan
+    before[[_NAMES.index(name) for name in complete_after(Pass.UPDATE)]] = np.nan
     passes = [_NAMES.index(f"nonfinite_{name}_count") for name in ("forward", "backward")]
     total = _NAMES.index("nonfinite_count")
-    measured = ~np.isnan(before[total])
+    measured = ~np.isnan(statistics[total])
     before[total, measured] = np.nansum(before[passes], axis=0)[measured]
     return before
 

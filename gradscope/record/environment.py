@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,8 @@ class Environment:
     seed: int
     config_hash: str
     data_hash: str
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Environment:
+        """The environment that `dataclasses.asdict` and JSON were made from."""
+        return cls(**content | {"cpu_flags": tuple(content["cpu_flags"])})

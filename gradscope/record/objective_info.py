@@ -48,9 +48,9 @@ class TargetSummary:
     shares: tuple[float, ...] = ()
 
     @classmethod
-    def restored(cls, told: dict[str, Any]) -> TargetSummary:
-        """The summary that `dataclasses.asdict` and JSON have made of one."""
-        return cls(**told | {"shares": tuple(told["shares"])})
+    def from_json(cls, content: dict[str, Any]) -> TargetSummary:
+        """The summary that `dataclasses.asdict` and JSON were made from."""
+        return cls(**content | {"shares": tuple(content["shares"])})
 
 
 def target_summary(y: npt.NDArray[Any], classes: int | None = None) -> TargetSummary:

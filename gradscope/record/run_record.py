@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -17,15 +18,23 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How the run ended, with a sentence for a person.
+class OutcomeStatus(StrEnum):
+    """How a run ended: the `status` of result.json.
 
-    `status` is ``complete`` (every step asked for), ``diverged`` (stopped because a non-finite
-    value appeared; what it measured is complete) or ``partial`` (interrupted or failed on the way).
+    Of a run that diverged (it stopped because a non-finite value appeared) the figures up to that
+    value are complete. A partial run was interrupted or failed.
     """
 
-    status: str
+    COMPLETE = "complete"
+    DIVERGED = "diverged"
+    PARTIAL = "partial"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the run ended, with a sentence for a person."""
+
+    status: OutcomeStatus
     sentence: str
     steps_requested: int
     steps_done: int
@@ -33,7 +42,12 @@ class Outcome:
     @property
     def complete(self) -> bool:
         """Whether a verdict may be drawn from the record."""
-        return self.status in ("complete", "diverged")
+        return self.status != OutcomeStatus.PARTIAL
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Outcome:
+        """The outcome that `dataclasses.asdict` and JSON were made from."""
+        return cls(**content | {"status": OutcomeStatus(content["status"])})
 
 
 FIT = "fit"
@@ -67,15 +81,15 @@ class DataSummary:
     targets: TargetSummary | None = None
 
     @classmethod
-    def restored(cls, told: dict[str, Any]) -> DataSummary:
-        """The summary that `dataclasses.asdict` and JSON have made of one."""
-        geometry, targets = told.get("geometry"), told.get("targets")
+    def from_json(cls, content: dict[str, Any]) -> DataSummary:
+        """The summary that `dataclasses.asdict` and JSON were made from."""
+        geometry, targets = content.get("geometry"), content.get("targets")
         return cls(
-            **told
+            **content
             | {
-                "feature_shape": tuple(told["feature_shape"]),
-                "geometry": SampleGeometry.restored(geometry) if geometry else None,
-                "targets": TargetSummary.restored(targets) if targets else None,
+                "feature_shape": tuple(content["feature_shape"]),
+                "geometry": SampleGeometry.from_json(geometry) if geometry else None,
+                "targets": TargetSummary.from_json(targets) if targets else None,
             }
         )
 

@@ -42,10 +42,10 @@ class SampleGeometry:
     samples: int = 0
 
     @classmethod
-    def restored(cls, told: dict[str, Any]) -> SampleGeometry:
-        """The geometry that `dataclasses.asdict` and JSON have made of one."""
-        lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
-        return cls(**told | lists)
+    def from_json(cls, content: dict[str, Any]) -> SampleGeometry:
+        """The geometry that `dataclasses.asdict` and JSON were made from."""
+        lists = {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
+        return cls(**content | lists)
 
     @property
     def norm_variation(self) -> float:

@@ -105,7 +105,6 @@ def _restore(arrays: dict[str, Any]) -> RunRecord:
     }
     if any(v.ndim != 2 or len(v) != len(arrays["steps"]) for v in recurrent_delta.values()):
         raise ValueError("its profiles over time are not [step, time]")
-    environment = meta["environment"] | {"cpu_flags": tuple(meta["environment"]["cpu_flags"])}
     return RunRecord(
         name=meta["name"],
         layers=tuple(LayerInfo(**layer) for layer in meta["layers"]),
@@ -113,9 +112,9 @@ def _restore(arrays: dict[str, Any]) -> RunRecord:
         series=series,
         scalars=_under("scalars/", arrays),
         histograms=histograms,
-        outcome=Outcome(**meta["outcome"]),
-        environment=Environment(**environment),
-        data=DataSummary.restored(meta["data"]),
+        outcome=Outcome.from_json(meta["outcome"]),
+        environment=Environment.from_json(meta["environment"]),
+        data=DataSummary.from_json(meta["data"]),
         config=meta["config"],
         batch_size=meta["batch_size"],
         probe_samples=meta["probe_samples"],

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
+from typing import Any
 
-from rich.cells import cell_len
 from rich.text import Text
 
 from gradscope.record import LayerInfo
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, wrapped
 from gradscope.reporters.layout.numbers import NOT_MEASURED, count, plural
 from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.layout.table import NARROWEST, Column, add_beside, lay_out
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.run.layer_table import OWNED
 
-_LIST_BELOW = 60
 _LONGEST_NAME, _LONGEST_KIND = 32, 24
 _LEAST_REASON = 24
 _MOST_NAMED = 4
-_HEADINGS = ("#", "layer", "kind", "phi", "shape", "parameters")
-_RIGHT = (True, False, False, False, True, True)
-# What a narrowing terminal loses first stands first; number, name and kind stay.
-_DROPPED = ("parameters", "phi", "shape")
 LEGEND = (
     "phi: the activation that follows the weights. shape: fan_in -> fan_out, or the features where "
     "there is no kernel. Hidden and output layers have a row in the report, the rest only when "
@@ -42,20 +39,20 @@ def survey_text(name: str, layers: Sequence[LayerInfo], options: ReportOptions) 
     page = Page(width=options.width, color=options.color, unicode=options.unicode)
     measured = sum(layer.measured for layer in layers)
     weights = sum(layer.measured and layer.role in ("hidden", "output") for layer in layers)
-    page.add(f"{printable(name)}: {plural(len(layers), 'layer')}", "title")
-    page.add(
+    page.add_text(f"{printable(name)}: {plural(len(layers), 'layer')}", "title")
+    page.add_text(
         f"{count(measured)} measured ({count(weights)} of them hidden or output layers), "
         f"{count(len(layers) - measured)} not; in the order in which the data flows",
         "dim",
     )
-    if page.width < _LIST_BELOW:
+    if page.width < NARROWEST:
         for layer in layers:
             _add_item(page, layer)
     else:
         _add_columns(page, layers)
     for text in _partly(layers):
-        page.add(text, "dim", hanging=2)
-    page.add(LEGEND, "dim")
+        page.add_text(text, "dim", hanging=2)
+    page.add_text(LEGEND, "dim")
     return page.render()
 
 
@@ -98,57 +95,56 @@ def _tone(layer: LayerInfo) -> str:
 def _add_item(page: Page, layer: LayerInfo) -> None:
     name = shortened(printable(layer.name), page.width - len(f"{layer.index} "), page.unicode)
     tone = "title" if layer.role in ("hidden", "output") else "dim"
-    page.add(f"{layer.index} {name} ({printable(layer.kind)})", tone, hanging=2)
+    page.add_text(f"{layer.index} {name} ({printable(layer.kind)})", tone, hanging=2)
     facts = [_phi(layer), _shape(layer)]
     if layer.parameters:
         facts.append(plural(layer.parameters, "parameter"))
     text = ", ".join(fact for fact in facts if fact)
     if text:
-        page.add(text, indent=2, hanging=2)
+        page.add_text(text, indent=2, hanging=2)
     if not layer.measured:
-        page.add(_reason(layer), "dim", indent=2, hanging=2)
+        page.add_text(_reason(layer), "dim", indent=2, hanging=2)
 
 
 def _add_columns(page: Page, layers: Sequence[LayerInfo]) -> None:
-    rows = [_HEADINGS, *(_cells(layer, page.unicode) for layer in layers)]
-    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    shown = list(range(len(_HEADINGS)))
-    for heading in _DROPPED:
-        if sum(widths[i] + 2 for i in shown) - 2 > page.width:
-            shown.remove(_HEADINGS.index(heading))
+    def column(
+        heading: str, write: Callable[[LayerInfo], str], longest: int = 0, **options: Any
+    ) -> Column:
+        cells = [
+            shortened(write(layer), longest, page.unicode) if longest else write(layer)
+            for layer in layers
+        ]
+        return Column(heading, cells, key=heading, **options)
 
-    def line(cells: Sequence[str]) -> str:
-        drawn = [i for i in shown if i < len(cells)]
-        return "  ".join(_padded(cells[i], widths[i], right=_RIGHT[i]) for i in drawn).rstrip()
-
-    page.line(Text(line(_HEADINGS), STYLES["title"]))
-    for layer, cells in zip(layers, rows[1:], strict=True):
+    columns = [
+        column("#", lambda layer: str(layer.index), right=True),
+        column("layer", lambda layer: printable(layer.name), _LONGEST_NAME),
+        column("kind", lambda layer: printable(layer.kind), _LONGEST_KIND),
+        column("phi", _phi, _LONGEST_KIND, priority=2),
+        column("shape", _shape, right=True, priority=1),
+        column("parameters", _parameters, right=True, priority=3),
+    ]
+    layout = lay_out(columns, page.width)
+    page.add_line(Text(layout.heading(), STYLES["title"]))
+    indent = " " * (layout.columns[0].width + 2 * layout.gap)
+    for position, layer in enumerate(layers):
         if layer.measured:
-            page.line(Text(line(cells), STYLES.get(_tone(layer), "")))
+            row = layout.row(position)
+            row.stylize(STYLES.get(_tone(layer), ""))
+            page.add_line(row)
             continue
         # A layer without figures has the rest of its line, or the next, for the reason.
-        left = f"{line(cells[:3])}  "
-        if page.width - sum(widths[:3]) - 6 < _LEAST_REASON:
-            page.line(Text(left.rstrip(), STYLES["dim"]))
-            left = " " * (widths[0] + 4)
-        else:
-            left = left.ljust(sum(widths[:3]) + 6)
-        for words in wrapped(_reason(layer), page.width - cell_len(left)):
-            page.line(Text(left + words, STYLES["dim"]))
-            left = " " * cell_len(left)
+        left = layout.row(position, ("#", "layer", "kind")).append("  ")
+        left.stylize(STYLES["dim"])
+        if page.width - left.cell_len < _LEAST_REASON:
+            page.add_line(left)
+            left = Text(indent)
+        add_beside(page, left, partial(_reason_lines, layer), "dim")
 
 
-def _cells(layer: LayerInfo, unicode: bool) -> tuple[str, ...]:
-    return (
-        str(layer.index),
-        shortened(printable(layer.name), _LONGEST_NAME, unicode),
-        shortened(printable(layer.kind), _LONGEST_KIND, unicode),
-        shortened(_phi(layer), _LONGEST_KIND, unicode),
-        _shape(layer),
-        count(layer.parameters) if layer.parameters else "",
-    )
+def _reason_lines(layer: LayerInfo, width: int) -> list[str]:
+    return list(wrapped(_reason(layer), width))
 
 
-def _padded(text: str, width: int, *, right: bool) -> str:
-    space = " " * (width - cell_len(text))
-    return space + text if right else text + space
+def _parameters(layer: LayerInfo) -> str:
+    return count(layer.parameters) if layer.parameters else ""

@@ -17,6 +17,7 @@ from gradscope.record import (
     Environment,
     LayerInfo,
     Outcome,
+    OutcomeStatus,
     RunRecord,
 )
 
@@ -205,7 +206,7 @@ def record(
         series=series,
         scalars=scalars,
         histograms={},
-        outcome=Outcome(status, f"{status} at step {done}", max(done, 1), done),
+        outcome=Outcome(OutcomeStatus(status), f"{status} at step {done}", max(done, 1), done),
         environment=ENVIRONMENT,
         data=DATA,
         config=CONFIG if optimizer is None else CONFIG | {"training": {"optimizer": optimizer}},

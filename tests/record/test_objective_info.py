@@ -55,4 +55,4 @@ def test_nothing_is_told_of_what_are_no_numbers(y: np.ndarray) -> None:
 
 def test_it_survives_json() -> None:
     found = target_summary(np.array([0, 1, 1]))
-    assert TargetSummary.restored(json.loads(json.dumps(asdict(found)))) == found
+    assert TargetSummary.from_json(json.loads(json.dumps(asdict(found)))) == found

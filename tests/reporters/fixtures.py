@@ -19,6 +19,7 @@ from gradscope.record import (
     Histogram,
     LayerInfo,
     Outcome,
+    OutcomeStatus,
     RunRecord,
     Verdict,
 )
@@ -174,7 +175,7 @@ def record(
             "learning_rate": np.full(steps + 1, 0.01),
         },
         histograms=histograms(layers, series, times[-1]),
-        outcome=Outcome("complete", "all steps were made", steps, steps),
+        outcome=Outcome(OutcomeStatus.COMPLETE, "all steps were made", steps, steps),
         environment=ENVIRONMENT,
         data=DATA,
         config={
@@ -364,7 +365,7 @@ def nonfinite() -> Report:
     )
     run = replace(
         run,
-        outcome=Outcome("diverged", "stopped at step 7: NaN in z of hidden_3", 300, 7),
+        outcome=Outcome(OutcomeStatus.DIVERGED, "stopped at step 7: NaN in z of hidden_3", 300, 7),
         evaluation={},
         histograms=histograms(list(run.layers), run.series, 7),
     )
@@ -373,7 +374,11 @@ def nonfinite() -> Report:
 
 def partial() -> Report:
     run = record(network(3), name="partial", steps=3)
-    run = replace(run, outcome=Outcome("partial", "interrupted with Ctrl-C", 300, 3), evaluation={})
+    run = replace(
+        run,
+        outcome=Outcome(OutcomeStatus.PARTIAL, "interrupted with Ctrl-C", 300, 3),
+        evaluation={},
+    )
     diagnosis = Diagnosis("inconclusive", "Interrupted after 3 of 300 steps.", "Run it again.", ())
     return Report(run, diagnosis, None, 130)
 
@@ -398,7 +403,7 @@ def empty() -> Report:
         series={name: values[:0] for name, values in run.series.items()},
         scalars={name: values[:0] for name, values in run.scalars.items()},
         histograms={},
-        outcome=Outcome("partial", "interrupted while building", 300, 0),
+        outcome=Outcome(OutcomeStatus.PARTIAL, "interrupted while building", 300, 0),
         evaluation={},
     )
     return Report(run, Diagnosis("inconclusive", "Nothing was measured.", ""), None, 130)
@@ -467,7 +472,7 @@ def nasty() -> Report:
     run = replace(
         run,
         config=config,
-        outcome=Outcome("diverged", NASTY[0] + NASTY[2], 300, 7),
+        outcome=Outcome(OutcomeStatus.DIVERGED, NASTY[0] + NASTY[2], 300, 7),
         data=replace(run.data, name=NASTY[3]),
     )
     layers[1] = replace(layers[1], time_steps=3)

@@ -18,8 +18,8 @@ from rich.cells import cell_len
 from gradscope import api
 from gradscope.cli.main import cli
 from gradscope.errors import BadRequest
+from gradscope.reporters.figures import rendering
 from gradscope.reporters.report import ReportOptions
-from gradscope.reporters.run import plots
 from gradscope.reporters.theory import theory_json, theory_text
 from gradscope.theory.forecast import Forecast
 
@@ -174,7 +174,7 @@ def test_the_band_of_the_page_is_that_of_the_json() -> None:
 
 @pytest.mark.parametrize("ending", ["png", "svg"])
 def test_plot(answer: Answer, tmp_path: Path, ending: str) -> None:
-    with mock.patch.object(plots, "_DPI", 30):
+    with mock.patch.object(rendering, "_DPI", 30):
         text = answer("small.yaml", "--plot", f"new/out.{ending}", "--seeds", "3")
     assert f"new/out.{ending}" in text
     content = (tmp_path / "new" / f"out.{ending}").read_bytes()
@@ -189,7 +189,7 @@ def test_plot(answer: Answer, tmp_path: Path, ending: str) -> None:
 
 def test_a_plot_outside_theory(answer: Answer, tmp_path: Path) -> None:
     zeros = ["-s", "model.initializer=zeros"]
-    with mock.patch.object(plots, "_DPI", 30):
+    with mock.patch.object(rendering, "_DPI", 30):
         answer("small.yaml", "--plot", "out.svg", *zeros)
     assert b"outside theory: nothing to show" in (tmp_path / "out.svg").read_bytes()
 

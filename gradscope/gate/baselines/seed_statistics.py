@@ -10,7 +10,7 @@ import numpy as np
 
 from gradscope.errors import Inconclusive
 from gradscope.gate.baselines import figures, fingerprint
-from gradscope.record import Diagnosis, LayerInfo, RunRecord
+from gradscope.record import Diagnosis, LayerInfo, OutcomeStatus, RunRecord
 from gradscope.record.run_record import Floats
 
 Series = dict[str, Floats]
@@ -92,7 +92,7 @@ def of_records(
 def refuse_diverged(records: Sequence[RunRecord]) -> None:
     """Raise `Inconclusive` where a seed diverged: no later run could be compared with it."""
     for record in records:
-        if record.outcome.status == "diverged":
+        if record.outcome.status == OutcomeStatus.DIVERGED:
             raise Inconclusive(
                 f"seed {record.environment.seed} {record.outcome.sentence}: there is nothing to "
                 "compare with",

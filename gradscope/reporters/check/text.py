@@ -6,13 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.cells import cell_len
-
 from gradscope.gate.check import Check, Checked, Status
 from gradscope.reporters.check import CHECK_FORMS, _differences
 from gradscope.reporters.layout.lines import Page, shortened, symbol
 from gradscope.reporters.layout.numbers import plural
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
+from gradscope.reporters.layout.table import Column, add_table, lay_out
 from gradscope.reporters.report import ReportOptions
 
 LONGEST_NAME, SHORTEST_NAME = 32, 12
@@ -43,14 +42,14 @@ def text(checked: Sequence[Checked], options: ReportOptions) -> str:
     for one in checked:
         tone = OUTCOME_TONES[one.outcome]
         told = f"{symbol(tone, page.unicode)} {one.outcome.upper()}: {_name(one.source)}"
-        page.add(told, tone, hanging=2)
-        page.add(_words(one.headline), indent=2)
+        page.add_text(told, tone, hanging=2)
+        page.add_text(_words(one.headline), indent=2)
     for one in checked:
         if one.exit_code:
-            page.add("")
+            page.add_text("")
             _add_config(page, one)
-    page.add("")
-    page.add(count(checked), "title")
+    page.add_text("")
+    page.add_text(count(checked), "title")
     return page.render()
 
 
@@ -75,25 +74,25 @@ def _add_config(page: Page, one: Checked) -> None:
     tone = OUTCOME_TONES[one.outcome]
     sign = symbol(tone, page.unicode)
     told = f"{sign} {one.outcome.upper()}: {_name(one.name)} ({_name(one.source)})"
-    page.add(told, tone, hanging=2)
+    page.add_text(told, tone, hanging=2)
     if one.headline not in {f"{check.name}: {check.sentence}" for check in one.checks}:
-        page.add(_words(one.headline), "title", indent=2)
+        page.add_text(_words(one.headline), "title", indent=2)
     if one.remedy and one.remedy not in {check.remedy for check in one.checks}:
-        page.add(f"Try: {_words(one.remedy)}", indent=2, hanging=5)
+        page.add_text(f"Try: {_words(one.remedy)}", indent=2, hanging=5)
     if one.evidence:
-        page.add(_words(one.evidence), "dim", indent=2)
+        page.add_text(_words(one.evidence), "dim", indent=2)
     for check in one.checks:
         _add_check(page, check)
     if one.changes:
-        page.title("Changed since the baseline")
+        page.add_heading("Changed since the baseline")
         for change in one.changes:
-            page.add(_words(change), indent=2, hanging=2)
+            page.add_text(_words(change), indent=2, hanging=2)
     files = {"baseline": one.baseline, "report": one.folder}
     if any(files.values()):
-        page.title("Files")
+        page.add_heading("Files")
         for name, path in files.items():
             if path:
-                page.add(f"{name:<8}  {_name(path)}", indent=2, hanging=2)
+                page.add_text(f"{name:<8}  {_name(path)}", indent=2, hanging=2)
 
 
 def _add_check(page: Page, check: Check) -> None:
@@ -101,34 +100,47 @@ def _add_check(page: Page, check: Check) -> None:
     words = f"{symbol(tone, page.unicode)} {_name(check.name)}: "
     if check.status in (Status.SKIPPED, Status.INCONCLUSIVE):
         words += f"{check.status}: "
-    page.add(words + _words(check.sentence), tone, indent=2, hanging=2)
+    page.add_text(words + _words(check.sentence), tone, indent=2, hanging=2)
     if check.evidence:
-        page.add(_words(check.evidence), "dim", indent=4)
+        page.add_text(_words(check.evidence), "dim", indent=4)
     if check.differences:
         _add_differences(page, check)
     if check.remedy and check.status is not Status.PASSED:
-        page.add(f"Try: {_words(check.remedy)}", indent=4, hanging=5)
+        page.add_text(f"Try: {_words(check.remedy)}", indent=4, hanging=5)
 
 
 def _add_differences(page: Page, check: Check) -> None:
     """A table, or a line per figure where the terminal is too narrow for one."""
     cells = [tuple(map(_name, row)) for row in _differences.rows(check)]
-    rows = [_differences.headings(check), *cells]
-    widths = [max(cell_len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    room = page.width - 4 - 2 * (len(widths) - 1) - (sum(widths) - widths[1])
-    if room < min(SHORTEST_NAME, widths[1]):
+    columns = [
+        Column(heading, column, right=position in (2, 3))
+        for position, (heading, column) in enumerate(
+            zip(_differences.headings(check), zip(*cells, strict=True), strict=True)
+        )
+    ]
+    columns[1] = _elastic(columns[1], page)
+    layout = lay_out(columns, page.width - 4)
+    if layout.fits:
+        add_table(page, layout, len(cells), indent=4, tone="dim")
+    else:
         for row in cells:
             figures = f"{row[2]} -> {row[3]}, {row[4]} ({row[5]} over the seeds)"
-            page.add(f"{row[0]} of {row[1]}: {figures}", indent=4, hanging=2)
-    else:
-        widths[1] = min(widths[1], room, LONGEST_NAME)
-        for place, row in enumerate(rows):
-            short = (row[0], shortened(row[1], widths[1], page.unicode), *row[2:])
-            padded = [
-                cell.rjust(width) if i in (2, 3) else cell + " " * (width - cell_len(cell))
-                for i, (cell, width) in enumerate(zip(short, widths, strict=True))
-            ]
-            page.add("  ".join(padded).rstrip(), "dim" if place == 0 else "", indent=4)
+            page.add_text(f"{row[0]} of {row[1]}: {figures}", indent=4, hanging=2)
     rest = _differences.left_out(check.differences)
     if rest:
-        page.add(rest, indent=4)
+        page.add_text(rest, indent=4)
+
+
+def _elastic(names: Column, page: Page) -> Column:
+    """The column of layer names, shortened where the page is narrow."""
+    cells, width = names.cells, names.width
+
+    def draw(width: int) -> list[str]:
+        return [shortened(name, width, page.unicode) for name in cells]
+
+    return Column(
+        names.heading,
+        draw=draw,
+        least=min(SHORTEST_NAME, width),
+        most=min(LONGEST_NAME, width),
+    )

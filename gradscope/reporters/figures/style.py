@@ -16,7 +16,7 @@ from gradscope.record import RunRecord
 from gradscope.reporters.layout.lines import shortened
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
-from gradscope.reporters.run.layer_table import relative_delta
+from gradscope.reporters.relative_delta import relative_delta
 
 Floats = npt.NDArray[np.float64]
 

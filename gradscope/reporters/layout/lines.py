@@ -95,20 +95,22 @@ class Page:
         self.unicode = unicode
         self._lines: list[Text] = []
 
-    def add(self, text: str, tone: str = "", *, indent: int = 0, hanging: int = 0) -> None:
+    def add_text(self, text: str, tone: str = "", *, indent: int = 0, hanging: int = 0) -> None:
         """Wrap `text` onto the page; lines after the first are indented by `hanging` more."""
         # One width for all lines, so that the hanging ones fit too.
         room = max(self.width - indent - hanging, 1)
         for row in (text if self.unicode else as_ascii(text)).split("\n"):
             for i, line in enumerate(wrapped(row, room)):
-                self.line(Text(" " * (indent + (hanging if i else 0)) + line, STYLES.get(tone, "")))
+                self.add_line(
+                    Text(" " * (indent + (hanging if i else 0)) + line, STYLES.get(tone, ""))
+                )
 
-    def title(self, text: str) -> None:
+    def add_heading(self, text: str) -> None:
         """An empty line, then a heading."""
-        self.line(Text())
-        self.add(text, "title")
+        self.add_line(Text())
+        self.add_text(text, "title")
 
-    def line(self, line: Text) -> None:
+    def add_line(self, line: Text) -> None:
         """A line that is already laid out."""
         self._lines.append(line)
 

@@ -105,12 +105,15 @@ def prepare_pages() -> None:
 
 def write_pages(report: Report, folder: Path) -> list[Path]:
     """Draw the plots and write them and ``report.html``."""
-    figures = plots.draw(report)
-    files = plots.rendered(figures)
+    files = plots.files(report)
     paths = []
     for name, content in files.items():
         atomic.write(folder / name, content)
         paths.append(folder / name)
-    svg = {name: files[f"{name}.svg"].decode() for name in figures}
+    svg = {
+        name.removesuffix(".svg"): content.decode()
+        for name, content in files.items()
+        if name.endswith(".svg")
+    }
     atomic.write(folder / PAGE, html.render(report, svg).encode())
     return [folder / PAGE, *paths]

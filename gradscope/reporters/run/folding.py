@@ -10,7 +10,7 @@ from itertools import chain, pairwise
 import numpy as np
 
 from gradscope.reporters.layout.numbers import plural, span
-from gradscope.reporters.run.layer_table import LayerRow
+from gradscope.reporters.run.layer_table import FIGURES, LayerRow
 
 FOLD_ABOVE = 30
 MOST_NORMS = 4
@@ -177,11 +177,17 @@ def _departures(run: list[Block]) -> set[int]:
         departed |= _steps(
             ([_log10(signal) for signal, _ in flow], reach),
             ([_log10(gradient) for _, gradient in flow], reach),
-            ([_log10(row.update_ratio) for row in alike], 1.0),
-            ([row.dead for row in alike], 0.25),
-            ([row.derivative_gain for row in alike], 0.25),
+            *(_figures(name, alike) for name in FIGURES),
         )
     return departed
+
+
+def _figures(name: str, rows: Sequence[LayerRow]) -> tuple[list[float], float]:
+    """A column of the rows, and by how much a step in it may differ from the usual one."""
+    values = [row.figures.get(name, math.nan) for row in rows]
+    if FIGURES[name].logarithmic:
+        return [_log10(value) for value in values], 1.0
+    return values, 0.25
 
 
 def _steps(*figures: tuple[list[float], float]) -> set[int]:

@@ -10,13 +10,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gradscope.reporters.layout import numbers
-from gradscope.reporters.layout.glyphs import LogScale
 from gradscope.reporters.layout.lines import symbol
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import Report
 from gradscope.reporters.run import plots, summary
 from gradscope.reporters.run.folding import Fold, fold
-from gradscope.reporters.run.layer_table import LayerRow, layer_table
+from gradscope.reporters.run.layer_table import FIGURES, LayerRow, LayerTable, cell, layer_table
 from gradscope.reporters.run.time_table import TITLE, time_table
 
 if TYPE_CHECKING:
@@ -46,8 +45,6 @@ def render(report: Report, figures_svg: Mapping[str, str]) -> str:
         table=table,
         shown=fold(table.rows),
         legend=table.legend,
-        signal_scale=LogScale.covering([row.signal for row in table.rows]),
-        gradient_scale=LogScale.covering([row.gradient for row in table.rows]),
         times=time_table(report),
         times_title=TITLE,
         verdicts=list(summary.verdict_lines(report)),
@@ -108,13 +105,13 @@ def _template() -> Template:
         "symbol": lambda tone: symbol(tone, unicode=True),
     }
     environment.tests["fold"] = lambda row: isinstance(row, Fold)
-    environment.globals["bar"] = _bar
+    environment.globals |= {"bar": _bar, "cell": cell, "figures": FIGURES}
     return environment.get_template(_TEMPLATE)
 
 
-def _bar(scale: LogScale, row: LayerRow, quantity: str) -> str:
+def _bar(table: LayerTable, row: LayerRow, quantity: str) -> str:
     """The width of a bar in percent of its cell."""
-    return f"{100 * scale.fraction(getattr(row, quantity)):.1f}%"
+    return f"{100 * table.scale(quantity).fraction(getattr(row, quantity)):.1f}%"
 
 
 def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -6,8 +6,8 @@ The terminal and the HTML page draw it; nothing here knows how. All names are al
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 
 import numpy as np
@@ -17,33 +17,32 @@ from gradscope.analyzer.curves.window import last, median, typical
 from gradscope.analyzer.theory.expectation import standings
 from gradscope.analyzer.wording import branches
 from gradscope.record import LayerInfo, RunRecord
+from gradscope.record.statistics import (
+    STATISTICS,
+    MeasuredAt,
+    NumberForm,
+    OverSteps,
+    columns,
+    measured_at,
+)
 from gradscope.reporters.layout import numbers
+from gradscope.reporters.layout.character_plots import LogScale
 from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.relative_delta import relative_delta
 from gradscope.reporters.report import Report
 
 Floats = npt.NDArray[np.float64]
 NAN = float("nan")
-_MEDIANS = (
-    "derivative_gain",
-    "update_ratio",
-    "batch_norm_mean_gap",
-    "batch_norm_variance_ratio",
-)
-_FLOW = (
-    "signal: rms of z, what the activation receives. "
-    "gradient: rms of delta = dL/dz over that of the last hidden layer. "
-)
-_FLOW_AND_GAINS = (
-    "signal: rms of z, what the activation receives; its gain is against the hidden layer before. "
-    "gradient: rms of delta = dL/dz over that of the last hidden layer; its gain is against the "
-    "hidden layer after. x1 keeps the size. "
-)
-_REST = (
-    "dead: units whose slope is 0 for every sample of the "
-    "probe set, when last shown. phi' gain: mean slope of the activation over its largest, near 0 "
-    "when saturated; a linear layer has neither. update: rms of the change of the weights over "
-    "their rms."
-)
+SIGNAL, GRADIENT = "preactivation_second_moment", "delta_second_moment"
+FIGURES = {name: column for name, column in columns().items() if name not in (SIGNAL, GRADIENT)}
+"""The columns beside signal and gradient, by the name of their statistic, from left to right."""
+
+_GAINS = {
+    SIGNAL: "its gain is against the hidden layer before",
+    GRADIENT: "its gain is against the hidden layer after. x1 keeps the size",
+}
+_BATCH_NORM = measured_at(MeasuredAt.BATCH_NORM)
+_OF_DERIVATIVE = measured_at(MeasuredAt.DERIVATIVE, MeasuredAt.PROBE_SET)
 _BAND = (
     " band: whether signal and gradient lay in theory's 99% band at step 0, all layers together."
 )
@@ -74,7 +73,8 @@ class LayerRow:
 
     `signal` is the rms of z, `signal_gain` its ratio to the hidden layer before; `gradient` is the
     rms of delta over that of the last hidden layer, `gradient_gain` its ratio to the layer after.
-    `band` says in words where both lay at step 0 in theory's band, "" where theory has none.
+    `figures` has one number for each statistic of `FIGURES`. `band` says in words where both lay at
+    step 0 in theory's band, "" where theory has none.
     """
 
     index: int
@@ -86,9 +86,7 @@ class LayerRow:
     signal_gain: float = NAN
     gradient: float = NAN
     gradient_gain: float = NAN
-    dead: float = NAN
-    derivative_gain: float = NAN
-    update_ratio: float = NAN
+    figures: Mapping[str, float] = field(default_factory=dict)
     marks: tuple[Mark, ...] = ()
     note: str = ""
     mean_gap: float = NAN
@@ -122,8 +120,15 @@ class LayerTable:
     @property
     def legend(self) -> str:
         """What the columns hold."""
-        flow = _FLOW_AND_GAINS if self.gains else _FLOW
-        return flow + _REST + (_BAND if self.banded else "")
+        parts = []
+        for name, column in columns().items():
+            gain = f"; {_GAINS[name]}" if self.gains and name in _GAINS else ""
+            parts.append(f"{column.heading}: {column.legend}{gain}.")
+        return " ".join(parts) + (_BAND if self.banded else "")
+
+    def scale(self, quantity: str) -> LogScale:
+        """The log axis of the bars of ``signal`` or ``gradient``."""
+        return LogScale.covering([getattr(row, quantity) for row in self.rows])
 
     @property
     def banded(self) -> bool:
@@ -136,8 +141,8 @@ def layer_table(report: Report) -> LayerTable:
     record = report.record
     sound = _sound(record)
     window = last(len(sound.steps))
-    figures = {name: median(sound.series[name][window]) for name in _MEDIANS}
-    figures["dead_fraction"] = _latest(sound.series["dead_fraction"])
+    figures = {name: _over_steps(name, sound.series[name], window) for name in FIGURES}
+    figures |= {name: median(sound.series[name][window]) for name in _BATCH_NORM}
     gains = not branches(record.layers)
     figures |= _profile(sound, gains=gains)
     marks, bands = _marks(report), _bands(report)
@@ -185,10 +190,31 @@ def _row(
         signal_gain=float(figures["signal_gain"][at]),
         gradient=float(figures["gradient"][at]),
         gradient_gain=float(figures["gradient_gain"][at]),
-        dead=NAN if linear else float(figures["dead_fraction"][at]),
-        derivative_gain=NAN if linear else float(figures["derivative_gain"][at]),
-        update_ratio=float(figures["update_ratio"][at]),
+        figures={
+            name: NAN if linear and name in _OF_DERIVATIVE else float(figures[name][at])
+            for name in FIGURES
+        },
     )
+
+
+def _over_steps(name: str, values: Floats, window: slice) -> Floats:
+    """One number per layer from `values` [step, layer] of a statistic with a column."""
+    if FIGURES[name].form is NumberForm.RMS:
+        values = np.sqrt(values)
+    match STATISTICS[name].over_steps:
+        case OverSteps.GEOMETRIC_MEAN:
+            return typical(values)
+        case OverSteps.LATEST:
+            return _latest(values)
+        case OverSteps.MEDIAN:
+            return median(values[window])
+
+
+def cell(row: LayerRow, name: str) -> str:
+    """The figure of a row under one of `FIGURES`, as its column writes it."""
+    value = row.figures.get(name, NAN)
+    percent = FIGURES[name].form is NumberForm.PERCENT
+    return numbers.percent(value) if percent else numbers.number(value)
 
 
 def _profile(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
@@ -197,7 +223,7 @@ def _profile(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
     The figures are those that the verdicts rest on; being geometric means, their ratios are the
     typical ratios, and the column of gains multiplies out.
     """
-    signal = typical(np.sqrt(record.series["preactivation_second_moment"]))
+    signal = typical(np.sqrt(record.series[SIGNAL]))
     gradient = typical(relative_delta(record))
     signal_gain, gradient_gain = np.full_like(signal, NAN), np.full_like(gradient, NAN)
     hidden = record.indices("hidden") if gains else ()
@@ -213,23 +239,6 @@ def _profile(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
         "gradient": gradient,
         "gradient_gain": np.where(np.isfinite(gradient_gain), gradient_gain, NAN),
     }
-
-
-def relative_delta(record: RunRecord) -> Floats:
-    """Rms of a unit's delta over that of the last measured hidden layer, [step, layer].
-
-    A unit that stands at several places (pixels, time steps) has a delta at each: they add up in
-    quadrature, as in the verdicts.
-    """
-    places = np.array([layer.places for layer in record.layers], np.float64)
-    rms: Floats = np.sqrt(record.series["delta_second_moment"] * places)
-    hidden = record.indices("hidden") or record.indices("output")
-    if not hidden:
-        return np.full_like(rms, np.nan)
-    with np.errstate(all="ignore"):
-        result: Floats = rms / rms[:, hidden[-1], None]
-    result[~np.isfinite(result)] = np.nan
-    return result
 
 
 def nonfinite_since(record: RunRecord, index: int) -> int | None:
@@ -298,14 +307,14 @@ def _bands(report: Report) -> dict[int, str]:
     return words
 
 
-def _note(layer: LayerInfo, record: RunRecord, columns: dict[str, Floats]) -> str:
+def _note(layer: LayerInfo, record: RunRecord, figures: dict[str, Floats]) -> str:
     """What the figures alone do not say: non-finite values, batch norm, why there are none."""
     parts: list[str] = []
     since = nonfinite_since(record, layer.index)
     if since is not None:
         parts.append(f"non-finite since step {since}")
-    gap = float(columns["batch_norm_mean_gap"][layer.index])
-    spread = float(columns["batch_norm_variance_ratio"][layer.index])
+    gap = float(figures["batch_norm_mean_gap"][layer.index])
+    spread = float(figures["batch_norm_variance_ratio"][layer.index])
     if np.isfinite(gap) or np.isfinite(spread):
         parts.append(
             f"batch vs moving: mean gap {numbers.number(gap)}, var {numbers.ratio(spread)}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.analyzer.theory.expectation import standings
-from gradscope.record import Evidence, Finding, RunRecord, Verdict
+from gradscope.record import Evidence, Finding, OutcomeStatus, RunRecord, Verdict
 from gradscope.record.run_record import FIT, GIVEN
 from gradscope.reporters.layout.numbers import count, interval, number, percent, plural, ratio
 from gradscope.reporters.layout.sanitizing import printable
@@ -42,9 +42,9 @@ def warning(report: Report) -> str:
     """What limits the verdict, said first; empty when the run is complete and judged."""
     outcome = report.record.outcome
     parts = []
-    if outcome.status != "complete":
+    if outcome.status != OutcomeStatus.COMPLETE:
         done = f"{count(outcome.steps_done)} of {plural(outcome.steps_requested, 'step')}"
-        parts.append(f"{printable(outcome.status).upper()}, {done}: {printable(outcome.sentence)}")
+        parts.append(f"{outcome.status.upper()}, {done}: {printable(outcome.sentence)}")
     if report.diagnosis.verdict == "inconclusive":
         parts.append(
             "INCONCLUSIVE: too little was measured or judged to call this network healthy."

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.curves.through_time import TimeProfile
-from gradscope.reporters.layout.glyphs import LogScale, sparkline
+from gradscope.reporters.layout.character_plots import LogScale, sparkline
 from gradscope.reporters.layout.numbers import number, plural, ratio
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report

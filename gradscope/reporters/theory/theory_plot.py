@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.errors import BadRequest
+from gradscope.reporters.figures import rendering
 from gradscope.reporters.layout.lines import shortened
 from gradscope.reporters.layout.sanitizing import printable
-from gradscope.reporters.run import plots
 from gradscope.reporters.theory.theory_json import limits
 from gradscope.theory.forecast import Forecast
 from gradscope.theory.prediction import LEVEL
@@ -41,7 +41,7 @@ def check_name(path: Path) -> None:
 def save(forecast: Forecast, path: Path) -> None:
     """Draw the forecast into `path`; raises `BadRequest` where it cannot be written."""
     check_name(path)
-    content = plots.rendered({"theory": draw(forecast)})[f"theory{path.suffix.lower()}"]
+    content = rendering.rendered({"theory": draw(forecast)})[f"theory{path.suffix.lower()}"]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -54,7 +54,7 @@ def save(forecast: Forecast, path: Path) -> None:
 
 def draw(forecast: Forecast) -> Figure:
     """Two log axes over the layers: the prediction, its band, and the band of a mean over seeds."""
-    with plots.settings():
+    with rendering.settings():
         from gradscope.reporters.figures import style
 
         figure = style.new_figure(9.0, 7.0)

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from rich.cells import cell_len
-from rich.text import Text
 
-from gradscope.reporters.layout.lines import STYLES, Page, shortened
+from gradscope.reporters.layout.lines import Page, shortened
 from gradscope.reporters.layout.numbers import interval, number, percent, plural, ratio
 from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.layout.table import NARROWEST, Column, add_table, lay_out
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.theory.theory_json import limits
 from gradscope.theory.forecast import Forecast
@@ -22,30 +21,34 @@ Floats = npt.NDArray[np.float64]
 
 MOST_ROWS = 30
 _LONGEST_NAME = 20
-_NARROWEST_TABLE = 60
-# What a narrow terminal loses first stands last.
-_PRIORITY = (
-    "layer",
-    "E z^2",
-    "delta",
-    "z gain",
-    "delta gain",
-    "z band",
-    "delta band",
-    "E a^2",
-    "kernel",
-    "dead",
-    "Var a",
-)
+_PRIORITY = {
+    "layer": 0,
+    "E z^2": 0,
+    "delta": 0,
+    "z gain": 1,
+    "delta gain": 2,
+    "z band": 3,
+    "delta band": 4,
+    "z mean": 5,
+    "delta mean": 6,
+    "E a^2": 7,
+    "kernel": 8,
+    "dead": 9,
+    "Var a": 10,
+}
+"""Column -> how soon a narrow terminal drops it; 0 stays."""
+
 _ORDER = (
     "layer",
     "E z^2",
     "z band",
+    "z mean",
     "z gain",
     "E a^2",
     "Var a",
     "delta",
     "delta band",
+    "delta mean",
     "delta gain",
     "kernel",
     "dead",
@@ -61,23 +64,27 @@ DEAD = "; dead: share of units that no sample of the batch activates"
 def render(forecast: Forecast, options: ReportOptions) -> str:
     """The whole page as one string, in the width and the characters of `options`."""
     page = Page(width=options.width, color=options.color, unicode=options.unicode)
-    page.add(f"Theory at initialisation: {printable(forecast.name)}", "title")
+    page.add_text(f"Theory at initialisation: {printable(forecast.name)}", "title")
     if forecast.outside:
-        page.add(f"outside theory: {printable(forecast.outside)}", "warning", indent=2, hanging=2)
+        page.add_text(
+            f"outside theory: {printable(forecast.outside)}", "warning", indent=2, hanging=2
+        )
         if not forecast.prediction.outside:
-            page.add("the figures are those of infinite width; they have no band", "dim", indent=2)
+            page.add_text(
+                "the figures are those of infinite width; they have no band", "dim", indent=2
+            )
     for line in _outlook(forecast):
-        page.add(line, indent=2, hanging=4)
+        page.add_text(line, indent=2, hanging=4)
     if forecast.layers and not forecast.prediction.outside:
         _add_layers(page, forecast)
     if forecast.prediction.assumptions:
-        page.title("Taken for granted")
+        page.add_heading("Taken for granted")
         for sentence in forecast.prediction.assumptions:
-            page.add(f"- {sentence}", "dim", indent=2, hanging=2)
+            page.add_text(f"- {sentence}", "dim", indent=2, hanging=2)
     if options.files:
-        page.title("Files")
+        page.add_heading("Files")
         for path in options.files:
-            page.add(printable(path), indent=2, hanging=2)
+            page.add_text(printable(path), indent=2, hanging=2)
     return page.render()
 
 
@@ -116,22 +123,22 @@ def _layers(scale: float) -> str:
 
 
 def _add_layers(page: Page, forecast: Forecast) -> None:
-    page.title("Layers, from input to output")
+    page.add_heading("Layers, from input to output")
     shown = _evenly(len(forecast.layers))
     columns = _columns(forecast, shown, page.unicode)
     band = f"bands: {LEVEL:.0%} of initialisations"
     if forecast.seeds > 1:
         band += f"; of geometric means over {plural(forecast.seeds, 'seed')} in the columns 'mean'"
     if forecast.prediction.preactivation_band is not None:
-        page.add(band, "dim")
-    if page.width < _NARROWEST_TABLE:
+        page.add_text(band, "dim")
+    if page.width < NARROWEST:
         _add_list(page, columns, len(shown))
     else:
         _add_table(page, columns, len(shown))
     if len(shown) < len(forecast.layers):
         words = f"{len(shown)} of {plural(len(forecast.layers), 'layer')} shown"
-        page.add(f"{words}; --format json has all", "dim")
-    page.add(LEGEND + (DEAD if "dead" in columns else ""), "dim")
+        page.add_text(f"{words}; --format json has all", "dim")
+    page.add_text(LEGEND + (DEAD if "dead" in columns else ""), "dim")
 
 
 def _evenly(count: int) -> list[int]:
@@ -179,37 +186,17 @@ def _interval(ends: tuple[Floats, Floats], i: int) -> str:
 
 
 def _add_table(page: Page, columns: dict[str, list[str]], count: int) -> None:
-    priority = list(_PRIORITY)
-    priority[priority.index("E a^2") : priority.index("E a^2")] = ["z mean", "delta mean"]
-    order = list(_ORDER)
-    order.insert(order.index("z band") + 1, "z mean")
-    order.insert(order.index("delta band") + 1, "delta mean")
-    widths = {key: max(cell_len(text) for text in [key, *cells]) for key, cells in columns.items()}
-    chosen: list[str] = []
-    used = 0
-    for key in priority:
-        if key in columns and used + widths[key] + (2 if chosen else 0) <= page.width:
-            used += widths[key] + (2 if chosen else 0)
-            chosen.append(key)
-    chosen.sort(key=order.index)
-
-    def row(cells: Sequence[str]) -> str:
-        padded = [
-            text + " " * (widths[key] - cell_len(text))
-            if key == "layer"
-            else " " * (widths[key] - cell_len(text)) + text
-            for key, text in zip(chosen, cells, strict=True)
-        ]
-        return "  ".join(padded)
-
-    page.line(Text(row(chosen), STYLES["title"]))
-    for i in range(count):
-        page.line(Text(row([columns[key][i] for key in chosen])))
+    table = [
+        Column(key, columns[key], right=key != "layer", priority=_PRIORITY[key])
+        for key in _ORDER
+        if key in columns
+    ]
+    add_table(page, lay_out(table, page.width), count)
 
 
 def _add_list(page: Page, columns: dict[str, list[str]], count: int) -> None:
     """One item per layer, for narrow terminals."""
     for i in range(count):
-        page.add(columns["layer"][i], "title")
+        page.add_text(columns["layer"][i], "title")
         facts = [f"{key} {cells[i]}" for key, cells in columns.items() if key != "layer"]
-        page.add(", ".join(facts), indent=2, hanging=2)
+        page.add_text(", ".join(facts), indent=2, hanging=2)

@@ -23,7 +23,7 @@ from typing import IO, Any
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, CouldNotMeasure, ExitCode, Interrupted
 from gradscope.record.builder import RecordBuilder
-from gradscope.record.run_record import RunRecord
+from gradscope.record.run_record import OutcomeStatus, RunRecord
 from gradscope.runner.process.messages import take
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
@@ -132,7 +132,7 @@ class _Heard:
         found = []
         for place, (builder, end) in enumerate(zip(self.builders, self.ends, strict=False)):
             seconds = self._times[place + 1] - self._times[place]
-            record = builder.build(end["status"], end["sentence"], seconds)
+            record = builder.build(OutcomeStatus(end["status"]), end["sentence"], seconds)
             if record is not None:
                 found.append(record)
         return found
@@ -142,7 +142,7 @@ class _Heard:
         if self.ends or not self.builders:
             return next(iter(self.records()), None)
         seconds = time.monotonic() - self._times[0]
-        return self.builders[0].build("partial", sentence, seconds)
+        return self.builders[0].build(OutcomeStatus.PARTIAL, sentence, seconds)
 
 
 def _start(

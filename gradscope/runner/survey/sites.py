@@ -10,8 +10,9 @@ from typing import Any
 import keras
 
 from gradscope.catalog.activations import Activation
-from gradscope.record import STATISTICS, LayerInfo
+from gradscope.record import LayerInfo
 from gradscope.record.layers import UNREACHED
+from gradscope.record.statistics import MeasuredAt, measured_at
 from gradscope.runner.survey import layer_kinds as kinds
 from gradscope.runner.survey import recurrent
 from gradscope.runner.survey.calls import Call, CallRecorder
@@ -19,20 +20,10 @@ from gradscope.runner.survey.graph_reachability import Flow, name_of
 
 Key = tuple[int, int]
 
-SIGNAL = tuple(
-    name
-    for name in STATISTICS
-    if name.startswith(("preactivation_", "activation_", "delta_"))
-    or name in ("zero_fraction", "underflow_fraction")
-)
-KERNEL = (
-    "kernel_gradient_second_moment",
-    "kernel_gradient_variance",
-    "update_ratio",
-    "weight_second_moment",
-)
-BIAS = ("bias_gradient_second_moment",)
-DERIVATIVE = ("derivative_gain", "dead_fraction")
+SIGNAL = measured_at(MeasuredAt.SIGNAL)
+KERNEL = measured_at(MeasuredAt.KERNEL)
+BIAS = measured_at(MeasuredAt.BIAS)
+DERIVATIVE = measured_at(MeasuredAt.DERIVATIVE, MeasuredAt.PROBE_SET)
 FROZEN = "frozen: not trained"
 BATCH_NORM_ONLY = "a batch norm is held against its moving statistics only"
 

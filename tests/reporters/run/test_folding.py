@@ -9,6 +9,7 @@ from gradscope.reporters.run.layer_table import NAN, LayerRow, Mark, layer_table
 from tests.each_case import each_case
 from tests.reporters import fixtures
 
+FIGURES = {"dead_fraction": 0.01, "derivative_gain": 0.5, "update_ratio": 1e-3}
 NO_GAINS = {"signal_gain": NAN, "gradient_gain": NAN}
 SICK = (Mark("GS101", "vanishing gradient", "error"),)
 
@@ -25,9 +26,7 @@ def rows(count):
             signal_gain=1.0,
             gradient=1.0,
             gradient_gain=1.0,
-            dead=0.01,
-            derivative_gain=0.5,
-            update_ratio=1e-3,
+            figures=FIGURES,
         )
         for i in range(count)
     ]
@@ -69,11 +68,11 @@ def test_both_ends_of_a_finding_stay(start, end):
     "change",
     [
         {"marks": SICK},
-        {"dead": 1.0},
+        {"figures": FIGURES | {"dead_fraction": 1.0}},
         {"gradient_gain": 0.2},
         {"signal_gain": 5.0},
-        {"derivative_gain": 0.05},
-        {"update_ratio": 1e-6},
+        {"figures": FIGURES | {"derivative_gain": 0.05}},
+        {"figures": FIGURES | {"update_ratio": 1e-6}},
         {"signal": float("nan")},
         {"gradient": 0.0},
         {"activation": "tanh"},
@@ -157,10 +156,10 @@ def test_blocks_of_layers_alike_are_counted_as_blocks(before):
     "change",
     [
         {"marks": SICK},
-        {"dead": 1.0},
+        {"figures": FIGURES | {"dead_fraction": 1.0}},
         {"gradient": 1e-3},
         {"signal": 50.0},
-        {"update_ratio": 1e-6},
+        {"figures": FIGURES | {"update_ratio": 1e-6}},
         {"note": "non-finite since step 7"},
     ],
 )

@@ -27,7 +27,9 @@ def test_a_profile_is_read_off_the_rms_of_the_last_quarter():
     signal = np.sqrt(record.series["preactivation_second_moment"][window, 2])
     assert second.signal == pytest.approx(np.exp(np.mean(np.log(signal))), rel=1e-12)
     assert second.signal_gain == pytest.approx(second.signal / first.signal)
-    assert second.update_ratio == pytest.approx(np.median(record.series["update_ratio"][window, 2]))
+    assert second.figures["update_ratio"] == pytest.approx(
+        np.median(record.series["update_ratio"][window, 2])
+    )
     assert "steps 30 to 40" in table.caption
 
 
@@ -81,8 +83,12 @@ def test_a_network_that_branches_says_so_and_counts_what_has_no_row():
         "Softmax (not called in the forward pass)",
     )
     rows = {row.name: row for row in table.rows}
-    assert np.isnan([rows["hidden_2"].dead, rows["hidden_2"].derivative_gain]).all()
-    assert np.isfinite([rows["hidden_1"].dead, rows["hidden_1"].derivative_gain]).all()
+    assert np.isnan(
+        [rows["hidden_2"].figures["dead_fraction"], rows["hidden_2"].figures["derivative_gain"]]
+    ).all()
+    assert np.isfinite(
+        [rows["hidden_1"].figures["dead_fraction"], rows["hidden_1"].figures["derivative_gain"]]
+    ).all()
 
 
 def test_a_broken_run_shows_the_figures_before_it_broke():
@@ -107,7 +113,7 @@ def test_dead_units_are_those_of_the_last_probe():
     dead = report.record.series["dead_fraction"]
     dead[:] = np.nan
     dead[0], dead[5] = 0.1, 0.25
-    assert layer_table(report).weighted[0].dead == 0.25
+    assert layer_table(report).weighted[0].figures["dead_fraction"] == 0.25
 
 
 def test_a_verdict_that_was_ignored_marks_no_layer():

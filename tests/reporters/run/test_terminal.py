@@ -49,9 +49,9 @@ def figures(row):
         row.signal_gain,
         row.gradient,
         row.gradient_gain,
-        100 * row.dead,
-        row.derivative_gain,
-        row.update_ratio,
+        100 * row.figures["dead_fraction"],
+        row.figures["derivative_gain"],
+        row.figures["update_ratio"],
     ]
 
 
