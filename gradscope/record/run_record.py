@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -146,3 +147,14 @@ class RunRecord:
     def indices(self, *roles: str) -> tuple[int, ...]:
         """Indices of the measured layers that have one of `roles`, in depth order."""
         return tuple(layer.index for layer in self.layers if layer.role in roles and layer.measured)
+
+    def to_frame(self, *, statistics: Sequence[str] | None = None) -> Any:
+        """A pandas data frame with the columns step, layer, statistic and value.
+
+        `statistics` limits it to some names of `STATISTICS`, their roots (``delta_rms``) and
+        scalars (``loss``). What was not measured has no row. Raises `BadRequest` where pandas is
+        not installed, and for an unknown name.
+        """
+        from gradscope.record.tidy import to_frame
+
+        return to_frame(self, statistics=statistics)
