@@ -25,7 +25,7 @@ from benchmarks.intervals import clopper_pearson
 from gradscope import api
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.datasets import loading
-from gradscope.theory.built_in import built_in_layers
+from gradscope.theory.built_in_layers import built_in_layers
 from gradscope.theory.forecast import Forecast
 from gradscope.theory.prediction import Band
 from tests.theory.initialised import Seen, initialise

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from gradscope.config.text import dotted
+from gradscope.config.document.tree_path import dotted_path
 from gradscope.errors import ConfigError, Problem
 
 Scalar = bool | int | float | str | None
@@ -146,7 +146,7 @@ class TrainingSpec:
 
 
 @dataclass(frozen=True)
-class Ignored:
+class IgnoredVerdict:
     """A verdict that the user does not want to hear, and why."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _EXACT
@@ -160,7 +160,7 @@ class DetectorsSpec:
 
     __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     select: tuple[str, ...] | None
-    ignore: tuple[Ignored, ...]
+    ignore: tuple[IgnoredVerdict, ...]
     thresholds: dict[str, dict[str, Any]]
 
 
@@ -209,7 +209,9 @@ class ExperimentConfig:
             places = [()]
         raise ConfigError(
             tuple(
-                Problem("resolved config", 0, 0, dotted(place), "is missing or of the wrong kind")
+                Problem(
+                    "resolved config", 0, 0, dotted_path(place), "is missing or of the wrong kind"
+                )
                 for place in places
             )
         )
@@ -227,19 +229,19 @@ class ExperimentConfig:
         del tree["name"], tree["expect"]
         if tree["model"]["source"] is None:
             del tree["model"]["source"]
-        for key, silent in _LATER.items():
+        for key, silent in _OMITTED_DEFAULTS.items():
             if tree["training"][key] == silent:
                 del tree["training"][key]
         text = json.dumps(
-            without_machine(tree), sort_keys=True, separators=(",", ":"), allow_nan=False
+            without_folders(tree), sort_keys=True, separators=(",", ":"), allow_nan=False
         )
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-_LATER = {"gradient_noise": False, "histogram_every": None}
+_OMITTED_DEFAULTS = {"gradient_noise": False, "histogram_every": None}
 
 
-def without_machine(tree: Mapping[str, Any]) -> dict[str, Any]:
+def without_folders(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Give a config's tree without the folders, which differ between two checkouts."""
     kept: dict[str, Any] = json.loads(json.dumps(tree))
     for places in (kept["data"]["parameters"], kept["model"].get("source") or {}):

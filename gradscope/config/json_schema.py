@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gradscope.config.forms import Schema, Table
-from gradscope.config.model_section import WAYS, built_in_keys
-from gradscope.config.own_section import OWN_MODEL_KEYS
-from gradscope.config.schema import top_keys
-from gradscope.config.vocabulary import Vocabulary
+from gradscope.config.sections.model import HIDDEN_LAYER_KEYS, built_in_keys
+from gradscope.config.sections.user_model import USER_MODEL_KEYS
+from gradscope.config.sections.whole_config import config_keys
+from gradscope.config.value_readers.mapping_reader import MappingReader
+from gradscope.config.value_readers.registered_functions import RegisteredFunctions
+from gradscope.config.value_readers.value_reader import Schema
 
 
-def json_schema(vocabulary: Vocabulary | None = None) -> dict[str, Any]:
+def json_schema(registered: RegisteredFunctions | None = None) -> dict[str, Any]:
     """Describe a config as JSON Schema 2020-12: names, ranges and one sentence per key."""
-    schema = Table(top_keys(vocabulary)).json_schema()
+    schema = MappingReader(config_keys(registered)).json_schema()
     schema["properties"]["model"] = {
         **schema["properties"]["model"],
         "oneOf": _ways(),
@@ -48,9 +49,9 @@ _AUTOMATIC: Final[Schema] = {
 
 def _ways() -> list[Schema]:
     """Describe the ways to say what the model is, and which keys each of them rules out."""
-    own = list(OWN_MODEL_KEYS)
+    own = list(USER_MODEL_KEYS)
     return [
-        *(_way(way[0], own) for way in WAYS),
+        *(_way(way[0], own) for way in HIDDEN_LAYER_KEYS),
         _way("factory", [*built_in_keys()]),
         _way("keras_file", [*built_in_keys(), "arguments"]),
     ]

@@ -5,38 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gradscope.config.document import Document
+from gradscope.config.document.document import Document
+from gradscope.config.document.tree_path import TreePath, dotted_path
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.config.text import TreePath, dotted
 
 DEFAULT = "default"
 
 
-def origins_of(config: ExperimentConfig, document: Document) -> dict[str, str]:
+def value_origins(config: ExperimentConfig, document: Document) -> dict[str, str]:
     """Give for every leaf of `config.to_dict()` where it was written, or `default`."""
-    mappings = {known[:-1] for known in document.keys}
-    return {dotted(path): _origin(path, document, mappings) for path, _ in leaves(config.to_dict())}
+    mappings = {known[:-1] for known in document.key_locations}
+    return {
+        dotted_path(path): _origin(path, document, mappings)
+        for path, _ in leaf_values(config.to_dict())
+    }
 
 
-def leaves(tree: Any, path: TreePath = ()) -> Iterator[tuple[TreePath, Any]]:
+def leaf_values(tree: Any, path: TreePath = ()) -> Iterator[tuple[TreePath, Any]]:
     """Give every value of a tree that holds no others, with its path."""
     if isinstance(tree, dict) and tree:
         for key, item in tree.items():
-            yield from leaves(item, (*path, key))
+            yield from leaf_values(item, (*path, key))
     elif isinstance(tree, list) and tree:
         for index, item in enumerate(tree):
-            yield from leaves(item, (*path, index))
+            yield from leaf_values(item, (*path, index))
     else:
         yield path, tree
 
 
 def _origin(path: TreePath, document: Document, mappings: set[TreePath]) -> str:
     for base, rest in _written_as(path):
-        if base not in document.values:
+        if base not in document.value_locations:
             continue
         found = _within(base, rest, document, mappings)
         if found is not None:
-            return str(document.values[found])
+            return str(document.value_locations[found])
         return DEFAULT
     return DEFAULT
 
@@ -46,7 +49,7 @@ def _within(
 ) -> TreePath | None:
     """Find the leaf inside what is written at `base`; a bare word is the mapping's name."""
     exact = (*base, *rest)
-    if exact in document.values:
+    if exact in document.value_locations:
         return exact
     return base if base not in mappings and rest in ((), ("name",), ("placement",)) else None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import (
     ActivationSpec,
     Automatic,
@@ -14,7 +13,7 @@ from gradscope.config.experiment import (
     ExpectSpec,
     ExperimentConfig,
     HiddenLayer,
-    Ignored,
+    IgnoredVerdict,
     InitializerSpec,
     ModelSource,
     ModelSpec,
@@ -23,8 +22,9 @@ from gradscope.config.experiment import (
     Placement,
     TrainingSpec,
 )
-from gradscope.config.model_section import DEFAULT_WIDTH
-from gradscope.config.training_section import DEFAULT_STEPS, OPTIMIZER
+from gradscope.config.sections.data import USER_DATA
+from gradscope.config.sections.model import DEFAULT_WIDTH
+from gradscope.config.sections.training import DEFAULT_STEPS, OPTIMIZER
 
 Read = dict[str, Any]
 
@@ -38,7 +38,7 @@ def resolve(read: Read, name: str, folder: str | None = None) -> ExperimentConfi
         name=read["name"] or name,
         model=_model(read["model"], folder),
         data=_data(read["data"], folder),
-        training=_training(read["training"], own=_is_own(read["model"])),
+        training=_training(read["training"], own=_is_user_model(read["model"])),
         seed=read["seed"],
         device=read["device"],
         threads=read["threads"],
@@ -48,17 +48,17 @@ def resolve(read: Read, name: str, folder: str | None = None) -> ExperimentConfi
 
 
 def _data(data: Read, folder: str | None) -> DataSpec:
-    if data["name"] == OWN_DATA:
+    if data["name"] == USER_DATA:
         return DataSpec(**{**data, "parameters": {**data["parameters"], "folder": folder}})
     return DataSpec(**data)
 
 
-def _is_own(model: Read) -> bool:
+def _is_user_model(model: Read) -> bool:
     return model["factory"] is not None or model["keras_file"] is not None
 
 
 def _source(model: Read, folder: str | None) -> ModelSource | None:
-    if not _is_own(model):
+    if not _is_user_model(model):
         return None
     factory, arguments = model["factory"], model["arguments"] or {}
     return ModelSource(factory, arguments, model["keras_file"], folder if factory else None)
@@ -150,6 +150,6 @@ def _training(training: Read, own: bool) -> TrainingSpec:
 def _detectors(detectors: Read) -> DetectorsSpec:
     return DetectorsSpec(
         select=detectors["select"],
-        ignore=tuple(Ignored(code, reason) for code, reason in detectors["ignore"]),
+        ignore=tuple(IgnoredVerdict(code, reason) for code, reason in detectors["ignore"]),
         thresholds=detectors["thresholds"],
     )

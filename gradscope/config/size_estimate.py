@@ -8,9 +8,9 @@ from typing import Final, Literal
 
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.optimizers import OPTIMIZERS
-from gradscope.config.document import Document
+from gradscope.config.document.document import Document
+from gradscope.config.document.tree_path import TreePath
 from gradscope.config.experiment import ExperimentConfig, OptimizerSpec
-from gradscope.config.text import TreePath
 from gradscope.errors import ConfigError
 
 MAXIMUM_KERAS_LAYERS: Final = 900
@@ -101,11 +101,12 @@ def _slots(optimizer: OptimizerSpec | Literal["auto"]) -> int:
     if optimizer == "auto":
         return 2  # as Adam, which most models are compiled with
     told = optimizer.parameters
-    slots = OPTIMIZERS[optimizer.name].slots if optimizer.name in OPTIMIZERS else 2
+    entry = OPTIMIZERS.get(optimizer.name)
+    slots = entry.slots if entry else 2
     extra = (told.get("amsgrad"), told.get("centered"), told.get("use_ema"))
     slots += sum(1 for switch in extra if switch)
     slots += 1 if told.get("gradient_accumulation_steps") else 0
-    return slots + (1 if optimizer.name == "sgd" and told.get("momentum") else 0)
+    return slots + (entry.momentum_slots if entry and told.get("momentum") else 0)
 
 
 def check_size(
@@ -159,7 +160,7 @@ def report_size(
 
 def _depth_key(document: Document) -> TreePath:
     written: list[TreePath] = [("model", "depth"), ("model", "hidden"), ("model", "layers")]
-    return next((path for path in written if path in document.values), written[0])
+    return next((path for path in written if path in document.value_locations), written[0])
 
 
 def _width_key(document: Document, layer: int) -> TreePath:
@@ -168,7 +169,7 @@ def _width_key(document: Document, layer: int) -> TreePath:
         ("model", "hidden", layer),
         ("model", "width"),
     ]
-    return next((path for path in written if path in document.values), written[-1])
+    return next((path for path in written if path in document.value_locations), written[-1])
 
 
 def _readable(count: int) -> str:

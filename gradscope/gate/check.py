@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gradscope.record import Diagnosis, RunRecord
+from gradscope.record import Diagnosis, Remedy, RunRecord
 
 
 class Status(StrEnum):
@@ -71,7 +71,8 @@ class Check:
     ``budget``, and empty for every other kind, of which a config has one check at most. `sentence`
     is the answer with its figures, for a person; `evidence` what it rests on (seeds, steps,
     samples, tolerance); `differences` the layers that differ, the first one in the direction of the
-    flow first; `remedy` what to do.
+    flow first; `remedies` what to do, the best first. `caused_by` is the code of the finding that
+    this one follows from, empty for a root.
     """
 
     kind: CheckKind
@@ -80,9 +81,10 @@ class Check:
     evidence: str = ""
     layers: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
-    remedy: str = ""
+    remedies: tuple[Remedy, ...] = ()
     subject: str = ""
     code: str = ""
+    caused_by: str = ""
 
     @property
     def name(self) -> str:
@@ -101,7 +103,8 @@ class Checked:
     lists what differs between the baseline's config or environment and this one. `baseline` is the
     path of the file that was compared with, empty without one. `folder` holds the full report.
     `record` and `diagnosis` are those of the config's own seed, None when it could not be measured:
-    then `headline` and `remedy` say why, and there are no checks.
+    then `headline` says why, `remedy` what the error advises, and there are no checks. `remedies`
+    say what to do about the checks.
     """
 
     name: str
@@ -113,6 +116,7 @@ class Checked:
     baseline: str = ""
     folder: str = ""
     evidence: str = ""
+    remedies: tuple[Remedy, ...] = ()
     remedy: str = ""
     record: RunRecord | None = None
     diagnosis: Diagnosis | None = None

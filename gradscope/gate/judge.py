@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from gradscope import exit_codes
 from gradscope.errors import ExitCode, GradscopeError
-from gradscope.gate import words
 from gradscope.gate.baselines import fingerprint
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Check, Checked, CheckKind, Status
 from gradscope.gate.checks import expectations, theory_check, verdicts
 from gradscope.gate.comparing import comparison
-from gradscope.record import Diagnosis, RunRecord
+from gradscope.message_text import counted
+from gradscope.record import Action, Diagnosis, Remedy, RunRecord
 from gradscope.theory.prediction import Prediction
 
 
@@ -48,8 +48,7 @@ def judge(
     if budgets.get("verdict") is None:
         checks += verdicts.checks(statistics, diagnosis, baseline)
     checks += expectations.checks(budgets, statistics, diagnosis)
-    checks = [replace(check, remedy=check.remedy.replace("CONFIG", source)) for check in checks]
-    code = exit_code(checks)
+    code = exit_codes.for_checks(check.status for check in checks)
     return Checked(
         name=statistics.name,
         source=source,
@@ -58,7 +57,7 @@ def judge(
         checks=tuple(checks),
         changes=changes,
         evidence=_evidence(statistics, record),
-        remedy=_remedy(checks),
+        remedies=_remedies(checks),
         record=record,
         diagnosis=diagnosis,
     )
@@ -73,7 +72,7 @@ def _environment(statistics: SeedStatistics, baseline: SeedStatistics) -> Check:
         CheckKind.ENVIRONMENT,
         Status.INCONCLUSIVE,
         f"not the baseline's environment: {', '.join(differences)}",
-        remedy="measure the baseline in this environment, or leave out --strict-environment",
+        remedies=(Remedy(Action.MEASURE_HERE), Remedy(Action.ALLOW_OTHER_ENVIRONMENT)),
     )
 
 
@@ -84,21 +83,11 @@ def not_measured(name: str, source: str, error: GradscopeError) -> Checked:
     )
 
 
-def exit_code(checks: Sequence[Check]) -> ExitCode:
-    """1 where a check failed, 4 where one is inconclusive or none passed, 0 otherwise."""
-    statuses = [check.status for check in checks]
-    if Status.FAILED in statuses:
-        return ExitCode.UNHEALTHY
-    if Status.INCONCLUSIVE in statuses or Status.PASSED not in statuses:
-        return ExitCode.INCONCLUSIVE
-    return ExitCode.HEALTHY
-
-
 def _headline(checks: Sequence[Check], code: ExitCode, baseline: SeedStatistics | None) -> str:
     if code == ExitCode.HEALTHY:
         passed = sum(check.status is Status.PASSED for check in checks)
         against = "against its baseline" if baseline is not None else "without a baseline"
-        return f"{words.counted(passed, 'check')} passed, {against}"
+        return f"{counted(passed, 'check')} passed, {against}"
     wanted = Status.FAILED if code == ExitCode.UNHEALTHY else Status.INCONCLUSIVE
     for check in checks:
         if check.status is wanted:
@@ -106,16 +95,16 @@ def _headline(checks: Sequence[Check], code: ExitCode, baseline: SeedStatistics 
     return "nothing was checked"
 
 
-def _remedy(checks: Sequence[Check]) -> str:
+def _remedies(checks: Sequence[Check]) -> tuple[Remedy, ...]:
     for status in (Status.FAILED, Status.INCONCLUSIVE):
         for check in checks:
-            if check.status is status and check.remedy:
-                return check.remedy
-    return ""
+            if check.status is status and check.remedies:
+                return check.remedies
+    return ()
 
 
 def _evidence(statistics: SeedStatistics, record: RunRecord) -> str:
-    seeds = f"{words.counted(len(statistics.seeds), 'seed')} at initialisation"
+    seeds = f"{counted(len(statistics.seeds), 'seed')} at initialisation"
     trained = (
         f"{statistics.trained_seeds} trained for {statistics.steps} steps"
         if statistics.trained_seeds

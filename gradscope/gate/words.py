@@ -9,11 +9,6 @@ PERCENT_UP_TO = 2.0
 """Factors from here on are written as factors: x2, not +100%."""
 
 
-def counted(number: int, noun: str) -> str:
-    """A number of things: ``1 seed``, ``8 seeds``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def rms(log_second_moment: float) -> float:
     """The rms whose second moment has this logarithm."""
     return math.exp(0.5 * log_second_moment) if log_second_moment < 1400 else math.inf

@@ -42,7 +42,7 @@ class TolerantFlow(GradientFlow):
         fit = self._fit
         if self.reason or fit is None:
             return self.reason or "its `fit` did not begin to train"
-        if fit.live is None:
+        if fit.fit_step is None:
             return "no training step was made"
         if not fit.ended:
             self._write(record_only=False)

@@ -3,15 +3,26 @@
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
+from gradscope.record.remedies import Action, Promise, Remedy
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, OutcomeStatus, RunRecord
 from gradscope.record.statistics import PROFILES, STATISTICS, Statistic
-from gradscope.record.verdicts import Diagnosis, Evidence, Finding, Verdict
+from gradscope.record.verdicts import (
+    Diagnosis,
+    DiagnosisState,
+    Evidence,
+    Finding,
+    Severity,
+    Verdict,
+    VerdictStatus,
+)
 
 __all__ = [
     "PROFILES",
     "STATISTICS",
+    "Action",
     "DataSummary",
     "Diagnosis",
+    "DiagnosisState",
     "Environment",
     "Evidence",
     "Finding",
@@ -20,8 +31,12 @@ __all__ = [
     "ObjectiveInfo",
     "Outcome",
     "OutcomeStatus",
+    "Promise",
+    "Remedy",
     "RunRecord",
+    "Severity",
     "Statistic",
     "TargetSummary",
     "Verdict",
+    "VerdictStatus",
 ]

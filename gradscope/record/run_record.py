@@ -1,4 +1,4 @@
-"""RunRecord: the heart of gradscope, what one run leaves behind."""
+"""RunRecord: everything that one run measured."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether a verdict may be drawn from the record."""
+        """Whether the record is enough for a verdict."""
         return self.status != OutcomeStatus.PARTIAL
 
     @classmethod
@@ -52,19 +52,19 @@ class Outcome:
 
 
 FIT = "fit"
-"""Name of the data of a training that gradscope only listens to: the batches that were measured."""
+"""Name of the data of a `model.fit` that gradscope measures: its batches."""
 
 GIVEN = "given:data"
-"""Stands where a config names a factory, when the data came as an object."""
+"""The factory that a config names when the data was given as an object."""
 
 
 @dataclass(frozen=True)
 class DataSummary:
     """The data really fed, after scaling.
 
-    `geometry` is that of the samples as the first Dense layer is fed them; None where that is not
-    known of the user's own model. `targets` are those of all training samples, or of the probe set
-    where the data is the user's; None where nobody looked.
+    `geometry` is that of the samples as the first Dense layer receives them; None where a user's
+    model leaves it unknown. `targets` are those of all training samples, or of the probe set where
+    the data is the user's; None where they were not read.
     """
 
     name: str
@@ -113,18 +113,18 @@ class Histogram:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Layers, steps, one float64 array [step, layer] per statistic, and how it came about.
+    """Layers, steps, one float64 array [step, layer] per statistic, and the run's conditions.
 
     `series` holds exactly the names of `STATISTICS`; NaN is "not measured here" (or, where
     ``nonfinite_count`` is above zero, a figure that the non-finite values destroyed). `steps`
     counts training steps: step 0 is the network as initialised, seen by the first batch before any
-    update; step t is the t-th training step, whose forward and backward pass use the weights left
-    by step t - 1. Steps 0 and 1 therefore share weights and batch and differ only in the update.
+    update; step t is the t-th training step, whose forward and backward pass use the weights
+    after step t - 1. Steps 0 and 1 therefore share weights and batch and differ only in the update.
     `scalars` [step] has ``loss``, ``accuracy`` (NaN for regression) and ``learning_rate``;
     `evaluation` has the figures of the test set after training, in inference mode.
     `recurrent_delta` is `recurrent_delta_second_moment` of `PROFILES` for each recurrent layer that
-    was followed through time: layer name -> [step, time]. `objective` is None in records of a
-    gradscope that did not look.
+    was followed through time: layer name -> [step, time]. `objective` is None in records of
+    earlier versions.
     """
 
     name: str

@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from gradscope.errors import BadRequest
-from gradscope.record.run_record import Floats, Integers, RunRecord
+from gradscope.message_text import did_you_mean
+from gradscope.record.layers import LayerInfo
 from gradscope.record.statistics import STATISTICS
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+class Recorded(Protocol):
+    """What is read of a `RunRecord`, which offers `to_frame` and so cannot be imported here."""
+
+    @property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """The layers, in the order of the columns of every series."""
+
+    @property
+    def steps(self) -> Integers:
+        """The recorded steps."""
+
+    @property
+    def series(self) -> dict[str, Floats]:
+        """Statistic -> [step, layer]."""
+
+    @property
+    def scalars(self) -> dict[str, Floats]:
+        """Scalar -> [step]."""
+
 
 NETWORK = ""
 """The layer of a scalar, which is of the whole network: loss, accuracy, learning rate."""
@@ -43,7 +68,7 @@ class Block:
             )
 
 
-def statistic_names(record: RunRecord) -> tuple[str, ...]:
+def statistic_names(record: Recorded) -> tuple[str, ...]:
     """All names that `blocks` takes.
 
     Each second moment is there as its root too: ``delta_rms`` is the root of
@@ -54,7 +79,7 @@ def statistic_names(record: RunRecord) -> tuple[str, ...]:
 
 
 def blocks(
-    record: RunRecord,
+    record: Recorded,
     *,
     statistics: Sequence[str] | None = None,
     layers: Sequence[str] | None = None,
@@ -82,7 +107,7 @@ def blocks(
                 yield block
 
 
-def to_frame(record: RunRecord, *, statistics: Sequence[str] | None = None) -> Any:
+def to_frame(record: Recorded, *, statistics: Sequence[str] | None = None) -> Any:
     """The rows as a pandas data frame with the columns step, layer, statistic, value.
 
     Raises `BadRequest` where pandas is not installed.
@@ -112,7 +137,7 @@ def _root_name(moment: str) -> str:
     return f"{moment.removesuffix(_MOMENT)}_rms"
 
 
-def _block(record: RunRecord, name: str, layers: Sequence[str] | None, rows: Integers) -> Block:
+def _block(record: Recorded, name: str, layers: Sequence[str] | None, rows: Integers) -> Block:
     steps = record.steps[rows]
     if name in record.scalars:
         return Block(name, steps, (NETWORK,), record.scalars[name][rows][:, np.newaxis])
@@ -140,5 +165,4 @@ def _nearest(item: Any, available: Sequence[Any]) -> str:
         below = max((step for step in available if step < item), default=available[0])
         above = min((step for step in available if step > item), default=available[-1])
         return f"recorded are {len(available)} steps; the nearest are {below} and {above}"
-    close = difflib.get_close_matches(str(item), available, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"it has {', '.join(available[:20])}"
+    return did_you_mean(item, available) or f"it has {', '.join(available[:20])}"

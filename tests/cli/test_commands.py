@@ -103,7 +103,7 @@ def test_explain_lists_and_explains_every_detector(folder: Path, answer: Answer)
 @pytest.mark.parametrize(
     ("word", "remedy"),
     [
-        ("vanishing_gradints", "did you mean vanishing_gradient?"),
+        ("vanishing_gradints", "did you mean 'vanishing_gradient'?"),
         ("xyz", "`gradscope explain` lists"),
     ],
 )

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gradscope.config import Vocabulary, json_schema, load_config
-from gradscope.config.document import REFUSED
-from gradscope.config.yaml_loader import read_yaml
+from gradscope.config import RegisteredFunctions, json_schema, load_config
+from gradscope.config.document.document import INVALID
+from gradscope.config.document.yaml_reader import read_yaml
 from gradscope.errors import ConfigError
 from tests.each_case import each_case
 
@@ -182,27 +182,27 @@ BAD = [
 
 
 @pytest.fixture(scope="module")
-def schema(vocabulary: Vocabulary) -> dict[str, Any]:
-    return json_schema(vocabulary)
+def schema(registered: RegisteredFunctions) -> dict[str, Any]:
+    return json_schema(registered)
 
 
 @each_case("text", GOOD)
 def test_good_configs_fit_and_load(
-    text: str, vocabulary: Vocabulary, schema: dict[str, Any]
+    text: str, registered: RegisteredFunctions, schema: dict[str, Any]
 ) -> None:
     tree = read_yaml(text, "f").tree
-    load_config(tree, vocabulary=vocabulary)
+    load_config(tree, registered=registered)
     assert fits(tree, schema, schema)
 
 
 @each_case("text", BAD)
 def test_bad_configs_neither_fit_nor_load(
-    text: str, vocabulary: Vocabulary, schema: dict[str, Any]
+    text: str, registered: RegisteredFunctions, schema: dict[str, Any]
 ) -> None:
     tree = read_yaml(text, "f").tree
-    assert tree is not REFUSED
+    assert tree is not INVALID
     with pytest.raises(ConfigError):
-        load_config(tree, vocabulary=vocabulary)
+        load_config(tree, registered=registered)
     assert not fits(tree, schema, schema)
 
 

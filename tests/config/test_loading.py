@@ -14,11 +14,11 @@ import pytest
 
 from gradscope.config import (
     ExperimentConfig,
-    Vocabulary,
+    RegisteredFunctions,
     load_config,
     resolve_with_origins,
 )
-from gradscope.config.loading import slug_of
+from gradscope.config.loading import run_name_from
 from gradscope.errors import ConfigError
 
 Load = Callable[..., ExperimentConfig]
@@ -138,15 +138,17 @@ def test_jit_takes_words_and_booleans(load: Load, word: str, jit: str) -> None:
     assert load(f"model: {{depth: 1}}\ntraining: {{jit: {word}}}").training.jit == jit
 
 
-def test_relative_paths_start_at_the_config(tmp_path: Path, vocabulary: Vocabulary) -> None:
+def test_relative_paths_start_at_the_config(
+    tmp_path: Path, registered: RegisteredFunctions
+) -> None:
     folder = tmp_path / "sub"
     folder.mkdir()
     file = folder / "c.yaml"
     file.write_text("model: {depth: 1}\ndata: {name: csv, path: d/x.csv}")
-    config = load_config(file, vocabulary=vocabulary)
+    config = load_config(file, registered=registered)
     assert config.data.parameters["path"] == str(folder / "d/x.csv")
     file.write_text("model: {depth: 1}\ndata: {name: csv, path: /abs/x.csv}")
-    assert load_config(file, vocabulary=vocabulary).data.parameters["path"] == "/abs/x.csv"
+    assert load_config(file, registered=registered).data.parameters["path"] == "/abs/x.csv"
 
 
 def test_without_a_vocabulary_any_name_is_taken() -> None:
@@ -180,14 +182,14 @@ def test_the_hash_ignores_the_name_and_the_way_of_writing(load: Load) -> None:
 
 
 def test_the_hash_does_not_depend_on_where_the_checkout_is(
-    tmp_path: Path, vocabulary: Vocabulary
+    tmp_path: Path, registered: RegisteredFunctions
 ) -> None:
     hashes = set()
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         file = tmp_path / name / "c.yaml"
         file.write_text("model: {depth: 1}\ndata: {name: csv, path: x.csv}")
-        hashes.add(load_config(file, vocabulary=vocabulary).hash)
+        hashes.add(load_config(file, registered=registered).hash)
     assert len(hashes) == 1
 
 
@@ -224,7 +226,7 @@ def test_a_changed_dictionary_is_not_restored(load: Load, change: Callable[..., 
     ],
 )
 def test_the_name_comes_from_the_file(stem: str, slug: str) -> None:
-    assert slug_of(stem) == slug
+    assert run_name_from(stem) == slug
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -269,12 +271,12 @@ def test_a_mapping_that_holds_itself_is_refused() -> None:
 
 
 def test_origins_say_where_each_value_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocabulary: Vocabulary
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registered: RegisteredFunctions
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("c.yaml").write_text(FULL)
     found = resolve_with_origins(
-        "c.yaml", ["seed=9", "model.activation.negative_slope=0.2"], vocabulary
+        "c.yaml", ["seed=9", "model.activation.negative_slope=0.2"], registered
     )
     origins = found.origins
     assert origins["seed"] == "-s seed=9"

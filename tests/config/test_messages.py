@@ -150,17 +150,33 @@ MODEL = "model: {depth: 3}\n"
         ),
         (
             MODEL + "training: {learning_rate: 0}",
-            "c.yaml:2:27: error: training.learning_rate: expected a number above 0, received 0",
+            "c.yaml:2:27: error: training.learning_rate: expected a number above 0 and "
+            "at most 3.4e+38, received 0",
         ),
         (
             MODEL + "training: {learning_rate: .inf}",
-            "c.yaml:2:27: error: training.learning_rate: expected a number above 0, received inf "
-            "(numbers must be finite)",
+            "c.yaml:2:27: error: training.learning_rate: expected a number above 0 and "
+            "at most 3.4e+38, received inf (numbers must be finite)",
         ),
         (
             MODEL + "training: {learning_rate: .nan}",
-            "c.yaml:2:27: error: training.learning_rate: expected a number above 0, received nan "
-            "(numbers must be finite)",
+            "c.yaml:2:27: error: training.learning_rate: expected a number above 0 and "
+            "at most 3.4e+38, received nan (numbers must be finite)",
+        ),
+        (
+            MODEL + "training: {learning_rate: 1e39}",
+            "c.yaml:2:27: error: training.learning_rate: expected a number above 0 and at most "
+            "3.4e+38, received 1e+39",
+        ),
+        (
+            MODEL + "training: {optimizer: {name: adam, learning_rate: 1e39}}",
+            "c.yaml:2:51: error: training.optimizer.learning_rate: expected a number above 0 and "
+            "at most 3.4e+38, received 1e+39",
+        ),
+        (
+            "model: {depth: 2, initializer: {name: constant, value: -1e39}}",
+            "c.yaml:1:56: error: model.initializer.value: expected a number from -3.4e+38 to "
+            "3.4e+38, received -1e+39",
         ),
         (
             MODEL + "training: {steps: 1, epochs: 1}",

@@ -8,6 +8,7 @@ from gradscope.config import ExperimentConfig
 from tests.each_case import each_case
 
 Load = Callable[..., ExperimentConfig]
+Problems = Callable[..., Sequence[str]]
 FILE = (
     "model: {hidden: [30, 10], activation: relu}\n"
     "training: {optimizer: {name: sgd, learning_rate: 0.5}, epochs: 2}\n"
@@ -162,3 +163,41 @@ def test_a_layer_does_not_guess_its_activation(problems: Callable[..., Sequence[
         "model.layers[0].activation.negative_slope=0.5",
     )
     assert "the activation has no name" in message
+
+
+@each_case(
+    ("text", "flag", "message"),
+    [
+        (
+            "model: {layers: [{units: 3}]}",
+            "model.layers[1].units=33",
+            "model.layers[1]: model.layers has indices 0 to 0 (give the whole list instead)",
+        ),
+        (
+            "model: {depth: 3}",
+            "model.layers[1].units=33",
+            "model.layers[1]: model.layers has no items (give the whole list instead)",
+        ),
+        (
+            "model: {depth: 3}",
+            "model.hidden[0]=33",
+            "model.hidden[0]: model.hidden has no items (give the whole list instead)",
+        ),
+        (
+            "model: {depth: 3}",
+            "training.optimizer.name.x=1",
+            "training.optimizer.name.x: training.optimizer.name is 'sgd', it has no key 'x' "
+            "(give the whole value instead)",
+        ),
+    ],
+)
+def test_an_index_out_of_range_is_one_mistake(
+    problems: Callable[..., Sequence[str]], text: str, flag: str, message: str
+) -> None:
+    assert problems(text, flag) == [f"-s {flag}: error: {message}"]
+
+
+def test_a_flag_that_fails_spoils_no_other(problems: Problems) -> None:
+    flags = ("model.hidden[0]=33", "model.hidden=[4]")
+    assert len(problems("model: {depth: 3}", *flags)) == 1
+    assert len(problems("model: {depth: 3}", *flags, "seed=-1")) == 2

@@ -15,8 +15,15 @@ from gradscope.gate.comparing import comparison, paired, unpaired
 from gradscope.gate.comparing.alignment import align
 from gradscope.gate.comparing.pairing import OTHER_MACHINE, Pairing, pairing
 from gradscope.gate.comparing.seeds_needed import kappa, seeds_needed
-from gradscope.gate.exit_codes import worst
-from gradscope.record import Diagnosis, Evidence, Finding, Verdict
+from gradscope.record import (
+    Diagnosis,
+    DiagnosisState,
+    Evidence,
+    Finding,
+    Severity,
+    Verdict,
+    VerdictStatus,
+)
 from gradscope.record.run_record import Floats
 from tests.analyzer.synthetic import network, record
 from tests.gate.seed_statistics import WIDTH, accepted, bank, shifted
@@ -25,11 +32,17 @@ from tests.gate.test_judge import HEALTHY, prediction
 
 def _diagnosis(*codes: str) -> Diagnosis:
     basis = Evidence(1, 1, "training", (1,), (0,))
-    found = tuple(
-        Verdict(code, code.lower(), "finding", (Finding("error", (), 0, 1, 1.0, 2.0, text, basis),))
+    errors = tuple(
+        Verdict(
+            code,
+            code.lower(),
+            VerdictStatus.FINDING,
+            (Finding(Severity.ERROR, (), 0, 1, 1.0, 2.0, text, basis),),
+        )
         for code, text in zip(codes, ("one", "two"), strict=False)
     )
-    return Diagnosis("unhealthy" if codes else "healthy", "", "", found)
+    state = DiagnosisState.UNHEALTHY if codes else DiagnosisState.HEALTHY
+    return Diagnosis(state, "", verdicts=errors)
 
 
 def test_an_error_counts_the_seeds_that_have_it() -> None:
@@ -169,10 +182,3 @@ def test_the_first_of_equally_bad_layers_is_named() -> None:
     [check] = expectations.checks({"max_dead_fraction": 0.4}, made, HEALTHY)
     assert (check.status, check.layers) == (Status.FAILED, ("hidden_1",))
     assert "in hidden_1 at initialisation" in check.sentence
-
-
-def test_the_worst_exit_code() -> None:
-    order = (130, 143, 3, 2, 4, 1, 0)
-    for better, code in enumerate(order):
-        assert worst(order[better:]) == worst(reversed(order[better:])) == code
-    assert worst([]) == 0

@@ -24,9 +24,10 @@ def drawn(name: str) -> dict[str, Figure]:
 def alone(name: str, report: Report) -> Any:
     """One figure alone, by its function's name, in the settings in which all are drawn."""
     with rendering.settings():
-        from gradscope.reporters.figures import run_figures
+        from gradscope.reporters.figures import loss_curve, run_figures
 
-        return getattr(run_figures, name)(report)
+        module = loss_curve if name == "loss" else run_figures
+        return getattr(module, name)(report)
 
 
 def render_quickly(figures: Mapping[str, Figure]) -> dict[str, bytes]:

@@ -13,6 +13,7 @@ from gradscope.record import (
     STATISTICS,
     DataSummary,
     Diagnosis,
+    DiagnosisState,
     Environment,
     Evidence,
     Finding,
@@ -21,8 +22,11 @@ from gradscope.record import (
     Outcome,
     OutcomeStatus,
     RunRecord,
+    Severity,
     Verdict,
+    VerdictStatus,
 )
+from gradscope.record.remedies import change_settings
 from gradscope.reporters.report import Report
 from gradscope.theory.prediction import Band, Prediction
 
@@ -238,26 +242,33 @@ def quiet(*findings: Verdict) -> tuple[Verdict, ...]:
     """`findings`, then detectors that found nothing, did not run, were ignored, or crashed."""
     return (
         *findings,
-        Verdict("GS102", "exploding_gradient", "healthy"),
-        Verdict("GS201", "vanishing_signal", "healthy"),
-        Verdict("GS204", "saturated_units", "skipped", reason="relu does not saturate"),
-        Verdict("GS203", "dead_units", "ignored", reason="detectors.ignore in the config"),
-        Verdict("GS601", "unstable_updates", "crashed", reason="ZeroDivisionError: float division"),
+        Verdict("GS102", "exploding_gradient", VerdictStatus.HEALTHY),
+        Verdict("GS201", "vanishing_signal", VerdictStatus.HEALTHY),
+        Verdict("GS204", "saturated_units", VerdictStatus.SKIPPED, reason="relu does not saturate"),
+        Verdict(
+            "GS203", "dead_units", VerdictStatus.IGNORED, reason="detectors.ignore in the config"
+        ),
+        Verdict(
+            "GS601",
+            "unstable_updates",
+            VerdictStatus.CRASHED,
+            reason="ZeroDivisionError: float division",
+        ),
     )
 
 
-def diagnosis_of(run: RunRecord, verdict: str, *findings: Verdict) -> Diagnosis:
+def diagnosis_of(run: RunRecord, verdict: DiagnosisState, *findings: Verdict) -> Diagnosis:
     """A diagnosis with a headline of the usual length."""
-    if verdict == "healthy":
+    if verdict is DiagnosisState.HEALTHY:
         headline = f"Gradients flow through all {len(run.indices('hidden'))} hidden layers."
-        return Diagnosis(verdict, headline, "", quiet(*findings))
+        return Diagnosis(verdict, headline, (), quiet(*findings))
     names = findings[0].findings[0].layers if findings else ()
     where = f"between {names[0]} and {names[-1]}" if names else "somewhere"
     return Diagnosis(
         verdict,
         f"The gradient loses a factor of 4.7 per layer {where} since step 0: the sigmoid passes at "
         "most a quarter of it.",
-        "model.activation: selu with model.initializer: lecun_normal",
+        (change_settings(("model.activation", "selu"), ("model.initializer", "lecun_normal")),),
         quiet(*findings),
     )
 
@@ -265,7 +276,7 @@ def diagnosis_of(run: RunRecord, verdict: str, *findings: Verdict) -> Diagnosis:
 def finding(
     layers: tuple[str, ...],
     *,
-    severity: str = "error",
+    severity: Severity = Severity.ERROR,
     since: int = 0,
     until: int = 40,
     observed: float = 1.234e-9,
@@ -281,7 +292,7 @@ def finding(
         f"rms delta at {layers[0]} is 1.23e-09 of that at the last hidden layer.",
         EVIDENCE,
         cause="model.activation: sigmoid",
-        remedy="model.activation: selu",
+        remedies=(change_settings(("model.activation", "selu")),),
     )
 
 
@@ -298,7 +309,7 @@ def prediction_of(run: RunRecord, gain: float) -> Prediction:
 
 def healthy() -> Report:
     run = record(network(2), steps=40)
-    return Report(run, diagnosis_of(run, "healthy"), prediction_of(run, 1.0), 0)
+    return Report(run, diagnosis_of(run, DiagnosisState.HEALTHY), prediction_of(run, 1.0), 0)
 
 
 def banded() -> Report:
@@ -313,7 +324,7 @@ def banded() -> Report:
         preactivation_band=Band(np.log(flat.preactivation_second_moment), wide),
         delta_band=Band(np.log(flat.delta_relative), back),
     )
-    return Report(run, diagnosis_of(run, "healthy"), prediction, 0)
+    return Report(run, diagnosis_of(run, DiagnosisState.HEALTHY), prediction, 0)
 
 
 def vanishing() -> Report:
@@ -321,12 +332,12 @@ def vanishing() -> Report:
         network(20, activation="sigmoid"), name="quickstart", signal_gain=0.98, gradient_gain=0.2124
     )
     names = tuple(f"hidden_{i}" for i in range(1, 16))
-    late = finding(("hidden_3",), severity="warning", since=7)
+    late = finding(("hidden_3",), severity=Severity.WARNING, since=7)
     found = (
-        Verdict("GS101", "vanishing_gradient", "finding", (finding(names),)),
-        Verdict("GS501", "frozen_layers", "finding", (late,)),
+        Verdict("GS101", "vanishing_gradient", VerdictStatus.FINDING, (finding(names),)),
+        Verdict("GS501", "frozen_layers", VerdictStatus.FINDING, (late,)),
     )
-    diagnosis = diagnosis_of(run, "unhealthy", *found)
+    diagnosis = diagnosis_of(run, DiagnosisState.UNHEALTHY, *found)
     return Report(run, diagnosis, prediction_of(run, 0.21), 1)
 
 
@@ -335,18 +346,23 @@ def deep(*, sick: bool) -> Report:
     gain = 0.5 if sick else 1.0
     run = record(network(100, activation="selu"), name="selu_lecun_100", gradient_gain=gain)
     if not sick:
-        return Report(run, diagnosis_of(run, "healthy"), prediction_of(run, 1.0), 0)
+        return Report(run, diagnosis_of(run, DiagnosisState.HEALTHY), prediction_of(run, 1.0), 0)
     run.series["dead_fraction"][:, 57] = 1.0
     found = (
         Verdict(
             "GS101",
             "vanishing_gradient",
-            "finding",
+            VerdictStatus.FINDING,
             (finding(tuple(f"hidden_{i}" for i in range(1, 91))),),
         ),
-        Verdict("GS205", "dead_layer", "finding", (finding(("hidden_57",), severity="warning"),)),
+        Verdict(
+            "GS205",
+            "dead_layer",
+            VerdictStatus.FINDING,
+            (finding(("hidden_57",), severity=Severity.WARNING),),
+        ),
     )
-    return Report(run, diagnosis_of(run, "unhealthy", *found), None, 1)
+    return Report(run, diagnosis_of(run, DiagnosisState.UNHEALTHY, *found), None, 1)
 
 
 def nonfinite() -> Report:
@@ -360,7 +376,7 @@ def nonfinite() -> Report:
     found = Verdict(
         "GS502",
         "non_finite",
-        "finding",
+        VerdictStatus.FINDING,
         (finding(("hidden_3",), since=7, until=7, observed=float("inf")),),
     )
     run = replace(
@@ -369,7 +385,7 @@ def nonfinite() -> Report:
         evaluation={},
         histograms=histograms(list(run.layers), run.series, 7),
     )
-    return Report(run, diagnosis_of(run, "unhealthy", found), None, 1)
+    return Report(run, diagnosis_of(run, DiagnosisState.UNHEALTHY, found), None, 1)
 
 
 def partial() -> Report:
@@ -379,7 +395,7 @@ def partial() -> Report:
         outcome=Outcome(OutcomeStatus.PARTIAL, "interrupted with Ctrl-C", 300, 3),
         evaluation={},
     )
-    diagnosis = Diagnosis("inconclusive", "Interrupted after 3 of 300 steps.", "Run it again.", ())
+    diagnosis = Diagnosis(DiagnosisState.INCONCLUSIVE, "Interrupted after 3 of 300 steps.")
     return Report(run, diagnosis, None, 130)
 
 
@@ -391,7 +407,7 @@ def at_init() -> Report:
     for values in run.series.values():
         values[:, 2] = np.nan
     run = replace(run, layers=tuple(layers), histograms={}, evaluation={})
-    return Report(run, diagnosis_of(run, "healthy"), None, 0)
+    return Report(run, diagnosis_of(run, DiagnosisState.HEALTHY), None, 0)
 
 
 def empty() -> Report:
@@ -406,12 +422,12 @@ def empty() -> Report:
         outcome=Outcome(OutcomeStatus.PARTIAL, "interrupted while building", 300, 0),
         evaluation={},
     )
-    return Report(run, Diagnosis("inconclusive", "Nothing was measured.", ""), None, 130)
+    return Report(run, Diagnosis(DiagnosisState.INCONCLUSIVE, "Nothing was measured."), None, 130)
 
 
 def batch_norm(depth: int = 3) -> Report:
     run = record(network(depth, batch_norm=True), name="notebook_bn_before")
-    return Report(run, diagnosis_of(run, "healthy"), None, 0)
+    return Report(run, diagnosis_of(run, DiagnosisState.HEALTHY), None, 0)
 
 
 def transformer(blocks: int = 8) -> Report:
@@ -434,9 +450,12 @@ def transformer(blocks: int = 8) -> Report:
     at = 1 + 6 * 4
     run.series["delta_second_moment"][:, at] = 0.0
     found = Verdict(
-        "GS101", "vanishing_gradient", "finding", (finding((layers[at].name,), observed=0.0),)
+        "GS101",
+        "vanishing_gradient",
+        VerdictStatus.FINDING,
+        (finding((layers[at].name,), observed=0.0),),
     )
-    return Report(run, diagnosis_of(run, "unhealthy", found), None, 1)
+    return Report(run, diagnosis_of(run, DiagnosisState.UNHEALTHY, found), None, 1)
 
 
 def recurrent() -> Report:
@@ -453,7 +472,7 @@ def recurrent() -> Report:
     last[:, :2] = np.nan, 0.0
     return Report(
         replace(run, recurrent_delta={"memory_1": every, "memory_2": last}),
-        diagnosis_of(run, "healthy"),
+        diagnosis_of(run, DiagnosisState.HEALTHY),
         None,
         0,
     )
@@ -478,13 +497,21 @@ def nasty() -> Report:
     layers[1] = replace(layers[1], time_steps=3)
     run = replace(run, layers=tuple(layers), recurrent_delta={NASTY[0]: np.ones((41, 3))})
     quoting = replace(
-        finding(NASTY), message=" ".join(NASTY), cause=NASTY[0], remedy=NASTY[1] + NASTY[2]
+        finding(NASTY),
+        message=" ".join(NASTY),
+        cause=NASTY[0],
+        remedies=(change_settings((NASTY[1], NASTY[2])),),
     )
     verdicts = (
-        Verdict("GS101", "vanishing_gradient", "finding", (quoting,)),
-        Verdict("GS102", "exploding_gradient", "crashed", reason=NASTY[4] + NASTY[2]),
+        Verdict("GS101", "vanishing_gradient", VerdictStatus.FINDING, (quoting,)),
+        Verdict("GS102", "exploding_gradient", VerdictStatus.CRASHED, reason=NASTY[4] + NASTY[2]),
     )
-    diagnosis = Diagnosis("unhealthy", f"{NASTY[0]} {NASTY[2]}", NASTY[3] + NASTY[1], verdicts)
+    diagnosis = Diagnosis(
+        DiagnosisState.UNHEALTHY,
+        f"{NASTY[0]} {NASTY[2]}",
+        (change_settings((NASTY[3], NASTY[1])),),
+        verdicts,
+    )
     return Report(run, diagnosis, prediction_of(run, 0.5), 1)
 
 

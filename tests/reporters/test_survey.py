@@ -8,7 +8,8 @@ from rich.cells import cell_len
 
 from gradscope.record import LayerInfo
 from gradscope.reporters.report import ReportOptions
-from gradscope.reporters.survey import LEGEND, survey_json, survey_text
+from gradscope.reporters.survey import SURVEY_FORMS
+from gradscope.reporters.survey.text import LEGEND
 from tests.reporters.fixtures import NASTY
 
 REASON = "its output is not a floating-point tensor"
@@ -32,7 +33,7 @@ LAYERS = (
 
 
 def lines(width, layers=LAYERS, **options):
-    return survey_text("mine", layers, ReportOptions(width=width, **options)).splitlines()
+    return SURVEY_FORMS["text"]("mine", layers, ReportOptions(width=width, **options)).splitlines()
 
 
 def test_a_wide_table_shows_everything():
@@ -73,7 +74,7 @@ def test_foreign_names_are_shown_and_not_obeyed():
 
 
 def test_json_is_what_result_json_says_of_layers():
-    read = json.loads(survey_json("mine", LAYERS))
+    read = json.loads(SURVEY_FORMS["json"]("mine", LAYERS, ReportOptions()))
     assert read["name"] == "mine"
     assert [LayerInfo(**layer) for layer in read["layers"]] == list(LAYERS)
 
@@ -85,6 +86,6 @@ def test_what_measured_layers_lack_is_told_by_reason():
         LayerInfo(1, "gru", "GRU", "hidden", unmeasured=lacking),
         LayerInfo(2, "head", "Dense", "output"),
     ]
-    text = survey_text("net", layers, ReportOptions(width=100))
+    text = SURVEY_FORMS["text"]("net", layers, ReportOptions(width=100))
     line = "lstm, gru: not measured: derivative_gain, dead_fraction (inside its loop)"
     assert line in text

@@ -12,7 +12,7 @@ import pytest
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.array_ops import NUMPY_OPS
 from gradscope.record import LayerInfo
-from gradscope.theory.batch_norm_rates import after_norm, before_norm
+from gradscope.theory.batch_norm.rates import after_norm, before_norm
 from gradscope.theory.depth_recursion import predict
 from gradscope.theory.prediction import Prediction
 from tests.each_case import each_case
@@ -162,12 +162,19 @@ def test_batch_norm_after_relu(batch: int, rate: float) -> None:
 @pytest.mark.parametrize("placement", ["before_activation", "after_activation"])
 @pytest.mark.parametrize("name", ["tanh", "silu"])
 def test_batch_norm_rate_for_large_batches(name: str, placement: str) -> None:
-    """B -> infinity: E phi'^2 / Var phi at q = 1 (LeCun's gain puts z there in both)."""
-    from gradscope.theory.batch_norm_rates import infinite_batch_rate
+    """B -> infinity: E phi'^2 / Var phi at q = 1 (Yang et al. 2019, section 5).
 
+    LeCun's gain puts z there in both placements.
+    """
     layers = network([256] * 5, name, "lecun_normal", placement)
     rate = foresee(layers, 1.0, 1e-12, 4096).backward_gain[1]
-    assert rate == pytest.approx(infinite_batch_rate(name, {}, 1.0), rel=4e-3)
+    z = np.linspace(-9.0, 9.0, 20_001)
+    weights = np.exp(-0.5 * z**2)
+    weights /= weights.sum()
+    value = ACTIVATIONS[name].value(z, NUMPY_OPS)
+    slope = ACTIVATIONS[name].derivative(z, NUMPY_OPS)
+    expected = (slope**2 @ weights) / (value**2 @ weights - (value @ weights) ** 2)
+    assert rate == pytest.approx(expected, rel=4e-3)
 
 
 @pytest.mark.parametrize("batch", [8, 32])
@@ -188,7 +195,7 @@ def test_closed_averages_against_draws(alpha: float, batch: int) -> None:
     kernel = center[None] - z[:400, :, None] * z[:400, None, :] / batch
     own = np.einsum("ia,iaa,ia->i", d[:400], kernel, d[:400])
     everything = np.einsum("ia,iab,ib->i", d[:400], kernel, d[:400])
-    for sample, expected in ((own, closed.own), (everything, closed.all)):
+    for sample, expected in ((own, closed.diagonal), (everything, closed.total)):
         assert abs(sample.mean() - expected) < 5 * sample.std() / 20 + 1e-9
 
 
@@ -206,7 +213,7 @@ def test_jacobian_of_the_norm_by_differences() -> None:
         row[:] = np.trace(product) / batch, (product.sum() - np.trace(product)) / (batch * 7)
     seen = after_norm("tanh", {}, q, correlation=0.0, batch_size=batch, epsilon=epsilon)
     errors = 5 * totals.std(axis=0) / math.sqrt(len(totals))
-    assert abs(totals[:, 0].mean() - seen.own) < errors[0]
+    assert abs(totals[:, 0].mean() - seen.diagonal) < errors[0]
     assert abs(totals[:, 1].mean() - seen.pair) < errors[1]
 
 

@@ -20,15 +20,16 @@ class DepthProfile:
     """Signal and delta over depth, at every recorded step, of the layers all paths go through.
 
     These are the hidden layers on the main path, the layers that merge branches, and those that
-    normalize the stream. A branch (a residual block, an attention's query) is no station between
-    input and output: what it gets says nothing of what passes by. An embedding is no station
-    either; it looks up weights, and has no pre-activation.
+    normalize the stream. A branch (a residual block, the query of an attention) is left
+    out: its figures say nothing about what passes beside it. So is an embedding, which looks up
+    weights and has no pre-activation.
 
     `signal` is the rms of z [step, layer]. `delta` is the rms of the units' deltas, each summed in
     quadrature over its `places`: pooling from 49 pixels to one gives each pixel a 49th of the
     gradient and takes nothing away. `signal_relative` is over the first layer's, `delta_relative`
-    over the last one's (the output layer's own delta does not count: a softmax head drops it once,
-    by its geometry). NaN where a figure is missing or not finite, or where the reference is zero.
+    over the last one's (`delta_reference`; the output layer's own delta does not count: a softmax
+    head drops it once, by its geometry). NaN where a figure is missing or not finite, or where
+    the reference is zero.
     """
 
     names: tuple[str, ...]
@@ -39,20 +40,19 @@ class DepthProfile:
     delta_relative: Floats
 
 
-def of(record: RunRecord) -> DepthProfile:
+def depth_profile(record: RunRecord) -> DepthProfile:
     """Give the depth profile of a record."""
     indices = stations(record)
     columns = list(indices)
-    places = np.array([record.layers[i].places for i in indices], np.float64)
     signal = _rms(record.series["preactivation_second_moment"][:, columns])
-    delta = _rms(record.series["delta_second_moment"][:, columns] * places)
+    delta = _unit_delta(record)[:, columns]
     return DepthProfile(
         names=tuple(record.layers[i].name for i in indices),
         indices=indices,
         signal=signal,
         delta=delta,
         signal_relative=_ratio(signal, signal[:, :1]),
-        delta_relative=_ratio(delta, delta[:, -1:]),
+        delta_relative=relative_delta(record)[:, columns],
     )
 
 
@@ -69,6 +69,33 @@ def _is_station(layer: LayerInfo) -> bool:
     if layer.role == "normalization":  # a batch norm's figures are its neighbours'
         return layer.kind != "BatchNormalization"
     return layer.kind in MERGING
+
+
+def delta_reference(record: RunRecord) -> int | None:
+    """Index of the layer whose delta all others are compared with, in verdicts and in reports.
+
+    The last layer that a profile over depth is made of. In a network without one, the last hidden
+    layer that is measured, else the last output; None where nothing is measured.
+    """
+    candidates = stations(record) or record.indices("hidden") or record.indices("output")
+    return candidates[-1] if candidates else None
+
+
+def relative_delta(record: RunRecord) -> Floats:
+    """Rms of a unit's delta over that of `delta_reference`, [step, layer], of every layer.
+
+    NaN where a figure is missing or not finite, or where the reference is zero.
+    """
+    delta, reference = _unit_delta(record), delta_reference(record)
+    if reference is None:
+        return np.full_like(delta, np.nan)
+    return _ratio(delta, delta[:, [reference]])
+
+
+def _unit_delta(record: RunRecord) -> Floats:
+    """Rms of the units' deltas, summed in quadrature over their positions, [step, layer]."""
+    positions = np.array([layer.places for layer in record.layers], np.float64)
+    return _rms(record.series["delta_second_moment"] * positions)
 
 
 def rate_per_layer(values: Floats) -> float:

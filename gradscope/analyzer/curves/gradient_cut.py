@@ -45,9 +45,9 @@ def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     rows = record.steps > 1
     delta = np.sqrt(np.nan_to_num(record.series["delta_second_moment"][rows], posinf=0.0))
     kernel = np.sqrt(record.series["kernel_gradient_second_moment"][rows])
-    found = np.zeros(len(record.layers), bool)
+    is_cut = np.zeros(len(record.layers), bool)
     if not rows.any() or not delta.max(initial=0.0) > FLUSHED:
-        return found
+        return is_cut
     # Where nothing connects a kernel with the loss there is no gradient, not one of zero.
     absent = [
         i
@@ -65,8 +65,8 @@ def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     for index in record.indices("hidden", "output"):
         reference = following[:, index]
         silent = (delta[:, index] <= none * reference) & (reference > FLUSHED)
-        found[index] = bool(np.all(silent & (kernel[:, index] <= none * largest)))
-    return found
+        is_cut[index] = bool(np.all(silent & (kernel[:, index] <= none * largest)))
+    return is_cut
 
 
 def after(delta: Floats) -> Floats:

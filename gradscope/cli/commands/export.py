@@ -38,12 +38,12 @@ def command(
 
     What was not measured has no row. TensorFlow is not needed.
     """
-    from gradscope import api
     from gradscope.cli import terminal
     from gradscope.errors import BadRequest
     from gradscope.reporters import export
+    from gradscope.workflows.analysis import load_record
 
-    record = api.load_record(directory)
+    record = load_record(directory)
     chosen = statistics or None
     if form == "parquet":
         if output is None:

@@ -39,10 +39,17 @@ def command(
     to reports/<script>, reports/<script>-2, ...: one for each fit. Options of gradscope stand
     before SCRIPT.
     """
-    from gradscope.cli import script_fits
+    from gradscope import exit_codes
+    from gradscope.cli import streams, terminal
+    from gradscope.workflows.script_fits import run_script
 
+    fits = run_script(script, arguments, every=every, output=output, gate=gate)
+    for written in fits.reports:
+        terminal.show_report(written.report, form, written.files)
+    for reason in fits.not_measured:
+        streams.say(f"gradscope: not measured: {reason}")
+    if fits.error is not None:
+        raise fits.error
     raise click.exceptions.Exit(
-        script_fits.measure_and_show(
-            script, arguments, every=every, output=output, form=form, gate=gate
-        )
+        exit_codes.worst(written.report.exit_code for written in fits.reports)
     )

@@ -23,11 +23,11 @@ def command(directory: Path, layer: str | None, step: str, statistic: str | None
     each statistic; with --layer and --statistic, the number alone. With --step all, the columns are
     the steps. TensorFlow is not needed.
     """
-    from gradscope import api
     from gradscope.cli import terminal
     from gradscope.reporters.series import series_text
+    from gradscope.workflows.analysis import load_record
 
-    record = api.load_record(directory)
+    record = load_record(directory)
     terminal.result(
         series_text(
             record, layer=layer, step=step, statistic=statistic, options=terminal.options()

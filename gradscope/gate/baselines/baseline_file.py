@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from gradscope.config.experiment import without_machine
-from gradscope.errors import BadRequest
+from gradscope.config.experiment import without_folders
 from gradscope.gate.baselines import figures
 from gradscope.gate.baselines.seed_statistics import ErrorCount, SeedStatistics, Series
-from gradscope.record import LayerInfo, atomic
+from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
+from gradscope.record import Action, LayerInfo, Remedy, atomic
 from gradscope.record.run_record import Floats
 from gradscope.record.strict_json import OneLine, dumps, plain
 
@@ -50,23 +50,28 @@ def write(statistics: SeedStatistics, path: Path) -> None:
 
 def read(path: Path) -> SeedStatistics:
     """Read a baseline; raises `BadRequest` where it is not exactly what gradscope wrote."""
-    remedy = f"make it again: gradscope baseline CONFIG --output {path}"
     try:
         if not path.is_file():
             what = "is a directory" if path.is_dir() else "no such file"
-            raise BadRequest(f"cannot read the baseline {path}: {what}", remedy)
+            raise _unusable(path, f"cannot read the baseline {path}: {what}")
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
     except OSError as error:
         reason = error.strerror or error
-        raise BadRequest(f"cannot read the baseline {path}: {reason}", remedy) from error
+        raise _unusable(path, f"cannot read the baseline {path}: {reason}") from error
     if len(content) > LARGEST:
-        raise BadRequest(f"the baseline {path} is larger than {LARGEST} bytes", remedy)
+        raise _unusable(path, f"the baseline {path} is larger than {LARGEST} bytes")
     try:
         return parse(content)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         problem = error if isinstance(error, _Damaged) else f"{type(error).__name__}: {error}"
-        raise BadRequest(f"the baseline {path} cannot be used: {problem}", remedy) from error
+        raise _unusable(path, f"the baseline {path} cannot be used: {problem}") from error
+
+
+def _unusable(path: Path, message: str) -> UnusableBaseline:
+    command = f"gradscope baseline CONFIG --output {path}"
+    remedy = Remedy(Action.MAKE_BASELINE, path=str(path))
+    return UnusableBaseline(message, "make it again", command, remedy)
 
 
 class _Damaged(ValueError):
@@ -79,7 +84,7 @@ def render(statistics: SeedStatistics) -> bytes:
         "schema": SCHEMA,
         "sha256": "",
         "name": statistics.name,
-        "config": without_machine(statistics.config),
+        "config": without_folders(statistics.config),
         "config_hash": statistics.config_hash,
         "fingerprint": statistics.fingerprint,
         "data": statistics.data,

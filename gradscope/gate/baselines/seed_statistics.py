@@ -10,7 +10,7 @@ import numpy as np
 
 from gradscope.errors import Inconclusive
 from gradscope.gate.baselines import figures, fingerprint
-from gradscope.record import Diagnosis, LayerInfo, OutcomeStatus, RunRecord
+from gradscope.record import Diagnosis, LayerInfo, OutcomeStatus, RunRecord, Severity
 from gradscope.record.run_record import Floats
 
 Series = dict[str, Floats]
@@ -128,8 +128,8 @@ def _errors(diagnoses: Sequence[Diagnosis]) -> tuple[ErrorCount, ...]:
     """Errors by code, with the number of seeds that have each and the first message."""
     errors: dict[str, ErrorCount] = {}
     for diagnosis in diagnoses:
-        for verdict in diagnosis.found("error"):
-            message = next(f.message for f in verdict.findings if f.severity == "error")
+        for verdict in diagnosis.with_severity(Severity.ERROR):
+            message = next(f.message for f in verdict.findings if f.severity is Severity.ERROR)
             earlier = errors.get(verdict.code, ErrorCount(verdict.code, verdict.name, 0, message))
             errors[verdict.code] = replace(earlier, seeds=earlier.seeds + 1)
     return tuple(errors[code] for code in sorted(errors))

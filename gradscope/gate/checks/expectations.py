@@ -12,7 +12,8 @@ from gradscope.gate import words
 from gradscope.gate.baselines import figures
 from gradscope.gate.baselines.seed_statistics import SeedStatistics, Series
 from gradscope.gate.check import Check, CheckKind, Status
-from gradscope.record import Diagnosis
+from gradscope.message_text import counted
+from gradscope.record import Diagnosis, DiagnosisState
 from gradscope.record.run_record import Floats
 
 
@@ -30,7 +31,7 @@ def checks(
 
 
 def _verdict(expected: str, diagnosis: Diagnosis) -> Check:
-    if diagnosis.verdict == "inconclusive":
+    if diagnosis.verdict is DiagnosisState.INCONCLUSIVE:
         status = Status.INCONCLUSIVE
     else:
         status = Status.PASSED if diagnosis.verdict == expected else Status.FAILED
@@ -66,7 +67,7 @@ def _ratio(name: str, ends: tuple[float, float], statistics: SeedStatistics) -> 
     layers = (statistics.layers[top].name, statistics.layers[bottom].name)
     over = f"{layers[0]} over {layers[1]}"
     sentence = f"{', '.join(parts)}; allowed {ends[0]:g} to {ends[1]:g}"
-    evidence = f"rms of {quantity}, {over}, {words.counted(len(statistics.seeds), 'seed')}"
+    evidence = f"rms of {quantity}, {over}, {counted(len(statistics.seeds), 'seed')}"
     if statistics.trained_seeds:
         evidence += f", {statistics.trained_seeds} of them trained"
     return _check(name, status, sentence, evidence, layers)
@@ -91,7 +92,7 @@ def _worst_layer(name: str, limit: float, statistics: SeedStatistics) -> Check:
     inside = value <= limit if dead else value >= limit
     bound = "at most" if dead else "at least"
     sentence = f"{value:.3g} in {layer_name} {moment}; allowed {bound} {limit:g}"
-    evidence = f"{figures.QUANTITIES[quantity].label}, mean of {words.counted(seeds, 'seed')}"
+    evidence = f"{figures.QUANTITIES[quantity].label}, mean of {counted(seeds, 'seed')}"
     return _check(name, _status(inside), sentence, evidence, (layer_name,))
 
 

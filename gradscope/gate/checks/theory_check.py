@@ -12,6 +12,8 @@ from gradscope.gate import words
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Check, CheckKind, Difference, Status
 from gradscope.gate.comparing.unpaired import BUDGET, NEGLIGIBLE
+from gradscope.message_text import counted
+from gradscope.record import Action, Remedy
 from gradscope.record.run_record import Floats
 from gradscope.theory.prediction import Band, Prediction
 
@@ -58,9 +60,7 @@ def check(statistics: SeedStatistics, prediction: Prediction | None) -> Check:
         for difference in _departures(item, prediction.names, comparisons)
     ]
     seeds = len(statistics.seeds)
-    evidence = (
-        f"{words.counted(seeds, 'seed')} at initialisation, {BUDGET:.2%} false alarms allowed"
-    )
+    evidence = f"{counted(seeds, 'seed')} at initialisation, {BUDGET:.2%} false alarms allowed"
     if differences:
         first = differences[0]
         return Check(
@@ -71,7 +71,7 @@ def check(statistics: SeedStatistics, prediction: Prediction | None) -> Check:
             evidence,
             layers=tuple(difference.layer for difference in differences),
             differences=tuple(differences),
-            remedy="gradscope theory CONFIG shows what each layer should be",
+            remedies=(Remedy(Action.SHOW_THEORY),),
         )
     return Check(
         CheckKind.THEORY, Status.PASSED, "every layer is what theory says of this config", evidence

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradscope.gate import words
 from gradscope.gate.baselines.seed_statistics import ErrorCount, SeedStatistics
 from gradscope.gate.check import Check, CheckKind, Status
-from gradscope.record import Diagnosis, Finding
+from gradscope.message_text import counted
+from gradscope.record import Diagnosis, DiagnosisState, Finding, Severity, VerdictStatus
 
 
 def checks(
@@ -33,7 +33,7 @@ def _summary(
 ) -> Check:
     """What all detectors said, where nothing is new."""
     seeds = max(1, statistics.trained_seeds)
-    by_status = dict.fromkeys(("healthy", "finding", "skipped", "ignored", "crashed"), 0)
+    by_status = dict.fromkeys(VerdictStatus, 0)
     for verdict in diagnosis.verdicts:
         by_status[verdict.status] += 1
     counts = ", ".join(f"{number} {status}" for status, number in by_status.items() if number)
@@ -41,7 +41,7 @@ def _summary(
     rare = [verdict for verdict in statistics.verdicts if 2 * verdict.seeds <= seeds]
     notes = [f"{v.code} {v.name} is accepted by the baseline" for v in accepted]
     notes += [f"{v.code} {v.name} in {v.seeds} of {seeds} seeds only" for v in rare]
-    if not diagnosis.verdicts or diagnosis.verdict == "inconclusive":
+    if not diagnosis.verdicts or diagnosis.verdict is DiagnosisState.INCONCLUSIVE:
         sentence, status = diagnosis.headline, Status.INCONCLUSIVE
     else:
         sentence, status = "no detector found a new error", Status.PASSED
@@ -53,7 +53,7 @@ def _summary(
 def _seeds(statistics: SeedStatistics) -> str:
     if not statistics.trained_seeds:
         return "at initialisation, one seed"
-    return f"{words.counted(statistics.trained_seeds, 'seed')}, {statistics.steps} steps"
+    return f"{counted(statistics.trained_seeds, 'seed')}, {statistics.steps} steps"
 
 
 def _error(verdict: ErrorCount, diagnosis: Diagnosis, seeds: int) -> Check:
@@ -75,7 +75,8 @@ def _error(verdict: ErrorCount, diagnosis: Diagnosis, seeds: int) -> Check:
         finding.message,
         f"{evidence}; observed {finding.observed:.3g}, threshold {finding.threshold:.3g}",
         layers=finding.layers,
-        remedy=finding.remedy,
+        remedies=finding.remedies,
+        caused_by=finding.caused_by,
         subject=verdict.name,
         code=verdict.code,
     )
@@ -84,5 +85,5 @@ def _error(verdict: ErrorCount, diagnosis: Diagnosis, seeds: int) -> Check:
 def _finding(code: str, diagnosis: Diagnosis) -> Finding | None:
     for verdict in diagnosis.verdicts:
         if verdict.code == code:
-            return next((f for f in verdict.findings if f.severity == "error"), None)
+            return next((f for f in verdict.findings if f.severity is Severity.ERROR), None)
     return None

@@ -6,17 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gradscope.errors import BadRequest
-from gradscope.gate import words
 from gradscope.gate.baselines import figures, fingerprint
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
 from gradscope.gate.check import Check, CheckKind, Difference, Status
 from gradscope.gate.comparing import config_change, paired, repeated, unpaired
 from gradscope.gate.comparing.alignment import Alignment, align
 from gradscope.gate.comparing.pairing import Pairing, pairing
 from gradscope.gate.comparing.seeds_needed import seeds_needed
+from gradscope.message_text import counted
+from gradscope.record import Action, Remedy
 
-UPDATE = "if it is intended: gradscope baseline CONFIG --update"
+UPDATE = (Remedy(Action.UPDATE_BASELINE),)
 
 PROMISED_PER_LAYER = math.log(1.21)
 """Training: the change of a slope that has to be visible, x1.1 of the rms per layer ..."""
@@ -80,18 +81,22 @@ def compare(
 def refuse_incomparable(before: SeedStatistics, after: SeedStatistics) -> None:
     """Raise `BadRequest` where the two cannot be compared: another experiment, other data."""
     if before.name != after.name:
-        raise BadRequest(
+        raise UnusableBaseline(
             f"the baseline is of {before.name!r}, and this config is called {after.name!r}",
-            "name its own baseline with --baseline, or make one: gradscope baseline CONFIG",
+            "name its own baseline with --baseline, or make one",
+            "gradscope baseline CONFIG",
+            Remedy(Action.MAKE_BASELINE),
         )
     kept = ("name", "parameters")
     same_source = all(before.config["data"][key] == after.config["data"][key] for key in kept)
     same_scaling = before.data["scaling"] == after.data["scaling"]
     changed = before.data["hash"] != after.data["hash"]
     if changed and (not same_source or same_scaling):
-        raise BadRequest(
+        raise UnusableBaseline(
             f"the baseline was measured on other data: {_data_changes(before, after)}",
-            "if the data were meant to change: gradscope baseline CONFIG --update",
+            "if the data were meant to change",
+            "gradscope baseline CONFIG --update",
+            Remedy(Action.UPDATE_BASELINE),
         )
 
 
@@ -124,7 +129,7 @@ def _structure(sides: _Sides) -> Check:
             Status.FAILED,
             sentence + _likely_cause(sides.changes),
             layers=(*alignment.added, *alignment.removed),
-            remedy=UPDATE,
+            remedies=UPDATE,
         )
     sentence = f"the same {len(alignment.pairs)} layers"
     if alignment.renamed:
@@ -144,9 +149,7 @@ def _repeated_kernels(sides: _Sides) -> Check | None:
     found = repeated.repeated(sides.before, sides.after, sides.alignment)
     if not found:
         return None
-    evidence = (
-        f"{words.counted(len(sides.after.seeds), 'seed')}; in the baseline each draws its own"
-    )
+    evidence = f"{counted(len(sides.after.seeds), 'seed')}; in the baseline each draws its own"
     return _failed(CheckKind.INITIALISATION, found, evidence, sides)
 
 
@@ -169,7 +172,7 @@ def _unpaired_initialisation(sides: _Sides, found: Pairing, budget: float) -> Ch
             Status.INCONCLUSIVE,
             f"underpowered: needs K={needed} seeds to see a change of 10% per layer, has {seeds}",
             evidence,
-            remedy=f"gradscope baseline CONFIG --update --seeds {needed}",
+            remedies=(Remedy(Action.UPDATE_BASELINE, seeds=needed),),
         )
     return check
 
@@ -178,9 +181,7 @@ def _paired_initialisation(sides: _Sides, found: Pairing) -> Check:
     """The networks as initialised from the same draws: every difference is an effect."""
     seeds = len(found.rows)
     tolerance = f"{50 * found.tolerance:g}%"
-    evidence = (
-        f"{words.counted(seeds, 'seed')}, the same draws on both sides, tolerance {tolerance}"
-    )
+    evidence = f"{counted(seeds, 'seed')}, the same draws on both sides, tolerance {tolerance}"
     departed = paired.departures(sides.before, sides.after, sides.alignment, found)
     if not departed:
         sentence = f"every layer as in the baseline, within {tolerance} of each rms"
@@ -196,7 +197,7 @@ def _training(sides: _Sides, budget: float) -> Check:
     before, after = sides.before, sides.after
     if before.steps != after.steps:
         told = f"the baseline was trained for {before.steps} steps, this run for {after.steps}"
-        return Check(CheckKind.TRAINING, Status.INCONCLUSIVE, told, remedy=UPDATE)
+        return Check(CheckKind.TRAINING, Status.INCONCLUSIVE, told, remedies=UPDATE)
     whole = [
         unpaired.Sample(
             figures.QUANTITIES["learning"], "", 2 * before.learning, 2 * after.learning
@@ -214,7 +215,7 @@ def _training(sides: _Sides, budget: float) -> Check:
     seeds = min(before.trained_seeds, after.trained_seeds)
     evidence = (
         f"{before.trained_seeds} and {after.trained_seeds} seeds, medians over the second half of "
-        f"{words.counted(after.steps, 'step')}, {_budget(budget)}"
+        f"{counted(after.steps, 'step')}, {_budget(budget)}"
     )
     check = _distribution_check(CheckKind.TRAINING, outcomes, evidence, sides)
     # One seed shows no scatter, so that nothing is visible and `_seeds_lacking` has no estimate.
@@ -227,7 +228,7 @@ def _training(sides: _Sides, budget: float) -> Check:
         f"underpowered: needs K={lacking} trained seeds to see a change of x2 over the depth, "
         f"has {seeds}",
         evidence,
-        remedy=f"gradscope baseline CONFIG --update --trained-seeds {lacking}",
+        remedies=(Remedy(Action.UPDATE_BASELINE, trained_seeds=lacking),),
     )
 
 
@@ -308,7 +309,7 @@ def _failed(
         evidence,
         layers=layers,
         differences=tuple(ordered),
-        remedy=UPDATE,
+        remedies=UPDATE,
     )
 
 

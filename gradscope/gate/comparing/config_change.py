@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from gradscope.config.origins import leaves
-from gradscope.config.text import TreePath, dotted
+from gradscope.config.document.tree_path import TreePath, dotted_path
+from gradscope.config.origins import leaf_values
 
 _IGNORED_SECTIONS = ("name", "expect", "device")
 _PATH_KEYS = ("folder", "path", "keras_file")
@@ -55,7 +55,7 @@ def _others(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
     old, new = _flat(before), _flat(after)
     for path in [*old, *(path for path in new if path not in old)]:
         if old.get(path, "not set") != new.get(path, "not set"):
-            yield f"{dotted(path)}: {_value_at(old, path)} -> {_value_at(new, path)}"
+            yield f"{dotted_path(path)}: {_value_at(old, path)} -> {_value_at(new, path)}"
 
 
 def _value_at(flat: dict[TreePath, Any], path: TreePath) -> str:
@@ -65,7 +65,7 @@ def _value_at(flat: dict[TreePath, Any], path: TreePath) -> str:
 def _flat(config: dict[str, Any]) -> dict[TreePath, Any]:
     return {
         path: value
-        for path, value in leaves(config)
+        for path, value in leaf_values(config)
         if path[0] not in _IGNORED_SECTIONS
         and value != {}
         and path[:2] != ("model", "hidden_layers")

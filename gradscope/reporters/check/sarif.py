@@ -1,4 +1,4 @@
-"""A check as SARIF 2.1.0, for code scanning: what failed or could not tell, at the config's file.
+"""A check as SARIF 2.1.0, for code scanning: what failed or was inconclusive, at the config's file.
 
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sarif-v2.1.0-errata01-os-complete.html
 """
@@ -6,7 +6,6 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sarif-v2.1.0-errata01
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import PurePath
@@ -14,10 +13,12 @@ from typing import Any
 from urllib.parse import quote
 
 from gradscope.analyzer.detectors import DETECTORS
+from gradscope.analyzer.explanation import explanation_of
+from gradscope.exit_codes import worst
 from gradscope.gate.check import Check, Checked, CheckKind, Status
-from gradscope.gate.exit_codes import worst
 from gradscope.record.strict_json import dumps, plain
-from gradscope.reporters.check import CHECK_FORMS
+from gradscope.reporters.check import CHECK_FORMS, _wording
+from gradscope.reporters.explanation import explanation_text
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import ReportOptions
 
@@ -25,15 +26,15 @@ SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 BASE = "%SRCROOT%"
-"""What relative paths are relative to, by the name that readers of SARIF agreed upon."""
+"""What relative paths are relative to, in the name that readers of SARIF use."""
 
 FINGERPRINT = "gradscopeCheck/v1"
 """SHA-256 of the names of the config, the check and the first layer, with NUL between them."""
 
 LEVELS = {Status.FAILED: "error", Status.INCONCLUSIVE: "warning"}
-"""By the specification (3.27.9, 3.27.10) "cannot tell" would be of kind ``open``, whose level has
+"""By the specification (3.27.9, 3.27.10) "inconclusive" would be of kind ``open``, whose level has
 to be ``none``; readers that know no kinds, GitHub's code scanning among them (PSRule issue 955),
-would see a result of no severity. So it is a ``warning``; `properties.status` has the word."""
+would see a result of no severity. So it is a ``warning``; `properties.status` has the status."""
 
 LONGEST = 1024
 """Characters of a description that GitHub's code scanning takes."""
@@ -52,7 +53,7 @@ NOT_MEASURED = "not_measured"
 
 @CHECK_FORMS.register("sarif")
 def sarif(checked: Sequence[Checked], options: ReportOptions) -> str:
-    """Render one run: a result for every check that failed or could not tell.
+    """Render one run: a result for every check that failed or was inconclusive.
 
     A config that could not be measured is a notification of a run that did not succeed.
     """
@@ -62,12 +63,12 @@ def sarif(checked: Sequence[Checked], options: ReportOptions) -> str:
 
 def log(checked: Sequence[Checked]) -> dict[str, Any]:
     """The SARIF log as data."""
-    by_name = {check.name: check for one in checked for check in one.checks}
+    by_name = {check.name: check for config in checked for check in config.checks}
     names = list(by_name)
     results = [
-        _result(one, check, names.index(check.name))
-        for one in checked
-        for check in one.checks
+        _result(config, check, names.index(check.name))
+        for config in checked
+        for check in config.checks
         if check.status in LEVELS
     ]
     driver = {
@@ -81,25 +82,25 @@ def log(checked: Sequence[Checked]) -> dict[str, Any]:
 
 
 def _invocation(checked: Sequence[Checked]) -> dict[str, Any]:
-    lost = [one for one in checked if one.outcome == "not measured" or not one.checks]
+    unmeasured = [c for c in checked if c.outcome == "not measured" or not c.checks]
     return {
-        "executionSuccessful": not lost,
-        "exitCode": worst(one.exit_code for one in checked),
+        "executionSuccessful": not unmeasured,
+        "exitCode": worst(config.exit_code for config in checked),
         "toolExecutionNotifications": [
             {
                 "descriptor": {"id": NOT_MEASURED, "index": 0},
                 "level": "error",
-                "message": _message(one.headline, remedy=one.remedy),
-                "locations": [{"physicalLocation": _file(one.source)}],
-                "properties": {"config": printable(one.name)},
+                "message": _message(config.headline, remedy=_wording.config_remedy(config)),
+                "locations": [{"physicalLocation": _file(config.source)}],
+                "properties": {"config": printable(config.name)},
             }
-            for one in lost
+            for config in unmeasured
         ],
     }
 
 
-def _result(one: Checked, check: Check, rule: int) -> dict[str, Any]:
-    location: dict[str, Any] = {"physicalLocation": _file(one.source)}
+def _result(config: Checked, check: Check, rule: int) -> dict[str, Any]:
+    location: dict[str, Any] = {"physicalLocation": _file(config.source)}
     if check.layers:
         layers = dict.fromkeys(printable(layer) for layer in check.layers)
         location["logicalLocations"] = [{"name": name, "kind": "layer"} for name in layers]
@@ -107,28 +108,30 @@ def _result(one: Checked, check: Check, rule: int) -> dict[str, Any]:
         "ruleId": _id(check),
         "ruleIndex": rule,
         "level": LEVELS[check.status],
-        "message": _message(check.sentence, check.evidence, remedy=check.remedy),
+        "message": _message(
+            _wording.answer(check), check.evidence, remedy=_wording.check_remedy(check, config)
+        ),
         "locations": [location],
-        "partialFingerprints": {FINGERPRINT: _fingerprint(one, check)},
-        "properties": {"config": printable(one.name), "status": check.status},
+        "partialFingerprints": {FINGERPRINT: _fingerprint(config, check)},
+        "properties": {"config": printable(config.name), "status": check.status},
     }
 
 
 def _file(source: str) -> dict[str, Any]:
     """The first line of the config's file; an absolute path has no base (3.4.4)."""
     path = PurePath(source)
-    # A file's name may hold bytes that are no text; `quote` has to be told to let them pass.
+    # A file name may have bytes that are not text, which `quote` passes with `surrogatepass` only.
     if path.is_absolute():
-        told = quote(path.as_posix().lstrip("/"), safe="/:", errors="surrogatepass")
-        artifact = {"uri": f"file:///{told}"}
+        uri = quote(path.as_posix().lstrip("/"), safe="/:", errors="surrogatepass")
+        artifact = {"uri": f"file:///{uri}"}
     else:
-        told = quote(path.as_posix(), safe="/", errors="surrogatepass")
-        artifact = {"uri": told, "uriBaseId": BASE}
+        uri = quote(path.as_posix(), safe="/", errors="surrogatepass")
+        artifact = {"uri": uri, "uriBaseId": BASE}
     return {"artifactLocation": artifact, "region": {"startLine": 1}}
 
 
-def _fingerprint(one: Checked, check: Check) -> str:
-    names = (one.name, check.name, check.layers[0] if check.layers else "")
+def _fingerprint(config: Checked, check: Check) -> str:
+    names = (config.name, check.name, check.layers[0] if check.layers else "")
     return hashlib.sha256("\0".join(names).encode(errors="surrogatepass")).hexdigest()
 
 
@@ -140,15 +143,15 @@ def _rule(check: Check) -> dict[str, Any]:
     detector = DETECTORS.get(check.subject) if check.kind is CheckKind.DETECTOR else None
     if detector is None:  # a baseline may hold an error of a detector that no longer exists
         return _described(_id(check), DESCRIPTIONS.get(check.kind, check.name))
-    help_text = inspect.getdoc(detector.function) or detector.name
-    first, *more = (" ".join(part.split()) for part in help_text.split("\n\n"))
-    whole = _message(first, *more[:1])
+    explanation = explanation_of(detector)
+    first = explanation.summary
+    whole = _message(first, explanation.section("What it measures"))
     return {
         "id": detector.code,
         "name": detector.name,
         "shortDescription": _message(first),
         "fullDescription": whole if len(whole["text"]) <= LONGEST else _message(first),
-        "help": _message(help_text),
+        "help": _message(explanation_text(explanation)),
     }
 
 
@@ -158,10 +161,10 @@ def _described(name: str, description: str) -> dict[str, Any]:
 
 
 def _message(*parts: str, remedy: str = "") -> dict[str, str]:
-    """A plain text message of the parts that there are, a line each or more, the remedy last.
+    """A plain text message of the parts that are not empty, each on its lines, the remedy last.
 
-    Braces are doubled, since single ones are placeholders (3.11.5), and no bracket is left that
-    would begin the destination of a link (3.11.6).
+    Braces are doubled, since single ones are placeholders (3.11.5), and no bracket
+    starts the destination of a link (3.11.6).
     """
     lines = [*parts, f"Try: {remedy}" if remedy else ""]
     text = "\n".join(printable_lines(line) for line in lines if line)

@@ -1,6 +1,6 @@
-"""Figures as files: drawn without a display and without pyplot, in settings of their own.
+"""Write figures as PNG and SVG, without a display, without pyplot and in fixed settings.
 
-A program's figures and matplotlib settings are left alone; the same figure gives the same bytes.
+The figures and settings of a calling program do not change; equal figures give equal bytes.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ def rendered(figures: Mapping[str, Figure]) -> dict[str, bytes]:
 
 @contextmanager
 def settings() -> Iterator[None]:
-    """Matplotlib with its own defaults and ours, whatever the user's settings are."""
+    """Matplotlib with its defaults and ours, independent of the user's settings."""
     style = _style_module()
     with warnings.catch_warnings(), style.context(["default", _SETTINGS]):
-        # A name in a script that the font lacks shows boxes in PNG; SVG leaves it to the reader.
+        # A character that the font lacks is a box in PNG; in SVG the viewer chooses the font.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
 

@@ -33,20 +33,20 @@ class LogScale:
         return cls(min(math.floor(min(logs) + 1e-9), high - _FEWEST_DECADES), high)
 
     def fraction(self, value: float) -> float:
-        """Where `value` stands between the ends, 0 to 1; 0 for what has no place on a log axis."""
+        """The position of `value` between the ends, 0 to 1; 0 for what a log axis cannot show."""
         if math.isnan(value) or value <= 0:
             return 0.0
         if math.isinf(value):
             return 1.0
-        place = (math.log10(value) - self.low) / (self.high - self.low)
-        return min(1.0, max(0.0, place))
+        fraction = (math.log10(value) - self.low) / (self.high - self.low)
+        return min(1.0, max(0.0, fraction))
 
     def __str__(self) -> str:
         return f"1e{self.low:+03d} to 1e{self.high:+03d}"
 
 
 def bar(fraction: float, width: int, unicode: bool) -> str:
-    """A bar of `width` columns; anything above 0 shows at least a sliver."""
+    """A bar of at most `width` columns; anything above 0 has at least the narrowest character."""
     if not unicode:
         full = round(fraction * width)
         return "#" * (max(full, 1) if fraction > 0 else 0)
@@ -63,9 +63,9 @@ def sparkline(
     unicode: bool,
     span: tuple[float, float] | None = None,
 ) -> str:
-    """The course of `values` in at most `width` characters; ``!`` where no finite value is.
+    """`values` in at most `width` characters; ``!`` where no value is finite.
 
-    `span` is what the lowest and the highest character stand for: their own range, if not given.
+    `span` gives the values of the lowest and the highest character; default: the range of `values`.
     """
     if not values:
         return ""
@@ -74,18 +74,18 @@ def sparkline(
     finite = [point for point in points if math.isfinite(point)]
     low, high = span or ((min(finite), max(finite)) if finite else (0.0, 0.0))
 
-    def glyph(point: float) -> str:
+    def character(point: float) -> str:
         if not math.isfinite(point):
             return "!"
         # Halved first: the difference of two finite floats may not be finite.
         height = (point / 2 - low / 2) / (high / 2 - low / 2) if high > low else 0.0
         return levels[round(height * (len(levels) - 1))]
 
-    return "".join(glyph(point) for point in points)
+    return "".join(character(point) for point in points)
 
 
 def _means(values: Sequence[float], width: int) -> list[float]:
-    """One value per character: the mean of its share, not finite as soon as one value is not."""
+    """One value per character: the mean of its values, not finite where one of them is not."""
     if len(values) <= width:
         return list(values)
     edges = [round(i * len(values) / width) for i in range(width + 1)]

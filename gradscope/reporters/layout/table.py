@@ -10,7 +10,7 @@ from rich.text import Text
 
 from gradscope.reporters.layout.lines import STYLES, Page
 
-NARROWEST = 60
+NARROWEST_TABLE = 60
 """Columns of a terminal below which a table becomes a list."""
 
 

@@ -22,10 +22,10 @@ CAPTIONS = {
 
 
 def prepare() -> None:
-    """Import what `draw` needs, which takes most of a second."""
+    """Import what `draw` needs, which takes about a second."""
     with rendering.settings():
-        importlib.import_module("gradscope.reporters.figures.run_figures")
-        importlib.import_module("gradscope.reporters.figures.ridgelines")
+        for name in ("loss_curve", "ridgelines", "run_figures"):
+            importlib.import_module(f"gradscope.reporters.figures.{name}")
 
 
 def draw(report: Report) -> dict[str, Figure]:
@@ -34,14 +34,14 @@ def draw(report: Report) -> dict[str, Figure]:
     ``time_profile`` only where a recurrent layer was followed through time.
     """
     with rendering.settings():
-        from gradscope.reporters.figures import ridgelines, run_figures
+        from gradscope.reporters.figures import loss_curve, ridgelines, run_figures
 
         figures = {
             "gradient_heatmap": run_figures.heatmaps(report),
             "depth_profile": run_figures.profiles(report),
             "time_profile": run_figures.time_profiles(report),
             "histograms": ridgelines.ridgelines(report),
-            "loss": run_figures.loss(report),
+            "loss": loss_curve.loss(report),
         }
     return {name: figure for name, figure in figures.items() if figure is not None}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.text import Text
@@ -25,50 +24,37 @@ _SHORTEST_STRIP, _LONGEST_STRIP = 20, 60
 
 @REPORTERS.register("text")
 def text(report: Report, options: ReportOptions) -> str:
-    """The terminal's report, in the width and the characters of `options`."""
-    return render(
-        report,
-        width=options.width,
-        color=options.color,
-        unicode=options.unicode,
-        files=options.files,
-    )
-
-
-def render(
-    report: Report, *, width: int, color: bool, unicode: bool, files: Sequence[str] = ()
-) -> str:
-    """The whole page as one string; `width` in columns, `files` the paths to name at the end."""
-    page = Page(width=width, color=color, unicode=unicode)
+    """Render the page in the width and the characters of `options`, the files at its end."""
+    page = Page(width=options.width, color=options.color, unicode=options.unicode)
     _add_answer(page, report)
     add_layers(page, layer_table(report))
     _add_times(page, time_table(report))
     _add_verdicts(page, report)
     _add_course(page, report)
-    if files:
+    if options.files:
         page.add_heading("Files")
-        for path in files:
+        for path in options.files:
             page.add_text(printable(path), indent=2, hanging=2)
     return page.render()
 
 
 def _add_answer(page: Page, report: Report) -> None:
     diagnosis = report.diagnosis
-    sign = symbol(diagnosis.verdict, page.unicode)
+    character = symbol(diagnosis.verdict, page.unicode)
     name = printable(report.record.name)
-    page.add_text(f"{sign} {diagnosis.verdict.upper()}: {name}", diagnosis.verdict, hanging=2)
+    page.add_text(f"{character} {diagnosis.verdict.upper()}: {name}", diagnosis.verdict, hanging=2)
     limits = summary.warning(report)
     if limits:
         page.add_text(limits, "warning", indent=2)
     page.add_text(printable_lines(diagnosis.headline), "title", indent=2)
-    if diagnosis.remedy:
-        page.add_text(f"Try: {printable_lines(diagnosis.remedy)}", indent=2, hanging=5)
+    if remedy := summary.remedy(report):
+        page.add_text(f"Try: {printable_lines(remedy)}", indent=2, hanging=5)
     page.add_text(summary.evidence(report.record), "dim", indent=2)
     page.add_text(summary.theory(report), "dim", indent=2)
 
 
 def _add_times(page: Page, table: TimeTable) -> None:
-    """A strip per recurrent layer, its words beside it where they fit."""
+    """A sparkline per recurrent layer, its text beside it where both fit."""
     if not table.rows:
         return
     page.add_heading(TITLE)
@@ -80,7 +66,7 @@ def _add_times(page: Page, table: TimeTable) -> None:
         return [row.strip(width, unicode=page.unicode) for row in table.rows]
 
     strip = Column("", draw=strips, tone="info", least=_SHORTEST_STRIP, most=longest)
-    columns = [Column("", names), strip, Column("", [row.words for row in table.rows])]
+    columns = [Column("", names), strip, Column("", [row.text for row in table.rows])]
     layout = lay_out(columns, page.width, gap=1)
     beside = layout.fits
     if not beside:
@@ -88,7 +74,7 @@ def _add_times(page: Page, table: TimeTable) -> None:
     for position, row in enumerate(table.rows):
         page.add_line(layout.row(position))
         if not beside:
-            page.add_text(row.words, indent=2, hanging=2)
+            page.add_text(row.text, indent=2, hanging=2)
 
 
 def _add_verdicts(page: Page, report: Report) -> None:
@@ -99,20 +85,20 @@ def _add_verdicts(page: Page, report: Report) -> None:
     for line in lines:
         if line.status == _HEALTHY:
             continue
-        sign = symbol(line.tone, page.unicode)
-        words = f"{sign} {line.code} {line.name}: {line.status}"
+        character = symbol(line.tone, page.unicode)
+        title = f"{character} {line.code} {line.name}: {line.status}"
         if line.reason:
-            words += f" ({line.reason})"
-        page.add_text(words, line.tone, hanging=2)
+            title += f" ({line.reason})"
+        page.add_text(title, line.tone, hanging=2)
         if line.message:
             page.add_text(line.message, indent=4)
         for fact in line.facts:
             page.add_text(f"{fact.label}: {fact.text}", indent=4, hanging=2)
     healthy = [f"{line.code} {line.name}" for line in lines if line.status == _HEALTHY]
     if healthy:
-        sign = symbol(_HEALTHY, page.unicode)
+        character = symbol(_HEALTHY, page.unicode)
         page.add_text(
-            f"{sign} {len(healthy)} {_HEALTHY}: {', '.join(healthy)}", _HEALTHY, hanging=2
+            f"{character} {len(healthy)} {_HEALTHY}: {', '.join(healthy)}", _HEALTHY, hanging=2
         )
 
 

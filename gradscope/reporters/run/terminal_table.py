@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -10,9 +11,10 @@ from rich.text import Text
 from gradscope.reporters.layout.character_plots import bar
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol, wrapped
 from gradscope.reporters.layout.numbers import number, ratio
-from gradscope.reporters.layout.table import NARROWEST, Column, Layout, add_beside, lay_out
+from gradscope.reporters.layout.table import NARROWEST_TABLE, Column, Layout, add_beside, lay_out
 from gradscope.reporters.run.folding import Fold, fold
-from gradscope.reporters.run.layer_table import FIGURES, LayerRow, LayerTable, cell
+from gradscope.reporters.run.layer_figures import FIGURES
+from gradscope.reporters.run.layer_table import LayerRow, LayerTable, cell
 
 _LONGEST_NAME, _SHORTEST_NAME = 24, 14
 _BAR, _LONGEST_BAR = 6, 16
@@ -25,7 +27,7 @@ def add_layers(page: Page, table: LayerTable) -> None:
     entries = fold(table.rows)
     page.add_heading("Layers, from input to output")
     page.add_text(table.caption, "dim")
-    if page.width < NARROWEST:
+    if page.width < NARROWEST_TABLE:
         for entry in entries:
             _add_item(page, entry, gains=table.gains)
     else:
@@ -42,7 +44,7 @@ def add_layers(page: Page, table: LayerTable) -> None:
 def _findings(row: LayerRow, unicode: bool, *, codes: bool = False) -> list[str]:
     """The marks and the note of a row."""
     marks = [
-        f"{symbol(mark.severity, unicode)} {mark.code if codes else mark.words}"
+        f"{symbol(mark.severity, unicode)} {mark.code if codes else mark.name}"
         for mark in row.marks
     ]
     return marks + ([row.note] if row.note else [])
@@ -75,7 +77,7 @@ def _tone(row: LayerRow) -> str:
 def _add_item(page: Page, row: LayerRow | Fold, *, gains: bool) -> None:
     """One layer of the list for narrow terminals."""
     if isinstance(row, Fold):
-        page.add_text(row.words, "dim", hanging=2)
+        page.add_text(row.text, "dim", hanging=2)
         return
     kind = row.activation or row.kind
     name = shortened(row.name, page.width - cell_len(f"{row.index} "), page.unicode)
@@ -106,7 +108,7 @@ def _add_columns(page: Page, table: LayerTable, entries: Sequence[LayerRow | Fol
     position = 0
     for entry in entries:
         if isinstance(entry, Fold):
-            page.add_text(entry.words, "dim", indent=1, hanging=4)
+            page.add_text(entry.text, "dim", indent=1, hanging=4)
             continue
         _add_row(page, layout, position, entry)
         position += 1
@@ -171,7 +173,7 @@ def _columns(rows: Sequence[LayerRow], table: LayerTable, page: Page) -> list[Co
         *(
             Column(
                 column.heading,
-                cells(lambda row, name=name: cell(row, name)),
+                cells(partial(cell, name=name)),
                 True,
                 _FIGURES + column.priority,
             )

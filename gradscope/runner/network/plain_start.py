@@ -7,10 +7,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record.objective_info import one_hot
+from gradscope.record.objective_info import class_labels
 from gradscope.record.sample_geometry import SampleGeometry, sample_geometry
 from gradscope.runner.sources.arrays import ArrayBatches
 from gradscope.runner.survey import layer_kinds as kinds
@@ -49,7 +48,7 @@ def geometry(model: Any, feed: Any, batch_norm_epsilon: float) -> SampleGeometry
         return None
     if feed.weights is not None or not all(map(_as_drawn, model.layers)):
         return None
-    labels, classes = _classes(y)
+    labels, classes = class_labels(y) or (y, None)
     normed = keras.layers.BatchNormalization in before
     return sample_geometry(
         x,
@@ -72,15 +71,6 @@ def _before_the_first_dense(model: Any, rank: int) -> list[type] | None:
     flat = rank == 2 or keras.layers.Flatten in before[:1]
     behind = [kind for kind in before if kind is not keras.layers.Flatten]
     return before if flat and behind in ([], [keras.layers.BatchNormalization]) else None
-
-
-def _classes(y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int | None]:
-    """A label per sample and how many classes there are; None for targets that are no classes."""
-    if y.dtype.kind in "biu" and y.size == len(y):
-        return y.reshape(-1), int(y.max()) + 1
-    if y.ndim == 2 and one_hot(y):
-        return y.argmax(axis=1), y.shape[1]
-    return y, None
 
 
 def _as_drawn(layer: Any) -> bool:

@@ -15,8 +15,8 @@ import sys
 import traceback
 from multiprocessing.connection import Connection
 
-from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import ExperimentConfig
+from gradscope.config.sections.data import USER_DATA
 from gradscope.errors import GradscopeError
 from gradscope.record import OutcomeStatus
 from gradscope.runner.process.messages import Sender
@@ -85,7 +85,7 @@ def _end(
 
 def _is_users(config: ExperimentConfig) -> bool:
     """Whether code of the user's runs here, which may need whatever is installed."""
-    return config.model.source is not None or config.data.name == OWN_DATA
+    return config.model.source is not None or config.data.name == USER_DATA
 
 
 def _die_with_parent() -> None:

@@ -6,7 +6,18 @@ from dataclasses import replace
 
 from gradscope import api
 from gradscope.gate.check import Check, Checked, CheckKind, Difference, Status
-from gradscope.record import Diagnosis, Evidence, Finding, Verdict
+from gradscope.record import (
+    Action,
+    Diagnosis,
+    DiagnosisState,
+    Evidence,
+    Finding,
+    Remedy,
+    Severity,
+    Verdict,
+    VerdictStatus,
+)
+from gradscope.record.remedies import change_settings
 from tests.analyzer.synthetic import record
 
 NASTY = (
@@ -19,7 +30,8 @@ NASTY = (
 
 _HEALTHY = record(3)
 _SICK = record(12, delta=[10.0**-k for k in range(12, 0, -1)])
-_UPDATE = "if it is intended: gradscope baseline CONFIG --update"
+_UPDATE = (Remedy(Action.UPDATE_BASELINE),)
+_HOSTILE = (change_settings((NASTY, NASTY)),)
 
 
 def difference(layer: str, quantity: str = "delta") -> Difference:
@@ -69,7 +81,7 @@ def departed() -> Check:
             *(difference(layer) for layer in layers),
             Difference("dead_fraction", "hidden_3", 0.1, 0.4, "+30 points", "+28 points"),
         ),
-        remedy=_UPDATE,
+        remedies=_UPDATE,
     )
 
 
@@ -92,7 +104,11 @@ def failing(name: str = "deep_relu") -> Checked:
             "The gradient loses a factor of 10 per layer between hidden_12 and hidden_1.",
             "in 3 of 3 seeds; observed 1e-11, threshold 0.001",
             layers=("hidden_1",),
-            remedy="model.activation: selu with model.initializer: lecun_normal",
+            remedies=(
+                change_settings(
+                    ("model.activation", "selu"), ("model.initializer", "lecun_normal")
+                ),
+            ),
             subject="vanishing_gradient",
             code="GS101",
         ),
@@ -103,7 +119,7 @@ def failing(name: str = "deep_relu") -> Checked:
         headline=f"{check.name}: {check.sentence}",
         checks=checks,
         changes=("model.initializer: he_normal -> lecun_normal", "keras 3.14.0 -> 3.15.0"),
-        remedy=check.remedy,
+        remedies=check.remedies,
         record=_SICK,
         diagnosis=api.analyze(_SICK).diagnosis,
     )
@@ -111,16 +127,16 @@ def failing(name: str = "deep_relu") -> Checked:
 
 def inconclusive(name: str = "narrow") -> Checked:
     sentence = "underpowered: needs K=24 seeds to see a change of 10 % per layer, has 8"
-    remedy = "gradscope baseline CONFIG --update --seeds 24"
+    remedies = (Remedy(Action.UPDATE_BASELINE, seeds=24),)
     check = Check(
-        CheckKind.INITIALISATION, Status.INCONCLUSIVE, sentence, "8 and 8 seeds", remedy=remedy
+        CheckKind.INITIALISATION, Status.INCONCLUSIVE, sentence, "8 and 8 seeds", remedies=remedies
     )
     return replace(
         passing(name),
         exit_code=4,
         headline=f"initialisation: {sentence}",
         checks=(Check(CheckKind.STRUCTURE, Status.PASSED, "the same 4 layers"), check),
-        remedy=remedy,
+        remedies=remedies,
     )
 
 
@@ -142,7 +158,7 @@ def unheard() -> Checked:
 def nasty() -> Checked:
     """Every string that others choose, and every sentence that may quote one."""
     basis = Evidence(1, 1, "training", (1,), (0, 1))
-    finding = Finding("error", (NASTY,), 0, 1, 1.0, 2.0, NASTY, basis)
+    finding = Finding(Severity.ERROR, (NASTY,), 0, 1, 1.0, 2.0, NASTY, basis)
     gone = Difference("delta", NASTY, 1.0, float("nan"), NASTY, f"{NASTY}.")
     checks = (
         Check(
@@ -152,7 +168,7 @@ def nasty() -> Checked:
             NASTY,
             (NASTY,),
             (gone,),
-            f"{NASTY}.",
+            _HOSTILE,
             subject=NASTY,
             code=NASTY,
         ),
@@ -162,14 +178,14 @@ def nasty() -> Checked:
             NASTY,
             NASTY,
             (NASTY,),
-            remedy=f"{NASTY}.",
+            remedies=_HOSTILE,
             subject=NASTY,
         ),
         Check(CheckKind.BUDGET, Status.SKIPPED, NASTY, subject=NASTY),
     )
     layers = tuple(replace(layer, name=f"{layer.name}{NASTY}") for layer in _HEALTHY.layers)
     environment = replace(_HEALTHY.environment, device=NASTY, keras=NASTY, cpu_flags=(NASTY,))
-    verdict = Verdict("GS101", NASTY, "finding", (finding,), NASTY)
+    verdict = Verdict("GS101", NASTY, VerdictStatus.FINDING, (finding,), NASTY)
     return Checked(
         NASTY,
         NASTY,
@@ -180,9 +196,9 @@ def nasty() -> Checked:
         baseline=NASTY,
         folder=NASTY,
         evidence=NASTY,
-        remedy=NASTY,
+        remedies=_HOSTILE,
         record=replace(_HEALTHY, name=NASTY, layers=layers, environment=environment),
-        diagnosis=Diagnosis("unhealthy", NASTY, NASTY, (verdict,)),
+        diagnosis=Diagnosis(DiagnosisState.UNHEALTHY, NASTY, _HOSTILE, (verdict,)),
     )
 
 

@@ -19,7 +19,7 @@ from gradscope import api
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.gate import judge
 from gradscope.gate.check import Check, Checked, CheckKind, Status
-from gradscope.reporters.check import CHECK_FORMS
+from gradscope.reporters.check import CHECK_FORMS, _wording
 from gradscope.reporters.check.sarif import DESCRIPTIONS, FINGERPRINT
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import ReportOptions
@@ -116,7 +116,7 @@ def test_a_detector_brings_its_documentation() -> None:
         "Tell whether the gradient fades before it reaches the first layers."
     )
     assert displayed(rule["fullDescription"]).startswith(rule["shortDescription"]["text"])
-    assert "Statistic: rms of delta" in rule["fullDescription"]["text"]
+    assert "The rms of delta = dL/dz" in rule["fullDescription"]["text"]
     explained = api.explain("GS101")
     assert displayed(rule["help"]) in explained
 
@@ -153,9 +153,8 @@ def test_every_kind_that_the_gate_gives_has_a_description() -> None:
 def test_a_message_tells_the_figures_and_the_remedy() -> None:
     checked = replace(failing(), source="configs/deep nets/deep.yaml")
     check, result = checked.checks[4], run_of(checked)["results"][2]
-    assert (
-        displayed(result["message"]) == f"{check.sentence}\n{check.evidence}\nTry: {check.remedy}"
-    )
+    advice = "model.activation: selu with model.initializer: lecun_normal"
+    assert displayed(result["message"]) == f"{check.sentence}\n{check.evidence}\nTry: {advice}"
     (location,) = result["locations"]
     assert location["physicalLocation"] == {
         "artifactLocation": {"uri": "configs/deep%20nets/deep.yaml", "uriBaseId": "%SRCROOT%"},
@@ -239,7 +238,7 @@ def test_nasty_names_are_shown_and_never_obeyed() -> None:
             continue
         result = results[check.status]
         assert result["ruleId"] == printable(check.code or check.name)
-        told = (check.sentence, check.evidence, f"Try: {check.remedy}")
+        told = (check.sentence, check.evidence, f"Try: {_wording.check_remedy(check, checked)}")
         lines = "\n".join(printable_lines(part) for part in told)
         assert displayed(result["message"]) == lines.replace("](", "] (")
         (location,) = result["locations"]

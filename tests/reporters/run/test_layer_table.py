@@ -7,7 +7,8 @@ import pytest
 
 from gradscope.record import LayerInfo
 from gradscope.reporters.report import Report
-from gradscope.reporters.run.layer_table import BRANCHES, layer_table
+from gradscope.reporters.run.layer_notes import BRANCHES
+from gradscope.reporters.run.layer_table import layer_table
 from tests.each_case import each_case
 from tests.reporters import fixtures
 
@@ -40,7 +41,7 @@ def test_gains_multiply_out_to_the_profile():
 
 def test_findings_stand_at_their_layers_only():
     rows = {row.name: row for row in layer_table(fixtures.vanishing()).rows}
-    assert [mark.words for mark in rows["hidden_3"].marks] == [
+    assert [mark.name for mark in rows["hidden_3"].marks] == [
         "vanishing gradient",
         "frozen layers",
     ]

@@ -80,7 +80,7 @@ def test_the_profile_over_time_is_in_the_order_in_which_the_layer_reads():
     assert (first.get_yscale(), second.get_yscale()) == ("log", "log")
     assert "0 is the input's last" in first.get_xlabel()
     assert "0 is the input's first" in second.get_xlabel()
-    assert any(text.startswith("6 points without a place") for text in words(second.figure))
+    assert any(text.startswith("6 points not on the axis") for text in words(second.figure))
 
 
 def test_many_recurrent_layers_are_thinned_and_say_so():

@@ -1,0 +1,26 @@
+"""The output layer that the labels ask for."""
+
+from __future__ import annotations
+
+from gradscope.config.experiment import ActivationSpec, ExperimentConfig
+
+
+def resolve_output_layer(
+    config: ExperimentConfig, task: str, classes: int | None, width: int
+) -> tuple[int, ActivationSpec]:
+    """Decide the output layer's units and activation from the labels where the config says auto.
+
+    More than two classes: softmax; two: one sigmoid unit, unless units or activation ask for a
+    softmax over two; real values: linear, one unit per target.
+    """
+    output = config.model.output
+    asked = output.activation if output.activation != "auto" else None
+    if task == "regression":
+        units, name = width, "linear"
+    elif classes == 2 and (asked is None or asked.name != "softmax") and output.units != 2:
+        units, name = 1, "sigmoid"
+    else:
+        units, name = int(classes or 0), "softmax"
+    if output.units != "auto":
+        units = int(output.units)
+    return units, asked or ActivationSpec(name=name, parameters={})
