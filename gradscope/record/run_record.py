@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -151,3 +152,14 @@ class RunRecord:
     def branches(self) -> bool:
         """Whether data takes several paths, so that successive layers need not feed one another."""
         return branches(self.layers)
+
+    def to_frame(self, *, statistics: Sequence[str] | None = None) -> Any:
+        """A pandas data frame with the columns step, layer, statistic and value.
+
+        `statistics` limits it to some names of `STATISTICS`, their roots (``delta_rms``) and
+        scalars (``loss``). What was not measured has no row. Raises `BadRequest` where pandas is
+        not installed, and for an unknown name.
+        """
+        from gradscope.record.tidy import to_frame
+
+        return to_frame(self, statistics=statistics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from gradscope.analyzer.theory.expectation import expected
 from gradscope.record import Diagnosis, Role, RunRecord
@@ -26,6 +27,10 @@ class Report:
         """The report of a diagnosed record, with what theory expects of it."""
         prediction = expected(record) if record.indices(Role.HIDDEN) else None
         return cls(record, diagnosis, prediction, int(exit_code))
+
+    def to_frame(self) -> Any:
+        """The record's numbers as a pandas data frame; see `RunRecord.to_frame`."""
+        return self.record.to_frame()
 
 
 @dataclass(frozen=True)
