@@ -8,7 +8,7 @@ import numpy as np
 
 from gradscope.analyzer.curves import window
 from gradscope.analyzer.curves.depth_profile import depth_profile, rate_per_layer, stations
-from gradscope.analyzer.message_parts import branches, rate_text
+from gradscope.analyzer.message_parts import rate_text
 from gradscope.catalog.activations import find_activation
 from gradscope.message_text import counted
 from gradscope.record import (
@@ -17,6 +17,7 @@ from gradscope.record import (
     DiagnosisState,
     Finding,
     Remedy,
+    Role,
     RunRecord,
     Severity,
     Verdict,
@@ -89,11 +90,10 @@ def _nothing(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
     """Why nothing can be said; "" where something can."""
     if not len(record.steps) or not any(v.status.judged for v in verdicts):
         return "Nothing was measured, so nothing can be said."
-    weighted = [layer for layer in record.layers if layer.role in ("hidden", "output")]
+    weighted = [layer for layer in record.layers if layer.role in (Role.HIDDEN, Role.OUTPUT)]
     unmeasured = [layer for layer in record.layers if not layer.measured and layer.parameters]
     if unmeasured and not any(layer.measured for layer in weighted):
-        first = unmeasured[0]
-        return f"No layer could be measured, so nothing can be said ({first.name}: {first.reason})."
+        return "No layer could be measured, so nothing can be said: `gradscope layers` says why."
     return ""
 
 
@@ -107,7 +107,7 @@ def _unanswered(record: RunRecord, verdicts: Sequence[Verdict]) -> list[Verdict]
         "vanishing_gradient": len(stations(record)) > 1,
         "exploding_gradient": len(stations(record)) > 1,
         "cut_gradient": trained,
-        "dead_units": any(_can_die(record, i) for i in record.indices("hidden")),
+        "dead_units": any(_can_die(record, i) for i in record.indices(Role.HIDDEN)),
         "not_learning": trained,
         "non_finite": True,
     }
@@ -150,9 +150,9 @@ def _healthy(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
     if not flow or delta.size < 2:
         return f"{result}{_unjudged(verdicts)}"
     # In a network that branches there is no rate from one layer to the next.
-    one_path = not branches(record.layers)
+    one_path = not record.branches
     rate = rate_per_layer(delta) ** -1 if one_path else float("nan")
-    plain = all(record.layers[i].role == "hidden" for i in profile.indices)
+    plain = all(record.layers[i].role == Role.HIDDEN for i in profile.indices)
     kind = "hidden layer" if plain else "layer"
     where = f"{len(profile.names)} {kind}s" + ("" if plain else " that everything passes")
     return (

@@ -12,9 +12,18 @@ import pytest
 from gradscope.analyzer.detectors import DETECTORS, EVERY_EARLIER, Detector
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.record import Diagnosis, Finding, LayerInfo, RunRecord, Severity, Verdict
-from gradscope.record.layers import UNREACHED
+from gradscope.record.layers import UnmeasuredReason
 from tests.analyzer.detectors.cases import CASES
-from tests.analyzer.synthetic import DATA, empty, geometric, network, normed, over_time, record
+from tests.analyzer.synthetic import (
+    DATA,
+    changed,
+    empty,
+    geometric,
+    network,
+    normed,
+    over_time,
+    record,
+)
 
 FADING = geometric(1e-6)[::-1]
 PLAIN = ("vanishing_gradient", "non_finite", "frozen_layers")
@@ -63,6 +72,19 @@ def test_the_numbers_of_the_healthy_headline() -> None:
         "Gradients flow: over 5 hidden layers the rms of delta stays between 0.062 and 1 of the "
         "last hidden layer's (x0.5 per layer going back); "
     )
+
+
+def test_no_rate_per_layer_is_told_where_the_network_branches() -> None:
+    """Whatever adds the branches: the survey counts paths, and knows no class of layers."""
+    layers = changed(network([9] * 7), "hidden_3", main_path=False)
+    fading = over_time(41, (0, 0.1 ** np.arange(7.0)[::-1]))
+    [finding] = diagnose(record(network([9] * 7), delta=fading)).verdicts[0].findings
+    assert "per layer" in finding.details
+    branching = record(layers, delta=fading)
+    assert branching.branches
+    [finding] = diagnose(branching).verdicts[0].findings
+    assert "vanishes" in finding.message
+    assert "per layer" not in finding.details
 
 
 @pytest.mark.parametrize("depth", [0, 1])
@@ -117,7 +139,7 @@ def test_moving_statistics_at_their_start_are_a_warning() -> None:
 
 @pytest.mark.parametrize("trained", [True, False])
 def test_a_loss_that_depends_on_no_weight_is_an_error(trained: bool) -> None:
-    layers = unmeasured(f"{UNREACHED}: no gradient comes back")
+    layers = unmeasured(UnmeasuredReason.NO_GRADIENT)
     diagnosis = diagnose(learning(layers) if trained else record(layers, steps=0))
     assert (diagnosis.verdict, diagnosis.verdicts[0].code) == ("unhealthy", "GS103")
     assert diagnosis.headline == "No gradient reaches any layer: the loss depends on no weight."
@@ -125,10 +147,10 @@ def test_a_loss_that_depends_on_no_weight_is_an_error(trained: bool) -> None:
 
 
 def test_no_layer_measured_is_inconclusive() -> None:
-    diagnosis = diagnose(learning(unmeasured("a shared layer")))
+    diagnosis = diagnose(learning(unmeasured(UnmeasuredReason.NOT_CALLED)))
     assert diagnosis.verdict == "inconclusive"
     assert diagnosis.headline == (
-        "No layer could be measured, so nothing can be said (hidden_1: a shared layer)."
+        "No layer could be measured, so nothing can be said: `gradscope layers` says why."
     )
 
 
@@ -140,7 +162,7 @@ def test_what_cannot_be_told_outweighs_a_warning() -> None:
     assert diagnosis.verdict == "inconclusive"
 
 
-def unmeasured(reason: str) -> tuple[LayerInfo, ...]:
+def unmeasured(reason: UnmeasuredReason) -> tuple[LayerInfo, ...]:
     """A network of which no layer is measured."""
     return tuple(replace(x, measured=False, reason=reason) for x in network([9, 9]))
 

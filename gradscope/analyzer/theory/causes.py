@@ -13,7 +13,7 @@ from gradscope.analyzer.theory import expectation, measured_start
 from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.catalog.optimizers import OPTIMIZERS
-from gradscope.record import Action, LayerInfo, Promise, Remedy, RunRecord
+from gradscope.record import Action, LayerInfo, Normalization, Promise, Remedy, Role, RunRecord
 from gradscope.record.remedies import SettingValue, change_settings
 from gradscope.theory.moments.gains import weight_gains
 from gradscope.theory.prediction import Prediction
@@ -187,7 +187,7 @@ def _candidates(record: RunRecord) -> Iterator[tuple[Settings, list[LayerInfo]]]
     if first.normalization is None:
         yield (
             (("model.batch_norm", "before_activation"),),
-            _changed(record, normalization="before_activation"),
+            _changed(record, normalization=Normalization.BEFORE_ACTIVATION),
         )
     else:
         yield (
@@ -203,13 +203,13 @@ def _changed(record: RunRecord, **changes: str | None) -> list[LayerInfo]:
     if initializer := changes.get("initializer"):
         facts["initializer_parameters"] = INITIALIZERS[initializer].complete({})
     return [
-        replace(layer, **facts) if layer.role == "hidden" else layer  # type: ignore[arg-type]
+        replace(layer, **facts) if layer.role == Role.HIDDEN else layer  # type: ignore[arg-type]
         for layer in record.layers
     ]
 
 
 def _hidden(record: RunRecord) -> list[LayerInfo]:
-    return [record.layers[i] for i in record.indices("hidden")]
+    return [record.layers[i] for i in record.indices(Role.HIDDEN)]
 
 
 def _description(layer: LayerInfo) -> str:
@@ -254,7 +254,7 @@ def largest_update(record: RunRecord, before: int, least: float = 0.0) -> str:
 
     "" where none is above `least`, a ratio to the size of the weights.
     """
-    columns = list(record.indices("hidden", "output"))
+    columns = list(record.indices(Role.HIDDEN, Role.OUTPUT))
     update = record.series["update_ratio"][:before, columns]
     finite = np.where(np.isfinite(update), update, 0.0)
     if not finite.size or not finite.max() > least:

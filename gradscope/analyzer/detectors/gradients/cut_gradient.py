@@ -11,7 +11,7 @@ from gradscope.analyzer.curves import gradient_cut
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.record import Action, Finding, LayerInfo, Remedy, RunRecord, Severity
+from gradscope.record import Action, Finding, LayerInfo, Remedy, Role, RunRecord, Severity
 
 
 @detector("GS103", rank=35)
@@ -45,7 +45,7 @@ def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> 
     Source:
         The chain rule: an unconnected path has a derivative of exactly zero.
     """
-    measured = record.indices("hidden", "output")
+    measured = record.indices(Role.HIDDEN, Role.OUTPUT)
     before, aside = gradient_cut.unreached(record)
     if before and not measured:
         return (_whole_network(record, before, threshold),)
@@ -91,7 +91,7 @@ def _finding(
     positions = [layer.index for layer in layers]
     later = [
         record.layers[i]
-        for i in record.indices("hidden", "output")
+        for i in record.indices(Role.HIDDEN, Role.OUTPUT)
         if i > positions[-1] and i not in silent
     ]
     between = f"It is lost between {later[0].name} and {names[-1]}." if later else ""
