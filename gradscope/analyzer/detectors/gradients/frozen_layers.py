@@ -107,9 +107,7 @@ def frozen_layers(
             since_step=onset,
             observed=observed,
             threshold=threshold,
-            message=(
-                f"Weights stand still in {where}: a step adds at most {observed:.2g} of their size."
-            ),
+            message=_message(where, observed),
             details=_details(onset, "any" if grave else "most"),
             remedies=_remedies(names),
             evidence=evidence,
@@ -119,6 +117,10 @@ def frozen_layers(
 
 def _remedies(names: tuple[str, ...]) -> tuple[Remedy, ...]:
     return (Remedy(Action.RAISE_LEARNING_RATE), Remedy(Action.FREEZE_LAYERS, layers=names))
+
+
+def _message(where: str, observed: float) -> str:
+    return f"Weights stand still in {where}: a step adds at most {observed:.2g} of their size."
 
 
 def _details(step: int, weights: str) -> str:
