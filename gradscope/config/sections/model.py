@@ -13,9 +13,9 @@ from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.config.document.document import INVALID
 from gradscope.config.document.tree_path import TreePath
 from gradscope.config.sections.user_model import USER_MODEL_KEYS, check_user_model
-from gradscope.config.value_readers.catalog_choice import CatalogChoice
+from gradscope.config.value_readers.catalog_choice import CatalogChoiceReader
 from gradscope.config.value_readers.mapping_reader import Key, ListReader, MappingReader
-from gradscope.config.value_readers.single_value import AnnotatedValue, KeywordOr
+from gradscope.config.value_readers.single_value import KeywordOrReader, TypedValueReader
 from gradscope.config.value_readers.value_reader import ReadContext, Schema
 from gradscope.message_text import did_you_mean, show_value
 
@@ -35,9 +35,9 @@ Depth = Annotated[int, Ge(1), Le(MAXIMUM_DEPTH)]
 Placement = Literal["none", "before_activation", "after_activation"]
 Share = Annotated[float, Ge(0.0), Le(1.0)]
 DropoutRate = Annotated[float, Ge(0.0), Lt(1.0)]
-_PLACEMENT = AnnotatedValue(Placement)
+_PLACEMENT = TypedValueReader(Placement)
 
-HIDDEN_ACTIVATION = CatalogChoice(
+HIDDEN_ACTIVATION = CatalogChoiceReader(
     "activation",
     {name: item for name, item in ACTIVATIONS.items() if item.hidden},
     {
@@ -46,20 +46,20 @@ HIDDEN_ACTIVATION = CatalogChoice(
         if not item.hidden
     },
 )
-OUTPUT_ACTIVATION = CatalogChoice("activation", ACTIVATIONS)
-INITIALIZER = CatalogChoice("initializer", INITIALIZERS)
+OUTPUT_ACTIVATION = CatalogChoiceReader("activation", ACTIVATIONS)
+INITIALIZER = CatalogChoiceReader("initializer", INITIALIZERS)
 
 BATCH_NORM_KEYS: Final[dict[str, Key]] = {
     "placement": Key(_PLACEMENT, "none", "where it stands in a hidden layer", required=True),
-    "momentum": Key(AnnotatedValue(Share), 0.99, "momentum of the moving statistics"),
+    "momentum": Key(TypedValueReader(Share), 0.99, "momentum of the moving statistics"),
     "epsilon": Key(
-        AnnotatedValue(Annotated[float, Gt(0.0)]),
+        TypedValueReader(Annotated[float, Gt(0.0)]),
         0.001,
         "added to the variance before the square root",
     ),
-    "input": Key(AnnotatedValue(bool), False, "also one right after the input"),
+    "input": Key(TypedValueReader(bool), False, "also one right after the input"),
     "every": Key(
-        AnnotatedValue(Annotated[int, Ge(1), Le(MAXIMUM_DEPTH)]), 1, "in every k-th hidden layer"
+        TypedValueReader(Annotated[int, Ge(1), Le(MAXIMUM_DEPTH)]), 1, "in every k-th hidden layer"
     ),
 }
 
@@ -122,13 +122,13 @@ DEFAULT_BATCH_NORM: Final = {name: key.default for name, key in BATCH_NORM_KEYS.
 def layer_keys() -> dict[str, Key]:
     """Give the keys of one item of `layers`; what is missing comes from the model."""
     return {
-        "units": Key(AnnotatedValue(Units), None, "number of units; default: model.width"),
+        "units": Key(TypedValueReader(Units), None, "number of units; default: model.width"),
         "activation": Key(HIDDEN_ACTIVATION, None, "default: model.activation"),
         "initializer": Key(INITIALIZER, None, "default: model.initializer"),
         "bias_initializer": Key(INITIALIZER, None, "default: model.bias_initializer"),
         "batch_norm": Key(LayerPlacementReader(), None, "default: model.batch_norm"),
-        "dropout": Key(AnnotatedValue(DropoutRate), None, "default: model.dropout"),
-        "use_bias": Key(AnnotatedValue(bool), None, "default: model.use_bias"),
+        "dropout": Key(TypedValueReader(DropoutRate), None, "default: model.dropout"),
+        "use_bias": Key(TypedValueReader(bool), None, "default: model.use_bias"),
     }
 
 
@@ -136,8 +136,8 @@ def layer_keys() -> dict[str, Key]:
 def output_keys() -> dict[str, Key]:
     """Give the keys of the output layer."""
     return {
-        "units": Key(KeywordOr("auto", AnnotatedValue(Units)), "auto", "number of outputs"),
-        "activation": Key(KeywordOr("auto", OUTPUT_ACTIVATION), "auto", "output activation"),
+        "units": Key(KeywordOrReader("auto", TypedValueReader(Units)), "auto", "number of outputs"),
+        "activation": Key(KeywordOrReader("auto", OUTPUT_ACTIVATION), "auto", "output activation"),
         "initializer": Key(
             INITIALIZER, INITIALIZER.default("glorot_uniform"), "kernel initializer"
         ),
@@ -154,10 +154,10 @@ def model_keys() -> dict[str, Key]:
 def built_in_keys() -> dict[str, Key]:
     """Give the keys that describe the built-in network."""
     return {
-        "depth": Key(AnnotatedValue(Depth), None, "number of hidden Dense layers"),
-        "width": Key(AnnotatedValue(Units), None, f"units of each; default {DEFAULT_WIDTH}"),
+        "depth": Key(TypedValueReader(Depth), None, "number of hidden Dense layers"),
+        "width": Key(TypedValueReader(Units), None, f"units of each; default {DEFAULT_WIDTH}"),
         "hidden": Key(
-            ListReader(AnnotatedValue(Units), MAXIMUM_DEPTH), None, "units of each hidden layer"
+            ListReader(TypedValueReader(Units), MAXIMUM_DEPTH), None, "units of each hidden layer"
         ),
         "layers": Key(
             ListReader(MappingReader(layer_keys()), MAXIMUM_DEPTH),
@@ -167,9 +167,9 @@ def built_in_keys() -> dict[str, Key]:
         "activation": Key(HIDDEN_ACTIVATION, HIDDEN_ACTIVATION.default("relu"), "activation"),
         "initializer": Key(INITIALIZER, INITIALIZER.default("he_normal"), "kernel initializer"),
         "batch_norm": Key(BatchNormReader(), DEFAULT_BATCH_NORM, "batch normalization"),
-        "use_bias": Key(AnnotatedValue(bool), True, "whether hidden layers have a bias"),
+        "use_bias": Key(TypedValueReader(bool), True, "whether hidden layers have a bias"),
         "bias_initializer": Key(INITIALIZER, INITIALIZER.default("zeros"), "bias initializer"),
-        "dropout": Key(AnnotatedValue(DropoutRate), 0.0, "dropout after each hidden layer"),
+        "dropout": Key(TypedValueReader(DropoutRate), 0.0, "dropout after each hidden layer"),
         "output": Key(
             MappingReader(output_keys()),
             {name: key.default for name, key in output_keys().items()},

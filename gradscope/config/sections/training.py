@@ -12,14 +12,18 @@ from gradscope.catalog.losses import LOSSES
 from gradscope.catalog.optimizers import OPTIMIZERS
 from gradscope.config.document.document import INVALID
 from gradscope.config.document.tree_path import TreePath
-from gradscope.config.value_readers.catalog_choice import LARGEST_FLOAT, CatalogChoice
+from gradscope.config.value_readers.catalog_choice import LARGEST_FLOAT, CatalogChoiceReader
 from gradscope.config.value_readers.mapping_reader import Key
-from gradscope.config.value_readers.single_value import AnnotatedValue, KeywordOr, OnOffAuto
+from gradscope.config.value_readers.single_value import (
+    KeywordOrReader,
+    OnOffAutoReader,
+    TypedValueReader,
+)
 from gradscope.config.value_readers.value_reader import ReadContext, Schema
 from gradscope.message_text import did_you_mean, one_of_text, show_value
 
 Count = Annotated[int, Ge(1), Le(10**9)]
-OPTIMIZER = CatalogChoice("optimizer", OPTIMIZERS)
+OPTIMIZER = CatalogChoiceReader("optimizer", OPTIMIZERS)
 DEFAULT_STEPS: Final = 300
 
 
@@ -56,23 +60,25 @@ def training_keys() -> dict[str, Key]:
     jit = "compile the training step with XLA; auto: where it pays"
     return {
         "optimizer": Key(
-            KeywordOr("auto", OPTIMIZER),
+            KeywordOrReader("auto", OPTIMIZER),
             None,
             "optimizer; default: sgd, and auto, the one it was compiled with, for your own model",
         ),
-        "learning_rate": Key(AnnotatedValue(rate), None, "step size; default: the optimizer's own"),
-        "batch_size": Key(AnnotatedValue(Annotated[int, Ge(1)]), 32, "samples per step"),
-        "steps": Key(AnnotatedValue(Count), None, f"training steps; default {DEFAULT_STEPS}"),
-        "epochs": Key(AnnotatedValue(Count), None, "passes over the data, instead of steps"),
+        "learning_rate": Key(
+            TypedValueReader(rate), None, "step size; default: the optimizer's own"
+        ),
+        "batch_size": Key(TypedValueReader(Annotated[int, Ge(1)]), 32, "samples per step"),
+        "steps": Key(TypedValueReader(Count), None, f"training steps; default {DEFAULT_STEPS}"),
+        "epochs": Key(TypedValueReader(Count), None, "passes over the data, instead of steps"),
         "loss": Key(LossReader(), "auto", "loss; auto: your own model's, or from the labels"),
-        "jit": Key(OnOffAuto(), "auto", jit),
-        "record_every": Key(AnnotatedValue(Count), 1, "record every k-th step"),
-        "probe_samples": Key(AnnotatedValue(Count), 1000, "samples of the fixed probe set"),
+        "jit": Key(OnOffAutoReader(), "auto", jit),
+        "record_every": Key(TypedValueReader(Count), 1, "record every k-th step"),
+        "probe_samples": Key(TypedValueReader(Count), 1000, "samples of the fixed probe set"),
         "gradient_noise": Key(
-            AnnotatedValue(bool), False, "measure how samples disagree on the gradient"
+            TypedValueReader(bool), False, "measure how samples disagree on the gradient"
         ),
         "histogram_every": Key(
-            AnnotatedValue(Count),
+            TypedValueReader(Count),
             None,
             "count the powers of two of delta and gradients at every k-th step",
         ),

@@ -21,7 +21,7 @@ from gradscope.config.sections.training import check_training, training_keys
 from gradscope.config.sections.user_model import has_user_model
 from gradscope.config.value_readers.mapping_reader import Key, MappingReader
 from gradscope.config.value_readers.registered_functions import RegisteredFunctions
-from gradscope.config.value_readers.single_value import AnnotatedValue
+from gradscope.config.value_readers.single_value import TypedValueReader
 from gradscope.config.value_readers.value_reader import ReadContext, Schema
 from gradscope.message_text import show_value
 
@@ -67,11 +67,13 @@ def config_keys(registered: RegisteredFunctions | None) -> dict[str, Key]:
             "how the network is trained",
         ),
         "seed": Key(
-            AnnotatedValue(Annotated[int, Ge(0), Le(2**31 - 1)]), 42, "all randomness comes from it"
+            TypedValueReader(Annotated[int, Ge(0), Le(2**31 - 1)]),
+            42,
+            "all randomness comes from it",
         ),
-        "device": Key(AnnotatedValue(Literal["auto", "cpu", "gpu"]), "auto", "where to train"),
+        "device": Key(TypedValueReader(Literal["auto", "cpu", "gpu"]), "auto", "where to train"),
         "threads": Key(
-            AnnotatedValue(Annotated[int, Ge(0), Le(1024)]),
+            TypedValueReader(Annotated[int, Ge(0), Le(1024)]),
             1,
             "TensorFlow's threads; 0: its own choice",
         ),

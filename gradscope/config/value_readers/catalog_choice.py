@@ -12,7 +12,7 @@ from gradscope.catalog.parameter import Parameter
 from gradscope.config.document.document import INVALID
 from gradscope.config.document.tree_path import TreePath
 from gradscope.config.value_readers.mapping_reader import Key, MappingReader
-from gradscope.config.value_readers.single_value import AnnotatedValue
+from gradscope.config.value_readers.single_value import TypedValueReader
 from gradscope.config.value_readers.value_reader import ReadContext, Schema
 from gradscope.message_text import did_you_mean, one_of_text, sanitise, show_value
 
@@ -34,7 +34,7 @@ class CatalogEntry(Protocol):
 
 
 @dataclass(frozen=True)
-class CatalogChoice:
+class CatalogChoiceReader:
     """A choice out of a catalog: a name alone, or a mapping of `name` and parameters.
 
     Reads as `(canonical name, {parameter: value})`, complete with the defaults.
@@ -125,7 +125,7 @@ def _choice_schema(choice: CatalogEntry) -> Schema:
 def key_of_parameter(parameter: Parameter) -> Key:
     """Give the key by which a parameter of the catalog is written."""
     annotation = annotation_of_parameter(parameter)
-    return Key(AnnotatedValue(annotation), parameter.default, parameter.description)
+    return Key(TypedValueReader(annotation), parameter.default, parameter.description)
 
 
 LARGEST_INTEGER: Final = 10**9

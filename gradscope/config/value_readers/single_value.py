@@ -27,7 +27,7 @@ _BOOLEANS: Final = {
 
 
 @dataclass(frozen=True)
-class AnnotatedValue:
+class TypedValueReader:
     """A single value that fits a Python annotation."""
 
     annotation: Any
@@ -43,7 +43,7 @@ class AnnotatedValue:
             context.report(path, message, self._remedy(value))
             return INVALID
         if takes_path(self.annotation) and isinstance(checked, str) and context.folder is not None:
-            return str(context.folder / _expanded(checked))
+            return str(context.folder / _expand_user(checked))
         return checked
 
     def _remedy(self, value: Any) -> str:
@@ -64,7 +64,7 @@ class AnnotatedValue:
         return annotation_schema(self.annotation)
 
 
-def _expanded(text: str) -> Path:
+def _expand_user(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError:  # no such user, or no home folder: the name is then meant literally
@@ -72,24 +72,24 @@ def _expanded(text: str) -> Path:
 
 
 @dataclass(frozen=True)
-class KeywordOr:
-    """Either one fixed word, which stands for itself, or another form."""
+class KeywordOrReader:
+    """Either one fixed word, which is its own value, or what another reader takes."""
 
     word: str
-    form: ValueReader
+    reader: ValueReader
 
     def read(self, value: Any, path: TreePath, context: ReadContext) -> Any:
-        """Give the word, or what the other form reads."""
-        return value if value == self.word else self.form.read(value, path, context)
+        """Give the word, or what the other reader gives."""
+        return value if value == self.word else self.reader.read(value, path, context)
 
     def json_schema(self) -> Schema:
         """Describe both."""
-        return {"anyOf": [{"const": self.word}, self.form.json_schema()]}
+        return {"anyOf": [{"const": self.word}, self.reader.json_schema()]}
 
 
 @dataclass(frozen=True)
-class OnOffAuto:
-    """A word out of three, where true and false also mean on and off."""
+class OnOffAutoReader:
+    """`auto`, `on` or `off`; true and false also mean on and off."""
 
     def read(self, value: Any, path: TreePath, context: ReadContext) -> Any:
         """Give auto, on or off."""

@@ -1,6 +1,6 @@
 """What every reader of a config's value does: read, report, describe itself as JSON Schema.
 
-A reader reports every mistake to the document, with its place, and goes on. What it gives back is
+A reader reports every mistake to the document, with its location, and goes on. What it gives back is
 used only when the whole config is without a problem, so a wrong value may be anything.
 """
 
