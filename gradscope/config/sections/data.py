@@ -1,4 +1,4 @@
-"""The `data` section as it may be written."""
+"""The `data` section of a config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `detectors` section as it may be written."""
+"""The `detectors` section of a config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `expect` section as it may be written: budgets that a check holds a run to."""
+"""The `expect` section of a config: budgets for `gradscope check`."""
 
 from __future__ import annotations
 

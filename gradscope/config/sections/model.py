@@ -1,4 +1,4 @@
-"""The `model` section as it may be written."""
+"""The `model` section of a config."""
 
 from __future__ import annotations
 
@@ -23,12 +23,8 @@ MAXIMUM_DEPTH: Final = 900
 DEFAULT_WIDTH: Final = 100
 PLACEMENTS: Final = ("none", "before_activation", "after_activation")
 
-HIDDEN_LAYER_KEYS: Final[tuple[tuple[str, ...], ...]] = (
-    ("depth", "width"),
-    ("hidden",),
-    ("layers",),
-)
-"""The three ways to say which hidden layers there are; a config uses exactly one."""
+HIDDEN_LAYER_KEYS: Final = ("depth", "hidden", "layers")
+"""The keys that list the hidden layers; a built-in network has exactly one of them."""
 
 Units = Annotated[int, Ge(1)]
 Depth = Annotated[int, Ge(1), Le(MAXIMUM_DEPTH)]
@@ -50,7 +46,7 @@ OUTPUT_ACTIVATION = CatalogChoiceReader("activation", ACTIVATIONS)
 INITIALIZER = CatalogChoiceReader("initializer", INITIALIZERS)
 
 BATCH_NORM_KEYS: Final[dict[str, Key]] = {
-    "placement": Key(_PLACEMENT, "none", "where it stands in a hidden layer", required=True),
+    "placement": Key(_PLACEMENT, "none", "its place in a hidden layer", required=True),
     "momentum": Key(TypedValueReader(Share), 0.99, "momentum of the moving statistics"),
     "epsilon": Key(
         TypedValueReader(Annotated[float, Gt(0.0)]),
@@ -66,7 +62,7 @@ BATCH_NORM_KEYS: Final[dict[str, Key]] = {
 
 @dataclass(frozen=True)
 class BatchNormReader:
-    """A placement alone, or a mapping with it; reads as the mapping."""
+    """Batch normalization: a placement alone, or a mapping of all its parameters."""
 
     def read(self, value: Any, path: TreePath, context: ReadContext) -> dict[str, Any]:
         """Read either form."""
@@ -81,7 +77,7 @@ class BatchNormReader:
 
 
 def read_placement(value: Any, path: TreePath, context: ReadContext) -> Any:
-    """Read where batch normalization stands; say how to write "not at all"."""
+    """Read a placement of batch normalization; `none` is the word for no normalization."""
     if value is None or value is False or value in ("no", "off"):
         listed = ", ".join(PLACEMENTS)
         context.report(
@@ -97,7 +93,7 @@ def read_placement(value: Any, path: TreePath, context: ReadContext) -> Any:
 
 @dataclass(frozen=True)
 class LayerPlacementReader:
-    """The placement of one layer of `layers`; momentum and epsilon belong to the model."""
+    """The placement in one item of `layers`; the other parameters are those of the model."""
 
     def read(self, value: Any, path: TreePath, context: ReadContext) -> Any:
         """Read the placement."""
@@ -120,7 +116,7 @@ DEFAULT_BATCH_NORM: Final = {name: key.default for name, key in BATCH_NORM_KEYS.
 
 @lru_cache(maxsize=1)
 def layer_keys() -> dict[str, Key]:
-    """Give the keys of one item of `layers`; what is missing comes from the model."""
+    """Give the keys of one item of `layers`; a missing key has the value of the model."""
     return {
         "units": Key(TypedValueReader(Units), None, "number of units; default: model.width"),
         "activation": Key(HIDDEN_ACTIVATION, None, "default: model.activation"),
@@ -146,7 +142,7 @@ def output_keys() -> dict[str, Key]:
 
 @lru_cache(maxsize=1)
 def model_keys() -> dict[str, Key]:
-    """Give the keys of the model section: the built-in network's, and those for one's own."""
+    """Give the keys of the model section: those of the built-in network and those of a user's."""
     return {**built_in_keys(), **USER_MODEL_KEYS}
 
 
@@ -179,18 +175,17 @@ def built_in_keys() -> dict[str, Key]:
 
 
 def check_model(model: Any, context: ReadContext) -> None:
-    """Report a model that says what it is in no way or in several."""
+    """Report a model without hidden layers, or with several keys that list them."""
     if not isinstance(model, dict):
         return
     check_user_model(model, built_in_keys(), context)
     if "factory" in model or "keras_file" in model:
         return
-    used = [way for way in HIDDEN_LAYER_KEYS if way[0] in model]
+    used = [key for key in HIDDEN_LAYER_KEYS if key in model]
     if len(used) > 1:
-        names = " and ".join(way[0] for way in used)
         context.report(
-            ("model", used[-1][0]),
-            f"{names} both say which hidden layers there are",
+            ("model", used[-1]),
+            f"{' and '.join(used)} both say which hidden layers there are",
             "keep one of depth (with width), hidden, layers",
             at_key=True,
         )
@@ -200,14 +195,14 @@ def check_model(model: Any, context: ReadContext) -> None:
             "the model has no hidden layers",
             "give depth (with width), hidden or layers; or factory or keras_file for your own",
         )
-    if "width" in model and used == [("hidden",)]:
+    if "width" in model and used == ["hidden"]:
         context.report(
             ("model", "width"),
             "width goes with depth; hidden already says every width",
             "remove width",
             at_key=True,
         )
-    if used == [("layers",)]:
+    if used == ["layers"]:
         _check_units(model, context)
 
 

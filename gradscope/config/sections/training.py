@@ -1,4 +1,4 @@
-"""The `training` section as it may be written."""
+"""The `training` section of a config."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def training_keys() -> dict[str, Key]:
 
 
 def check_training(training: Any, context: ReadContext, user_model: bool) -> None:
-    """Report a training section that says one thing twice, or what this model cannot be told."""
+    """Report a training section that says one thing twice, or does not fit the model."""
     if not isinstance(training, dict):
         return
     _check_automatic(training, context, user_model)
@@ -130,7 +130,7 @@ def _check_automatic(training: dict[str, Any], context: ReadContext, user_model:
             "name an optimizer, such as sgd",
         )
     elif automatic and "learning_rate" in training:
-        # Turning the model's own Adam into an SGD because of a rate would surprise everybody.
+        # A rate alone must not replace the optimizer that the model was compiled with by SGD.
         context.report(
             ("training", "learning_rate"),
             "a learning rate belongs to an optimizer, and this model brings its own",

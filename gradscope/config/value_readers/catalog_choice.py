@@ -18,7 +18,7 @@ from gradscope.message_text import did_you_mean, one_of_text, sanitise, show_val
 
 
 class CatalogEntry(Protocol):
-    """Something that can be chosen by name and has parameters (an activation, an optimizer)."""
+    """An entry of a catalog with a name and parameters, such as an activation."""
 
     @property
     def name(self) -> str:
@@ -26,26 +26,26 @@ class CatalogEntry(Protocol):
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        """Other names for the same."""
+        """Other names of the entry."""
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
-        """What it can be told."""
+        """Its parameters by name."""
 
 
 @dataclass(frozen=True)
 class CatalogChoiceReader:
-    """A choice out of a catalog: a name alone, or a mapping of `name` and parameters.
+    """An entry of a catalog: a name alone, or a mapping of `name` and parameters.
 
     Reads as `(canonical name, {parameter: value})`, complete with the defaults.
     """
 
     noun: str
     catalog: Mapping[str, CatalogEntry]
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, value: Any, path: TreePath, context: ReadContext) -> tuple[str, dict[str, Any]]:
-        """Find the choice and read its parameters."""
+        """Find the entry and read its parameters."""
         nothing: tuple[str, dict[str, Any]] = ("", {})
         written = value if isinstance(value, dict) else {"name": value}
         at = (*path, "name") if isinstance(value, dict) else path
@@ -72,8 +72,8 @@ class CatalogChoiceReader:
         for choice in self.catalog.values():
             if isinstance(name, str) and name in (choice.name, *choice.aliases):
                 return choice
-        if isinstance(name, str) and name in self.elsewhere:
-            context.report(path, self.elsewhere[name])
+        if isinstance(name, str) and name in self.refused:
+            context.report(path, self.refused[name])
             return None
         remedy = did_you_mean(name, self.names())
         allowed = one_of_text(sorted(self.catalog))
@@ -92,13 +92,13 @@ class CatalogChoiceReader:
         context.report((*path, name), message, remedy or listed, at_key=True)
 
     def names(self) -> list[str]:
-        """Give every name that can be written."""
+        """Give all names and aliases."""
         return sorted(
             name for choice in self.catalog.values() for name in (choice.name, *choice.aliases)
         )
 
     def default(self, name: str) -> tuple[str, dict[str, Any]]:
-        """Give what the bare `name` reads as."""
+        """Give the value of `name` alone."""
         parameters = self.catalog[name].parameters
         return name, {key: parameter.default for key, parameter in parameters.items()}
 

@@ -1,4 +1,4 @@
-"""A Python annotation as a rule for a value: check it strictly, say in words what it expects."""
+"""A Python annotation as a rule for a value: a strict check, and the rule in words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from gradscope.message_text import one_of_text
 
 _STRICT: Final = ConfigDict(strict=True, allow_inf_nan=False)
-_WORDS: Final[dict[Any, str]] = {
+_TYPE_NAMES: Final[dict[Any, str]] = {
     int: "a whole number",
     float: "a number",
     bool: "true or false",
@@ -63,7 +63,7 @@ def takes_path(annotation: Any) -> bool:
 
 
 def expected_text(annotation: Any) -> str:
-    """Say what the annotation takes: `a whole number from 1 to 900`."""
+    """Give the rule in words: `a whole number from 1 to 900`."""
     bare, limits = _unwrap(annotation)
     if typing.get_origin(bare) is typing.Literal:
         return one_of_text(typing.get_args(bare))
@@ -74,7 +74,7 @@ def expected_text(annotation: Any) -> str:
     if origin in {list, tuple, set}:
         inner = [arm for arm in typing.get_args(bare) if arm is not Ellipsis]
         return f"a list of {expected_text(inner[0])}" if inner else "a list"
-    return _WORDS.get(bare, "a value of another kind") + _range(limits)
+    return _TYPE_NAMES.get(bare, "a value of another kind") + _range(limits)
 
 
 def literal_choices(annotation: Any) -> tuple[str, ...]:
