@@ -80,14 +80,14 @@ class Problem:
     remedy: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+        location = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
         key = f" {self.key}:" if self.key else ""
         remedy = f" ({self.remedy})" if self.remedy else ""
-        return f"{place}: error:{key} {self.message}{remedy}"
+        return f"{location}: error:{key} {self.message}{remedy}"
 
 
 class ConfigError(BadRequest):
-    """Every mistake found in a config, all at once, in the order of the file."""
+    """All mistakes of a config, in the order of the file."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = tuple(sorted(problems, key=lambda p: (p.source, p.line, p.column)))

@@ -29,7 +29,7 @@ _SHORT_FORMS: Final[dict[TreePath, tuple[str, str]]] = {
 }
 """Where a name may stand for a mapping: the key of the name, and the name when none is written.
 
-It lets `-s training.optimizer.momentum=0.9` work on a config that says `optimizer: sgd`.
+It lets `-s training.optimizer.momentum=0.9` work on a config with `optimizer: sgd`.
 """
 
 _USER_MODEL: Final[tuple[TreePath, ...]] = tuple(("model", name) for name in USER_MODEL_KEYS)

@@ -30,13 +30,12 @@ MODEL = "model: {depth: 3}\n"
         ),
         (
             "model: {depth: 2, hidden: [3]}",
-            "c.yaml:1:19: error: model.hidden: depth and hidden both say which hidden layers "
-            "there are "
+            "c.yaml:1:19: error: model.hidden: depth and hidden both list the hidden layers "
             "(keep one of depth (with width), hidden, layers)",
         ),
         (
             "model: {width: 5, hidden: [3]}",
-            "c.yaml:1:9: error: model.width: width goes with depth; hidden already says every "
+            "c.yaml:1:9: error: model.width: width goes with depth; hidden already has every "
             "width "
             "(remove width)",
         ),
@@ -180,13 +179,13 @@ MODEL = "model: {depth: 3}\n"
         ),
         (
             MODEL + "training: {steps: 1, epochs: 1}",
-            "c.yaml:2:22: error: training.epochs: steps and epochs both say how long to train "
+            "c.yaml:2:22: error: training.epochs: steps and epochs both set the length of training "
             "(keep "
             "one of them)",
         ),
         (
             MODEL + "training: {learning_rate: 1, optimizer: {name: sgd, learning_rate: 1}}",
-            "c.yaml:2:12: error: training.learning_rate: the learning rate is given here and in "
+            "c.yaml:2:12: error: training.learning_rate: the learning rate is set here and in "
             "training.optimizer (keep one of them)",
         ),
         (

@@ -185,7 +185,7 @@ def check_model(model: Any, context: ReadContext) -> None:
     if len(used) > 1:
         context.report(
             ("model", used[-1]),
-            f"{' and '.join(used)} both say which hidden layers there are",
+            f"{' and '.join(used)} both list the hidden layers",
             "keep one of depth (with width), hidden, layers",
             at_key=True,
         )
@@ -198,7 +198,7 @@ def check_model(model: Any, context: ReadContext) -> None:
     if "width" in model and used == ["hidden"]:
         context.report(
             ("model", "width"),
-            "width goes with depth; hidden already says every width",
+            "width goes with depth; hidden already has every width",
             "remove width",
             at_key=True,
         )

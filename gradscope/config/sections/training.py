@@ -86,14 +86,14 @@ def training_keys() -> dict[str, Key]:
 
 
 def check_training(training: Any, context: ReadContext, user_model: bool) -> None:
-    """Report a training section that says one thing twice, or does not fit the model."""
+    """Report keys that contradict each other or do not fit the model."""
     if not isinstance(training, dict):
         return
     _check_automatic(training, context, user_model)
     if "steps" in training and "epochs" in training:
         context.report(
             ("training", "epochs"),
-            "steps and epochs both say how long to train",
+            "steps and epochs both set the length of training",
             "keep one of them",
             at_key=True,
         )
@@ -103,7 +103,7 @@ def check_training(training: Any, context: ReadContext, user_model: bool) -> Non
     if "learning_rate" in training and "learning_rate" in optimizer:
         context.report(
             ("training", "learning_rate"),
-            "the learning rate is given here and in training.optimizer",
+            "the learning rate is set here and in training.optimizer",
             "keep one of them",
             at_key=True,
         )
@@ -133,7 +133,7 @@ def _check_automatic(training: dict[str, Any], context: ReadContext, user_model:
         # A rate alone must not replace the optimizer that the model was compiled with by SGD.
         context.report(
             ("training", "learning_rate"),
-            "a learning rate belongs to an optimizer, and this model brings its own",
+            "a learning rate belongs to an optimizer, and this model has its own",
             "name one as training.optimizer, or set the rate where the model is compiled",
             at_key=True,
         )

@@ -1,6 +1,6 @@
-"""The config as it may be written: every section and key, its form, its default, a sentence.
+"""A whole config: every section and key, its reader, its default and a description.
 
-One table serves context, the error messages and the JSON Schema.
+One table serves reading, the error messages and the JSON Schema.
 """
 
 from __future__ import annotations

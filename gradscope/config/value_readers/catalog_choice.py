@@ -48,13 +48,13 @@ class CatalogChoiceReader:
         """Find the entry and read its parameters."""
         nothing: tuple[str, dict[str, Any]] = ("", {})
         written = value if isinstance(value, dict) else {"name": value}
-        at = (*path, "name") if isinstance(value, dict) else path
+        name_path = (*path, "name") if isinstance(value, dict) else path
         if value is INVALID:
             return nothing
         if "name" not in written:
-            context.report(at, f"the {self.noun} has no name", "add `name:`")
+            context.report(name_path, f"the {self.noun} has no name", "add `name:`")
             return nothing
-        choice = self._find(written["name"], at, context)
+        choice = self._find(written["name"], name_path, context)
         if choice is None:
             return nothing
         keys = {name: key_of_parameter(item) for name, item in choice.parameters.items()}
@@ -85,9 +85,13 @@ class CatalogChoiceReader:
     def _report_unknown(
         self, choice: CatalogEntry, name: str, path: TreePath, context: ReadContext
     ) -> None:
-        known = list(choice.parameters)
-        remedy = did_you_mean(name, [*known, "name"])
-        listed = f"known: {', '.join(known)}" if known else f"{choice.name} takes no parameters"
+        parameters = list(choice.parameters)
+        remedy = did_you_mean(name, [*parameters, "name"])
+        listed = (
+            f"known: {', '.join(parameters)}"
+            if parameters
+            else f"{choice.name} takes no parameters"
+        )
         message = f"unknown key '{sanitise(name)}' for {choice.name}"
         context.report((*path, name), message, remedy or listed, at_key=True)
 

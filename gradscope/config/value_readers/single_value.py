@@ -47,15 +47,15 @@ class TypedValueReader:
         return checked
 
     def _remedy(self, value: Any) -> str:
-        wanted = expected_text(self.annotation)
+        rule = expected_text(self.annotation)
         if isinstance(value, float) and not math.isfinite(value):
             return "numbers must be finite"
-        if wanted == "true or false" and isinstance(value, str):
+        if rule == "true or false" and isinstance(value, str):
             return _BOOLEANS.get(value.lower(), "")
-        if isinstance(value, float) and "whole number" in wanted:
+        if isinstance(value, float) and "whole number" in rule:
             whole = value.is_integer() and abs(value) < 1e15
             return f"write {int(value)}" if whole else ""
-        if isinstance(value, (int, float)) and wanted == "text":
+        if isinstance(value, (int, float)) and rule == "text":
             return "put it in quotes to make it text"
         return did_you_mean(value, literal_choices(self.annotation))
 
