@@ -130,7 +130,7 @@ def test_an_override_repairs_a_bad_file_value(load: Load) -> None:
         (
             "model.width=3",
             "-s model.width=3: error: model.width: width goes with depth; hidden "
-            "already says every width (remove width)",
+            "already has every width (remove width)",
         ),
         (
             "seed=\udcff",
