@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def one_of(form: str, forms: Iterable[str]) -> str:
-    """The form, which must be among `forms`; otherwise the error that names them."""
+    """Return `form` if it is one of `forms`; otherwise raise the error that names them."""
     names = list(forms)
     if form not in names:
         remedy = did_you_mean(form, names)
@@ -84,21 +85,39 @@ trust_model = click.option(
     is_flag=True,
     help="Load model.keras_file without checking what is in it: only for files of your own.",
 )
-at_init = click.option(
-    "--at-init", is_flag=True, help="Look at the network as initialised only: seconds, no training."
+_seed_options = (
+    click.option(
+        "--at-init",
+        is_flag=True,
+        help="Look at the network as initialised only: seconds, no training.",
+    ),
+    click.option("--steps", type=click.IntRange(1), metavar="N", help="Train for N steps instead."),
+    click.option(
+        "--seeds",
+        type=click.IntRange(1, 10_000),
+        metavar="K",
+        help="Seeds at initialisation (default: the baseline's, or what a comparison needs).",
+    ),
+    click.option(
+        "--trained-seeds",
+        type=click.IntRange(1, 1000),
+        metavar="K",
+        help="How many of them are trained (default: the baseline's; of a new baseline 5 or more).",
+    ),
 )
-steps = click.option(
-    "--steps", type=click.IntRange(1), metavar="N", help="Train for N steps instead."
-)
-seeds = click.option(
-    "--seeds",
-    type=click.IntRange(1, 10_000),
-    metavar="K",
-    help="Seeds at initialisation (default: the baseline's, or what a comparison needs).",
-)
-trained_seeds = click.option(
-    "--trained-seeds",
-    type=click.IntRange(1, 1000),
-    metavar="K",
-    help="How many of them are trained (default: the baseline's; of a new baseline 5 or more).",
-)
+
+
+def seed_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which seeds are measured; `command` gets one `seed_options`."""
+
+    @functools.wraps(command)
+    def with_seed_options(**parameters: Any) -> None:
+        from gradscope.workflows.seed_options import SeedOptions
+
+        names = ("at_init", "steps", "seeds", "trained_seeds")
+        seed_options = SeedOptions(**{name: parameters.pop(name) for name in names})
+        command(seed_options=seed_options, **parameters)
+
+    for option in reversed(_seed_options):
+        with_seed_options = option(with_seed_options)
+    return with_seed_options

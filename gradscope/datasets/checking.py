@@ -1,7 +1,8 @@
-"""Bad data is refused before training: operations that meet it disagree about what to do.
+"""Checks that refuse bad data before training.
 
-An out-of-range label raises on a CPU, gives NaN under XLA and passes silently elsewhere; a float
-label is cut to the class below it. So nothing here relies on the training to notice.
+TensorFlow's operations treat bad data differently: an out-of-range label raises on a CPU, gives NaN
+under XLA and passes silently elsewhere; a float label is truncated to a class. The training itself
+cannot be relied on to report it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _KINDS = {
 
 
 def check(samples: Samples, *, batch_size: int, allow_nonfinite: bool = False) -> tuple[str, ...]:
-    """Refuse data that cannot be trained on, naming the first bad sample; return what to note.
+    """Refuse data that cannot be trained on, naming the first bad sample; return notes.
 
     Raises `BadRequest` for wrong dtypes and shapes, an empty training part, NaN, Inf and values
     beyond float32 (unless `allow_nonfinite`), labels that are no class index, a single class.
@@ -59,8 +60,8 @@ def _check_arrays(samples: Samples, part: str) -> None:
     x, y = samples.part(part)
     for name, array in (("features", x), ("targets", y)):
         if array.dtype.kind not in "biuf":
-            found = _KINDS.get(array.dtype.kind, f"values of dtype {array.dtype}")
-            raise BadRequest(f"data: the {part} {name} are {found}; they must be real numbers")
+            kind = _KINDS.get(array.dtype.kind, f"values of dtype {array.dtype}")
+            raise BadRequest(f"data: the {part} {name} are {kind}; they must be real numbers")
     if len(x) != len(y):
         raise BadRequest(f"data: {len(x)} {part} samples but {len(y)} targets")
     if x.ndim < 2:
@@ -96,10 +97,10 @@ def _check_values(samples: Samples, part: str, name: str) -> None:
     sample = np.atleast_1d(array[index])
     position = first_position_out_of_range(sample, FLOAT32_MAX)
     value = float(sample[position])
-    found = f"{value:g}" if not np.isfinite(value) else f"{value:g}, beyond float32's 3.4e38"
+    shown = f"{value:g}" if not np.isfinite(value) else f"{value:g}, beyond float32's 3.4e38"
     where = f" at {name[:-1]} {', '.join(map(str, position))}" if array.ndim > 1 else ""
     raise BadRequest(
-        f"data: {place} has the {name[:-1]} value {found}{where}; {bad.sum()} {part} "
+        f"data: {place} has the {name[:-1]} value {shown}{where}; {bad.sum()} {part} "
         f"{'samples have' if bad.sum() > 1 else 'sample has'} such {name}",
         "remove or repair them before training",
     )
@@ -147,7 +148,7 @@ def _check_classes(samples: Samples) -> None:
 
 
 def _notes(samples: Samples, batch_size: int) -> list[str]:
-    """What is allowed but may explain an odd result."""
+    """Notes on data that is allowed but may explain an odd result."""
     notes = []
     count = len(samples.x)
     if count < batch_size:

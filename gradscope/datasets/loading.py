@@ -1,4 +1,4 @@
-"""From a name in the config to the arrays that the network is fed."""
+"""From a name in the config to the arrays that the network receives."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load(
     *,
     allow_nonfinite: bool = False,
 ) -> Samples:
-    """A data set by name: read or drawn, checked and scaled; `notes` hold what the check noted."""
+    """A data set by name: read or generated, checked and scaled, with the notes of the check."""
     try:
         dataset = DATASETS[name]
     except KeyError:
@@ -42,13 +42,13 @@ def load(
 def prepare(
     samples: Samples, scaling: str, batch_size: int, *, allow_nonfinite: bool = False
 ) -> Samples:
-    """Raw samples from anywhere, checked and scaled; `notes` hold what the check noted."""
+    """Raw samples, checked and scaled, with the notes of the check."""
     notes = check(samples, batch_size=batch_size, allow_nonfinite=allow_nonfinite)
     return replace(scale(samples, scaling), notes=notes)
 
 
 def fingerprint(samples: Samples) -> str:
-    """SHA-256 of the arrays fed: same digest, same training and test data, bit for bit."""
+    """SHA-256 of training and test arrays: equal digests mean equal data, bit for bit."""
     digest = hashlib.sha256()
     for array in (samples.x, samples.y, samples.x_test, samples.y_test):
         add_array(digest, array)
@@ -56,7 +56,7 @@ def fingerprint(samples: Samples) -> str:
 
 
 def summary(samples: Samples, name: str, scaling: str) -> DataSummary:
-    """Size and moments of the features as fed (training part), in float64."""
+    """Size and moments of the scaled features of the training part, in float64."""
     total = squares = 0.0
     for rows in blocks(samples.x):
         values = samples.x[rows].astype(np.float64)

@@ -1,4 +1,4 @@
-"""Scaling: raw numbers in, the float32 numbers that the network is fed out.
+"""Scaling of raw features to the float32 numbers that the network receives.
 
 Every statistic comes from the training part alone and is computed in float64; the test part is
 transformed with it and may therefore leave the range (it is not clipped).
@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Affine:
-    """What happens to each feature: (x - shift) / unit, and 0 where `constant`."""
+    """The map of each feature: (x - shift) / unit, and 0 where `constant`."""
 
     shift: Floats
     unit: Floats
@@ -94,7 +94,7 @@ _FITS: dict[str, Callable[[Array], _Affine]] = {
 
 
 def scale(samples: Samples, scaling: str) -> Samples:
-    """The samples as the network is fed them: x float32, y int64 classes or float32 targets.
+    """The samples as the network receives them: x float32, y int64 classes or float32 targets.
 
     ``standardize``: each feature (each pixel) gets mean 0 and standard deviation 1 over the
     training part, as (X - pixel_means) / pixel_stds. A feature with rare values, such as the corner

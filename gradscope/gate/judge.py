@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gradscope import exit_codes
 from gradscope.errors import ExitCode, GradscopeError
 from gradscope.gate.baselines import fingerprint
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
@@ -47,7 +48,7 @@ def judge(
     if budgets.get("verdict") is None:
         checks += verdicts.checks(statistics, diagnosis, baseline)
     checks += expectations.checks(budgets, statistics, diagnosis)
-    code = exit_code(checks)
+    code = exit_codes.for_checks(check.status for check in checks)
     return Checked(
         name=statistics.name,
         source=source,
@@ -80,16 +81,6 @@ def not_measured(name: str, source: str, error: GradscopeError) -> Checked:
     return Checked(
         name, source, int(error.exit_code), error.message, remedy=error.remedy, record=error.partial
     )
-
-
-def exit_code(checks: Sequence[Check]) -> ExitCode:
-    """1 where a check failed, 4 where one is inconclusive or none passed, 0 otherwise."""
-    statuses = [check.status for check in checks]
-    if Status.FAILED in statuses:
-        return ExitCode.UNHEALTHY
-    if Status.INCONCLUSIVE in statuses or Status.PASSED not in statuses:
-        return ExitCode.INCONCLUSIVE
-    return ExitCode.HEALTHY
 
 
 def _headline(checks: Sequence[Check], code: ExitCode, baseline: SeedStatistics | None) -> str:

@@ -1,4 +1,4 @@
-"""The layers of the built-in network, told from its config alone, without building it."""
+"""The layers of the built-in network, from its config alone, without building it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def built_in_layers(
     classes: int | None,
     targets: int = 1,
 ) -> tuple[LayerInfo, ...]:
-    """The layer table that a survey of the built network gives, equal to the last field.
+    """The layer table of the built-in network: equal in every field to a survey of the model.
 
     `feature_shape` excludes the batch; `targets` is the number of real values per sample for
     regression.
@@ -88,20 +88,20 @@ class _Table:
             fan_in=fan_in,
             fan_out=units,
             initializer=kernel.name,
-            initializer_parameters=_known(kernel),
+            initializer_parameters=_initializer_parameters(kernel),
             use_bias=bias is not None,
             parameters=(fan_in + (bias is not None)) * units,
             bias_initializer=bias.name if bias else None,
-            bias_initializer_parameters=_known(bias) if bias else {},
+            bias_initializer_parameters=_initializer_parameters(bias) if bias else {},
         )
 
 
-def _known(spec: InitializerSpec) -> dict[str, Any]:
+def _initializer_parameters(spec: InitializerSpec) -> dict[str, Any]:
     return {key: spec.parameters[key] for key in INITIALIZERS[spec.name].parameters}
 
 
 def _hidden(table: _Table, name: str, layer: HiddenLayer, fan_in: int) -> None:
-    """One hidden layer: Dense, and what stands in layers of its own."""
+    """Rows of one hidden layer: Dense, batch norm, activation and dropout."""
     position = len(table.rows)
     bias = layer.bias_initializer if layer.use_bias else None
     table.dense(

@@ -13,19 +13,18 @@ from itertools import pairwise
 import numpy as np
 
 from gradscope.catalog.array_ops import NUMPY_OPS, erf
-from gradscope.theory.moments.gaussian_moments import require_activation
+from gradscope.theory.moments.gaussian_moments import normal_grid, require_activation
 from gradscope.theory.scope import Block
 
 __all__ = ["dead_fraction"]
 
-_NODES = np.linspace(-8.0, 8.0, 321)
-"""Trapezoid rule for the normal law, 20 nodes per standard deviation; 1e-15 of it lies beyond 8."""
+_NODES = 2401
+"""Nodes of the normal grid, 141 per standard deviation. The integrand is a step where samples
+become equal; the share is then within 0.3 %, and within 1e-6 up to a correlation of 0.99."""
 
 _SMALLEST_DECORRELATION = 1e-12
 """1 - c of equal samples: keeps the width of the conditional law above 0."""
 
-_WEIGHTS = np.exp(-0.5 * _NODES**2)
-_WEIGHTS /= _WEIGHTS.sum()
 _SMALLEST_SHARE = 1e-6
 """Share below which 0 is reported: a layer has far fewer than a million units."""
 
@@ -40,12 +39,13 @@ def dead_fraction(block: Block, q: float, correlation: float, samples: int) -> f
     if not intervals or block.normalization == "before_activation":
         return 0.0  # after a batch norm every unit has values on both sides of zero
     c = min(max(correlation, 0.0), 1.0 - _SMALLEST_DECORRELATION)
-    centre = block.bias_mean + math.sqrt(q * c) * _NODES
+    nodes, weights = normal_grid(_NODES)
+    centre = block.bias_mean + math.sqrt(q * c) * nodes
     width = math.sqrt(2.0 * q * (1.0 - c))
-    inside = np.zeros_like(_NODES)
+    inside = np.zeros_like(nodes)
     for low, high in intervals:
         inside += 0.5 * (erf((high - centre) / width) - erf((low - centre) / width))
-    share = float(np.clip(inside, 0.0, 1.0) ** samples @ _WEIGHTS)
+    share = float(np.clip(inside, 0.0, 1.0) ** samples @ weights)
     return share if share > _SMALLEST_SHARE else 0.0
 
 

@@ -15,7 +15,6 @@ from gradscope.gate.comparing import comparison, paired, unpaired
 from gradscope.gate.comparing.alignment import align
 from gradscope.gate.comparing.pairing import OTHER_MACHINE, Pairing, pairing
 from gradscope.gate.comparing.seeds_needed import kappa, seeds_needed
-from gradscope.gate.exit_codes import worst
 from gradscope.record import (
     Diagnosis,
     DiagnosisState,
@@ -183,10 +182,3 @@ def test_the_first_of_equally_bad_layers_is_named() -> None:
     [check] = expectations.checks({"max_dead_fraction": 0.4}, made, HEALTHY)
     assert (check.status, check.layers) == (Status.FAILED, ("hidden_1",))
     assert "in hidden_1 at initialisation" in check.sentence
-
-
-def test_the_worst_exit_code() -> None:
-    order = (130, 143, 3, 2, 4, 1, 0)
-    for better, code in enumerate(order):
-        assert worst(order[better:]) == worst(reversed(order[better:])) == code
-    assert worst([]) == 0

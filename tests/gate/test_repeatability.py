@@ -49,7 +49,7 @@ def test_the_same_bytes(runs: list[list[RunRecord]]) -> None:
     assert runs[0][0].environment.op_determinism
     assert repeatability.digest(runs[0][:1]) == repeatability.digest(runs[1][:1])
     assert repeatability.digest(runs[0][2:]) == repeatability.digest(runs[1][2:])
-    banks = [api.bank_of(records[:1], 1) for records in runs]
+    banks = [api.seed_statistics(records[:1], 1) for records in runs]
     assert baseline_file.render(banks[0]) == baseline_file.render(banks[1])
 
 

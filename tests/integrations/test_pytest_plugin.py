@@ -22,6 +22,9 @@ from tests.gate.seed_statistics import accepted, bank, shifted
 
 pytest_plugins = ["pytester"]
 
+# A session in this process forgets what it imports, and the extensions below SciPy load only once.
+importlib.import_module("scipy.special")
+
 ROOT = Path(__file__).parents[2]
 PLUGIN = ("-p", "gradscope.integrations.pytest_plugin", "-p", "no:cacheprovider")
 UPDATE = "--gradscope-update-baselines"
@@ -249,7 +252,7 @@ def test_the_remedy_of_an_error_is_pytest_s(error: BadRequest, told: str) -> Non
         raise error
 
     with pytest.raises(pytest.fail.Exception) as caught:
-        pytest_check.passed(measure, 80)
+        pytest_check.pass_or_fail(measure, 80)
     assert str(caught.value) == told
 
 

@@ -154,7 +154,12 @@ def test_dead_by_simulation() -> None:
 def test_independent_samples_rarely_kill() -> None:
     relu = hidden_of("relu")
     assert dead_fraction(relu, 2.0, 0.0, 4) == pytest.approx(0.5**4, rel=1e-6)
-    assert dead_fraction(relu, 2.0, 1.0, 1000) == pytest.approx(0.5, abs=0.01)
+    assert dead_fraction(relu, 2.0, 1.0, 1000) == pytest.approx(0.5, abs=0.002)
+    assert dead_fraction(relu, 2.0, 0.0, 12) == pytest.approx(0.5**12, rel=1e-6)
+    assert dead_fraction(relu, 2.0, 0.0, 30) == 0.0  # a share of 1e-9: no layer has such a unit
+    # Two samples of one orthant: 1/4 + arcsin(c) / (2 pi).
+    orthant = 0.25 + math.asin(0.9999) / (2 * math.pi)
+    assert dead_fraction(relu, 2.0, 0.9999, 2) == pytest.approx(orthant, rel=1e-4)
     assert dead_fraction(hidden_of("tanh"), 2.0, 0.9, 4) == 0.0
     both = 0.5 + math.erfc(6 / 100 / math.sqrt(2)) / 2
     assert dead_fraction(hidden_of("relu6"), 1e4, 0.0, 1) == pytest.approx(both, rel=1e-6)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradscope.catalog.parameter import Parameter
+from gradscope.catalog.parameter import Parameter, with_defaults
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class Activation:
 
     def complete(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """`parameters` with the defaults filled in; a name it does not have raises `KeyError`."""
-        unknown = sorted(set(parameters) - set(self.parameters))
-        if unknown:
-            raise KeyError(f"{self.name} has no parameter {unknown[0]!r}")
-        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
-        return {**defaults, **parameters}
+        return with_defaults(self.name, self.parameters, parameters)
+
+    def cache_key(self, parameters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+        """`complete(parameters)` as a hashable tuple: the same for all equal parameters."""
+        return tuple(sorted(self.complete(parameters).items()))
 
 
 def constant(value: float) -> Callable[..., float]:

@@ -1,4 +1,4 @@
-"""List what would be measured where, before any training."""
+"""List the layers of a config's model, and which of them would be measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell what theory expects of a config's network at initialisation, without training."""
+"""Predict signal and gradient of a config's network at initialisation, from theory alone."""
 
 from __future__ import annotations
 

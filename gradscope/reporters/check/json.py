@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from gradscope.exit_codes import worst
 from gradscope.gate.check import Check, Checked
-from gradscope.gate.exit_codes import worst
 from gradscope.record.strict_json import dumps, plain
 from gradscope.reporters.check import CHECK_FORMS, _wording
 from gradscope.reporters.report import ReportOptions

@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.explanation import explanation_of
+from gradscope.exit_codes import worst
 from gradscope.gate.check import Check, Checked, CheckKind, Status
-from gradscope.gate.exit_codes import worst
 from gradscope.record.strict_json import dumps, plain
 from gradscope.reporters.check import CHECK_FORMS, _wording
 from gradscope.reporters.explanation import explanation_text

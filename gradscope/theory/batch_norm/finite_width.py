@@ -10,7 +10,7 @@ a spread of 1.2 %, by activation and placement (benchmarks/theory_coverage.py).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -97,10 +97,10 @@ def _delta(profile: Profile, hidden: Sequence[Block], batch_size: int) -> Band:
 def unit_scatter(block: Block, q: float, batch_size: int) -> float:
     """Relative variance over units of a unit's contribution to the gradient of the layer below."""
     entry = require_activation(block.activation)
-    parameters: Mapping[str, Any] = entry.complete(block.parameters)
-    frozen = tuple(sorted(parameters.items()))
     before = block.normalization == "before_activation"
-    return _unit_scatter(entry.name, frozen, float(f"{q:.6g}"), batch_size, before)
+    return _unit_scatter(
+        entry.name, entry.cache_key(block.parameters), float(f"{q:.6g}"), batch_size, before
+    )
 
 
 @lru_cache(maxsize=256)

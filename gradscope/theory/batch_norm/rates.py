@@ -90,10 +90,8 @@ def before_norm(
     slope = negative_slope(activation, parameters)
     if slope is not None:
         return _homogeneous(slope, q, batch_size)
-    complete = require_activation(activation).complete(parameters)
-    return _numerical_before(
-        activation, tuple(sorted(complete.items())), _eight_digits(q), batch_size
-    )
+    key = require_activation(activation).cache_key(parameters)
+    return _numerical_before(activation, key, _eight_digits(q), batch_size)
 
 
 def after_norm(
@@ -106,10 +104,10 @@ def after_norm(
     epsilon: float,
 ) -> AfterNorm:
     """Averages for Dense -> activation -> batch norm, numerically to about 0.2 %."""
-    complete = require_activation(activation).complete(parameters)
+    key = require_activation(activation).cache_key(parameters)
     return _numerical_after(
         activation,
-        tuple(sorted(complete.items())),
+        key,
         _eight_digits(q),
         correlation=_eight_digits(correlation),
         batch_size=batch_size,

@@ -60,9 +60,6 @@ _UNIFORM = np.unique(np.concatenate([_UNIFORM, -_UNIFORM]))
 _BENDS = np.array([0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0, 22.0, 35.0])
 """Panel edges in units of z: smooth activations bend near 0 and are straight or flat beyond 35."""
 
-_EDGE_MASS = 1e-12
-"""Share of a second moment at the outermost node from which the integral counts as cut off."""
-
 _TINY = 1e-300
 """Floor of what is divided by or taken the logarithm of: an average of exactly 0 stays about 0."""
 
@@ -250,9 +247,6 @@ class MomentTable:
             moments = np.array([1.0, squares[2], 1.0, squares[3], both, squares[4]])
             logs = np.log(np.maximum(moments, _TINY)) + _POWERS @ np.log(sizes)
             relative = float(value @ weights)
-            edge = np.max(np.abs(scaled[:, [0, -1]] ** 2 * weights[[0, -1]]))
-            # Mass at the very edge: the integral is not held.
-            logs = logs if edge < _EDGE_MASS else np.full(_MOMENTS, np.inf)
         return np.concatenate([[relative], logs, np.column_stack([shares, rest]).ravel()])
 
 
@@ -264,8 +258,7 @@ def _cached_table(name: str, parameters: tuple[tuple[str, Any], ...], mean: floa
 def moment_table(activation: str, parameters: Mapping[str, Any], mean: float = 0.0) -> MomentTable:
     """The table of an activation around a mean of z (the bias that all units share), cached."""
     entry = require_activation(activation)
-    complete = tuple(sorted(entry.complete(parameters).items()))
-    return _cached_table(entry.name, complete, float(mean))
+    return _cached_table(entry.name, entry.cache_key(parameters), float(mean))
 
 
 def _nodes(kinks: tuple[float, ...], q: float, mean: float) -> tuple[Floats, Floats]:

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.activations.entry import sigmoid
 from gradscope.catalog.array_ops import NUMPY_OPS
 from gradscope.theory.scope import Block
@@ -131,9 +132,7 @@ def _softmax_errors(logits: Floats) -> tuple[Floats, Floats]:
 
 
 def _softmax(logits: Floats) -> Floats:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+    return np.asarray(ACTIVATIONS["softmax"].value(logits, NUMPY_OPS))
 
 
 @lru_cache(maxsize=4)

@@ -12,17 +12,15 @@ import numpy.typing as npt
 from gradscope.catalog.activations.entry import sigmoid, softplus
 from gradscope.catalog.array_ops import NUMPY_OPS
 from gradscope.catalog.losses import ConstantAnswer, constant_answer
+from gradscope.theory.moments.gaussian_moments import normal_grid
 
 __all__ = ["Head", "initial_head"]
 
 Floats = npt.NDArray[np.float64]
 
 _COARSE, _FINE = 401, 2401
-"""Nodes of the trapezoid rule on [-8.5, 8.5]: 24 and 141 per standard deviation. exp(scale z) needs
-the finer grid from a scale of 4."""
-
-_NORMAL_RANGE = 8.5
-"""The normal law beyond it has probability 2e-17, below a double's rounding."""
+"""Nodes of the normal grid: 24 and 141 per standard deviation. exp(scale z) needs the finer grid
+from a scale of 4."""
 
 _LARGEST_SCALE = 50.0
 """Standard deviation of the logits above which the integrals are extrapolated. There the largest
@@ -96,7 +94,7 @@ def _softmax(variance: float, units: int) -> tuple[float, float]:
 @lru_cache(maxsize=128)
 def _softmax_integrals(scale: float, units: int) -> tuple[float, float]:
     """E ln sum exp z and E sum p^2."""
-    nodes, weights = _normal(_COARSE if scale < 4.0 else _FINE)
+    nodes, weights = normal_grid(_COARSE if scale < 4.0 else _FINE)
     start, end = -9.0 * scale - math.log(units) - 25.0, 9.0 * scale + 8.0
     u = np.linspace(start, end, 600)
     with np.errstate(over="ignore", under="ignore"):
@@ -108,17 +106,9 @@ def _softmax_integrals(scale: float, units: int) -> tuple[float, float]:
     return float(loss), float(np.trapezoid(squares, u))
 
 
-@lru_cache(maxsize=2)
-def _normal(count: int) -> tuple[Floats, Floats]:
-    """Evenly spaced nodes of the standard normal law and their weights."""
-    nodes = np.linspace(-_NORMAL_RANGE, _NORMAL_RANGE, count)
-    weights = np.exp(-0.5 * nodes**2)
-    return nodes, weights / weights.sum()
-
-
 def _sigmoid(variance: float, units: int) -> tuple[float, float]:
     """E softplus(z) (E z y = 0), and E sigmoid(z)^2, per unit of the mean over units."""
-    nodes, weights = _normal(_FINE)
+    nodes, weights = normal_grid(_FINE)
     z = math.sqrt(variance) * nodes
     loss = float(softplus(z, NUMPY_OPS) @ weights)
     return loss, float(sigmoid(z, NUMPY_OPS) ** 2 @ weights) / units**2

@@ -51,9 +51,14 @@ def test_slopes_are_derivatives(name: str) -> None:
         assert curvature[0] == pytest.approx(bent, abs=6e-3)
 
 
-def test_a_moment_beyond_double_range_is_not_finite() -> None:
-    seen = moment_table("exponential", {}).moments(np.array([400.0]))
-    assert not np.isfinite(seen.second).any()
+@pytest.mark.parametrize("q", [10.0, 45.0, 60.0, 400.0])
+def test_moments_of_the_exponential_are_exact_or_not_finite(q: float) -> None:
+    """E phi^n = exp(n^2 q / 2), whose mass lies at n sqrt(q) standard deviations."""
+    seen = moment_table("exponential", {}).moments(np.array([q]))
+    for moment, logarithm in ((seen.second, 2 * q), (seen.fourth, 8 * q)):
+        if np.isfinite(moment).all():
+            assert math.log(moment[0]) == pytest.approx(logarithm, rel=1e-6)
+    assert np.isfinite(seen.second).all() == (q < 100.0)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.2, 1.0])

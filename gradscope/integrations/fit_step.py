@@ -1,4 +1,4 @@
-"""Measuring training steps that somebody else makes."""
+"""Measure the training steps that `model.fit` makes."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Batch = tuple[Any, Any, Any]
 
 
 @dataclass(frozen=True)
-class Before:
-    """What was seen before a step: all but what the update will show.
+class Passes:
+    """The figures of a step's forward and backward pass: all but those of the update.
 
     `weights` are the kernels, their gradients and those of the biases.
     """
@@ -42,15 +42,15 @@ class Before:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One measured step, as `RecordBuilder.step` takes it; `look()` gives its distributions.
+class MeasuredStep:
+    """One measured step, as `RecordBuilder.step` takes it; `distributions()` its histograms.
 
     `skipped` says that the optimizer made no step because gradients of the scaled loss overflowed.
     """
 
     statistics: Floats
     scalars: tuple[float, ...]
-    look: Callable[[], probe.Look]
+    distributions: Callable[[], probe.Look]
     skipped: bool
 
     @property
@@ -60,7 +60,7 @@ class Measured:
         return bool(np.isfinite(self.scalars[0])) and not lost > 0
 
 
-class LiveStep:
+class FitStep:
     """A model's passes, traced apart from the graph that trains it.
 
     In one graph with the training step, asking for more results makes TensorFlow's graph optimizer
@@ -79,18 +79,18 @@ class LiveStep:
             model.optimizer.build(model.trainable_variables)
         goal = objective.compiled(batch[1])
         jit = bool(model.jit_compile)
-        self._see = tape.seeing(model, self.sites, goal, model.optimizer, tape.Asked(jit))
+        self._signals = tape.seeing(model, self.sites, goal, model.optimizer, tape.Asked(jit))
         self._weights: weight_figures.Weights | None = None
         self._passes = tf.function(self._trace_passes, autograph=False, jit_compile=jit)
         self._update = tf.function(self._trace_update, autograph=False)
         with undisturbed(model):  # what a loss builds at its first call is there from here on
             self._passes.get_concrete_function(*batch)
 
-    def before(self, batch: Batch) -> Before:
-        """Measure the passes of a step that is about to be made on `batch`."""
+    def measure_passes(self, batch: Batch) -> Passes:
+        """Measure the passes of the step that `fit` makes on `batch` next."""
         with undisturbed(self.model):
             packed, scalars, z, deltas, weights = self._passes(*batch)
-        return Before(
+        return Passes(
             statistics=packed.numpy(),
             scalars=tuple(scalars.numpy().tolist()),
             z=z,
@@ -99,22 +99,24 @@ class LiveStep:
             samples=int(keras.tree.flatten(batch[0])[0].shape[0]),
         )
 
-    def after(self, before: Before, *, one_step: bool) -> Measured:
-        """Complete the figures with the update that was made since, if it was that of `one_step`.
+    def measure_update(self, passes: Passes, *, one_step: bool) -> MeasuredStep:
+        """Add the figures of the update that was made since, if it was that of `one_step`.
 
         On a step in which the optimizer only accumulates gradients there is no update to measure.
         """
-        statistics = _together(before.statistics, self._update(*before.weights).numpy())
+        statistics = _merged(passes.statistics, self._update(*passes.weights).numpy())
         ratios = statistics[_ROW["update_ratio"]]
         if not one_step or (self._accumulates() and not np.nansum(ratios)):
             ratios[:] = np.nan
         scaling = isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer)
         overflow = np.nansum(statistics[_ROW["nonfinite_backward_count"]]) > 0
-        return Measured(
+        return MeasuredStep(
             statistics=statistics,
-            scalars=before.scalars,
-            look=lambda: probe.gathered(self.sites, before.z, before.deltas, before.samples),
-            skipped=bool(scaling and overflow and np.isfinite(before.scalars[0])),
+            scalars=passes.scalars,
+            distributions=lambda: probe.gathered(
+                self.sites, passes.z, passes.deltas, passes.samples
+            ),
+            skipped=bool(scaling and overflow and np.isfinite(passes.scalars[0])),
         )
 
     def _accumulates(self) -> bool:
@@ -122,16 +124,16 @@ class LiveStep:
         return bool(getattr(optimizer, "gradient_accumulation_steps", None))
 
     def _trace_passes(self, x: Any, y: Any, weights: Any) -> tuple[Any, ...]:
-        seen = self._see(x, y, weights)
-        found = self._weights = seen.weights
+        step = self._signals(x, y, weights)
+        measured = self._weights = step.weights
         kept = (
-            [tf.identity(tf.convert_to_tensor(kernel)) for kernel in found.kernels],
-            [tf.convert_to_tensor(gradient) for gradient in found.raw],
-            found.bias_gradients,
+            [tf.identity(tf.convert_to_tensor(kernel)) for kernel in measured.kernels],
+            [tf.convert_to_tensor(gradient) for gradient in measured.raw],
+            measured.bias_gradients,
         )
-        z = [signal.z for signal in seen.signals]
-        deltas = [tf.convert_to_tensor(delta) for delta in seen.deltas]
-        return seen.figures.packed(len(self.sites.layers)), seen.scalars, z, deltas, kept
+        z = [signal.z for signal in step.signals]
+        deltas = [tf.convert_to_tensor(delta) for delta in step.deltas]
+        return step.figures.packed(len(self.sites.layers)), step.scalars, z, deltas, kept
 
     def _trace_update(self, before: Any, gradients: Any, bias_gradients: Any) -> Any:
         assert self._weights is not None
@@ -148,8 +150,8 @@ class LiveStep:
         return figures.packed(len(self.sites.layers))
 
 
-def _together(one: Floats, other: Floats) -> Floats:
-    """Two tables of figures as one: counts that both have add up."""
+def _merged(one: Floats, other: Floats) -> Floats:
+    """Merge two tables of figures: counts that both have add up."""
     summed: Floats = np.where(np.isnan(one), 0.0, one) + np.where(np.isnan(other), 0.0, other)
     summed[np.isnan(one) & np.isnan(other)] = np.nan
     return summed

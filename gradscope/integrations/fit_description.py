@@ -1,4 +1,4 @@
-"""What a record says about a `model.fit` besides its figures: config, environment, data."""
+"""What a record holds about a `model.fit` besides its figures: config, environment, data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keras.src.utils.rng_utils import get_random_seed  # what set_random_seed wa
 
 from gradscope import api
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.integrations.replay import real_leaves
+from gradscope.integrations.fit_batches import present_leaves
 from gradscope.record import DataSummary, Environment
 from gradscope.record.builder import Beginning
 from gradscope.record.run_record import FIT, GIVEN
@@ -25,8 +25,8 @@ from gradscope.runner.survey.sites import SiteMap
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What the caller asked for: the name of the record, how often, which thresholds."""
+class FitOptions:
+    """The arguments of `GradientFlow`: the record's name, how often, which thresholds."""
 
     name: str
     every: int
@@ -55,56 +55,58 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the first measured batch, or the probe set, told about the data."""
+class BatchSummary:
+    """The data as the first measured batch, or the probe set, shows it."""
 
     samples: int
     feature_shape: tuple[int, ...]
-    moments: tuple[float, float, float, float]
+    moments: tuple[float, ...]
+    """Mean, second moment, minimum and maximum of the real inputs."""
     digest: str
 
     @classmethod
-    def of(cls, batch: tuple[Any, Any, Any]) -> Seen:
-        """Look at (x, y, weights) of eager tensors; NaN moments where no input is real."""
-        x, y, weights = (keras.tree.map_structure(_plain, tree) for tree in batch)
-        leaves = real_leaves(x)
+    def from_batch(cls, batch: tuple[Any, Any, Any]) -> BatchSummary:
+        """Summarize (x, y, weights) of eager tensors; NaN moments where no input is real."""
+        x, y, weights = (keras.tree.map_structure(_to_numpy, tree) for tree in batch)
+        leaves = present_leaves(x)
         real = [leaf.astype(np.float64).reshape(-1) for leaf in leaves if leaf.dtype.kind == "f"]
         flat = np.concatenate(real) if real else np.array([math.nan])
-        found = flat.mean(), np.mean(flat**2), flat.min(), flat.max()
-        mean, second_moment, least, most = (float(value) for value in found)
+        figures = flat.mean(), np.mean(flat**2), flat.min(), flat.max()
         return cls(
             samples=len(leaves[0]),
             feature_shape=tuple(int(size) for size in leaves[0].shape[1:]),
-            moments=(mean, second_moment, least, most),
+            moments=tuple(float(value) for value in figures),
             digest=arrays.digest((x, y, weights)),
         )
 
 
-def beginning(plan: Plan, model: Any, sites: SiteMap, seen: Seen, *, steps: int) -> Beginning:
-    """Everything about a fit of `steps` steps; its samples are those that were seen."""
+def beginning(
+    options: FitOptions, model: Any, sites: SiteMap, batch: BatchSummary, *, steps: int
+) -> Beginning:
+    """Describe a fit of `steps` steps; the samples of `batch` stand for its data."""
     jit = bool(model.jit_compile)
-    config = plan.config(steps=steps, batch_size=seen.samples, jit=jit)
-    mean, second_moment, least, most = seen.moments
+    config = options.config(steps=steps, batch_size=batch.samples, jit=jit)
+    mean, second_moment, minimum, maximum = batch.moments
     return Beginning(
         name=config.name,
         layers=sites.layers,
-        environment=_environment(config, model, seen.digest, jit=jit),
+        environment=_environment(config, model, batch.digest, jit=jit),
         data=DataSummary(
             name=FIT,
-            samples=seen.samples,
+            samples=batch.samples,
             test_samples=0,
-            feature_shape=seen.feature_shape,
+            feature_shape=batch.feature_shape,
             task="own",
             classes=None,
             scaling="none",
             mean=mean,
             second_moment=second_moment,
-            minimum=least,
-            maximum=most,
+            minimum=minimum,
+            maximum=maximum,
         ),
         config=config.to_dict(),
-        batch_size=seen.samples,
-        probe_samples=seen.samples,
+        batch_size=batch.samples,
+        probe_samples=batch.samples,
         steps_requested=steps,
         objective=objective_info("compiled", model, model.optimizer),
     )
@@ -113,8 +115,8 @@ def beginning(plan: Plan, model: Any, sites: SiteMap, seen: Seen, *, steps: int)
 def _environment(config: ExperimentConfig, model: Any, data_hash: str, *, jit: bool) -> Environment:
     """The fingerprint of the user's own settings, which a callback leaves alone."""
     where = "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
-    options = tf.config.optimizer.get_experimental_options()
-    found = device.environment(
+    optimizer_options = tf.config.optimizer.get_experimental_options()
+    environment = device.environment(
         config,
         device=where,
         jit=jit,
@@ -122,10 +124,10 @@ def _environment(config: ExperimentConfig, model: Any, data_hash: str, *, jit: b
         dtype=device.dtype_of(model),
         data_hash=data_hash,
     )
-    return replace(found, grappler=not options.get("disable_meta_optimizer", False))
+    return replace(environment, grappler=not optimizer_options.get("disable_meta_optimizer", False))
 
 
-def _plain(leaf: Any) -> Any:
+def _to_numpy(leaf: Any) -> Any:
     if leaf is None:
         return None
     array = np.asarray(leaf)

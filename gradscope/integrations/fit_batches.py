@@ -1,4 +1,4 @@
-"""Looking at batches before the training function takes them, without it noticing."""
+"""Read the batches of a `fit` before its training function takes them, and hand them on."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import keras
 import tensorflow as tf
 
 
-def taken(iterator: Any, count: int) -> tuple[list[Any], Any]:
-    """Take up to `count` elements of a `tf.data.Iterator`, and give them with their replay.
+def take_batches(iterator: Any, count: int) -> tuple[list[Any], Any]:
+    """Take up to `count` elements of a `tf.data.Iterator`; give them, and an iterator over them.
 
-    The replay is an iterator over the very same tensors, of the very same type: a traced function
-    that takes the one takes the other without being traced again, and computes the same bits.
-    At the end of the data there are no elements, and the replay is the iterator itself.
+    That iterator has the same tensors and the same type as `iterator`: a traced function that takes
+    the one takes the other without being traced again, and computes the same bits. At the end of
+    the data there are no elements, and it is `iterator` itself.
     """
     elements = list(itertools.islice(iterator, count))
     if not elements:
@@ -32,18 +32,18 @@ def _dataset(element: Any, spec: Any) -> Any:
     return tf.data.experimental.from_variant(variant, spec)
 
 
-def batch_of(element: Any) -> tuple[Any, Any, Any]:
+def unpack_batch(element: Any) -> tuple[Any, Any, Any]:
     """Give (x, y, sample weights) of an element, None where it has none."""
-    present = keras.tree.map_structure(_present, element)
+    present = keras.tree.map_structure(_without_optional, element)
     x, y, weights = keras.utils.unpack_x_y_sample_weight(present)
     return x, y, weights
 
 
-def _present(leaf: Any) -> Any:
+def _without_optional(leaf: Any) -> Any:
     """Keras's adapters hand on a missing array as an empty `Optional`."""
     return None if isinstance(leaf, tf.experimental.Optional) else leaf
 
 
-def real_leaves(tree: Any) -> Sequence[Any]:
+def present_leaves(tree: Any) -> Sequence[Any]:
     """The tensors of a tree, without what is missing."""
     return [leaf for leaf in keras.tree.flatten(tree) if leaf is not None]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gradscope import api, load_record
-from gradscope.cli import measuring
+from gradscope import load_record
 from gradscope.errors import CouldNotMeasure, ExitCode
 from gradscope.reporters.report import Report
 from gradscope.reporters.run import folder
+from gradscope.workflows import report_folder
 from tests.cli.running import result_in
 from tests.reporters import fixtures
 
@@ -37,7 +37,7 @@ def test_the_result_agrees_with_the_code_when_the_pictures_fail(
 
     monkeypatch.setattr(folder, "write_pages", fail)
     with pytest.raises(type(error)):
-        measuring.write_report(fixtures.healthy(), tmp_path)
+        report_folder.write_report(fixtures.healthy(), tmp_path)
     result = result_in(tmp_path)
     assert (result["exit_code"], result["status"], result["verdict"]) == (
         code,
@@ -57,9 +57,9 @@ def test_what_was_measured_is_kept_when_it_cannot_be_judged(
     def fail(record: object, *, gate: bool) -> Report:
         raise OverflowError("a bug in the theory")
 
-    monkeypatch.setattr(api, "analyze", fail)
+    monkeypatch.setattr(report_folder, "analyze", fail)
     with pytest.raises(OverflowError):
-        measuring.judge(fixtures.healthy().record, tmp_path, gate=False)
+        report_folder.analyze_or_keep(fixtures.healthy().record, tmp_path, gate=False)
     assert [path.name for path in tmp_path.iterdir()] == ["record.npz"]
     assert load_record(tmp_path).outcome.status == "complete"
 
@@ -74,11 +74,11 @@ def test_an_impatient_signal_does_not_cost_what_is_being_kept(
             os.kill(os.getpid(), number)
         return report
 
-    monkeypatch.setattr(api, "analyze", interrupt)
+    monkeypatch.setattr(report_folder, "analyze", interrupt)
     before = signal.getsignal(signal.SIGTERM)
     error = CouldNotMeasure("it died", "try again")
     error.partial = report.record
-    measuring.keep(error, tmp_path)
+    report_folder.keep_partial(error, tmp_path)
     assert error.remedy == f"try again\n  kept: {tmp_path / 'record.npz'}"
     assert result_in(tmp_path)["exit_code"] == ExitCode.COULD_NOT_MEASURE
     assert signal.getsignal(signal.SIGTERM) is before
@@ -87,6 +87,6 @@ def test_an_impatient_signal_does_not_cost_what_is_being_kept(
 def test_nothing_measured_nothing_kept(tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("of an earlier run")
     error = CouldNotMeasure("it died at once", "try again")
-    measuring.keep(error, tmp_path)
+    report_folder.keep_partial(error, tmp_path)
     assert error.remedy == "try again"
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
