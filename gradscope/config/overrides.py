@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -140,7 +139,7 @@ def _apply(document: Document, override: Override) -> None:
                 parent[key] = INVALID  # it exists for this override only, which is reported
             return
         if length == len(override.path):
-            node[part] = deepcopy(override.value) if override.value is not INVALID else INVALID
+            node[part] = override.value
             _set_locations(document, override, location)
             return
         if created is None and isinstance(node, dict) and part not in node:

@@ -46,17 +46,15 @@ def estimate_size(
 ) -> SizeEstimate:
     """Estimate the size of a built-in network; unknown features and outputs count as one.
 
-    Weights take max(3 W, W (2 + slots + 1)) at the peak, with W = 4 bytes per parameter; the batch
-    takes 4 bytes per activation for each copy that training and measuring keep.
+    Weights take 4 bytes per parameter for each of their copies at the peak: 3 and the optimizer's
+    slots. The batch takes 4 bytes per activation for each copy that training and measuring keep.
     """
     by_layer, output = _parameters(config, features or 1, outputs or 1)
     parameters = sum(by_layer) + output
-    weights = _BYTES * parameters
-    kept = 2 + _slots(config.training.optimizer) + 1
     values = _values_per_sample(config, features or 1)
     return SizeEstimate(
         parameters=parameters,
-        weight_bytes=weights * max(3, kept),
+        weight_bytes=_BYTES * parameters * (3 + _slots(config.training.optimizer)),
         batch_bytes=config.training.batch_size * values * _BYTES * (2 + KEPT_COPIES),
         keras_layers=_keras_layers(config),
         largest_layer=max(range(len(by_layer)), key=by_layer.__getitem__),

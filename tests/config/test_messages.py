@@ -53,6 +53,11 @@ MODEL = "model: {depth: 3}\n"
             "(write 10)",
         ),
         (
+            "model: {depth: 1e20}",
+            "c.yaml:1:16: error: model.depth: expected a whole number from 1 to 900, "
+            "received 1e+20",
+        ),
+        (
             "model: {depth: }",
             "c.yaml:1:15: error: model.depth: expected a whole number from 1 to 900, received "
             "nothing (null)",
@@ -320,6 +325,15 @@ def test_long_values_are_cut(problems: Callable[..., Sequence[str]]) -> None:
 def test_names_that_no_folder_can_have(problems: Callable[..., Sequence[str]], name: str) -> None:
     (message,) = problems(MODEL + f"name: '{name}'")
     assert "error: name: expected a name of 1 to 80" in message
+
+
+def test_a_range_has_two_ends(problems: Callable[..., Sequence[str]]) -> None:
+    [equal] = problems(
+        "model: {depth: 1, initializer: {name: random_uniform, minval: 1, maxval: 1}}"
+    )
+    assert equal.endswith("maxval 1.0 must be above minval 1.0")
+    [budget] = problems(MODEL + "expect: {delta_ratio: [0.5, 0.5]}")
+    assert budget.endswith("the lower end comes first, received a list (2 items)")
 
 
 def test_an_empty_range_is_refused(problems: Callable[..., Sequence[str]]) -> None:

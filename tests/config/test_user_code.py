@@ -58,6 +58,8 @@ def locate(
         "conf/gs_star.py": "from os.path import *",
         "conf/gs_lazy.py": "def __getattr__(name): ...",
         "conf/gs_dynamic.py": "globals()['build'] = print",
+        "conf/gs_exec.py": "exec('build = print')",
+        "conf/gs_both.py": "builds = 1\ndef build_all(): ...",
         "conf/gs_latin.py": b"name = '\xe9'\n",
         "conf/gs_empty.py": "",
         "conf/net.keras": "",
@@ -92,7 +94,7 @@ def locate(
         *("gs_nets:Net", "gs_nets:Net.give", "gs_nets:os.path.join", "gs_nets:Given.give"),
         *("gs_nets:Given.Inner.give", "gs_nets:Derived.give", "gs_nets:Decorated.give"),
         *("gs_pack.inner:load", "gs_space.deep:load", "gs_work:build"),
-        *("gs_star:anything", "gs_lazy:anything", "gs_dynamic:build"),
+        *("gs_star:anything", "gs_lazy:anything", "gs_dynamic:build", "gs_exec:build"),
         *("os.path:join", "math:sqrt", "json.decoder:JSONDecoder", "sys:exit"),
     ],
 )
@@ -110,6 +112,7 @@ def test_a_function_that_exists_or_may_exist(locate: Locate, factory: str) -> No
             "gs_nets has no xyz (it has build, later, windows, fallback, matched, "
             "Given, Derived, Decorated)",
         ),
+        ("gs_both:build", "gs_both has no build (did you mean 'build_all'?)"),
         ("gs_empty:build", "gs_empty has no build (it has no function)"),
         ("gs_net:build", "there is no module gs_net (did you mean 'gs_nets'?)"),
         ("gs_wrk:build", "there is no module gs_wrk (did you mean 'gs_work'?)"),
