@@ -109,6 +109,23 @@ MODEL = "model: {depth: 3}\n"
             "you mean 'stddev'?)",
         ),
         (
+            "model: {depth: 3, batch_norm: befor_activation}",
+            "c.yaml:1:31: error: model.batch_norm: expected one of none, before_activation, "
+            "after_activation, received 'befor_activation' (did you mean 'before_activation'?)",
+        ),
+        (
+            "model: {depth: 3, initializer: {name: zeros, nmae: x}}",
+            "c.yaml:1:46: error: model.initializer.nmae: unknown key 'nmae' for zeros (did you "
+            "mean 'name'?)",
+        ),
+        (
+            "model: {width: 5, hidden: [0]}",
+            "c.yaml:1:9: error: model.width: width goes with depth; hidden already has every "
+            "width (remove width)\n"
+            "c.yaml:1:28: error: model.hidden[0]: expected a whole number of at least 1, "
+            "received 0",
+        ),
+        (
             "model: {depth: 3, batch_norm: off}",
             "c.yaml:1:31: error: model.batch_norm: expected one of none, before_activation, "
             "after_activation, received 'off' (write none)",
