@@ -21,32 +21,34 @@ from gradscope.errors import ConfigError, Problem
 Scalar = bool | int | float | str | None
 Placement = Literal["none", "before_activation", "after_activation"]
 Automatic = Literal["auto"]
-_EXACT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class _ExactFields:
+    """Restored from JSON only with exactly these fields, all numbers finite."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
-class ActivationSpec:
+class ActivationSpec(_ExactFields):
     """An activation by Keras's name, with all its parameters."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     name: str
     parameters: dict[str, Scalar]
 
 
 @dataclass(frozen=True)
-class InitializerSpec:
+class InitializerSpec(_ExactFields):
     """An initializer by Keras's name, with all its parameters."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     name: str
     parameters: dict[str, Scalar]
 
 
 @dataclass(frozen=True)
-class HiddenLayer:
+class HiddenLayer(_ExactFields):
     """One hidden Dense layer with its activation, batch normalization and dropout."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     units: int
     activation: ActivationSpec
     initializer: InitializerSpec
@@ -57,10 +59,9 @@ class HiddenLayer:
 
 
 @dataclass(frozen=True)
-class BatchNormSpec:
+class BatchNormSpec(_ExactFields):
     """How batch normalization is set up where it is used; `input` puts one before all layers."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     placement: Placement
     momentum: float
     epsilon: float
@@ -69,23 +70,21 @@ class BatchNormSpec:
 
 
 @dataclass(frozen=True)
-class OutputSpec:
+class OutputSpec(_ExactFields):
     """The output layer; `auto` is decided by the labels."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     units: int | Automatic
     activation: ActivationSpec | Automatic
     initializer: InitializerSpec
 
 
 @dataclass(frozen=True)
-class ModelSource:
+class ModelSource(_ExactFields):
     """A model of the user: the result of a function, or a saved model.
 
     `folder` is the folder of the config: the factory's module may be there.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     factory: str | None
     arguments: dict[str, Any]
     keras_file: str | None
@@ -93,10 +92,9 @@ class ModelSource:
 
 
 @dataclass(frozen=True)
-class ModelSpec:
+class ModelSpec(_ExactFields):
     """The built-in network, or, with a `source`, a model of the user and no hidden layers."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     hidden_layers: tuple[HiddenLayer, ...]
     batch_norm: BatchNormSpec
     output: OutputSpec
@@ -104,35 +102,32 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
-class DataSpec:
+class DataSpec(_ExactFields):
     """The data set by name, with its parameters and how its features are scaled.
 
     Data of the user has the name `factory`; its parameters are `factory`, `arguments` and `folder`.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     name: str
     scaling: Literal["standardize", "unit", "minmax", "none"]
     parameters: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class OptimizerSpec:
+class OptimizerSpec(_ExactFields):
     """An optimizer by its config name, with all its parameters."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     name: str
     parameters: dict[str, Scalar]
 
 
 @dataclass(frozen=True)
-class TrainingSpec:
+class TrainingSpec(_ExactFields):
     """How the network is trained; exactly one of `steps` and `epochs` is set.
 
     For a model of the user, `auto` is the optimizer and the loss that it was compiled with.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     optimizer: OptimizerSpec | Automatic
     batch_size: int
     steps: int | None
@@ -146,29 +141,26 @@ class TrainingSpec:
 
 
 @dataclass(frozen=True)
-class IgnoredVerdict:
+class IgnoredVerdict(_ExactFields):
     """A detector whose verdict does not count, and the reason."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     code: str
     reason: str
 
 
 @dataclass(frozen=True)
-class DetectorsSpec:
+class DetectorsSpec(_ExactFields):
     """Which detectors run (None: all), what is ignored, and thresholds that differ."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     select: tuple[str, ...] | None
     ignore: tuple[IgnoredVerdict, ...]
     thresholds: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class ExpectSpec:
+class ExpectSpec(_ExactFields):
     """Budgets that a check compares a run with; None: no budget. Ranges are (low, high)."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     verdict: Literal["healthy", "unhealthy"] | None = None
     delta_ratio: tuple[float, float] | None = None
     signal_ratio: tuple[float, float] | None = None
@@ -179,10 +171,9 @@ class ExpectSpec:
 
 
 @dataclass(frozen=True)
-class ExperimentConfig:
+class ExperimentConfig(_ExactFields):
     """One experiment, fully resolved."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     name: str
     model: ModelSpec
     data: DataSpec
