@@ -10,7 +10,6 @@ import numpy as np
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import window
 from gradscope.analyzer.curves.depth_profile import DepthProfile, rate_per_layer
-from gradscope.analyzer.message_parts import branches
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
 from gradscope.record import Finding, OutcomeStatus, Remedy, RunRecord, Severity
@@ -68,7 +67,7 @@ def find_departure(
         threshold=threshold,
         layers=tuple(int(i) for i in np.flatnonzero(sick)),
         extreme=extreme,
-        rate=float("nan") if branches(record.layers) else rate_per_layer(values),
+        rate=float("nan") if record.branches else rate_per_layer(values),
         occurrence=occurrence,
         steps=steps[rows],
         furthest=furthest[rows],

@@ -10,13 +10,14 @@ import numpy as np
 from gradscope.analyzer.curves import window
 from gradscope.analyzer.curves.depth_profile import depth_profile, rate_per_layer
 from gradscope.analyzer.detectors import DETECTORS, Detector
-from gradscope.analyzer.message_parts import branches, rate_text
+from gradscope.analyzer.message_parts import rate_text
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.message_text import counted
 from gradscope.record import (
     Diagnosis,
     DiagnosisState,
     Finding,
+    Role,
     RunRecord,
     Severity,
     Verdict,
@@ -144,9 +145,9 @@ def _healthy(record: RunRecord, judged: list[Verdict], verdicts: tuple[Verdict, 
     if not flow or delta.size < 2:
         return f"{result}{_unjudged(verdicts)}"
     # In a network that branches there is no rate from one layer to the next.
-    one_path = not branches(record.layers)
+    one_path = not record.branches
     rate = rate_per_layer(delta) ** -1 if one_path else float("nan")
-    plain = all(record.layers[i].role == "hidden" for i in profile.indices)
+    plain = all(record.layers[i].role == Role.HIDDEN for i in profile.indices)
     kind = "hidden layer" if plain else "layer"
     where = f"{len(profile.names)} {kind}s" + ("" if plain else " that everything passes")
     return (

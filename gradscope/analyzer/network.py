@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradscope.record import LayerInfo, RunRecord
+from gradscope.record import LayerInfo, Role, RunRecord
 
 
 def batch_norms(record: RunRecord) -> list[LayerInfo]:
@@ -13,7 +13,7 @@ def batch_norms(record: RunRecord) -> list[LayerInfo]:
 def next_normalization(record: RunRecord, layer: LayerInfo) -> LayerInfo | None:
     """The next normalization after a layer, whatever stands between."""
     after = record.layers[layer.index + 1 :]
-    return next((x for x in after if x.role == "normalization"), None)
+    return next((x for x in after if x.role == Role.NORMALIZATION), None)
 
 
 def is_user_model(record: RunRecord) -> bool:

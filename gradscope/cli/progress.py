@@ -12,6 +12,7 @@ from typing import Any
 
 from gradscope.cli import streams
 from gradscope.message_text import noun_for
+from gradscope.record import Role
 from gradscope.record.builder import RecordBuilder
 from gradscope.reporters.layout.sanitizing import printable
 
@@ -139,11 +140,11 @@ class _Group:
 
 def _groups(builder: RecordBuilder) -> list[_Group]:
     """The first, middle and last hidden layers at the newest step; none without a gradient."""
-    deltas = builder.latest("delta_second_moment", "hidden")
-    signals = builder.latest("preactivation_second_moment", "hidden")
+    deltas = builder.latest("delta_second_moment", Role.HIDDEN)
+    signals = builder.latest("preactivation_second_moment", Role.HIDDEN)
     if len(deltas) < _GROUPS or not deltas[-1] > 0 or builder.beginning is None:
         return []
-    names = [layer.name for layer in builder.beginning.layers if layer.role == "hidden"]
+    names = [layer.name for layer in builder.beginning.layers if layer.role == Role.HIDDEN]
     cuts = [index * len(deltas) // _GROUPS for index in range(_GROUPS + 1)]
     return [
         _Group(

@@ -45,14 +45,14 @@ def _has_unicode() -> bool:
     return True
 
 
-def result(text: str) -> None:
-    """Write the result to stdout; characters it cannot show are escaped.
+def result(text: str, *, end: str = "\n") -> None:
+    """Write the result, or a part of it, to stdout; characters it cannot show are escaped.
 
     A closed pipe is no failure; raises `CouldNotMeasure` for other failures to write.
     """
     encoding = sys.stdout.encoding or "utf-8"
     try:
-        click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding) + end, nl=False)
     except BrokenPipeError:
         streams.redirect_to_nothing(sys.stdout.fileno())
     except OSError as error:

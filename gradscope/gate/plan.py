@@ -7,7 +7,7 @@ from gradscope.errors import BadRequest
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.comparing import unpaired
 from gradscope.gate.comparing.seeds_needed import seeds_needed
-from gradscope.record import LayerInfo
+from gradscope.record import LayerInfo, Normalization, Role
 from gradscope.runner.runtime.seeds import Seeds
 
 MIN_SEEDS, MAX_SEEDS = 5, 100
@@ -81,10 +81,10 @@ def needed(config: ExperimentConfig) -> int:
             index=index,
             name=f"hidden_{index + 1}",
             kind="Dense",
-            role="hidden",
+            role=Role.HIDDEN,
             units=layer.units,
             activation=layer.activation.name,
-            normalization=None if layer.batch_norm == "none" else layer.batch_norm,
+            normalization=None if layer.batch_norm == "none" else Normalization(layer.batch_norm),
         )
         for index, layer in enumerate(config.model.hidden_layers)
     ]

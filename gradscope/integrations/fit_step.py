@@ -18,7 +18,7 @@ from gradscope.runner.objective import objective
 from gradscope.runner.runtime.preserved_state import python_generators_kept, undisturbed
 from gradscope.runner.step import tape, updates, weight_figures
 from gradscope.runner.step.figures import Figures
-from gradscope.runner.survey.calls import tapped_layers
+from gradscope.runner.survey.calls import recordable_layers
 
 _ROW = {name: row for row, name in enumerate(STATISTICS)}
 
@@ -70,7 +70,7 @@ class FitStep:
 
     def __init__(self, model: Any, batch: Batch) -> None:
         self.model = model
-        built = all(layer.built for layer in tapped_layers(model))
+        built = all(layer.built for layer in recordable_layers(model))
         # A model that is built here draws its weights as it would have when `fit` first called it.
         with python_generators_kept() if built else contextlib.nullcontext():
             self.sites = tape.survey_model(model, batch[0])

@@ -208,13 +208,19 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         if not elements:
             return train(feed)
         with self._timed(fit):
-            batch = self._batch(elements[0])
-            fit_step = self._fit_step(fit, batch)
-            passes = fit_step.measure_passes(batch)
+            passes = self._passes(fit, elements[0])
         outputs = train(feed)
         with self._timed(fit):
-            self._keep(fit, step, fit_step.measure_update(passes, one_step=together == 1))
+            if passes is not None:
+                fit_step, measured = passes
+                self._keep(fit, step, fit_step.measure_update(measured, one_step=together == 1))
         return outputs
+
+    def _passes(self, fit: _Fit, element: Any) -> tuple[FitStep, Any] | None:
+        """The measured passes of the step that comes next; None where it is not measured."""
+        batch = self._batch(element)
+        fit_step = self._fit_step(fit, batch)
+        return fit_step, fit_step.measure_passes(batch)
 
     def _batch(self, element: Any) -> Any:
         """The batch to measure: the one that is trained on next, or the probe set."""

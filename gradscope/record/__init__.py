@@ -1,7 +1,7 @@
 """What one run leaves behind: plain numpy and JSON, readable without TensorFlow."""
 
 from gradscope.record.environment import Environment
-from gradscope.record.layers import LayerInfo
+from gradscope.record.layers import LayerInfo, Normalization, Role, Trait, UnmeasuredReason
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.remedies import Action, Promise, Remedy
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, OutcomeStatus, RunRecord
@@ -28,15 +28,19 @@ __all__ = [
     "Finding",
     "Histogram",
     "LayerInfo",
+    "Normalization",
     "ObjectiveInfo",
     "Outcome",
     "OutcomeStatus",
     "Promise",
     "Remedy",
+    "Role",
     "RunRecord",
     "Severity",
     "Statistic",
     "TargetSummary",
+    "Trait",
+    "UnmeasuredReason",
     "Verdict",
     "VerdictStatus",
 ]

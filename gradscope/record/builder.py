@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradscope.record.environment import Environment
-from gradscope.record.layers import LayerInfo
+from gradscope.record.layers import LayerInfo, Role
 from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.run_record import (
     DataSummary,
@@ -97,7 +97,7 @@ class RecordBuilder:
         """Training steps taken so far."""
         return self._steps[-1] if self._steps else 0
 
-    def latest(self, statistic: str, role: str) -> list[float]:
+    def latest(self, statistic: str, role: Role) -> list[float]:
         """The newest figures of `statistic` for the layers of `role`, in depth order."""
         if not self._rows or self.beginning is None:
             return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.record.environment import Environment
-from gradscope.record.layers import LayerInfo
+from gradscope.record.layers import LayerInfo, Role, branches
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.sample_geometry import SampleGeometry
 
@@ -143,6 +144,22 @@ class RunRecord:
     recurrent_delta: dict[str, Floats] = field(default_factory=dict)
     objective: ObjectiveInfo | None = None
 
-    def indices(self, *roles: str) -> tuple[int, ...]:
+    def indices(self, *roles: Role) -> tuple[int, ...]:
         """Indices of the measured layers that have one of `roles`, in depth order."""
         return tuple(layer.index for layer in self.layers if layer.role in roles and layer.measured)
+
+    @property
+    def branches(self) -> bool:
+        """Whether data takes several paths, so that successive layers need not feed one another."""
+        return branches(self.layers)
+
+    def to_frame(self, *, statistics: Sequence[str] | None = None) -> Any:
+        """A pandas data frame with the columns step, layer, statistic and value.
+
+        `statistics` limits it to some names of `STATISTICS`, their roots (``delta_rms``) and
+        scalars (``loss``). What was not measured has no row. Raises `BadRequest` where pandas is
+        not installed, and for an unknown name.
+        """
+        from gradscope.record.tidy import to_frame
+
+        return to_frame(self, statistics=statistics)

@@ -109,7 +109,7 @@ def _record(arrays: dict[str, Any]) -> RunRecord:
         raise ValueError("its profiles over time are not [step, time]")
     return RunRecord(
         name=meta["name"],
-        layers=tuple(LayerInfo(**layer) for layer in meta["layers"]),
+        layers=tuple(LayerInfo.from_json(layer) for layer in meta["layers"]),
         steps=arrays["steps"],
         series=series,
         scalars=_by_prefix("scalars/", arrays),

@@ -8,6 +8,7 @@ from pathlib import Path
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Check, Status
+from gradscope.record import Role
 from gradscope.reporters.layout.lines import Page, symbol
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import ReportOptions
@@ -66,7 +67,7 @@ def _add_changes(page: Page, report: BaselineReport) -> None:
 def _add_content(page: Page, report: BaselineReport) -> None:
     statistics = report.statistics
     page.add_text(f"wrote {printable(str(report.path))}", "title")
-    measured = len(statistics.names("hidden", "output", "normalization"))
+    measured = len(statistics.names(Role.HIDDEN, Role.OUTPUT, Role.NORMALIZATION))
     at_start = f"{len(statistics.seeds)} seeds of {measured} layers at initialisation"
     trained = f", {statistics.trained_seeds} of them trained for {statistics.steps} steps"
     page.add_text(at_start + (trained if statistics.trained_seeds else ""), indent=2)

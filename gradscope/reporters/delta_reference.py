@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradscope.analyzer.curves.depth_profile import delta_reference
-from gradscope.record import RunRecord
+from gradscope.record import Role, RunRecord
 from gradscope.reporters.layout.sanitizing import printable
 
 LAST_HIDDEN = "the last hidden layer"
@@ -12,6 +12,6 @@ LAST_HIDDEN = "the last hidden layer"
 def reference_name(record: RunRecord) -> str:
     """The layer's name, safe to show, or `LAST_HIDDEN` where it is that."""
     index = delta_reference(record)
-    if index is None or index == max(record.indices("hidden"), default=index):
+    if index is None or index == max(record.indices(Role.HIDDEN), default=index):
         return LAST_HIDDEN
     return printable(record.layers[index].name)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from gradscope.analyzer.theory.expectation import expected
-from gradscope.record import Diagnosis, RunRecord
+from gradscope.record import Diagnosis, Role, RunRecord
 from gradscope.theory.prediction import Prediction
 
 
@@ -24,8 +25,12 @@ class Report:
     @classmethod
     def from_diagnosis(cls, record: RunRecord, diagnosis: Diagnosis, exit_code: int) -> Report:
         """The report of a diagnosed record, with what theory expects of it."""
-        prediction = expected(record) if record.indices("hidden") else None
+        prediction = expected(record) if record.indices(Role.HIDDEN) else None
         return cls(record, diagnosis, prediction, int(exit_code))
+
+    def to_frame(self) -> Any:
+        """The record's numbers as a pandas data frame; see `RunRecord.to_frame`."""
+        return self.record.to_frame()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.config.experiment import ExperimentConfig, HiddenLayer, InitializerSpec
 from gradscope.config.output_layer import resolve_output_layer
-from gradscope.record import LayerInfo
+from gradscope.record import LayerInfo, Normalization, Role, Trait, UnmeasuredReason
 
 __all__ = ["built_in_layers"]
 
@@ -31,8 +31,9 @@ def built_in_layers(
     table = _Table(config.model.batch_norm.momentum)
     features = math.prod(feature_shape)
     if len(feature_shape) > 1:
-        reason = "computes nothing: the values pass unchanged"
-        table.add("flatten", "Flatten", "structure", measured=False, reason=reason)
+        table.unmeasured(
+            "flatten", "Flatten", (Trait.UNCHANGED_VALUES,), UnmeasuredReason.UNCHANGED_VALUES
+        )
     if config.model.batch_norm.input:
         table.batch_norm("input_batch_norm", features)
     fan_in = features
@@ -41,7 +42,7 @@ def built_in_layers(
         fan_in = layer.units
     units, activation = resolve_output_layer(config, task, classes, targets)
     kernel, zeros = config.model.output.initializer, InitializerSpec("zeros", {})
-    table.dense("output", "output", fan_in=fan_in, units=units, kernel=kernel, bias=zeros)
+    table.dense("output", Role.OUTPUT, fan_in=fan_in, units=units, kernel=kernel, bias=zeros)
     table.rows[-1] = replace(
         table.rows[-1],
         activation=activation.name,
@@ -57,14 +58,26 @@ class _Table:
     momentum: float
     rows: list[LayerInfo] = field(default_factory=list)
 
-    def add(self, name: str, kind: str, role: str, **facts: Any) -> None:
+    def add(self, name: str, kind: str, role: Role, **facts: Any) -> None:
         self.rows.append(LayerInfo(len(self.rows), name, kind, role, **facts))
+
+    def unmeasured(
+        self,
+        name: str,
+        kind: str,
+        traits: tuple[Trait, ...],
+        reason: UnmeasuredReason,
+        **facts: Any,
+    ) -> None:
+        facts |= {"traits": traits, "measured": False, "reason": reason}
+        self.add(name, kind, Role.STRUCTURE, **facts)
 
     def batch_norm(self, name: str, units: int) -> None:
         self.add(
             name,
             "BatchNormalization",
-            "normalization",
+            Role.NORMALIZATION,
+            traits=(Trait.NORMALIZATION, Trait.BATCH_NORM),
             units=units,
             parameters=4 * units,
             momentum=self.momentum,
@@ -73,7 +86,7 @@ class _Table:
     def dense(
         self,
         name: str,
-        role: str,
+        role: Role,
         *,
         fan_in: int,
         units: int,
@@ -84,6 +97,7 @@ class _Table:
             name,
             "Dense",
             role,
+            traits=(Trait.FULLY_CONNECTED, Trait.LINEAR_KERNEL),
             units=units,
             fan_in=fan_in,
             fan_out=units,
@@ -105,29 +119,29 @@ def _hidden(table: _Table, name: str, layer: HiddenLayer, fan_in: int) -> None:
     position = len(table.rows)
     bias = layer.bias_initializer if layer.use_bias else None
     table.dense(
-        name, "hidden", fan_in=fan_in, units=layer.units, kernel=layer.initializer, bias=bias
+        name, Role.HIDDEN, fan_in=fan_in, units=layer.units, kernel=layer.initializer, bias=bias
     )
     table.rows[position] = replace(
         table.rows[position],
         activation=layer.activation.name,
         activation_parameters=dict(layer.activation.parameters),  # type: ignore[arg-type]
-        normalization=None if layer.batch_norm == "none" else layer.batch_norm,
+        normalization=None if layer.batch_norm == "none" else Normalization(layer.batch_norm),
         dropout=layer.dropout,
     )
     trained = ACTIVATIONS[layer.activation.name].trained_parameter is not None
     if layer.batch_norm == "before_activation":
         table.batch_norm(f"{name}_batch_norm", layer.units)
     if trained or layer.batch_norm == "before_activation":
-        table.add(
+        table.unmeasured(
             f"{name}_activation",
             "PReLU" if trained else "Activation",
-            "structure",
-            measured=False,
-            reason=f"measured as the activation of {name}",
+            (Trait.ACTIVATION,),
+            UnmeasuredReason.ACTIVATION_OF_LAYER,
+            activation_of=name,
             parameters=layer.units if trained else 0,
         )
     if layer.batch_norm == "after_activation":
         table.batch_norm(f"{name}_batch_norm", layer.units)
     if layer.dropout:
-        reason = "passes on what it is given, changed at random"
-        table.add(f"{name}_dropout", "Dropout", "structure", measured=False, reason=reason)
+        traits = (Trait.RANDOM, Trait.DROPOUT)
+        table.unmeasured(f"{name}_dropout", "Dropout", traits, UnmeasuredReason.RANDOM_VALUES)

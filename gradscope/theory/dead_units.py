@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from gradscope.catalog.array_ops import NUMPY_OPS, erf
+from gradscope.record import Normalization
 from gradscope.theory.moments.gaussian_moments import normal_grid, require_activation
 from gradscope.theory.scope import Block
 
@@ -36,7 +37,7 @@ def dead_fraction(block: Block, q: float, correlation: float, samples: int) -> f
     the mean over t ~ N(0, 1) of P(phi'(z) = 0 | shared part t)^samples.
     """
     intervals = _flat_intervals(block)
-    if not intervals or block.normalization == "before_activation":
+    if not intervals or block.normalization == Normalization.BEFORE_ACTIVATION:
         return 0.0  # after a batch norm every unit has values on both sides of zero
     c = min(max(correlation, 0.0), 1.0 - _SMALLEST_DECORRELATION)
     nodes, weights = normal_grid(_NODES)

@@ -62,7 +62,7 @@ def depth_recursion(
     batch_size: int,
 ) -> DepthRecursion:
     """`predict`, with the blocks and the profile behind the prediction."""
-    names = tuple(layer.name for layer in layers if layer.role in ("hidden", "output"))
+    names = tuple(layer.name for layer in layers if layer.weighted)
     try:
         hidden, output = dense_blocks(layers, geometry.second_moment, batch_size)
         profile = _profile(hidden, output, geometry, batch_norm_epsilon, batch_size)

@@ -87,7 +87,7 @@ def forecast(
 ) -> Forecast:
     """The forecast of a network of these layers on data of this geometry."""
     recursion = depth_recursion(layers, geometry, batch_norm_epsilon, batch_size)
-    weighted = tuple(layer for layer in layers if layer.role in ("hidden", "output"))
+    weighted = tuple(layer for layer in layers if layer.weighted)
     common = (name, weighted, geometry, batch_size, probe_samples, seeds, recursion.prediction)
     if recursion.profile is None:
         return Forecast(*common)

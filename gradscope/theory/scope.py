@@ -9,7 +9,7 @@ from typing import Any
 
 from gradscope.catalog.activations import find_activation
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record import LayerInfo
+from gradscope.record import LayerInfo, Normalization, Role, Trait
 from gradscope.theory.moments.gains import WeightGains, weight_gains
 
 __all__ = [
@@ -32,22 +32,14 @@ _LARGEST_MEAN = 0.01
 _SMALLEST_SIGNAL, _LARGEST_SIGNAL = 1e-150, 1e150
 """Range of E z^2: a double holds its square, which E phi^4 needs."""
 
-_PASSIVE = frozenset(
-    [
-        "InputLayer",
-        "Flatten",
-        "Reshape",
-        "Activation",
-        "Dropout",
-        "PReLU",
-        "LeakyReLU",
-        "ReLU",
-        "ELU",
-        "Softmax",
-        "ActivityRegularization",
-        "Identity",
-    ]
-)
+_WEIGHTED = frozenset([Trait.FULLY_CONNECTED])
+_COVERED = {
+    Role.HIDDEN: _WEIGHTED,
+    Role.OUTPUT: _WEIGHTED,
+    Role.NORMALIZATION: frozenset([Trait.BATCH_NORM]),
+    Role.STRUCTURE: frozenset([Trait.ACTIVATION, Trait.DROPOUT, Trait.UNCHANGED_VALUES]),
+}
+"""The traits of which a layer of each role must have one."""
 
 
 class OutsideTheoryError(Exception):
@@ -99,8 +91,8 @@ def dense_blocks(
         raise OutsideTheoryError(f"the input's second moment is {input_second_moment:g}")
     for layer in layers:
         _check_kind(layer)
-    hidden = [_block(layer) for layer in layers if layer.role == "hidden"]
-    outputs = [_block(layer) for layer in layers if layer.role == "output"]
+    hidden = [_block(layer) for layer in layers if layer.role == Role.HIDDEN]
+    outputs = [_block(layer) for layer in layers if layer.role == Role.OUTPUT]
     if not hidden:
         raise OutsideTheoryError("there is no hidden layer")
     if len(outputs) > 1:
@@ -114,7 +106,9 @@ def dense_blocks(
             "moment is ruled by rare batches"
         )
     for block in hidden:
-        if block.normalization == "after_activation" and (block.bias_mean or block.bias_variance):
+        if block.normalization == Normalization.AFTER_ACTIVATION and (
+            block.bias_mean or block.bias_variance
+        ):
             raise OutsideTheoryError(
                 f"layer {block.name} starts with biases that are not zero, before a batch norm"
             )
@@ -122,18 +116,15 @@ def dense_blocks(
 
 
 def _check_kind(layer: LayerInfo) -> None:
-    expected = {
-        "hidden": {"Dense"},
-        "output": {"Dense"},
-        "normalization": {"BatchNormalization"},
-    }
-    if layer.kind not in expected.get(layer.role, _PASSIVE):
+    if not _COVERED[layer.role] & set(layer.traits):
         raise OutsideTheoryError(f"layer {layer.name} is a {layer.kind}")
+    if not layer.main_path:
+        raise OutsideTheoryError(f"some paths go around layer {layer.name}")
 
 
 def _block(layer: LayerInfo) -> Block:
     entry = find_activation(layer.activation or "linear")
-    if entry is None or not (entry.hidden or layer.role == "output"):
+    if entry is None or not (entry.hidden or layer.role == Role.OUTPUT):
         raise OutsideTheoryError(f"activation {layer.activation} of layer {layer.name} is unknown")
     if layer.units is None or layer.fan_in is None:
         raise OutsideTheoryError(f"the shape of layer {layer.name} is unknown")

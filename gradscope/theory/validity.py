@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gradscope.record import Normalization
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.moments.gaussian_moments import gaussian_moments, negative_slope
 from gradscope.theory.moments.moment_table import moment_table
@@ -100,7 +101,7 @@ def _reason_with_batch_norm(
 
 def _inner(block: Block) -> float:
     """E z^2 inside a network with batch norm."""
-    return 1.0 if block.normalization == "before_activation" else block.forward
+    return 1.0 if block.normalization == Normalization.BEFORE_ACTIVATION else block.forward
 
 
 def norm_instability(block: Block, q: float) -> float:

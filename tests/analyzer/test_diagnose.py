@@ -13,7 +13,7 @@ from gradscope.analyzer.detectors import DETECTORS, EVERY_EARLIER, Detector
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.record import Diagnosis, Finding, RunRecord, Severity, Verdict
 from tests.analyzer.detectors.cases import CASES
-from tests.analyzer.synthetic import DATA, empty, geometric, network, over_time, record
+from tests.analyzer.synthetic import DATA, changed, empty, geometric, network, over_time, record
 
 FADING = geometric(1e-6)[::-1]
 PLAIN = ("vanishing_gradient", "non_finite", "frozen_layers")
@@ -54,6 +54,17 @@ def test_the_numbers_of_the_healthy_headline() -> None:
         "Gradients flow: over 5 hidden layers the rms of delta stays between 0.062 and 1 of the "
         "last hidden layer's (x0.5 per layer going back); "
     )
+
+
+def test_no_rate_per_layer_is_told_where_the_network_branches() -> None:
+    """Whatever adds the branches: the survey counts paths, and knows no class of layers."""
+    layers = changed(network([9] * 7), "hidden_3", main_path=False)
+    fading = over_time(41, (0, 0.1 ** np.arange(7.0)[::-1]))
+    assert "per layer" in diagnose(record(network([9] * 7), delta=fading)).headline
+    branching = record(layers, delta=fading)
+    assert branching.branches
+    assert "vanishes" in diagnose(branching).headline
+    assert "per layer" not in diagnose(branching).headline
 
 
 @pytest.mark.parametrize(

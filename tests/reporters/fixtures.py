@@ -23,12 +23,14 @@ from gradscope.record import (
     OutcomeStatus,
     RunRecord,
     Severity,
+    UnmeasuredReason,
     Verdict,
     VerdictStatus,
 )
 from gradscope.record.remedies import change_settings
 from gradscope.reporters.report import Report
 from gradscope.theory.prediction import Band, Prediction
+from tests.layers import TRAITS, layer_row
 
 NASTY = (
     "\x1b[31mred\x1b]0;title\x07",
@@ -80,10 +82,19 @@ DATA = DataSummary(
 
 def network(depth: int, *, activation: str = "relu", batch_norm: bool = False) -> list[LayerInfo]:
     """Flatten, `depth` hidden Dense layers (with a batch norm after each, if asked), an output."""
-    layers = [LayerInfo(0, "flatten", "Flatten", "structure", measured=False, reason="no weights")]
+    layers = [
+        layer_row(
+            0,
+            "flatten",
+            "Flatten",
+            "structure",
+            measured=False,
+            reason=UnmeasuredReason.UNCHANGED_VALUES,
+        )
+    ]
     for i in range(depth):
         layers.append(
-            LayerInfo(
+            layer_row(
                 len(layers),
                 f"hidden_{i + 1}",
                 "Dense",
@@ -101,19 +112,20 @@ def network(depth: int, *, activation: str = "relu", batch_norm: bool = False) -
         )
         if batch_norm:
             name = f"batch_norm_{i + 1}"
-            layers.append(LayerInfo(len(layers), name, "BatchNormalization", "normalization"))
+            layers.append(layer_row(len(layers), name, "BatchNormalization", "normalization"))
             layers.append(
-                LayerInfo(
+                layer_row(
                     len(layers),
                     f"activation_{i + 1}",
                     "Activation",
                     "structure",
                     measured=False,
-                    reason="measured with its weights",
+                    reason=UnmeasuredReason.ACTIVATION_OF_LAYER,
+                    activation_of=f"hidden_{i + 1}",
                 )
             )
     layers.append(
-        LayerInfo(
+        layer_row(
             len(layers), "output", "Dense", "output", 10, 100, 10, "softmax", initializer="glorot"
         )
     )
@@ -403,7 +415,7 @@ def at_init() -> Report:
     """Only the initial pass; nothing was measured in one layer, and no histogram was taken."""
     run = record(network(3), name="at_init", steps=0)
     layers = list(run.layers)
-    layers[2] = replace(layers[2], measured=False, reason="a shared layer")
+    layers[2] = replace(layers[2], measured=False, reason=UnmeasuredReason.UNKNOWN_SHAPE)
     for values in run.series.values():
         values[:, 2] = np.nan
     run = replace(run, layers=tuple(layers), histograms={}, evaluation={})
@@ -442,9 +454,10 @@ def transformer(blocks: int = 8) -> Report:
             name=f"b{block}/{inner}",
             kind="EinsumDense" if place < 4 else "Dense",
             activation="gelu" if place == 4 else "linear",
+            main_path=False,
         )
     layers += [
-        LayerInfo(len(layers) + i, f"add_{i}", "Add", "structure", 100) for i in range(blocks)
+        layer_row(len(layers) + i, f"add_{i}", "Add", "structure", 100) for i in range(blocks)
     ]
     run = record(layers, name="transformer")
     at = 1 + 6 * 4
@@ -461,9 +474,15 @@ def transformer(blocks: int = 8) -> Report:
 def recurrent() -> Report:
     """A layer that gives every state and goes backwards, and one whose first steps get nothing."""
     layers = network(2)
-    both = ({"places": 12, "go_backwards": True}, {"places": 1})
+    both = ({"positions": 12, "go_backwards": True}, {"positions": 1})
     for place, facts in enumerate(both, 1):
-        told = {"kind": "LSTM", "time_steps": 12, "activation": "tanh", **facts}
+        told = {
+            "kind": "LSTM",
+            "traits": TRAITS["LSTM"],
+            "time_steps": 12,
+            "activation": "tanh",
+            **facts,
+        }
         layers[place] = replace(layers[place], name=f"memory_{place}", **told)
     run = record(layers, name="recurrent", steps=8)
     every = np.full((9, 12), 4.0)
@@ -485,7 +504,13 @@ def nasty() -> Report:
         replace(layer, name=NASTY[layer.index - 1]) if layer.role == "hidden" else layer
         for layer in layers
     ]
-    layers[0] = replace(layers[0], name=NASTY[0], kind=NASTY[1], reason=NASTY[2])
+    layers[0] = replace(
+        layers[0],
+        name=NASTY[0],
+        kind=NASTY[1],
+        activation_of=NASTY[2],
+        reason=UnmeasuredReason.ACTIVATION_OF_LAYER,
+    )
     run = record(layers, name=NASTY[2], signal_gain=0.9, gradient_gain=0.5)
     config = {"name": NASTY[2], "model": dict(zip(NASTY, NASTY, strict=True))}
     run = replace(

@@ -11,6 +11,7 @@ import pytest
 
 from gradscope import api
 from gradscope.datasets.samples import Samples
+from gradscope.record.layers import branches
 from gradscope.theory.built_in_layers import built_in_layers
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -63,6 +64,8 @@ def agree(config: Any, data: str) -> None:
     told = built_in_layers(config, samples.x.shape[1:], samples.task, samples.classes, targets)
     # What of a layer is not measured, and why, is for the runner to say.
     assert told == tuple(replace(layer, unmeasured={}) for layer in surveyed.layers)
+    assert not branches(surveyed.layers)
+    assert not branches(told)
 
 
 @pytest.mark.tensorflow

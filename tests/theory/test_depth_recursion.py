@@ -16,6 +16,7 @@ from gradscope.theory.batch_norm.rates import after_norm, before_norm
 from gradscope.theory.depth_recursion import predict
 from gradscope.theory.prediction import Prediction
 from tests.each_case import each_case
+from tests.layers import layer_row, with_kind
 
 
 def network(
@@ -28,7 +29,7 @@ def network(
 ) -> list[LayerInfo]:
     """Dense layers `widths[0] -> ... -> widths[-1]` and a softmax over 10."""
     hidden = [
-        LayerInfo(
+        layer_row(
             index=i,
             name=f"hidden_{i + 1}",
             kind="Dense",
@@ -247,15 +248,16 @@ OUTSIDE = [
     (network([8, 8], activation="mine"), "activation mine"),
     (network([8, 8], activation="softmax"), "softmax"),
     (network([8, 8], activation="exponential", initializer="ones"), "no random"),
-    ([replace(network([8, 8])[0], kind="Conv2D")], "Conv2D"),
+    ([with_kind(network([8, 8])[0], "Conv2D")], "Conv2D"),
+    ([replace(network([8, 8])[0], main_path=False)], "paths go around layer hidden_1"),
     ([replace(network([8, 8])[0], fan_in=None)], "shape"),
     ([network([8, 8])[1]], "no hidden layer"),
     ([network([8, 8])[0], network([8, 8, 8], normalization="before_activation")[1]], "others"),
     (
-        [LayerInfo(0, "norm", "LayerNormalization", "normalization"), *network([8, 8])],
+        [layer_row(0, "norm", "LayerNormalization", "normalization"), *network([8, 8])],
         "LayerNormalization",
     ),
-    ([LayerInfo(0, "drop", "AlphaDropout", "structure"), *network([8, 8])], "AlphaDropout"),
+    ([layer_row(0, "drop", "AlphaDropout", "structure"), *network([8, 8])], "AlphaDropout"),
 ]
 
 
@@ -282,9 +284,9 @@ def test_outside_by_numbers() -> None:
 
 def test_layers_without_weights_pass() -> None:
     passive = [
-        LayerInfo(0, "flatten", "Flatten", "structure"),
-        LayerInfo(1, "input_norm", "BatchNormalization", "normalization"),
-        LayerInfo(2, "act", "Activation", "structure"),
+        layer_row(0, "flatten", "Flatten", "structure"),
+        layer_row(1, "input_norm", "BatchNormalization", "normalization"),
+        layer_row(2, "act", "Activation", "structure"),
     ]
     assert foresee([*passive, *network([8, 8])]).outside == ""
 

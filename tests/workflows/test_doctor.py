@@ -66,6 +66,7 @@ def test_different_bytes_are_shown_and_then_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = examined(monkeypatch, differ=True)
+    monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr(doctor, "examine", lambda config, engine: report)
     with (
         cli.make_context("gradscope", ["doctor"]) as context,

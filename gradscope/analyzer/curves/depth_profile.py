@@ -6,13 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradscope.record import LayerInfo, RunRecord
+from gradscope.record import LayerInfo, Role, RunRecord, Trait
 from gradscope.record.run_record import Floats
-
-MERGING = frozenset(
-    ["Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"]
-)
-"""Keras's layers where branches come together again: the stream of a residual network."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +20,7 @@ class DepthProfile:
     weights and has no pre-activation.
 
     `signal` is the rms of z [step, layer]. `delta` is the rms of the units' deltas, each summed in
-    quadrature over its `places`: pooling from 49 pixels to one gives each pixel a 49th of the
+    quadrature over its `positions`: pooling from 49 pixels to one gives each pixel a 49th of the
     gradient and takes nothing away. `signal_relative` is over the first layer's, `delta_relative`
     over the last one's (`delta_reference`; the output layer's own delta does not count: a softmax
     head drops it once, by its geometry). NaN where a figure is missing or not finite, or where
@@ -64,11 +59,11 @@ def stations(record: RunRecord) -> tuple[int, ...]:
 def _is_station(layer: LayerInfo) -> bool:
     if not layer.main_path:
         return False
-    if layer.role == "hidden":
-        return layer.kind != "Embedding"
-    if layer.role == "normalization":  # a batch norm's figures are its neighbours'
-        return layer.kind != "BatchNormalization"
-    return layer.kind in MERGING
+    if layer.role == Role.HIDDEN:
+        return Trait.LOOKUP not in layer.traits
+    if layer.role == Role.NORMALIZATION:  # a batch norm's figures are its neighbours'
+        return Trait.BATCH_NORM not in layer.traits
+    return Trait.MERGE in layer.traits
 
 
 def delta_reference(record: RunRecord) -> int | None:
@@ -77,7 +72,7 @@ def delta_reference(record: RunRecord) -> int | None:
     The last layer that a profile over depth is made of. In a network without one, the last hidden
     layer that is measured, else the last output; None where nothing is measured.
     """
-    candidates = stations(record) or record.indices("hidden") or record.indices("output")
+    candidates = stations(record) or record.indices(Role.HIDDEN) or record.indices(Role.OUTPUT)
     return candidates[-1] if candidates else None
 
 
@@ -94,7 +89,7 @@ def relative_delta(record: RunRecord) -> Floats:
 
 def _unit_delta(record: RunRecord) -> Floats:
     """Rms of the units' deltas, summed in quadrature over their positions, [step, layer]."""
-    positions = np.array([layer.places for layer in record.layers], np.float64)
+    positions = np.array([layer.positions for layer in record.layers], np.float64)
     return _rms(record.series["delta_second_moment"] * positions)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.record import LayerInfo, RunRecord
-from gradscope.record.layers import UNREACHED
+from gradscope.record import LayerInfo, Role, RunRecord, UnmeasuredReason
 from gradscope.record.run_record import Floats
 
 NONE = 1e-12
@@ -24,12 +23,8 @@ def unreached(record: RunRecord) -> tuple[list[LayerInfo], list[LayerInfo]]:
     What is cut on the way from input to output has everything that is measured behind it; an
     output that is not trained, with what belongs to it alone, branches off from measured layers.
     """
-    measured = record.indices("hidden", "output")
-    silent = [
-        x
-        for x in record.layers
-        if not x.measured and x.parameters and x.reason.startswith(UNREACHED)
-    ]
+    measured = record.indices(Role.HIDDEN, Role.OUTPUT)
+    silent = [x for x in record.layers if x.parameters and x.reason == UnmeasuredReason.NO_GRADIENT]
     first = min(measured, default=0)
     return [x for x in silent if x.index < first], [x for x in silent if x.index >= first]
 
@@ -51,7 +46,7 @@ def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     # Where nothing connects a kernel with the loss there is no gradient, not one of zero.
     absent = [
         i
-        for i in record.indices("hidden", "output")
+        for i in record.indices(Role.HIDDEN, Role.OUTPUT)
         if "kernel_gradient_second_moment" not in record.layers[i].unmeasured
         and record.layers[i].parameters
         and np.isnan(kernel[:, i]).all()
@@ -62,7 +57,7 @@ def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     delta, kernel = delta[live], kernel[live]
     largest = np.nan_to_num(np.fmax.reduce(kernel, axis=1))
     following = after(delta)
-    for index in record.indices("hidden", "output"):
+    for index in record.indices(Role.HIDDEN, Role.OUTPUT):
         reference = following[:, index]
         silent = (delta[:, index] <= none * reference) & (reference > FLUSHED)
         is_cut[index] = bool(np.all(silent & (kernel[:, index] <= none * largest)))

@@ -10,7 +10,7 @@ import numpy as np
 from gradscope.analyzer.curves import window
 from gradscope.analyzer.network import is_user_model
 from gradscope.catalog.losses import ConstantAnswer, constant_answer, default_loss
-from gradscope.record import LayerInfo, RunRecord
+from gradscope.record import LayerInfo, Role, RunRecord
 from gradscope.record.run_record import Floats, Integers
 
 MIN_TEST_SAMPLES = 100
@@ -87,7 +87,7 @@ def stuck(record: RunRecord) -> bool:
 
 def path_length(record: RunRecord) -> float:
     """Sum of the update ratios of the layer that moved most; steps not recorded count alike."""
-    columns = list(record.indices("hidden", "output"))
+    columns = list(record.indices(Role.HIDDEN, Role.OUTPUT))
     update = record.series["update_ratio"][:, columns]
     update = np.where(np.isfinite(update), update, 0.0)
     rows = max(1, int(np.count_nonzero(record.steps > 0)))
@@ -96,7 +96,7 @@ def path_length(record: RunRecord) -> float:
 
 def output_layers(record: RunRecord) -> list[LayerInfo]:
     """The output layers."""
-    return [layer for layer in record.layers if layer.role == "output"]
+    return [layer for layer in record.layers if layer.role == Role.OUTPUT]
 
 
 def loss_name(record: RunRecord) -> str:

@@ -28,7 +28,7 @@ class TimeProfile:
     @property
     def only_last(self) -> bool:
         """Whether the layer gives its last state alone, so that all gradient comes back from it."""
-        return self.layer.places == 1
+        return self.layer.positions == 1
 
     @property
     def first(self) -> Floats:

@@ -10,7 +10,7 @@ from gradscope.analyzer.theory import expectation, measured_start
 from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.catalog.optimizers import OPTIMIZERS
-from gradscope.record import Action, LayerInfo, Promise, Remedy, RunRecord
+from gradscope.record import Action, LayerInfo, Normalization, Promise, Remedy, Role, RunRecord
 from gradscope.record.remedies import SettingValue, change_settings
 from gradscope.theory.moments.gains import weight_gains
 from gradscope.theory.prediction import Prediction
@@ -146,7 +146,7 @@ def _candidates(record: RunRecord) -> Iterator[tuple[Settings, list[LayerInfo]]]
     if first.normalization is None:
         yield (
             (("model.batch_norm", "before_activation"),),
-            _changed(record, normalization="before_activation"),
+            _changed(record, normalization=Normalization.BEFORE_ACTIVATION),
         )
     else:
         yield (
@@ -162,13 +162,13 @@ def _changed(record: RunRecord, **changes: str | None) -> list[LayerInfo]:
     if initializer := changes.get("initializer"):
         facts["initializer_parameters"] = INITIALIZERS[initializer].complete({})
     return [
-        replace(layer, **facts) if layer.role == "hidden" else layer  # type: ignore[arg-type]
+        replace(layer, **facts) if layer.role == Role.HIDDEN else layer  # type: ignore[arg-type]
         for layer in record.layers
     ]
 
 
 def _hidden(record: RunRecord) -> list[LayerInfo]:
-    return [record.layers[i] for i in record.indices("hidden")]
+    return [record.layers[i] for i in record.indices(Role.HIDDEN)]
 
 
 def _description(layer: LayerInfo) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradscope.analyzer.curves.depth_profile import rate_per_layer
 from gradscope.analyzer.network import is_user_model
-from gradscope.record import LayerInfo, RunRecord
+from gradscope.record import LayerInfo, Role, RunRecord
 from gradscope.record.run_record import Floats
 from gradscope.theory.depth_recursion import predict
 from gradscope.theory.prediction import Prediction
@@ -124,7 +124,7 @@ def standings(record: RunRecord, prediction: Prediction) -> tuple[Standing, ...]
         return ()
     index = {layer.name: layer.index for layer in record.layers}
     columns = [index[name] for name in prediction.names]
-    hidden = [i for i in columns if record.layers[i].role == "hidden"]
+    hidden = [i for i in columns if record.layers[i].role == Role.HIDDEN]
     answer = []
     for quantity, (low, high) in limits(prediction).items():
         measured = _at_start(record, quantity, columns, hidden[-1])
@@ -160,8 +160,8 @@ def fed(record: RunRecord) -> float:
 
 def first_normalized(record: RunRecord) -> bool:
     """Whether a normalization stands before the first layer with weights."""
-    first = min(record.indices("hidden", "output"), default=0)
-    return any(layer.role == "normalization" and layer.index < first for layer in record.layers)
+    first = min(record.indices(Role.HIDDEN, Role.OUTPUT), default=0)
+    return any(layer.role == Role.NORMALIZATION and layer.index < first for layer in record.layers)
 
 
 def gradient_rate(prediction: Prediction) -> float:

@@ -6,18 +6,15 @@ import math
 
 import numpy as np
 
-from gradscope.analyzer.message_parts import branches
 from gradscope.catalog.activations import find_activation
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record import Action, LayerInfo, Remedy, RunRecord
+from gradscope.record import Action, LayerInfo, Remedy, Role, RunRecord, Trait
 from gradscope.record.remedies import change_settings
 from gradscope.theory.moments.gains import weight_gains
 
 USUAL = 1.3
 """Factor on the standard deviation of the weights up to which they count as the paired ones: over
 ten layers it makes 14, far from the 1000 at which a verdict falls."""
-
-_LINEAR = frozenset(["Dense", "Conv1D", "Conv2D", "Conv3D"])
 
 
 def explanation(record: RunRecord) -> tuple[str, tuple[Remedy, ...]]:
@@ -28,7 +25,7 @@ def explanation(record: RunRecord) -> tuple[str, tuple[Remedy, ...]]:
     """
     ratios = [
         (layer, math.sqrt(times))
-        for layer in (record.layers[i] for i in record.indices("hidden"))
+        for layer in (record.layers[i] for i in record.indices(Role.HIDDEN))
         if (times := _times_the_usual(record, layer)) > 0
     ]
     if not ratios:
@@ -53,7 +50,7 @@ def explanation(record: RunRecord) -> tuple[str, tuple[Remedy, ...]]:
     return (
         f"The weights start as large as is usual for {entry.name}.",
         (Remedy(Action.NORMALIZE_BRANCHES),)
-        if branches(record.layers)
+        if record.branches
         else (Remedy(Action.ADD_SKIP_CONNECTIONS), Remedy(Action.ADD_NORMALIZATION)),
     )
 
@@ -64,7 +61,8 @@ def _times_the_usual(record: RunRecord, layer: LayerInfo) -> float:
     Weights behind a normalization do not set the signal's size.
     """
     entry = find_activation(str(layer.activation))
-    plain = layer.fan_in and layer.fan_out and layer.kind in _LINEAR and not layer.normalization
+    linear = Trait.LINEAR_KERNEL in layer.traits and not layer.normalization
+    plain = layer.fan_in and layer.fan_out and linear
     if entry is None or not plain or not len(record.steps) or record.steps[0] != 0:
         return 0.0
     fan_in, fan_out = int(layer.fan_in or 1), int(layer.fan_out or 1)

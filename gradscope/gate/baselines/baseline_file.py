@@ -144,7 +144,7 @@ def parse(content: bytes) -> SeedStatistics:
 def _statistics(tree: Mapping[str, Any]) -> SeedStatistics:
     if tree["schema"] != SCHEMA:
         raise _Damaged(f"its schema is {tree['schema']!r}, not {SCHEMA}")
-    layers = tuple(LayerInfo(**layer) for layer in tree["layers"])
+    layers = tuple(LayerInfo.from_json(layer) for layer in tree["layers"])
     return SeedStatistics(
         name=tree["name"],
         config=tree["config"],

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.analyzer.curves.window import median
-from gradscope.record import RunRecord
+from gradscope.record import Role, RunRecord
 from gradscope.record.run_record import Floats
 
 WINDOW_SHARE = 0.5
@@ -125,7 +125,7 @@ def learning(record: RunRecord) -> float:
 
 def _output(record: RunRecord) -> int | None:
     """The layer whose gradient the others are taken over: the last output that has one."""
-    for index in reversed(record.indices("output")):
+    for index in reversed(record.indices(Role.OUTPUT)):
         column = record.series["delta_second_moment"][:, index]
         if np.any(column[np.isfinite(column)] > 0):
             return index

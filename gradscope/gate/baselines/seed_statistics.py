@@ -10,7 +10,7 @@ import numpy as np
 
 from gradscope.errors import Inconclusive
 from gradscope.gate.baselines import figures, fingerprint
-from gradscope.record import Diagnosis, LayerInfo, OutcomeStatus, RunRecord, Severity
+from gradscope.record import Diagnosis, LayerInfo, OutcomeStatus, Role, RunRecord, Severity
 from gradscope.record.run_record import Floats
 
 Series = dict[str, Floats]
@@ -56,7 +56,7 @@ class SeedStatistics:
     loss: Floats
     verdicts: tuple[ErrorCount, ...]
 
-    def names(self, *roles: str) -> tuple[str, ...]:
+    def names(self, *roles: Role) -> tuple[str, ...]:
         """Names of the measured layers of these roles, in depth order."""
         return tuple(x.name for x in self.layers if x.role in roles and x.measured)
 

@@ -13,7 +13,7 @@ from gradscope.gate.baselines import figures
 from gradscope.gate.baselines.seed_statistics import SeedStatistics, Series
 from gradscope.gate.check import Check, CheckKind, Status
 from gradscope.message_text import counted
-from gradscope.record import Diagnosis, DiagnosisState
+from gradscope.record import Diagnosis, DiagnosisState, Role
 from gradscope.record.run_record import Floats
 
 
@@ -49,7 +49,9 @@ def _moments(statistics: SeedStatistics) -> Iterator[tuple[str, Series]]:
 def _ratio(name: str, ends: tuple[float, float], statistics: SeedStatistics) -> Check:
     """Rms of one end of the hidden layers over the other's; every moment has to be inside."""
     quantity = "delta" if name == "delta_ratio" else "signal"
-    path = [x.index for x in statistics.layers if x.role == "hidden" and x.measured and x.main_path]
+    path = [
+        x.index for x in statistics.layers if x.role == Role.HIDDEN and x.measured and x.main_path
+    ]
     if len(path) < 2:
         return _check(
             name, Status.INCONCLUSIVE, "there are fewer than two hidden layers to compare"
@@ -77,7 +79,7 @@ def _worst_layer(name: str, limit: float, statistics: SeedStatistics) -> Check:
     """A share of the worst hidden layer, the largest or the smallest over layers and moments."""
     dead = name == "max_dead_fraction"
     quantity = "dead_fraction" if dead else "derivative_gain"
-    hidden = [x.index for x in statistics.layers if x.role == "hidden" and x.measured]
+    hidden = [x.index for x in statistics.layers if x.role == Role.HIDDEN and x.measured]
     worst: tuple[float, str, str, int] | None = None
     for moment, series in _moments(statistics):
         means = _means(series[quantity][:, hidden])

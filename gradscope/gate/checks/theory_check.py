@@ -13,7 +13,7 @@ from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Check, CheckKind, Difference, Status
 from gradscope.gate.comparing.unpaired import BUDGET, NEGLIGIBLE
 from gradscope.message_text import counted
-from gradscope.record import Action, Remedy
+from gradscope.record import Action, Remedy, Role
 from gradscope.record.run_record import Floats
 from gradscope.theory.prediction import Band, Prediction
 
@@ -47,7 +47,7 @@ def check(statistics: SeedStatistics, prediction: Prediction | None) -> Check:
         )
     index = {layer.name: layer.index for layer in statistics.layers}
     columns = [index[name] for name in prediction.names]
-    hidden = [i for i in columns if statistics.layers[i].role == "hidden"]
+    hidden = [i for i in columns if statistics.layers[i].role == Role.HIDDEN]
     signal = statistics.initial["signal"][:, columns]
     delta = statistics.initial["delta"][:, columns] - statistics.initial["delta"][:, [hidden[-1]]]
     judged = [_Judged("signal", signal, prediction.preactivation_band, range(1, len(columns) + 1))]

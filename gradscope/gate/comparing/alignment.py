@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gradscope.record import LayerInfo
+from gradscope.record import LayerInfo, Role
 
-COMPARED = ("hidden", "output", "normalization")
+COMPARED = (Role.HIDDEN, Role.OUTPUT, Role.NORMALIZATION)
 """Roles of the layers that a gate compares; Flatten, Dropout and the like have no figures."""
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from gradscope.record import LayerInfo
+from gradscope.record import LayerInfo, Role
 
 GAIN = 1.1
 """The change of the variance per layer that has to be seen: a tenth."""
@@ -44,7 +44,7 @@ def seeds_needed(layers: Sequence[LayerInfo], tail: float) -> int:
     ln E delta^2 is a random walk of L - 1 steps of the variance kappa / n (Hanin & Nica 2020,
     arXiv:1812.05994).
     """
-    hidden = [layer for layer in layers if layer.role == "hidden" and layer.main_path]
+    hidden = [layer for layer in layers if layer.role == Role.HIDDEN and layer.main_path]
     scatter = sum(kappa(layer) / max(1, layer.units or 1) for layer in hidden[1:] or hidden)
     steps = max(1, len(hidden) - 1)
     normal = NormalDist()

@@ -21,7 +21,7 @@ from gradscope.gate.check import Difference
 from gradscope.gate.comparing.alignment import Alignment
 from gradscope.gate.comparing.seeds_needed import POWER
 from gradscope.gate.comparing.student_t import quantile, two_sided
-from gradscope.record import LayerInfo
+from gradscope.record import LayerInfo, Role, Trait
 from gradscope.record.run_record import Floats
 
 BUDGET = 0.005
@@ -136,7 +136,9 @@ def _slopes(
     path = [
         (i, j)
         for i, j in alignment.pairs
-        if layers[j].role == "hidden" and layers[j].main_path and layers[j].kind != "Embedding"
+        if layers[j].role == Role.HIDDEN
+        and layers[j].main_path
+        and Trait.LOOKUP not in layers[j].traits
     ]
     if len(path) < 2:
         return []

@@ -38,7 +38,7 @@ def rms(record: RunRecord, quantity: str) -> Floats:
 
 def weighted(record: RunRecord) -> list[int]:
     """Indices of hidden and output layers, measured or not, in depth order."""
-    return [layer.index for layer in record.layers if layer.role in ("hidden", "output")]
+    return [layer.index for layer in record.layers if layer.weighted]
 
 
 def evenly(count: int, most: int) -> list[int]:

@@ -10,6 +10,7 @@ from itertools import chain, pairwise
 import numpy as np
 
 from gradscope.message_text import counted
+from gradscope.record import Role
 from gradscope.reporters.layout.numbers import span
 from gradscope.reporters.run.layer_figures import FIGURES
 from gradscope.reporters.run.layer_table import LayerRow
@@ -113,7 +114,7 @@ def _repeated(signs: Sequence[object], at: int, period: int) -> int:
 
 
 def _is_quiet_norm(row: LayerRow) -> bool:
-    return row.role == "normalization" and not row.marks and math.isfinite(row.mean_gap)
+    return row.role == Role.NORMALIZATION and not row.marks and math.isfinite(row.mean_gap)
 
 
 def _blocks(rows: Sequence[LayerRow]) -> Iterator[Block]:

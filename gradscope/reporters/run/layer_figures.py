@@ -9,7 +9,7 @@ import numpy as np
 
 from gradscope.analyzer.curves.depth_profile import relative_delta
 from gradscope.analyzer.curves.window import last_quarter, median, typical
-from gradscope.record import STATISTICS, RunRecord
+from gradscope.record import STATISTICS, Role, RunRecord
 from gradscope.record.run_record import Floats
 from gradscope.record.statistics import MeasuredAt, NumberForm, OverSteps, columns, measured_at
 
@@ -55,8 +55,8 @@ def _profile(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
     signal = typical(np.sqrt(record.series[SIGNAL]))
     gradient = typical(relative_delta(record))
     signal_gain, gradient_gain = np.full_like(signal, np.nan), np.full_like(gradient, np.nan)
-    hidden = record.indices("hidden") if gains else ()
-    stack = (*hidden, *record.indices("output")) if gains else ()
+    hidden = record.indices(Role.HIDDEN) if gains else ()
+    stack = (*hidden, *record.indices(Role.OUTPUT)) if gains else ()
     with np.errstate(all="ignore"):
         for before, after in pairwise(stack):
             signal_gain[after] = signal[after] / signal[before]

@@ -6,34 +6,33 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from gradscope.message_text import counted
-from gradscope.record import LayerInfo, RunRecord
+from gradscope.record import LayerInfo, RunRecord, Trait
 from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.unmeasured_reasons import reason_sentence
 
-PLACES = (
-    "A unit at several places (pixels, time steps) has a delta at each: its gradient is the root "
-    "of the sum of their squares."
+POSITIONS = (
+    "A unit at several positions (pixels, time steps) has a delta at each: its gradient is the "
+    "root of the sum of their squares."
 )
 BRANCHES = (
     "This network branches: layers are in the order in which they were called, and gains are not "
     "shown, because the next layer may be on another path."
 )
-_LOOPS = frozenset(["SimpleRNN", "LSTM", "GRU"])
-OWNED = "measured as the activation of"
 
 
 def notes(record: RunRecord, omitted: Sequence[LayerInfo], gains: bool) -> Iterator[str]:
     """The notes of a table in which the layers `omitted` have no row."""
     if not gains:
         yield BRANCHES
-    if any(layer.places > 1 and layer.role in ("hidden", "output") for layer in record.layers):
-        yield PLACES
+    if any(layer.positions > 1 and layer.weighted for layer in record.layers):
+        yield POSITIONS
     yield from _recurrent(record.layers)
     yield from _omitted(omitted)
 
 
 def _recurrent(layers: Sequence[LayerInfo]) -> Iterator[str]:
     """What the columns show for layers whose activation acts inside a loop."""
-    loops = [layer for layer in layers if layer.kind in _LOOPS and layer.measured]
+    loops = [layer for layer in layers if Trait.LOOP in layer.traits and layer.measured]
     if loops:
         yield (
             f"{_kinds(loops)}: the activation acts inside the loop, so the signal is the rms of "
@@ -66,7 +65,6 @@ def _by_reason(layers: Iterable[LayerInfo]) -> list[tuple[str, list[LayerInfo]]]
     """Reason -> layers that are not measured; activations of other layers share one reason."""
     groups: dict[str, list[LayerInfo]] = {}
     for layer in layers:
-        owned = layer.reason.startswith(OWNED)
-        reason = f"{OWNED} the layer before" if owned else printable(layer.reason)
+        reason = reason_sentence(layer, owner="the layer before") if layer.reason else ""
         groups.setdefault(reason, []).append(layer)
     return list(groups.items())

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from gradscope.analyzer.message_parts import branches
 from gradscope.analyzer.theory.expectation import standings
 from gradscope.record import LayerInfo, RunRecord, VerdictStatus
 from gradscope.record.run_record import Floats
@@ -29,6 +28,7 @@ from gradscope.reporters.run.layer_figures import (
     nonfinite_since,
 )
 from gradscope.reporters.run.layer_notes import notes
+from gradscope.reporters.unmeasured_reasons import reason_sentence
 
 NAN = float("nan")
 _GAINS = {
@@ -127,7 +127,7 @@ class LayerTable:
 def layer_table(report: Report) -> LayerTable:
     """Make one row per hidden or output layer, and per other layer with a finding or a note."""
     record = report.record
-    gains = not branches(record.layers)
+    gains = not record.branches
     figures = layer_figures(record, gains=gains)
     marks, bands = _marks(report), _bands(report)
     rows: list[LayerRow] = []
@@ -225,6 +225,6 @@ def _note(layer: LayerInfo, record: RunRecord, figures: dict[str, Floats]) -> st
         parts.append(
             f"batch vs moving: mean gap {numbers.number(gap)}, var {numbers.ratio(spread)}"
         )
-    if not layer.measured and layer.role in ("hidden", "output"):
-        parts.append(f"{numbers.NOT_MEASURED}: {printable(layer.reason) or 'no reason given'}")
+    if not layer.measured and layer.weighted:
+        parts.append(f"{numbers.NOT_MEASURED}: {reason_sentence(layer)}")
     return "; ".join(parts)

@@ -46,6 +46,7 @@ def result(report: Report) -> dict[str, Any]:
         "config": record.config,
         "data": asdict(record.data),
         "training": _training(record),
+        "branches": record.branches,
         "layers": [asdict(layer) for layer in record.layers],
         "verdicts": [
             item for verdict in diagnosis.verdicts for item in verdict_items(verdict, reader)

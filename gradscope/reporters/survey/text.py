@@ -9,14 +9,14 @@ from typing import Any
 from rich.text import Text
 
 from gradscope.message_text import counted
-from gradscope.record import LayerInfo
+from gradscope.record import LayerInfo, UnmeasuredReason
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, wrapped
 from gradscope.reporters.layout.numbers import NOT_MEASURED, count
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.layout.table import NARROWEST_TABLE, Column, add_beside, lay_out
 from gradscope.reporters.report import ReportOptions
-from gradscope.reporters.run.layer_notes import OWNED
 from gradscope.reporters.survey import SURVEY_FORMS
+from gradscope.reporters.unmeasured_reasons import reason_sentence
 
 _LONGEST_NAME, _LONGEST_KIND = 32, 24
 _LEAST_REASON = 24
@@ -33,7 +33,7 @@ def text(name: str, layers: Sequence[LayerInfo], options: ReportOptions) -> str:
     """Render a table as wide as `options` say, or a list where that is too narrow for one."""
     page = Page(width=options.width, color=options.color, unicode=options.unicode)
     measured = sum(layer.measured for layer in layers)
-    weights = sum(layer.measured and layer.role in ("hidden", "output") for layer in layers)
+    weights = sum(layer.measured and layer.weighted for layer in layers)
     page.add_text(f"{printable(name)}: {counted(len(layers), 'layer')}", "title")
     page.add_text(
         f"{count(measured)} measured ({count(weights)} of them hidden or output layers), "
@@ -57,12 +57,13 @@ def _partly(layers: Sequence[LayerInfo]) -> Iterator[str]:
     names: dict[str, dict[str, None]] = {}
     for layer in layers:
         for statistic, reason in layer.unmeasured.items():
-            lacking.setdefault(reason, {})[statistic] = None
-            names.setdefault(reason, {})[printable(layer.name)] = None
-    for reason, statistics in lacking.items():
+            sentence = reason_sentence(layer, reason)
+            lacking.setdefault(sentence, {})[statistic] = None
+            names.setdefault(sentence, {})[printable(layer.name)] = None
+    for sentence, statistics in lacking.items():
         few = len(statistics) <= _MOST_NAMED
         what = ", ".join(statistics) if few else counted(len(statistics), "statistic")
-        yield f"{', '.join(names[reason])}: {NOT_MEASURED}: {what} ({printable(reason)})"
+        yield f"{', '.join(names[sentence])}: {NOT_MEASURED}: {what} ({sentence})"
 
 
 def _shape(layer: LayerInfo) -> str:
@@ -74,22 +75,23 @@ def _shape(layer: LayerInfo) -> str:
 def _phi(layer: LayerInfo) -> str:
     """The activation; empty for linear ones of other layers."""
     named = layer.activation or ""
-    weighted = layer.role in ("hidden", "output")
+    weighted = layer.weighted
     return printable(named) if weighted or named != "linear" else ""
 
 
 def _reason(layer: LayerInfo) -> str:
-    reason = printable(layer.reason) or "no reason given"
-    return reason if reason.startswith(OWNED) else f"{NOT_MEASURED}: {reason}"
+    sentence = reason_sentence(layer)
+    elsewhere = layer.reason == UnmeasuredReason.ACTIVATION_OF_LAYER
+    return sentence if elsewhere else f"{NOT_MEASURED}: {sentence}"
 
 
 def _tone(layer: LayerInfo) -> str:
-    return "" if layer.role in ("hidden", "output") else "dim"
+    return "" if layer.weighted else "dim"
 
 
 def _add_item(page: Page, layer: LayerInfo) -> None:
     name = shortened(printable(layer.name), page.width - len(f"{layer.index} "), page.unicode)
-    tone = "title" if layer.role in ("hidden", "output") else "dim"
+    tone = "title" if layer.weighted else "dim"
     page.add_text(f"{layer.index} {name} ({printable(layer.kind)})", tone, hanging=2)
     facts = [_phi(layer), _shape(layer)]
     if layer.parameters:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from gradscope.message_text import counted
+from gradscope.record import Role
 from gradscope.record.run_record import Floats
 from gradscope.reporters.layout.lines import Page, shortened
 from gradscope.reporters.layout.numbers import interval, number, percent, ratio
@@ -92,7 +93,7 @@ def _outlook(forecast: Forecast) -> list[str]:
     fixed, geometry = forecast.fixed_point, forecast.geometry
     if fixed is None:
         return []
-    depth = sum(layer.role == "hidden" for layer in forecast.layers)
+    depth = sum(layer.role == Role.HIDDEN for layer in forecast.layers)
     lines = [
         f"input: second moment {number(geometry.second_moment)}, norms vary by "
         f"{percent(geometry.norm_variation)}; batches of {forecast.batch_size}",

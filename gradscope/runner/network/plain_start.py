@@ -12,7 +12,7 @@ from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.record.objective_info import class_labels
 from gradscope.record.sample_geometry import SampleGeometry, sample_geometry
 from gradscope.runner.sources.arrays import ArrayBatches
-from gradscope.runner.survey import layer_kinds as kinds
+from gradscope.runner.survey import layer_weights
 
 _PLAIN = (
     keras.layers.Flatten,
@@ -84,7 +84,7 @@ def _as_drawn(layer: Any) -> bool:
         return all(w is None or bool(np.all(np.asarray(w) == start)) for w, start in starts)
     if type(layer) is not keras.layers.Dense:
         return True
-    name, parameters = kinds.initializer_of(layer)
+    name, parameters = layer_weights.initializer_of(layer)
     kernel = np.asarray(layer.kernel, np.float64)
     entry = INITIALIZERS.get(str(name))
     if entry is None:
@@ -93,5 +93,5 @@ def _as_drawn(layer: Any) -> bool:
     square = entry.variance(*kernel.shape, **parameters) + mean**2
     error = _DEVIATIONS * math.sqrt(2.0 / kernel.size)
     near = abs(float(np.mean(kernel**2)) - square) <= error * square
-    bias, _ = kinds.bias_initializer_of(layer)
+    bias, _ = layer_weights.bias_initializer_of(layer)
     return near and (bias != "zeros" or not np.any(np.asarray(layer.bias)))

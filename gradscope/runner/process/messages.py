@@ -84,7 +84,7 @@ def take(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
 def _beginning(header: dict[str, Any]) -> Beginning:
     return Beginning(
         name=header["name"],
-        layers=tuple(LayerInfo(**layer) for layer in header["layers"]),
+        layers=tuple(LayerInfo.from_json(layer) for layer in header["layers"]),
         environment=Environment.from_json(header["environment"]),
         data=DataSummary.from_json(header["data"]),
         config=header["config"],

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.catalog.array_ops import NUMPY_OPS
+from gradscope.record import Normalization
 from gradscope.theory.batch_norm.rates import standard_draws
 from gradscope.theory.moments.gaussian_moments import require_activation
 from gradscope.theory.prediction import Band
@@ -67,7 +68,7 @@ def _signal(
 ) -> Band:
     """A norm before the activation sets E z^2; one after it leaves the scatter of the weights."""
     deviations = np.full(len(hidden), _EXACT)
-    if hidden[0].normalization == "after_activation":
+    if hidden[0].normalization == Normalization.AFTER_ACTIVATION:
         for i, block in enumerate(hidden):
             # Mean square correlation of two samples: what n units leave to chance.
             chance = profile.correlation[i] ** 2 + 2.0 / block.fan_in
@@ -97,7 +98,7 @@ def _delta(profile: Profile, hidden: Sequence[Block], batch_size: int) -> Band:
 def unit_scatter(block: Block, q: float, batch_size: int) -> float:
     """Relative variance over units of a unit's contribution to the gradient of the layer below."""
     entry = require_activation(block.activation)
-    before = block.normalization == "before_activation"
+    before = block.normalization == Normalization.BEFORE_ACTIVATION
     return _unit_scatter(
         entry.name, entry.cache_key(block.parameters), float(f"{q:.6g}"), batch_size, before
     )

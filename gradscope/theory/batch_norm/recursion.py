@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gradscope.record import Normalization
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.batch_norm.rates import after_norm, before_norm
 from gradscope.theory.moments.gaussian_moments import GaussianMoments, gaussian_moments
@@ -122,7 +123,7 @@ def norm_after_profile(
 def repeated_rate(block: Block, epsilon: float, batch_size: int) -> float:
     """Growth of E delta^2 per layer going back through one layer repeated, all of one width."""
     square = [replace(block, backward=block.forward)] * _REPEATS
-    before = block.normalization == "before_activation"
+    before = block.normalization == Normalization.BEFORE_ACTIVATION
     profile_of = norm_before_profile if before else norm_after_profile
     delta = profile_of(square, SampleGeometry(1.0), epsilon, batch_size).delta
     return float(delta[_MIDDLE - 1] / delta[_MIDDLE])

@@ -18,11 +18,12 @@ from gradscope.analyzer.curves.depth_profile import (
 )
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.analyzer.message_parts import layer_names, rate_text
-from gradscope.record import LayerInfo
+from gradscope.record import UnmeasuredReason
 from gradscope.reporters.report import Report
 from gradscope.reporters.run.layer_table import layer_table
 from gradscope.reporters.run.result_json import result
 from tests.analyzer.synthetic import geometric, network, record
+from tests.layers import layer_row
 
 
 @given(
@@ -78,7 +79,7 @@ def test_what_is_not_finite_or_has_no_reference_is_left_out() -> None:
 
 def test_a_layer_that_is_not_measured_is_no_part_of_it() -> None:
     layers = list(network([9, 9, 9]))
-    layers[2] = replace(layers[2], measured=False, reason="shared")
+    layers[2] = replace(layers[2], measured=False, reason=UnmeasuredReason.UNKNOWN_SHAPE)
     profile = depth_profile(record(tuple(layers)))
     assert profile.names == ("hidden_1", "hidden_3")
 
@@ -111,7 +112,7 @@ def test_wording() -> None:
 
 LAST_NORM = (
     *network([9, 9])[:-1],
-    LayerInfo(3, "norm", "LayerNormalization", "normalization", units=9),
+    layer_row(3, "norm", "LayerNormalization", "normalization", units=9),
     replace(network([9, 9])[-1], index=4),
 )
 """Two hidden layers and a normalization of the stream before the output."""

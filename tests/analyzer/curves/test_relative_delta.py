@@ -8,9 +8,9 @@ from gradscope.analyzer.curves.depth_profile import relative_delta
 from tests.reporters import fixtures
 
 
-def test_a_unit_has_a_delta_at_each_of_its_places():
+def test_a_unit_has_a_delta_at_each_of_its_positions():
     layers = fixtures.network(2)
-    layers[1] = replace(layers[1], places=49)
+    layers[1] = replace(layers[1], positions=49)
     record = fixtures.record(layers, steps=1)
     record.series["delta_second_moment"][:, 1:4] = (4.0, 9.0, 36.0)
     # rms of 49 deltas of mean square 4: 7 * 2 = 14; the last hidden layer has 3.

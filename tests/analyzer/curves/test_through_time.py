@@ -11,6 +11,7 @@ from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.record import UnmeasuredReason
 from gradscope.reporters.remedies import Reader, remedies_text
 from tests.analyzer.detectors.cases_over_time import FADED, LEVEL, TIMES, memories
 from tests.analyzer.synthetic import network, record
@@ -44,11 +45,11 @@ def test_why_nothing_is_judged() -> None:
     with pytest.raises(NotMeasured, match="no recurrent layer"):
         judge(record())
     with pytest.raises(NotMeasured, match="hidden_1 gives its state at every time step"):
-        judge(memories(FADED, kinds=[{"places": TIMES}]))
-    stacked = {"recurrent_delta_second_moment": "its cells are stacked"}
+        judge(memories(FADED, kinds=[{"positions": TIMES}]))
+    stacked = {"recurrent_delta_second_moment": UnmeasuredReason.STACKED_CELLS}
     layers = list(network([32]))
     layers[1] = replace(layers[1], kind="RNN", unmeasured=stacked)
-    with pytest.raises(NotMeasured, match="its cells are stacked"):
+    with pytest.raises(NotMeasured, match="time step of hidden_1 is not measured"):
         judge(record(tuple(layers)))
 
 

@@ -38,7 +38,7 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
     ),
     "batch_norm_momentum": lambda made, _: made.outcome.steps_done,
     "batch_norm_small_batch": lambda made, finding: min(
-        made.batch_size * layer.places for layer in made.layers if layer.name in finding.layers
+        made.batch_size * layer.positions for layer in made.layers if layer.name in finding.layers
     ),
     "collapsed_representation": values_per_step,
     "cut_gradient": lambda made, _: sum(step > 1 for step in made.steps.tolist()),
@@ -106,7 +106,7 @@ UNEVEN = network([30, 20, 40], features=9)
         ("dead_units", record(UNEVEN, dead=[0.0, 1.0, 1.0], probe_samples=77), 2, 77),
         (
             "batch_norm_small_batch",
-            record(normed(network([30, 20]), places=2), batch_size=3),
+            record(normed(network([30, 20]), positions=2), batch_size=3),
             2,
             6,
         ),

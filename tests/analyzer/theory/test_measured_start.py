@@ -11,6 +11,7 @@ from gradscope.analyzer.theory import measured_start
 from gradscope.record import RunRecord
 from gradscope.reporters.remedies import Reader, reader_of, remedies_text
 from tests.analyzer.synthetic import CONFIG, geometric, network, record
+from tests.layers import with_kind
 
 
 def started(drawn_for: str, gain: float, **facts: object) -> RunRecord:
@@ -51,7 +52,7 @@ def test_usual_weights_and_a_good_activation_leave_the_depth() -> None:
 
 
 @pytest.mark.parametrize(
-    "facts", [{"kind": "LSTM"}, {"normalization": "before_activation"}, {"activation": "mine"}]
+    "facts", [{"traits": ()}, {"normalization": "before_activation"}, {"activation": "mine"}]
 )
 def test_nothing_is_told_of_weights_that_do_not_set_the_size(facts: dict[str, str]) -> None:
     assert measured_start.explanation(started("relu", 0.02, **facts)) == ("", ())
@@ -62,7 +63,7 @@ def test_a_model_of_the_user_s_is_advised_in_keras_words() -> None:
         **CONFIG,
         "model": {"source": {"factory": "mine:net"}, "batch_norm": {"epsilon": 1e-3}},
     }
-    layers = tuple(replace(x, kind="Conv2D") for x in network([100] * 5, features=100))
+    layers = tuple(with_kind(x, "Conv2D") for x in network([100] * 5, features=100))
     made = record(
         layers,
         signal=geometric(1e-6),

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gradscope.record import LayerInfo
+from gradscope.record import UnmeasuredReason
 from gradscope.reporters.report import Report
 from gradscope.reporters.run.layer_notes import BRANCHES
 from gradscope.reporters.run.layer_table import layer_table
 from tests.each_case import each_case
+from tests.layers import layer_row, with_kind
 from tests.reporters import fixtures
 
 
@@ -55,31 +56,33 @@ def test_batch_norms_have_a_row_and_structure_is_counted():
     assert len(norms) == 3
     assert "mean gap 0.3" in norms[0].note
     assert table.notes == (
-        "4 layers without figures of their own: Flatten (no weights); "
-        "Activation x3 (measured with its weights)",
+        "4 layers without figures of their own: "
+        "Flatten (computes nothing: the values pass unchanged); "
+        "Activation x3 (measured as the activation of the layer before)",
     )
 
 
 def test_a_network_that_branches_says_so_and_counts_what_has_no_row():
     layers = fixtures.network(3)
-    layers[2] = replace(layers[2], activation="linear")
+    layers[2] = replace(layers[2], activation="linear", main_path=False)
     for kind, reason in (
-        ("Add", ""),
-        ("Add", ""),
-        ("ReLU", "measured as the activation of hidden_1"),
-        ("ReLU", "measured as the activation of hidden_2"),
-        ("Softmax", "not called in the forward pass"),
+        ("Add", None),
+        ("Add", None),
+        ("ReLU", UnmeasuredReason.ACTIVATION_OF_LAYER),
+        ("ReLU", UnmeasuredReason.ACTIVATION_OF_LAYER),
+        ("Softmax", UnmeasuredReason.NOT_CALLED),
     ):
         index = len(layers)
         layers.append(
-            LayerInfo(index, f"l{index}", kind, "structure", measured=not reason, reason=reason)
+            layer_row(index, f"l{index}", kind, "structure", measured=not reason, reason=reason)
         )
     run = fixtures.record(layers)
     table = layer_table(Report(run, fixtures.diagnosis_of(run, "healthy"), None, 0))
     assert table.notes == (
         BRANCHES,
         "2 more layers measured, figures in result.json: Add x2",
-        "4 layers without figures of their own: Flatten (no weights); "
+        "4 layers without figures of their own: "
+        "Flatten (computes nothing: the values pass unchanged); "
         "ReLU x2 (measured as the activation of the layer before); "
         "Softmax (not called in the forward pass)",
     )
@@ -103,7 +106,7 @@ def test_a_broken_run_shows_the_figures_before_it_broke():
 
 def test_a_layer_that_was_not_measured_says_why():
     rows = {row.name: row for row in layer_table(fixtures.at_init()).rows}
-    assert rows["hidden_2"].note == "not measured: a shared layer"
+    assert rows["hidden_2"].note == "not measured: its output has no fixed shape"
     assert np.isnan(rows["hidden_2"].signal)
     # The gradient's gain skips it: hidden_3 is the next layer that has a figure.
     assert rows["hidden_1"].gradient_gain == pytest.approx(rows["hidden_1"].gradient)
@@ -134,7 +137,7 @@ def test_every_report_has_a_table(name):
 
 def test_a_recurrent_layer_says_what_its_signal_is():
     layers = fixtures.network(3)
-    layers[1:3] = [replace(layer, kind="LSTM", activation="tanh") for layer in layers[1:3]]
+    layers[1:3] = [with_kind(row, "LSTM", activation="tanh") for row in layers[1:3]]
     run = fixtures.record(layers)
     notes = layer_table(Report(run, fixtures.diagnosis_of(run, "healthy"), None, 0)).notes
     assert notes[0].startswith("LSTM x2: the activation acts inside the loop, so the signal is")

@@ -10,7 +10,7 @@ from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import rate_text
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Finding, Role, RunRecord
 
 
 @detector(
@@ -46,7 +46,7 @@ def collapsed_representation(record: RunRecord, *, threshold: float = 1e-3) -> t
     """
     if record.batch_size < 2:
         raise NotMeasured("a batch of one sample has nothing to compare")
-    indices = tuple(i for i in stations(record) if record.layers[i].role == "hidden")
+    indices = tuple(i for i in stations(record) if record.layers[i].role == Role.HIDDEN)
     if not indices:
         raise NotMeasured("no hidden layer on the main path is measured")
     columns = list(indices)

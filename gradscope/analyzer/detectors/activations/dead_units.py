@@ -14,7 +14,7 @@ from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
 from gradscope.catalog.activations import find_activation
-from gradscope.record import Action, Finding, LayerInfo, Remedy, RunRecord, Severity
+from gradscope.record import Action, Finding, LayerInfo, Remedy, Role, RunRecord, Severity
 from gradscope.record.remedies import change_settings
 from gradscope.record.run_record import Floats, Integers
 
@@ -65,7 +65,7 @@ def dead_units(
     Source:
         Maas et al. 2013 (leaky ReLU); the rule of three for a share of zero in n samples.
     """
-    indices = record.indices("hidden")
+    indices = record.indices(Role.HIDDEN)
     dead = record.series["dead_fraction"][:, list(indices)]
     shown = ~np.all(np.isnan(dead), axis=1)
     if not shown.any():
@@ -148,7 +148,7 @@ def _dead(
     """The layers that are beyond `threshold` when the probe set was last shown, and since when."""
     record = probes.record
     positions = [int(i) for i in np.flatnonzero(holds[-1])]
-    layers = [record.layers[record.indices("hidden")[i]] for i in positions]
+    layers = [record.layers[record.indices(Role.HIDDEN)[i]] for i in positions]
     where = layer_names([layer.name for layer in layers], positions)
     since = int(probes.steps[window.onset(np.any(holds[:, positions], axis=1))])
     worst = positions[int(np.argmax(probes.share[-1, positions]))]

@@ -11,7 +11,7 @@ from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
 from gradscope.catalog.activations import find_activation
-from gradscope.record import Action, Finding, LayerInfo, Remedy, RunRecord, Severity
+from gradscope.record import Action, Finding, LayerInfo, Remedy, Role, RunRecord, Severity
 from gradscope.record.remedies import change_settings
 from gradscope.theory.moments.gaussian_moments import gaussian_moments
 
@@ -57,7 +57,7 @@ def saturated_units(
     Source:
         Glorot & Bengio 2010, section 3.
     """
-    indices = tuple(i for i in record.indices("hidden") if _saturates(record.layers[i]))
+    indices = tuple(i for i in record.indices(Role.HIDDEN) if _saturates(record.layers[i]))
     if not indices:
         raise NotMeasured("no hidden layer has an activation that saturates on both sides")
     gain = record.series["derivative_gain"][:, list(indices)]

@@ -11,7 +11,7 @@ from gradscope.analyzer.curves import gradient_cut
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.record import Action, Finding, LayerInfo, Remedy, RunRecord, Severity
+from gradscope.record import Action, Finding, LayerInfo, Remedy, Role, RunRecord, Severity
 
 
 @detector("GS103", rank=35)
@@ -46,7 +46,7 @@ def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> 
     """
     if not np.any(record.steps > 1):
         raise NotMeasured("the network was seen before its first update only")
-    if not record.indices("hidden", "output"):
+    if not record.indices(Role.HIDDEN, Role.OUTPUT):
         raise NotMeasured("no layer with weights is measured")
     last_dead = _last_dead(record)
     cut = np.flatnonzero(gradient_cut.cut(record, threshold)).tolist()
@@ -72,7 +72,7 @@ def _finding(
     positions = [layer.index for layer in layers]
     later = [
         record.layers[i]
-        for i in record.indices("hidden", "output")
+        for i in record.indices(Role.HIDDEN, Role.OUTPUT)
         if i > positions[-1] and i not in silent
     ]
     between = f" It is lost between {later[0].name} and {names[-1]}." if later else ""

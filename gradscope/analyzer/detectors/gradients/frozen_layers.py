@@ -9,7 +9,7 @@ from gradscope.analyzer.curves import gradient_cut, loss_curve, window
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.record import Action, Finding, Remedy, RunRecord, Severity
+from gradscope.record import Action, Finding, Remedy, Role, RunRecord, Severity
 
 UNIT_ROUNDOFF = 2.0**-24
 """Largest relative error of rounding to float32: a smaller update of a weight is rounded away."""
@@ -67,9 +67,8 @@ def frozen_layers(
         IEEE 754, binary32: the unit roundoff.
     """
     unused = gradient_cut.cut(record)
-    indices = tuple(
-        i for i in record.indices("hidden", "output") if record.layers[i].main_path or not unused[i]
-    )
+    weighted = record.indices(Role.HIDDEN, Role.OUTPUT)
+    indices = tuple(i for i in weighted if record.layers[i].main_path or not unused[i])
     updated = record.steps > 0
     steps, update = record.steps[updated], record.series["update_ratio"][updated][:, list(indices)]
     if np.isnan(update).all():

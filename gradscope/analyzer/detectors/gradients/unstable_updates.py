@@ -12,7 +12,7 @@ from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
-from gradscope.record import Finding, LayerInfo, RunRecord, Severity
+from gradscope.record import Finding, LayerInfo, Role, RunRecord, Severity
 
 
 @detector(
@@ -57,7 +57,7 @@ def unstable_updates(
     Source:
         A ratio of 1e-3 as the aim of practice: Karpathy, CS231n, "ratio of weights to updates".
     """
-    indices = record.indices("hidden", "output")
+    indices = record.indices(Role.HIDDEN, Role.OUTPUT)
     update = record.series["update_ratio"][:, list(indices)]
     update = np.where(np.isfinite(update), update, np.nan)
     judged = ~np.all(np.isnan(update), axis=1)

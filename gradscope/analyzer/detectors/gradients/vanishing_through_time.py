@@ -11,15 +11,20 @@ from gradscope.analyzer.curves import loss_curve, through_time, window
 from gradscope.analyzer.curves.through_time import TimeProfile
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.record import Action, Finding, Remedy, RunRecord
+from gradscope.record import Action, Finding, Remedy, RunRecord, Trait
 
 FACTORS = {
-    "SimpleRNN": "Each time step back multiplies by the recurrent kernel and the activation's slope"
-    " (Pascanu et al. 2013).",
-    "LSTM": "Each time step back multiplies by the forget gate, which Keras starts at sigmoid(1) ="
-    " 0.73.",
-    "GRU": "Each time step back multiplies by the update gate, which Keras starts at sigmoid(0) ="
-    " 0.5.",
+    Trait.SIMPLE_RECURRENCE: (
+        "Each time step back multiplies by the recurrent kernel and the activation's slope"
+        " (Pascanu et al. 2013)."
+    ),
+    Trait.FORGET_GATE: (
+        "Each time step back multiplies by the forget gate, which Keras starts at sigmoid(1) ="
+        " 0.73."
+    ),
+    Trait.UPDATE_GATE: (
+        "Each time step back multiplies by the update gate, which Keras starts at sigmoid(0) = 0.5."
+    ),
 }
 
 
@@ -86,7 +91,7 @@ def vanishing_through_time(
     stuck = trained and curve.last >= max_constant_ratio * _constant_loss(record)
     typical = window.typical(figures)
     furthest = judged[min(departure.layers, key=lambda i: float(typical[i]))]
-    cause = FACTORS.get(furthest.layer.kind, "")
+    cause = next((FACTORS[trait] for trait in furthest.layer.traits if trait in FACTORS), "")
     if not stuck:
         cause += " Whether the task needs what is read first, the loss does not tell."
     return (
@@ -139,5 +144,7 @@ def _why_not(record: RunRecord, profiles: tuple[TimeProfile, ...]) -> str:
             f"{profiles[-1].layer.name} gives its state at every time step: what the loss sends to "
             "each hides how little comes back from later ones"
         )
-    reasons = [layer.unmeasured.get("recurrent_delta_second_moment") for layer in record.layers]
-    return next(filter(None, reasons), "there is no recurrent layer of two time steps or more")
+    for layer in record.layers:
+        if "recurrent_delta_second_moment" in layer.unmeasured:
+            return f"delta per time step of {layer.name} is not measured: see `gradscope layers`"
+    return "there is no recurrent layer of two time steps or more"

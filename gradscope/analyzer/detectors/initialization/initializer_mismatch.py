@@ -12,7 +12,7 @@ from gradscope.analyzer.curves.depth_profile import DepthProfile, depth_profile
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes, expectation
-from gradscope.record import Finding, RunRecord, Severity
+from gradscope.record import Finding, Role, RunRecord, Severity
 from gradscope.theory.prediction import Prediction
 
 SMALLEST_INPUT, LARGEST_INPUT = 0.01, 10.0
@@ -110,7 +110,7 @@ def _comparable(record: RunRecord) -> tuple[Prediction, DepthProfile]:
     prediction = expectation.expected(record)
     if prediction.outside:
         raise NotMeasured(f"outside theory: {prediction.outside}")
-    if any(record.layers[i].normalization for i in record.indices("hidden")):
+    if any(record.layers[i].normalization for i in record.indices(Role.HIDDEN)):
         raise NotMeasured("batch norm sets the signal's size, whatever the initializer")
     if not len(record.steps) or record.steps[0] != 0:
         raise NotMeasured("the network was not seen at initialisation")
@@ -118,7 +118,7 @@ def _comparable(record: RunRecord) -> tuple[Prediction, DepthProfile]:
     if not SMALLEST_INPUT <= fed <= LARGEST_INPUT:
         raise NotMeasured(f"features of rms {fed:.3g} decide the start, not the initializer")
     profile = depth_profile(record)
-    if profile.indices != record.indices("hidden"):
+    if profile.indices != record.indices(Role.HIDDEN):
         raise NotMeasured("the hidden layers are no plain stack")
     return prediction, profile
 

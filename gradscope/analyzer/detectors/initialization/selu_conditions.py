@@ -8,18 +8,15 @@ from dataclasses import dataclass
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve
-from gradscope.analyzer.curves.depth_profile import MERGING
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import expectation
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record import Action, Finding, LayerInfo, Remedy, RunRecord, Severity
+from gradscope.record import Action, Finding, LayerInfo, Remedy, Role, RunRecord, Severity, Trait
 from gradscope.record.remedies import change_settings
 from gradscope.theory.moments.gains import weight_gains
 
 PAIRED = "lecun_normal"
-SUMS = MERGING - {"Concatenate"}
-"""Layers after which the units of two branches are no longer apart."""
 
 
 @detector("GS402", rank=6)
@@ -69,7 +66,7 @@ def selu_conditions(
     """
     layers = [
         record.layers[i]
-        for i in record.indices("hidden")
+        for i in record.indices(Role.HIDDEN)
         if record.layers[i].activation == "selu" and not record.layers[i].normalization
     ]
     if not layers:
@@ -119,7 +116,7 @@ def _features(
     record: RunRecord, first: LayerInfo, max_mean: float, least: float, most: float
 ) -> Iterator[_Broken]:
     """What the first layer is fed, unless something before it normalizes."""
-    if expectation.first_normalized(record) or first.index != min(record.indices("hidden")):
+    if expectation.first_normalized(record) or first.index != min(record.indices(Role.HIDDEN)):
         return
     remedies, data = (change_settings(("data.scaling", "standardize")),), record.data
     variance, n = data.second_moment - data.mean**2, data.samples
@@ -161,7 +158,12 @@ def _dropout(layers: list[LayerInfo]) -> Iterator[_Broken]:
 
 def _paths(record: RunRecord, layers: list[LayerInfo]) -> Iterator[_Broken]:
     sick = [layer for layer in layers if not layer.main_path]
-    if sick and any(layer.kind in SUMS for layer in record.layers):
+    if sick and any(_mixes_branches(layer) for layer in record.layers):
         reason = f"something goes around {sick[0].name}, and the sum is not normalized"
         remedies = (Remedy(Action.REMOVE_BRANCHES), Remedy(Action.ADD_NORMALIZATION))
         yield _Broken(sick, float(len(sick)), 0.0, reason, remedies, len(sick))
+
+
+def _mixes_branches(layer: LayerInfo) -> bool:
+    """Whether the units of two branches are no longer apart after the layer."""
+    return Trait.MERGE in layer.traits and Trait.CONCATENATION not in layer.traits

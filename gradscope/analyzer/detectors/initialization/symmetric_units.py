@@ -11,7 +11,17 @@ from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record import Action, Finding, LayerInfo, Remedy, RunRecord, Severity
+from gradscope.record import (
+    Action,
+    Finding,
+    LayerInfo,
+    Normalization,
+    Remedy,
+    Role,
+    RunRecord,
+    Severity,
+    Trait,
+)
 from gradscope.record.run_record import Floats
 
 FLAT = 0.05
@@ -61,7 +71,7 @@ def symmetric_units(record: RunRecord, *, threshold: float = 1e-5) -> tuple[Find
     Source:
         Goodfellow et al. 2016, section 8.4 (breaking the symmetry between units).
     """
-    indices = tuple(i for i in record.indices("hidden") if _judged(record.layers[i]))
+    indices = tuple(i for i in record.indices(Role.HIDDEN) if _judged(record.layers[i]))
     if not indices:
         raise NotMeasured("no hidden layer has several units to compare")
     if not len(record.steps):
@@ -102,8 +112,9 @@ def _judged(layer: LayerInfo) -> bool:
     """
     drawn = _random(layer) or layer.initializer in EVEN
     flat = layer.normalization is not None and layer.activation == "linear"
-    flat |= layer.normalization == "before_activation" and drawn
-    return (layer.units or 0) > 1 and layer.kind != "Embedding" and layer.main_path and not flat
+    flat |= layer.normalization == Normalization.BEFORE_ACTIVATION and drawn
+    looked_up = Trait.LOOKUP in layer.traits
+    return (layer.units or 0) > 1 and not looked_up and layer.main_path and not flat
 
 
 def _between_units(record: RunRecord, indices: tuple[int, ...]) -> Floats:
@@ -123,7 +134,7 @@ def _same_draws(record: RunRecord, threshold: float) -> tuple[Finding, ...]:
     """Layers that started with the same weights: their figures differ by nothing."""
     if record.steps[0] != 0:
         return ()
-    drawn = [record.layers[i] for i in record.indices("hidden") if _random(record.layers[i])]
+    drawn = [record.layers[i] for i in record.indices(Role.HIDDEN) if _random(record.layers[i])]
     weights = record.series["weight_second_moment"][0]
 
     def key(layer: LayerInfo) -> tuple[int, int, int, float]:

@@ -7,10 +7,9 @@ import math
 from gradscope.analyzer import findings
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.record import Finding, RunRecord, Severity
+from gradscope.record import Finding, Normalization, Role, RunRecord, Severity, Trait
 from gradscope.record.remedies import change_settings
 
-_LINEAR = frozenset(["Dense", "Conv1D", "Conv2D", "Conv3D"])
 """Layers whose z is their kernel times what they are fed."""
 
 
@@ -54,11 +53,11 @@ def unscaled_input(
     Source:
         LeCun et al. 1998, section 4.3; Klambauer et al. 2017.
     """
-    first = min(record.indices("hidden", "output"), default=0)
+    first = min(record.indices(Role.HIDDEN, Role.OUTPUT), default=0)
     between = [layer for layer in record.layers[:first] if layer.measured]
     if between:
         raise NotMeasured(f"{between[0].name} may scale the features before the first weights")
-    if record.layers and record.layers[first].normalization == "before_activation":
+    if record.layers and record.layers[first].normalization == Normalization.BEFORE_ACTIVATION:
         raise NotMeasured("a batch norm right after the first weights takes the scale away")
     estimates = (record.data.second_moment**0.5, _rms_by_preactivation(record, first))
     finite = [rms for rms in estimates if math.isfinite(rms)]
@@ -98,6 +97,6 @@ def _rms_by_preactivation(record: RunRecord, first: int) -> float:
     z = float(record.series["preactivation_second_moment"][0, first])
     weight = float(record.series["weight_second_moment"][0, first])
     plain = layer.fan_in and layer.bias_initializer in (None, "zeros")
-    if not plain or layer.kind not in _LINEAR or not weight > 0:
+    if not plain or Trait.LINEAR_KERNEL not in layer.traits or not weight > 0:
         return math.nan
     return math.sqrt(z / (int(layer.fan_in or 1) * weight))

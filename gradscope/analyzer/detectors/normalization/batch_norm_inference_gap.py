@@ -7,11 +7,20 @@ import numpy as np
 from gradscope.analyzer import departures, findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import detector
-from gradscope.analyzer.message_parts import branches, layer_names
+from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.network import batch_norms, next_normalization
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.catalog.activations import ACTIVATIONS
-from gradscope.record import Action, Finding, LayerInfo, Remedy, RunRecord, Severity
+from gradscope.record import (
+    Action,
+    Finding,
+    LayerInfo,
+    Normalization,
+    Remedy,
+    Role,
+    RunRecord,
+    Severity,
+)
 from gradscope.record.run_record import Floats
 
 _CHANCE = 4.0
@@ -133,10 +142,10 @@ def _logs(record: RunRecord, indices: tuple[int, ...]) -> Floats:
 
 def _in_series(record: RunRecord, indices: tuple[int, ...]) -> tuple[int, ...]:
     """Those of the batch norms whose factors multiply; none where a layer is in the way."""
-    hidden = [layer for layer in record.layers if layer.role == "hidden"]
-    if branches(record.layers) or any(x.activation not in _HOMOGENEOUS for x in hidden):
+    hidden = [layer for layer in record.layers if layer.role == Role.HIDDEN]
+    if record.branches or any(x.activation not in _HOMOGENEOUS for x in hidden):
         return ()
-    before = (x for x in hidden if x.normalization == "before_activation")
+    before = (x for x in hidden if x.normalization == Normalization.BEFORE_ACTIVATION)
     norms = {norm.index for x in before if (norm := next_normalization(record, x)) is not None}
     return tuple(index for index in indices if index in norms)
 

@@ -41,7 +41,7 @@ def batch_norm_small_batch(
     norms = batch_norms(record)
     if not norms:
         raise NotMeasured("there is no batch norm that normalizes by the batch")
-    values = [record.batch_size * layer.places for layer in norms]
+    values = [record.batch_size * layer.positions for layer in norms]
     positions = [i for i, count in enumerate(values) if count < min_reliable_values]
     if not positions:
         return ()

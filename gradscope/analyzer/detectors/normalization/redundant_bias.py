@@ -10,7 +10,16 @@ from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.network import next_normalization
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.record import Action, Finding, LayerInfo, Remedy, RunRecord, Severity
+from gradscope.record import (
+    Action,
+    Finding,
+    LayerInfo,
+    Normalization,
+    Remedy,
+    RunRecord,
+    Severity,
+    Trait,
+)
 
 
 @detector("GS305", rank=90)
@@ -70,10 +79,8 @@ def redundant_bias(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Findi
 
 def _normalized(record: RunRecord, layer: LayerInfo) -> bool:
     """Whether a batch norm follows the layer's weights with nothing in between."""
-    straight = layer.normalization == "before_activation" or (
-        layer.normalization == "after_activation" and layer.activation == "linear"
+    straight = layer.normalization == Normalization.BEFORE_ACTIVATION or (
+        layer.normalization == Normalization.AFTER_ACTIVATION and layer.activation == "linear"
     )
     following = next_normalization(record, layer)
-    return bool(
-        layer.use_bias and straight and following and following.kind == "BatchNormalization"
-    )
+    return bool(layer.use_bias and straight and following and Trait.BATCH_NORM in following.traits)

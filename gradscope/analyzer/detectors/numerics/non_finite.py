@@ -8,7 +8,7 @@ from gradscope.analyzer import findings
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
-from gradscope.record import Finding, RunRecord, Severity
+from gradscope.record import Finding, Role, RunRecord, Severity
 from gradscope.record.run_record import Floats
 
 
@@ -75,12 +75,12 @@ def _cause(record: RunRecord, row: int) -> str:
     """What the updates did just before: overflow is the end of a growth that can be seen."""
     if record.steps[row] == 0:
         return "It is there before any update: the data or the initialisation bring it."
-    update = record.series["update_ratio"][:row, list(record.indices("hidden", "output"))]
+    update = record.series["update_ratio"][:row, list(record.indices(Role.HIDDEN, Role.OUTPUT))]
     finite = np.where(np.isfinite(update), update, 0.0)
     if not finite.size or not finite.any():
         return ""
     step, column = np.unravel_index(int(np.argmax(finite)), finite.shape)
-    layer = record.layers[record.indices("hidden", "output")[column]]
+    layer = record.layers[record.indices(Role.HIDDEN, Role.OUTPUT)[column]]
     return (
         f"The largest update before it changed {layer.name} by {finite[step, column]:.2g} of its "
         f"size, at step {int(record.steps[step])}."

@@ -10,7 +10,7 @@ from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.catalog.optimizers import OPTIMIZERS
-from gradscope.record import Action, Finding, Remedy, RunRecord
+from gradscope.record import Action, Finding, Remedy, Role, RunRecord
 from gradscope.record.remedies import change_settings
 
 ADDED_TO_THE_ROOT = frozenset(
@@ -59,7 +59,7 @@ def optimizer_epsilon(
         raise NotMeasured(f"{name} does not add an epsilon to the gradient's size")
     if not epsilon > 0:
         raise NotMeasured("epsilon is 0")
-    indices = record.indices("hidden", "output")
+    indices = record.indices(Role.HIDDEN, Role.OUTPUT)
     gradient = np.sqrt(record.series["kernel_gradient_second_moment"][:, list(indices)])
     size = np.where(np.isfinite(gradient) & (gradient > 0), gradient / epsilon, np.nan)
     if not indices or np.isnan(size).all():

@@ -9,7 +9,7 @@ from gradscope.analyzer.curves import gradient_cut
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.record import Action, Finding, Remedy, RunRecord
+from gradscope.record import Action, Finding, Remedy, Role, RunRecord
 
 
 @detector("GS502", rank=60, follows=("vanishing_gradient",))
@@ -40,7 +40,7 @@ def underflow(record: RunRecord, *, threshold: float = 0.1) -> tuple[Finding, ..
     """
     if "16" in record.environment.dtype:
         raise NotMeasured(f"the range of {record.environment.dtype} depends on its loss scaling")
-    indices = record.indices("hidden")
+    indices = record.indices(Role.HIDDEN)
     columns = list(indices)
     share = record.series["underflow_fraction"][:, columns]
     if not indices or np.isnan(share).all():
