@@ -261,7 +261,9 @@ def largest_update(record: RunRecord, before: int, least: float = 0.0) -> str:
         return ""
     row, column = np.unravel_index(int(np.argmax(finite)), finite.shape)
     layer, step = record.layers[columns[column]].name, int(record.steps[row])
-    return f"Step {step} changed {layer} by {times_text(float(finite[row, column]))} its size."
+    change = f"Step {step} changed {layer} by {times_text(float(finite[row, column]))} its size"
+    rate = float(record.scalars["learning_rate"][row])
+    return f"{change}, at learning rate {rate:g}." if math.isfinite(rate) else f"{change}."
 
 
 def _within(ratio: float, factor: float) -> bool:

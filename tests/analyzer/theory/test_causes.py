@@ -285,7 +285,7 @@ def test_causes_of_values_that_are_not_finite() -> None:
         in says(late)
     )
     assert "The loss before it was 2.5." in says(late)
-    assert late.cause == "Step 7 changed hidden_2 by 55 times its size."
+    assert late.cause == "Step 7 changed hidden_2 by 55 times its size, at learning rate 0.02."
     assert advice(late).startswith("training.learning_rate: 0.002")
     layers = network([100] * 9, initializer="glorot_normal")
     early = found("non_finite", record(layers, broken={"backward": (0, 2, 3)}))

@@ -45,17 +45,40 @@ def _sets_config(remedy: Remedy, reader: Reader) -> bool:
 
 
 def _words(remedy: Remedy, reader: Reader) -> str:
-    """The remedy in a few words: values alone where their names say what they are."""
-    if remedy.action is not Action.CHANGE_SETTINGS or reader.form is Form.KERAS:
+    """The remedy in a few words; the command beside it has the keys."""
+    if reader.form is Form.KERAS or not remedy.settings:
         return remedy_text(remedy, reader)
     values = [
-        str(value) if key in _SPEAKING else f"{key.rpartition('.')[2]} {value}"
+        _NAMES.get(key, f"{key} {{}}").format(value)
         for key, value in remedy.settings
+        if key != _OPTIMIZER
     ]
-    return f"{' with '.join(values)}{_promised(remedy.promise)}"
+    text = " with ".join(values)
+    if remedy.action is Action.DEFAULT_LEARNING_RATE:
+        text += f", Keras's default, not {remedy.replaces:g}"
+    elif remedy.action is Action.LOWER_LEARNING_RATE:
+        text += f", a tenth of {remedy.replaces:g}"
+    return f"{text}{_promised(remedy.promise)}"
 
 
-_SPEAKING = frozenset(["model.activation", "model.initializer"])
+_OPTIMIZER = "training.optimizer.name"
+"""Set with every other key of the optimizer; the name in use is no change."""
+
+_NAMES = {
+    "data.scaling": "features scaled: {}",
+    "model.activation": "{}",
+    "model.initializer": "{}",
+    "model.bias_initializer": "biases: {}",
+    "model.batch_norm": "batch norm: {}",
+    "model.batch_norm.input": "batch norm at the input",
+    "model.batch_norm.momentum": "batch norm momentum {}",
+    "model.output.activation": "{} in the output layer",
+    "model.output.units": "{} output units",
+    "training.learning_rate": "learning rate {}",
+    "training.loss": "loss {}",
+    "training.optimizer.epsilon": "epsilon {}",
+    "training.steps": "{} steps",
+}
 
 
 def _promised(promise: Promise | None) -> str:

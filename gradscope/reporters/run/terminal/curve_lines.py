@@ -14,6 +14,7 @@ from gradscope.analyzer.curves import loss_curve, through_time, window
 from gradscope.analyzer.curves.depth_profile import DepthProfile, depth_profile
 from gradscope.analyzer.theory.expectation import standings
 from gradscope.record import Finding, Role, RunRecord, Verdict, VerdictStatus
+from gradscope.record.run_record import Floats
 from gradscope.reporters.layout.character_plots import LogScale, sparkline
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol
 from gradscope.reporters.layout.numbers import number
@@ -129,33 +130,43 @@ def _heights(values: Sequence[float]) -> tuple[float, ...]:
 
 
 def _ends(values: Sequence[float]) -> str:
-    first, last = (f"{values[i]:.2g}" if math.isfinite(values[i]) else "-" for i in (0, -1))
+    first, last = (number(float(f"{values[i]:.2g}")) for i in (0, -1))
     return first if first == last else f"{first} to {last}"
 
 
 def _gradient_line(report: Report, profile: DepthProfile) -> CurveLine:
-    values = _typical(profile.delta_relative, profile.delta)
+    values = _typical(profile.delta_relative)
+    if _nothing_came_back(profile.delta):
+        values = [0.0] * len(values)
     tone, note = _judged(report, len(values), "vanishing_gradient", "exploding_gradient")
-    if not any(value > 0 for value in values):
+    if all(value == 0 for value in values):
         tone, note = ("error", "none at all") if tone != "skipped" else (tone, note)
+    if not np.isfinite(values).any():
+        tone, note = "error", "no finite figure"
     return CurveLine("gradient", _heights(values), _ends(values), tone, note)
 
 
 def _signal_line(report: Report, profile: DepthProfile) -> CurveLine:
-    values = [float(value) for value in window.typical(profile.signal)]
+    values = _typical(profile.signal)
     tone, note = _judged(report, len(values), "vanishing_signal", "exploding_signal")
     if tone == "healthy" and _in_band(report):
         note = "in theory's band at the start"
     return CurveLine("signal", _heights(values), _ends(values), tone, note)
 
 
-def _typical(relative: np.ndarray, size: np.ndarray) -> list[float]:
-    """The ratios of the last quarter; zeros where nothing came back at all."""
-    values = window.typical(relative)
-    late = size[window.last_quarter(len(size))]
-    if np.isnan(values).all() and np.isfinite(late).any() and not np.nan_to_num(late).any():
-        return [0.0] * len(values)
-    return [float(value) for value in values]
+def _nothing_came_back(delta: Floats) -> bool:
+    """Whether delta is zero in every layer over the last quarter: it has no ratios then."""
+    late = delta[window.last_quarter(len(delta))]
+    return bool(np.isfinite(late).any()) and not np.nan_to_num(late).any()
+
+
+def _typical(values: Floats) -> list[float]:
+    """Those of the last quarter; of a run that broke off, of the last step that has them all."""
+    typical = window.typical(values)
+    whole = np.flatnonzero(np.isfinite(values).all(axis=1))
+    if not np.isfinite(typical).all() and whole.size:
+        typical = values[whole[-1]]
+    return [float(value) for value in typical]
 
 
 def _judged(report: Report, layers: int, *names: str) -> tuple[str, str]:

@@ -25,8 +25,8 @@ def flow_sentence(report: Report) -> str:
     rate = math.nan if record.branches else rate_per_layer(delta) ** -1
     if math.isfinite(rate):
         return f"Gradients flow: x{rate:.2g} per layer going back, where x1 keeps the size."
-    low, high = number(float(delta.min())), number(float(delta.max()))
-    return f"Gradients flow: {low} to {high} of the last layer's in all that everything passes."
+    low, high = (number(float(f"{end:.2g}")) for end in (delta.min(), delta.max()))
+    return f"Gradients flow: every layer gets {low} to {high} times what the last one gets."
 
 
 def flow_reason(report: Report) -> str:
