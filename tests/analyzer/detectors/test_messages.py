@@ -43,7 +43,11 @@ def figures(made: RunRecord, finding: Finding) -> Iterator[float]:
     yield from finding.evidence.interval or ()
     yield made.outcome.steps_done
     data = made.data
-    yield from (data.mean, data.second_moment**0.5, data.second_moment - data.mean**2)
+    yield from (
+        data.mean,
+        data.second_moment**0.5,
+        max(data.second_moment - data.mean**2, 0.0) ** 0.5,
+    )
     yield from (data.classes or 0, math.log(data.classes or 1))
     yield from made.evaluation.values()
     named = [layer for layer in made.layers if layer.name in finding.layers]
@@ -74,7 +78,7 @@ def optimizer_figures(made: RunRecord) -> Iterator[float]:
 
 
 def start_figures(made: RunRecord) -> Iterator[float]:
-    """Signal and gradient from end to end at step 0, and fan_in Var w of the usual initializers."""
+    """Signal and gradient from end to end at step 0, and the rms of weights over lecun_normal's."""
     hidden = [layer.index for layer in made.layers if layer.role == "hidden"]
     if hidden and len(made.steps):
         signal = np.sqrt(made.series["preactivation_second_moment"][0, hidden])
@@ -84,9 +88,9 @@ def start_figures(made: RunRecord) -> Iterator[float]:
             yield from (delta[0] / delta[-1], delta[-1] / delta[0])
     for layer in made.layers:
         fans = (layer.fan_in or 1, layer.fan_out or 1)
-        yield from (2.0, 3.0, 2.0 * fans[0] / sum(fans))
+        yield from (2.0**0.5, (2.0 * fans[0] / sum(fans)) ** 0.5)
         scale = layer.initializer_parameters.get("scale")
-        yield float(scale) if isinstance(scale, float) else math.nan
+        yield float(scale) ** 0.5 if isinstance(scale, float) else math.nan
     norms = [layer.index for layer in made.layers if layer.role == "normalization"]
     ratio = made.series["batch_norm_variance_ratio"][:, norms]
     with np.errstate(all="ignore"):
