@@ -95,7 +95,10 @@ def detail_of(*, layers: bool, checks: bool, verbose: bool, state_only: bool) ->
 
 
 exit_code = click.option(
-    "--exit-code", "gate", is_flag=True, help="Exit 1 when the verdict is unhealthy."
+    "--exit-code",
+    "gate",
+    is_flag=True,
+    help="Exit 1 when the network is unhealthy, 4 when too little was measured to tell.",
 )
 theory_form = _form(_theory_forms, "What to write to stdout: text (default), or json.")
 survey_form = _form(_survey_forms, "What to write to stdout: text (default), or json.")

@@ -32,7 +32,7 @@ def command(
     """Train and measure the network that CONFIG describes.
 
     Exits 0 when the measurement is complete, whatever the verdict; with --exit-code (or with
-    `gradscope check`) an unhealthy verdict exits 1.
+    `gradscope check`) an unhealthy network exits 1, and one of which too little is known 4.
     """
     from gradscope.cli import terminal
     from gradscope.cli.progress import Progress

@@ -70,8 +70,8 @@ def not_learning(
     Why it matters:
         The network is no better than one that gives every sample the same answer.
     What to do:
-        Look at the findings that come before it. Where there are none, check that each label
-        belongs to its sample, then try other learning rates.
+        Look at the findings that come before it. Where there are none, train for 300 steps at
+        least, then check that each label belongs to its sample, and try other learning rates.
     Source:
         The standard error of the difference of two means of independent batches.
     """
