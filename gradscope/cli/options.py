@@ -42,6 +42,12 @@ def _survey_forms() -> Iterable[str]:
     return SURVEY_FORMS
 
 
+def _list_forms() -> Iterable[str]:
+    from gradscope.reporters.run_list import LIST_FORMS
+
+    return LIST_FORMS
+
+
 def _form(forms: Callable[[], Iterable[str]], help_text: str) -> Callable[[_Command], _Command]:
     """An option for one of `forms`, which are imported only where it is not ``text``."""
 
@@ -69,13 +75,19 @@ output = click.option(
     metavar="DIR",
     help="Folder for the report (default: reports/<name>, of a check reports/<name>.check).",
 )
-force = click.option("--force", is_flag=True, help="Replace the report of another config.")
+replace = click.option(
+    "--replace",
+    "replace_earlier",
+    is_flag=True,
+    help="Replace the earlier report instead of keeping it as reports/<name>-2, -3, ...",
+)
 quiet = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 exit_code = click.option(
     "--exit-code", "gate", is_flag=True, help="Exit 1 when the verdict is unhealthy."
 )
 theory_form = _form(_theory_forms, "What to write to stdout: text (default), or json.")
 survey_form = _form(_survey_forms, "What to write to stdout: text (default), or json.")
+list_form = _form(_list_forms, "What to write to stdout: text (default), or json.")
 report_form = _form(
     _report_forms, "What to write to stdout: the report as text (default), or result.json as json."
 )

@@ -246,7 +246,8 @@ def test_stopping_many(folder: Path) -> None:
         )
         until(
             lambda: all(
-                (folder / "reports" / f"{n}.check" / "run.log").exists() for n in ("tiny", "second")
+                (folder / "reports" / f"{n}.check" / "running.log").exists()
+                for n in ("tiny", "second")
             ),
             "both have begun",
         )

@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     help="Configs measured side by side (default: one per core).",
 )
 @options.output
-@options.force
 @options.quiet
 @options.trust_model
 def command(

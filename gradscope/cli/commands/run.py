@@ -13,7 +13,8 @@ from gradscope.cli import options
 @click.argument("config")
 @options.overrides
 @options.output
-@options.force
+@options.replace
+@click.option("--name", metavar="NAME", help="Name of this run, and of its folder in reports/.")
 @options.quiet
 @options.report_form
 @options.trust_model
@@ -23,7 +24,8 @@ def command(
     overrides: tuple[str, ...],
     *,
     output: Path | None,
-    force: bool,
+    replace_earlier: bool,
+    name: str | None,
     quiet: bool,
     form: str,
     trust: bool,
@@ -34,21 +36,31 @@ def command(
     Exits 0 when the measurement is complete, whatever the verdict; with --exit-code (or with
     `gradscope check`) an unhealthy verdict exits 1.
     """
-    from gradscope.cli import terminal
+    import json
+    import shlex
+    import sys
+
+    from gradscope.cli import streams, terminal
     from gradscope.cli.progress import Progress
+    from gradscope.reporters.run_list import location_text
     from gradscope.workflows.engine import Workers
     from gradscope.workflows.inputs import load_config
     from gradscope.workflows.run import run
 
-    experiment = load_config(config, overrides)
+    # Quoted, or a name such as 50 would be read as a number.
+    named = (*overrides, f"name={json.dumps(name)}") if name is not None else overrides
+    experiment = load_config(config, named, locate_user_code=True)
     with Progress(quiet=quiet) as progress:
         written = run(
             experiment,
             Workers(trust_model=trust),
             progress.watch,
             output=output,
-            force=force,
+            replace_earlier=replace_earlier,
             gate=gate,
+            command=shlex.join(["gradscope", *sys.argv[1:]]),
         )
+    if not quiet:
+        streams.say(location_text(written.folder, written.earlier))
     terminal.show_report(written.report, form, written.files)
     raise click.exceptions.Exit(written.report.exit_code)
