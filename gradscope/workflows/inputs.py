@@ -22,7 +22,7 @@ from gradscope.record.run_record import GIVEN
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
 
 
-def vocabulary() -> RegisteredFunctions:
+def registered_functions() -> RegisteredFunctions:
     """The data sets and detectors that a config may name."""
     return RegisteredFunctions(
         datasets={**DATASETS, **KERAS_DATASETS},
@@ -39,7 +39,7 @@ def load_config(
     user is executed. Raises `ConfigError`, which names every mistake at once.
     """
     return config_loading.load_config(
-        source, overrides, vocabulary(), locate_user_code=locate_user_code
+        source, overrides, registered_functions(), locate_user_code=locate_user_code
     )
 
 
@@ -72,12 +72,12 @@ def load_configs(
 
 def resolve(source: ConfigSource, overrides: Sequence[str] = ()) -> ResolvedConfig:
     """Read a config and say for every resolved value where it came from."""
-    return resolve_with_origins(source, overrides, vocabulary())
+    return resolve_with_origins(source, overrides, registered_functions())
 
 
 def config_schema() -> dict[str, Any]:
     """A JSON Schema (2020-12) of what a config file may hold."""
-    return json_schema(vocabulary())
+    return json_schema(registered_functions())
 
 
 def look_for_files(config: ExperimentConfig) -> None:
