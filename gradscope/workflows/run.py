@@ -25,14 +25,16 @@ def run(
     output: Path | None = None,
     replace_earlier: bool = False,
     gate: bool = False,
+    at_init: bool = False,
     command: str = "",
 ) -> WrittenReport:
     """Measure `config` from its own seed and write the report into ``reports/<name>``.
 
     An earlier report there moves to the next numbered folder, unless `replace_earlier` is given.
     `output` is another folder, in which an earlier report is replaced; with `replace_earlier` also
-    files that gradscope did not write. `gate` makes the exit code follow the verdict; `command` is
-    kept beside the report. Data and model file are checked, and what draws is imported, while
+    files that gradscope did not write. `gate` makes the exit code follow the verdict; `at_init`
+    takes one training step, which shows the network as initialised, and no more; `command` is kept
+    beside the report. Data and model file are checked, and what draws is imported, while
     TensorFlow starts. What was measured before an interruption or a failure is written too, marked
     partial; where nothing was measured, the folder is left as it was.
     """
@@ -52,7 +54,7 @@ def run(
     look_for_files(config)
     with folder.claimed(target, replace=replace_earlier or output is None):
         log = target / folder.LIVE_LOG
-        seeds = Seeds(trained=(config.seed,))
+        seeds = Seeds((), (config.seed,)) if at_init else Seeds(trained=(config.seed,))
         try:
             [record] = engine.measure(Measurement(config, seeds, log, check_and_prepare), watch)
         except (CouldNotMeasure, Interrupted) as error:

@@ -202,3 +202,10 @@ def test_list(folder: Path) -> None:
     shown = run(folder, "list").stdout
     assert [line.count("damaged") for line in shown.splitlines()] == [0, 0, 0, 1, 1]
     assert "seed=3" in shown
+
+
+def test_at_init(folder: Path) -> None:
+    said_by(folder, "--at-init", "-s", "training.steps=1000000")
+    result = result_in(folder / "reports" / "tiny")
+    assert result["training"]["outcome"] == "made up"
+    assert (result["status"], result["training"]["steps_done"]) == ("complete", 1)

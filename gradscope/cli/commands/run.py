@@ -12,6 +12,11 @@ from gradscope.cli import options
 @click.command()
 @click.argument("config")
 @options.overrides
+@click.option(
+    "--at-init",
+    is_flag=True,
+    help="Look at the network as initialised only: seconds, no training.",
+)
 @options.output
 @options.replace
 @click.option("--name", metavar="NAME", help="Name of this run, and of its folder in reports/.")
@@ -23,6 +28,7 @@ def command(
     config: str,
     overrides: tuple[str, ...],
     *,
+    at_init: bool,
     output: Path | None,
     replace_earlier: bool,
     name: str | None,
@@ -58,6 +64,7 @@ def command(
             output=output,
             replace_earlier=replace_earlier,
             gate=gate,
+            at_init=at_init,
             command=shlex.join(["gradscope", *sys.argv[1:]]),
         )
     if not quiet:
