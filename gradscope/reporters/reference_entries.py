@@ -141,6 +141,13 @@ def _keys(schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping
         yield from _keys(schema["items"], f"{prefix}[]")
 
 
+def _values(key: Mapping[str, Any]) -> Iterator[str]:
+    """The names that a key may have as its value."""
+    yield from map(str, key.get("enum", ()))
+    for way in key.get("anyOf", ()):
+        yield from _values(way)
+
+
 _LIMITS = {
     "minimum": "at least",
     "exclusiveMinimum": "above",
@@ -153,8 +160,9 @@ def _key_text(name: str, key: Mapping[str, Any]) -> str:
     rows = []
     if "default" in key:
         rows.append(("default", show_value(key["default"])))
-    if "enum" in key:
-        rows.append(("values", ", ".join(map(str, key["enum"]))))
+    values = list(_values(key))
+    if values:
+        rows.append(("values", ", ".join(values)))
     limits = [f"{words} {key[label]:,g}" for label, words in _LIMITS.items() if label in key]
     if limits:
         rows.append(("range", ", ".join(limits)))
