@@ -82,6 +82,9 @@ replace = click.option(
     help="Replace the earlier report instead of keeping it as reports/<name>-2, -3, ...",
 )
 quiet = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+open_page = click.option(
+    "--open", "in_browser", is_flag=True, help="Open report.html in a browser."
+)
 exit_code = click.option(
     "--exit-code", "gate", is_flag=True, help="Exit 1 when the verdict is unhealthy."
 )

@@ -26,6 +26,9 @@ from gradscope.workflows.inputs import check_inputs
 from gradscope.workflows.seed_options import SeedOptions
 from gradscope.workflows.side_by_side import Outcome, measure_side_by_side
 
+CONFIGS = Path("configs")
+"""Where a project keeps its configs, unless in the folder where commands are typed."""
+
 
 @dataclass(frozen=True)
 class ConfigCheck:
@@ -56,6 +59,21 @@ class CheckJob(ConfigCheck):
 def check(job: ConfigCheck, engine: Engine, watch: Watch = ignore_event) -> Checked:
     """Measure and judge one config, and write nothing."""
     return _judge(job, list(engine.measure(Measurement(job.config, job.seeds), watch)))
+
+
+def configs_with_baseline() -> tuple[str, ...]:
+    """The configs of the working directory and of ``configs/`` that have a baseline beside them.
+
+    Raises `BadRequest` where there is none.
+    """
+    files = sorted(path for path in (*Path().glob("*.y*ml"), *CONFIGS.glob("*.y*ml")))
+    configs = tuple(str(path) for path in files if baseline_file.beside(str(path)).exists())
+    if not configs:
+        raise BadRequest(
+            f"no config is named, and none here or in {CONFIGS}/ has a baseline beside it",
+            "name one: gradscope check CONFIG; or keep a baseline first: gradscope baseline CONFIG",
+        )
+    return configs
 
 
 def plan_jobs(

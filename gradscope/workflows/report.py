@@ -16,8 +16,8 @@ def report_again(path: Path, *, gate: bool = False, write: bool = False) -> Writ
     """
     path = report_location(path)
     report = analyze(load_record(path), gate=gate)
-    if not write:
-        return WrittenReport(report)
     target = path if path.is_dir() else path.parent
+    if not write:
+        return WrittenReport(report, folder=target)
     with folder.claimed(target, replace=True):
         return write_report(report, target)

@@ -23,6 +23,7 @@ from gradscope.cli import options
 @options.quiet
 @options.report_form
 @options.trust_model
+@options.open_page
 @options.exit_code
 def command(
     config: str,
@@ -35,6 +36,7 @@ def command(
     quiet: bool,
     form: str,
     trust: bool,
+    in_browser: bool,
     gate: bool,
 ) -> None:
     """Train and measure the network that CONFIG describes.
@@ -70,4 +72,6 @@ def command(
     if not quiet:
         streams.say(location_text(written.folder, written.earlier))
     terminal.show_report(written.report, form, written.files)
+    if in_browser:
+        terminal.open_page(written.folder)
     raise click.exceptions.Exit(written.report.exit_code)
