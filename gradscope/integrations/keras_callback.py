@@ -151,7 +151,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 self.model.name,
             )
         if self.output is not None:
-            with folder.claimed(self.output, "", force=True):
+            with folder.claimed(self.output, replace=True):
                 folder.remove_pages(self.output)
         optimizer = self.model.optimizer
         self._fit = _Fit(untrained=not int(np.asarray(optimizer.iterations)))
@@ -311,7 +311,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         """Write into `output`; what cannot be written must not cost the training behind it."""
         assert self.output is not None
         try:
-            with folder.claimed(self.output, "", force=True):
+            with folder.claimed(self.output, replace=True):
                 record = self.record
                 folder.write_record(record, self.output)
                 if not record_only:
