@@ -61,7 +61,7 @@ def npz_file(
     Source: the file; it is never unpickled, and its declared sizes are checked before reading.
     Licence: yours.
     """
-    arrays = _read(existing_file(path))
+    arrays = _read_arrays(existing_file(path))
     train = "" if "x" in arrays else "_train"
     x, y = arrays[f"x{train}"], arrays[f"y{train}"]
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
@@ -93,7 +93,7 @@ def _count_classes(y: Array, y_test: Array) -> int:
     return int(largest) + 1
 
 
-def _read(path: Path) -> dict[str, Array]:
+def _read_arrays(path: Path) -> dict[str, Array]:
     """The named arrays, once the file's own directory and headers were found plausible."""
     try:
         with zipfile.ZipFile(path) as archive:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradscope.gate import words
+from gradscope.gate import difference_text
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Check, CheckKind, Difference, Status
 from gradscope.gate.comparing.unpaired import BUDGET, NEGLIGIBLE
@@ -107,10 +107,12 @@ def _departures(judged: _Judged, names: tuple[str, ...], comparisons: int) -> li
             Difference(
                 quantity=judged.quantity,
                 layer=names[i],
-                before=words.rms(centre),
-                after=words.rms(mean),
-                effect=words.factor(mean - centre),
-                interval=words.interval(mean - ends[1], mean - ends[0], words.factor),
+                before=difference_text.rms(centre),
+                after=difference_text.rms(mean),
+                effect=difference_text.factor(mean - centre),
+                interval=difference_text.interval(
+                    mean - ends[1], mean - ends[0], difference_text.factor
+                ),
             )
         )
     return differences

@@ -74,9 +74,9 @@ def _flat(config: dict[str, Any]) -> dict[TreePath, Any]:
 
 
 def _value(value: Any) -> str:
-    """A value as a person would write it: a name with those parameters that are not silent."""
+    """Write a value as in a config: a name with the parameters that are not None."""
     if isinstance(value, dict) and set(value) == {"name", "parameters"}:
-        given = {k: v for k, v in value["parameters"].items() if v is not None}
-        inside = ", ".join(f"{key} {_value(item)}" for key, item in given.items())
+        parameters = {k: v for k, v in value["parameters"].items() if v is not None}
+        inside = ", ".join(f"{key} {_value(item)}" for key, item in parameters.items())
         return f"{value['name']} ({inside})" if inside else str(value["name"])
     return value if isinstance(value, str) else json.dumps(value)

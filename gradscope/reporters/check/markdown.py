@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gradscope.gate.check import Check, Checked, Status
-from gradscope.reporters.check import CHECK_FORMS, _differences, _wording
-from gradscope.reporters.check._outcomes import outcome_counts
+from gradscope.reporters import check_text
+from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import ReportOptions
 
@@ -29,7 +29,7 @@ OUTCOME_SIGNS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "not m
 def markdown(checked: Sequence[Checked], options: ReportOptions) -> str:
     """Render a table of the configs, then each config that did not pass."""
     del options
-    lines = ["## gradscope", "", outcome_counts(checked), ""]
+    lines = ["## gradscope", "", check_text.outcome_counts(checked), ""]
     lines += ["| | config | result |", "|---|---|---|"]
     lines += [
         f"| {OUTCOME_SIGNS[config.outcome]} | {_cell(config.source)} | {_cell(config.headline)} |"
@@ -54,7 +54,7 @@ def _config(config: Checked) -> Iterator[str]:
     else:
         yield _paragraph(config.headline)
     for check in config.checks:
-        cells = (check.name, _wording.answer(check), check.evidence)
+        cells = (check.name, check_text.answer(check), check.evidence)
         yield f"| {SIGNS[check.status]} | {' | '.join(map(_cell, cells))} |"
     for check in config.checks:
         if check.differences:
@@ -65,7 +65,7 @@ def _config(config: Checked) -> Iterator[str]:
         yield ""
         for change in config.changes:
             yield f"- {_paragraph(change)}"
-    if remedy := _wording.config_remedy(config):
+    if remedy := check_text.config_remedy(config):
         yield ""
         yield f"Try: {_cell(remedy)}"
 
@@ -74,11 +74,11 @@ def _table(check: Check) -> Iterator[str]:
     yield ""
     yield f"{_cell(check.name)}:"
     yield ""
-    yield f"| {' | '.join(_differences.headings(check))} |"
+    yield f"| {' | '.join(check_text.difference_headings(check))} |"
     yield "|---|---|--:|--:|---|---|"
-    for row in _differences.rows(check):
+    for row in check_text.difference_rows(check):
         yield f"| {' | '.join(map(_cell, row))} |"
-    rest = _differences.left_out(check.differences)
+    rest = check_text.differences_left_out(check.differences)
     if rest:
         yield ""
         yield rest
