@@ -73,6 +73,14 @@ def class_labels(y: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], int] | Non
     return labels, max(2, int(labels.max()) + 1)
 
 
+def are_classes(y: npt.NDArray[Any]) -> bool:
+    """Tell whether targets are meant as classes: all integers, and what `class_labels` takes.
+
+    Integers that `class_labels` refuses are labels with a mistake, which a check can name.
+    """
+    return y.dtype.kind in "biu" or class_labels(y) is not None
+
+
 def _one_hot(values: npt.NDArray[Any]) -> bool:
     return _zeros_and_ones(values) and bool(np.all(values.sum(axis=1) == 1))
 
