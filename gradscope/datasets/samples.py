@@ -31,7 +31,7 @@ class Samples:
     `x` [n, ...] holds numbers as they were read or drawn until `scale` makes them float32. `y` is a
     class index [n] for classification, one or more targets [n] or [n, k] for regression. The test
     part may have no rows. `rows` and `rows_test` are the positions of the samples in their source
-    before the split, so that a message names a sample as its source counts. `notes` are sentences
+    before the split, so that a message numbers a sample as its source does. `notes` are sentences
     shown beside the results.
     """
 

@@ -1,4 +1,4 @@
-"""Whether measuring twice gives the same bytes, and how far another setting changes the figures."""
+"""Compare two measurements byte by byte, and the figures of two settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROVING_CONFIG: dict[str, Any] = {
         "optimizer": {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9},
     },
 }
-"""A small network of everything that was measured to change bits: batch norm, dropout, momentum."""
+"""A small network with everything known to change bits: batch norm, dropout, momentum."""
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,8 @@ def class_labels(y: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], int] | Non
 
     Keras casts targets to the dtype of the predictions, so 0.0 and 1.0 give the same loss as 0 and
     1: one value per sample is a class where all values are 0 or 1, whatever their dtype. Other
-    whole numbers are classes in an integer dtype only, since the same floats are as well the
-    targets of a regression. Several values per sample are classes where each row is one-hot.
+    whole numbers are classes in an integer dtype only, since such floats may be the targets of a
+    regression. Several values per sample are classes where each row is one-hot.
     """
     if y.dtype.kind not in "fiub" or not y.size:
         return None

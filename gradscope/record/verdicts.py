@@ -22,7 +22,7 @@ class Severity(StrEnum):
 
 
 class VerdictStatus(StrEnum):
-    """What became of a detector's question."""
+    """The outcome of one detector."""
 
     HEALTHY = "healthy"
     FINDING = "finding"
@@ -37,7 +37,7 @@ class VerdictStatus(StrEnum):
 
 
 class DiagnosisState(StrEnum):
-    """What all verdicts together say of a network."""
+    """The conclusion from all verdicts on a network."""
 
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"
@@ -48,7 +48,7 @@ class DiagnosisState(StrEnum):
 class Evidence:
     """What a finding rests on.
 
-    `n` is how many numbers stand behind each figure (samples x units, or units), `interval` a
+    `n` is how many numbers each figure is computed from (samples x units, or units), `interval` a
     range for the observed figure where one can be given, `interval_meaning` what it is.
     """
 
@@ -96,7 +96,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All verdicts on one record, and what they say together.
+    """All verdicts on one record, and the conclusion from them.
 
     `verdicts` lead with the root: findings first, by severity, then by the step at which they
     began. `headline` is the sentence a person can act on; `remedies` what to try for the root.

@@ -16,8 +16,8 @@ from gradscope.reporters.report import ReportOptions
 class DoctorReport:
     """What three measurements of one config showed.
 
-    `record` is the first one's; `digests` are those of the two that must agree; `drift` is how far
-    the third, with `other_threads`, is away. `ignored_variables` are set in the user's shell and
+    `record` is the first one's; `digests` are those of the two that must agree; `drift` is the
+    distance of the third, with `other_threads`. `ignored_variables` are set in the user's shell and
     kept from the worker.
     """
 

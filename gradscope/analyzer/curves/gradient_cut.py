@@ -1,4 +1,4 @@
-"""Which layers no gradient reaches at all, as against those it reaches weakly."""
+"""Layers that no gradient reaches at all, in contrast to those it reaches weakly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gradscope.record.run_record import Floats
 
 NONE = 1e-12
 """Ratio of delta to the next layer's that counts as no gradient. Unconnected paths measure exactly
-0; no healthy layer dilutes a gradient a million million times at once."""
+0; no healthy layer reduces a gradient by a factor of 1e12 at once."""
 
 FLUSHED = 1e-30
 """Rms of delta below which float32 loses part of it: a hundred million times the smallest normal
@@ -33,9 +33,9 @@ def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     """Whether each layer's trainable weights got no gradient at any step after the first, [layer].
 
     Compared is delta with the next later layer's that has one, and the kernel's gradient with the
-    largest of any kernel. A gradient that faded below float32 on its way is not cut, and one that
-    was there once is not either. All false when nothing can be compared: before the first update a
-    head that starts at zero lets nothing through.
+    largest of any kernel. A gradient that faded below float32 on its way is not cut, nor is one
+    that was there at some step. All false when nothing can be compared: before the first update a
+    head that starts at zero passes no gradient back.
     """
     rows = record.steps > 1
     delta = np.sqrt(np.nan_to_num(record.series["delta_second_moment"][rows], posinf=0.0))

@@ -17,7 +17,7 @@ from gradscope.theory.depth_recursion import predict
 from gradscope.theory.prediction import Prediction
 
 NARROWEST_DEVIATION = 1e-3
-"""Bands of a smaller deviation are not held against a measurement: the rounding of half precision
+"""Bands of a smaller deviation are not compared with a measurement: the rounding of half precision
 would leave them. Orthogonal weights, which keep norms, and delta at its own reference have such."""
 
 

@@ -1,4 +1,4 @@
-"""What the catalog knows of one activation, and the stable pieces formulas are built from."""
+"""The entry of an activation, and numerically stable functions that formulas share."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def checks(
 def _summary(
     statistics: SeedStatistics, diagnosis: Diagnosis, accepted: Sequence[ErrorCount]
 ) -> Check:
-    """What all detectors said, where nothing is new."""
+    """Summarize all detectors, where no error is new."""
     seeds = max(1, statistics.trained_seeds)
     by_status = dict.fromkeys(VerdictStatus, 0)
     for verdict in diagnosis.verdicts:
@@ -57,7 +57,7 @@ def _seeds(statistics: SeedStatistics) -> str:
 
 
 def _error(verdict: ErrorCount, diagnosis: Diagnosis, seeds: int) -> Check:
-    """An error of its own, with the finding of the config's own seed where it has it."""
+    """Build the check of one new error, with the finding of the config's seed where it has it."""
     finding = _finding(verdict.code, diagnosis)
     evidence = f"in {verdict.seeds} of {seeds} seeds"
     if finding is None:

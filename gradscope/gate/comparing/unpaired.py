@@ -125,7 +125,7 @@ def compare(
 
 
 def tail_of_slopes(budget: float) -> float:
-    """The tail that the most certain figure of the whole network is held to at initialisation."""
+    """Tail probability for the network figure of smallest p-value, at initialisation."""
     return budget / 2 / (len(SLOPES) + len(MEANS) - 1)
 
 
@@ -152,7 +152,7 @@ def _slopes(
 
 
 def _means(before: Series, after: Series, alignment: Alignment) -> list[Sample]:
-    """Means over the layers, of what moves in all of them together."""
+    """Means over the layers, for changes that all layers share."""
     samples = []
     for name in MEANS:
         if name not in before or not alignment.pairs:

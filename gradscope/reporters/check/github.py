@@ -56,7 +56,7 @@ def _command(kind: str, file: str, title: str, text: str) -> str:
 
 
 def _data(text: str) -> str:
-    """Escaped as the runner unescapes it; what a log would obey is made visible first."""
+    """Escaped as the runner unescapes it; control characters are made visible first."""
     return printable_lines(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

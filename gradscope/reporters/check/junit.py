@@ -28,8 +28,9 @@ COUNTED = {"tests": "", "failures": "/failure", "errors": "/error", "skipped": "
 def junit(checked: Sequence[Checked], options: ReportOptions) -> str:
     """Render ``testsuites``; whatever could not be measured or decided is an ``error``.
 
-    The text is ASCII, so that it is what its declaration says in every encoding of stdout. What
-    XML 1.0 cannot hold, and what a screen would obey, is written as an escape such as ``\\x1b``.
+    The text is ASCII, so that it is what its declaration says in every encoding of stdout.
+    Characters that XML 1.0 cannot hold or a screen would interpret are written as an escape such as
+    ``\\x1b``.
     """
     del options
     root = Element("testsuites", name="gradscope check")

@@ -13,8 +13,8 @@ from gradscope.reporters.report import ReportOptions
 LARGEST = 65_000
 """Bytes; a comment holds 65,536 characters, a step summary 1 MiB: one text serves both."""
 
-OBEYED = frozenset("\\`*_[]<>|~$&#")
-"""Characters that Markdown, HTML or a table would obey anywhere."""
+SPECIAL_CHARACTERS = frozenset("\\`*_[]<>|~$&#")
+"""Characters with a meaning in Markdown, HTML or a table."""
 
 SIGNS = {
     Status.PASSED: "✅",
@@ -85,10 +85,10 @@ def _table(check: Check) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    """Text on one line that neither Markdown, HTML nor the table obeys."""
+    """Text on one line in which Markdown, HTML and the table interpret nothing."""
     shown = printable(text.replace("\n", " "))
-    safe = "".join(f"&#{ord(c)};" if c in OBEYED else c for c in shown)
-    # A zero-width space parts a mention from its sign: a layer's name calls nobody.
+    safe = "".join(f"&#{ord(c)};" if c in SPECIAL_CHARACTERS else c for c in shown)
+    # A zero-width space after @ prevents a mention: a layer's name notifies nobody.
     return safe.replace("@", "@&#8203;")
 
 

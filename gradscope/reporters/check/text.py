@@ -15,7 +15,7 @@ from gradscope.reporters.report import ReportOptions
 
 LONGEST_NAME, SHORTEST_NAME = 32, 12
 COMMAND = re.compile(r"(?:(?<=\s)|^):(?=:)|#(?=#\[)")
-"""What the log of a CI obeys: ``::`` at the start of a line, ``##[`` anywhere (GitHub, Azure)."""
+"""Commands in the log of a CI: ``::`` at the start of a line, ``##[`` anywhere (GitHub, Azure)."""
 
 TONES = {
     Status.PASSED: "healthy",
@@ -53,7 +53,7 @@ def text(checked: Sequence[Checked], options: ReportOptions) -> str:
 
 
 def _safe(name: str) -> str:
-    r"""A name on one line that neither a screen nor a CI obeys: ``::error`` is ``\x3a:error``."""
+    r"""A name without control characters and CI commands: ``::error`` is ``\x3a:error``."""
     return _safe_lines(printable(name))
 
 

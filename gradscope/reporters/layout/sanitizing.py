@@ -5,19 +5,19 @@ from __future__ import annotations
 import unicodedata
 
 # Controls (C0, DEL, C1), format characters (bidi, zero-width, tags), surrogates, code points
-# without a character, line and paragraph separators: all that a screen obeys instead of showing.
-_OBEYED = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
+# without a character, line and paragraph separators: a screen interprets them all.
+_INTERPRETED = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
 
 
 def printable(text: str) -> str:
-    r"""The text with everything that a screen would obey written as ``\x1b``, ``\u202e``.
+    r"""The text with everything that a screen would interpret written as ``\x1b``, ``\u202e``.
 
     Line breaks are escaped too: a name stays on its line. Markup is not changed:
     each form escapes its own.
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escape(c) if unicodedata.category(c) in _OBEYED else c for c in text)
+    return "".join(_escape(c) if unicodedata.category(c) in _INTERPRETED else c for c in text)
 
 
 def printable_lines(text: str) -> str:
