@@ -18,6 +18,7 @@ if str(ROOT) not in sys.path:
 
 from benchmarks.gate import clean, faults  # noqa: E402
 from benchmarks.tables import filled  # noqa: E402
+from gradscope.catalog.activations import ACTIVATIONS  # noqa: E402
 from gradscope.gate import plan  # noqa: E402
 from gradscope.gate.comparing import pairing, repeated, seeds_needed, unpaired  # noqa: E402
 
@@ -51,7 +52,10 @@ def _percent(share: float) -> str:
 
 def constants() -> str:
     """What the code holds to, from the code."""
-    kappa = ", ".join(f"{kind} {value:g}" for kind, value in seeds_needed.KAPPA.items())
+    measured = {"batch norm": seeds_needed.KAPPA_BATCH_NORM} | {
+        name: entry.seed_scatter for name, entry in ACTIVATIONS.items() if entry.seed_scatter
+    }
+    kappa = ", ".join(f"{kind} {value:g}" for kind, value in measured.items())
     rows = [
         ("tolerance, paired, same fingerprint", _rms(pairing.SAME_MACHINE)),
         ("tolerance, paired, another fingerprint", _rms(pairing.OTHER_MACHINE)),
