@@ -20,7 +20,7 @@ from benchmarks.gate import clean, faults  # noqa: E402
 from benchmarks.tables import filled  # noqa: E402
 from gradscope.catalog.activations import ACTIVATIONS  # noqa: E402
 from gradscope.gate import plan  # noqa: E402
-from gradscope.gate.comparing import pairing, repeated, seeds_needed, unpaired  # noqa: E402
+from gradscope.gate.comparing import pairing, repeated_kernels, seeds_needed, unpaired  # noqa: E402
 
 PAGE = ROOT / "docs" / "gate.md"
 RESULTS = ROOT / "benchmarks" / "results" / "gate.json"
@@ -60,7 +60,7 @@ def constants() -> str:
         ("tolerance, paired, same fingerprint", _rms(pairing.SAME_MACHINE)),
         ("tolerance, paired, another fingerprint", _rms(pairing.OTHER_MACHINE)),
         ("the same draws: kernels wander over seeds by at most", f"{pairing.SAME_DRAWS:g}"),
-        ("a repeated kernel: equal to", f"{repeated.EQUAL:g}"),
+        ("a repeated kernel: equal to", f"{repeated_kernels.EQUAL:g}"),
         ("false alarms of a comparison of other draws", _percent(unpaired.BUDGET)),
         (
             "negligible, of other draws",

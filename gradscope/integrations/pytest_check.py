@@ -101,7 +101,7 @@ def read_call(subject: Any, arguments: Mapping[str, Any], folder: Path) -> GateC
     baseline = folder / file if file is not None else None
     if isinstance(subject, str | Path):
         path = folder / subject
-        beside = baseline_file.beside(path)
+        beside = baseline_file.default_path(path)
         if "baseline" not in arguments and beside.exists():
             baseline = beside
         source = _shown(path)

@@ -29,7 +29,7 @@ def unreached(record: RunRecord) -> tuple[list[LayerInfo], list[LayerInfo]]:
     return [x for x in silent if x.index < first], [x for x in silent if x.index >= first]
 
 
-def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
+def cut_layers(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     """Whether each layer's trainable weights got no gradient at any step after the first, [layer].
 
     Compared is delta with the next later layer's that has one, and the kernel's gradient with the
@@ -56,7 +56,7 @@ def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     live = delta.max(axis=1) > FLUSHED
     delta, kernel = delta[live], kernel[live]
     largest = np.nan_to_num(np.fmax.reduce(kernel, axis=1))
-    following = after(delta)
+    following = delta_of_next_layer(delta)
     for index in record.indices(Role.HIDDEN, Role.OUTPUT):
         reference = following[:, index]
         silent = (delta[:, index] <= none * reference) & (reference > FLUSHED)
@@ -64,7 +64,7 @@ def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     return is_cut
 
 
-def after(delta: Floats) -> Floats:
+def delta_of_next_layer(delta: Floats) -> Floats:
     """Delta of the next later layer that has one, [step, layer]; the largest of all if none has."""
     following = np.empty_like(delta)
     nearest = delta.max(axis=1, initial=0.0)

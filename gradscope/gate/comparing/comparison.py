@@ -10,9 +10,10 @@ from gradscope.gate.baselines import figures, fingerprint
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
 from gradscope.gate.check import Check, CheckKind, Difference, Status
-from gradscope.gate.comparing import config_change, paired, repeated, unpaired
+from gradscope.gate.comparing import config_change, paired, unpaired
 from gradscope.gate.comparing.alignment import Alignment, align
 from gradscope.gate.comparing.pairing import Pairing, pairing
+from gradscope.gate.comparing.repeated_kernels import find_repeated_kernels
 from gradscope.gate.comparing.seeds_needed import seeds_needed
 from gradscope.message_text import counted
 from gradscope.record import Action, Remedy
@@ -146,7 +147,7 @@ def _names(names: Sequence[str]) -> str:
 
 def _repeated_kernels(sides: _Sides) -> Check | None:
     """Check for kernels that no longer depend on the seed; None where there are none."""
-    repeated_kernels = repeated.repeated(sides.before, sides.after, sides.alignment)
+    repeated_kernels = find_repeated_kernels(sides.before, sides.after, sides.alignment)
     if not repeated_kernels:
         return None
     evidence = f"{counted(len(sides.after.seeds), 'seed')}; in the baseline each draws its own"

@@ -49,7 +49,7 @@ def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> 
     if not record.indices(Role.HIDDEN, Role.OUTPUT):
         raise NotMeasured("no layer with weights is measured")
     last_dead = _last_dead(record)
-    cut = np.flatnonzero(gradient_cut.cut(record, threshold)).tolist()
+    cut = np.flatnonzero(gradient_cut.cut_layers(record, threshold)).tolist()
     silent = [i for i in cut if i > last_dead]
     before, aside = gradient_cut.unreached(record)
     on_path = [*before, *(record.layers[i] for i in silent if record.layers[i].main_path)]

@@ -21,7 +21,7 @@ EQUAL = 1e-9
 two draws of the largest kernel, 4096 x 4096, one pair in 500,000 is as close by chance."""
 
 
-def repeated(
+def find_repeated_kernels(
     before: SeedStatistics, after: SeedStatistics, alignment: Alignment
 ) -> tuple[Difference, ...]:
     """Find the kernels that are no longer independent draws, in depth order.
