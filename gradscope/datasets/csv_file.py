@@ -21,12 +21,12 @@ from gradscope.datasets.samples import (
     Seed,
     TestFraction,
     existing_file,
-    printable,
     quoted,
     split,
     training_only,
 )
 from gradscope.errors import BadRequest
+from gradscope.message_text import escape_unprintable
 
 MAX_FILE_BYTES = 2**30
 
@@ -237,7 +237,7 @@ def _targets(table: _Table, task: Task) -> tuple[Array, tuple[str, ...]]:
     _refuse_odd_classes(table, len(kinds), task)
     index = {key: position for position, key in enumerate(kinds)}
     y = np.array([index[key] for key in keys], dtype=np.int64)
-    return y, tuple(printable(str(kind)) for kind in kinds)
+    return y, tuple(escape_unprintable(str(kind)) for kind in kinds)
 
 
 def _first_number(numbers: list[float | None]) -> int:

@@ -116,11 +116,6 @@ def quoted(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def printable(text: str) -> str:
-    """A name from a user's file with control and invisible characters escaped."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
 def existing_file(path: Path) -> Path:
     """The path of a regular file; `BadRequest` otherwise, as pipes and devices may never end."""
     path = Path(path).expanduser()

@@ -15,7 +15,7 @@ from gradscope.gate.comparing.alignment import Alignment, align
 from gradscope.gate.comparing.pairing import Pairing, pairing
 from gradscope.gate.comparing.repeated_kernels import find_repeated_kernels
 from gradscope.gate.comparing.seeds_needed import seeds_needed
-from gradscope.message_text import counted
+from gradscope.message_text import counted, first_names
 from gradscope.record import Action, Remedy
 
 UPDATE = (Remedy(Action.UPDATE_BASELINE),)
@@ -120,9 +120,9 @@ def _structure(sides: _Sides) -> Check:
     alignment = sides.alignment
     changes = []
     if alignment.removed:
-        changes.append(f"{_names(alignment.removed)} gone")
+        changes.append(f"{first_names(alignment.removed)} gone")
     if alignment.added:
-        changes.append(f"{_names(alignment.added)} added")
+        changes.append(f"{first_names(alignment.added)} added")
     if changes:
         sentence = f"the network has other layers than its baseline: {', '.join(changes)}"
         return Check(
@@ -138,11 +138,6 @@ def _structure(sides: _Sides) -> Check:
         more = len(alignment.renamed) - 1
         sentence += f", {old} now called {new}" + (f" and {more} more renamed" if more else "")
     return Check(CheckKind.STRUCTURE, Status.PASSED, sentence)
-
-
-def _names(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
 def _repeated_kernels(sides: _Sides) -> Check | None:
