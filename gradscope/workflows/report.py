@@ -10,11 +10,8 @@ from gradscope.errors import GradscopeError
 from gradscope.record import RunRecord
 from gradscope.reporters.run import folder
 from gradscope.workflows.analysis import analyze, load_record, report_location
-from gradscope.workflows.inputs import load_config
+from gradscope.workflows.inputs import CONFIGS, load_config
 from gradscope.workflows.report_folder import WrittenReport, write_report
-
-CONFIGS = Path("configs")
-"""Where a project keeps its configs, unless beside where the command is typed."""
 
 
 def report_again(path: Path, *, gate: bool = False, write: bool = False) -> WrittenReport:

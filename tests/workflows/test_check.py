@@ -20,4 +20,4 @@ def test_configs_are_found_beside_their_baselines(
     for name in ("net.yaml", "net.baseline.json", "alone.yaml", "configs/deep.yml"):
         (tmp_path / name).touch()
     (tmp_path / "configs" / "deep.baseline.json").touch()
-    assert configs_with_baseline() == ("net.yaml", "configs/deep.yml")
+    assert configs_with_baseline() == ("configs/deep.yml", "net.yaml")
