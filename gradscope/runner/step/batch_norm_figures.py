@@ -12,7 +12,7 @@ import tensorflow as tf
 from gradscope.runner.runtime.attribute_patch import shadowed
 from gradscope.runner.runtime.conditional import choose
 from gradscope.runner.step.figures import Figures
-from gradscope.runner.step.moments import nonfinite
+from gradscope.runner.step.moments import nonfinite_count
 from gradscope.runner.survey.calls import CallRecorder
 from gradscope.runner.survey.sites import BatchNormSite
 
@@ -76,7 +76,7 @@ def put(
     lost = choose(
         tf.reduce_all(tf.math.is_finite(gap) & tf.math.is_finite(ratio)),
         lambda: tf.zeros_like(gap),
-        lambda: tf.stack([nonfinite(calls[norm.key].inputs[0]) for norm in norms]),
+        lambda: tf.stack([nonfinite_count(calls[norm.key].inputs[0]) for norm in norms]),
     )
     names = ["batch_norm_mean_gap", "batch_norm_variance_ratio"]
     figures.put(

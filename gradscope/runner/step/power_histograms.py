@@ -15,6 +15,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from gradscope.record import Histogram
+from gradscope.runner.step.reductions import Reductions
 from gradscope.runner.step.signal_figures import Signal
 from gradscope.runner.step.weight_figures import Weights
 
@@ -38,12 +39,9 @@ def count(
     weights: Weights,
     layers: int,
     *,
-    jit: bool,
+    reductions: Reductions,
 ) -> Any:
-    """Count the values of delta (times the batch size) and of the gradients: int32 [`size`].
-
-    `jit` says that XLA compiles it, which has no operation for a count into bins.
-    """
+    """Count the values of delta (times the batch size) and of the gradients: int32 [`size`]."""
     gradients = dict(zip(map(id, weights.kernels), weights.raw, strict=True))
     places = [
         (signal.site.index, tf.cast(delta, tf.float32) * float(samples))
@@ -55,9 +53,7 @@ def count(
         for kernel in site.kernels
     ]
     bins = tf.concat([_bins(values) + EXPONENTS * place for place, values in places], 0)
-    if jit:
-        return tf.math.unsorted_segment_sum(tf.ones_like(bins), bins, size(layers))
-    return tf.math.bincount(bins, minlength=size(layers), maxlength=size(layers))
+    return reductions.bin_counts(bins, size(layers))
 
 
 def _bins(values: Any) -> Any:

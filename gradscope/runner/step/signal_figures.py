@@ -15,18 +15,19 @@ from gradscope.catalog.activations import Activation
 from gradscope.runner.runtime.conditional import choose
 from gradscope.runner.step import moments
 from gradscope.runner.step.figures import Figures
+from gradscope.runner.step.reductions import Reductions
 from gradscope.runner.survey.calls import Call
 from gradscope.runner.survey.sites import Site
 
 # Rows of the moments [12, tensor]: which statistic each of them is.
 _MOMENTS = (
-    ("", "activation_mean", ""),
-    ("preactivation_second_moment", "activation_second_moment", "delta_second_moment"),
-    ("preactivation_variance", "activation_variance", "delta_variance"),
+    ("", "", "activation_mean"),
+    ("preactivation_second_moment", "delta_second_moment", "activation_second_moment"),
+    ("preactivation_variance", "delta_variance", "activation_variance"),
     ("activation_sample_variance",),
 )
-_POWERS = np.array([[0.0, 0.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0]]).T
-_LOST = ("nonfinite_forward_count", "nonfinite_forward_count", "nonfinite_backward_count")
+_POWERS = np.array([[0.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0, 0.0]]).T
+_LOST = ("nonfinite_forward_count", "nonfinite_backward_count", "nonfinite_forward_count")
 
 Item = TypeVar("Item")
 
@@ -65,7 +66,11 @@ class _Group:
 
 
 def put(
-    figures: Figures, signals: Sequence[Signal], deltas: Sequence[Any], samples: Any, *, jit: bool
+    figures: Figures,
+    signals: Sequence[Signal],
+    deltas: Sequence[Any],
+    samples: Any,
+    reductions: Reductions,
 ) -> None:
     """Compute the figures of all sites, those that look alike in one go.
 
@@ -76,7 +81,7 @@ def put(
         return
     pairs = list(zip(signals, deltas, strict=True))
     groups = [_group(pairs) for pairs in _grouped(pairs, _shape)]
-    found, nonzero, lost = tf.split(_moments(groups, jit), [10, 2, 3])
+    found, nonzero, lost = tf.split(_moments(groups, reductions), [10, 2, 3])
     ordered = [signal for group in groups for signal in group.signals]
     indices = [signal.site.index for signal in ordered]
     # The tape differentiates the mean over the batch: times the batch size, sizes compare.
@@ -85,7 +90,7 @@ def put(
     figures.put(names, indices, found * base**_POWERS)
     figures.put(_LOST, indices, lost)
     figures.put(["nonfinite_count"] * 3, indices, lost)
-    _put_shares(figures, groups, nonzero)
+    _put_shares(figures, groups, nonzero, reductions)
 
 
 def _shape(pair: tuple[Signal, Any]) -> tuple[Any, ...]:
@@ -109,13 +114,13 @@ def _flat(x: Any) -> Any:
     return wide if wide.shape.rank == 2 else tf.reshape(wide, [wide.shape[0], -1])
 
 
-def _moments(groups: Sequence[_Group], jit: bool) -> Any:
+def _moments(groups: Sequence[_Group], reductions: Reductions) -> Any:
     """Moments and counts of all signals, group after group: float64 [15, signal]."""
     sizes = np.array([float(z.shape.num_elements()) for group in groups for z in group.z])
     batches = np.array([float(z.shape[0]) for group in groups for z in group.z])
-    readings = [moments.read(g.z, g.a, g.delta, jit=jit) for g in groups]
-    sums = tf.concat([tf.cast(reading.sums, tf.float64) for reading in readings], 1)
-    fast, safe = moments.of_sums(sums, sizes, batches)
+    readings = [moments.read_sums(g.z, g.a, g.delta, reductions) for g in groups]
+    sums = tf.concat([reading.fast for reading in readings], 1)
+    fast, safe = moments.moments_of_sums(sums, sizes, batches)
     return choose(
         safe,
         lambda: tf.pad(fast, [[0, 3], [0, 0]]),
@@ -123,12 +128,14 @@ def _moments(groups: Sequence[_Group], jit: bool) -> Any:
     )
 
 
-def _put_shares(figures: Figures, groups: Sequence[_Group], nonzero: Any) -> None:
+def _put_shares(
+    figures: Figures, groups: Sequence[_Group], nonzero: Any, reductions: Reductions
+) -> None:
     """Shares of zeros and of underflow, and the mean derivative.
 
-    `nonzero` are the numbers of values of a and of delta that are not zero [2, signal].
+    `nonzero` are the numbers of values of delta and of a that are not zero [2, signal].
     """
-    full, arrived = tf.unstack(nonzero)
+    arrived, full = tf.unstack(nonzero)
     blocks: dict[tuple[str, ...], list[tuple[list[int], Any]]] = {}
     start = 0
     for group in groups:
@@ -138,7 +145,7 @@ def _put_shares(figures: Figures, groups: Sequence[_Group], nonzero: Any) -> Non
             indices = [group.signals[i].site.index for i in places]
             whole = [start + i for i in places]
             living, delta = tf.gather(full, whole), tf.gather(arrived, whole)
-            names, block = _shares(group, places, living, delta, size)
+            names, block = _shares(group, places, living, delta, size, reductions=reductions)
             blocks.setdefault(names, []).append((indices, block))
         start += count
     for names, parts in blocks.items():
@@ -152,7 +159,13 @@ def _activation(signal: Signal) -> tuple[Any, ...]:
 
 
 def _shares(
-    group: _Group, places: Sequence[int], living: Any, delta: Any, size: float
+    group: _Group,
+    places: Sequence[int],
+    living: Any,
+    delta: Any,
+    size: float,
+    *,
+    reductions: Reductions,
 ) -> tuple[tuple[str, ...], Any]:
     first = group.signals[places[0]].site
     zero = 1.0 - living / size
@@ -161,8 +174,11 @@ def _shares(
     if first.activation.switches:
         passing, total = living, living
     else:
-        passing, total = _derivatives(
-            first.activation, [group.signals[i] for i in places], [group.z[i] for i in places]
+        passing, total = _derivative_sums(
+            first.activation,
+            [group.signals[i] for i in places],
+            [group.z[i] for i in places],
+            reductions,
         )
     # Where phi' is zero so is delta, exactly: the rest of the vanished deltas are lost signals.
     lost = tf.math.divide_no_nan(tf.maximum(passing - delta, 0.0), passing)
@@ -173,19 +189,19 @@ def _shares(
     return names, tf.stack([zero, lost, total / (size * largest)])
 
 
-def _derivatives(entry: Activation, signals: Sequence[Signal], z: Sequence[Any]) -> tuple[Any, Any]:
+def _derivative_sums(
+    entry: Activation, signals: Sequence[Signal], z: Sequence[Any], reductions: Reductions
+) -> tuple[Any, Any]:
     """Number of nonzero phi'(z) and sum of phi'(z), each float64 [signal]."""
-    if z[0].shape.num_elements() <= moments.TOGETHER:
-        found = _derivative(entry, signals, tf.stack(z))
-        passing = tf.reduce_sum(tf.abs(tf.sign(found)), [1, 2])
-        total = tf.reduce_sum(found, [1, 2])
+    derivatives: Any
+    if z[0].shape.num_elements() <= reductions.stacking_limit:
+        derivatives = _derivative(entry, signals, tf.stack(z))
     else:
-        each = [
-            _derivative(entry, [signal], one[tf.newaxis])
-            for signal, one in zip(signals, z, strict=True)
+        derivatives = [
+            _derivative(entry, [signal], values[tf.newaxis])[0]
+            for signal, values in zip(signals, z, strict=True)
         ]
-        passing = tf.stack([2.0 * tf.nn.l2_loss(tf.sign(one)) for one in each])
-        total = tf.stack([tf.reduce_sum(one) for one in each])
+    passing, total = reductions.nonzero_counts(derivatives), reductions.sums(derivatives)
     return tf.cast(passing, tf.float64), tf.cast(total, tf.float64)
 
 

@@ -25,6 +25,7 @@ from gradscope.runner.step import (
 )
 from gradscope.runner.step.figures import Figures
 from gradscope.runner.step.main_path import located
+from gradscope.runner.step.reductions import reductions_for
 from gradscope.runner.survey import recurrent
 from gradscope.runner.survey.calls import Call, listening, tapped_layers
 from gradscope.runner.survey.sites import Site, SiteMap, survey
@@ -94,6 +95,7 @@ def seeing(
     """Make the function of (x, y, sample weights or None) that measures a pass, without update."""
     layers = tapped_layers(model)
     timed = [site for site in sites.sites if site.time_steps]
+    reductions = reductions_for(jit=asked.jit)
 
     def see(x: Any, y: Any, sample_weights: Any) -> Seen:
         with (
@@ -115,7 +117,7 @@ def seeing(
         figures = Figures()
         batch_norm_figures.put(figures, sites.batch_norms, norms, ear)
         samples = _samples(x)
-        signal_figures.put(figures, signals, deltas, samples / scale, jit=asked.jit)
+        signal_figures.put(figures, signals, deltas, samples / scale, reductions)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
         times = _over_time(timed, heard, through_time, samples / scale)
         scalars = tf.concat([scalars, *times], 0) if times else scalars
@@ -141,13 +143,14 @@ def measured_step(
     """
     see = seeing(model, sites, objective, optimizer, asked)
     layers = len(sites.layers)
+    reductions = reductions_for(jit=asked.jit)
 
     def step(batch: Any, counting: Any) -> tuple[Any, Any, Any]:
         x, y, sample_weights = _split(batch)
         seen = see(x, y, sample_weights)
         with updates.listening(optimizer, seen.weights.kernels, seen.weights.raw) as changes:
             _apply(optimizer, seen.gradients, seen.variables)
-        weight_figures.put(seen.figures, seen.weights, changes, jit=asked.jit)
+        weight_figures.put(seen.figures, seen.weights, changes, reductions)
         row = seen.figures.packed(layers)
         if loss_scale.adapts(optimizer):
             row = loss_scale.without_overflow(row, seen.gradients)
@@ -160,7 +163,7 @@ def measured_step(
         return choose(
             counting,
             lambda: power_histograms.count(
-                seen.signals, seen.deltas, samples, seen.weights, layers, jit=asked.jit
+                seen.signals, seen.deltas, samples, seen.weights, layers, reductions=reductions
             ),
             lambda: _none(power_histograms.size(layers)),
         )

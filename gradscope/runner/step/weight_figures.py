@@ -17,9 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from gradscope.runner.runtime.conditional import choose
-from gradscope.runner.step import slabs
 from gradscope.runner.step.figures import Figures
-from gradscope.runner.step.moments import SAFE, SPREAD, nonfinite
+from gradscope.runner.step.moments import SAFE, SPREAD, nonfinite_count
+from gradscope.runner.step.reductions import Reductions
 from gradscope.runner.step.updates import Update, Updates
 from gradscope.runner.survey.sites import Site
 
@@ -61,20 +61,22 @@ def find(sites: Sequence[Site], variables: Sequence[Any], gradients: Sequence[An
     )
 
 
-def put(figures: Figures, weights: Weights, updates: Updates, *, jit: bool) -> None:
-    """Compute the figures of kernels, gradients and updates; `jit` says that XLA compiles it."""
+def put(figures: Figures, weights: Weights, updates: Updates, reductions: Reductions) -> None:
+    """Compute the figures of kernels, gradients and updates."""
     if weights.sites:
-        _put_kernels(figures, weights, updates, jit)
+        _put_kernels(figures, weights, updates, reductions)
     if weights.biased:
         _put_biases(figures, weights)
 
 
-def _put_kernels(figures: Figures, weights: Weights, updates: Updates, jit: bool) -> None:
+def _put_kernels(
+    figures: Figures, weights: Weights, updates: Updates, reductions: Reductions
+) -> None:
     changes = [updates.by_kernel[id(kernel)] for kernel in weights.kernels]
     gradients = [tf.convert_to_tensor(gradient) for gradient in weights.raw]
     sizes = np.array([float(np.prod(kernel.shape)) for kernel in weights.kernels])
     factors = _factors(changes)
-    squares, totals = _read(gradients, changes, factors, jit)
+    squares, totals = _read(gradients, changes, factors, reductions)
     weight, gradient, change = tf.unstack(squares)
     deviation = gradient - tf.square(totals) / sizes
     safe = tf.reduce_all((squares > SAFE[0] * sizes) & (squares < SAFE[1] * sizes)) & tf.reduce_all(
@@ -122,7 +124,7 @@ def _factors(changes: Sequence[Update]) -> Any:
 
 
 def _read(
-    gradients: Sequence[Any], changes: Sequence[Update], factors: Any, jit: bool
+    gradients: Sequence[Any], changes: Sequence[Update], factors: Any, reductions: Reductions
 ) -> tuple[Any, Any]:
     """Sums of squares of kernel, gradient and change [3, kernel], and the gradients' sums [kernel].
 
@@ -131,12 +133,8 @@ def _read(
     read = [*(update.before for update in changes), *gradients]
     if factors is None:
         read += [update.change for update in changes]
-    if jit:
-        flat, totals = slabs.squares_and_totals(read, gradients)
-    else:
-        # L2Loss is half the sum of squares, in one pass that makes no copy.
-        flat = 2.0 * _wide([tf.raw_ops.L2Loss(t=tensor) for tensor in read])
-        totals = _wide([_total(gradient) for gradient in gradients])
+    flat = reductions.kernel_square_sums(read)
+    totals = reductions.kernel_sums(gradients, _total)
     squares = tf.reshape(flat, [-1, len(changes)])
     if factors is not None:
         _, of_gradients = tf.unstack(squares)
@@ -166,13 +164,6 @@ def factors(gradient: Any) -> tuple[Any, Any] | None:
     turned = (gradient.op.get_attr("transpose_a"), gradient.op.get_attr("transpose_b"))
     x, delta = gradient.op.inputs
     return (x, delta) if turned == (True, False) else None
-
-
-def _wide(scalars: Sequence[Any]) -> Any:
-    """Scalars of one type or several as one float64 vector."""
-    if len({scalar.dtype for scalar in scalars}) > 1:
-        scalars = [tf.cast(scalar, tf.float64) for scalar in scalars]
-    return tf.cast(tf.stack(scalars), tf.float64)
 
 
 def _exact(gradients: Sequence[Any], changes: Sequence[Update], factors: Any) -> Any:
@@ -208,8 +199,8 @@ def _exact_group(before: Any, after: Any, gradients: Any) -> Any:
             tf.reduce_sum(tf.square(gradient), axes),
             tf.reduce_sum(tf.square(tf.cast(after - before, tf.float64)), axes),
             tf.reduce_sum(tf.math.squared_difference(gradient, centre), axes),
-            nonfinite(gradient, axes),
-            nonfinite(after, axes),
+            nonfinite_count(gradient, axes),
+            nonfinite_count(after, axes),
         ]
     )
 
