@@ -1,11 +1,19 @@
 # Two commands need nothing but Python 3.11 to 3.13: `make demo` and `make test`.
-# Each makes .venv and installs what it needs.
+# Each makes .venv and installs what it needs. Variables to set on the command line:
+#   VENV      the folder of the environment
+#   PYTHON    the interpreters to try, in this order; also read from the environment
+#   COVERAGE  pytest's options for coverage; empty to leave it out (about a sixth faster)
 
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
+PYTHON ?= python3.13 python3.12 python3.11 python3 python
+COVERAGE := -p pytest_cov --cov=gradscope
+PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_OPTIONS)
+PIP_OPTIONS :=
+LOWEST := .venv-lowest
 
-.PHONY: demo test test-fast check gate baselines reports bench bench-peers clean
+.PHONY: demo test test-fast test-lowest check gate baselines reports bench bench-peers clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gradscope run configs/quickstart.yaml
@@ -13,10 +21,16 @@ demo: $(VENV)/.installed
 	@echo "The report is reports/quickstart/report.html: open it in a browser."
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(COVERAGE)
 
 test-fast: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m "not tensorflow" -n 2 --dist worksteal
+
+# All tests with the lowest Python and the lowest versions of the dependencies.
+test-lowest:
+	$(MAKE) VENV=$(LOWEST) PYTHON=python3.11 $(LOWEST)/bin/python
+	$(LOWEST)/bin/python scripts/lowest_versions.py > $(LOWEST)/constraints.txt
+	$(MAKE) VENV=$(LOWEST) PIP_OPTIONS='--constraint $(LOWEST)/constraints.txt' COVERAGE= test
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -45,29 +59,29 @@ clean:
 	rm -rf $(VENV)
 
 $(VENV)/bin/python:
-	@for python in python3.13 python3.12 python3.11 python3 python; do \
+	@for python in $(PYTHON); do \
 	  if $$python -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; \
 	  then echo "making $(VENV) with $$python"; exec $$python -m venv $(VENV); fi; \
 	done; \
-	echo "gradscope needs Python 3.11, 3.12 or 3.13 with the venv module (Debian: apt install python3-venv)" >&2; \
+	echo "gradscope needs Python 3.11, 3.12 or 3.13 with the venv module (Debian: apt install python3-venv); tried: $(PYTHON)" >&2; \
 	exit 1
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@echo "installing gradscope and TensorFlow into $(VENV) (about 2 GB, a few minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@$(PIP_INSTALL) -e .
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
 	@echo "installing gradscope, TensorFlow and the test tools into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@$(PIP_INSTALL) --quiet -e '.[test]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
 	@echo "installing gradscope, TensorFlow and the packages that Keras imports along into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@$(PIP_INSTALL) --quiet -e '.[bench]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-peers: pyproject.toml | $(VENV)/bin/python
 	@echo "installing gradscope, TensorFlow, PyTorch, wandb and TensorBoard into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[peers]'
+	@$(PIP_INSTALL) --quiet -e '.[peers]'
 	@touch $@ $(VENV)/.installed

@@ -142,10 +142,9 @@ def _commit() -> str:
 
 def refuse_unknown(only: Sequence[str], known: Sequence[str]) -> None:
     """Raise `click.BadParameter` for a case that no part has."""
-    import difflib
+    from gradscope.message_text import did_you_mean
 
     for name in only:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            hint = did_you_mean(name, known) or f"there are {', '.join(known)}"
             raise click.BadParameter(f"no case is called {name!r}; {hint}", param_hint="--only")

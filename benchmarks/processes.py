@@ -27,8 +27,8 @@ Figure = Callable[[Sequence[str], str], float]
 _CLOCK = "; import time; print('ready', time.process_time())"
 PLAIN_IMPORT = "import tensorflow" + _CLOCK
 LIGHT_IMPORT = (
-    "from gradscope.runner import light_import\n"
-    "with light_import.without_extras():\n"
+    "from gradscope.runner.runtime import import_tensorflow\n"
+    "with import_tensorflow.without_extras():\n"
     "    from gradscope.runner import device, workload\n"
     "    from gradscope.runner.loop.training import Experiment\n" + _CLOCK.removeprefix("; ")
 )

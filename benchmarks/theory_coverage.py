@@ -25,7 +25,8 @@ from benchmarks.intervals import clopper_pearson
 from gradscope import api
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.datasets import loading
-from gradscope.theory.built_in import built_in_layers
+from gradscope.record import Role
+from gradscope.theory.built_in_layers import built_in_layers
 from gradscope.theory.forecast import Forecast
 from gradscope.theory.prediction import Band
 from tests.theory.initialised import Seen, initialise
@@ -151,7 +152,10 @@ def numpy_networks(config: ExperimentConfig, count: int, seed: int) -> Iterator[
 def keras_networks(config: ExperimentConfig, count: int) -> Iterator[tuple[Any, Any]]:
     """ln E z^2 and ln of the relative E delta^2 as `gradscope run` records them at step 0."""
     for record in api.run_seeds(config, range(1000, 1000 + count)):
-        weighted, hidden = record.indices("hidden", "output"), list(record.indices("hidden"))
+        weighted, hidden = (
+            record.indices(Role.HIDDEN, Role.OUTPUT),
+            list(record.indices(Role.HIDDEN)),
+        )
         delta = record.series["delta_second_moment"][0, hidden]
         signal = record.series["preactivation_second_moment"][0, list(weighted)]
         yield signal, delta / delta[-1]

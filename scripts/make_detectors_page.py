@@ -6,11 +6,10 @@ page with `page()`.
 
 from __future__ import annotations
 
-import inspect
 from itertools import groupby
 from pathlib import Path
 
-from gradscope.analyzer.detectors import DETECTORS, Detector
+from gradscope.analyzer.explanation import Explanation, explanations
 
 PAGE = Path(__file__).parents[1] / "docs" / "detectors.md"
 
@@ -37,24 +36,22 @@ what training did.
 
 def page() -> str:
     """The whole page, detectors by code."""
-    found = sorted(DETECTORS.values(), key=lambda detector: detector.code)
     parts = [_HEAD]
-    for family, members in groupby(found, key=lambda detector: detector.code[2]):
+    for family, members in groupby(explanations(), key=lambda explanation: explanation.code[2]):
         parts.append(f"## {FAMILIES[family]}\n")
-        parts += [_section(detector) for detector in members]
+        parts += [_section(explanation) for explanation in members]
     return "\n".join(parts)
 
 
-def _section(detector: Detector) -> str:
-    documentation = inspect.getdoc(detector.function) or ""
-    paragraphs = [" ".join(part.split()) for part in documentation.split("\n\n")]
+def _section(explanation: Explanation) -> str:
+    paragraphs = [f"*{title}:* {text}" for title, text in explanation.sections]
     rows = [
-        f"| `{name}` | {parameter.default:g} |"
-        for name, parameter in inspect.signature(detector.function).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        f"| `{threshold.key}` | {threshold.default:g} | {threshold.meaning} |"
+        for threshold in explanation.thresholds
     ]
-    table = "\n".join(["| key | default |", "|---|---|", *rows])
-    return "\n\n".join([f"### {detector.code} {detector.name}", *paragraphs, table]) + "\n"
+    table = "\n".join(["| key | default | meaning |", "|---|---|---|", *rows])
+    heading = f"### {explanation.code} {explanation.name}"
+    return "\n\n".join([heading, explanation.summary, *paragraphs, table]) + "\n"
 
 
 if __name__ == "__main__":

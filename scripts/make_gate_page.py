@@ -64,9 +64,12 @@ def constants() -> str:
         ),
         ("power that K is for", _percent(seeds_needed.POWER)),
         ("kappa", f"{kappa}, otherwise {seeds_needed.KAPPA_OTHERWISE:g}"),
-        ("seeds at initialisation, by the law", f"{plan.FEWEST} to {plan.MOST}"),
-        ("trained seeds", f"{plan.TRAINED}, up to {plan.MOST_TRAINED} where more are needed"),
-        ("seeds of a model of your own", str(plan.OWN)),
+        ("seeds at initialisation, by the law", f"{plan.MIN_SEEDS} to {plan.MAX_SEEDS}"),
+        (
+            "trained seeds",
+            f"{plan.TRAINED_SEEDS}, up to {plan.MAX_TRAINED_SEEDS} where more are needed",
+        ),
+        ("seeds of a model of your own", str(plan.USER_MODEL_SEEDS)),
     ]
     return _table(("constant", "value"), rows)
 

@@ -1,4 +1,4 @@
-"""The files of docs/ci and the pre-commit hook: their form, and their commands run for real."""
+"""The CI of this repository and the files of docs/ci: their form, and their commands run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,6 +17,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from scripts.lowest_versions import constraints
 from tests.cli.running import environment
 
 ROOT = Path(__file__).parents[1]
@@ -182,3 +185,122 @@ def test_the_hook_validates_configs(checkout: Path) -> None:
     assert "configs/first.yaml: ok" in done.stdout
     assert "first" not in done.stderr
     assert "configs/second.yaml:1:9: error: model.depht" in done.stderr
+
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def dry_run(*arguments: str) -> str:
+    """The commands that make would run, whatever the make runs that started these tests."""
+    return subprocess.run(
+        ["make", "--dry-run", "--always-make", *arguments],
+        cwd=ROOT,
+        env=environment(ROOT),  # without MAKEFLAGS, which hands variables to a make inside
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout
+
+
+def test_ci_leaves_the_developer_s_environment(tmp_path: Path) -> None:
+    """`.ci/run` with the real Makefile, of which only `clean` is carried out."""
+    for name in (".ci/run", "Makefile"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in (".venv", ".ci/.venv"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "installed").touch()
+    make = tmp_path / "bin" / "make"
+    make.parent.mkdir()
+    make.write_text(
+        '#!/bin/sh\necho "$@" >>calls\n'
+        f'for word; do [ "$word" = clean ] && exec {shutil.which("make")} "$@"; done; exit 0\n'
+    )
+    make.chmod(0o755)
+    done = ran(tmp_path, ["bash"], ".ci/run", "", CI="true")
+    assert done.returncode == 0, done.stderr
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert calls == [f"VENV=.ci/.venv {goal}" for goal in ("clean", "check", "gate", "test")]
+    assert (tmp_path / ".venv" / "installed").exists()
+    assert not (tmp_path / ".ci" / ".venv").exists(), "the environment is fresh"
+
+
+def test_the_makefile_uses_one_environment() -> None:
+    goals = ("clean", "demo", "check", "gate", "test", "test-fast", "baselines", "reports")
+    commands = dry_run("VENV=elsewhere", *goals, "bench", "bench-peers")
+    assert "elsewhere/bin/python -m pytest" in commands
+    assert ".venv" not in commands
+
+
+def test_pip_is_quiet_where_tests_run_and_shows_its_progress_in_the_demo() -> None:
+    for goal, quiet in (("demo", False), ("test", True), ("check", True)):
+        [install] = [line for line in dry_run(goal).splitlines() if "pip install" in line]
+        assert ("--quiet" in install) == quiet, goal
+
+
+def test_the_interpreter_can_be_chosen() -> None:
+    assert "for python in python3.12;" in dry_run("PYTHON=python3.12", "test")
+
+
+def test_make_test_measures_branches_and_ends_with_the_summary() -> None:
+    assert dry_run("test").splitlines()[-1].endswith("loadfile -p pytest_cov --cov=gradscope")
+    assert PYPROJECT["tool"]["coverage"]["run"] == {"source": ["gradscope"], "branch": True}
+
+
+def test_the_lowest_versions_are_those_of_the_project() -> None:
+    lowest = constraints(PYPROJECT["project"]["dependencies"])
+    assert len(lowest) == len(PYPROJECT["project"]["dependencies"])
+    assert constraints(["numpy >= 2.2", "keras>=3.14,<4"]) == ["numpy==2.2", "keras==3.14"]
+    with pytest.raises(ValueError, match="no lowest version in 'rich'"):
+        constraints(["rich"])
+    commands = dry_run("test-lowest")
+    assert "scripts/lowest_versions.py > .venv-lowest/constraints.txt" in commands
+    assert "--constraint .venv-lowest/constraints.txt --quiet -e '.[test]'" in commands
+
+
+def test_the_workflow_of_this_repository() -> None:
+    workflow = parsed(ROOT / ".github" / "workflows" / "ci.yml")
+    assert set(workflow) == {"name", True, "permissions", "concurrency", "jobs"}
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert set(job) <= {"strategy", "runs-on", "timeout-minutes", "steps"}
+        assert job["timeout-minutes"] > 0
+        for step in job["steps"]:
+            assert set(step) <= (RUN_KEYS if "run" in step else USES_KEYS)
+            assert "${{" not in step.get("run", "")
+    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]
+    assert {name.partition("-")[0] for name in matrix["system"]} == {"ubuntu", "macos"}
+    supported = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", PYPROJECT["project"]["requires-python"])
+    assert supported is not None
+    lowest, limit = map(int, supported.groups())
+    assert matrix["python"] == [f"3.{minor}" for minor in range(lowest, limit)]
+    [run] = [step for step in workflow["jobs"]["test"]["steps"] if "run" in step]
+    assert run == {"run": "bash .ci/run", "env": {"PYTHON": "python${{ matrix.python }}"}}
+    oldest = workflow["jobs"]["lowest-versions"]["steps"]
+    assert oldest[1]["with"]["python-version"] == matrix["python"][0]
+    assert oldest[-1] == {"run": "make test-lowest"}
+
+
+def test_the_hooks_of_this_repository_are_the_static_checks() -> None:
+    [source] = parsed(ROOT / ".pre-commit-config.yaml")["repos"]
+    assert source["repo"] == "local"
+    keys = {"id", "name", "entry", "language", "types", "pass_filenames"}
+    assert all(set(hook) <= keys and hook["language"] == "system" for hook in source["hooks"])
+    checks = re.findall(r"^\.venv/bin/.*$", dry_run("VENV=.venv", "check"), re.MULTILINE)
+    commands = [check.split()[:2] for check in checks if "bin/python" not in check]
+    assert [hook["entry"].split()[:2] for hook in source["hooks"]] == commands
+
+
+def test_types_are_published() -> None:
+    assert (ROOT / "gradscope" / "py.typed").is_file()
+    assert PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": ["gradscope"]}
+
+
+def test_changes_are_filed_under_a_kind() -> None:
+    """A file that towncrier does not recognize would be left out of the changelog."""
+    kinds = {kind["directory"] for kind in PYPROJECT["tool"]["towncrier"]["type"]}
+    names = {path.name for path in (ROOT / "changelog.d").iterdir()} - {"README.md"}
+    assert not [name for name in names if not re.fullmatch(r"\+[\w-]+\.\w+\.md", name)]
+    assert {name.split(".")[1] for name in names} <= kinds
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert changelog.count(PYPROJECT["tool"]["towncrier"]["start_string"]) == 1

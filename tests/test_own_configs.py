@@ -15,7 +15,7 @@ import gradscope
 from gradscope import api
 from gradscope.analyzer.curves import through_time
 from gradscope.errors import BadRequest
-from gradscope.record import RunRecord
+from gradscope.record import RunRecord, Severity
 from gradscope.runner.sources import factory
 from tests.cli.running import environment, result_in, run, strict_json
 
@@ -86,7 +86,7 @@ def test_an_example_keeps_its_promise(name: str, tensorflow_once: Any) -> None:
     record = api.run(api.load_config(OWN / f"{name}.yaml", overrides))
     diagnosis = api.analyze(record).diagnosis
     assert not [one for one in diagnosis.verdicts if one.status == "crashed"]
-    errors = [one.name for one in diagnosis.found("error")]
+    errors = [one.name for one in diagnosis.with_severity(Severity.ERROR)]
     assert set(promise.errors) <= set(errors), diagnosis.headline
     assert diagnosis.verdict == ("unhealthy" if promise.errors else "healthy"), diagnosis.headline
     assert errors[:1] == ([promise.leads] if promise.leads else []), diagnosis.headline
@@ -100,11 +100,11 @@ def test_an_example_keeps_its_promise(name: str, tensorflow_once: Any) -> None:
     assert all(layer.measured or layer.reason for layer in record.layers)
     assert record.evaluation.get("test_accuracy", 0.0) >= promise.accuracy
     if name == "remembering":
-        (profile,) = through_time.of(record)
+        (profile,) = through_time.time_profiles(record)
         assert profile.first.min() > 0.1
         assert "GS106" in {one.code for one in diagnosis.verdicts if one.status == "healthy"}
     if name == "forgetting":
-        (profile,) = through_time.of(record)
+        (profile,) = through_time.time_profiles(record)
         assert profile.first.max() < 1e-5
     if name == "transformer":
         inner = [layer.kind for layer in weighted]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from gradscope import api
-from gradscope.analyzer.curves import depth_profile
+from gradscope.analyzer.curves.depth_profile import depth_profile
+from gradscope.record import Severity
 
 pytestmark = pytest.mark.tensorflow
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -50,7 +51,7 @@ def test_a_shipped_config_gives_its_verdict_for_five_seeds(name: str, tensorflow
     )
     for record in api.run_seeds(config, SEEDS):
         diagnosis = api.analyze(record).diagnosis
-        errors = [one.name for one in diagnosis.found("error")]
+        errors = [one.name for one in diagnosis.with_severity(Severity.ERROR)]
         told = (record.environment.seed, diagnosis.headline)
         assert diagnosis.verdict == verdict, told
         assert errors[: len(detectors)] == detectors, (errors, *told)
@@ -59,7 +60,7 @@ def test_a_shipped_config_gives_its_verdict_for_five_seeds(name: str, tensorflow
             lead = diagnosis.verdicts[0].findings[0]
             assert set(layers) <= set(lead.layers), told
             assert diagnosis.headline.startswith(lead.message)
-            assert diagnosis.remedy, told
+            assert diagnosis.remedies, told
         if verdict == "healthy":
             _stays_well_inside(record)
         if name in {"quickstart", "tanh_glorot_10"}:
@@ -75,7 +76,7 @@ def test_a_shipped_config_gives_its_verdict_for_five_seeds(name: str, tensorflow
 
 def _stays_well_inside(record: Any) -> None:
     """The distances that the detectors' documentation names, at every single step."""
-    profile = depth_profile.of(record)
+    profile = depth_profile(record)
     assert np.nanmin(profile.delta_relative) > 0.1
     assert np.nanmax(profile.delta_relative) < (200 if len(profile.names) == 100 else 10)
     assert np.nanmax(record.series["dead_fraction"]) < 0.4

@@ -11,7 +11,8 @@ from typing import Any
 from benchmarks.detectors.case import HEALTHY, Case
 from benchmarks.detectors.judging import file_of
 from gradscope import api
-from gradscope.analyzer.detectors import DETECTORS, Detector, NotMeasured
+from gradscope.analyzer.detectors import DETECTORS, Detector
+from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import RunRecord
 
 FURTHEST = 1e6

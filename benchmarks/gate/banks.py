@@ -150,7 +150,7 @@ def _measure(config: ExperimentConfig, banks: list[tuple[str, int, int, int]]) -
         found = [kept.pop(first + i) for i in range(whole)]
         found += [next(records) for _ in range(whole, seeds)]
         partial = Path(path).with_suffix(f".{os.getpid()}")
-        partial.write_bytes(baseline_file.render(api.bank_of(found, whole)))
+        partial.write_bytes(baseline_file.render(api.seed_statistics(found, whole)))
         partial.replace(path)
 
 

@@ -39,7 +39,7 @@ def measured(tree: Mapping[str, Any], seeds: int) -> dict[str, Any]:
     rounds = []
     for _ in range(ROUNDS):
         started = time.process_time()
-        bank = api.bank_of([next(records) for _ in range(seeds)], 0)
+        bank = api.seed_statistics([next(records) for _ in range(seeds)], 0)
         rounds.append((time.process_time() - started) / seeds)
     started = time.process_time()
     comparison.compare(bank, bank)

@@ -13,6 +13,7 @@ from benchmarks.intervals import clopper_pearson
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Check, Status
 from gradscope.gate.comparing import comparison
+from gradscope.record import Role
 
 FIRST_SEED = 20_000_000
 """No other part of the proof uses a seed of this range."""
@@ -178,10 +179,10 @@ def _entry(
 
 def _wanted(fault: Fault, bank: SeedStatistics) -> tuple[str, ...]:
     """The names that the first differing layer may have."""
-    hidden = bank.names("hidden")
+    hidden = bank.names(Role.HIDDEN)
     places = {"middle": len(hidden) // 2, "added": -1}
     if fault.first == "batch norm":
-        norms = tuple(name for name in bank.names("normalization"))
+        norms = tuple(name for name in bank.names(Role.NORMALIZATION))
         return norms[:1] or ("hidden_1_batch_norm",)
     if fault.first in places:
         return (hidden[places[fault.first]],)

@@ -1,4 +1,4 @@
-"""From a record to a diagnosis: run the detectors, put the root first, say it in a sentence."""
+"""From a record to a diagnosis: run the detectors, order causes first, write the headline."""
 
 from __future__ import annotations
 
@@ -7,11 +7,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradscope.analyzer import static_findings, wording
-from gradscope.analyzer.curves import depth_profile, window
-from gradscope.analyzer.detectors import DETECTORS, Detector, NotMeasured
-from gradscope.record import Diagnosis, Finding, RunRecord, Verdict
-from gradscope.record.verdicts import SEVERITIES
+from gradscope.analyzer.curves import window
+from gradscope.analyzer.curves.depth_profile import depth_profile, rate_per_layer
+from gradscope.analyzer.detectors import DETECTORS, Detector
+from gradscope.analyzer.message_parts import rate_text
+from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.message_text import counted
+from gradscope.record import (
+    Diagnosis,
+    DiagnosisState,
+    Finding,
+    Role,
+    RunRecord,
+    Severity,
+    Verdict,
+    VerdictStatus,
+)
 
 
 def diagnose(
@@ -35,7 +46,7 @@ def diagnose(
             continue
         reason = ignored.get(chosen.name, ignored.get(chosen.code))
         if reason is not None:
-            verdicts.append(Verdict(chosen.code, chosen.name, "ignored", reason=reason))
+            verdicts.append(Verdict(chosen.code, chosen.name, VerdictStatus.IGNORED, reason=reason))
             continue
         verdicts.append(_judge(chosen, record, (thresholds or {}).get(chosen.name, {})))
     return _conclude(record, _related(sorted(verdicts, key=_order)))
@@ -45,15 +56,12 @@ def _judge(chosen: Detector, record: RunRecord, thresholds: Mapping[str, float])
     try:
         findings = chosen(record, **thresholds)
     except NotMeasured as reason:
-        return Verdict(chosen.code, chosen.name, "skipped", reason=str(reason))
+        return Verdict(chosen.code, chosen.name, VerdictStatus.SKIPPED, reason=str(reason))
     except Exception as error:  # one broken detector must not take the others along
         why = f"{type(error).__name__}: {error}"
-        return Verdict(chosen.code, chosen.name, "crashed", reason=why)
-    if static_findings.of_user(record):
-        findings = tuple(
-            replace(found, remedy=wording.in_keras_words(found.remedy)) for found in findings
-        )
-    return Verdict(chosen.code, chosen.name, "finding" if findings else "healthy", findings)
+        return Verdict(chosen.code, chosen.name, VerdictStatus.CRASHED, reason=why)
+    status = VerdictStatus.FINDING if findings else VerdictStatus.HEALTHY
+    return Verdict(chosen.code, chosen.name, status, findings)
 
 
 def _order(verdict: Verdict) -> tuple[int, int, int]:
@@ -64,47 +72,50 @@ def _order(verdict: Verdict) -> tuple[int, int, int]:
     """
     rank = DETECTORS[verdict.name].rank
     if not verdict.findings:
-        return (len(SEVERITIES), 0, rank)
+        return (len(Severity), 0, rank)
     lead = _leading(verdict)
-    return (SEVERITIES.index(lead.severity), int(lead.since_step > 0), rank)
+    return (lead.severity.rank, int(lead.since_step > 0), rank)
 
 
 def _related(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
-    """The verdicts in their order, each consequence told which earlier finding it goes with."""
+    """The verdicts in their order, each consequence with the code of its cause."""
     related: list[Verdict] = []
     for verdict in verdicts:
-        causes = DETECTORS[verdict.name].follows
-        root = next((v for v in related if v.findings and v.name in causes), None)
+        chosen = DETECTORS[verdict.name]
+        root = next(
+            (v for v in related if v.findings and chosen.follows_from(DETECTORS[v.name])), None
+        )
         if root is None:
             related.append(verdict)
             continue
-        words = f"It goes with {root.code} {root.name}, which comes first."
-        told = tuple(replace(f, cause=f"{words} {f.cause}".strip()) for f in verdict.findings)
-        related.append(replace(verdict, findings=told))
+        findings = tuple(replace(f, caused_by=root.code) for f in verdict.findings)
+        related.append(replace(verdict, findings=findings))
     return tuple(related)
 
 
 def _leading(verdict: Verdict) -> Finding:
     """The gravest finding, the earliest of them."""
-    return min(verdict.findings, key=lambda f: (SEVERITIES.index(f.severity), f.since_step))
+    return min(verdict.findings, key=lambda f: (f.severity.rank, f.since_step))
 
 
 def _conclude(record: RunRecord, verdicts: tuple[Verdict, ...]) -> Diagnosis:
-    errors = [v for v in verdicts if any(f.severity == "error" for f in v.findings)]
-    judged = [v for v in verdicts if v.status in ("healthy", "finding")]
-    crashed = [v for v in verdicts if v.status == "crashed"]
+    errors = [v for v in verdicts if any(f.severity is Severity.ERROR for f in v.findings)]
+    judged = [v for v in verdicts if v.status.judged]
+    crashed = [v for v in verdicts if v.status is VerdictStatus.CRASHED]
+    inconclusive = DiagnosisState.INCONCLUSIVE
     if not record.outcome.complete:
-        return Diagnosis("inconclusive", _partial(record), "", verdicts)
+        return Diagnosis(inconclusive, _partial(record), verdicts=verdicts)
     if not len(record.steps) or not judged:
         nothing = "Nothing was measured, so nothing can be said."
-        return Diagnosis("inconclusive", nothing, "", verdicts)
+        return Diagnosis(inconclusive, nothing, verdicts=verdicts)
     if errors:
         lead = _leading(errors[0])
-        return Diagnosis("unhealthy", _sentence(lead), lead.remedy, verdicts)
+        return Diagnosis(DiagnosisState.UNHEALTHY, _sentence(lead), lead.remedies, verdicts)
     if crashed:
         names = ", ".join(v.name for v in crashed)
-        return Diagnosis("inconclusive", f"Some checks crashed: {names}.", "", verdicts)
-    return Diagnosis("healthy", _healthy(record, judged, verdicts), "", verdicts)
+        return Diagnosis(inconclusive, f"Some checks crashed: {names}.", verdicts=verdicts)
+    headline = _healthy(record, judged, verdicts)
+    return Diagnosis(DiagnosisState.HEALTHY, headline, verdicts=verdicts)
 
 
 def _sentence(finding: Finding) -> str:
@@ -119,34 +130,36 @@ def _partial(record: RunRecord) -> str:
 
 
 def _healthy(record: RunRecord, judged: list[Verdict], verdicts: tuple[Verdict, ...]) -> str:
-    warned = [v for v in judged if any(f.severity == "warning" for f in v.findings)]
+    warned = [v for v in judged if any(f.severity is Severity.WARNING for f in v.findings)]
     names = ", ".join(verdict.name for verdict in warned)
-    found = f"only warnings ({names})" if warned else "nothing to act on"
-    checks = f"{len(judged)} checks" if len(judged) > 1 else "1 check"
+    outcome = f"only warnings ({names})" if warned else "nothing to act on"
+    checks = counted(len(judged), "check")
     done = record.outcome.steps_done
-    result = f"{checks} found {found} in {done} step{'s' if done != 1 else ''}."
+    result = f"{checks} found {outcome} in {counted(done, 'step')}."
     if warned:
         result += f" {_leading(warned[0]).message}"
-    profile = depth_profile.of(record)
+    profile = depth_profile(record)
     delta = window.typical(profile.delta_relative)
     delta = delta[np.isfinite(delta)]
     flow = {"vanishing_gradient", "exploding_gradient"} <= {verdict.name for verdict in judged}
     if not flow or delta.size < 2:
         return f"{result}{_unjudged(verdicts)}"
-    # Where paths part and join there is no rate from one layer to the next.
-    one_path = not wording.branches(record.layers)
-    rate = depth_profile.rate_per_layer(delta) ** -1 if one_path else float("nan")
-    plain = all(record.layers[i].role == "hidden" for i in profile.indices)
+    # In a network that branches there is no rate from one layer to the next.
+    one_path = not record.branches
+    rate = rate_per_layer(delta) ** -1 if one_path else float("nan")
+    plain = all(record.layers[i].role == Role.HIDDEN for i in profile.indices)
     kind = "hidden layer" if plain else "layer"
     where = f"{len(profile.names)} {kind}s" + ("" if plain else " that everything passes")
     return (
         f"Gradients flow: over {where} the rms of delta stays between "
         f"{delta.min():.2g} and {delta.max():.2g} of the last {kind}'s"
-        f"{wording.per_layer(rate, ' going back')}; {result}"
+        f"{rate_text(rate, ' going back')}; {result}"
     )
 
 
 def _unjudged(verdicts: tuple[Verdict, ...]) -> str:
-    """That the gradient's way through the network was to be judged, and could not be."""
-    skipped = [v for v in verdicts if v.name == "vanishing_gradient" and v.status == "skipped"]
+    """Why the gradient over depth could not be judged; "" where it was."""
+    skipped = [
+        v for v in verdicts if v.name == "vanishing_gradient" and v.status is VerdictStatus.SKIPPED
+    ]
     return f" Not judged: the gradient over depth ({skipped[0].reason})." if skipped else ""

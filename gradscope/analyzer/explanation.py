@@ -1,45 +1,124 @@
-"""What a verdict means, from the docstring and the thresholds of its detector."""
+"""What a detector is, as data: its docstring by sections and its thresholds with their defaults."""
 
 from __future__ import annotations
 
-import difflib
 import inspect
+import re
+from dataclasses import dataclass
 
 from gradscope.analyzer.detectors import DETECTORS, Detector
 from gradscope.errors import BadRequest
+from gradscope.message_text import did_you_mean
+
+SECTIONS = (
+    "What it measures",
+    "Error when",
+    "Warning when",
+    "Info when",
+    "Not judged when",
+    "Thresholds",
+    "Why it matters",
+    "What to do",
+    "Source",
+)
+"""The sections of a detector's docstring, in their order."""
+
+_THRESHOLD = re.compile(r"(\w+) = (\S+): (.+)")
 
 
-def list_detectors() -> str:
-    """One line per detector: code, name and what it tells."""
-    width = max(map(len, DETECTORS))
-    return "\n".join(
-        f"{found.code}  {found.name:<{width}}  {_documentation(found).splitlines()[0]}"
-        for found in sorted(DETECTORS.values(), key=lambda found: found.code)
-    )
+@dataclass(frozen=True)
+class Threshold:
+    """A YAML key under the detector's name, its default, and what it means."""
+
+    key: str
+    default: float
+    meaning: str
 
 
-def _documentation(found: Detector) -> str:
-    return inspect.getdoc(found.function) or found.name
+@dataclass(frozen=True)
+class Explanation:
+    """A detector as a reader may look it up.
 
-
-def explain(verdict: str) -> str:
-    """The documentation of a detector, by name or code, with its thresholds.
-
-    Raises `BadRequest` when there is none.
+    `sections` are pairs of title and text, in the order of `SECTIONS`, without the thresholds.
     """
-    for found in DETECTORS.values():
-        if verdict in (found.name, found.code):
-            thresholds = "\n".join(
-                f"  {key}: {parameter.default}"
-                for key, parameter in inspect.signature(found.function).parameters.items()
-                if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-            )
-            body = _documentation(found)
-            heading = f"Thresholds, as YAML under detectors.{found.name}:"
-            return f"{found.code} {found.name}\n\n{body}\n\n{heading}\n{thresholds}"
-    words = [word for found in DETECTORS.values() for word in (found.name, found.code)]
-    near = difflib.get_close_matches(verdict, words, n=1)
+
+    code: str
+    name: str
+    summary: str
+    sections: tuple[tuple[str, str], ...]
+    thresholds: tuple[Threshold, ...]
+
+    def section(self, title: str) -> str:
+        """The text under a title; "" where the detector has none."""
+        return dict(self.sections).get(title, "")
+
+
+def explanations() -> tuple[Explanation, ...]:
+    """All detectors, by code."""
+    by_code = sorted(DETECTORS.values(), key=lambda detector: detector.code)
+    return tuple(explanation_of(detector) for detector in by_code)
+
+
+def explain(verdict: str) -> Explanation:
+    """The explanation of a detector, by name or code; raises `BadRequest` when there is none."""
+    for detector in DETECTORS.values():
+        if verdict in (detector.name, detector.code):
+            return explanation_of(detector)
+    names = [name for detector in DETECTORS.values() for name in (detector.name, detector.code)]
     raise BadRequest(
         f"no detector is called {verdict!r}",
-        f"did you mean {near[0]}?" if near else "`gradscope explain` lists them all",
+        did_you_mean(verdict, names) or "`gradscope explain` lists them all",
     )
+
+
+def explanation_of(detector: Detector) -> Explanation:
+    """Read the docstring and the signature of a detector.
+
+    Raises `ValueError` for a docstring with an unknown section, or whose thresholds are not those
+    of the signature with their defaults.
+    """
+    summary, _, body = (inspect.getdoc(detector.function) or "").partition("\n\n")
+    sections: dict[str, list[str]] = {}
+    for line in body.splitlines():
+        title = line.removesuffix(":")
+        if line and not line[0].isspace():
+            if title not in SECTIONS or title in sections:
+                raise ValueError(f"{detector.name}: {line!r} is no section of its docstring")
+            sections[title] = []
+        elif line.strip():
+            sections[list(sections)[-1]].append(line[4:])
+    texts = {title: " ".join(line.strip() for line in lines) for title, lines in sections.items()}
+    order = [title for title in SECTIONS if title in texts]
+    if list(texts) != order:
+        raise ValueError(f"{detector.name}: its sections are not in the order {', '.join(order)}")
+    return Explanation(
+        code=detector.code,
+        name=detector.name,
+        summary=" ".join(summary.split()),
+        sections=tuple((title, texts[title]) for title in order if title != "Thresholds"),
+        thresholds=_thresholds(detector, sections.get("Thresholds", [])),
+    )
+
+
+def _thresholds(detector: Detector, lines: list[str]) -> tuple[Threshold, ...]:
+    """One threshold begins at every line that is not indented further."""
+    items: list[str] = []
+    for line in lines:
+        if line[0].isspace():
+            items[-1] += f" {line.strip()}"
+        else:
+            items.append(line)
+    parameters = {
+        name: float(parameter.default)
+        for name, parameter in inspect.signature(detector.function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    documented = [match.groups() for item in items if (match := _THRESHOLD.fullmatch(item))]
+    keys = [key for key, _, _ in documented]
+    if len(documented) != len(items) or keys != list(parameters):
+        raise ValueError(f"{detector.name}: thresholds {list(parameters)}, documented {items}")
+    for key, default, _ in documented:
+        base, _, power = default.partition("^")
+        if float(base) ** float(power or 1) != parameters[key]:
+            raise ValueError(f"{detector.name}: {key} is {parameters[key]}, documented {default}")
+    return tuple(Threshold(key, parameters[key], meaning) for key, _, meaning in documented)

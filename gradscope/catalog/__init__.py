@@ -1,1 +1,1 @@
-"""The numbers behind the names: activations, initializers, placements, optimizers, losses."""
+"""Activations, initializers, losses and optimizers: one entry each, under Keras's name."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from gradscope.catalog.parameter import Parameter
+from gradscope.catalog.parameter import Parameter, with_defaults
 
 __all__ = ["INITIALIZERS", "TRUNCATION_FACTOR", "Initializer"]
 
@@ -36,11 +36,11 @@ class Initializer:
 
     def complete(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """`parameters` with the defaults filled in; a name it does not have raises `KeyError`."""
-        unknown = sorted(set(parameters) - set(self.parameters))
-        if unknown:
-            raise KeyError(f"{self.name} has no parameter {unknown[0]!r}")
-        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
-        return {**defaults, **parameters}
+        return with_defaults(self.name, self.parameters, parameters)
+
+    def without_unknown(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The `parameters` that the initializer has; a built layer may list others, as a seed."""
+        return {name: value for name, value in parameters.items() if name in self.parameters}
 
 
 def _no_mean(fan_in: int, fan_out: int, **_: Any) -> float:

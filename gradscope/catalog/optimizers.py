@@ -16,15 +16,19 @@ from gradscope.catalog.parameter import Parameter
 
 @dataclass(frozen=True)
 class Optimizer:
-    """One optimizer: its config name, its class in `keras.optimizers`, what it can be told.
+    """One optimizer: its config name, its class in `keras.optimizers`, its parameters.
 
-    `slots` counts the variables of a weight's size that it keeps, for the memory estimate.
+    `slots` counts the variables of a weight's size that it keeps, `momentum_slots` those that a
+    momentum above 0 adds, for the memory estimate. `epsilon_added_to_root` is true where a step is
+    momentum / (sqrt(second moment) + epsilon), as Adam's.
     """
 
     name: str
     keras_class: str
     parameters: Mapping[str, Parameter]
     slots: int
+    momentum_slots: int = 0
+    epsilon_added_to_root: bool = False
     aliases: tuple[str, ...] = ()
 
 
@@ -80,8 +84,32 @@ _MOMENTS: Mapping[str, Parameter] = {
 _AMSGRAD = _switch(False, "the AMSGrad variant")
 _ACCUMULATOR = _from_zero(0.1, "start of the accumulator")
 
-_OWN: Mapping[str, tuple[str, int, Mapping[str, Parameter]]] = {
-    "sgd": (
+
+def _optimizer(
+    name: str,
+    keras_class: str,
+    slots: int,
+    parameters: Mapping[str, Parameter],
+    *,
+    momentum_slots: int = 0,
+    epsilon_added_to_root: bool = False,
+    aliases: tuple[str, ...] = (),
+) -> Optimizer:
+    """An entry with the parameters that all optimizers share; its own override them."""
+    return Optimizer(
+        name=name,
+        keras_class=keras_class,
+        parameters=MappingProxyType({**_COMMON, **parameters}),
+        slots=slots,
+        momentum_slots=momentum_slots,
+        epsilon_added_to_root=epsilon_added_to_root,
+        aliases=aliases,
+    )
+
+
+_TABLE = (
+    _optimizer(
+        "sgd",
         "SGD",
         0,
         {
@@ -89,17 +117,21 @@ _OWN: Mapping[str, tuple[str, int, Mapping[str, Parameter]]] = {
             "momentum": _share(0.0, "share of the last update that is kept"),
             "nesterov": _switch(False, "Nesterov momentum"),
         },
+        momentum_slots=1,
     ),
-    "adam": ("Adam", 2, {**_MOMENTS, "amsgrad": _AMSGRAD}),
-    "adamw": (
+    _optimizer("adam", "Adam", 2, {**_MOMENTS, "amsgrad": _AMSGRAD}, epsilon_added_to_root=True),
+    _optimizer(
+        "adamw",
         "AdamW",
         2,
         {**_MOMENTS, "amsgrad": _AMSGRAD, "weight_decay": _from_zero(0.004, "weight decay")},
+        epsilon_added_to_root=True,
     ),
-    "adamax": ("Adamax", 2, _MOMENTS),
-    "nadam": ("Nadam", 2, _MOMENTS),
-    "lamb": ("Lamb", 2, _MOMENTS),
-    "lion": (
+    _optimizer("adamax", "Adamax", 2, _MOMENTS, epsilon_added_to_root=True),
+    _optimizer("nadam", "Nadam", 2, _MOMENTS, epsilon_added_to_root=True),
+    _optimizer("lamb", "Lamb", 2, _MOMENTS, epsilon_added_to_root=True),
+    _optimizer(
+        "lion",
         "Lion",
         1,
         {
@@ -108,7 +140,8 @@ _OWN: Mapping[str, tuple[str, int, Mapping[str, Parameter]]] = {
             "beta_2": _share(0.99, "decay of the momentum"),
         },
     ),
-    "rmsprop": (
+    _optimizer(
+        "rmsprop",
         "RMSprop",
         2,
         {
@@ -119,7 +152,8 @@ _OWN: Mapping[str, tuple[str, int, Mapping[str, Parameter]]] = {
             "centered": _switch(False, "divide by the variance instead of the mean square"),
         },
     ),
-    "adagrad": (
+    _optimizer(
+        "adagrad",
         "Adagrad",
         1,
         {
@@ -128,7 +162,8 @@ _OWN: Mapping[str, tuple[str, int, Mapping[str, Parameter]]] = {
             "epsilon": _epsilon(),
         },
     ),
-    "adadelta": (
+    _optimizer(
+        "adadelta",
         "Adadelta",
         2,
         {
@@ -137,7 +172,8 @@ _OWN: Mapping[str, tuple[str, int, Mapping[str, Parameter]]] = {
             "epsilon": _epsilon(),
         },
     ),
-    "adafactor": (
+    _optimizer(
+        "adafactor",
         "Adafactor",
         1,
         {
@@ -149,7 +185,8 @@ _OWN: Mapping[str, tuple[str, int, Mapping[str, Parameter]]] = {
             "relative_step": _switch(True, "let the step size fall with the step count"),
         },
     ),
-    "ftrl": (
+    _optimizer(
+        "ftrl",
         "Ftrl",
         2,
         {
@@ -164,7 +201,8 @@ _OWN: Mapping[str, tuple[str, int, Mapping[str, Parameter]]] = {
             "beta": _from_zero(0.0, "beta of the FTRL paper"),
         },
     ),
-    "muon": (
+    _optimizer(
+        "muon",
         "Muon",
         2,
         {
@@ -185,7 +223,8 @@ _OWN: Mapping[str, tuple[str, int, Mapping[str, Parameter]]] = {
             "rms_rate": _positive(0.2, "scale of the orthogonalised update"),
         },
     ),
-    "schedule_free_adamw": (
+    _optimizer(
+        "schedule_free_adamw",
         "ScheduleFreeAdamW",
         2,
         {
@@ -195,15 +234,12 @@ _OWN: Mapping[str, tuple[str, int, Mapping[str, Parameter]]] = {
             "epsilon": _epsilon(1e-8),
             "warmup_steps": Parameter(0, 0, description="steps over which the step size grows"),
         },
+        epsilon_added_to_root=True,
+        aliases=("schedulefreeadamw",),
     ),
-}
-_ALIASES: Mapping[str, tuple[str, ...]] = {"schedule_free_adamw": ("schedulefreeadamw",)}
+)
 
 OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
-    {
-        name: Optimizer(
-            name, keras_class, MappingProxyType({**_COMMON, **own}), slots, _ALIASES.get(name, ())
-        )
-        for name, (keras_class, slots, own) in sorted(_OWN.items())
-    }
+    {entry.name: entry for entry in sorted(_TABLE, key=lambda entry: entry.name)}
 )
+"""Config name to entry."""

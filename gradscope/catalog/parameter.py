@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -20,3 +22,13 @@ class Parameter:
     choices: tuple[str, ...] = ()
     description: str = ""
     whole: bool = False
+
+
+def with_defaults(
+    owner: str, allowed: Mapping[str, Parameter], values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`values` with the defaults of `allowed` filled in; `KeyError` for a name that it lacks."""
+    unknown = sorted(set(values) - set(allowed))
+    if unknown:
+        raise KeyError(f"{owner} has no parameter {unknown[0]!r}")
+    return {**{name: parameter.default for name, parameter in allowed.items()}, **values}

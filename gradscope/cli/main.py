@@ -1,4 +1,7 @@
-"""The ``gradscope`` command: finds its subcommands by file, and decides every exit code once."""
+"""The ``gradscope`` command: finds its subcommands by file, and exits with a code.
+
+`gradscope.exit_codes` decides which code.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,10 @@ from typing import Any, NoReturn
 
 import click
 
+from gradscope import exit_codes
 from gradscope.cli import streams
 from gradscope.errors import ConfigError, ExitCode, GradscopeError
+from gradscope.message_text import did_you_mean, show_value
 
 
 class _Commands(click.Group):
@@ -37,14 +42,12 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the first argument names, or tell the nearest that there is."""
+        """Find the command that the first argument names, or suggest the nearest name."""
         names = self.list_commands(ctx)
         if args[0] not in names and not args[0].startswith("-"):
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], names, n=1)
-            remedy = f"; did you mean {near[0]}?" if near else ""
-            ctx.fail(f"no command is called {args[0]!r}{remedy}")
+            remedy = did_you_mean(args[0], names)
+            message = f"no command is called {show_value(args[0])}"
+            ctx.fail(f"{message}; {remedy}" if remedy else message)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -75,41 +78,40 @@ def main() -> NoReturn:
     """Run the command line and exit with one of the documented codes."""
     streams.reopen_closed()
     _end_on_signals()
+    code: int = ExitCode.HEALTHY
     try:
         with cli.make_context("gradscope", sys.argv[1:]) as context:
             cli.invoke(context)
-        code: int = ExitCode.HEALTHY
     except click.exceptions.Exit as end:
         code = end.exit_code
-    except ConfigError as error:
-        streams.say(str(error))
-        code = error.exit_code
-    except GradscopeError as error:
-        streams.say(f"gradscope: {error}")
-        code = error.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        streams.say(error.format_message())
-        code = ExitCode.BAD_REQUEST
     except click.ClickException as error:
         streams.say(_usage(error))
         code = ExitCode.BAD_REQUEST
+    except BrokenPipeError:  # `gradscope ... | head`
+        streams.redirect_to_nothing(sys.stdout.fileno())
     except (click.Abort, KeyboardInterrupt):
         streams.say("gradscope: interrupted")
         code = ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        streams.redirect_to_nothing(sys.stdout.fileno())
-        code = ExitCode.HEALTHY
-    except OSError as error:
-        where = error.filename or "to stdout"
-        streams.say(f"gradscope: cannot read or write {where}: {error.strerror or error}")
-        code = ExitCode.COULD_NOT_MEASURE
-    except Exception:
-        code = _crashed()
+    except Exception as error:
+        streams.say(_failure(error))
+        code = exit_codes.for_exception(error)
     _leave(code)
 
 
+def _failure(error: Exception) -> str:
+    """Why the command ends without a result: one line, and its remedy in another."""
+    if isinstance(error, ConfigError):
+        return str(error)
+    if isinstance(error, GradscopeError):
+        return f"gradscope: {error}"
+    if isinstance(error, OSError):
+        where = error.filename or "to stdout"
+        return f"gradscope: cannot read or write {where}: {error.strerror or error}"
+    return _crash(error)
+
+
 def _end_on_signals() -> None:
-    """Let SIGTERM, and SIGHUP unless nohup wants it ignored, unwind the program before it ends."""
+    """End with an exception on SIGTERM, and on SIGHUP unless nohup ignores it."""
 
     def end(number: int, frame: Any) -> NoReturn:
         del frame
@@ -122,16 +124,17 @@ def _end_on_signals() -> None:
 
 
 def _usage(error: click.ClickException) -> str:
-    """Say what is wrong with the command line, and how to learn what would be right."""
-    context = error.ctx if isinstance(error, click.UsageError) else None
+    """The mistake in the command line, and the command that shows the right usage."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
     message = f"gradscope: {error.format_message()}"
-    return (
-        f"{message}\n  `{context.command_path} --help` shows what there is" if context else message
-    )
+    if isinstance(error, click.UsageError) and error.ctx:
+        return f"{message}\n  `{error.ctx.command_path} --help` shows what there is"
+    return message
 
 
 def _leave(code: int) -> NoReturn:
-    """Exit, and let a reader who closed the pipe go without a word about it."""
+    """Flush stdout and exit; a closed pipe is no failure, other failures to write are."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -144,18 +147,15 @@ def _leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _crashed() -> int:
-    """Keep the traceback in a file and say so in one line: a bug of gradscope's own."""
-    kind, value = sys.exc_info()[:2]
-    name = kind.__name__ if kind else "error"
-    cause = " ".join(f"{name}: {value}".split())
+def _crash(error: Exception) -> str:
+    """Write the traceback of a bug in gradscope to a file; gives one line that names it."""
+    cause = " ".join(f"{type(error).__name__}: {error}".split())
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="gradscope-crash-", suffix=".txt", delete=False, encoding="utf-8"
         ) as file:
-            traceback.print_exc(file=file)
+            traceback.print_exception(error, file=file)
         where = f"the traceback is in {file.name}"
-    except OSError as error:
-        where = f"its traceback could not be kept: {error.strerror or error}"
-    streams.say(f"gradscope: this is a bug in gradscope ({cause}); {where}")
-    return ExitCode.COULD_NOT_MEASURE
+    except OSError as unwritable:
+        where = f"its traceback could not be kept: {unwritable.strerror or unwritable}"
+    return f"gradscope: this is a bug in gradscope ({cause}); {where}"

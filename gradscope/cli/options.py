@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
+from gradscope.message_text import did_you_mean, one_of_text, show_value
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
 
 def one_of(form: str, forms: Iterable[str]) -> str:
-    """The form, which must be among `forms`; otherwise the error that names them."""
+    """Return `form` if it is one of `forms`; otherwise raise the error that names them."""
     names = list(forms)
     if form not in names:
-        near = difflib.get_close_matches(form, names, n=1)
-        remedy = f"; did you mean {near[0]}?" if near else ""
-        raise click.BadParameter(f"expected one of {', '.join(names)}; received {form!r}{remedy}")
+        remedy = did_you_mean(form, names)
+        message = f"expected {one_of_text(names)}; received {show_value(form)}"
+        raise click.BadParameter(f"{message}; {remedy}" if remedy else message)
     return form
 
 
-def _reporter(ctx: click.Context, param: click.Parameter, form: str) -> str:
-    """Look a form up among the reporters, which are imported only for one that was asked for."""
-    del ctx, param
-    if form == "text":
-        return form
+def _report_forms() -> Iterable[str]:
     from gradscope.reporters.run import REPORTERS
 
-    return one_of(form, REPORTERS)
+    return REPORTERS
+
+
+def _theory_forms() -> Iterable[str]:
+    from gradscope.reporters.theory import THEORY_FORMS
+
+    return THEORY_FORMS
+
+
+def _survey_forms() -> Iterable[str]:
+    from gradscope.reporters.survey import SURVEY_FORMS
+
+    return SURVEY_FORMS
+
+
+def _form(forms: Callable[[], Iterable[str]], help_text: str) -> Callable[[_Command], _Command]:
+    """An option for one of `forms`, which are imported only where it is not ``text``."""
+
+    def check(ctx: click.Context, param: click.Parameter, form: str) -> str:
+        del ctx, param
+        return form if form == "text" else one_of(form, forms())
+
+    return click.option(
+        "--format", "form", callback=check, default="text", metavar="FORM", help=help_text
+    )
 
 
 overrides = click.option(
@@ -49,20 +74,10 @@ quiet = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.
 exit_code = click.option(
     "--exit-code", "gate", is_flag=True, help="Exit 1 when the verdict is unhealthy."
 )
-form = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="What to write to stdout: text (default), or json.",
-)
-report_form = click.option(
-    "--format",
-    "form",
-    callback=_reporter,
-    default="text",
-    metavar="FORM",
-    help="What to write to stdout: the report as text (default), or result.json as json.",
+theory_form = _form(_theory_forms, "What to write to stdout: text (default), or json.")
+survey_form = _form(_survey_forms, "What to write to stdout: text (default), or json.")
+report_form = _form(
+    _report_forms, "What to write to stdout: the report as text (default), or result.json as json."
 )
 trust_model = click.option(
     "--trust-model",
@@ -70,21 +85,39 @@ trust_model = click.option(
     is_flag=True,
     help="Load model.keras_file without checking what is in it: only for files of your own.",
 )
-at_init = click.option(
-    "--at-init", is_flag=True, help="Look at the network as initialised only: seconds, no training."
+_seed_options = (
+    click.option(
+        "--at-init",
+        is_flag=True,
+        help="Look at the network as initialised only: seconds, no training.",
+    ),
+    click.option("--steps", type=click.IntRange(1), metavar="N", help="Train for N steps instead."),
+    click.option(
+        "--seeds",
+        type=click.IntRange(1, 10_000),
+        metavar="K",
+        help="Seeds at initialisation (default: the baseline's, or what a comparison needs).",
+    ),
+    click.option(
+        "--trained-seeds",
+        type=click.IntRange(1, 1000),
+        metavar="K",
+        help="How many of them are trained (default: the baseline's; of a new baseline 5 or more).",
+    ),
 )
-steps = click.option(
-    "--steps", type=click.IntRange(1), metavar="N", help="Train for N steps instead."
-)
-seeds = click.option(
-    "--seeds",
-    type=click.IntRange(1, 10_000),
-    metavar="K",
-    help="Seeds at initialisation (default: the baseline's, or what a comparison needs).",
-)
-trained_seeds = click.option(
-    "--trained-seeds",
-    type=click.IntRange(1, 1000),
-    metavar="K",
-    help="How many of them are trained (default: the baseline's; of a new baseline 5 or more).",
-)
+
+
+def seed_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which seeds are measured; `command` gets one `seed_options`."""
+
+    @functools.wraps(command)
+    def with_seed_options(**parameters: Any) -> None:
+        from gradscope.workflows.seed_options import SeedOptions
+
+        names = ("at_init", "steps", "seeds", "trained_seeds")
+        seed_options = SeedOptions(**{name: parameters.pop(name) for name in names})
+        command(seed_options=seed_options, **parameters)
+
+    for option in reversed(_seed_options):
+        with_seed_options = option(with_seed_options)
+    return with_seed_options

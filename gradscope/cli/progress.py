@@ -1,4 +1,4 @@
-"""How far the run is, on stderr: live on a terminal, a plain line now and then elsewhere."""
+"""Progress on stderr: a live display on a terminal, a plain line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Any
 
 from gradscope.cli import streams
+from gradscope.message_text import noun_for
+from gradscope.record import Role
 from gradscope.record.builder import RecordBuilder
 from gradscope.reporters.layout.sanitizing import printable
 
@@ -23,12 +25,12 @@ _BAR = 20
 
 
 class Progress:
-    """Watches a supervised run and tells about it; says nothing when `quiet`."""
+    """Shows the events of a measurement; shows nothing when `quiet`."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._started = time.monotonic()
-        self._said = 0.0
+        self._shown_at = 0.0
         self._seeds = 0
         self._live: Any = None
         if not quiet and sys.stderr.isatty():
@@ -53,7 +55,7 @@ class Progress:
             self._live.stop()
 
     def watch(self, header: dict[str, Any], builder: RecordBuilder) -> None:
-        """Take one message of the worker."""
+        """Show one event of a measurement (a `workflows.engine.Watch`)."""
         if self._quiet:
             return
         match header["event"]:
@@ -73,7 +75,7 @@ class Progress:
         step, loss = header["step"], header["scalars"][0]
         total = builder.beginning.steps_requested if builder.beginning else step
         now = time.monotonic()
-        if now - self._said < (_LIVE_SECONDS if self._live else PLAIN_SECONDS) and step < total:
+        if now - self._shown_at < (_LIVE_SECONDS if self._live else PLAIN_SECONDS) and step < total:
             return
         rate = step / max(now - self._started, 1e-9)
         line = f"step {step}/{total}  {rate:.0f} steps/s  loss {loss:.4g}"
@@ -85,11 +87,11 @@ class Progress:
             self._show("\n".join(rows), now)
             return
         shares = " / ".join(f"{group.delta:.1e}" for group in groups)
-        told = f"  delta first/middle/last layers {shares}" if groups else ""
-        self._show(line + told, now)
+        summary = f"  delta first/middle/last layers {shares}" if groups else ""
+        self._show(line + summary, now)
 
     def _show(self, text: str, now: float) -> None:
-        self._said = now
+        self._shown_at = now
         if self._live:
             from rich.text import Text
 
@@ -105,21 +107,20 @@ class Progress:
 
 
 def _device_line(builder: RecordBuilder) -> str:
-    begun = builder.beginning
-    assert begun is not None
-    environment = begun.environment
+    assert builder.beginning is not None
+    environment = builder.beginning.environment
     mode = "XLA" if environment.jit else "graph mode"
     threads = environment.threads or "TensorFlow's own number of"
-    plural = "" if environment.threads == 1 else "s"
+    noun = noun_for(environment.threads, "thread")
     return (
-        f"device: {environment.device}, {threads} thread{plural}, {mode} - "
+        f"device: {environment.device}, {threads} {noun}, {mode} - "
         f"TensorFlow {environment.tensorflow}, Keras {environment.keras}"
     )
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Some neighbouring hidden layers: geometric means of their rms figures."""
+    """Some neighbouring hidden layers, with geometric means of their rms figures."""
 
     first: str
     last: str
@@ -128,7 +129,7 @@ class _Group:
 
     @property
     def row(self) -> str:
-        """The group's line: what its layers get of the last hidden layer's gradient."""
+        """The group's line: its gradient is relative to that of the last hidden layer."""
         names = self.first if self.first == self.last else f"{self.first} ... {self.last}"
         # Figures first: a narrow terminal cuts the names.
         return (
@@ -139,12 +140,12 @@ class _Group:
 
 def _groups(builder: RecordBuilder) -> list[_Group]:
     """The first, middle and last hidden layers at the newest step; none without a gradient."""
-    deltas = builder.latest("delta_second_moment", "hidden")
-    signals = builder.latest("preactivation_second_moment", "hidden")
+    deltas = builder.latest("delta_second_moment", Role.HIDDEN)
+    signals = builder.latest("preactivation_second_moment", Role.HIDDEN)
     if len(deltas) < _GROUPS or not deltas[-1] > 0 or builder.beginning is None:
         return []
-    names = [layer.name for layer in builder.beginning.layers if layer.role == "hidden"]
-    cuts = [place * len(deltas) // _GROUPS for place in range(_GROUPS + 1)]
+    names = [layer.name for layer in builder.beginning.layers if layer.role == Role.HIDDEN]
+    cuts = [index * len(deltas) // _GROUPS for index in range(_GROUPS + 1)]
     return [
         _Group(
             first=names[start],
@@ -157,7 +158,7 @@ def _groups(builder: RecordBuilder) -> list[_Group]:
 
 
 def _typical(second_moments: list[float]) -> float:
-    """Geometric mean of the roots; what is not finite is left out."""
+    """Geometric mean of the roots; figures that are not finite are left out."""
     logs = [math.log(v) / 2 if v > 0 else -math.inf for v in second_moments if math.isfinite(v)]
     return math.exp(sum(logs) / len(logs)) if logs else math.nan
 

@@ -1,4 +1,4 @@
-"""Standard streams that may be closed, full, or without a reader."""
+"""Write to standard streams that may be closed, full, or without a reader."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import click
 
 
 def reopen_closed() -> None:
-    """Occupy the numbers of closed standard streams, so that no file opened later gets one.
+    """Reopen closed standard streams on /dev/null, so that no file opened later gets their number.
 
-    Writing to a closed stdout still fails, as it should; what goes to a closed stderr is lost.
+    Writing to a closed stdout still fails, as it should; text for a closed stderr is lost.
     """
     for number, mode in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
@@ -25,7 +25,7 @@ def reopen_closed() -> None:
 
 
 def say(text: str) -> None:
-    """Write a line to stderr; a reader who left is no reason to stop."""
+    """Write a line to stderr; a closed pipe is ignored."""
     encoding = sys.stderr.encoding or "utf-8"
     try:
         click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=True)
@@ -34,7 +34,7 @@ def say(text: str) -> None:
 
 
 def redirect_to_nothing(number: int) -> None:
-    """Point a stream at nothing, so that what is left in its buffer has somewhere to go."""
+    """Point a stream at /dev/null, so that flushing its buffer cannot fail."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, number)
     os.close(nothing)

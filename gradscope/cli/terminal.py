@@ -1,4 +1,4 @@
-"""What the reader's terminal can show, and the result on stdout."""
+"""What stdout can show (width, colour, characters), and writing the result to it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import click
 
 from gradscope.cli import streams
 from gradscope.errors import CouldNotMeasure
-from gradscope.reporters.report import ReportOptions
+from gradscope.reporters.report import Report, ReportOptions
 
 PIPED_WIDTH = 100
-"""Columns where stdout is no terminal and nobody said how wide it is."""
+"""Columns where stdout is no terminal and COLUMNS is not set."""
 
 WIDEST = 1000
-"""Columns beyond which COLUMNS is not believed."""
+"""The most columns that are used, whatever COLUMNS says."""
 
 
 def options(files: tuple[str, ...] = ()) -> ReportOptions:
-    """Find out width, colour and character set of stdout."""
+    """Width, colour and character set of stdout."""
     terminal = sys.stdout.isatty()
     return ReportOptions(
         width=_width(terminal),
@@ -31,9 +31,9 @@ def options(files: tuple[str, ...] = ()) -> ReportOptions:
 
 
 def _width(terminal: bool) -> int:
-    asked = os.environ.get("COLUMNS", "")
-    if asked.isdecimal() and int(asked[:9]) > 0:
-        return min(int(asked[:9]), WIDEST)
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns[:9]) > 0:
+        return min(int(columns[:9]), WIDEST)
     return shutil.get_terminal_size((PIPED_WIDTH, 24)).columns if terminal else PIPED_WIDTH
 
 
@@ -45,14 +45,14 @@ def _has_unicode() -> bool:
     return True
 
 
-def result(text: str) -> None:
-    """Write the result to stdout; characters it cannot show are escaped.
+def result(text: str, *, end: str = "\n") -> None:
+    """Write the result, or a part of it, to stdout; characters it cannot show are escaped.
 
-    A reader who left has seen enough, so that is no failure; raises `CouldNotMeasure` for others.
+    A closed pipe is no failure; raises `CouldNotMeasure` for other failures to write.
     """
     encoding = sys.stdout.encoding or "utf-8"
     try:
-        click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding) + end, nl=False)
     except BrokenPipeError:
         streams.redirect_to_nothing(sys.stdout.fileno())
     except OSError as error:
@@ -60,3 +60,10 @@ def result(text: str) -> None:
             f"cannot write to stdout: {error.strerror or error}",
             "send it to a place that can be written; a report's files are in its folder",
         ) from error
+
+
+def show_report(report: Report, form: str, files: tuple[str, ...]) -> None:
+    """Write a report to stdout in one of the forms of `reporters.run`."""
+    from gradscope.reporters.run import REPORTERS
+
+    result(REPORTERS[form](report, options(files)).rstrip("\n"))

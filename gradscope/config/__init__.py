@@ -7,7 +7,7 @@ from gradscope.config.experiment import (
     DetectorsSpec,
     ExperimentConfig,
     HiddenLayer,
-    Ignored,
+    IgnoredVerdict,
     InitializerSpec,
     ModelSource,
     ModelSpec,
@@ -16,9 +16,9 @@ from gradscope.config.experiment import (
     TrainingSpec,
 )
 from gradscope.config.json_schema import json_schema
-from gradscope.config.loading import Resolved, load_config, resolve_with_origins
+from gradscope.config.loading import ResolvedConfig, load_config, resolve_with_origins
 from gradscope.config.size_estimate import SizeEstimate, check_size, estimate_size
-from gradscope.config.vocabulary import Vocabulary
+from gradscope.config.value_readers.registered_functions import RegisteredFunctions
 
 __all__ = [
     "ActivationSpec",
@@ -27,16 +27,16 @@ __all__ = [
     "DetectorsSpec",
     "ExperimentConfig",
     "HiddenLayer",
-    "Ignored",
+    "IgnoredVerdict",
     "InitializerSpec",
     "ModelSource",
     "ModelSpec",
     "OptimizerSpec",
     "OutputSpec",
-    "Resolved",
+    "RegisteredFunctions",
+    "ResolvedConfig",
     "SizeEstimate",
     "TrainingSpec",
-    "Vocabulary",
     "check_size",
     "estimate_size",
     "json_schema",

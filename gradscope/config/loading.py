@@ -1,8 +1,7 @@
-"""`load_config`: a file, a mapping, overrides; out comes an experiment or every mistake at once."""
+"""`load_config`: from a file or a mapping, with overrides, to an experiment or all mistakes."""
 
 from __future__ import annotations
 
-import difflib
 import re
 import stat
 from collections.abc import Mapping, Sequence
@@ -10,69 +9,80 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradscope.config.document import (
-    Document,
-    document_from_mapping,
-    source_name,
-)
+from gradscope.config.document.document import Document, source_name
+from gradscope.config.document.mapping_document import document_from_mapping
+from gradscope.config.document.yaml_reader import MAXIMUM_BYTES, read_yaml
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.config.forms import Reading
-from gradscope.config.origins import origins_of
+from gradscope.config.origins import value_origins
 from gradscope.config.overrides import apply_overrides
 from gradscope.config.resolve import resolve
-from gradscope.config.schema import is_slug, read_config
+from gradscope.config.sections.whole_config import is_run_name, read_config
 from gradscope.config.size_estimate import report_size
-from gradscope.config.text import sanitise
-from gradscope.config.vocabulary import Vocabulary
-from gradscope.config.yaml_loader import MAXIMUM_BYTES, read_yaml
+from gradscope.config.user_code import report_missing_user_code
+from gradscope.config.value_readers.registered_functions import RegisteredFunctions
+from gradscope.config.value_readers.value_reader import ReadContext
 from gradscope.errors import ConfigError, Problem
+from gradscope.message_text import nearest_name, sanitise
 
-Source = str | Path | Mapping[str, Any]
+ConfigSource = str | Path | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Resolved:
-    """A resolved experiment, and for every value in it where it came from."""
+class ResolvedConfig:
+    """A resolved experiment, and the origin of every value in it."""
 
     config: ExperimentConfig
     origins: Mapping[str, str]
 
 
 def load_config(
-    source: Source, overrides: Sequence[str] = (), vocabulary: Vocabulary | None = None
+    source: ConfigSource,
+    overrides: Sequence[str] = (),
+    registered: RegisteredFunctions | None = None,
+    *,
+    locate_user_code: bool = False,
 ) -> ExperimentConfig:
     """Read a config and check it; `ConfigError` names every mistake at once.
 
     `source` is a YAML file or a mapping; `overrides` are texts like `model.depth=50`, which win
     over the file: setting `model.depth` drops the file's `hidden` and `layers` (and the other way
-    round), `training.steps` its `epochs`, `training.learning_rate` the optimizer's own.
+    round), `training.steps` its `epochs`, `training.learning_rate` that of the optimizer. With
+    `locate_user_code`, a `keras_file` and the functions of factories must exist.
     """
-    return _load(source, overrides, vocabulary)[0]
+    return _load(source, overrides, registered, locate_user_code=locate_user_code)[0]
 
 
 def resolve_with_origins(
-    source: Source, overrides: Sequence[str] = (), vocabulary: Vocabulary | None = None
-) -> Resolved:
-    """Read a config as `load_config` does, and say for every value where it came from.
+    source: ConfigSource,
+    overrides: Sequence[str] = (),
+    registered: RegisteredFunctions | None = None,
+) -> ResolvedConfig:
+    """Read a config as `load_config` does, with the origin of every value.
 
     The origins' keys are paths into `ExperimentConfig.to_dict()`, such as
     `model.hidden_layers[0].units`; an origin is `default`, `FILE:LINE`, or the `-s` flag.
     """
-    config, document = _load(source, overrides, vocabulary)
-    return Resolved(config, origins_of(config, document))
+    config, document = _load(source, overrides, registered)
+    return ResolvedConfig(config, value_origins(config, document))
 
 
 def _load(
-    source: Source, overrides: Sequence[str], vocabulary: Vocabulary | None
+    source: ConfigSource,
+    overrides: Sequence[str],
+    registered: RegisteredFunctions | None,
+    *,
+    locate_user_code: bool = False,
 ) -> tuple[ExperimentConfig, Document]:
     if isinstance(source, Mapping):
         document, folder, name = document_from_mapping(source), Path.cwd(), "experiment"
     else:
         path = Path(source)
         document = read_yaml(_read_bytes(path), source_name(path))
-        folder, name = path.absolute().parent, slug_of(path.stem)
+        folder, name = path.absolute().parent, run_name_from(path.stem)
     apply_overrides(document, overrides)
-    read = read_config(document.tree, Reading(document, folder), vocabulary)
+    read = read_config(document.tree, ReadContext(document, folder), registered)
+    if locate_user_code:
+        report_missing_user_code(read, folder, document)
     if not document.problems:
         config = resolve(read, name, str(folder))
         report_size(config, document)
@@ -81,10 +91,10 @@ def _load(
     return config, document
 
 
-def slug_of(text: str) -> str:
-    """Make a name for a run's folder out of any text."""
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip("._-")[:80].rstrip(".-")
-    return slug if is_slug(slug) else "experiment"
+def run_name_from(text: str) -> str:
+    """Make the name of a run, and of its folder, from any text."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip("._-")[:80].rstrip(".-")
+    return name if is_run_name(name) else "experiment"
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -92,21 +102,23 @@ def _read_bytes(path: Path) -> bytes:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise _refusal(path, "is a directory, not a config file", _suggestion(path, "*.y*ml"))
+            raise _config_error(
+                path, "is a directory, not a config file", _first_match(path, "*.y*ml")
+            )
         if not stat.S_ISREG(mode):
-            raise _refusal(path, "is not a regular file", "give a YAML file")
+            raise _config_error(path, "is not a regular file", "give a YAML file")
         with path.open("rb") as file:
             return file.read(MAXIMUM_BYTES + 1)
     except FileNotFoundError:
-        raise _refusal(path, "no such file", _nearest_file(path)) from None
+        raise _config_error(path, "no such file", _nearest_file(path)) from None
     except (OSError, ValueError) as error:
         reason = sanitise(getattr(error, "strerror", None) or str(error))
-        raise _refusal(
+        raise _config_error(
             path, f"cannot be read: {reason}", "check the path and its permissions"
         ) from None
 
 
-def _refusal(path: Path, message: str, remedy: str) -> ConfigError:
+def _config_error(path: Path, message: str, remedy: str) -> ConfigError:
     return ConfigError((Problem(source_name(path), 0, 0, "", message, remedy),))
 
 
@@ -115,13 +127,13 @@ def _nearest_file(path: Path) -> str:
         names = [item.name for item in path.parent.iterdir() if item.suffix in {".yaml", ".yml"}]
     except (OSError, ValueError):
         return f"there is no folder {source_name(path.parent)}"
-    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
+    close = nearest_name(path.name, names)
     if close:
-        return f"did you mean '{source_name(path.parent / close[0])}'?"
+        return f"did you mean '{source_name(path.parent / close)}'?"
     return "check the path"
 
 
-def _suggestion(folder: Path, pattern: str) -> str:
+def _first_match(folder: Path, pattern: str) -> str:
     try:
         names = sorted(item.name for item in folder.glob(pattern))
     except OSError:

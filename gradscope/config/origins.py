@@ -5,56 +5,60 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gradscope.config.document import Document
+from gradscope.config.document.document import Document
+from gradscope.config.document.tree_path import TreePath, dotted_path
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.config.text import TreePath, dotted
 
 DEFAULT = "default"
 
 
-def origins_of(config: ExperimentConfig, document: Document) -> dict[str, str]:
+def value_origins(config: ExperimentConfig, document: Document) -> dict[str, str]:
     """Give for every leaf of `config.to_dict()` where it was written, or `default`."""
-    mappings = {known[:-1] for known in document.keys}
-    return {dotted(path): _origin(path, document, mappings) for path, _ in leaves(config.to_dict())}
+    mappings = {path[:-1] for path in document.key_locations}
+    return {
+        dotted_path(path): _origin(path, document, mappings)
+        for path, _ in leaf_values(config.to_dict())
+    }
 
 
-def leaves(tree: Any, path: TreePath = ()) -> Iterator[tuple[TreePath, Any]]:
-    """Give every value of a tree that holds no others, with its path."""
+def leaf_values(tree: Any, path: TreePath = ()) -> Iterator[tuple[TreePath, Any]]:
+    """Give every value of a tree that is no filled mapping or list, with its path."""
     if isinstance(tree, dict) and tree:
         for key, item in tree.items():
-            yield from leaves(item, (*path, key))
+            yield from leaf_values(item, (*path, key))
     elif isinstance(tree, list) and tree:
         for index, item in enumerate(tree):
-            yield from leaves(item, (*path, index))
+            yield from leaf_values(item, (*path, index))
     else:
         yield path, tree
 
 
 def _origin(path: TreePath, document: Document, mappings: set[TreePath]) -> str:
-    for base, rest in _written_as(path):
-        if base not in document.values:
+    for base, rest in _candidates(path):
+        if base not in document.value_locations:
             continue
-        found = _within(base, rest, document, mappings)
-        if found is not None:
-            return str(document.values[found])
-        return DEFAULT
+        path_in_file = _path_in_file(base, rest, document, mappings)
+        return DEFAULT if path_in_file is None else str(document.value_locations[path_in_file])
     return DEFAULT
 
 
-def _within(
+def _path_in_file(
     base: TreePath, rest: TreePath, document: Document, mappings: set[TreePath]
 ) -> TreePath | None:
-    """Find the leaf inside what is written at `base`; a bare word is the mapping's name."""
+    """Find the leaf inside the value at `base`; a name alone stands for the mapping's `name`."""
     exact = (*base, *rest)
-    if exact in document.values:
+    if exact in document.value_locations:
         return exact
     return base if base not in mappings and rest in ((), ("name",), ("placement",)) else None
 
 
-def _written_as(path: TreePath) -> Iterator[tuple[TreePath, TreePath]]:
-    """Give the places, first choice first, at which a resolved leaf can have been written."""
+def _candidates(path: TreePath) -> Iterator[tuple[TreePath, TreePath]]:
+    """Give the paths, in order of precedence, that can have set a resolved leaf.
+
+    Each is split in two: the path in the file, and the rest inside the value there.
+    """
     if path[:2] == ("model", "hidden_layers") and len(path) > 3:
-        yield from _layer_written_as(path)
+        yield from _layer_candidates(path)
     elif path[:2] == ("model", "batch_norm"):
         yield path[:2], path[2:]
     elif path[:2] == ("model", "output"):
@@ -73,7 +77,7 @@ def _written_as(path: TreePath) -> Iterator[tuple[TreePath, TreePath]]:
         yield path, ()
 
 
-def _layer_written_as(path: TreePath) -> Iterator[tuple[TreePath, TreePath]]:
+def _layer_candidates(path: TreePath) -> Iterator[tuple[TreePath, TreePath]]:
     index, key, rest = path[2], path[3], _without_parameters(path[4:])
     yield ("model", "layers", index, key), rest
     if key == "units":

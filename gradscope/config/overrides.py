@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gradscope.config.document import REFUSED, Document, Place
-from gradscope.config.model_section import built_in_keys
-from gradscope.config.own_section import OWN_MODEL_KEYS
-from gradscope.config.text import TreePath, dotted, sanitise, show
-from gradscope.config.yaml_loader import read_yaml
+from gradscope.config.document.document import INVALID, Document, Location
+from gradscope.config.document.tree_path import TreePath, dotted_path
+from gradscope.config.document.yaml_reader import read_yaml
+from gradscope.config.sections.model import built_in_keys
+from gradscope.config.sections.user_model import USER_MODEL_KEYS
+from gradscope.message_text import sanitise, show_value
 
 _PART = re.compile(r"\.?([^.\[\]]+)|\[([0-9]{1,6})\]")
 
@@ -26,20 +26,25 @@ _SHORT_FORMS: Final[dict[TreePath, tuple[str, str]]] = {
     ("training", "optimizer"): ("name", "sgd"),
     ("data",): ("name", "fashion_mini"),
 }
-"""Where a word stands for a mapping: the key that the word is, and the word when none is written.
+"""Where a name may stand for a mapping: the key of the name, and the name when none is written.
 
-It lets `-s training.optimizer.momentum=0.9` work on a config that says `optimizer: sgd`.
+It lets `-s training.optimizer.momentum=0.9` work on a config with `optimizer: sgd`.
 """
 
-_OWN_MODEL: Final[tuple[TreePath, ...]] = tuple(("model", name) for name in OWN_MODEL_KEYS)
+_USER_MODEL: Final[tuple[TreePath, ...]] = tuple(("model", name) for name in USER_MODEL_KEYS)
 _BUILT_IN: Final[tuple[TreePath, ...]] = tuple(("model", name) for name in built_in_keys())
 
-_DROPS: Final[dict[TreePath, tuple[TreePath, ...]]] = {
-    ("model", "depth"): (("model", "hidden"), ("model", "layers"), *_OWN_MODEL),
-    ("model", "hidden"): (("model", "depth"), ("model", "width"), ("model", "layers"), *_OWN_MODEL),
-    ("model", "layers"): (("model", "depth"), ("model", "hidden"), *_OWN_MODEL),
-    ("model", "factory"): (*_BUILT_IN, *_OWN_MODEL),
-    ("model", "keras_file"): (*_BUILT_IN, *_OWN_MODEL),
+_REPLACED_KEYS: Final[dict[TreePath, tuple[TreePath, ...]]] = {
+    ("model", "depth"): (("model", "hidden"), ("model", "layers"), *_USER_MODEL),
+    ("model", "hidden"): (
+        ("model", "depth"),
+        ("model", "width"),
+        ("model", "layers"),
+        *_USER_MODEL,
+    ),
+    ("model", "layers"): (("model", "depth"), ("model", "hidden"), *_USER_MODEL),
+    ("model", "factory"): (*_BUILT_IN, *_USER_MODEL),
+    ("model", "keras_file"): (*_BUILT_IN, *_USER_MODEL),
     ("data", "factory"): (("data",),),
     ("training", "steps"): (("training", "epochs"),),
     ("training", "epochs"): (("training", "steps"),),
@@ -59,36 +64,36 @@ class Override:
 
 
 def apply_overrides(document: Document, settings: Sequence[str]) -> None:
-    """Replace values of the document; what was replaced takes the flag as its place.
+    """Replace values of the document; the location of a replaced value is its flag.
 
-    An override wins over whatever in the file says the same in another way: `model.depth` drops
-    the file's `hidden` and `layers`, `model.hidden` drops `depth`, `width` and `layers`,
+    An override wins over every key of the file that sets the same in another way: `model.depth`
+    drops the file's `hidden` and `layers`, `model.hidden` drops `depth`, `width` and `layers`,
     `model.layers` drops `depth` and `hidden` (width stays, as the default of `units`),
-    `model.factory` and `keras_file` drop every other key of the model, as `depth`, `hidden` and
-    `layers` drop them; `data.factory` drops the rest of the data section;
-    `training.steps` and `epochs` drop each other, and so do the two places of the learning rate.
-    Two overrides that contradict each other are an error, as they would be in a file.
+    `model.factory` and `keras_file` drop every other key of the model, and `depth`, `hidden` and
+    `layers` drop these two; `data.factory` drops the rest of the data section; `training.steps`
+    and `epochs` drop each other, and so do the two keys of the learning rate. Two overrides that
+    contradict each other are an error, as they are in a file.
     """
-    overrides = [found for text in settings if (found := _parse(text, document)) is not None]
+    parsed = (_parse(text, document) for text in settings)
+    overrides = [override for override in parsed if override is not None]
     for override in overrides:
-        _drop_rivals(document, override.path)
+        _drop_replaced(document, override.path)
     for override in overrides:
         _apply(document, override)
 
 
 def _parse(text: str, document: Document) -> Override | None:
     flag = f"-s {sanitise(text)}"
-    place = Place(flag)
+    location = Location(flag)
     key, equals, value = text.partition("=")
     path = _parse_path(key.strip())
     if not equals or path is None:
-        document.report_at(
-            place, (), f"expected KEY=VALUE, received {show(text)}", "as in -s model.depth=50"
-        )
+        message = f"expected KEY=VALUE, received {show_value(text)}"
+        document.report_at(location, (), message, "as in -s model.depth=50")
         return None
     parsed = read_yaml(value.strip(), flag, flag=True)
     for problem in parsed.problems:
-        document.report_at(place, path, problem.message, problem.remedy)
+        document.report_at(location, path, problem.message, problem.remedy)
     return None if parsed.problems else Override(flag, path, parsed.tree, parsed)
 
 
@@ -105,10 +110,10 @@ def _parse_path(text: str) -> TreePath | None:
     return tuple(parts) if parts and isinstance(parts[0], str) else None
 
 
-def _drop_rivals(document: Document, path: TreePath) -> None:
-    for length in (2, 3):
-        for rival in _DROPS.get(path[:length], ()) if len(path) >= length else ():
-            _drop(document, rival)
+def _drop_replaced(document: Document, path: TreePath) -> None:
+    for length in range(2, min(len(path), 3) + 1):
+        for replaced in _REPLACED_KEYS.get(path[:length], ()):
+            _drop(document, replaced)
 
 
 def _drop(document: Document, path: TreePath) -> None:
@@ -117,54 +122,60 @@ def _drop(document: Document, path: TreePath) -> None:
         parent = parent.get(part) if isinstance(parent, dict) else None
     if isinstance(parent, dict) and path[-1] in parent:
         del parent[path[-1]]
-        document.forget(path)
+        document.drop_locations(path)
 
 
 def _apply(document: Document, override: Override) -> None:
-    place = Place(override.flag)
+    location = Location(override.flag)
     if document.tree is None:
         document.tree = {}
     node: Any = document.tree
-    for depth, part in enumerate(override.path[:-1]):
-        bare = override.path[:2] in _WITHOUT_A_WORD
-        node = _step_into(document, node, override.path[: depth + 1], part, place, bare=bare)
-        if node is None or node is REFUSED:
+    created: tuple[dict[str, Any], str] | None = None
+    for length, part in enumerate(override.path, start=1):
+        path = override.path[:length]
+        if not _can_hold(document, node, path, location):
+            if created is not None:
+                parent, key = created
+                parent[key] = INVALID  # it exists for this override only, which is reported
             return
-    last = override.path[-1]
-    if not _can_hold(document, node, override.path, last, place):
-        return
-    document.forget(override.path)
-    node[last] = deepcopy(override.value) if override.value is not REFUSED else REFUSED
-    document.keys[override.path] = place
-    document.values[override.path] = place
-    for known in (*override.document.values, *override.document.keys):
-        document.values[(*override.path, *known)] = place
-        document.keys[(*override.path, *known)] = place
+        if length == len(override.path):
+            node[part] = override.value
+            _set_locations(document, override, location)
+            return
+        if created is None and isinstance(node, dict) and part not in node:
+            created = (node, str(part))
+        node = _step_into(document, node, path, override)
 
 
-_WITHOUT_A_WORD: Final[tuple[TreePath, ...]] = (("data", "factory"), ("data", "arguments"))
+def _set_locations(document: Document, override: Override, location: Location) -> None:
+    document.drop_locations(override.path)
+    inner = (*override.document.value_locations, *override.document.key_locations)
+    for path in {(), *inner}:
+        document.key_locations[(*override.path, *path)] = location
+        document.value_locations[(*override.path, *path)] = location
 
 
-def _step_into(
-    document: Document, node: Any, path: TreePath, part: str | int, place: Place, *, bare: bool
-) -> Any:
-    """Go into what stands at `path`, made where it is missing; `bare`: without a default name."""
-    if not _can_hold(document, node, path, part, place):
-        return None
+_WITHOUT_DEFAULT_NAME: Final[tuple[TreePath, ...]] = (("data", "factory"), ("data", "arguments"))
+
+
+def _step_into(document: Document, node: Any, path: TreePath, override: Override) -> Any:
+    """Give the value at `path`, made where it is missing; a name becomes its mapping."""
+    part, location = path[-1], Location(override.flag)
     missing = isinstance(node, dict) and part not in node
     if missing:
         node[part] = {}
-        document.keys[path] = place
-        document.values[path] = place
+        document.key_locations[path] = location
+        document.value_locations[path] = location
     short = _short_form(path)
-    inherits = missing and path[:2] == ("model", "layers")
-    inherits |= missing and bare
-    if short is not None and not inherits and (missing or isinstance(node[part], str)):
+    # What a layer does not set comes from the model, so no default name is filled in there.
+    in_layer = path[:2] == ("model", "layers")
+    nameless = missing and (in_layer or override.path[:2] in _WITHOUT_DEFAULT_NAME)
+    if short is not None and not nameless and (missing or isinstance(node[part], str)):
         key, default = short
         node[part] = {key: default if missing else node[part]}
-        where = place if missing else document.values[path]
-        document.keys[(*path, key)] = where
-        document.values[(*path, key)] = where
+        written = location if missing else document.value_locations[path]
+        document.key_locations[(*path, key)] = written
+        document.value_locations[(*path, key)] = written
     return node[part]
 
 
@@ -174,21 +185,22 @@ def _short_form(path: TreePath) -> tuple[str, str] | None:
     return _SHORT_FORMS.get(path)
 
 
-def _can_hold(document: Document, node: Any, path: TreePath, part: str | int, place: Place) -> bool:
-    if node is REFUSED:
+def _can_hold(document: Document, node: Any, path: TreePath, location: Location) -> bool:
+    part = path[-1]
+    if node is INVALID:
         return False
     if isinstance(part, str):
         if isinstance(node, dict):
             return True
-        message = f"{_holder(path)} is {show(node)}, it has no key '{sanitise(part)}'"
-        document.report_at(place, path, message, "give the whole value instead")
+        message = f"{_holder(path)} is {show_value(node)}, it has no key '{sanitise(part)}'"
+        document.report_at(location, path, message, "give the whole value instead")
         return False
     if isinstance(node, list) and part < len(node):
         return True
     size = f"indices 0 to {len(node) - 1}" if isinstance(node, list) and node else "no items"
-    document.report_at(place, path, f"{_holder(path)} has {size}", "give the whole list instead")
+    document.report_at(location, path, f"{_holder(path)} has {size}", "give the whole list instead")
     return False
 
 
 def _holder(path: TreePath) -> str:
-    return dotted(path[:-1]) or "the config"
+    return dotted_path(path[:-1]) or "the config"

@@ -8,7 +8,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from gradscope.datasets import DATASETS
-from gradscope.datasets.samples import Samples, Seed, TestFraction, split, whole
+from gradscope.datasets.samples import Samples, Seed, TestFraction, split, training_only
 
 
 @DATASETS.register("blobs")
@@ -33,4 +33,4 @@ def blobs(
     centers = generator.uniform(-10.0, 10.0, size=(classes, 2))
     y = np.arange(samples) % classes
     x = centers[y] + noise * generator.standard_normal((samples, 2))
-    return split(whole(x, y, task="classification", classes=classes), test_fraction, seed)
+    return split(training_only(x, y, task="classification", classes=classes), test_fraction, seed)

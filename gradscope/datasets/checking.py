@@ -1,7 +1,8 @@
-"""Bad data is refused before training: operations that meet it disagree about what to do.
+"""Checks that refuse bad data before training.
 
-An out-of-range label raises on a CPU, gives NaN under XLA and passes silently elsewhere; a float
-label is cut to the class below it. So nothing here relies on the training to notice.
+TensorFlow's operations treat bad data differently: an out-of-range label raises on a CPU, gives NaN
+under XLA and passes silently elsewhere; a float label is truncated to a class. The training itself
+cannot be relied on to report it.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.datasets.samples import Array, Samples, blocks
+from gradscope.datasets.value_range import (
+    FLOAT32_MAX,
+    first_position_out_of_range,
+    samples_out_of_range,
+)
 from gradscope.errors import BadRequest
 
 MAX_CLASSES = 100_000
 PARTS = ("training", "test")
 
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
 _KINDS = {
     "c": "complex numbers, whose imaginary part would be dropped",
     "O": "Python objects, as ragged or mixed rows give",
@@ -28,7 +33,7 @@ _KINDS = {
 
 
 def check(samples: Samples, *, batch_size: int, allow_nonfinite: bool = False) -> tuple[str, ...]:
-    """Refuse data that cannot be trained on, naming the first bad sample; return what to note.
+    """Refuse data that cannot be trained on, naming the first bad sample; return notes.
 
     Raises `BadRequest` for wrong dtypes and shapes, an empty training part, NaN, Inf and values
     beyond float32 (unless `allow_nonfinite`), labels that are no class index, a single class.
@@ -55,8 +60,8 @@ def _check_arrays(samples: Samples, part: str) -> None:
     x, y = samples.part(part)
     for name, array in (("features", x), ("targets", y)):
         if array.dtype.kind not in "biuf":
-            found = _KINDS.get(array.dtype.kind, f"values of dtype {array.dtype}")
-            raise BadRequest(f"data: the {part} {name} are {found}; they must be real numbers")
+            kind = _KINDS.get(array.dtype.kind, f"values of dtype {array.dtype}")
+            raise BadRequest(f"data: the {part} {name} are {kind}; they must be real numbers")
     if len(x) != len(y):
         raise BadRequest(f"data: {len(x)} {part} samples but {len(y)} targets")
     if x.ndim < 2:
@@ -85,21 +90,17 @@ def _check_arrays(samples: Samples, part: str) -> None:
 def _check_values(samples: Samples, part: str, name: str) -> None:
     """Every value is a number that float32 can hold."""
     array = samples.part(part)[0 if name == "features" else 1]
-    bad = np.zeros(len(array), np.bool_)
-    for rows in blocks(array):
-        # NaN compares false, so it is bad too.
-        fits = np.abs(array[rows].astype(np.float64)) <= _FLOAT32_MAX
-        bad[rows] = ~fits.reshape(len(fits), -1).all(axis=1)
+    bad = samples_out_of_range(array, FLOAT32_MAX)
     if not bad.any():
         return
-    index, place = samples.place(part, bad)
+    index, place = samples.first_where(part, bad)
     sample = np.atleast_1d(array[index])
-    position = np.argwhere(~(np.abs(sample.astype(np.float64)) <= _FLOAT32_MAX))[0].tolist()
-    value = float(sample[tuple(position)])
-    found = f"{value:g}" if not np.isfinite(value) else f"{value:g}, beyond float32's 3.4e38"
+    position = first_position_out_of_range(sample, FLOAT32_MAX)
+    value = float(sample[position])
+    shown = f"{value:g}" if not np.isfinite(value) else f"{value:g}, beyond float32's 3.4e38"
     where = f" at {name[:-1]} {', '.join(map(str, position))}" if array.ndim > 1 else ""
     raise BadRequest(
-        f"data: {place} has the {name[:-1]} value {found}{where}; {bad.sum()} {part} "
+        f"data: {place} has the {name[:-1]} value {shown}{where}; {bad.sum()} {part} "
         f"{'samples have' if bad.sum() > 1 else 'sample has'} such {name}",
         "remove or repair them before training",
     )
@@ -118,7 +119,7 @@ def _check_labels(samples: Samples, part: str) -> None:
         tests.append((y >= samples.classes, most))
     for bad, why in tests:
         if bad.any():
-            index, place = samples.place(part, bad)
+            index, place = samples.first_where(part, bad)
             raise BadRequest(
                 f"data: {place} has the label {y[index].item()}: {why}", _label_remedy(y)
             )
@@ -147,7 +148,7 @@ def _check_classes(samples: Samples) -> None:
 
 
 def _notes(samples: Samples, batch_size: int) -> list[str]:
-    """What is allowed but may explain an odd result."""
+    """Notes on data that is allowed but may explain an odd result."""
     notes = []
     count = len(samples.x)
     if count < batch_size:

@@ -24,7 +24,7 @@ from gradscope.datasets.samples import (
     printable,
     quoted,
     split,
-    whole,
+    training_only,
 )
 from gradscope.errors import BadRequest
 
@@ -69,7 +69,7 @@ def csv_file(
     except OSError as error:
         raise BadRequest(f"data: {path} cannot be read: {error.strerror or error}") from None
     targets, names = _targets(table, task)
-    samples = whole(
+    samples = training_only(
         table.features,
         targets,
         task="classification" if names else "regression",
@@ -182,14 +182,14 @@ def _columns(path: Path, first: tuple[int, list[str]], *, header: bool) -> list[
 def _label_position(path: Path, columns: list[str], label: str | None) -> int:
     if label is None:
         return len(columns) - 1
-    found = columns.count(label)
-    if found == 1:
+    count = columns.count(label)
+    if count == 1:
         return columns.index(label)
-    known = ", ".join(quoted(name) for name in columns[:8])
+    listed = ", ".join(quoted(name) for name in columns[:8])
     more = ", ..." if len(columns) > 8 else ""
     raise BadRequest(
-        f"data.label: {path} has {found or 'no'} columns named {quoted(label)}",
-        f"its columns are {known}{more}",
+        f"data.label: {path} has {count or 'no'} columns named {quoted(label)}",
+        f"its columns are {listed}{more}",
     )
 
 

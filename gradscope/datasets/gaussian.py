@@ -15,7 +15,7 @@ from gradscope.datasets.samples import (
     blocks,
     refuse_if_too_large,
     split,
-    whole,
+    training_only,
 )
 
 
@@ -47,4 +47,4 @@ def gaussian(
     # In float64 no machine's order of summation turns a near tie into another label.
     scores = (x[rows].astype(np.float64) @ teacher for rows in blocks(x))
     y = np.concatenate([np.argmax(score, axis=1) for score in scores]).astype(np.int64)
-    return split(whole(x, y, task="classification", classes=classes), test_fraction, seed)
+    return split(training_only(x, y, task="classification", classes=classes), test_fraction, seed)

@@ -1,8 +1,7 @@
-"""From a name in the config to the arrays that the network is fed."""
+"""From a name in the config to the arrays that the network receives."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from gradscope.datasets import DATASETS
+from gradscope.datasets.array_hash import add_array
 from gradscope.datasets.checking import check
 from gradscope.datasets.samples import Samples, blocks
 from gradscope.datasets.scaling import scale
 from gradscope.errors import BadRequest
+from gradscope.message_text import did_you_mean
 from gradscope.record import DataSummary
 from gradscope.record.objective_info import target_summary
 
@@ -27,14 +28,13 @@ def load(
     *,
     allow_nonfinite: bool = False,
 ) -> Samples:
-    """A data set by name: read or drawn, checked and scaled; `notes` hold what the check noted."""
+    """A data set by name: read or generated, checked and scaled, with the notes of the check."""
     try:
         dataset = DATASETS[name]
     except KeyError:
-        near = difflib.get_close_matches(name, DATASETS, n=1)
         raise BadRequest(
             f"data.name: {name!r} is not one of {', '.join(DATASETS)}",
-            f"did you mean {near[0]}?" if near else "",
+            did_you_mean(name, DATASETS),
         ) from None
     return prepare(dataset(**parameters), scaling, batch_size, allow_nonfinite=allow_nonfinite)
 
@@ -42,24 +42,21 @@ def load(
 def prepare(
     samples: Samples, scaling: str, batch_size: int, *, allow_nonfinite: bool = False
 ) -> Samples:
-    """Raw samples from anywhere, checked and scaled; `notes` hold what the check noted."""
+    """Raw samples, checked and scaled, with the notes of the check."""
     notes = check(samples, batch_size=batch_size, allow_nonfinite=allow_nonfinite)
     return replace(scale(samples, scaling), notes=notes)
 
 
 def fingerprint(samples: Samples) -> str:
-    """SHA-256 of the arrays fed: same digest, same training and test data, bit for bit."""
+    """SHA-256 of training and test arrays: equal digests mean equal data, bit for bit."""
     digest = hashlib.sha256()
     for array in (samples.x, samples.y, samples.x_test, samples.y_test):
-        # Byte order is part of the dtype, so make it the same everywhere.
-        portable = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-        digest.update(f"{portable.dtype.str}{portable.shape}".encode())
-        digest.update(portable.data)
+        add_array(digest, array)
     return digest.hexdigest()
 
 
 def summary(samples: Samples, name: str, scaling: str) -> DataSummary:
-    """Size and moments of the features as fed (training part), in float64."""
+    """Size and moments of the scaled features of the training part, in float64."""
     total = squares = 0.0
     for rows in blocks(samples.x):
         values = samples.x[rows].astype(np.float64)

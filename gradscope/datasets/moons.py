@@ -8,7 +8,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from gradscope.datasets import DATASETS
-from gradscope.datasets.samples import Samples, Seed, TestFraction, split, whole
+from gradscope.datasets.samples import Samples, Seed, TestFraction, split, training_only
 
 
 @DATASETS.register("moons")
@@ -38,4 +38,4 @@ def moons(
     )
     x += noise * np.random.default_rng(seed).standard_normal(x.shape)
     y = np.repeat(np.array([0, 1]), [len(upper), len(lower)])
-    return split(whole(x, y, task="classification", classes=2), test_fraction, seed)
+    return split(training_only(x, y, task="classification", classes=2), test_fraction, seed)

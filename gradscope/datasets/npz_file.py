@@ -120,13 +120,14 @@ def _layout(path: Path, archive: zipfile.ZipFile) -> tuple[str, ...]:
     names = sorted(name.removesuffix(".npy") for name in members)
     if len(set(names)) < len(names):
         raise BadRequest(f"data: {path}: an array occurs twice; which one is meant cannot be told")
-    known = {name for name in names if name in {n for layout in _LAYOUTS for n in layout}}
+    expected = {name for layout in _LAYOUTS for name in layout}
+    present = expected.intersection(names)
     for layout in _LAYOUTS:
-        if known == set(layout):
+        if present == set(layout):
             return layout
-    found = ", ".join(quoted(name) for name in names[:8]) or "nothing"
+    listed = ", ".join(quoted(name) for name in names[:8]) or "nothing"
     raise BadRequest(
-        f"data: {path} holds {found}{' and more' if len(names) > 8 else ''}",
+        f"data: {path} holds {listed}{' and more' if len(names) > 8 else ''}",
         "it needs x and y; or x_train and y_train; or these with x_test and y_test",
     )
 

@@ -1,4 +1,4 @@
-"""What every data set gives: features and targets, in a training and a test part."""
+"""The samples of a data set: features and targets, in a training and a test part."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Samples:
 
     `x` [n, ...] holds numbers as they were read or drawn until `scale` makes them float32. `y` is a
     class index [n] for classification, one or more targets [n] or [n, k] for regression. The test
-    part may have no rows. `rows` and `rows_test` say where each sample stood in its source before
-    the split, so that a message can name a sample as its owner counts it. `notes` are sentences a
-    reader should see beside the results.
+    part may have no rows. `rows` and `rows_test` are the positions of the samples in their source
+    before the split, so that a message names a sample as its source counts. `notes` are sentences
+    shown beside the results.
     """
 
     x: Array
@@ -50,10 +50,10 @@ class Samples:
         """Features and targets of the ``training`` or the ``test`` part."""
         return (self.x, self.y) if name == "training" else (self.x_test, self.y_test)
 
-    def place(self, part: str, bad: npt.NDArray[np.bool_]) -> tuple[int, str]:
-        """The first sample of a part where `bad` [n]: its index, and its name as its owner counts.
+    def first_where(self, part: str, bad: npt.NDArray[np.bool_]) -> tuple[int, str]:
+        """The first sample of a part where `bad` [n] is true: its index and its name.
 
-        After a split the first one is the one that came first in the source.
+        First in the order of the source, also after a split; the name counts as the source does.
         """
         indices = np.flatnonzero(bad)
         rows = self.rows if part == "training" else self.rows_test
@@ -63,7 +63,7 @@ class Samples:
         return first, f"sample {rows[first]} (counted from 0)"
 
 
-def whole(
+def training_only(
     x: Array, y: Array, *, task: str, classes: int | None, class_names: tuple[str, ...] = ()
 ) -> Samples:
     """Samples that are all training data: the test part has no rows."""
@@ -79,7 +79,7 @@ def split(samples: Samples, fraction: float, seed: int) -> Samples:
     count = len(samples.x)
     if fraction == 0 or len(samples.x_test):
         return samples
-    # A stream of its own: drawing more for the features never moves a sample to the other part.
+    # A separate stream: drawing more features never moves a sample to the other part.
     order = np.random.default_rng([seed, _SPLIT_STREAM]).permutation(count)
     test, train = np.split(order, [int(count * fraction)])
     return replace(
@@ -94,13 +94,13 @@ def split(samples: Samples, fraction: float, seed: int) -> Samples:
 
 
 def blocks(array: Array) -> Iterator[slice]:
-    """Slices of rows small enough that a float64 copy of one costs little beside the whole."""
+    """Slices of rows small enough that a float64 copy of a slice takes little memory."""
     rows = max(1, _BLOCK_VALUES * len(array) // max(1, array.size))
     return (slice(start, start + rows) for start in range(0, len(array), rows))
 
 
 def refuse_if_too_large(samples: int, features: int) -> None:
-    """Stop a synthetic set that would not fit before anything is allocated."""
+    """Raise `BadRequest` for a synthetic set that does not fit, before anything is allocated."""
     needed = 4 * samples * features
     if needed > MAX_BYTES:
         raise BadRequest(
@@ -111,18 +111,18 @@ def refuse_if_too_large(samples: int, features: int) -> None:
 
 
 def quoted(value: object) -> str:
-    """A value from a user's file, safe and short enough to stand in a message."""
+    """A value from a user's file, escaped and shortened for a message."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def printable(text: str) -> str:
-    """A name from a user's file with control and invisible characters written out."""
+    """A name from a user's file with control and invisible characters escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def existing_file(path: Path) -> Path:
-    """The path, when it is a file that can be opened; pipes and devices may never end."""
+    """The path of a regular file; `BadRequest` otherwise, as pipes and devices may never end."""
     path = Path(path).expanduser()
     if not path.exists():
         raise BadRequest(f"data: there is no file {path}", "check data.path")

@@ -1,4 +1,4 @@
-"""Scaling: raw numbers in, the float32 numbers that the network is fed out.
+"""Scaling of raw features to the float32 numbers that the network receives.
 
 Every statistic comes from the training part alone and is computed in float64; the test part is
 transformed with it and may therefore leave the range (it is not clipped).
@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Affine:
-    """What happens to each feature: (x - shift) / unit, and 0 where `constant`."""
+    """The map of each feature: (x - shift) / unit, and 0 where `constant`."""
 
     shift: Floats
     unit: Floats
@@ -94,7 +94,7 @@ _FITS: dict[str, Callable[[Array], _Affine]] = {
 
 
 def scale(samples: Samples, scaling: str) -> Samples:
-    """The samples as the network is fed them: x float32, y int64 classes or float32 targets.
+    """The samples as the network receives them: x float32, y int64 classes or float32 targets.
 
     ``standardize``: each feature (each pixel) gets mean 0 and standard deviation 1 over the
     training part, as (X - pixel_means) / pixel_stds. A feature with rare values, such as the corner
@@ -124,7 +124,7 @@ def _apply(transform: _Affine, samples: Samples, part: str) -> npt.NDArray[np.fl
         lost = np.isfinite(x[rows]) & ~np.isfinite(scaled[rows])
         overflow[rows] = lost.reshape(len(lost), -1).any(axis=1)
     if overflow.any():
-        _, place = samples.place(part, overflow)
+        _, place = samples.first_where(part, overflow)
         raise BadRequest(
             f"data.scaling: a value of {place} is beyond float32 once scaled",
             "remove the outlier, or the feature that hardly varies over the training part",
@@ -142,7 +142,7 @@ def _refuse_other_than_bytes(samples: Samples, part: str) -> None:
             wrong |= values != np.floor(values)
         bad[rows] = wrong.any(axis=1)
     if bad.any():
-        _, place = samples.place(part, bad)
+        _, place = samples.first_where(part, bad)
         raise BadRequest(
             f"data.scaling: unit divides 8-bit images by 255, but {place} holds a value that is "
             "not a whole number from 0 to 255",

@@ -1,15 +1,15 @@
-"""What a check of one config comes to: named checks, each with its answer and its evidence."""
+"""The result of checking one config: named checks, each with its status and its evidence."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gradscope.record import Diagnosis, RunRecord
+from gradscope.record import Diagnosis, Remedy, RunRecord
 
 
 class Status(StrEnum):
-    """The answer of one check. Only ``passed`` says that something was looked at and found good."""
+    """The status of one check. Only ``passed`` says that something was measured and is good."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -17,15 +17,36 @@ class Status(StrEnum):
     SKIPPED = "skipped"
 
 
+class CheckKind(StrEnum):
+    """What a check compares.
+
+    ``structure``, ``initialisation``, ``training`` and ``environment`` compare with a baseline;
+    ``theory`` compares with the prediction; ``detector`` is one error that a detector reports,
+    ``verdicts`` all of them together; ``budget`` is one key of the config's ``expect`` section;
+    ``baseline`` says why an earlier baseline cannot be compared.
+    """
+
+    STRUCTURE = "structure"
+    INITIALISATION = "initialisation"
+    TRAINING = "training"
+    ENVIRONMENT = "environment"
+    THEORY = "theory"
+    DETECTOR = "detector"
+    VERDICTS = "verdicts"
+    BUDGET = "budget"
+    BASELINE = "baseline"
+
+
 @dataclass(frozen=True)
 class Difference:
-    """How far one figure of one layer (or of the whole network) stands from the baseline's.
+    """How far one figure of one layer (or of the whole network) is from the baseline's.
 
-    `quantity` is a name of `gradscope.gate.baselines.figures`, `layer` the layer's name, empty for
-    a figure of the whole network. `before` and `after` are means over the seeds, as a reader
-    reads them: rms ratios, fractions. `effect` says the difference in words (``+10%``, ``x0.31``,
-    ``0.1 to 0.4``), `interval` its range over the seeds (its confidence interval where seeds
-    are not paired), both in % of the rms, or in points of a share.
+    `quantity` is a name of `gradscope.gate.baselines.figures`; `per_layer` marks a slope over
+    depth, whose figures are per layer. `layer` is the layer's name, empty for a figure of the whole
+    network. `before` and `after` are means over the seeds, as a reader reads them: rms ratios,
+    fractions. `effect` is the difference as text (``+10%``, ``x0.31``, ``0.1 to 0.4``), `interval`
+    its range over the seeds (its confidence interval where seeds are not paired), both in % of the
+    rms, or in points of a share.
     """
 
     quantity: str
@@ -34,38 +55,56 @@ class Difference:
     after: float
     effect: str
     interval: str
+    per_layer: bool = False
+
+    @property
+    def label(self) -> str:
+        """The figure's name for a reader: ``delta``, ``delta slope``."""
+        return f"{self.quantity} slope" if self.per_layer else self.quantity
 
 
 @dataclass(frozen=True)
 class Check:
-    """One named question and its answer.
+    """One question and its answer.
 
-    `name` is stable (a test case's name, a SARIF rule): ``verdicts``, ``theory``, ``structure``,
-    ``initialisation``, ``training``, ``expect.min_accuracy``, or, for what a detector found, its
-    code and name as in ``GS101 vanishing_gradient``. `sentence` is the answer with its figures, for
-    a person; `evidence` what it rests on (seeds, steps, samples, tolerance); `differences` the
-    layers that depart, the first one in the direction of the flow first; `remedy` what to do.
+    `subject` is the detector's name for ``detector`` (and `code` its code), the key for
+    ``budget``, and empty for every other kind, of which a config has one check at most. `sentence`
+    is the answer with its figures, for a person; `evidence` what it rests on (seeds, steps,
+    samples, tolerance); `differences` the layers that differ, the first one in the direction of the
+    flow first; `remedies` what to do, the best first. `caused_by` is the code of the finding that
+    this one follows from, empty for a root.
     """
 
-    name: str
+    kind: CheckKind
     status: Status
     sentence: str
     evidence: str = ""
     layers: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
-    remedy: str = ""
+    remedies: tuple[Remedy, ...] = ()
+    subject: str = ""
+    code: str = ""
+    caused_by: str = ""
+
+    @property
+    def name(self) -> str:
+        """A stable name, for a test case: ``training``, ``expect.min_accuracy``, ``GS101 ...``."""
+        if self.kind is CheckKind.DETECTOR:
+            return f"{self.code} {self.subject}"
+        return f"expect.{self.subject}" if self.kind is CheckKind.BUDGET else str(self.kind)
 
 
 @dataclass(frozen=True)
 class Checked:
     """One config, checked.
 
-    `source` is the config's file as it was given, `name` the experiment's. `exit_code` is the code
-    of this config alone; `headline` the one sentence to read. `changes` says in words what differs
-    between the baseline's config or environment and this one. `baseline` is the path of the file
-    that was compared with, empty without one. `folder` holds the full report. Record and diagnosis
-    are those of the config's own seed, None when it could not be measured: then `headline` and
-    `remedy` say why, and there are no checks.
+    `source` is the path of the config file as the user typed it, `name` the experiment's.
+    `exit_code` is the code of this config alone; `headline` the one sentence to read. `changes`
+    lists what differs between the baseline's config or environment and this one. `baseline` is the
+    path of the file that was compared with, empty without one. `folder` holds the full report.
+    `record` and `diagnosis` are those of the config's own seed, None when it could not be measured:
+    then `headline` says why, `remedy` what the error advises, and there are no checks. `remedies`
+    say what to do about the checks.
     """
 
     name: str
@@ -77,6 +116,7 @@ class Checked:
     baseline: str = ""
     folder: str = ""
     evidence: str = ""
+    remedies: tuple[Remedy, ...] = ()
     remedy: str = ""
     record: RunRecord | None = None
     diagnosis: Diagnosis | None = None
@@ -89,6 +129,6 @@ class Checked:
 
     @property
     def outcome(self) -> str:
-        """``passed``, ``failed``, ``inconclusive`` or ``not measured``: the exit code in a word."""
-        words = {0: "passed", 1: "failed", 4: "inconclusive"}
-        return words.get(self.exit_code, "not measured")
+        """``passed``, ``failed``, ``inconclusive`` or ``not measured``: the exit code as text."""
+        outcomes = {0: "passed", 1: "failed", 4: "inconclusive"}
+        return outcomes.get(self.exit_code, "not measured")

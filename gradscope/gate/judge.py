@@ -1,24 +1,24 @@
-"""All checks of one config, and the exit code they come to."""
+"""Run all checks of one config and decide their exit code."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from gradscope import exit_codes
 from gradscope.errors import ExitCode, GradscopeError
-from gradscope.gate import words
 from gradscope.gate.baselines import fingerprint
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
-from gradscope.gate.check import Check, Checked, Status
+from gradscope.gate.check import Check, Checked, CheckKind, Status
 from gradscope.gate.checks import expectations, theory_check, verdicts
 from gradscope.gate.comparing import comparison
-from gradscope.record import Diagnosis, RunRecord
+from gradscope.message_text import counted
+from gradscope.record import Action, Diagnosis, Remedy, RunRecord
 from gradscope.theory.prediction import Prediction
 
 
 def judge(
-    bank: SeedStatistics,
+    statistics: SeedStatistics,
     record: RunRecord,
     diagnosis: Diagnosis,
     *,
@@ -28,52 +28,51 @@ def judge(
     expect: Mapping[str, Any] | None = None,
     strict_environment: bool = False,
 ) -> Checked:
-    """Check a bank; `record` and `diagnosis` are those of the config's own seed.
+    """Check the seeds of a config; `record` and `diagnosis` are those of the config's own seed.
 
     With a baseline the two are compared; without one theory says what the network should be.
     `strict_environment` makes a baseline of another environment inconclusive. Raises
     `BadRequest` for a baseline of another experiment or of other data.
     """
-    asked = expect or {}
-    found: list[Check] = []
+    budgets = expect or {}
+    checks: list[Check] = []
     changes: tuple[str, ...] = ()
     if baseline is not None:
-        compared = comparison.compare(baseline, bank)
-        found += compared.checks
+        compared = comparison.compare(baseline, statistics)
+        checks += compared.checks
         changes = compared.changes
         if strict_environment:
-            found.append(_environment(bank, baseline))
+            checks.append(_environment(statistics, baseline))
     else:
-        found.append(theory_check.check(bank, prediction))
-    if asked.get("verdict") is None:
-        found += verdicts.checks(bank, diagnosis, baseline)
-    found += expectations.checks(asked, bank, diagnosis)
-    found = [replace(one, remedy=one.remedy.replace("CONFIG", source)) for one in found]
-    code = exit_code(found)
+        checks.append(theory_check.check(statistics, prediction))
+    if budgets.get("verdict") is None:
+        checks += verdicts.checks(statistics, diagnosis, baseline)
+    checks += expectations.checks(budgets, statistics, diagnosis)
+    code = exit_codes.for_checks(check.status for check in checks)
     return Checked(
-        name=bank.name,
+        name=statistics.name,
         source=source,
         exit_code=int(code),
-        headline=_headline(found, code, baseline),
-        checks=tuple(found),
+        headline=_headline(checks, code, baseline),
+        checks=tuple(checks),
         changes=changes,
-        evidence=_evidence(bank, record),
-        remedy=_remedy(found),
+        evidence=_evidence(statistics, record),
+        remedies=_remedies(checks),
         record=record,
         diagnosis=diagnosis,
     )
 
 
-def _environment(bank: SeedStatistics, baseline: SeedStatistics) -> Check:
+def _environment(statistics: SeedStatistics, baseline: SeedStatistics) -> Check:
     """Whether both were measured under one fingerprint, where the user insists on it."""
-    apart = fingerprint.differences(baseline.fingerprint, bank.fingerprint)
-    if not apart:
-        return Check("environment", Status.PASSED, "the baseline's environment")
+    differences = fingerprint.differences(baseline.fingerprint, statistics.fingerprint)
+    if not differences:
+        return Check(CheckKind.ENVIRONMENT, Status.PASSED, "the baseline's environment")
     return Check(
-        "environment",
+        CheckKind.ENVIRONMENT,
         Status.INCONCLUSIVE,
-        f"not the baseline's environment: {', '.join(apart)}",
-        remedy="measure the baseline in this environment, or leave out --strict-environment",
+        f"not the baseline's environment: {', '.join(differences)}",
+        remedies=(Remedy(Action.MEASURE_HERE), Remedy(Action.ALLOW_OTHER_ENVIRONMENT)),
     )
 
 
@@ -84,21 +83,11 @@ def not_measured(name: str, source: str, error: GradscopeError) -> Checked:
     )
 
 
-def exit_code(checks: Sequence[Check]) -> ExitCode:
-    """1 where a check failed, 4 where one could not tell or none was made, 0 otherwise."""
-    statuses = [check.status for check in checks]
-    if Status.FAILED in statuses:
-        return ExitCode.UNHEALTHY
-    if Status.INCONCLUSIVE in statuses or Status.PASSED not in statuses:
-        return ExitCode.INCONCLUSIVE
-    return ExitCode.HEALTHY
-
-
 def _headline(checks: Sequence[Check], code: ExitCode, baseline: SeedStatistics | None) -> str:
     if code == ExitCode.HEALTHY:
         passed = sum(check.status is Status.PASSED for check in checks)
         against = "against its baseline" if baseline is not None else "without a baseline"
-        return f"{words.counted(passed, 'check')} passed, {against}"
+        return f"{counted(passed, 'check')} passed, {against}"
     wanted = Status.FAILED if code == ExitCode.UNHEALTHY else Status.INCONCLUSIVE
     for check in checks:
         if check.status is wanted:
@@ -106,16 +95,20 @@ def _headline(checks: Sequence[Check], code: ExitCode, baseline: SeedStatistics 
     return "nothing was checked"
 
 
-def _remedy(checks: Sequence[Check]) -> str:
+def _remedies(checks: Sequence[Check]) -> tuple[Remedy, ...]:
     for status in (Status.FAILED, Status.INCONCLUSIVE):
         for check in checks:
-            if check.status is status and check.remedy:
-                return check.remedy
-    return ""
+            if check.status is status and check.remedies:
+                return check.remedies
+    return ()
 
 
-def _evidence(bank: SeedStatistics, record: RunRecord) -> str:
-    seeds = f"{words.counted(len(bank.seeds), 'seed')} at initialisation"
-    trained = f"{bank.trained_seeds} trained for {bank.steps} steps" if bank.trained_seeds else ""
+def _evidence(statistics: SeedStatistics, record: RunRecord) -> str:
+    seeds = f"{counted(len(statistics.seeds), 'seed')} at initialisation"
+    trained = (
+        f"{statistics.trained_seeds} trained for {statistics.steps} steps"
+        if statistics.trained_seeds
+        else ""
+    )
     batch = f"batch {record.batch_size}, probe set {record.probe_samples}"
     return ", ".join(part for part in (seeds, trained, batch) if part)

@@ -7,32 +7,34 @@ from gradscope.errors import BadRequest
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.comparing import unpaired
 from gradscope.gate.comparing.seeds_needed import seeds_needed
-from gradscope.record import LayerInfo
+from gradscope.record import LayerInfo, Normalization, Role
 from gradscope.runner.runtime.seeds import Seeds
 
-FEWEST, MOST = 5, 100
+MIN_SEEDS, MAX_SEEDS = 5, 100
 """Seeds of a baseline at initialisation. They cost some 50 ms each; of the built-in network a
 hundred are enough from three layers of 64 units on."""
 
-TRAINED = 5
+TRAINED_SEEDS = 5
 """Trained seeds of a baseline; more where five do not show a change of x2 over the depth."""
 
-MOST_TRAINED = 20
+MAX_TRAINED_SEEDS = 20
 
-OWN = 3
-"""Seeds of a model of the user's own, which is built and traced again for each."""
+USER_MODEL_SEEDS = 3
+"""Seeds of a user's model, which is built and traced again for each."""
 
-WITHOUT_BASELINE = 8
-"""Seeds at initialisation that are held against theory's bands."""
+SEEDS_WITHOUT_BASELINE = 8
+"""Seeds at initialisation that are compared with theory's bands."""
 
 
 def for_baseline(
     config: ExperimentConfig, *, at_init: bool, seeds: int | None, trained: int | None
 ) -> Seeds:
-    """The seeds of a baseline: as asked, or what a comparison of other draws would need."""
-    own = config.model.source is not None
-    total = seeds or (OWN if own else min(MOST, max(FEWEST, needed(config))))
-    usual = min(OWN if own else TRAINED, total)
+    """The seeds of a baseline: as requested, or as many as a comparison of other draws needs."""
+    user_model = config.model.source is not None
+    total = seeds or (
+        USER_MODEL_SEEDS if user_model else min(MAX_SEEDS, max(MIN_SEEDS, needed(config)))
+    )
+    usual = min(USER_MODEL_SEEDS if user_model else TRAINED_SEEDS, total)
     whole = 0 if at_init else trained or usual
     return consecutive(config.seed, max(total, whole), whole)
 
@@ -50,14 +52,14 @@ def for_check(
     whole = 0 if at_init else whole
     if baseline is not None:
         return consecutive(config.seed, max(seeds or len(baseline.seeds), whole), whole)
-    total = seeds or (1 if config.model.source is not None else WITHOUT_BASELINE)
+    total = seeds or (1 if config.model.source is not None else SEEDS_WITHOUT_BASELINE)
     return consecutive(config.seed, max(total, whole), whole)
 
 
 def alone(
     config: ExperimentConfig, *, at_init: bool, seeds: int | None, trained: int | None
 ) -> Seeds:
-    """The seed of a model given as an object; raises `BadRequest` where more are asked for."""
+    """The seed of a model given as an object; raises `BadRequest` where more are requested."""
     if max(seeds or 1, trained or 1) > 1:
         raise BadRequest(
             "a model given as an object has the weights of one seed, and more seeds were asked for",
@@ -73,16 +75,16 @@ def consecutive(first: int, total: int, trained: int) -> Seeds:
 
 
 def needed(config: ExperimentConfig) -> int:
-    """Seeds that two independent banks of the built-in network need at initialisation."""
+    """Seeds that a comparison of independent draws of the built-in network needs."""
     layers = [
         LayerInfo(
             index=index,
             name=f"hidden_{index + 1}",
             kind="Dense",
-            role="hidden",
+            role=Role.HIDDEN,
             units=layer.units,
             activation=layer.activation.name,
-            normalization=None if layer.batch_norm == "none" else layer.batch_norm,
+            normalization=None if layer.batch_norm == "none" else Normalization(layer.batch_norm),
         )
         for index, layer in enumerate(config.model.hidden_layers)
     ]

@@ -1,4 +1,4 @@
-"""Whether measuring twice gives the same bytes, and how far another setting moves the figures."""
+"""Whether measuring twice gives the same bytes, and how far another setting changes the figures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROVING_CONFIG: dict[str, Any] = {
         "optimizer": {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9},
     },
 }
-"""A small network of everything that was seen to change bits: batch norm, dropout, momentum."""
+"""A small network of everything that was measured to change bits: batch norm, dropout, momentum."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Drift:
 
 def digest(records: Sequence[RunRecord]) -> str:
     """SHA-256 of everything in the records but how long they took."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for record in records:
-        found.update(storage.dumps(replace(record, seconds=0.0)))
-    return found.hexdigest()
+        digest.update(storage.dumps(replace(record, seconds=0.0)))
+    return digest.hexdigest()
 
 
 def drift(one: RunRecord, other: RunRecord) -> Drift:

@@ -7,11 +7,11 @@ from pathlib import Path
 from gradscope.errors import BadRequest
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
-from gradscope.gate.check import Check, Status
+from gradscope.gate.check import Check, CheckKind, Status
 from gradscope.gate.comparing import comparison
 
 
-def there(path: Path) -> SeedStatistics | str | None:
+def existing(path: Path) -> SeedStatistics | str | None:
     """The baseline that will be replaced, or why it cannot be read; None where there is none."""
     if not path.exists():
         return None
@@ -22,19 +22,25 @@ def there(path: Path) -> SeedStatistics | str | None:
 
 
 def changes(before: SeedStatistics | str, after: SeedStatistics) -> tuple[Check, ...]:
-    """The checks that `after` comes to against `before`, and one for every error newly accepted.
+    """The checks of `after` against `before`, and one for every error newly accepted.
 
     Where the two cannot be compared, one check, inconclusive, says why.
     """
     if isinstance(before, str):
-        return (Check("baseline", Status.INCONCLUSIVE, before),)
+        return (Check(CheckKind.BASELINE, Status.INCONCLUSIVE, before),)
     try:
         compared = comparison.compare(before, after).checks
     except BadRequest as error:
-        return (Check("baseline", Status.INCONCLUSIVE, error.message),)
+        return (Check(CheckKind.BASELINE, Status.INCONCLUSIVE, error.message),)
     old = {verdict.code for verdict in before.verdicts}
     accepted = tuple(
-        Check(f"{verdict.code} {verdict.name}", Status.INCONCLUSIVE, "newly accepted")
+        Check(
+            CheckKind.DETECTOR,
+            Status.INCONCLUSIVE,
+            "newly accepted",
+            subject=verdict.name,
+            code=verdict.code,
+        )
         for verdict in after.verdicts
         if verdict.code not in old
     )

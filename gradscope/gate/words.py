@@ -6,12 +6,7 @@ import math
 from collections.abc import Callable
 
 PERCENT_UP_TO = 2.0
-"""Factors from here on are told as factors: x2, not +100%."""
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things: ``1 seed``, ``8 seeds``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+"""Factors from here on are written as factors: x2, not +100%."""
 
 
 def rms(log_second_moment: float) -> float:
@@ -41,7 +36,7 @@ def _signed(value: float) -> str:
     return f"{'-' if value < 0 else '+'}{digits if float(digits) else '0'}"
 
 
-def interval(low: float, high: float, told: Callable[[float], str]) -> str:
+def interval(low: float, high: float, describe: Callable[[float], str]) -> str:
     """``+9% to +11%``, or the one figure where both ends read alike."""
-    ends = told(low), told(high)
+    ends = describe(low), describe(high)
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"

@@ -17,9 +17,10 @@ import tensorflow as tf
 
 from gradscope import api
 from gradscope.errors import BadRequest, GradscopeError
-from gradscope.integrations import fit_facts, replay
-from gradscope.integrations.live_step import LiveStep, Measured
-from gradscope.record import STATISTICS, RunRecord
+from gradscope.integrations import fit_batches
+from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
+from gradscope.integrations.fit_step import FitStep, MeasuredStep
+from gradscope.record import STATISTICS, OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, folder
@@ -44,13 +45,13 @@ class _Fit:
     batch: int = 0
     total: int | None = None
     rows: int = 0
-    fresh: bool = True
+    untrained: bool = True
     retry: bool = False
-    lost: int = 0
+    lost_at: int = 0
     ended: bool = False
     seconds: float | None = None
-    live: LiveStep | None = None
-    seen: fit_facts.Seen | None = None
+    fit_step: FitStep | None = None
+    batch_summary: BatchSummary | None = None
 
 
 class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
@@ -95,8 +96,8 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         self.steps = None if steps is None else frozenset(_counts("steps", steps))
         self.every = _counts("every", [every])[0]
         self.output = None if output is None else Path(output)
-        self._plan = fit_facts.Plan(name, self.every, detectors or {})
-        self._plan.config(steps=1, batch_size=1, jit=False)  # refuses wrong thresholds at once
+        self._options = FitOptions(name, self.every, detectors or {})
+        self._options.config(steps=1, batch_size=1, jit=False)  # refuses wrong thresholds at once
         if probe is not None and not isinstance(probe, (tuple, list)):
             raise BadRequest(
                 f"GradientFlow(probe=...): expected (x, y), received {factory.describe(probe)}",
@@ -109,18 +110,18 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
     def record(self) -> RunRecord:
         """What was measured of the latest `fit` so far; raises `BadRequest` when nothing was."""
         fit = self._fit
-        if fit is None or fit.live is None or fit.seen is None:
+        if fit is None or fit.fit_step is None or fit.batch_summary is None:
             raise BadRequest(
                 "GradientFlow has measured nothing yet",
                 "pass it to model.fit(..., callbacks=[flow]) and train at least one step",
             )
         done, status, sentence = self._outcome(fit)
         fit.builder.begin(
-            fit_facts.beginning(
-                self._plan,
+            beginning(
+                self._options,
                 self.model,
-                fit.live.sites,
-                fit.seen,
+                fit.fit_step.sites,
+                fit.batch_summary,
                 steps=max(done, fit.total or 0),
             )
         )
@@ -128,7 +129,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         record = fit.builder.build(status, sentence, seconds)
         assert record is not None
         record = replace(record, outcome=replace(record.outcome, steps_done=done))
-        return record if fit.fresh else _without_start(record)
+        return record if fit.untrained else _without_start(record)
 
     @property
     def report(self) -> Report:
@@ -153,28 +154,28 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             with folder.claimed(self.output, "", force=True):
                 folder.remove_pages(self.output)
         optimizer = self.model.optimizer
-        self._fit = _Fit(fresh=not int(np.asarray(optimizer.iterations)))
+        self._fit = _Fit(untrained=not int(np.asarray(optimizer.iterations)))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Learn how many steps there will be, where the data says so."""
+        """Note how many steps there will be, where the data says so."""
         fit, length = self._fit, self.params.get("steps")
         if fit is not None and not fit.done and length:
             fit.total = int(length) * max(1, int(self.params.get("epochs", 1)) - epoch)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Listen to the call of the training function that comes next, if it is to be measured."""
+        """Measure in the next call of the training function, if one of its steps is wanted."""
         fit = self._fit
         if fit is None:
             return
         fit.batch = batch
-        if fit.lost:
+        if fit.lost_at:
             return
         first = fit.done + batch + 1
         together, length = int(self.model.steps_per_execution), self.params.get("steps")
         if length:
             together = min(together, max(1, int(length) - batch))
         if fit.retry or any(self._wanted(step) for step in range(first, first + together)):
-            self._listen(fit, first, together)
+            self._measure_next_call(fit, first, together)
 
     def _wanted(self, step: int) -> bool:
         if self.steps is not None:
@@ -182,11 +183,11 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         assert self._fit is not None
         return step in {1, self._fit.total} or step % self.every == 0
 
-    def _listen(self, fit: _Fit, step: int, together: int) -> None:
-        """Stand in for the training function for one call.
+    def _measure_next_call(self, fit: _Fit, step: int, together: int) -> None:
+        """Replace the training function for one call.
 
-        Should another callback raise before that call, the next `fit` finds the stand-in, which
-        then does nothing but step aside.
+        Should another callback raise before that call, the next `fit` finds the replacement,
+        which then only calls the original.
         """
         original, history = self.model.train_function, getattr(self.model, "history", None)
         model = self.model
@@ -203,32 +204,38 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         """Measure the first of the steps that `train` makes, and have it make them."""
         elements, feed = ([None], iterator)
         if self._probe is None:
-            elements, feed = replay.taken(iterator, together)
+            elements, feed = fit_batches.take_batches(iterator, together)
         if not elements:
             return train(feed)
         with self._timed(fit):
-            batch = self._batch(elements[0])
-            live = self._live(fit, batch)
-            before = live.before(batch)
+            passes = self._passes(fit, elements[0])
         outputs = train(feed)
         with self._timed(fit):
-            self._take(fit, step, live.after(before, one_step=together == 1))
+            if passes is not None:
+                fit_step, measured = passes
+                self._keep(fit, step, fit_step.measure_update(measured, one_step=together == 1))
         return outputs
 
+    def _passes(self, fit: _Fit, element: Any) -> tuple[FitStep, Any] | None:
+        """The measured passes of the step that comes next; None where it is not measured."""
+        batch = self._batch(element)
+        fit_step = self._fit_step(fit, batch)
+        return fit_step, fit_step.measure_passes(batch)
+
     def _batch(self, element: Any) -> Any:
-        """What is measured: the batch that is about to be trained on, or the probe set."""
+        """The batch to measure: the one that is trained on next, or the probe set."""
         if self._probe is None:
-            return replay.batch_of(element)
+            return fit_batches.unpack_batch(element)
         return tuple(
             None if tree is None else keras.tree.map_structure(tf.convert_to_tensor, tree)
             for tree in self._probe
         )
 
-    def _live(self, fit: _Fit, batch: Any) -> LiveStep:
+    def _fit_step(self, fit: _Fit, batch: Any) -> FitStep:
         """The traced measurement, made at the first step."""
-        if fit.live is None:
+        if fit.fit_step is None:
             try:
-                fit.live = LiveStep(self.model, batch)
+                fit.fit_step = FitStep(self.model, batch)
             except GradscopeError:
                 raise
             except Exception as error:
@@ -237,11 +244,11 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                     f"({type(error).__name__}: {error})",
                     "take the callback out to train without it",
                 ) from error
-            fit.seen = fit_facts.Seen.of(batch)
-        return fit.live
+            fit.batch_summary = BatchSummary.from_batch(batch)
+        return fit.fit_step
 
-    def _take(self, fit: _Fit, step: int, measured: Measured) -> None:
-        """Keep one measured step, and look at distributions at the 1st, 2nd, 4th, 8th... of them.
+    def _keep(self, fit: _Fit, step: int, measured: MeasuredStep) -> None:
+        """Keep one measured step, and its distributions at the 1st, 2nd, 4th, 8th... of them.
 
         A step that the optimizer skipped, as it does where gradients of the scaled loss overflow,
         is measured again at the next one.
@@ -253,32 +260,32 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         fit.builder.step(step, measured.statistics, scalars, times)
         fit.rows += 1
         if fit.rows & (fit.rows - 1) == 0 or step == fit.total:
-            assert fit.live is not None
-            seen = measured.look()
-            fit.builder.probe(step, seen.dead)
-            layers = len(fit.live.sites.layers)
-            for name, snapshot in probe_set.histograms(layers, seen, step).items():
+            assert fit.fit_step is not None
+            distributions = measured.distributions()
+            fit.builder.probe(step, distributions.dead)
+            layers = len(fit.fit_step.sites.layers)
+            for name, snapshot in probe_set.histograms(layers, distributions, step).items():
                 fit.builder.histogram(name, snapshot)
         if not measured.finite:
-            fit.lost = step
+            fit.lost_at = step
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Count the steps made, notice a loss that was lost between measured steps, keep both."""
         fit = self._fit
-        if fit is None or fit.live is None:
+        if fit is None or fit.fit_step is None:
             return
-        fit.done += self._made(fit)
+        fit.done += self._steps_of_epoch(fit)
         fit.batch = 0
         loss = float((logs or {}).get("loss", 0.0))
-        if not fit.lost and not math.isfinite(loss):
-            fit.lost = fit.done
+        if not fit.lost_at and not math.isfinite(loss):
+            fit.lost_at = fit.done
             if fit.done > fit.builder.steps_done:
-                nothing = np.full((len(STATISTICS), len(fit.live.sites.layers)), np.nan)
+                nothing = np.full((len(STATISTICS), len(fit.fit_step.sites.layers)), np.nan)
                 fit.builder.step(fit.done, nothing, (loss, math.nan, math.nan))
         if self.output is not None:
             self._write(record_only=True)
 
-    def _made(self, fit: _Fit) -> int:
+    def _steps_of_epoch(self, fit: _Fit) -> int:
         """Steps of the epoch that ends: data of unknown length ends with a call that finds none."""
         length, together = self.params.get("steps"), int(self.model.steps_per_execution)
         if length:
@@ -286,17 +293,17 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         return fit.batch + (together if self.model.stop_training else 0)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Settle how it ended, and write the report where one is asked for."""
+        """Note that it ended, and write the report where `output` is given."""
         fit = self._fit
         if fit is None:
             return
         fit.ended, fit.seconds = True, time.monotonic() - fit.started
-        if fit.live is None:
+        if fit.fit_step is None:
             return
         if self.output is not None:
             self._write(record_only=False)
         _LOG.info(
-            "%s: measured %d of %d steps in %.1f s", self._plan.name, fit.rows, fit.done,
+            "%s: measured %d of %d steps in %.1f s", self._options.name, fit.rows, fit.done,
             fit.measuring,
         )  # fmt: skip
 
@@ -312,18 +319,21 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                     folder.write_result(report, self.output)
                     folder.write_pages(report, self.output)
         except (GradscopeError, OSError) as error:
-            _LOG.error("%s: the report could not be written: %s", self._plan.name, error)
+            _LOG.error("%s: the report could not be written: %s", self._options.name, error)
 
-    def _outcome(self, fit: _Fit) -> tuple[int, str, str]:
+    def _outcome(self, fit: _Fit) -> tuple[int, OutcomeStatus, str]:
         """Steps made as far as is known, status and sentence."""
         done = max(fit.done, fit.builder.steps_done)
-        if fit.lost:
-            return done, "diverged", f"a non-finite value appeared by step {fit.lost} of {done}"
+        if fit.lost_at:
+            sentence = f"a non-finite value appeared by step {fit.lost_at} of {done}"
+            return done, OutcomeStatus.DIVERGED, sentence
         if not fit.ended:
-            return done, "partial", f"fit has not come to its end; it was past step {done}"
+            sentence = f"fit has not come to its end; it was past step {done}"
+            return done, OutcomeStatus.PARTIAL, sentence
         if fit.total and done < fit.total:
-            return done, "complete", f"stopped by a callback after {done} of {fit.total} steps"
-        return done, "complete", f"{done} steps"
+            sentence = f"stopped by a callback after {done} of {fit.total} steps"
+            return done, OutcomeStatus.COMPLETE, sentence
+        return done, OutcomeStatus.COMPLETE, f"{done} steps"
 
     @contextlib.contextmanager
     def _timed(self, fit: _Fit) -> Any:
@@ -333,15 +343,15 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _counts(name: str, values: Iterable[int]) -> list[int]:
-    found: list[Any] = list(values) if isinstance(values, Iterable) else [values]
-    for value in found or [values]:
+    numbers: list[Any] = list(values) if isinstance(values, Iterable) else [values]
+    for value in numbers or [values]:
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if not whole or value < 1:
             raise BadRequest(
                 f"GradientFlow({name}=...): expected whole numbers from 1 on, received {value!r}",
                 "every=50 measures each 50th step, steps=[1, 10, 100] these three",
             )
-    return [int(value) for value in found]
+    return [int(value) for value in numbers]
 
 
 def _refuse(model: Any) -> None:

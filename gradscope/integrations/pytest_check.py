@@ -1,10 +1,9 @@
-"""What a call of the fixture `gradscope_check` does."""
+"""The work of the fixture `gradscope_check`: check a model or a config, or write its baseline."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,25 +14,22 @@ import pytest
 from gradscope import api
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, GradscopeError
-from gradscope.gate import replacing
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
 from gradscope.gate.check import Checked, Status
+from gradscope.message_text import counted
 from gradscope.reporters.check import CHECK_FORMS
+from gradscope.reporters.remedies import Reader, remedy_text
 from gradscope.reporters.report import ReportOptions
+from gradscope.workflows.baseline import write_baseline
 
 OPTIONS: Final = ("at_init", "seeds", "trained_seeds", "trust_model")
 """What goes to `api.check` and `api.baseline` as it is; all else is a section of the config."""
 
-_REMEDY: Final = re.compile(
-    r"gradscope baseline (?:CONFIG$|.+? --output .+|.+? --update)"
-    r"(?: --((?:trained-)?seeds) (\d+))?",
-    re.MULTILINE,
-)
-
 
 @dataclass(frozen=True)
-class Asked:
+class GateCall:
     """One call: a `config`, or a `model` (or what builds it) on `data` with a config around it.
 
     `baseline` is the file to compare with, None where there is none; `source` is the config file,
@@ -66,70 +62,71 @@ class Asked:
     def update(self, root: Path) -> Checked:
         """Measure and write the baseline; the headline says what that changed, nothing is judged.
 
-        Paths are told from `root` on.
+        The headline gives the path from `root` on.
         """
         path = self.baseline
         assert path is not None
-        if not path.parent.is_dir():
-            raise BadRequest(f"cannot write {_shown(path)}: there is no such folder", "make it")
-        before = replacing.there(path)
-        bank = api.baseline(self.config, model=self.model, data=self.data, **self.options)
-        baseline_file.write(bank, path)
+
+        def measure() -> SeedStatistics:
+            return api.baseline(self.config, model=self.model, data=self.data, **self.options)
+
+        report = write_baseline(Path(_shown(path)), measure, update=True)
+        statistics = report.statistics
         changes = [
             f"  {check.name}: {check.sentence}"
-            for check in (replacing.changes(before, bank) if before is not None else ())
+            for check in report.changes
             if check.status in (Status.FAILED, Status.INCONCLUSIVE)
         ]
-        same = isinstance(before, SeedStatistics) and baseline_file.render(
-            before
-        ) == baseline_file.render(bank)
-        what = "wrote" if before is None else "nothing changed in" if same else "replaced"
-        told = path.relative_to(root) if path.is_relative_to(root) else path
-        seeds = f"{len(bank.seeds)} seed{'' if len(bank.seeds) == 1 else 's'}"
-        trained = f", {bank.trained_seeds} of them trained" if bank.trained_seeds else ""
-        headline = "\n".join([f"{what} {told} ({seeds}{trained})", *changes])
-        source = self.source or bank.name
-        return Checked(bank.name, source, exit_code=0, headline=headline, baseline=str(path))
+        replaced = "nothing changed in" if report.unchanged else "replaced"
+        action = "wrote" if report.earlier is None else replaced
+        shown = path.relative_to(root) if path.is_relative_to(root) else path
+        seeds = counted(len(statistics.seeds), "seed")
+        trained = f", {statistics.trained_seeds} of them trained" * bool(statistics.trained_seeds)
+        headline = "\n".join([f"{action} {shown} ({seeds}{trained})", *changes])
+        source = self.source or statistics.name
+        return Checked(statistics.name, source, exit_code=0, headline=headline, baseline=str(path))
 
 
-def asked(subject: Any, given: Mapping[str, Any], folder: Path) -> Asked:
+def read_call(subject: Any, arguments: Mapping[str, Any], folder: Path) -> GateCall:
     """Read the arguments of a call; paths are relative to `folder`, the test file's.
 
     A mapping as `data` is a section of the config, anything else is the data itself. Raises
     `BadRequest` for a config of no use.
     """
-    options = {name: given[name] for name in OPTIONS if name in given}
-    sections = {key: value for key, value in given.items() if key not in (*OPTIONS, "baseline")}
+    options = {name: arguments[name] for name in OPTIONS if name in arguments}
+    others = (*OPTIONS, "baseline")
+    sections = {key: value for key, value in arguments.items() if key not in others}
     data = None if isinstance(sections.get("data"), Mapping) else sections.pop("data", None)
-    named = given.get("baseline")
-    known = folder / named if named is not None else None
+    file = arguments.get("baseline")
+    baseline = folder / file if file is not None else None
     if isinstance(subject, str | Path):
         path = folder / subject
-        own = baseline_file.beside(path)
-        if "baseline" not in given and own.exists():
-            known = own
-        shown = _shown(path)
-        return Asked(api.load_config(shown, settings(sections)), None, data, known, shown, options)
+        beside = baseline_file.beside(path)
+        if "baseline" not in arguments and beside.exists():
+            baseline = beside
+        source = _shown(path)
+        config = api.load_config(source, settings(sections))
+        return GateCall(config, None, data, baseline, source, options)
     if isinstance(subject, Mapping):
         config = api.load_config(subject, settings(sections))
-        return Asked(config, None, data, known, "", options)
-    return Asked(sections, subject, data, known, "", options)
+        return GateCall(config, None, data, baseline, "", options)
+    return GateCall(sections, subject, data, baseline, "", options)
 
 
-def settings(sections: Mapping[str, Any], above: str = "") -> list[str]:
+def settings(sections: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Sections as the settings that the command line takes: ``{"training": {"steps": 5}}`` is
     ``training.steps=5``, so that what a section leaves out stays as the config has it.
     """
-    found = []
+    texts = []
     for key, value in sections.items():
         if isinstance(value, Mapping) and value:
-            found += settings(value, f"{above}{key}.")
+            texts += settings(value, f"{prefix}{key}.")
             continue
         try:
-            found.append(f"{above}{key}={json.dumps(value, default=_path)}")
+            texts.append(f"{prefix}{key}={json.dumps(value, default=_path)}")
         except TypeError as error:
-            raise BadRequest(f"{above}{key}: {error}", "give plain Python values") from error
-    return found
+            raise BadRequest(f"{prefix}{key}: {error}", "give plain Python values") from error
+    return texts
 
 
 def _path(value: Any) -> str:
@@ -138,39 +135,34 @@ def _path(value: Any) -> str:
     raise TypeError(f"cannot use a {type(value).__name__} in a config")
 
 
-def passed(measure: Callable[[], Checked], width: int) -> Checked:
-    """Give what `measure` gives if it passes, and fail the test otherwise.
+def pass_or_fail(measure: Callable[[], Checked], width: int) -> Checked:
+    """Return what `measure` gives if it passes, and fail the test otherwise.
 
-    There is no traceback for what gradscope can explain. A check that could not tell is no pass.
+    What gradscope can explain has no traceback. An inconclusive check does not pass.
     """
     __tracebackhide__ = True
     try:
         checked = measure()
     except GradscopeError as error:
-        text = f"gradscope: {_for_pytest(str(error))}"
+        text = f"gradscope: {_error_text(error)}"
     else:
         if not checked.exit_code:
             return checked
-        text = told(checked, width)
+        text = failure_text(checked, width)
     pytest.fail(text, pytrace=False)
 
 
-def told(checked: Checked, width: int) -> str:
-    """The text of the command line, for a page of `width` columns."""
-    checks = tuple(replace(check, remedy=_for_pytest(check.remedy)) for check in checked.checks)
-    mine = replace(checked, checks=checks, remedy=_for_pytest(checked.remedy))
-    return CHECK_FORMS["text"]([mine], ReportOptions(width=width)).rstrip("\n")
+def failure_text(checked: Checked, width: int) -> str:
+    """The report of the command line, `width` columns wide, with remedies for pytest."""
+    return CHECK_FORMS["text"]([checked], ReportOptions(width=width, pytest=True)).rstrip("\n")
 
 
-def _for_pytest(remedy: str) -> str:
-    """A remedy in pytest's words: there the fixture writes baselines, not the command."""
-    return _REMEDY.sub(
-        lambda found: (
-            "pytest --gradscope-update-baselines"
-            + (f", with {found[1].replace('-', '_')}={found[2]}" if found[1] else "")
-        ),
-        remedy,
-    )
+def _error_text(error: GradscopeError) -> str:
+    """The message and what to do: here the fixture writes baselines, not the command."""
+    if isinstance(error, UnusableBaseline):
+        advice = remedy_text(error.baseline_remedy, Reader(pytest=True))
+        return f"{error.message}\n  {error.condition}: {advice}"
+    return str(error)
 
 
 def _shown(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""`gradscope_check`: the gate as a pytest fixture; docs/ci/README.md tells how to use it.
+"""`gradscope_check`: the gate as a pytest fixture; docs/ci/README.md shows how to use it.
 
-pytest imports this module whenever it starts, in every project of the environment: what weighs
-anything is in `pytest_check`, imported when a test checks something.
+pytest imports this module whenever it starts, in every project of the environment. Everything with
+heavy imports is in `pytest_check`, which is imported when a test checks something.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("gradscope").addoption(
         UPDATE,
         action="store_true",
-        help="write the baselines that gradscope_check compares with, and tell what changes",
+        help="write the baselines that gradscope_check compares with, and show what changes",
     )
 
 
@@ -50,18 +50,18 @@ def gradscope_check(request: pytest.FixtureRequest) -> Callable[..., Checked]:
         __tracebackhide__ = True
         from gradscope.integrations import pytest_check
 
-        given = {**_marked(request), **options}
+        arguments = {**_marked(request), **options}
         width = request.config.get_terminal_writer().fullwidth
 
         def measured() -> Checked:
-            asked = pytest_check.asked(model_or_config, given, request.path.parent)
-            if asked.baseline is None or not request.config.getoption(UPDATE):
-                return asked.check()
-            updated = asked.update(request.config.rootpath)
+            call = pytest_check.read_call(model_or_config, arguments, request.path.parent)
+            if call.baseline is None or not request.config.getoption(UPDATE):
+                return call.check()
+            updated = call.update(request.config.rootpath)
             request.node.user_properties.append((NOTE, updated.headline))
             return updated
 
-        return pytest_check.passed(measured, width)
+        return pytest_check.pass_or_fail(measured, width)
 
     return check
 
@@ -89,7 +89,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def _notes(stats: Iterable[Iterable[Any]]) -> Iterator[str]:
-    """What the tests' reports tell of baselines; under xdist they come from other processes."""
+    """The notes in the tests' reports; under xdist these come from other processes."""
     for reports in stats:
         for report in reports:
             for name, note in getattr(report, "user_properties", ()):

@@ -1,26 +1,46 @@
 """What one run leaves behind: plain numpy and JSON, readable without TensorFlow."""
 
 from gradscope.record.environment import Environment
-from gradscope.record.layers import LayerInfo
+from gradscope.record.layers import LayerInfo, Normalization, Role, Trait, UnmeasuredReason
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
-from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
+from gradscope.record.remedies import Action, Promise, Remedy
+from gradscope.record.run_record import DataSummary, Histogram, Outcome, OutcomeStatus, RunRecord
 from gradscope.record.statistics import PROFILES, STATISTICS, Statistic
-from gradscope.record.verdicts import Diagnosis, Evidence, Finding, Verdict
+from gradscope.record.verdicts import (
+    Diagnosis,
+    DiagnosisState,
+    Evidence,
+    Finding,
+    Severity,
+    Verdict,
+    VerdictStatus,
+)
 
 __all__ = [
     "PROFILES",
     "STATISTICS",
+    "Action",
     "DataSummary",
     "Diagnosis",
+    "DiagnosisState",
     "Environment",
     "Evidence",
     "Finding",
     "Histogram",
     "LayerInfo",
+    "Normalization",
     "ObjectiveInfo",
     "Outcome",
+    "OutcomeStatus",
+    "Promise",
+    "Remedy",
+    "Role",
     "RunRecord",
+    "Severity",
     "Statistic",
     "TargetSummary",
+    "Trait",
+    "UnmeasuredReason",
     "Verdict",
+    "VerdictStatus",
 ]

@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, never torn."""
+"""Write files so that a reader finds the old content or the new one, never a part of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gradscope.errors import CouldNotMeasure
 def write(path: Path, content: bytes) -> None:
     """Replace the file at `path` by `content`, or leave it as it was.
 
-    The bytes go to a temporary neighbour, are flushed to the disk, and take the name in one step;
+    The bytes are written to a temporary file in the same folder, flushed to the disk and renamed;
     the folder is flushed too, so that a crash cannot undo the rename. Raises `CouldNotMeasure`
     with the path and the size when the disk refuses.
     """
@@ -33,7 +33,7 @@ def write(path: Path, content: bytes) -> None:
             f"cannot write {path} ({len(content)} bytes): {error.strerror or error}",
             "free some space or choose another folder with --output",
         ) from error
-    with contextlib.suppress(OSError):  # not every file system can, and the file is in place
+    with contextlib.suppress(OSError):  # some file systems cannot, and the file is written
         _flush_folder(path.parent)
 
 

@@ -1,4 +1,4 @@
-"""Collecting a run while it happens, so that nothing measured is lost when it ends early."""
+"""Collect a run while it happens, so that an early end loses no measurement."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from typing import Any
 import numpy as np
 
 from gradscope.record.environment import Environment
-from gradscope.record.layers import LayerInfo
+from gradscope.record.layers import LayerInfo, Role
 from gradscope.record.objective_info import ObjectiveInfo
-from gradscope.record.run_record import DataSummary, Floats, Histogram, Outcome, RunRecord
-from gradscope.record.statistics import STATISTICS
+from gradscope.record.run_record import (
+    DataSummary,
+    Floats,
+    Histogram,
+    Outcome,
+    OutcomeStatus,
+    RunRecord,
+)
+from gradscope.record.statistics import STATISTICS, Pass, complete_after
 
 SCALARS = ("loss", "accuracy", "learning_rate")
 _NAMES = tuple(STATISTICS)
@@ -22,7 +29,7 @@ NO_TIMES: Floats = np.zeros(0)
 
 @dataclass(frozen=True)
 class Beginning:
-    """What is known once the network stands and before it trains."""
+    """The facts of a run that are known before it trains."""
 
     name: str
     layers: tuple[LayerInfo, ...]
@@ -37,7 +44,7 @@ class Beginning:
 
 @dataclass
 class RecordBuilder:
-    """Takes what a run reports, in its order, and gives a RunRecord of it at any time."""
+    """Collects the messages of a run in their order; gives a RunRecord of them at any time."""
 
     beginning: Beginning | None = None
     evaluation: dict[str, float] = field(default_factory=dict)
@@ -49,7 +56,7 @@ class RecordBuilder:
     _snapshots: dict[str, list[Histogram]] = field(default_factory=dict)
 
     def begin(self, beginning: Beginning) -> None:
-        """Take the layers, the data and the environment."""
+        """Add the layers, the data and the environment."""
         self.beginning = beginning
 
     def step(
@@ -59,28 +66,30 @@ class RecordBuilder:
         scalars: Sequence[float],
         times: Floats = NO_TIMES,
     ) -> None:
-        """Take one row: float64 [statistic, layer] in the order of `STATISTICS`, and `SCALARS`.
+        """Add one row: float64 [statistic, layer] in the order of `STATISTICS`, and `SCALARS`.
 
         `times` is delta over time of the recurrent layers, one after another in depth order.
         The first training step also gives step 0, the network as initialised: the same weights
-        and the same batch, seen before the update (which alone is missing from it).
+        and the same batch, without the statistics of the update.
         """
         if not self._rows:
-            self._take(0, _before_update(statistics), scalars, times)
-        self._take(step, statistics, scalars, times)
+            self._append(0, _before_update(statistics), scalars, times)
+        self._append(step, statistics, scalars, times)
 
-    def _take(self, step: int, statistics: Floats, scalars: Sequence[float], times: Floats) -> None:
+    def _append(
+        self, step: int, statistics: Floats, scalars: Sequence[float], times: Floats
+    ) -> None:
         self._steps.append(step)
         self._rows.append(np.array(statistics, np.float64))
         self._scalars.append(np.array(scalars, np.float64))
         self._times.append(np.array(times, np.float64))
 
     def probe(self, step: int, dead_fraction: Floats) -> None:
-        """Take the dead fraction [layer] of the probe set under the weights `step` starts from."""
+        """Add the dead fraction [layer] of the probe set, under the weights before `step`."""
         self._dead[step] = np.array(dead_fraction, np.float64)
 
     def histogram(self, name: str, snapshot: Histogram) -> None:
-        """Take one snapshot (its arrays have one entry along the snapshot axis)."""
+        """Add one snapshot (its arrays have one entry along the snapshot axis)."""
         self._snapshots.setdefault(name, []).append(snapshot)
 
     @property
@@ -88,55 +97,55 @@ class RecordBuilder:
         """Training steps taken so far."""
         return self._steps[-1] if self._steps else 0
 
-    def latest(self, statistic: str, role: str) -> list[float]:
+    def latest(self, statistic: str, role: Role) -> list[float]:
         """The newest figures of `statistic` for the layers of `role`, in depth order."""
         if not self._rows or self.beginning is None:
             return []
         row = self._rows[-1][_NAMES.index(statistic)]
         return [float(row[layer.index]) for layer in self.beginning.layers if layer.role == role]
 
-    def build(self, status: str, sentence: str, seconds: float) -> RunRecord | None:
-        """Give the record of what came in so far; None when not even the layers did."""
+    def build(self, status: OutcomeStatus, sentence: str, seconds: float) -> RunRecord | None:
+        """Give the record so far; None before `begin`."""
         if self.beginning is None:
             return None
-        begun = self.beginning
-        rows = np.array(self._rows, np.float64).reshape(-1, len(_NAMES), len(begun.layers))
+        beginning = self.beginning
+        rows = np.array(self._rows, np.float64).reshape(-1, len(_NAMES), len(beginning.layers))
         series = {name: rows[:, i, :].copy() for i, name in enumerate(_NAMES)}
         for step, dead in self._dead.items():
             for row in self._rows_of(step):
                 series["dead_fraction"][row] = dead
         scalars = np.array(self._scalars, np.float64).reshape(-1, len(SCALARS))
         return RunRecord(
-            name=begun.name,
-            layers=begun.layers,
+            name=beginning.name,
+            layers=beginning.layers,
             steps=np.array(self._steps, np.int64),
             series=series,
             scalars={name: scalars[:, i].copy() for i, name in enumerate(SCALARS)},
             histograms={name: _joined(parts) for name, parts in self._snapshots.items()},
-            outcome=Outcome(status, sentence, begun.steps_requested, self.steps_done),
-            environment=begun.environment,
-            data=begun.data,
-            config=begun.config,
-            batch_size=begun.batch_size,
-            probe_samples=begun.probe_samples,
+            outcome=Outcome(status, sentence, beginning.steps_requested, self.steps_done),
+            environment=beginning.environment,
+            data=beginning.data,
+            config=beginning.config,
+            batch_size=beginning.batch_size,
+            probe_samples=beginning.probe_samples,
             seconds=seconds,
             evaluation=dict(self.evaluation),
-            recurrent_delta=self._recurrent_delta(begun.layers),
-            objective=begun.objective,
+            recurrent_delta=self._recurrent_delta(beginning.layers),
+            objective=beginning.objective,
         )
 
     def _recurrent_delta(self, layers: Sequence[LayerInfo]) -> dict[str, Floats]:
         """Delta over time by layer name, each [step, time]."""
-        found: dict[str, Floats] = {}
+        by_name: dict[str, Floats] = {}
         start = 0
         for layer in layers:
             if layer.time_steps:
                 end = start + layer.time_steps
                 absent = np.full(layer.time_steps, np.nan)
                 rows = [times[start:end] if len(times) else absent for times in self._times]
-                found[layer.name] = np.array(rows, np.float64).reshape(-1, layer.time_steps)
+                by_name[layer.name] = np.array(rows, np.float64).reshape(-1, layer.time_steps)
                 start = end
-        return found
+        return by_name
 
     def _rows_of(self, step: int) -> list[int]:
         return [
@@ -147,12 +156,12 @@ class RecordBuilder:
 
 
 def _before_update(statistics: Floats) -> Floats:
-    """The first step without what its update did: no ratio, no count of values it broke."""
+    """The first step without what its update did: no ratio, no values that it made non-finite."""
     before = np.array(statistics, np.float64)
-    before[_NAMES.index("update_ratio")] = np.nan
+    before[[_NAMES.index(name) for name in complete_after(Pass.UPDATE)]] = np.nan
     passes = [_NAMES.index(f"nonfinite_{name}_count") for name in ("forward", "backward")]
     total = _NAMES.index("nonfinite_count")
-    measured = ~np.isnan(before[total])
+    measured = ~np.isnan(statistics[total])
     before[total, measured] = np.nansum(before[passes], axis=0)[measured]
     return before
 

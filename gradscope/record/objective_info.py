@@ -1,4 +1,4 @@
-"""What a training minimizes, towards which targets, and by which optimizer."""
+"""The loss, the targets and the optimizer of a training."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 MOST_CLASSES = 10_000
-"""Whole numbers beyond are no class indices: nobody has an output unit for each."""
+"""Larger whole numbers are not class indices: no network has that many output units."""
 
 
 @dataclass(frozen=True)
 class ObjectiveInfo:
-    """The loss that is really computed and the optimizer that really steps.
+    """The loss that is computed and the optimizer that makes the steps.
 
-    `loss` is Keras's name, ``""`` for a loss of the user's own or several; `from_logits` says
-    whether it takes what a softmax or sigmoid would be fed, `reduction` is Keras's word for how it
-    is taken together over a batch (``sum_over_batch_size`` is the mean). `optimizer` is Keras's
-    name, ``""`` for one of the user's own; `epsilon` is its own, None where it has none.
+    `loss` is Keras's name, ``""`` for a custom loss or several; `from_logits` says whether it takes
+    the input of a softmax or sigmoid, `reduction` is Keras's name of how it reduces a batch
+    (``sum_over_batch_size`` is the mean). `optimizer` is Keras's name, ``""`` for a custom one;
+    `epsilon` is the optimizer's, None where it has none.
     """
 
     loss: str = ""
@@ -48,20 +48,51 @@ class TargetSummary:
     shares: tuple[float, ...] = ()
 
     @classmethod
-    def restored(cls, told: dict[str, Any]) -> TargetSummary:
-        """The summary that `dataclasses.asdict` and JSON have made of one."""
-        return cls(**told | {"shares": tuple(told["shares"])})
+    def from_json(cls, content: dict[str, Any]) -> TargetSummary:
+        """The summary that `dataclasses.asdict` and JSON were made from."""
+        return cls(**content | {"shares": tuple(content["shares"])})
+
+
+def class_labels(y: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], int] | None:
+    """Class index of every sample and the number of classes; None where targets are not classes.
+
+    Keras casts targets to the dtype of the predictions, so 0.0 and 1.0 give the same loss as 0 and
+    1: one value per sample is a class where all values are 0 or 1, whatever their dtype. Other
+    whole numbers are classes in an integer dtype only, since the same floats are as well the
+    targets of a regression. Several values per sample are classes where each row is one-hot.
+    """
+    if y.dtype.kind not in "fiub" or not y.size:
+        return None
+    values = y.reshape(len(y), -1)
+    if values.shape[1] > 1:
+        return (values.argmax(axis=1), values.shape[1]) if _one_hot(values) else None
+    indices = y.dtype.kind in "iub" and 0 <= values.min() <= values.max() < MOST_CLASSES
+    if not indices and not _zeros_and_ones(values):
+        return None
+    labels = values[:, 0].astype(np.int64)
+    return labels, max(2, int(labels.max()) + 1)
+
+
+def _one_hot(values: npt.NDArray[Any]) -> bool:
+    return _zeros_and_ones(values) and bool(np.all(values.sum(axis=1) == 1))
+
+
+def _zeros_and_ones(values: npt.NDArray[Any]) -> bool:
+    return bool(np.all((values == 0) | (values == 1)))
 
 
 def target_summary(y: npt.NDArray[Any], classes: int | None = None) -> TargetSummary:
-    """Look at targets [sample] or [sample, ...]; `classes` is how many there are, where known."""
+    """Summarize targets [sample] or [sample, ...]; `classes` is their number, where known."""
     if y.dtype.kind not in "fiub" or not y.size:
         return TargetSummary("")
     values = y.reshape(len(y), -1).astype(np.float64)
-    width = values.shape[1]
-    shares, form = _shares(y, values, classes), "real"
-    if shares:
+    width, form = values.shape[1], "real"
+    shares: tuple[float, ...] = ()
+    labels = class_labels(y)
+    if labels is not None:
         form = "indices" if width == 1 else "one_hot"
+        counts = np.bincount(labels[0], minlength=classes or labels[1])
+        shares = tuple(float(share) for share in counts / len(values))
     return TargetSummary(
         form=form,
         width=width,
@@ -71,22 +102,3 @@ def target_summary(y: npt.NDArray[Any], classes: int | None = None) -> TargetSum
         variance=float(values.var(axis=0).mean()),
         shares=shares,
     )
-
-
-def _shares(
-    y: npt.NDArray[Any], values: npt.NDArray[np.float64], classes: int | None
-) -> tuple[float, ...]:
-    """Relative frequencies of the classes; () where the targets are no classes."""
-    if values.shape[1] == 1:
-        whole = y.dtype.kind in "iub" and 0 <= values.min() <= values.max() < MOST_CLASSES
-        binary = bool(np.all((values == 0.0) | (values == 1.0)))
-        if not whole and not binary:
-            return ()
-        counts = np.bincount(values[:, 0].astype(np.int64), minlength=classes or 2)
-        return tuple(float(share) for share in counts / len(values))
-    return tuple(float(share) for share in values.mean(axis=0)) if one_hot(values) else ()
-
-
-def one_hot(y: npt.NDArray[Any]) -> bool:
-    """Whether each row of targets [sample, class] is a single one among zeros."""
-    return bool(np.all((y == 0) | (y == 1)) and np.all(y.sum(axis=1) == 1))

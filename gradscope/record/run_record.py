@@ -1,15 +1,17 @@
-"""RunRecord: the heart of gradscope, what one run leaves behind."""
+"""RunRecord: everything that one run measured."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gradscope.record.environment import Environment
-from gradscope.record.layers import LayerInfo
+from gradscope.record.layers import LayerInfo, Role, branches
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.sample_geometry import SampleGeometry
 
@@ -17,39 +19,52 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How the run ended, with a sentence for a person.
+class OutcomeStatus(StrEnum):
+    """How a run ended: the `status` of result.json.
 
-    `status` is ``complete`` (every step asked for), ``diverged`` (stopped because a non-finite
-    value appeared; what it measured is complete) or ``partial`` (interrupted or failed on the way).
+    Of a run that diverged (it stopped because a non-finite value appeared) the figures up to that
+    value are complete. A partial run was interrupted or failed.
     """
 
-    status: str
+    COMPLETE = "complete"
+    DIVERGED = "diverged"
+    PARTIAL = "partial"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the run ended, with a sentence for a person."""
+
+    status: OutcomeStatus
     sentence: str
     steps_requested: int
     steps_done: int
 
     @property
     def complete(self) -> bool:
-        """Whether a verdict may be drawn from the record."""
-        return self.status in ("complete", "diverged")
+        """Whether the record is enough for a verdict."""
+        return self.status != OutcomeStatus.PARTIAL
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Outcome:
+        """The outcome that `dataclasses.asdict` and JSON were made from."""
+        return cls(**content | {"status": OutcomeStatus(content["status"])})
 
 
 FIT = "fit"
-"""Name of the data of a training that gradscope only listens to: the batches that were measured."""
+"""Name of the data of a `model.fit` that gradscope measures: its batches."""
 
 GIVEN = "given:data"
-"""Stands where a config names a factory, when the data came as an object."""
+"""The factory that a config names when the data was given as an object."""
 
 
 @dataclass(frozen=True)
 class DataSummary:
     """The data really fed, after scaling.
 
-    `geometry` is that of the samples as the first Dense layer is fed them; None where that is not
-    known of the user's own model. `targets` are those of all training samples, or of the probe set
-    where the data is the user's; None where nobody looked.
+    `geometry` is that of the samples as the first Dense layer receives them; None where a user's
+    model leaves it unknown. `targets` are those of all training samples, or of the probe set where
+    the data is the user's; None where they were not read.
     """
 
     name: str
@@ -67,15 +82,15 @@ class DataSummary:
     targets: TargetSummary | None = None
 
     @classmethod
-    def restored(cls, told: dict[str, Any]) -> DataSummary:
-        """The summary that `dataclasses.asdict` and JSON have made of one."""
-        geometry, targets = told.get("geometry"), told.get("targets")
+    def from_json(cls, content: dict[str, Any]) -> DataSummary:
+        """The summary that `dataclasses.asdict` and JSON were made from."""
+        geometry, targets = content.get("geometry"), content.get("targets")
         return cls(
-            **told
+            **content
             | {
-                "feature_shape": tuple(told["feature_shape"]),
-                "geometry": SampleGeometry.restored(geometry) if geometry else None,
-                "targets": TargetSummary.restored(targets) if targets else None,
+                "feature_shape": tuple(content["feature_shape"]),
+                "geometry": SampleGeometry.from_json(geometry) if geometry else None,
+                "targets": TargetSummary.from_json(targets) if targets else None,
             }
         )
 
@@ -98,18 +113,18 @@ class Histogram:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Layers, steps, one float64 array [step, layer] per statistic, and how it came about.
+    """Layers, steps, one float64 array [step, layer] per statistic, and the run's conditions.
 
     `series` holds exactly the names of `STATISTICS`; NaN is "not measured here" (or, where
     ``nonfinite_count`` is above zero, a figure that the non-finite values destroyed). `steps`
     counts training steps: step 0 is the network as initialised, seen by the first batch before any
-    update; step t is the t-th training step, whose forward and backward pass use the weights left
-    by step t - 1. Steps 0 and 1 therefore share weights and batch and differ only in the update.
+    update; step t is the t-th training step, whose forward and backward pass use the weights
+    after step t - 1. Steps 0 and 1 therefore share weights and batch and differ only in the update.
     `scalars` [step] has ``loss``, ``accuracy`` (NaN for regression) and ``learning_rate``;
     `evaluation` has the figures of the test set after training, in inference mode.
     `recurrent_delta` is `recurrent_delta_second_moment` of `PROFILES` for each recurrent layer that
-    was followed through time: layer name -> [step, time]. `objective` is None in records of a
-    gradscope that did not look.
+    was followed through time: layer name -> [step, time]. `objective` is None in records of
+    earlier versions.
     """
 
     name: str
@@ -129,6 +144,22 @@ class RunRecord:
     recurrent_delta: dict[str, Floats] = field(default_factory=dict)
     objective: ObjectiveInfo | None = None
 
-    def indices(self, *roles: str) -> tuple[int, ...]:
+    def indices(self, *roles: Role) -> tuple[int, ...]:
         """Indices of the measured layers that have one of `roles`, in depth order."""
         return tuple(layer.index for layer in self.layers if layer.role in roles and layer.measured)
+
+    @property
+    def branches(self) -> bool:
+        """Whether data takes several paths, so that successive layers need not feed one another."""
+        return branches(self.layers)
+
+    def to_frame(self, *, statistics: Sequence[str] | None = None) -> Any:
+        """A pandas data frame with the columns step, layer, statistic and value.
+
+        `statistics` limits it to some names of `STATISTICS`, their roots (``delta_rms``) and
+        scalars (``loss``). What was not measured has no row. Raises `BadRequest` where pandas is
+        not installed, and for an unknown name.
+        """
+        from gradscope.record.tidy import to_frame
+
+        return to_frame(self, statistics=statistics)

@@ -1,4 +1,4 @@
-"""How the samples of a batch lie to each other: what theory must know of the data it is fed."""
+"""Norms of the samples and angles between them: what theory needs of the data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Floats = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
 
 _NORMS, _COSINES = 20, 12
-"""Shares into which the norms and the cosines are gathered."""
+"""Number of shares over which the norms and the cosines are averaged."""
 
 _BLOCK = 512
 _ROWS, _PAIRED_ROWS = 2048, 512
@@ -28,8 +28,8 @@ class SampleGeometry:
     of the shares `norm_shares` of the samples (small ones of the largest, which count most);
     `alike` and `different` are means of equal shares of the cosines between two samples of one
     class and of two, pairs weighted by their norms. `alike_share` is the share of pairs from one
-    class. `samples` is how many there are to draw batches from; 0 says
-    that every batch has the same mean square (batch norm at the input, or nothing is known).
+    class. `samples` is the number of samples to draw batches from; 0 means
+    that every batch has the same mean square (batch norm at the input, or not known).
     """
 
     second_moment: float
@@ -42,10 +42,10 @@ class SampleGeometry:
     samples: int = 0
 
     @classmethod
-    def restored(cls, told: dict[str, Any]) -> SampleGeometry:
-        """The geometry that `dataclasses.asdict` and JSON have made of one."""
-        lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
-        return cls(**told | lists)
+    def from_json(cls, content: dict[str, Any]) -> SampleGeometry:
+        """The geometry that `dataclasses.asdict` and JSON were made from."""
+        lists = {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
+        return cls(**content | lists)
 
     @property
     def norm_variation(self) -> float:
@@ -119,7 +119,7 @@ def _normalised(rows: Floats, epsilon: float) -> Floats:
 
 
 def _labels(y: Array, rows: npt.NDArray[np.int64], classes: int | None) -> Array:
-    """A label per sample; without classes every sample has one of its own."""
+    """A label per sample; without classes all labels differ."""
     return y[rows].reshape(len(rows)) if classes else np.arange(len(rows))
 
 
@@ -157,7 +157,7 @@ def _means(values: Floats, weights: Floats, edges: Floats) -> tuple[float, ...]:
     """Means of `values` in ascending order between `edges`, shares of the whole weight."""
     order = np.argsort(values, kind="stable")
     values, weights = values[order], weights[order]
-    # Where a share ends inside a value, the value counts to both by what it has in each.
+    # A value at the border of two shares counts to both, by the part of its weight in each.
     ends = np.concatenate([[0.0], np.cumsum(weights)])
     sums = np.concatenate([[0.0], np.cumsum(values * weights)])
     means = np.diff(np.interp(edges * ends[-1], ends, sums)) / (np.diff(edges) * ends[-1])

@@ -63,8 +63,8 @@ def dumps(record: RunRecord) -> bytes:
     }
     arrays |= {f"series/{name}": values for name, values in record.series.items()}
     arrays |= {f"scalars/{name}": values for name, values in record.scalars.items()}
-    for place, values in enumerate(record.recurrent_delta.values()):
-        arrays[f"recurrent_delta/{place}"] = values
+    for position, values in enumerate(record.recurrent_delta.values()):
+        arrays[f"recurrent_delta/{position}"] = values
     for name, histogram in record.histograms.items():
         arrays |= {f"histograms/{name}/{key}": getattr(histogram, key) for key in _HISTOGRAM_ARRAYS}
     buffer = io.BytesIO()
@@ -73,18 +73,20 @@ def dumps(record: RunRecord) -> bytes:
 
 
 def loads(content: bytes, source: str = "the record") -> RunRecord:
-    """Restore a record from its bytes; `source` names it in the error."""
+    """Read a record from its bytes; `source` names it in the error."""
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return _restore({name: arrays[name] for name in arrays.files})
-    except Exception as error:  # broken bytes fail in zip, zlib, numpy and JSON, each in its way
+            return _record({name: arrays[name] for name in arrays.files})
+    except (
+        Exception
+    ) as error:  # zip, zlib, numpy and JSON each raise errors of their own for broken bytes
         raise BadRequest(
             f"{source} is not a record of this version ({SCHEMA}): {error}",
             "run the config again to make a new one",
         ) from error
 
 
-def _restore(arrays: dict[str, Any]) -> RunRecord:
+def _record(arrays: dict[str, Any]) -> RunRecord:
     meta = json.loads(arrays["meta"].tobytes())
     if meta["schema"] != SCHEMA:
         raise ValueError(f"its schema is {meta['schema']!r}")
@@ -94,28 +96,27 @@ def _restore(arrays: dict[str, Any]) -> RunRecord:
         )
         for name, quantity in meta["histograms"].items()
     }
-    stored, shape = _under("series/", arrays), (len(arrays["steps"]), len(meta["layers"]))
+    stored, shape = _by_prefix("series/", arrays), (len(arrays["steps"]), len(meta["layers"]))
     if not set(stored) <= set(STATISTICS) or any(v.shape != shape for v in stored.values()):
-        raise ValueError("its series are not of the table of statistics, each [step, layer]")
-    # What the table did not have when the record was made was not measured.
+        raise ValueError("its series are not statistics of this version, each [step, layer]")
+    # A statistic that is newer than the record was not measured.
     series = {name: stored.get(name, np.full(shape, np.nan)) for name in STATISTICS}
     recurrent_delta = {
-        name: arrays[f"recurrent_delta/{place}"]
-        for place, name in enumerate(meta.get("recurrent_delta", ()))
+        name: arrays[f"recurrent_delta/{position}"]
+        for position, name in enumerate(meta.get("recurrent_delta", ()))
     }
     if any(v.ndim != 2 or len(v) != len(arrays["steps"]) for v in recurrent_delta.values()):
         raise ValueError("its profiles over time are not [step, time]")
-    environment = meta["environment"] | {"cpu_flags": tuple(meta["environment"]["cpu_flags"])}
     return RunRecord(
         name=meta["name"],
-        layers=tuple(LayerInfo(**layer) for layer in meta["layers"]),
+        layers=tuple(LayerInfo.from_json(layer) for layer in meta["layers"]),
         steps=arrays["steps"],
         series=series,
-        scalars=_under("scalars/", arrays),
+        scalars=_by_prefix("scalars/", arrays),
         histograms=histograms,
-        outcome=Outcome(**meta["outcome"]),
-        environment=Environment(**environment),
-        data=DataSummary.restored(meta["data"]),
+        outcome=Outcome.from_json(meta["outcome"]),
+        environment=Environment.from_json(meta["environment"]),
+        data=DataSummary.from_json(meta["data"]),
         config=meta["config"],
         batch_size=meta["batch_size"],
         probe_samples=meta["probe_samples"],
@@ -126,7 +127,7 @@ def _restore(arrays: dict[str, Any]) -> RunRecord:
     )
 
 
-def _under(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+def _by_prefix(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
     return {
         name.removeprefix(prefix): values
         for name, values in arrays.items()

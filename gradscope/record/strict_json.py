@@ -20,7 +20,7 @@ class OneLine(dict[str, Any]):
 
 
 def plain(value: Any) -> Any:
-    """The value in JSON's own types: null for what is not finite, lists for arrays and tuples."""
+    """The value in JSON's types: null for what is not finite, lists for arrays and tuples."""
     if isinstance(value, np.ndarray):
         return _numbers(value)
     if isinstance(value, Mapping):

@@ -3,8 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-SEVERITIES = ("error", "warning", "info")
+from gradscope.record.remedies import Remedy
+
+
+class Severity(StrEnum):
+    """How grave a finding is, the gravest first. Only an error makes a network unhealthy."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for the gravest."""
+        return list(Severity).index(self)
+
+
+class VerdictStatus(StrEnum):
+    """What became of a detector's question."""
+
+    HEALTHY = "healthy"
+    FINDING = "finding"
+    SKIPPED = "skipped"
+    IGNORED = "ignored"
+    CRASHED = "crashed"
+
+    @property
+    def judged(self) -> bool:
+        """Whether the detector gave an answer."""
+        return self in (VerdictStatus.HEALTHY, VerdictStatus.FINDING)
+
+
+class DiagnosisState(StrEnum):
+    """What all verdicts together say of a network."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    INCONCLUSIVE = "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -28,12 +65,12 @@ class Evidence:
 class Finding:
     """One departure: where (layer names in depth order), when (first and last step), how far.
 
-    `observed` beside `threshold` says how far beyond it is; `cause` names the likely root in the
-    config's own words, `remedy` what to change. `since_step` orders findings: what was there first
-    is the root, what came later its consequence.
+    `observed` beside `threshold` says how far beyond it is; `cause` names the likely reason in the
+    config's terms, `remedies` what to change: alternatives, the best first. `caused_by` is the code
+    of the detector whose finding this one follows from, "" for a root.
     """
 
-    severity: str
+    severity: Severity
     layers: tuple[str, ...]
     since_step: int
     until_step: int
@@ -42,36 +79,34 @@ class Finding:
     message: str
     evidence: Evidence
     cause: str = ""
-    remedy: str = ""
+    remedies: tuple[Remedy, ...] = ()
+    caused_by: str = ""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A detector's answer: ``healthy``, ``finding``, ``skipped``, ``ignored`` or ``crashed``.
-
-    `reason` says why for the last three.
-    """
+    """A detector's answer; `reason` says why one was skipped, ignored or crashed."""
 
     code: str
     name: str
-    status: str
+    status: VerdictStatus
     findings: tuple[Finding, ...] = ()
     reason: str = ""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All verdicts on one record; `verdict` is ``healthy``, ``unhealthy`` or ``inconclusive``.
+    """All verdicts on one record, and what they say together.
 
     `verdicts` lead with the root: findings first, by severity, then by the step at which they
-    began. `headline` is the sentence a person can act on; `remedy` what to try first.
+    began. `headline` is the sentence a person can act on; `remedies` what to try for the root.
     """
 
-    verdict: str
+    verdict: DiagnosisState
     headline: str
-    remedy: str
+    remedies: tuple[Remedy, ...] = ()
     verdicts: tuple[Verdict, ...] = field(default_factory=tuple)
 
-    def found(self, severity: str) -> tuple[Verdict, ...]:
+    def with_severity(self, severity: Severity) -> tuple[Verdict, ...]:
         """Verdicts that hold a finding of this severity."""
         return tuple(v for v in self.verdicts if any(f.severity == severity for f in v.findings))

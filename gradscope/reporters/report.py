@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from gradscope.analyzer.theory.expectation import expected
-from gradscope.record import Diagnosis, RunRecord
+from gradscope.record import Diagnosis, Role, RunRecord
 from gradscope.theory.prediction import Prediction
 
 
 @dataclass(frozen=True)
 class Report:
-    """One run: what was measured, what it means, what theory expected of it.
+    """One run: what was measured, the diagnosis, and what theory predicts.
 
     `exit_code` is the code the command ends with; the JSON repeats it.
     """
@@ -22,20 +23,26 @@ class Report:
     exit_code: int
 
     @classmethod
-    def of(cls, record: RunRecord, diagnosis: Diagnosis, exit_code: int) -> Report:
+    def from_diagnosis(cls, record: RunRecord, diagnosis: Diagnosis, exit_code: int) -> Report:
         """The report of a diagnosed record, with what theory expects of it."""
-        prediction = expected(record) if record.indices("hidden") else None
+        prediction = expected(record) if record.indices(Role.HIDDEN) else None
         return cls(record, diagnosis, prediction, int(exit_code))
+
+    def to_frame(self) -> Any:
+        """The record's numbers as a pandas data frame; see `RunRecord.to_frame`."""
+        return self.record.to_frame()
 
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What the reader's side can show, and where the files of the report are.
+    """What the reader's terminal can show, and the paths of the report's files.
 
-    `width` is in columns, `unicode` whether the reader's encoding has more than ASCII.
+    `width` is in columns, `unicode` whether the reader's encoding has more than ASCII. `pytest` is
+    set for a report of the pytest plugin, whose fixture writes the baselines.
     """
 
     width: int = 100
     color: bool = False
     unicode: bool = True
     files: tuple[str, ...] = ()
+    pytest: bool = False

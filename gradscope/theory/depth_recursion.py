@@ -1,4 +1,4 @@
-"""The profile over depth that a network at initialisation should show."""
+"""The depth recursion: second moments layer by layer at initialisation, and their bands."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import numpy as np
 
 from gradscope.record import LayerInfo
 from gradscope.record.sample_geometry import SampleGeometry
-from gradscope.theory.batch_norm_network import norm_after_profile, norm_before_profile
-from gradscope.theory.batch_norm_scatter import with_bands
-from gradscope.theory.finite_width import bands_of
-from gradscope.theory.gaussian_moments import gaussian_moments
-from gradscope.theory.plain_network import plain_network
+from gradscope.theory.batch_norm.finite_width import with_bands
+from gradscope.theory.batch_norm.recursion import norm_after_profile, norm_before_profile
+from gradscope.theory.moments.gaussian_moments import gaussian_moments
+from gradscope.theory.plain.finite_width import finite_width_bands
+from gradscope.theory.plain.recursion import plain_network
 from gradscope.theory.prediction import Band, Prediction
 from gradscope.theory.profile import Profile
-from gradscope.theory.scope import Block, OutsideTheoryError, blocks_of, in_range
-from gradscope.theory.validity import assumptions_of, no_band_because
+from gradscope.theory.scope import Block, OutsideTheoryError, dense_blocks, in_range
+from gradscope.theory.validity import reason_without_band, stated_assumptions
 
-__all__ = ["Found", "find", "predict"]
+__all__ = ["DepthRecursion", "depth_recursion", "predict"]
 
 _NAN = math.nan
 
 
 @dataclass(frozen=True)
-class Found:
-    """A prediction with what it was made of; the parts are None outside theory."""
+class DepthRecursion:
+    """A prediction with the blocks and the profile behind it; these are empty outside theory."""
 
     prediction: Prediction
     hidden: tuple[Block, ...] = ()
@@ -47,35 +47,37 @@ def predict(
 
     Forward q_l = n_in v m_(l-1) + v_b, m_l = E phi(z)^2; backward p_l = E phi'(z)^2 n_out v p_(l+1)
     (He et al. 2015, Schoenholz et al. 2017); dropout r divides m and p by 1 - r; batch norm by
-    Yang et al. 2019 for this batch size. `input_second_moment` is E x^2 of what the first Dense
-    layer is fed (after a batch norm at the input); `geometry` says how the samples differ, without
-    it they are alike and uncorrelated. The bands hold for a mean over a batch of `batch_size`.
+    Yang et al. 2019 for this batch size. `input_second_moment` is E x^2 of the input of the first
+    Dense layer (after a batch norm at the input); `geometry` says how the samples differ, without
+    it they have equal norms and no correlation. Bands hold for a mean over a batch of `batch_size`.
     """
-    known = geometry or SampleGeometry(input_second_moment)
-    return find(layers, known, batch_norm_epsilon, batch_size).prediction
+    geometry = geometry or SampleGeometry(input_second_moment)
+    return depth_recursion(layers, geometry, batch_norm_epsilon, batch_size).prediction
 
 
-def find(
+def depth_recursion(
     layers: Sequence[LayerInfo],
     geometry: SampleGeometry,
     batch_norm_epsilon: float,
     batch_size: int,
-) -> Found:
+) -> DepthRecursion:
     """`predict`, with the blocks and the profile behind the prediction."""
-    names = tuple(layer.name for layer in layers if layer.role in ("hidden", "output"))
+    names = tuple(layer.name for layer in layers if layer.weighted)
     try:
-        hidden, output = blocks_of(layers, geometry.second_moment, batch_size)
+        hidden, output = dense_blocks(layers, geometry.second_moment, batch_size)
         profile = _profile(hidden, output, geometry, batch_norm_epsilon, batch_size)
         q_output = _output_signal(output, profile) if output is not None else None
     except OutsideTheoryError as reason:
-        return Found(_nothing(names, str(reason)))
-    no_band = no_band_because(hidden, profile, geometry, batch_size)
-    stated = assumptions_of(hidden, geometry, batch_size)
-    found = _prediction(names, profile, output, q_output)
+        return DepthRecursion(_outside_theory(names, str(reason)))
+    no_band = reason_without_band(hidden, profile, geometry, batch_size)
     if no_band:
-        found = replace(found, preactivation_band=None, activation_band=None, delta_band=None)
-    found = replace(found, assumptions=stated, no_band=no_band)
-    return Found(found, tuple(hidden), output, profile)
+        profile = replace(profile, signal_band=None, activation_band=None, delta_band=None)
+    prediction = replace(
+        _prediction(names, profile, output, q_output),
+        assumptions=stated_assumptions(hidden, geometry, batch_size),
+        no_band=no_band,
+    )
+    return DepthRecursion(prediction, tuple(hidden), output, profile)
 
 
 def _profile(
@@ -98,7 +100,7 @@ def _plain_profile(
     hidden: list[Block], output: Block | None, geometry: SampleGeometry, batch_size: int
 ) -> Profile:
     network = plain_network(hidden, output, geometry, batch_size)
-    batch, steps, bands = network.batch, network.steps, bands_of(network)
+    batch, steps, bands = network.batch, network.steps, finite_width_bands(network)
     delta = np.array([batch.over_samples(delta) for delta in network.deltas])
     return Profile(
         q=np.array([step.scale + step.block.bias_mean**2 for step in steps]),
@@ -107,7 +109,7 @@ def _plain_profile(
         delta=delta / delta[-1],
         kernel=network.kernel_gradients(),
         correlation=np.array([batch.over_pairs(step.correlation) for step in steps]),
-        fed=network.fed,
+        output_input=network.output_input,
         sample_shares=batch.sample_shares,
         last_slope=steps[-1].derivative_second / steps[-1].block.kept,
         signal_band=bands.signal,
@@ -117,11 +119,13 @@ def _plain_profile(
 
 
 def _output_signal(output: Block, profile: Profile) -> float:
-    variance = output.forward * float(profile.fed @ profile.sample_shares) + output.bias_variance
+    variance = (
+        output.forward * float(profile.output_input @ profile.sample_shares) + output.bias_variance
+    )
     return in_range(output, variance + output.bias_mean**2)
 
 
-def _nothing(names: tuple[str, ...], reason: str) -> Prediction:
+def _outside_theory(names: tuple[str, ...], reason: str) -> Prediction:
     missing = np.full(len(names), _NAN)
     return Prediction(
         names=names,

@@ -1,21 +1,23 @@
-"""Everything theory has to say about one network at initialisation."""
+"""The forecast of one network at initialisation: prediction, fixed point, loss, dead units."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from gradscope.catalog.losses import default_loss
 from gradscope.record import LayerInfo
 from gradscope.record.sample_geometry import SampleGeometry
-from gradscope.theory.batch_norm_network import repeated_rate
+from gradscope.theory.batch_norm.recursion import repeated_rate
 from gradscope.theory.dead_units import dead_fraction
-from gradscope.theory.depth_recursion import Found, find
-from gradscope.theory.fixed_points import FixedPoint, fixed_point, normed_fixed_point
-from gradscope.theory.initial_loss import Head, head_of
+from gradscope.theory.depth_recursion import DepthRecursion, depth_recursion
+from gradscope.theory.fixed_points import FixedPoint, batch_norm_fixed_point, fixed_point
+from gradscope.theory.output.initial_loss import Head, initial_head
 from gradscope.theory.prediction import Prediction
 
 __all__ = ["Forecast", "Task", "forecast", "no_forecast"]
@@ -31,28 +33,27 @@ class Task:
     target_second_moment: float = 1.0
 
     @classmethod
-    def of(cls, loss: str, activation: str | None, targets: Floats | None) -> Task:
-        """The loss that the config names, or for ``auto`` the one that the output is trained on.
+    def from_data(
+        cls, loss: str, activation: str | None, y: npt.NDArray[Any], classes: int | None
+    ) -> Task:
+        """The loss that the config names, or for ``auto`` the default of this output activation.
 
-        `targets` are real targets, None for classes.
+        `y` are class indices, or real targets where `classes` is None.
         """
-        automatic = {
-            "softmax": "sparse_categorical_crossentropy",
-            "sigmoid": "binary_crossentropy",
-        }
-        settled = automatic.get(str(activation), "mean_squared_error") if loss == "auto" else loss
-        if targets is None:
-            return cls(settled)
-        return cls(settled, float(np.mean(np.square(targets, dtype=np.float64))))
+        if loss == "auto":
+            loss = default_loss(activation, "real" if classes is None else "class_index")
+        if classes is not None:
+            return cls(loss)
+        return cls(loss, float(np.mean(np.square(y, dtype=np.float64))))
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """The prediction per layer, and what it means for the network.
+    """The prediction per layer, and the figures of the whole network that follow from it.
 
     `layers` are the hidden layers and the output layer, in the order of the prediction.
     `dead_on_batch` and `dead_on_probe` have one share per hidden layer. `fixed_point` and `head`
-    are None outside theory. `seeds` is how many seeds a band of means is asked for.
+    are None outside theory. `seeds` is the number of seeds that the mean in a band is taken over.
     """
 
     name: str
@@ -69,7 +70,7 @@ class Forecast:
 
     @property
     def outside(self) -> str:
-        """Why there is no band: theory does not hold, or only without one; empty when it holds."""
+        """Why there is no band: theory does not hold, or has figures only; empty with a band."""
         return self.prediction.outside or self.prediction.no_band
 
 
@@ -84,61 +85,61 @@ def forecast(
     probe_samples: int,
     seeds: int,
 ) -> Forecast:
-    """Foresee the network of these layers on data of this geometry."""
-    found = find(layers, geometry, batch_norm_epsilon, batch_size)
-    weighted = tuple(layer for layer in layers if layer.role in ("hidden", "output"))
-    facts = (name, weighted, geometry, batch_size, probe_samples, seeds, found.prediction)
-    if found.profile is None:
-        return Forecast(*facts)
+    """The forecast of a network of these layers on data of this geometry."""
+    recursion = depth_recursion(layers, geometry, batch_norm_epsilon, batch_size)
+    weighted = tuple(layer for layer in layers if layer.weighted)
+    common = (name, weighted, geometry, batch_size, probe_samples, seeds, recursion.prediction)
+    if recursion.profile is None:
+        return Forecast(*common)
     return Forecast(
-        *facts,
-        fixed_point=_fixed_point(found, batch_norm_epsilon, batch_size),
-        head=_head(found, task),
-        dead_on_batch=_dead(found, batch_size),
-        dead_on_probe=_dead(found, probe_samples),
+        *common,
+        fixed_point=_fixed_point(recursion, batch_norm_epsilon, batch_size),
+        head=_head(recursion, task),
+        dead_on_batch=_dead_fractions(recursion, batch_size),
+        dead_on_probe=_dead_fractions(recursion, probe_samples),
     )
 
 
 def no_forecast(name: str, reason: str, batch_size: int, probe_samples: int) -> Forecast:
-    """What there is to say about a network that is not known before it is built."""
+    """The forecast of a network whose layers are not known before it is built: only a reason."""
     empty = np.array([])
     prediction = Prediction((), empty, empty, empty, empty, empty, outside=reason)
     return Forecast(name, (), SampleGeometry(math.nan), batch_size, probe_samples, 1, prediction)
 
 
-def _fixed_point(found: Found, epsilon: float, batch_size: int) -> FixedPoint:
-    block, profile = found.hidden[-1], found.profile
+def _fixed_point(recursion: DepthRecursion, epsilon: float, batch_size: int) -> FixedPoint:
+    block, profile = recursion.hidden[-1], recursion.profile
     assert profile is not None
     if block.normalization is None:
         return fixed_point(block)
-    return normed_fixed_point(
+    return batch_norm_fixed_point(
         float(profile.q[-1]),
         float(profile.correlation[-1]),
         repeated_rate(block, epsilon, batch_size),
     )
 
 
-def _head(found: Found, task: Task) -> Head | None:
-    output, profile = found.output, found.profile
+def _head(recursion: DepthRecursion, task: Task) -> Head | None:
+    output, profile = recursion.output, recursion.profile
     if output is None or profile is None:
         return None
-    return head_of(
+    return initial_head(
         output.activation,
         task.loss,
         units=output.units,
-        variances=output.forward * profile.fed + output.bias_variance,
+        variances=output.forward * profile.output_input + output.bias_variance,
         shares=profile.sample_shares,
         target_second_moment=task.target_second_moment,
         drop=profile.last_slope * output.backward,
     )
 
 
-def _dead(found: Found, samples: int) -> Floats:
-    profile = found.profile
+def _dead_fractions(recursion: DepthRecursion, samples: int) -> Floats:
+    profile = recursion.profile
     assert profile is not None
     return np.array(
         [
             dead_fraction(block, float(q) - block.bias_mean**2, float(c), samples)
-            for block, q, c in zip(found.hidden, profile.q, profile.correlation, strict=True)
+            for block, q, c in zip(recursion.hidden, profile.q, profile.correlation, strict=True)
         ]
     )

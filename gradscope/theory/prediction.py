@@ -1,4 +1,4 @@
-"""Prediction: what theory expects of each layer at initialisation."""
+"""Prediction: the second moments and bands of each layer at initialisation."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.99
-"""Share of initialisations whose figure lies in a band: one in a hundred per layer may leave it."""
+"""Share of initialisations whose figure lies in a band: 1 % per layer lie outside.
+
+The customary strict level of a single test; `Band.limits` corrects it for several layers."""
 
 
 @dataclass(frozen=True)
 class Band:
-    """Where a layer's figure lies over initialisations: its logarithm is normal.
+    """Distribution of a layer's figure over initialisations: its logarithm is normal.
 
     `centre` and `deviation` are mean and standard deviation of ln(figure) over seeds, one value
     per layer; the seed decides the weights and which samples are in the batch.
@@ -54,8 +56,8 @@ class Prediction:
     `kernel_gradient_relative` likewise. `forward_gain[l]` is q_l / q_(l-1) (NaN for the first),
     `backward_gain[l]` is p_l / p_(l+1) (NaN for the last hidden and the output). `outside` says why
     theory does not hold here; where it is not empty the arrays are NaN. The bands are None where
-    the figures stand but their scatter is not known; `no_band` says why. `assumptions` is what was
-    taken for granted, for the reader.
+    the figures hold but their scatter has no theory; `no_band` says why. `assumptions` are
+    sentences for the reader.
     """
 
     names: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Profile: what a recursion finds, before it is put into the reader's words."""
+"""Profile: the result of a recursion over depth, from which the prediction is made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Profile:
 
     `q` and `m` are E z^2 and E a^2, `mean` is E a, `correlation` the mean correlation of z over
     pairs of samples; `delta` and `kernel` are E delta^2 and the kernel gradient's second moment
-    over those of the last hidden layer. `fed` is the E a^2 that reaches the output layer for
+    over those of the last hidden layer. `output_input` is E x^2 of the output layer's input for
     `sample_shares` of the samples, `last_slope` the factor on the gradient's second moment from
     there back to the last hidden layer's z. `signal_band` may have the output layer's z as well.
     """
@@ -29,7 +29,7 @@ class Profile:
     delta: Floats
     kernel: Floats
     correlation: Floats
-    fed: Floats
+    output_input: Floats
     sample_shares: Floats
     last_slope: float
     signal_band: Band | None = None

@@ -1,4 +1,4 @@
-"""Which networks the recursion covers, and what it needs to know of each of their layers."""
+"""Networks that the recursion covers, and what it needs from each of their layers."""
 
 from __future__ import annotations
 
@@ -9,33 +9,37 @@ from typing import Any
 
 from gradscope.catalog.activations import find_activation
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record import LayerInfo
-from gradscope.theory.gains import WeightGains, weight_gains
+from gradscope.record import LayerInfo, Normalization, Role, Trait
+from gradscope.theory.moments.gains import WeightGains, weight_gains
 
-__all__ = ["SMALLEST_BATCH", "Block", "OutsideTheoryError", "blocks_of", "in_range"]
+__all__ = [
+    "SMALLEST_BATCH",
+    "Block",
+    "OutsideTheoryError",
+    "dense_blocks",
+    "in_range",
+    "no_finite_moments",
+]
 
 SMALLEST_BATCH = 8
-"""Below it the gradient through batch norm has no finite variance worth predicting."""
+"""Below 6 samples E 1 / s^4 is infinite (s^2 is chi-squared with B - 1 degrees of freedom), and so
+is the variance of the gradient through batch norm; at 8 it is finite."""
 
 _LARGEST_MEAN = 0.01
-"""Share of fan_in mean^2 in Var w from which a common mean of the weights shows."""
+"""Largest fan_in mean^2 / Var w. A mean m of the weights adds fan_in m^2 / Var w times
+(E a)^2 / E a^2, at most 1, to the signal's gain: up to 1 %, less than the bands resolve."""
 
-_PASSIVE = frozenset(
-    [
-        "InputLayer",
-        "Flatten",
-        "Reshape",
-        "Activation",
-        "Dropout",
-        "PReLU",
-        "LeakyReLU",
-        "ReLU",
-        "ELU",
-        "Softmax",
-        "ActivityRegularization",
-        "Identity",
-    ]
-)
+_SMALLEST_SIGNAL, _LARGEST_SIGNAL = 1e-150, 1e150
+"""Range of E z^2: a double holds its square, which E phi^4 needs."""
+
+_WEIGHTED = frozenset([Trait.FULLY_CONNECTED])
+_COVERED = {
+    Role.HIDDEN: _WEIGHTED,
+    Role.OUTPUT: _WEIGHTED,
+    Role.NORMALIZATION: frozenset([Trait.BATCH_NORM]),
+    Role.STRUCTURE: frozenset([Trait.ACTIVATION, Trait.DROPOUT, Trait.UNCHANGED_VALUES]),
+}
+"""The traits of which a layer of each role must have one."""
 
 
 class OutsideTheoryError(Exception):
@@ -44,10 +48,10 @@ class OutsideTheoryError(Exception):
 
 @dataclass(frozen=True)
 class Block:
-    """One Dense layer with its activation: gains of its weights and what follows them.
+    """One Dense layer with its activation, batch norm and dropout.
 
     `forward` is fan_in Var w, `backward` fan_out Var w, `kept` 1 - dropout rate; `bias_mean` and
-    `bias_variance` are those of the law that the bias is drawn from.
+    `bias_variance` are those of the bias's distribution.
     """
 
     name: str
@@ -65,14 +69,21 @@ class Block:
     bias_variance: float
 
 
+def no_finite_moments(block: Block, q: float) -> OutsideTheoryError:
+    """The error for an activation whose moments a double cannot hold at E z^2 = q."""
+    return OutsideTheoryError(
+        f"{block.activation} of layer {block.name} has no finite moments at E z^2 = {q:.3g}"
+    )
+
+
 def in_range(block: Block, q: float) -> float:
-    """The E z^2 of a layer, when a double can go on with it and with its square."""
-    if not (1e-150 < q < 1e150):
+    """The E z^2 of a layer; `OutsideTheoryError` where q or q^2 leaves the range of a double."""
+    if not (_SMALLEST_SIGNAL < q < _LARGEST_SIGNAL):
         raise OutsideTheoryError(f"E z^2 leaves the range of numbers at layer {block.name}")
     return q
 
 
-def blocks_of(
+def dense_blocks(
     layers: Sequence[LayerInfo], input_second_moment: float, batch_size: int
 ) -> tuple[list[Block], Block | None]:
     """The hidden layers and the output layer, or `OutsideTheoryError`."""
@@ -80,8 +91,8 @@ def blocks_of(
         raise OutsideTheoryError(f"the input's second moment is {input_second_moment:g}")
     for layer in layers:
         _check_kind(layer)
-    hidden = [_block(layer) for layer in layers if layer.role == "hidden"]
-    outputs = [_block(layer) for layer in layers if layer.role == "output"]
+    hidden = [_block(layer) for layer in layers if layer.role == Role.HIDDEN]
+    outputs = [_block(layer) for layer in layers if layer.role == Role.OUTPUT]
     if not hidden:
         raise OutsideTheoryError("there is no hidden layer")
     if len(outputs) > 1:
@@ -95,7 +106,9 @@ def blocks_of(
             "moment is ruled by rare batches"
         )
     for block in hidden:
-        if block.normalization == "after_activation" and (block.bias_mean or block.bias_variance):
+        if block.normalization == Normalization.AFTER_ACTIVATION and (
+            block.bias_mean or block.bias_variance
+        ):
             raise OutsideTheoryError(
                 f"layer {block.name} starts with biases that are not zero, before a batch norm"
             )
@@ -103,18 +116,15 @@ def blocks_of(
 
 
 def _check_kind(layer: LayerInfo) -> None:
-    expected = {
-        "hidden": {"Dense"},
-        "output": {"Dense"},
-        "normalization": {"BatchNormalization"},
-    }
-    if layer.kind not in expected.get(layer.role, _PASSIVE):
+    if not _COVERED[layer.role] & set(layer.traits):
         raise OutsideTheoryError(f"layer {layer.name} is a {layer.kind}")
+    if not layer.main_path:
+        raise OutsideTheoryError(f"some paths go around layer {layer.name}")
 
 
 def _block(layer: LayerInfo) -> Block:
     entry = find_activation(layer.activation or "linear")
-    if entry is None or not (entry.hidden or layer.role == "output"):
+    if entry is None or not (entry.hidden or layer.role == Role.OUTPUT):
         raise OutsideTheoryError(f"activation {layer.activation} of layer {layer.name} is unknown")
     if layer.units is None or layer.fan_in is None:
         raise OutsideTheoryError(f"the shape of layer {layer.name} is unknown")
@@ -139,7 +149,7 @@ def _block(layer: LayerInfo) -> Block:
 
 
 def _bias(layer: LayerInfo) -> tuple[float, float]:
-    """Mean and variance of the law of the bias; both 0 where there is none to tell."""
+    """Mean and variance of the bias's distribution; both 0 without a bias."""
     if not layer.use_bias or layer.bias_initializer is None:
         return 0.0, 0.0
     entry = INITIALIZERS.get(layer.bias_initializer)
@@ -147,10 +157,9 @@ def _bias(layer: LayerInfo) -> tuple[float, float]:
         raise OutsideTheoryError(
             f"bias initializer {layer.bias_initializer} of layer {layer.name} is unknown"
         )
-    given = layer.bias_initializer_parameters
-    known = entry.complete({key: value for key, value in given.items() if key in entry.parameters})
+    parameters = entry.complete(entry.without_unknown(layer.bias_initializer_parameters))
     fan = layer.units or 1  # Keras counts both fans of a vector as its length
-    return entry.mean(fan, fan, **known), entry.variance(fan, fan, **known)
+    return entry.mean(fan, fan, **parameters), entry.variance(fan, fan, **parameters)
 
 
 def _gains(layer: LayerInfo, fan_in: int, fan_out: int) -> WeightGains:
@@ -163,10 +172,9 @@ def _gains(layer: LayerInfo, fan_in: int, fan_out: int) -> WeightGains:
         raise OutsideTheoryError(
             f"{initializer.name} draws no random weights for layer {layer.name}"
         )
-    given = layer.initializer_parameters
-    known = {key: value for key, value in given.items() if key in initializer.parameters}
-    gains = weight_gains(initializer.name, known, fan_in, fan_out)
-    mean = initializer.mean(fan_in, fan_out, **initializer.complete(known))
+    parameters = initializer.without_unknown(layer.initializer_parameters)
+    gains = weight_gains(initializer.name, parameters, fan_in, fan_out)
+    mean = initializer.mean(fan_in, fan_out, **initializer.complete(parameters))
     if gains.forward == 0.0:
         raise OutsideTheoryError(f"the weights of layer {layer.name} have no variance")
     if fan_in * mean * mean > _LARGEST_MEAN * gains.forward / fan_in:

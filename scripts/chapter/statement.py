@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from gradscope import api
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Finding, Role, RunRecord
 
 Floats = npt.NDArray[np.float64]
 Records = tuple[RunRecord, ...]
@@ -134,7 +134,7 @@ def mean_at_start(runs: Records, statistic: str) -> Floats:
 
 def at_end(runs: Records, statistic: str) -> Floats:
     """A statistic of the hidden layers at the last step that has it, of the first seed."""
-    rows = runs[0].series[statistic][:, list(runs[0].indices("hidden"))]
+    rows = runs[0].series[statistic][:, list(runs[0].indices(Role.HIDDEN))]
     known = rows[~np.isnan(rows).all(axis=1)]
     last: Floats = known[-1]
     return last

@@ -17,8 +17,11 @@ from gradscope.record import (
     Environment,
     LayerInfo,
     Outcome,
+    OutcomeStatus,
     RunRecord,
+    UnmeasuredReason,
 )
+from tests.layers import layer_row
 
 Values = float | Sequence[Any] | npt.NDArray[np.float64]
 
@@ -77,14 +80,23 @@ def network(
 ) -> tuple[LayerInfo, ...]:
     """Flatten, hidden Dense layers of these widths, an output of ten classes."""
     entry = find_activation(activation)
-    layers = [LayerInfo(0, "flatten", "Flatten", "structure", measured=False, reason="no weights")]
+    layers = [
+        layer_row(
+            0,
+            "flatten",
+            "Flatten",
+            "structure",
+            measured=False,
+            reason=UnmeasuredReason.UNCHANGED_VALUES,
+        )
+    ]
     if input_norm:
-        layers.append(LayerInfo(1, "input_norm", "BatchNormalization", "normalization"))
+        layers.append(layer_row(1, "input_norm", "BatchNormalization", "normalization"))
     fans = [features, *widths, 10]
     for i, units in enumerate(widths):
         known = INITIALIZERS[initializer].complete({}) if initializer in INITIALIZERS else {}
         layers.append(
-            LayerInfo(
+            layer_row(
                 index=len(layers),
                 name=f"hidden_{i + 1}",
                 kind="Dense",
@@ -103,7 +115,7 @@ def network(
             )
         )
     layers.append(
-        LayerInfo(
+        layer_row(
             index=len(layers),
             name="output",
             kind="Dense",
@@ -128,7 +140,7 @@ def normed(layers: Sequence[LayerInfo], **facts: Any) -> tuple[LayerInfo, ...]:
         if layer.role == "hidden":
             name, settings = f"{layer.name}_batch_norm", {"momentum": 0.99, **facts}
             made.append(
-                LayerInfo(len(made), name, "BatchNormalization", "normalization", **settings)
+                layer_row(len(made), name, "BatchNormalization", "normalization", **settings)
             )
     return tuple(made)
 
@@ -205,7 +217,7 @@ def record(
         series=series,
         scalars=scalars,
         histograms={},
-        outcome=Outcome(status, f"{status} at step {done}", max(done, 1), done),
+        outcome=Outcome(OutcomeStatus(status), f"{status} at step {done}", max(done, 1), done),
         environment=ENVIRONMENT,
         data=DATA,
         config=CONFIG if optimizer is None else CONFIG | {"training": {"optimizer": optimizer}},

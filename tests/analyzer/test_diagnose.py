@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradscope.analyzer.detectors import DETECTORS, Detector
+from gradscope.analyzer.detectors import DETECTORS, EVERY_EARLIER, Detector
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.record import Diagnosis, RunRecord, Verdict
+from gradscope.record import Diagnosis, Finding, RunRecord, Severity, Verdict
 from tests.analyzer.detectors.cases import CASES
-from tests.analyzer.synthetic import DATA, empty, geometric, network, over_time, record
+from tests.analyzer.synthetic import DATA, changed, empty, geometric, network, over_time, record
 
 FADING = geometric(1e-6)[::-1]
 PLAIN = ("vanishing_gradient", "non_finite", "frozen_layers")
@@ -40,7 +40,7 @@ def crashing(monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_healthy_record() -> None:
     diagnosis = diagnose(record())
     assert diagnosis.verdict == "healthy"
-    assert diagnosis.remedy == ""
+    assert diagnosis.remedies == ()
     assert {verdict.name for verdict in diagnosis.verdicts} == set(DETECTORS)
     assert {verdict.status for verdict in diagnosis.verdicts} == {"healthy", "skipped"}
     judged = sum(verdict.status == "healthy" for verdict in diagnosis.verdicts)
@@ -54,6 +54,17 @@ def test_the_numbers_of_the_healthy_headline() -> None:
         "Gradients flow: over 5 hidden layers the rms of delta stays between 0.062 and 1 of the "
         "last hidden layer's (x0.5 per layer going back); "
     )
+
+
+def test_no_rate_per_layer_is_told_where_the_network_branches() -> None:
+    """Whatever adds the branches: the survey counts paths, and knows no class of layers."""
+    layers = changed(network([9] * 7), "hidden_3", main_path=False)
+    fading = over_time(41, (0, 0.1 ** np.arange(7.0)[::-1]))
+    assert "per layer" in diagnose(record(network([9] * 7), delta=fading)).headline
+    branching = record(layers, delta=fading)
+    assert branching.branches
+    assert "vanishes" in diagnose(branching).headline
+    assert "per layer" not in diagnose(branching).headline
 
 
 @pytest.mark.parametrize(
@@ -87,8 +98,8 @@ def test_warnings_leave_the_verdict_healthy_and_are_said() -> None:
     assert diagnosis.verdict == "healthy"
     assert "only warnings (vanishing_gradient)" in diagnosis.headline
     assert "nothing to act on" not in diagnosis.headline
-    assert [v.name for v in diagnosis.found("warning")] == ["vanishing_gradient"]
-    assert diagnosis.found("error") == ()
+    assert [v.name for v in diagnosis.with_severity(Severity.WARNING)] == ["vanishing_gradient"]
+    assert diagnosis.with_severity(Severity.ERROR) == ()
 
 
 def test_an_unhealthy_record_leads_with_the_root() -> None:
@@ -97,27 +108,54 @@ def test_an_unhealthy_record_leads_with_the_root() -> None:
     (finding,) = diagnosis.verdicts[0].findings
     assert diagnosis.verdict == "unhealthy"
     assert diagnosis.headline == f"{finding.message} {finding.cause}"
-    assert diagnosis.remedy == finding.remedy
+    assert diagnosis.remedies == finding.remedies
     # That theory expected it is the same trouble again, not another one, and says so.
-    names = [v.name for v in diagnosis.found("error")]
+    names = [v.name for v in diagnosis.with_severity(Severity.ERROR)]
     assert names == ["vanishing_gradient", "initializer_mismatch"]
-    cause = of(diagnosis, "initializer_mismatch").findings[0].cause
-    assert cause.startswith("It goes with GS101 vanishing_gradient, which comes first. ")
+    assert finding.caused_by == ""
+    assert [f.caused_by for f in of(diagnosis, "initializer_mismatch").findings] == ["GS101"]
 
 
 def test_a_finding_alone_goes_with_nothing() -> None:
     diagnosis = diagnose(record(update=0.5))
-    (verdict,) = diagnosis.found("error")
+    (verdict,) = diagnosis.with_severity(Severity.ERROR)
     assert verdict.name == "unstable_updates"
-    assert "goes with" not in verdict.findings[0].cause
+    assert verdict.findings[0].caused_by == ""
     healthy_cause = diagnose(record(update=0.5), select=("unstable_updates", "exploding_signal"))
-    assert "goes with" not in healthy_cause.verdicts[0].findings[0].cause
+    assert healthy_cause.verdicts[0].findings[0].caused_by == ""
 
 
 def test_what_a_detector_follows_exists_and_does_not_follow_it() -> None:
     for detector in DETECTORS.values():
-        for cause in detector.follows:
-            assert detector.name not in DETECTORS[cause].follows, (detector.name, cause)
+        named = {*detector.follows, *detector.causes} - set(EVERY_EARLIER)
+        assert named <= set(DETECTORS), detector.name
+        for other in DETECTORS.values():
+            both = (detector.follows_from(other), other.follows_from(detector))
+            assert both != (True, True), (detector.name, other.name)
+
+
+def test_nothing_learned_follows_from_whatever_happens_in_training() -> None:
+    chosen = DETECTORS["not_learning"]
+    others = {name for name, other in DETECTORS.items() if not chosen.follows_from(other)}
+    assert others == {
+        "batch_norm_momentum",
+        "batch_norm_inference_gap",
+        "redundant_bias",
+        "not_learning",
+    }
+
+
+def test_a_new_detector_says_itself_what_it_causes_and_follows() -> None:
+    def judge(_: RunRecord) -> tuple[Finding, ...]:
+        return ()
+
+    first = Detector("GS001", "first", 4, judge, causes=("dead_units",))
+    last = Detector("GS002", "last", 99, judge, follows=("dead_units",))
+    assert DETECTORS["dead_units"].follows_from(first)
+    assert DETECTORS["not_learning"].follows_from(first)
+    assert not DETECTORS["vanishing_gradient"].follows_from(first)
+    assert last.follows_from(DETECTORS["dead_units"])
+    assert not DETECTORS["not_learning"].follows_from(last)
 
 
 def test_a_crash_stops_no_other_detector(crashing: str) -> None:

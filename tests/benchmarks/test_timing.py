@@ -99,7 +99,7 @@ def test_only_a_complete_measurement_may_replace_the_kept_results(
 def test_an_unknown_case_is_refused_with_the_nearest() -> None:
     told = CliRunner().invoke(command.main, ["--only", "mlp_10x10"])
     assert told.exit_code == 2
-    assert "no case is called 'mlp_10x10'; did you mean mlp_10x100?" in told.stderr
+    assert "no case is called 'mlp_10x10'; did you mean 'mlp_10x100'?" in told.stderr
 
 
 def test_every_case_is_a_valid_config_with_the_step_it_names() -> None:

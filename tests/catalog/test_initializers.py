@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from gradscope.catalog.initializers import INITIALIZERS, TRUNCATION_FACTOR
-from gradscope.catalog.placements import PLACEMENTS
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in INITIALIZERS),
@@ -51,7 +50,6 @@ def test_names_and_seeds() -> None:
     assert unseeded == {"zeros", "ones", "constant", "identity"}
     with pytest.raises(KeyError, match="scale"):
         INITIALIZERS["he_normal"].complete({"scale": 1.0})
-    assert list(PLACEMENTS) == ["none", "before_activation", "after_activation"]
 
 
 @pytest.mark.tensorflow

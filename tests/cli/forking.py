@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.cli.running import DEADLINE, environment
+from tests.cli.running import DEADLINE, default_signals, environment
 
 PROGRAM = """
 import gc, json, os, signal, sys, gradscope.api, rich.console, pydantic.fields, pydantic.types
@@ -40,13 +40,14 @@ class Forking:
         self._streams = folder
         # Python 3.12 warns of a fork beside threads: NumPy's would be there.
         alone = environment(folder, OPENBLAS_NUM_THREADS="1")
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM],
-            env=alone,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-        )
+        with default_signals():
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM],
+                env=alone,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                encoding="utf-8",
+            )
 
     def run(
         self, folder: Path, *arguments: str, first: str = "", env: dict[str, str] | None = None

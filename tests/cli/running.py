@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,22 @@ def environment(folder: Path, *, stand_in: str | None = None, **extra: str) -> d
     }
 
 
+@contextlib.contextmanager
+def default_signals() -> Iterator[None]:
+    """Give SIGINT and SIGHUP their default effect in this process and in those started inside.
+
+    A shell starts the background jobs of a script with SIGINT ignored, `nohup` ignores SIGHUP, and
+    children inherit both.
+    """
+    default = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in default.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def run(
     folder: Path, *arguments: str, env: Mapping[str, str] | None = None, **options: Any
 ) -> subprocess.CompletedProcess[str]:
@@ -86,11 +104,21 @@ def shell(folder: Path, line: str, env: Mapping[str, str]) -> subprocess.Complet
 
 
 class Running:
-    """A command that runs, its stderr in a file that can be read meanwhile."""
+    """A command that runs, its stderr in a file that can be read meanwhile.
 
-    def __init__(self, folder: Path, *arguments: str, env: Mapping[str, str]) -> None:
+    With `inherit_signals`, the command ignores the signals that this process ignores.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        env: Mapping[str, str],
+        inherit_signals: bool = False,
+    ) -> None:
         self._said = folder / "stderr.txt"
-        with self._said.open("wb") as stderr:
+        signals = contextlib.nullcontext() if inherit_signals else default_signals()
+        with signals, self._said.open("wb") as stderr:
             self.process = subprocess.Popen(
                 [*COMMAND, *arguments],
                 cwd=folder,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gradscope import load_record
+from tests.cli.forking import Forking
 from tests.cli.running import (
     ENDLESS,
     Running,
+    default_signals,
     environment,
     result_in,
     run,
@@ -35,9 +38,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def endless(folder: Path, behaviour: str = "") -> Running:
+def endless(folder: Path, behaviour: str = "", *, inherit_signals: bool = False) -> Running:
     env = environment(folder, stand_in=behaviour)
-    return Running(folder, "check", "tiny.yaml", *ENDLESS, env=env)
+    command = ("check", "tiny.yaml", *ENDLESS)
+    return Running(folder, *command, env=env, inherit_signals=inherit_signals)
 
 
 def expect_partial(folder: Path, code: int, words: str) -> None:
@@ -85,15 +89,48 @@ def test_stopped_while_it_trains(
 
 
 def test_nohup(folder: Path) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        running = endless(folder)
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    with default_signals():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        running = endless(folder, inherit_signals=True)
     with running:
         running.wait_until_said("step 1/")
         assert running.signal(signal.SIGHUP, signal.SIGINT) < SECONDS
         assert running.process.returncode == 130, "SIGHUP was ignored, so SIGINT came first"
+
+
+@pytest.fixture
+def signals_ignored() -> Iterator[None]:
+    """Ignore SIGINT and SIGHUP in this process, as `nohup COMMAND &` in a script does."""
+    with default_signals():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        yield
+
+
+@pytest.mark.usefixtures("signals_ignored")
+def test_a_job_in_the_background_of_a_script(folder: Path) -> None:
+    """The shell's wish holds: Ctrl-C is for the job in the foreground."""
+    with endless(folder, inherit_signals=True) as running:
+        running.wait_until_said("step 1/")
+        assert running.signal(signal.SIGINT, signal.SIGHUP, signal.SIGTERM) < SECONDS
+        assert running.process.returncode == 143, running.stderr
+        assert "stopped by SIGTERM" in running.stderr
+
+
+@pytest.mark.usefixtures("signals_ignored")
+def test_tests_in_the_background_of_a_script(folder: Path, tmp_path: Path) -> None:
+    """The commands that the tests start take the signals, whatever this process does with them."""
+    for number, code in ((signal.SIGINT, 130), (signal.SIGHUP, 143)):
+        with endless(folder) as running:
+            running.wait_until_said("step 1/")
+            assert running.signal(number) < SECONDS
+            assert running.process.returncode == code, running.stderr
+    streams = tmp_path / "streams"
+    streams.mkdir()
+    forking = Forking(streams)
+    done = forking.run(folder, "explain", first="os.kill(os.getpid(), signal.SIGINT)")
+    forking.close()
+    assert done.returncode == -signal.SIGINT, done.stderr
 
 
 def test_worker_killed(folder: Path) -> None:

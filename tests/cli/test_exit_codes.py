@@ -39,7 +39,7 @@ def test_help_is_healthy(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("rum",), ("'rum'", "did you mean run?", "gradscope --help")),
+        (("rum",), ("'rum'", "did you mean 'run'?", "gradscope --help")),
         (("run",), ("CONFIG", "gradscope run --help")),
         (("run", TINY, "--outptu", "x"), ("--outptu", "--output")),
         (("run", TINY, "--format", "xml"), ("'xml'", "text", "json")),

@@ -204,7 +204,7 @@ def test_many_configs(folder: Path) -> None:
     ("options", "said"),
     [
         (("--format", "xml"), "expected one of github, json"),
-        (("--format", "jsn"), "did you mean json?"),
+        (("--format", "jsn"), "did you mean 'json'?"),
         (("--format", "json="), "names no file"),
         (("--format", "json", "--format", "text"), "both go to stdout"),
         (("--format", "json=no/folder/x.json"), "cannot write no/folder/x.json"),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import pytest
 from annotated_types import Ge, Le
 
-from gradscope.config import ExperimentConfig, Vocabulary, load_config
+from gradscope.config import ExperimentConfig, RegisteredFunctions, load_config
 from gradscope.errors import ConfigError
 
 
@@ -35,8 +35,8 @@ def dead_units(record: object, *, share: Annotated[float, Ge(0.0), Le(1.0)] = 0.
 
 
 @pytest.fixture(scope="session")
-def vocabulary() -> Vocabulary:
-    return Vocabulary(
+def registered() -> RegisteredFunctions:
+    return RegisteredFunctions(
         {
             "fashion_mini": fashion_mini,
             "gaussian": gaussian,
@@ -52,7 +52,7 @@ def vocabulary() -> Vocabulary:
 
 @pytest.fixture
 def load(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocabulary: Vocabulary
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registered: RegisteredFunctions
 ) -> Callable[..., ExperimentConfig]:
     """Load a config's text as the file `c.yaml` in the working folder."""
     monkeypatch.chdir(tmp_path)
@@ -60,7 +60,7 @@ def load(
     def load_text(text: str | bytes, *overrides: str) -> ExperimentConfig:
         data = text if isinstance(text, bytes) else text.encode()
         Path("c.yaml").write_bytes(data)
-        return load_config("c.yaml", overrides, vocabulary)
+        return load_config("c.yaml", overrides, registered)
 
     return load_text
 

@@ -10,9 +10,14 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gradscope.config import ExperimentConfig, Vocabulary, load_config, resolve_with_origins
-from gradscope.config.schema import read_config, top_keys
-from gradscope.config.yaml_loader import read_yaml
+from gradscope.config import (
+    ExperimentConfig,
+    RegisteredFunctions,
+    load_config,
+    resolve_with_origins,
+)
+from gradscope.config.document.yaml_reader import read_yaml
+from gradscope.config.sections.whole_config import config_keys, read_config
 from gradscope.errors import ConfigError
 
 WORDS = st.sampled_from(
@@ -125,9 +130,9 @@ FUZZ = settings(
 )
 
 
-def check(source: dict[str, Any], vocabulary: Vocabulary | None, *overrides: str) -> None:
+def check(source: dict[str, Any], registered: RegisteredFunctions | None, *overrides: str) -> None:
     try:
-        found = resolve_with_origins(source, overrides, vocabulary)
+        found = resolve_with_origins(source, overrides, registered)
     except ConfigError as error:
         assert error.problems
         assert all(str(problem).isprintable() for problem in error.problems)
@@ -139,18 +144,18 @@ def check(source: dict[str, Any], vocabulary: Vocabulary | None, *overrides: str
 
 @FUZZ
 @given(tree=st.dictionaries(WORDS, TREES, max_size=6))
-def test_random_trees(tree: dict[str, Any], vocabulary: Vocabulary) -> None:
-    check(tree, vocabulary)
+def test_random_trees(tree: dict[str, Any], registered: RegisteredFunctions) -> None:
+    check(tree, registered)
     check(tree, None)
 
 
 @FUZZ
 @given(data=st.data())
-def test_mutated_valid_configs(data: st.DataObject, vocabulary: Vocabulary) -> None:
+def test_mutated_valid_configs(data: st.DataObject, registered: RegisteredFunctions) -> None:
     tree = json.loads(json.dumps(data.draw(st.sampled_from([VALID, OWN]))))
     for _ in range(data.draw(st.integers(1, 3))):
         _mutate(tree, data)
-    check(tree, vocabulary)
+    check(tree, registered)
     check(tree, None)
 
 
@@ -179,8 +184,10 @@ def _mutate(node: Any, data: st.DataObject) -> None:
     index=st.sampled_from(["", "[0]", "[9]", "["]),
     value=st.text(max_size=12),
 )
-def test_random_overrides(path: list[str], index: str, value: str, vocabulary: Vocabulary) -> None:
-    check(json.loads(json.dumps(VALID)), vocabulary, f"{'.'.join(path)}{index}={value}")
+def test_random_overrides(
+    path: list[str], index: str, value: str, registered: RegisteredFunctions
+) -> None:
+    check(json.loads(json.dumps(VALID)), registered, f"{'.'.join(path)}{index}={value}")
 
 
 @FUZZ
@@ -196,7 +203,7 @@ def test_random_bytes(raw: bytes) -> None:
     read_yaml(raw, "f")
 
 
-def test_every_byte_of_a_config_changed(vocabulary: Vocabulary) -> None:
+def test_every_byte_of_a_config_changed(registered: RegisteredFunctions) -> None:
     text = json.dumps(VALID).encode()
     source = random.Random(1)
     for position in range(0, len(text), 3):
@@ -204,9 +211,9 @@ def test_every_byte_of_a_config_changed(vocabulary: Vocabulary) -> None:
         changed[position] = source.randrange(256)
         document = read_yaml(bytes(changed), "f")
         if not document.problems and isinstance(document.tree, dict):
-            check(document.tree, vocabulary)
+            check(document.tree, registered)
 
 
-def test_the_unmutated_config_is_valid(vocabulary: Vocabulary) -> None:
-    assert load_config(VALID, vocabulary=vocabulary).name == "x"
-    assert read_config and top_keys(vocabulary)
+def test_the_unmutated_config_is_valid(registered: RegisteredFunctions) -> None:
+    assert load_config(VALID, registered=registered).name == "x"
+    assert read_config and config_keys(registered)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gradscope.config import Vocabulary, json_schema, load_config
-from gradscope.config.document import REFUSED
-from gradscope.config.yaml_loader import read_yaml
+from gradscope.config import RegisteredFunctions, json_schema, load_config
+from gradscope.config.document.document import INVALID
+from gradscope.config.document.yaml_reader import read_yaml
 from gradscope.errors import ConfigError
 from tests.each_case import each_case
 
@@ -155,6 +155,7 @@ BAD = [
     "model: {hidden: []}",
     "model: {depth: 2}\ndata: nope",
     "model: {depth: 2}\ndata: {name: csv}",
+    "model: {depth: 2}\ndata: {samples: 10}",
     "model: {depth: 2}\ndata: {name: gaussian, path: x}",
     "model: {depth: 2}\ntraining: {steps: 1, epochs: 1}",
     "model: {depth: 2}\ntraining: {learning_rate: 0}",
@@ -182,27 +183,27 @@ BAD = [
 
 
 @pytest.fixture(scope="module")
-def schema(vocabulary: Vocabulary) -> dict[str, Any]:
-    return json_schema(vocabulary)
+def schema(registered: RegisteredFunctions) -> dict[str, Any]:
+    return json_schema(registered)
 
 
 @each_case("text", GOOD)
 def test_good_configs_fit_and_load(
-    text: str, vocabulary: Vocabulary, schema: dict[str, Any]
+    text: str, registered: RegisteredFunctions, schema: dict[str, Any]
 ) -> None:
     tree = read_yaml(text, "f").tree
-    load_config(tree, vocabulary=vocabulary)
+    load_config(tree, registered=registered)
     assert fits(tree, schema, schema)
 
 
 @each_case("text", BAD)
 def test_bad_configs_neither_fit_nor_load(
-    text: str, vocabulary: Vocabulary, schema: dict[str, Any]
+    text: str, registered: RegisteredFunctions, schema: dict[str, Any]
 ) -> None:
     tree = read_yaml(text, "f").tree
-    assert tree is not REFUSED
+    assert tree is not INVALID
     with pytest.raises(ConfigError):
-        load_config(tree, vocabulary=vocabulary)
+        load_config(tree, registered=registered)
     assert not fits(tree, schema, schema)
 
 

@@ -14,11 +14,14 @@ import pytest
 
 from gradscope.config import (
     ExperimentConfig,
-    Vocabulary,
+    RegisteredFunctions,
     load_config,
     resolve_with_origins,
 )
-from gradscope.config.loading import slug_of
+from gradscope.config.document.document import MAXIMUM_NODES
+from gradscope.config.document.mapping_document import document_from_mapping
+from gradscope.config.document.yaml_reader import read_yaml
+from gradscope.config.loading import run_name_from
 from gradscope.errors import ConfigError
 
 Load = Callable[..., ExperimentConfig]
@@ -138,18 +141,20 @@ def test_jit_takes_words_and_booleans(load: Load, word: str, jit: str) -> None:
     assert load(f"model: {{depth: 1}}\ntraining: {{jit: {word}}}").training.jit == jit
 
 
-def test_relative_paths_start_at_the_config(tmp_path: Path, vocabulary: Vocabulary) -> None:
+def test_relative_paths_start_at_the_config(
+    tmp_path: Path, registered: RegisteredFunctions
+) -> None:
     folder = tmp_path / "sub"
     folder.mkdir()
     file = folder / "c.yaml"
     file.write_text("model: {depth: 1}\ndata: {name: csv, path: d/x.csv}")
-    config = load_config(file, vocabulary=vocabulary)
+    config = load_config(file, registered=registered)
     assert config.data.parameters["path"] == str(folder / "d/x.csv")
     file.write_text("model: {depth: 1}\ndata: {name: csv, path: /abs/x.csv}")
-    assert load_config(file, vocabulary=vocabulary).data.parameters["path"] == "/abs/x.csv"
+    assert load_config(file, registered=registered).data.parameters["path"] == "/abs/x.csv"
 
 
-def test_without_a_vocabulary_any_name_is_taken() -> None:
+def test_without_registered_functions_any_name_is_taken() -> None:
     source = {
         "model": {"depth": 1},
         "data": {"name": "mine", "anything": [1, 2]},
@@ -171,23 +176,24 @@ def test_round_trip_is_exact(load: Load) -> None:
         assert json.dumps(again.to_dict()) == json.dumps(config.to_dict())
 
 
-def test_the_hash_ignores_the_name_and_the_way_of_writing(load: Load) -> None:
+def test_the_hash_ignores_the_name_the_budgets_and_the_way_of_writing(load: Load) -> None:
     base = load("model: {depth: 2, width: 5}")
     assert load("name: other\nmodel: {hidden: [5, 5]}").hash == base.hash
+    assert load("model: {depth: 2, width: 5}\nexpect: {max_loss: 1}").hash == base.hash
     assert load("model: {depth: 2, width: 6}").hash != base.hash
     assert load("model: {depth: 2, width: 5}\nseed: 1").hash != base.hash
     assert load("model: {depth: 2, width: 5}\nthreads: 2").hash != base.hash
 
 
 def test_the_hash_does_not_depend_on_where_the_checkout_is(
-    tmp_path: Path, vocabulary: Vocabulary
+    tmp_path: Path, registered: RegisteredFunctions
 ) -> None:
     hashes = set()
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         file = tmp_path / name / "c.yaml"
         file.write_text("model: {depth: 1}\ndata: {name: csv, path: x.csv}")
-        hashes.add(load_config(file, vocabulary=vocabulary).hash)
+        hashes.add(load_config(file, registered=registered).hash)
     assert len(hashes) == 1
 
 
@@ -224,7 +230,7 @@ def test_a_changed_dictionary_is_not_restored(load: Load, change: Callable[..., 
     ],
 )
 def test_the_name_comes_from_the_file(stem: str, slug: str) -> None:
-    assert slug_of(stem) == slug
+    assert run_name_from(stem) == slug
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -268,13 +274,37 @@ def test_a_mapping_that_holds_itself_is_refused() -> None:
         load_config(loop)
 
 
+def test_mappings_and_yaml_are_nested_equally_deep() -> None:
+    for depth in (32, 33):
+        arguments: dict[str, object] = {"leaf": 1}
+        for _ in range(depth - 3):
+            arguments = {"x": arguments}
+        tree = {"model": {"factory": "a:b", "arguments": arguments}}
+        document = document_from_mapping(tree)
+        text = json.dumps(tree)
+        assert bool(document.problems) == bool(read_yaml(text, "f").problems) == (depth == 33)
+
+
+def test_values_are_counted_to_the_limit() -> None:
+    for size in (MAXIMUM_NODES - 1, MAXIMUM_NODES):
+        values = [0] * size  # the list counts too
+        in_yaml = read_yaml(json.dumps(values), "f").problems
+        assert [p.message for p in in_yaml] == (
+            [] if size < MAXIMUM_NODES else ["more than 10000 values in one config"]
+        )
+
+
+def test_thresholds_that_are_not_set_stay_out(load: Load) -> None:
+    assert load("model: {depth: 1}\ndetectors: {dead_units: {}}").detectors.thresholds == {}
+
+
 def test_origins_say_where_each_value_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocabulary: Vocabulary
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registered: RegisteredFunctions
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("c.yaml").write_text(FULL)
     found = resolve_with_origins(
-        "c.yaml", ["seed=9", "model.activation.negative_slope=0.2"], vocabulary
+        "c.yaml", ["seed=9", "model.activation.negative_slope=0.2"], registered
     )
     origins = found.origins
     assert origins["seed"] == "-s seed=9"

@@ -8,6 +8,7 @@ from gradscope.config import ExperimentConfig
 from tests.each_case import each_case
 
 Load = Callable[..., ExperimentConfig]
+Problems = Callable[..., Sequence[str]]
 FILE = (
     "model: {hidden: [30, 10], activation: relu}\n"
     "training: {optimizer: {name: sgd, learning_rate: 0.5}, epochs: 2}\n"
@@ -129,7 +130,7 @@ def test_an_override_repairs_a_bad_file_value(load: Load) -> None:
         (
             "model.width=3",
             "-s model.width=3: error: model.width: width goes with depth; hidden "
-            "already says every width (remove width)",
+            "already has every width (remove width)",
         ),
         (
             "seed=\udcff",
@@ -162,3 +163,56 @@ def test_a_layer_does_not_guess_its_activation(problems: Callable[..., Sequence[
         "model.layers[0].activation.negative_slope=0.5",
     )
     assert "the activation has no name" in message
+
+
+@each_case(
+    ("text", "flag", "message"),
+    [
+        (
+            "model: {layers: [{units: 3}]}",
+            "model.layers[1].units=33",
+            "model.layers[1]: model.layers has indices 0 to 0 (give the whole list instead)",
+        ),
+        (
+            "model: {depth: 3}",
+            "model.layers[1].units=33",
+            "model.layers[1]: model.layers has no items (give the whole list instead)",
+        ),
+        (
+            "model: {depth: 3}",
+            "model.hidden[0]=33",
+            "model.hidden[0]: model.hidden has no items (give the whole list instead)",
+        ),
+        (
+            "model: {depth: 3}",
+            "training.optimizer.name.x=1",
+            "training.optimizer.name.x: training.optimizer.name is 'sgd', it has no key 'x' "
+            "(give the whole value instead)",
+        ),
+    ],
+)
+def test_an_index_out_of_range_is_one_mistake(
+    problems: Callable[..., Sequence[str]], text: str, flag: str, message: str
+) -> None:
+    assert problems(text, flag) == [f"-s {flag}: error: {message}"]
+
+
+def test_a_flag_that_fails_spoils_no_other(problems: Problems) -> None:
+    flags = ("model.hidden[0]=33", "model.hidden=[4]")
+    assert len(problems("model: {depth: 3}", *flags)) == 1
+    assert len(problems("model: {depth: 3}", *flags, "seed=-1")) == 2
+
+
+def test_a_flag_given_twice_is_one_mistake(problems: Problems) -> None:
+    assert problems("model: {depth: 3}", "depth", "depth") == [
+        "-s depth: error: expected KEY=VALUE, received 'depth' (as in -s model.depth=50)"
+    ]
+
+
+def test_the_two_keys_of_the_learning_rate_drop_each_other(load: Load) -> None:
+    text = "model: {depth: 1}\ntraining: {learning_rate: 0.5, optimizer: sgd}"
+    optimizer = load(text, "training.optimizer.learning_rate=0.25").training.optimizer
+    assert optimizer.parameters["learning_rate"] == 0.25
+    text = "model: {depth: 1}\ntraining: {optimizer: {name: sgd, learning_rate: 0.5}}"
+    optimizer = load(text, "training.learning_rate=0.25").training.optimizer
+    assert optimizer.parameters["learning_rate"] == 0.25

@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from gradscope.datasets import DATASETS, Samples
 from gradscope.datasets.loading import fingerprint, load, prepare, summary
-from gradscope.datasets.samples import whole
+from gradscope.datasets.samples import training_only
 from gradscope.errors import BadRequest
 
 NAMES = ["blobs", "circles", "csv", "fashion_mini", "gaussian", "moons", "npz"]
@@ -61,7 +61,9 @@ def test_load_passes_parameters_and_keeps_the_notes():
 
 
 def test_load_suggests_the_nearest_name():
-    with pytest.raises(BadRequest, match=r"'fashion-mini' is not one of blobs.*\n  did you mean f"):
+    with pytest.raises(
+        BadRequest, match=r"'fashion-mini' is not one of blobs.*\n  did you mean 'f"
+    ):
         load("fashion-mini", {}, "standardize", 32)
 
 
@@ -118,6 +120,6 @@ def test_the_summary_is_that_of_the_fed_training_part():
 
 
 def test_the_summary_s_moments_do_not_overflow_float32():
-    raw = whole(np.full((4, 2), 3e38), np.arange(4) % 2, task="classification", classes=2)
+    raw = training_only(np.full((4, 2), 3e38), np.arange(4) % 2, task="classification", classes=2)
     got = summary(prepare(raw, "none", 2), "large", "none")
     assert got.second_moment == pytest.approx(9e76, rel=1e-6)

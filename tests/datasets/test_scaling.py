@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gradscope.datasets import DATASETS, Samples
-from gradscope.datasets.samples import whole
+from gradscope.datasets.samples import training_only
 from gradscope.datasets.scaling import SCALINGS, scale
 from gradscope.errors import BadRequest
 
@@ -108,9 +108,9 @@ def test_nan_let_through_on_purpose_stays_nan_and_spoils_nothing_else():
 
 
 def test_targets_get_the_type_that_the_loss_needs():
-    labels = whole(np.eye(3), np.array([0.0, 1.0, 2.0]), task="classification", classes=3)
+    labels = training_only(np.eye(3), np.array([0.0, 1.0, 2.0]), task="classification", classes=3)
     assert scale(labels, "none").y.dtype == np.int64
-    targets = whole(np.eye(3), np.array([0.5, 1.0, 2.0]), task="regression", classes=None)
+    targets = training_only(np.eye(3), np.array([0.5, 1.0, 2.0]), task="regression", classes=None)
     assert scale(targets, "none").y.dtype == np.float32
 
 

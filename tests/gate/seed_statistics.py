@@ -10,7 +10,7 @@ import numpy as np
 
 from gradscope import api
 from gradscope.gate.baselines import figures, fingerprint
-from gradscope.gate.baselines.seed_statistics import Accepted, SeedStatistics
+from gradscope.gate.baselines.seed_statistics import ErrorCount, SeedStatistics
 from gradscope.record import LayerInfo
 from tests.analyzer.synthetic import ENVIRONMENT, network
 
@@ -62,7 +62,7 @@ def bank(
         name="net",
         config=config(),
         config_hash="c" * 64,
-        fingerprint=fingerprint.of(ENVIRONMENT),
+        fingerprint=fingerprint.from_environment(ENVIRONMENT),
         data=dict(DATA),
         layers=built,
         seeds=tuple(seeds),
@@ -103,6 +103,6 @@ def shifted(
     return replace(made, initial={**made.initial, quantity: values})
 
 
-def accepted(code: str, seeds: int) -> Accepted:
+def accepted(code: str, seeds: int) -> ErrorCount:
     """An error of a detector."""
-    return Accepted(code, "vanishing_gradient", seeds, "The gradient vanishes.")
+    return ErrorCount(code, "vanishing_gradient", seeds, "The gradient vanishes.")

@@ -49,7 +49,7 @@ def test_the_same_bytes(runs: list[list[RunRecord]]) -> None:
     assert runs[0][0].environment.op_determinism
     assert repeatability.digest(runs[0][:1]) == repeatability.digest(runs[1][:1])
     assert repeatability.digest(runs[0][2:]) == repeatability.digest(runs[1][2:])
-    banks = [api.bank_of(records[:1], 1) for records in runs]
+    banks = [api.seed_statistics(records[:1], 1) for records in runs]
     assert baseline_file.render(banks[0]) == baseline_file.render(banks[1])
 
 
@@ -76,13 +76,15 @@ def test_one_changed_bit_changes_the_digest() -> None:
 
 def test_the_fingerprint_is_what_changes_bits() -> None:
     environment = record(3).environment
-    known = fingerprint.of(environment)
+    known = fingerprint.from_environment(environment)
     for change in ({"python": "3.13.0"}, {"seed": 9}, {"config_hash": "0"}, {"data_hash": "0"}):
-        assert fingerprint.of(replace(environment, **change)) == known
+        assert fingerprint.from_environment(replace(environment, **change)) == known
     four, two = (replace(environment, device=f"CPU ({n} cores)") for n in (4, 2))
-    assert fingerprint.of(four) == fingerprint.of(two), "threads are pinned"
+    assert fingerprint.from_environment(four) == fingerprint.from_environment(two), (
+        "threads are pinned"
+    )
     own = [replace(x, threads=0) for x in (four, two)]
-    assert fingerprint.of(own[0]) != fingerprint.of(own[1])
-    for name in fingerprint.WORDS:
+    assert fingerprint.from_environment(own[0]) != fingerprint.from_environment(own[1])
+    for name in fingerprint.LABELS:
         changed = {**known, name: "another"}
         assert len(fingerprint.differences(known, changed)) == 1, name

@@ -13,12 +13,17 @@ import pytest
 from gradscope import api
 from gradscope.errors import BadRequest
 from gradscope.gate.baselines import baseline_file
-from gradscope.gate.check import Check, Checked, Status
+from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
+from gradscope.gate.check import Check, Checked, CheckKind, Status
 from gradscope.integrations import pytest_check
+from gradscope.record import Action, Remedy
 from gradscope.reporters.check import CHECK_FORMS
 from tests.gate.seed_statistics import accepted, bank, shifted
 
 pytest_plugins = ["pytester"]
+
+# A session in this process forgets what it imports, and the extensions below SciPy load only once.
+importlib.import_module("scipy.special")
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ("-p", "gradscope.integrations.pytest_plugin", "-p", "no:cacheprovider")
@@ -66,9 +71,11 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
 
 def checked(status: Status, code: int) -> Checked:
     sentence = "hidden_3 is the first layer that differs: rms of z +10%"
-    remedy = "if it is intended: gradscope baseline CONFIG --update"
-    check = Check("initialisation", status, sentence, "3 seeds", ("hidden_3",), (), remedy)
-    return Checked("net", "net", code, f"initialisation: {sentence}", (check,), remedy=remedy)
+    remedies = (Remedy(Action.UPDATE_BASELINE),)
+    check = Check(
+        CheckKind.INITIALISATION, status, sentence, "3 seeds", ("hidden_3",), (), remedies
+    )
+    return Checked("net", "net", code, f"initialisation: {sentence}", (check,), remedies=remedies)
 
 
 def test_the_entry_point_names_the_plugin() -> None:
@@ -215,20 +222,38 @@ def test_which_baseline_a_config_has(
 @pytest.mark.parametrize(
     ("remedy", "told"),
     [
-        ("make it again: gradscope baseline CONFIG --output a b.json", "it again: pytest {}\n"),
-        ("gradscope baseline my net.yaml --update --seeds 9", "Try: pytest {}, with seeds=9"),
-        ("or make one: gradscope baseline CONFIG", "or make one: pytest {}"),
-        ("gradscope baseline x --update --trained-seeds 12", "pytest {}, with trained_seeds=12"),
-        ("gradscope theory CONFIG shows it", "gradscope theory CONFIG shows it"),
+        (Remedy(Action.UPDATE_BASELINE), "Try: if it is intended: pytest {}"),
+        (Remedy(Action.UPDATE_BASELINE, seeds=9), "Try: pytest {}, with seeds=9"),
+        (Remedy(Action.UPDATE_BASELINE, trained_seeds=12), "pytest {}, with trained_seeds=12"),
+        (Remedy(Action.SHOW_THEORY), "gradscope theory net shows what each layer should be"),
     ],
 )
 def test_a_remedy_is_pytest_s(
-    session: pytest.Pytester, answer: Answer, remedy: str, told: str
+    session: pytest.Pytester, answer: Answer, remedy: Remedy, told: str
 ) -> None:
-    answer.checked = Checked("net", "net", 4, "it could not tell", remedy=remedy)
+    answer.checked = Checked("net", "net", 4, "it could not tell", remedies=(remedy,))
     session.makepyfile(calling("gradscope_check({'model': {'depth': 2}})"))
     result = session.runpytest_inprocess(*PLUGIN)
     assert told.format(UPDATE) in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            UnusableBaseline("damaged", "make it again", "?", Remedy(Action.MAKE_BASELINE)),
+            "gradscope: damaged\n  make it again: pytest --gradscope-update-baselines",
+        ),
+        (BadRequest("no", "gradscope baseline x"), "gradscope: no\n  gradscope baseline x"),
+    ],
+)
+def test_the_remedy_of_an_error_is_pytest_s(error: BadRequest, told: str) -> None:
+    def measure() -> Checked:
+        raise error
+
+    with pytest.raises(pytest.fail.Exception) as caught:
+        pytest_check.pass_or_fail(measure, 80)
+    assert str(caught.value) == told
 
 
 def test_sections_are_settings_of_the_command_line() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gradscope.record import STATISTICS, Histogram
+from gradscope.record import STATISTICS, Histogram, OutcomeStatus
 from gradscope.record.builder import SCALARS, Beginning, RecordBuilder
 from tests.analyzer.synthetic import CONFIG, DATA, ENVIRONMENT, network
 
@@ -54,13 +54,13 @@ def snapshot(step: int) -> Histogram:
 
 def test_nothing_before_the_layers_are_known() -> None:
     builder = RecordBuilder()
-    assert builder.build("partial", "stopped", 1.0) is None
+    assert builder.build(OutcomeStatus.PARTIAL, "stopped", 1.0) is None
     assert builder.steps_done == 0
     assert builder.latest("delta_second_moment", "hidden") == []
 
 
 def test_no_step_yet() -> None:
-    record = begun().build("partial", "stopped while building", 0.5)
+    record = begun().build(OutcomeStatus.PARTIAL, "stopped while building", 0.5)
     assert record is not None
     assert set(record.series) == set(STATISTICS)
     assert {values.shape for values in record.series.values()} == {(0, len(LAYERS))}
@@ -73,7 +73,7 @@ def test_no_step_yet() -> None:
 def test_the_first_step_also_gives_the_network_as_initialised() -> None:
     builder, first = begun(), figures(1)
     builder.step(1, first, (2.5, 0.1, 0.01))
-    record = builder.build("complete", "done", 1.0)
+    record = builder.build(OutcomeStatus.COMPLETE, "done", 1.0)
     assert record is not None
     assert record.steps.tolist() == [0, 1]
     for i, name in enumerate(NAMES):
@@ -94,7 +94,7 @@ def test_what_the_first_update_broke_is_not_there_before_it() -> None:
     first[ahead] = [np.nan, 5.0, 3.0, 0.0, 0.0]
     first[back] = [np.nan, np.nan, 4.0, 2.0, 0.0]
     builder.step(1, first, (1.0, 0.1, 0.01))
-    record = builder.build("diverged", "stopped", 1.0)
+    record = builder.build(OutcomeStatus.DIVERGED, "stopped", 1.0)
     assert record is not None
     counts = record.series["nonfinite_count"]
     np.testing.assert_array_equal(counts[0], [np.nan, 5.0, 7.0, 2.0, 0.0])
@@ -107,7 +107,7 @@ def test_later_steps_give_one_row_each() -> None:
     for step, statistics in given.items():
         builder.step(step, statistics, (float(step), np.nan, 0.1))
         assert builder.steps_done == step
-    record = builder.build("diverged", "stopped", 2.0)
+    record = builder.build(OutcomeStatus.DIVERGED, "stopped", 2.0)
     assert record is not None
     assert record.steps.tolist() == [0, 1, 10, 20, 27]
     assert record.steps.dtype == np.int64
@@ -123,7 +123,7 @@ def test_later_steps_give_one_row_each() -> None:
 def test_a_run_that_starts_elsewhere_keeps_its_numbers() -> None:
     builder = begun()
     builder.step(5, figures(5), (1.0, 0.5, 0.1))
-    record = builder.build("partial", "stopped", 1.0)
+    record = builder.build(OutcomeStatus.PARTIAL, "stopped", 1.0)
     assert record is not None
     assert record.steps.tolist() == [0, 5]
 
@@ -137,7 +137,7 @@ def test_looks_at_the_probe_set_fill_the_rows_of_their_step() -> None:
         if step != 3:
             builder.step(step, figures(step), (1.0, 0.5, 0.1))
     builder.probe(4, row * 0.5)
-    record = builder.build("complete", "done", 1.0)
+    record = builder.build(OutcomeStatus.COMPLETE, "done", 1.0)
     assert record is not None
     dead = record.series["dead_fraction"]
     assert record.steps.tolist() == [0, 1, 2, 4]
@@ -150,14 +150,14 @@ def test_looks_at_the_probe_set_fill_the_rows_of_their_step() -> None:
 def test_a_record_can_be_had_at_any_time_and_does_not_change_afterwards() -> None:
     builder = begun()
     builder.step(1, figures(1), (1.0, 0.5, 0.1))
-    early = builder.build("partial", "so far", 0.1)
+    early = builder.build(OutcomeStatus.PARTIAL, "so far", 0.1)
     assert early is not None
     kept = {name: values.copy() for name, values in early.series.items()}
     mine = figures(2)
     builder.step(2, mine, (1.0, 0.5, 0.1))
     mine[:] = -1.0
     builder.probe(1, np.zeros(len(LAYERS)))
-    late = builder.build("complete", "done", 0.2)
+    late = builder.build(OutcomeStatus.COMPLETE, "done", 0.2)
     assert late is not None
     assert (len(early.steps), len(late.steps)) == (2, 3)
     for name, values in kept.items():
@@ -166,7 +166,7 @@ def test_a_record_can_be_had_at_any_time_and_does_not_change_afterwards() -> Non
         late.series["update_ratio"][2], figures(2)[NAMES.index("update_ratio")]
     )
     late.series["delta_variance"][:] = 0.0
-    again = builder.build("complete", "done", 0.3)
+    again = builder.build(OutcomeStatus.COMPLETE, "done", 0.3)
     assert again is not None
     assert again.series["delta_variance"].any()
 
@@ -176,7 +176,7 @@ def test_histograms_are_joined() -> None:
     for step in (1, 15, 30):
         builder.histogram("preactivation", snapshot(step))
     builder.histogram("log10_abs_delta", snapshot(30))
-    record = builder.build("complete", "done", 1.0)
+    record = builder.build(OutcomeStatus.COMPLETE, "done", 1.0)
     assert record is not None
     joined = record.histograms["preactivation"]
     assert joined.quantity == "z"
@@ -200,7 +200,7 @@ def test_the_newest_figures() -> None:
 def test_evaluation_is_kept() -> None:
     builder = begun()
     builder.evaluation = {"test_loss": 0.5}
-    record = builder.build("complete", "done", 1.0)
+    record = builder.build(OutcomeStatus.COMPLETE, "done", 1.0)
     assert record is not None
     assert record.evaluation == {"test_loss": 0.5}
     record.evaluation["test_loss"] = 9.0
@@ -211,14 +211,14 @@ def test_evaluation_is_kept() -> None:
     ("status", "complete"), [("complete", True), ("diverged", True), ("partial", False)]
 )
 def test_from_what_a_verdict_may_be_drawn(status: str, complete: bool) -> None:
-    record = begun().build(status, "so it ended", 1.0)
+    record = begun().build(OutcomeStatus(status), "so it ended", 1.0)
     assert record is not None
     assert record.outcome.complete is complete
     assert record.outcome.sentence == "so it ended"
 
 
 def test_indices() -> None:
-    record = begun().build("complete", "done", 1.0)
+    record = begun().build(OutcomeStatus.COMPLETE, "done", 1.0)
     assert record is not None
     assert record.indices("hidden") == (2, 3)
     assert record.indices("hidden", "output") == (2, 3, 4)
@@ -237,7 +237,7 @@ def test_delta_over_time_is_cut_by_the_layers_lengths() -> None:
     builder.begin(replace(builder.beginning, layers=layers))
     builder.step(1, figures(1), (1.0, 0.5, 0.1), np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
     builder.step(4, figures(4), (1.0, 0.5, 0.1), np.array([6.0, 7.0, 8.0, 9.0, np.nan]))
-    record = builder.build("complete", "", 0.0)
+    record = builder.build(OutcomeStatus.COMPLETE, "", 0.0)
     assert record is not None
     assert list(record.recurrent_delta) == [layers[1].name, layers[3].name]
     first, second = record.recurrent_delta.values()

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from gradscope.record.objective_info import TargetSummary, target_summary
+from gradscope.record.objective_info import TargetSummary, class_labels, target_summary
 
 RNG = np.random.default_rng(0)
 
@@ -24,6 +24,29 @@ def test_zeros_and_ones_are_two_classes(y: list[list[float]]) -> None:
     found = target_summary(np.array(y))
     assert found.form == "indices"
     assert found.shares == pytest.approx((1 / 3, 2 / 3))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_zeros_and_ones_are_labels_whatever_their_dtype(dtype: str, shape: tuple[int, ...]) -> None:
+    """Keras's loss is the same for 0.0 and 1.0 as for 0 and 1."""
+    y = np.array([1, 0, 0, 1]).reshape(shape).astype(dtype)
+    labels = class_labels(y)
+    assert labels is not None
+    assert (labels[0].tolist(), labels[0].dtype, labels[1]) == ([1, 0, 0, 1], np.int64, 2)
+
+
+def test_whole_floats_beyond_one_are_no_classes() -> None:
+    assert class_labels(np.array([0.0, 1.0, 2.0])) is None
+    assert class_labels(np.array([0, 1, 2])) is not None
+    assert class_labels(np.array([0, 9_999])) is not None
+    assert class_labels(np.array([0, 10_000])) is None
+
+
+def test_one_class_alone_is_of_two() -> None:
+    labels = class_labels(np.zeros(3))
+    assert labels is not None
+    assert labels[1] == 2
 
 
 def test_one_hot_rows_have_shares() -> None:
@@ -55,4 +78,11 @@ def test_nothing_is_told_of_what_are_no_numbers(y: np.ndarray) -> None:
 
 def test_it_survives_json() -> None:
     found = target_summary(np.array([0, 1, 1]))
-    assert TargetSummary.restored(json.loads(json.dumps(asdict(found)))) == found
+    assert TargetSummary.from_json(json.loads(json.dumps(asdict(found)))) == found
+
+
+def test_probabilities_over_classes_are_no_class() -> None:
+    """Rows that sum to 1 without being one-hot: label smoothing, or a teacher's outputs."""
+    soft = np.array([[0.25, 0.75], [0.5, 0.5]])
+    assert class_labels(soft) is None
+    assert target_summary(soft).form == "real"

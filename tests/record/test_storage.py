@@ -15,7 +15,16 @@ import numpy as np
 import pytest
 
 from gradscope.errors import BadRequest
-from gradscope.record import Histogram, RunRecord, storage
+from gradscope.record import (
+    Histogram,
+    LayerInfo,
+    Normalization,
+    Role,
+    RunRecord,
+    Trait,
+    UnmeasuredReason,
+    storage,
+)
 from tests.analyzer.synthetic import network, record
 from tests.each_case import each_case
 
@@ -240,5 +249,25 @@ def test_a_path_that_cannot_be_read(what: str, tmp_path: Path) -> None:
 def test_meta_holds_every_field_of_a_layer() -> None:
     with np.load(io.BytesIO(storage.dumps(varied()))) as file:
         meta = json.loads(file["meta"].tobytes())
-    assert meta["layers"][2] == asdict(varied().layers[2])
+    assert meta["layers"][2] == json.loads(json.dumps(asdict(varied().layers[2])))
     assert meta["schema"] == storage.SCHEMA == "gradscope.record/1"
+
+
+def test_a_layer_is_restored_with_its_enums() -> None:
+    layer = LayerInfo(
+        0,
+        "memory",
+        "LSTM",
+        Role.HIDDEN,
+        normalization=Normalization.AFTER_ACTIVATION,
+        reason=UnmeasuredReason.NO_GRADIENT,
+        unmeasured={"derivative_gain": UnmeasuredReason.ACTIVATION_IN_LOOP},
+        traits=(Trait.LOOP, Trait.FORGET_GATE),
+    )
+    restored = LayerInfo.from_json(json.loads(json.dumps(asdict(layer))))
+    assert restored == layer
+    assert type(restored.role) is Role
+    assert type(restored.normalization) is Normalization
+    assert type(restored.reason) is UnmeasuredReason
+    assert {type(why) for why in restored.unmeasured.values()} == {UnmeasuredReason}
+    assert {type(trait) for trait in restored.traits} == {Trait}

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from gradscope.reporters.figures import rendering
 from gradscope.reporters.report import Report
 from gradscope.reporters.run import plots
 from tests.reporters import fixtures
@@ -22,16 +23,17 @@ def drawn(name: str) -> dict[str, Figure]:
 
 def alone(name: str, report: Report) -> Any:
     """One figure alone, by its function's name, in the settings in which all are drawn."""
-    with plots.settings():
-        from gradscope.reporters.figures import run_figures
+    with rendering.settings():
+        from gradscope.reporters.figures import loss_curve, run_figures
 
-        return getattr(run_figures, name)(report)
+        module = loss_curve if name == "loss" else run_figures
+        return getattr(module, name)(report)
 
 
 def render_quickly(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     """The files, their pixels coarse."""
-    with mock.patch.object(plots, "_DPI", 30):
-        return plots.rendered(figures)
+    with mock.patch.object(rendering, "_DPI", 30):
+        return rendering.rendered(figures)
 
 
 @cache

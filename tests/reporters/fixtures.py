@@ -13,17 +13,24 @@ from gradscope.record import (
     STATISTICS,
     DataSummary,
     Diagnosis,
+    DiagnosisState,
     Environment,
     Evidence,
     Finding,
     Histogram,
     LayerInfo,
     Outcome,
+    OutcomeStatus,
     RunRecord,
+    Severity,
+    UnmeasuredReason,
     Verdict,
+    VerdictStatus,
 )
+from gradscope.record.remedies import change_settings
 from gradscope.reporters.report import Report
 from gradscope.theory.prediction import Band, Prediction
+from tests.layers import TRAITS, layer_row
 
 NASTY = (
     "\x1b[31mred\x1b]0;title\x07",
@@ -75,10 +82,19 @@ DATA = DataSummary(
 
 def network(depth: int, *, activation: str = "relu", batch_norm: bool = False) -> list[LayerInfo]:
     """Flatten, `depth` hidden Dense layers (with a batch norm after each, if asked), an output."""
-    layers = [LayerInfo(0, "flatten", "Flatten", "structure", measured=False, reason="no weights")]
+    layers = [
+        layer_row(
+            0,
+            "flatten",
+            "Flatten",
+            "structure",
+            measured=False,
+            reason=UnmeasuredReason.UNCHANGED_VALUES,
+        )
+    ]
     for i in range(depth):
         layers.append(
-            LayerInfo(
+            layer_row(
                 len(layers),
                 f"hidden_{i + 1}",
                 "Dense",
@@ -96,19 +112,20 @@ def network(depth: int, *, activation: str = "relu", batch_norm: bool = False) -
         )
         if batch_norm:
             name = f"batch_norm_{i + 1}"
-            layers.append(LayerInfo(len(layers), name, "BatchNormalization", "normalization"))
+            layers.append(layer_row(len(layers), name, "BatchNormalization", "normalization"))
             layers.append(
-                LayerInfo(
+                layer_row(
                     len(layers),
                     f"activation_{i + 1}",
                     "Activation",
                     "structure",
                     measured=False,
-                    reason="measured with its weights",
+                    reason=UnmeasuredReason.ACTIVATION_OF_LAYER,
+                    activation_of=f"hidden_{i + 1}",
                 )
             )
     layers.append(
-        LayerInfo(
+        layer_row(
             len(layers), "output", "Dense", "output", 10, 100, 10, "softmax", initializer="glorot"
         )
     )
@@ -174,7 +191,7 @@ def record(
             "learning_rate": np.full(steps + 1, 0.01),
         },
         histograms=histograms(layers, series, times[-1]),
-        outcome=Outcome("complete", "all steps were made", steps, steps),
+        outcome=Outcome(OutcomeStatus.COMPLETE, "all steps were made", steps, steps),
         environment=ENVIRONMENT,
         data=DATA,
         config={
@@ -237,26 +254,33 @@ def quiet(*findings: Verdict) -> tuple[Verdict, ...]:
     """`findings`, then detectors that found nothing, did not run, were ignored, or crashed."""
     return (
         *findings,
-        Verdict("GS102", "exploding_gradient", "healthy"),
-        Verdict("GS201", "vanishing_signal", "healthy"),
-        Verdict("GS204", "saturated_units", "skipped", reason="relu does not saturate"),
-        Verdict("GS203", "dead_units", "ignored", reason="detectors.ignore in the config"),
-        Verdict("GS601", "unstable_updates", "crashed", reason="ZeroDivisionError: float division"),
+        Verdict("GS102", "exploding_gradient", VerdictStatus.HEALTHY),
+        Verdict("GS201", "vanishing_signal", VerdictStatus.HEALTHY),
+        Verdict("GS204", "saturated_units", VerdictStatus.SKIPPED, reason="relu does not saturate"),
+        Verdict(
+            "GS203", "dead_units", VerdictStatus.IGNORED, reason="detectors.ignore in the config"
+        ),
+        Verdict(
+            "GS601",
+            "unstable_updates",
+            VerdictStatus.CRASHED,
+            reason="ZeroDivisionError: float division",
+        ),
     )
 
 
-def diagnosis_of(run: RunRecord, verdict: str, *findings: Verdict) -> Diagnosis:
+def diagnosis_of(run: RunRecord, verdict: DiagnosisState, *findings: Verdict) -> Diagnosis:
     """A diagnosis with a headline of the usual length."""
-    if verdict == "healthy":
+    if verdict is DiagnosisState.HEALTHY:
         headline = f"Gradients flow through all {len(run.indices('hidden'))} hidden layers."
-        return Diagnosis(verdict, headline, "", quiet(*findings))
+        return Diagnosis(verdict, headline, (), quiet(*findings))
     names = findings[0].findings[0].layers if findings else ()
     where = f"between {names[0]} and {names[-1]}" if names else "somewhere"
     return Diagnosis(
         verdict,
         f"The gradient loses a factor of 4.7 per layer {where} since step 0: the sigmoid passes at "
         "most a quarter of it.",
-        "model.activation: selu with model.initializer: lecun_normal",
+        (change_settings(("model.activation", "selu"), ("model.initializer", "lecun_normal")),),
         quiet(*findings),
     )
 
@@ -264,7 +288,7 @@ def diagnosis_of(run: RunRecord, verdict: str, *findings: Verdict) -> Diagnosis:
 def finding(
     layers: tuple[str, ...],
     *,
-    severity: str = "error",
+    severity: Severity = Severity.ERROR,
     since: int = 0,
     until: int = 40,
     observed: float = 1.234e-9,
@@ -280,7 +304,7 @@ def finding(
         f"rms delta at {layers[0]} is 1.23e-09 of that at the last hidden layer.",
         EVIDENCE,
         cause="model.activation: sigmoid",
-        remedy="model.activation: selu",
+        remedies=(change_settings(("model.activation", "selu")),),
     )
 
 
@@ -297,7 +321,7 @@ def prediction_of(run: RunRecord, gain: float) -> Prediction:
 
 def healthy() -> Report:
     run = record(network(2), steps=40)
-    return Report(run, diagnosis_of(run, "healthy"), prediction_of(run, 1.0), 0)
+    return Report(run, diagnosis_of(run, DiagnosisState.HEALTHY), prediction_of(run, 1.0), 0)
 
 
 def banded() -> Report:
@@ -312,7 +336,7 @@ def banded() -> Report:
         preactivation_band=Band(np.log(flat.preactivation_second_moment), wide),
         delta_band=Band(np.log(flat.delta_relative), back),
     )
-    return Report(run, diagnosis_of(run, "healthy"), prediction, 0)
+    return Report(run, diagnosis_of(run, DiagnosisState.HEALTHY), prediction, 0)
 
 
 def vanishing() -> Report:
@@ -320,12 +344,12 @@ def vanishing() -> Report:
         network(20, activation="sigmoid"), name="quickstart", signal_gain=0.98, gradient_gain=0.2124
     )
     names = tuple(f"hidden_{i}" for i in range(1, 16))
-    late = finding(("hidden_3",), severity="warning", since=7)
+    late = finding(("hidden_3",), severity=Severity.WARNING, since=7)
     found = (
-        Verdict("GS101", "vanishing_gradient", "finding", (finding(names),)),
-        Verdict("GS501", "frozen_layers", "finding", (late,)),
+        Verdict("GS101", "vanishing_gradient", VerdictStatus.FINDING, (finding(names),)),
+        Verdict("GS501", "frozen_layers", VerdictStatus.FINDING, (late,)),
     )
-    diagnosis = diagnosis_of(run, "unhealthy", *found)
+    diagnosis = diagnosis_of(run, DiagnosisState.UNHEALTHY, *found)
     return Report(run, diagnosis, prediction_of(run, 0.21), 1)
 
 
@@ -334,18 +358,23 @@ def deep(*, sick: bool) -> Report:
     gain = 0.5 if sick else 1.0
     run = record(network(100, activation="selu"), name="selu_lecun_100", gradient_gain=gain)
     if not sick:
-        return Report(run, diagnosis_of(run, "healthy"), prediction_of(run, 1.0), 0)
+        return Report(run, diagnosis_of(run, DiagnosisState.HEALTHY), prediction_of(run, 1.0), 0)
     run.series["dead_fraction"][:, 57] = 1.0
     found = (
         Verdict(
             "GS101",
             "vanishing_gradient",
-            "finding",
+            VerdictStatus.FINDING,
             (finding(tuple(f"hidden_{i}" for i in range(1, 91))),),
         ),
-        Verdict("GS205", "dead_layer", "finding", (finding(("hidden_57",), severity="warning"),)),
+        Verdict(
+            "GS205",
+            "dead_layer",
+            VerdictStatus.FINDING,
+            (finding(("hidden_57",), severity=Severity.WARNING),),
+        ),
     )
-    return Report(run, diagnosis_of(run, "unhealthy", *found), None, 1)
+    return Report(run, diagnosis_of(run, DiagnosisState.UNHEALTHY, *found), None, 1)
 
 
 def nonfinite() -> Report:
@@ -359,22 +388,26 @@ def nonfinite() -> Report:
     found = Verdict(
         "GS502",
         "non_finite",
-        "finding",
+        VerdictStatus.FINDING,
         (finding(("hidden_3",), since=7, until=7, observed=float("inf")),),
     )
     run = replace(
         run,
-        outcome=Outcome("diverged", "stopped at step 7: NaN in z of hidden_3", 300, 7),
+        outcome=Outcome(OutcomeStatus.DIVERGED, "stopped at step 7: NaN in z of hidden_3", 300, 7),
         evaluation={},
         histograms=histograms(list(run.layers), run.series, 7),
     )
-    return Report(run, diagnosis_of(run, "unhealthy", found), None, 1)
+    return Report(run, diagnosis_of(run, DiagnosisState.UNHEALTHY, found), None, 1)
 
 
 def partial() -> Report:
     run = record(network(3), name="partial", steps=3)
-    run = replace(run, outcome=Outcome("partial", "interrupted with Ctrl-C", 300, 3), evaluation={})
-    diagnosis = Diagnosis("inconclusive", "Interrupted after 3 of 300 steps.", "Run it again.", ())
+    run = replace(
+        run,
+        outcome=Outcome(OutcomeStatus.PARTIAL, "interrupted with Ctrl-C", 300, 3),
+        evaluation={},
+    )
+    diagnosis = Diagnosis(DiagnosisState.INCONCLUSIVE, "Interrupted after 3 of 300 steps.")
     return Report(run, diagnosis, None, 130)
 
 
@@ -382,11 +415,11 @@ def at_init() -> Report:
     """Only the initial pass; nothing was measured in one layer, and no histogram was taken."""
     run = record(network(3), name="at_init", steps=0)
     layers = list(run.layers)
-    layers[2] = replace(layers[2], measured=False, reason="a shared layer")
+    layers[2] = replace(layers[2], measured=False, reason=UnmeasuredReason.UNKNOWN_SHAPE)
     for values in run.series.values():
         values[:, 2] = np.nan
     run = replace(run, layers=tuple(layers), histograms={}, evaluation={})
-    return Report(run, diagnosis_of(run, "healthy"), None, 0)
+    return Report(run, diagnosis_of(run, DiagnosisState.HEALTHY), None, 0)
 
 
 def empty() -> Report:
@@ -398,15 +431,15 @@ def empty() -> Report:
         series={name: values[:0] for name, values in run.series.items()},
         scalars={name: values[:0] for name, values in run.scalars.items()},
         histograms={},
-        outcome=Outcome("partial", "interrupted while building", 300, 0),
+        outcome=Outcome(OutcomeStatus.PARTIAL, "interrupted while building", 300, 0),
         evaluation={},
     )
-    return Report(run, Diagnosis("inconclusive", "Nothing was measured.", ""), None, 130)
+    return Report(run, Diagnosis(DiagnosisState.INCONCLUSIVE, "Nothing was measured."), None, 130)
 
 
 def batch_norm(depth: int = 3) -> Report:
     run = record(network(depth, batch_norm=True), name="notebook_bn_before")
-    return Report(run, diagnosis_of(run, "healthy"), None, 0)
+    return Report(run, diagnosis_of(run, DiagnosisState.HEALTHY), None, 0)
 
 
 def transformer(blocks: int = 8) -> Report:
@@ -421,25 +454,35 @@ def transformer(blocks: int = 8) -> Report:
             name=f"b{block}/{inner}",
             kind="EinsumDense" if place < 4 else "Dense",
             activation="gelu" if place == 4 else "linear",
+            main_path=False,
         )
     layers += [
-        LayerInfo(len(layers) + i, f"add_{i}", "Add", "structure", 100) for i in range(blocks)
+        layer_row(len(layers) + i, f"add_{i}", "Add", "structure", 100) for i in range(blocks)
     ]
     run = record(layers, name="transformer")
     at = 1 + 6 * 4
     run.series["delta_second_moment"][:, at] = 0.0
     found = Verdict(
-        "GS101", "vanishing_gradient", "finding", (finding((layers[at].name,), observed=0.0),)
+        "GS101",
+        "vanishing_gradient",
+        VerdictStatus.FINDING,
+        (finding((layers[at].name,), observed=0.0),),
     )
-    return Report(run, diagnosis_of(run, "unhealthy", found), None, 1)
+    return Report(run, diagnosis_of(run, DiagnosisState.UNHEALTHY, found), None, 1)
 
 
 def recurrent() -> Report:
     """A layer that gives every state and goes backwards, and one whose first steps get nothing."""
     layers = network(2)
-    both = ({"places": 12, "go_backwards": True}, {"places": 1})
+    both = ({"positions": 12, "go_backwards": True}, {"positions": 1})
     for place, facts in enumerate(both, 1):
-        told = {"kind": "LSTM", "time_steps": 12, "activation": "tanh", **facts}
+        told = {
+            "kind": "LSTM",
+            "traits": TRAITS["LSTM"],
+            "time_steps": 12,
+            "activation": "tanh",
+            **facts,
+        }
         layers[place] = replace(layers[place], name=f"memory_{place}", **told)
     run = record(layers, name="recurrent", steps=8)
     every = np.full((9, 12), 4.0)
@@ -448,7 +491,7 @@ def recurrent() -> Report:
     last[:, :2] = np.nan, 0.0
     return Report(
         replace(run, recurrent_delta={"memory_1": every, "memory_2": last}),
-        diagnosis_of(run, "healthy"),
+        diagnosis_of(run, DiagnosisState.HEALTHY),
         None,
         0,
     )
@@ -461,25 +504,39 @@ def nasty() -> Report:
         replace(layer, name=NASTY[layer.index - 1]) if layer.role == "hidden" else layer
         for layer in layers
     ]
-    layers[0] = replace(layers[0], name=NASTY[0], kind=NASTY[1], reason=NASTY[2])
+    layers[0] = replace(
+        layers[0],
+        name=NASTY[0],
+        kind=NASTY[1],
+        activation_of=NASTY[2],
+        reason=UnmeasuredReason.ACTIVATION_OF_LAYER,
+    )
     run = record(layers, name=NASTY[2], signal_gain=0.9, gradient_gain=0.5)
     config = {"name": NASTY[2], "model": dict(zip(NASTY, NASTY, strict=True))}
     run = replace(
         run,
         config=config,
-        outcome=Outcome("diverged", NASTY[0] + NASTY[2], 300, 7),
+        outcome=Outcome(OutcomeStatus.DIVERGED, NASTY[0] + NASTY[2], 300, 7),
         data=replace(run.data, name=NASTY[3]),
     )
     layers[1] = replace(layers[1], time_steps=3)
     run = replace(run, layers=tuple(layers), recurrent_delta={NASTY[0]: np.ones((41, 3))})
     quoting = replace(
-        finding(NASTY), message=" ".join(NASTY), cause=NASTY[0], remedy=NASTY[1] + NASTY[2]
+        finding(NASTY),
+        message=" ".join(NASTY),
+        cause=NASTY[0],
+        remedies=(change_settings((NASTY[1], NASTY[2])),),
     )
     verdicts = (
-        Verdict("GS101", "vanishing_gradient", "finding", (quoting,)),
-        Verdict("GS102", "exploding_gradient", "crashed", reason=NASTY[4] + NASTY[2]),
+        Verdict("GS101", "vanishing_gradient", VerdictStatus.FINDING, (quoting,)),
+        Verdict("GS102", "exploding_gradient", VerdictStatus.CRASHED, reason=NASTY[4] + NASTY[2]),
     )
-    diagnosis = Diagnosis("unhealthy", f"{NASTY[0]} {NASTY[2]}", NASTY[3] + NASTY[1], verdicts)
+    diagnosis = Diagnosis(
+        DiagnosisState.UNHEALTHY,
+        f"{NASTY[0]} {NASTY[2]}",
+        (change_settings((NASTY[3], NASTY[1])),),
+        verdicts,
+    )
     return Report(run, diagnosis, prediction_of(run, 0.5), 1)
 
 

@@ -18,9 +18,10 @@ from rich.cells import cell_len
 from gradscope import api
 from gradscope.cli.main import cli
 from gradscope.errors import BadRequest
+from gradscope.reporters.figures import rendering
 from gradscope.reporters.report import ReportOptions
-from gradscope.reporters.run import plots
-from gradscope.reporters.theory import theory_json, theory_text
+from gradscope.reporters.theory import THEORY_FORMS
+from gradscope.reporters.theory._bands import limits
 from gradscope.theory.forecast import Forecast
 
 Answer = Callable[..., str]
@@ -140,41 +141,41 @@ def test_figures_come_from_the_data_really_fed(answer: Answer) -> None:
 def test_every_line_fits(width: int) -> None:
     unicode = width != 80
     for forecast in (foreseen(3), foreseen(depth=40, activation="gelu"), foreseen(dropout=0.3)):
-        page = theory_text.render(forecast, ReportOptions(width=width, unicode=unicode))
+        page = THEORY_FORMS["text"](forecast, ReportOptions(width=width, unicode=unicode))
         assert unicode or page.isascii()
         longest = max(page.splitlines(), key=cell_len)
         assert cell_len(longest) <= max(width, 24), longest
 
 
 def test_the_page() -> None:
-    page = theory_text.render(foreseen(), ReportOptions(width=200))
+    page = THEORY_FORMS["text"](foreseen(), ReportOptions(width=200))
     heading = next(line for line in page.splitlines() if line.startswith("layer "))
     for column in ("E z^2", "z band", "z gain", "E a^2", "Var a", "delta band", "kernel", "dead"):
         assert column in heading
     assert page.count("hidden_") == 5
     assert "trainable depth: unlimited; the network has 5" in page
     assert "outside theory" not in page
-    outside = theory_text.render(foreseen(depth=30, activation="gelu"), ReportOptions(width=100))
+    outside = THEORY_FORMS["text"](foreseen(depth=30, activation="gelu"), ReportOptions(width=100))
     assert "outside theory: unstable fixed point of gelu" in outside
     assert "band" not in next(line for line in outside.splitlines() if line.startswith("layer"))
-    deep = theory_text.render(foreseen(depth=90), ReportOptions(width=80))
+    deep = THEORY_FORMS["text"](foreseen(depth=90), ReportOptions(width=80))
     assert "30 of 91 layers shown; --format json has all" in deep
-    several = theory_text.render(foreseen(seeds=7), ReportOptions(width=200))
+    several = THEORY_FORMS["text"](foreseen(seeds=7), ReportOptions(width=200))
     assert "geometric means over 7 seeds" in several
     assert "delta mean" in several
 
 
 def test_the_band_of_the_page_is_that_of_the_json() -> None:
     forecast = foreseen()
-    low, high = theory_json.limits(forecast.prediction, 1)["preactivation_second_moment"]
-    page = theory_text.render(forecast, ReportOptions(width=120))
+    low, high = limits(forecast.prediction, 1)["preactivation_second_moment"]
+    page = THEORY_FORMS["text"](forecast, ReportOptions(width=120))
     row = next(line for line in page.splitlines() if line.startswith("hidden_3"))
     assert f"{low[2]:.3g} to {high[2]:.3g}" in row
 
 
 @pytest.mark.parametrize("ending", ["png", "svg"])
 def test_plot(answer: Answer, tmp_path: Path, ending: str) -> None:
-    with mock.patch.object(plots, "_DPI", 30):
+    with mock.patch.object(rendering, "_DPI", 30):
         text = answer("small.yaml", "--plot", f"new/out.{ending}", "--seeds", "3")
     assert f"new/out.{ending}" in text
     content = (tmp_path / "new" / f"out.{ending}").read_bytes()
@@ -189,7 +190,7 @@ def test_plot(answer: Answer, tmp_path: Path, ending: str) -> None:
 
 def test_a_plot_outside_theory(answer: Answer, tmp_path: Path) -> None:
     zeros = ["-s", "model.initializer=zeros"]
-    with mock.patch.object(plots, "_DPI", 30):
+    with mock.patch.object(rendering, "_DPI", 30):
         answer("small.yaml", "--plot", "out.svg", *zeros)
     assert b"outside theory: nothing to show" in (tmp_path / "out.svg").read_bytes()
 
@@ -205,11 +206,11 @@ def test_a_plot_that_cannot_be(answer: Answer, tmp_path: Path) -> None:
 def test_what_is_known_only_when_it_is_built() -> None:
     own = api.predict({"name": "mine", "model": {"factory": "a:b"}, "data": {"factory": "a:c"}})
     assert "your own" in own.outside
-    page = theory_text.render(own, ReportOptions())
+    page = THEORY_FORMS["text"](own, ReportOptions())
     assert "outside theory: the model is your own" in page
     downloaded = api.predict({"model": {"depth": 2}, "data": {"name": "keras:mnist"}})
     assert "keras:mnist" in downloaded.outside
-    assert strict(theory_json.render(downloaded))["layers"] == []
+    assert strict(THEORY_FORMS["json"](downloaded, ReportOptions()))["layers"] == []
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ import pytest
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.catalog.array_ops import NUMPY_OPS
 from gradscope.record import LayerInfo
-from gradscope.theory.batch_norm_rates import after_norm, before_norm
+from gradscope.theory.batch_norm.rates import after_norm, before_norm
 from gradscope.theory.depth_recursion import predict
 from gradscope.theory.prediction import Prediction
 from tests.each_case import each_case
+from tests.layers import layer_row, with_kind
 
 
 def network(
@@ -28,7 +29,7 @@ def network(
 ) -> list[LayerInfo]:
     """Dense layers `widths[0] -> ... -> widths[-1]` and a softmax over 10."""
     hidden = [
-        LayerInfo(
+        layer_row(
             index=i,
             name=f"hidden_{i + 1}",
             kind="Dense",
@@ -162,12 +163,19 @@ def test_batch_norm_after_relu(batch: int, rate: float) -> None:
 @pytest.mark.parametrize("placement", ["before_activation", "after_activation"])
 @pytest.mark.parametrize("name", ["tanh", "silu"])
 def test_batch_norm_rate_for_large_batches(name: str, placement: str) -> None:
-    """B -> infinity: E phi'^2 / Var phi at q = 1 (LeCun's gain puts z there in both)."""
-    from gradscope.theory.batch_norm_rates import infinite_batch_rate
+    """B -> infinity: E phi'^2 / Var phi at q = 1 (Yang et al. 2019, section 5).
 
+    LeCun's gain puts z there in both placements.
+    """
     layers = network([256] * 5, name, "lecun_normal", placement)
     rate = foresee(layers, 1.0, 1e-12, 4096).backward_gain[1]
-    assert rate == pytest.approx(infinite_batch_rate(name, {}, 1.0), rel=4e-3)
+    z = np.linspace(-9.0, 9.0, 20_001)
+    weights = np.exp(-0.5 * z**2)
+    weights /= weights.sum()
+    value = ACTIVATIONS[name].value(z, NUMPY_OPS)
+    slope = ACTIVATIONS[name].derivative(z, NUMPY_OPS)
+    expected = (slope**2 @ weights) / (value**2 @ weights - (value @ weights) ** 2)
+    assert rate == pytest.approx(expected, rel=4e-3)
 
 
 @pytest.mark.parametrize("batch", [8, 32])
@@ -188,7 +196,7 @@ def test_closed_averages_against_draws(alpha: float, batch: int) -> None:
     kernel = center[None] - z[:400, :, None] * z[:400, None, :] / batch
     own = np.einsum("ia,iaa,ia->i", d[:400], kernel, d[:400])
     everything = np.einsum("ia,iab,ib->i", d[:400], kernel, d[:400])
-    for sample, expected in ((own, closed.own), (everything, closed.all)):
+    for sample, expected in ((own, closed.diagonal), (everything, closed.total)):
         assert abs(sample.mean() - expected) < 5 * sample.std() / 20 + 1e-9
 
 
@@ -206,7 +214,7 @@ def test_jacobian_of_the_norm_by_differences() -> None:
         row[:] = np.trace(product) / batch, (product.sum() - np.trace(product)) / (batch * 7)
     seen = after_norm("tanh", {}, q, correlation=0.0, batch_size=batch, epsilon=epsilon)
     errors = 5 * totals.std(axis=0) / math.sqrt(len(totals))
-    assert abs(totals[:, 0].mean() - seen.own) < errors[0]
+    assert abs(totals[:, 0].mean() - seen.diagonal) < errors[0]
     assert abs(totals[:, 1].mean() - seen.pair) < errors[1]
 
 
@@ -240,15 +248,16 @@ OUTSIDE = [
     (network([8, 8], activation="mine"), "activation mine"),
     (network([8, 8], activation="softmax"), "softmax"),
     (network([8, 8], activation="exponential", initializer="ones"), "no random"),
-    ([replace(network([8, 8])[0], kind="Conv2D")], "Conv2D"),
+    ([with_kind(network([8, 8])[0], "Conv2D")], "Conv2D"),
+    ([replace(network([8, 8])[0], main_path=False)], "paths go around layer hidden_1"),
     ([replace(network([8, 8])[0], fan_in=None)], "shape"),
     ([network([8, 8])[1]], "no hidden layer"),
     ([network([8, 8])[0], network([8, 8, 8], normalization="before_activation")[1]], "others"),
     (
-        [LayerInfo(0, "norm", "LayerNormalization", "normalization"), *network([8, 8])],
+        [layer_row(0, "norm", "LayerNormalization", "normalization"), *network([8, 8])],
         "LayerNormalization",
     ),
-    ([LayerInfo(0, "drop", "AlphaDropout", "structure"), *network([8, 8])], "AlphaDropout"),
+    ([layer_row(0, "drop", "AlphaDropout", "structure"), *network([8, 8])], "AlphaDropout"),
 ]
 
 
@@ -275,9 +284,9 @@ def test_outside_by_numbers() -> None:
 
 def test_layers_without_weights_pass() -> None:
     passive = [
-        LayerInfo(0, "flatten", "Flatten", "structure"),
-        LayerInfo(1, "input_norm", "BatchNormalization", "normalization"),
-        LayerInfo(2, "act", "Activation", "structure"),
+        layer_row(0, "flatten", "Flatten", "structure"),
+        layer_row(1, "input_norm", "BatchNormalization", "normalization"),
+        layer_row(2, "act", "Activation", "structure"),
     ]
     assert foresee([*passive, *network([8, 8])]).outside == ""
 

@@ -12,13 +12,14 @@ from gradscope import api
 from gradscope.analyzer.theory.expectation import expected
 from gradscope.record import LayerInfo
 from gradscope.theory.depth_recursion import predict
+from tests.layers import layer_row
 
 WIDTH, DEPTH, BATCH, NETWORKS, CLASSES = 128, 6, 32, 8, 10
 
 
 def described(activation: str, initializer: str, placement: str | None) -> list[LayerInfo]:
     def dense(index: int, role: str, units: int, **facts: Any) -> LayerInfo:
-        return LayerInfo(index, f"{role}_{index}", "Dense", role, units, WIDTH, units, **facts)
+        return layer_row(index, f"{role}_{index}", "Dense", role, units, WIDTH, units, **facts)
 
     facts = {"activation": activation, "initializer": initializer, "normalization": placement}
     hidden = [dense(i, "hidden", WIDTH, **facts) for i in range(DEPTH)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -10,15 +12,15 @@ import pytest
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.dead_units import dead_fraction
 from gradscope.theory.forecast import Forecast, Task, forecast
-from gradscope.theory.initial_loss import Head, head_of
-from gradscope.theory.output_layer import along_logits, errors_of
-from gradscope.theory.scope import Block, blocks_of
+from gradscope.theory.output.error_cosines import error_cosines, logit_aligned_share
+from gradscope.theory.output.initial_loss import Head, initial_head
+from gradscope.theory.scope import Block, dense_blocks
 from tests.theory.initialised import initialise
 from tests.theory.test_depth_recursion import network
 
 
 def head(activation: str, loss: str, variance: float, units: int, target: float = 1.0) -> Head:
-    return head_of(
+    return initial_head(
         activation,
         loss,
         units=units,
@@ -92,8 +94,12 @@ def test_the_softmax_head_drops_the_gradient_once() -> None:
     assert np.mean([run.loss for run in runs]) == pytest.approx(seen.initial_loss, rel=0.06)
 
 
+OUTPUT = dense_blocks(network([8, 8]), 1.0, 1)[1]
+assert OUTPUT is not None
+
+
 def hidden_of(activation: str) -> Block:
-    return blocks_of(network([8, 8], activation), 1.0, 1)[0][0]
+    return dense_blocks(network([8, 8], activation), 1.0, 1)[0][0]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +113,26 @@ def test_dead_on_a_batch_is_geometry(depth: int, batch: int, share: float) -> No
     expected = share if batch == 128 else seen[depth - 1]
     assert seen[depth - 1] == pytest.approx(expected, abs=0.012)
     assert np.all(np.diff(seen) >= 0)
+
+
+@pytest.mark.parametrize("bias", [-1.0, 0.5, 2.0])
+def test_dead_for_one_sample_is_the_normal_law_below_the_bias(bias: float) -> None:
+    block = replace(hidden_of("relu"), bias_mean=bias)
+    expected = NormalDist().cdf(-bias / math.sqrt(1.7))
+    assert dead_fraction(block, 1.7, 0.4, 1) == pytest.approx(expected, rel=1e-6)
+
+
+def test_errors_of_real_targets_are_independent_of_each_other() -> None:
+    """Two random directions in 5 dimensions have a mean square cosine of 1 / 5."""
+    output = replace(hidden_of("linear"), units=5)
+    seen = error_cosines(output, 1e-9, 0.0)
+    assert (seen.same_class, seen.same_class_square) == pytest.approx((0.0, 0.2), abs=1e-6)
+
+
+def test_the_scatter_of_the_logits_is_capped() -> None:
+    capped, far = (logit_aligned_share(OUTPUT, 1.0, scatter) for scatter in (4.0, 1e4))
+    np.testing.assert_array_equal(capped, far)
+    assert np.isfinite(far).all()
 
 
 def test_dead_by_simulation() -> None:
@@ -128,21 +154,38 @@ def test_dead_by_simulation() -> None:
 def test_independent_samples_rarely_kill() -> None:
     relu = hidden_of("relu")
     assert dead_fraction(relu, 2.0, 0.0, 4) == pytest.approx(0.5**4, rel=1e-6)
-    assert dead_fraction(relu, 2.0, 1.0, 1000) == pytest.approx(0.5, abs=0.01)
+    assert dead_fraction(relu, 2.0, 1.0, 1000) == pytest.approx(0.5, abs=0.002)
+    assert dead_fraction(relu, 2.0, 0.0, 12) == pytest.approx(0.5**12, rel=1e-6)
+    assert dead_fraction(relu, 2.0, 0.0, 30) == 0.0  # a share of 1e-9: no layer has such a unit
+    # Two samples of one orthant: 1/4 + arcsin(c) / (2 pi).
+    orthant = 0.25 + math.asin(0.9999) / (2 * math.pi)
+    assert dead_fraction(relu, 2.0, 0.9999, 2) == pytest.approx(orthant, rel=1e-4)
     assert dead_fraction(hidden_of("tanh"), 2.0, 0.9, 4) == 0.0
     both = 0.5 + math.erfc(6 / 100 / math.sqrt(2)) / 2
     assert dead_fraction(hidden_of("relu6"), 1e4, 0.0, 1) == pytest.approx(both, rel=1e-6)
 
 
 def test_errors_of_small_and_of_large_logits() -> None:
-    _, output = blocks_of(network([8, 8]), 1.0, 1)
+    _, output = dense_blocks(network([8, 8]), 1.0, 1)
     assert output is not None
-    small = errors_of(output, 1e-9, 0.0)
-    assert (small.alike, small.different) == pytest.approx((1.0, -1 / 9), abs=1e-3)
-    assert (small.alike_square, small.different_square) == pytest.approx((1.0, 1 / 81), abs=1e-3)
+    small = error_cosines(output, 1e-9, 0.0)
+    assert (small.same_class, small.different_class) == pytest.approx((1.0, -1 / 9), abs=1e-3)
+    assert (small.same_class_square, small.different_class_square) == pytest.approx(
+        (1.0, 1 / 81), abs=1e-3
+    )
     # One-hot p alike in all samples: e = y* - y and y* - y' share y*, so their cosine is 1/2.
-    large = errors_of(output, 1e8, 1.0)
+    large = error_cosines(output, 1e8, 1.0)
     lengths = (1 - 0.1) * 2
-    assert large.different == pytest.approx((72 * 1.0) / 90 / lengths, abs=0.01)
-    assert np.mean(along_logits(output, 1e-9, 0.0)) == pytest.approx(1.0, abs=0.02)
-    assert np.mean(along_logits(output, 2.0, 0.0)) > 1.5
+    assert large.different_class == pytest.approx((72 * 1.0) / 90 / lengths, abs=0.01)
+    assert np.mean(logit_aligned_share(output, 1e-9, 0.0)) == pytest.approx(1.0, abs=0.02)
+    assert np.mean(logit_aligned_share(output, 2.0, 0.0)) > 1.5
+
+
+def test_real_targets_under_a_softmax_are_trained_on_the_mean_squared_error() -> None:
+    """As the runner trains them: Keras's cross-entropy on indices would cut them to classes."""
+    task = Task.from_data("auto", "softmax", np.array([0.5, -1.5]), None)
+    assert (task.loss, task.target_second_moment) == ("mean_squared_error", 1.25)
+    assert (
+        Task.from_data("auto", "softmax", np.arange(3), 3).loss == "sparse_categorical_crossentropy"
+    )
+    assert Task.from_data("huber", "softmax", np.arange(3), 3).loss == "huber"

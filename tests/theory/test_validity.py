@@ -14,7 +14,7 @@ from gradscope.record import LayerInfo
 from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.depth_recursion import predict
 from gradscope.theory.prediction import Prediction
-from gradscope.theory.scope import blocks_of
+from gradscope.theory.scope import dense_blocks
 from gradscope.theory.validity import norm_instability
 from tests.each_case import each_case
 from tests.theory.test_depth_recursion import network
@@ -60,6 +60,14 @@ def test_no_band_and_why(
 
 
 WITH = [
+    network(
+        [100] * 11,
+        "tanh",
+        "lecun_normal",
+        use_bias=True,
+        bias_initializer="random_normal",
+        bias_initializer_parameters={"stddev": 0.3},
+    ),
     network([100] * 4, "gelu"),
     network([100] * 31, "tanh", "he_normal"),
     network([100] * 31, "tanh", "variance_scaling", initializer_parameters={"scale": 0.5}),
@@ -68,6 +76,13 @@ WITH = [
     network([128] * 4, "tanh", "lecun_normal", AFTER),
     network([100] * 21, dropout=0.2),
 ]
+
+
+def test_layers_that_contract_do_not_excuse_those_that_amplify() -> None:
+    calm = network([100] * 11, "tanh", "he_normal")[:-1]
+    layers = [*calm, *network([100] * 31, "gelu")]
+    layers = [replace(layer, index=i, name=f"layer_{i}") for i, layer in enumerate(layers)]
+    assert "unstable fixed point of gelu" in foresee(layers).no_band
 
 
 @pytest.mark.parametrize("stddev", [1e-10, 1e10])
@@ -94,7 +109,7 @@ def test_a_band(layers: list[LayerInfo]) -> None:
 )
 def test_batch_norm_and_the_norms_of_samples(name: str, growth: float) -> None:
     """lambda_L of the project's facts, B -> infinity."""
-    block = blocks_of(network([8, 8], name, "lecun_normal", BEFORE), 1.0, 32)[0][0]
+    block = dense_blocks(network([8, 8], name, "lecun_normal", BEFORE), 1.0, 32)[0][0]
     assert norm_instability(block, 1.0) == pytest.approx(growth, abs=1.5e-3)
 
 

@@ -6,13 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradscope.record import LayerInfo, RunRecord
+from gradscope.record import LayerInfo, Role, RunRecord, Trait
 from gradscope.record.run_record import Floats
-
-MERGING = frozenset(
-    ["Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"]
-)
-"""Keras's layers where branches come together again: the stream of a residual network."""
 
 
 @dataclass(frozen=True)
@@ -20,15 +15,16 @@ class DepthProfile:
     """Signal and delta over depth, at every recorded step, of the layers all paths go through.
 
     These are the hidden layers on the main path, the layers that merge branches, and those that
-    normalize the stream. A branch (a residual block, an attention's query) is no station between
-    input and output: what it gets says nothing of what passes by. An embedding is no station
-    either; it looks up weights, and has no pre-activation.
+    normalize the stream. A branch (a residual block, the query of an attention) is left
+    out: its figures say nothing about what passes beside it. So is an embedding, which looks up
+    weights and has no pre-activation.
 
     `signal` is the rms of z [step, layer]. `delta` is the rms of the units' deltas, each summed in
-    quadrature over its `places`: pooling from 49 pixels to one gives each pixel a 49th of the
+    quadrature over its `positions`: pooling from 49 pixels to one gives each pixel a 49th of the
     gradient and takes nothing away. `signal_relative` is over the first layer's, `delta_relative`
-    over the last one's (the output layer's own delta does not count: a softmax head drops it once,
-    by its geometry). NaN where a figure is missing or not finite, or where the reference is zero.
+    over the last one's (`delta_reference`; the output layer's own delta does not count: a softmax
+    head drops it once, by its geometry). NaN where a figure is missing or not finite, or where
+    the reference is zero.
     """
 
     names: tuple[str, ...]
@@ -39,20 +35,19 @@ class DepthProfile:
     delta_relative: Floats
 
 
-def of(record: RunRecord) -> DepthProfile:
+def depth_profile(record: RunRecord) -> DepthProfile:
     """Give the depth profile of a record."""
     indices = stations(record)
     columns = list(indices)
-    places = np.array([record.layers[i].places for i in indices], np.float64)
     signal = _rms(record.series["preactivation_second_moment"][:, columns])
-    delta = _rms(record.series["delta_second_moment"][:, columns] * places)
+    delta = _unit_delta(record)[:, columns]
     return DepthProfile(
         names=tuple(record.layers[i].name for i in indices),
         indices=indices,
         signal=signal,
         delta=delta,
         signal_relative=_ratio(signal, signal[:, :1]),
-        delta_relative=_ratio(delta, delta[:, -1:]),
+        delta_relative=relative_delta(record)[:, columns],
     )
 
 
@@ -64,11 +59,38 @@ def stations(record: RunRecord) -> tuple[int, ...]:
 def _is_station(layer: LayerInfo) -> bool:
     if not layer.main_path:
         return False
-    if layer.role == "hidden":
-        return layer.kind != "Embedding"
-    if layer.role == "normalization":  # a batch norm's figures are its neighbours'
-        return layer.kind != "BatchNormalization"
-    return layer.kind in MERGING
+    if layer.role == Role.HIDDEN:
+        return Trait.LOOKUP not in layer.traits
+    if layer.role == Role.NORMALIZATION:  # a batch norm's figures are its neighbours'
+        return Trait.BATCH_NORM not in layer.traits
+    return Trait.MERGE in layer.traits
+
+
+def delta_reference(record: RunRecord) -> int | None:
+    """Index of the layer whose delta all others are compared with, in verdicts and in reports.
+
+    The last layer that a profile over depth is made of. In a network without one, the last hidden
+    layer that is measured, else the last output; None where nothing is measured.
+    """
+    candidates = stations(record) or record.indices(Role.HIDDEN) or record.indices(Role.OUTPUT)
+    return candidates[-1] if candidates else None
+
+
+def relative_delta(record: RunRecord) -> Floats:
+    """Rms of a unit's delta over that of `delta_reference`, [step, layer], of every layer.
+
+    NaN where a figure is missing or not finite, or where the reference is zero.
+    """
+    delta, reference = _unit_delta(record), delta_reference(record)
+    if reference is None:
+        return np.full_like(delta, np.nan)
+    return _ratio(delta, delta[:, [reference]])
+
+
+def _unit_delta(record: RunRecord) -> Floats:
+    """Rms of the units' deltas, summed in quadrature over their positions, [step, layer]."""
+    positions = np.array([layer.positions for layer in record.layers], np.float64)
+    return _rms(record.series["delta_second_moment"] * positions)
 
 
 def rate_per_layer(values: Floats) -> float:

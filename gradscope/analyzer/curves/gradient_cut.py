@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.record import LayerInfo, RunRecord
-from gradscope.record.layers import UNREACHED
+from gradscope.record import LayerInfo, Role, RunRecord, UnmeasuredReason
 from gradscope.record.run_record import Floats
 
 NONE = 1e-12
@@ -24,12 +23,8 @@ def unreached(record: RunRecord) -> tuple[list[LayerInfo], list[LayerInfo]]:
     What is cut on the way from input to output has everything that is measured behind it; an
     output that is not trained, with what belongs to it alone, branches off from measured layers.
     """
-    measured = record.indices("hidden", "output")
-    silent = [
-        x
-        for x in record.layers
-        if not x.measured and x.parameters and x.reason.startswith(UNREACHED)
-    ]
+    measured = record.indices(Role.HIDDEN, Role.OUTPUT)
+    silent = [x for x in record.layers if x.parameters and x.reason == UnmeasuredReason.NO_GRADIENT]
     first = min(measured, default=0)
     return [x for x in silent if x.index < first], [x for x in silent if x.index >= first]
 
@@ -45,13 +40,13 @@ def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     rows = record.steps > 1
     delta = np.sqrt(np.nan_to_num(record.series["delta_second_moment"][rows], posinf=0.0))
     kernel = np.sqrt(record.series["kernel_gradient_second_moment"][rows])
-    found = np.zeros(len(record.layers), bool)
+    is_cut = np.zeros(len(record.layers), bool)
     if not rows.any() or not delta.max(initial=0.0) > FLUSHED:
-        return found
+        return is_cut
     # Where nothing connects a kernel with the loss there is no gradient, not one of zero.
     absent = [
         i
-        for i in record.indices("hidden", "output")
+        for i in record.indices(Role.HIDDEN, Role.OUTPUT)
         if "kernel_gradient_second_moment" not in record.layers[i].unmeasured
         and record.layers[i].parameters
         and np.isnan(kernel[:, i]).all()
@@ -62,11 +57,11 @@ def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     delta, kernel = delta[live], kernel[live]
     largest = np.nan_to_num(np.fmax.reduce(kernel, axis=1))
     following = after(delta)
-    for index in record.indices("hidden", "output"):
+    for index in record.indices(Role.HIDDEN, Role.OUTPUT):
         reference = following[:, index]
         silent = (delta[:, index] <= none * reference) & (reference > FLUSHED)
-        found[index] = bool(np.all(silent & (kernel[:, index] <= none * largest)))
-    return found
+        is_cut[index] = bool(np.all(silent & (kernel[:, index] <= none * largest)))
+    return is_cut
 
 
 def after(delta: Floats) -> Floats:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradscope.analyzer import static_findings
 from gradscope.analyzer.curves import window
-from gradscope.record import Evidence, LayerInfo, RunRecord
+from gradscope.analyzer.network import is_user_model
+from gradscope.catalog.losses import ConstantAnswer, constant_answer, default_loss
+from gradscope.record import LayerInfo, Role, RunRecord
 from gradscope.record.run_record import Floats, Integers
 
-CROSS_ENTROPIES = frozenset(["sparse_categorical_crossentropy", "categorical_crossentropy"])
-
-ENOUGH = 100
+MIN_TEST_SAMPLES = 100
 """Test samples from which an accuracy on them tells something: its standard error is then 0.05."""
 
 _MEANS = frozenset(["", "sum_over_batch_size", "mean", "mean_with_sample_weight"])
@@ -39,32 +38,25 @@ class LossCurve:
     @property
     def last(self) -> float:
         """Where it is."""
-        return float(np.median(self.loss[window.last(len(self.loss))]))
+        return float(np.median(self.loss[window.last_quarter(len(self.loss))]))
 
     def fall(self, quarter: int) -> tuple[float, float]:
         """Fall of the mean from a quarter (0 to 2) to the last one, and its standard error.
 
         Batches are taken as independent, which is what makes the noise of a mean.
         """
-        count = len(self.loss[window.last(len(self.loss))])
+        count = len(self.loss[window.last_quarter(len(self.loss))])
         start = quarter * (len(self.loss) - count) // 3
         early, late = self.loss[start : start + count], self.loss[-count:]
         error = math.sqrt((early.var(ddof=1) + late.var(ddof=1)) / count) if count > 1 else math.inf
         return float(early.mean() - late.mean()), error
 
 
-def of(record: RunRecord) -> LossCurve:
+def training_curve(record: RunRecord) -> LossCurve:
     """The loss curve of a record; empty where nothing was trained or nothing is finite."""
     loss = record.scalars["loss"]
     usable = (record.steps > 0) & np.isfinite(loss)
     return LossCurve(record.steps[usable], loss[usable])
-
-
-def evidence(record: RunRecord, curve: LossCurve) -> Evidence:
-    """What a finding about the last quarter of the losses rests on."""
-    rows = window.last(len(curve.loss))
-    steps, values = curve.steps[rows], curve.loss[rows]
-    return window.evidence(record, n=int(np.size(values)), steps=steps, values=values)
 
 
 def learned(record: RunRecord, share: float) -> bool:
@@ -75,13 +67,13 @@ def learned(record: RunRecord, share: float) -> bool:
     known and the accuracy is, that has to be above chance: a loss of the user's own may have lost
     its sign.
     """
-    curve, best = of(record), constant_predictor(record)
+    curve, best = training_curve(record), constant_predictor(record)
     if not curve.loss.size:
         return False
     if math.isfinite(best) and best > 0:
         return curve.last < share * best
     fell = curve.last < share * curve.first
-    return fell and (not counted(record) or above_chance(record))
+    return fell and (not accuracy_is_known(record) or above_chance(record))
 
 
 def stuck(record: RunRecord) -> bool:
@@ -89,22 +81,22 @@ def stuck(record: RunRecord) -> bool:
 
     At least 50 recorded steps, whose updates add up to a twentieth of some layer's weights.
     """
-    trained = len(of(record).loss) >= 50 and travelled(record) >= 0.05
+    trained = len(training_curve(record).loss) >= 50 and path_length(record) >= 0.05
     return trained and not learned(record, 0.9) and not above_chance(record)
 
 
-def travelled(record: RunRecord) -> float:
+def path_length(record: RunRecord) -> float:
     """Sum of the update ratios of the layer that moved most; steps not recorded count alike."""
-    columns = list(record.indices("hidden", "output"))
+    columns = list(record.indices(Role.HIDDEN, Role.OUTPUT))
     update = record.series["update_ratio"][:, columns]
     update = np.where(np.isfinite(update), update, 0.0)
     rows = max(1, int(np.count_nonzero(record.steps > 0)))
     return float(update.sum(axis=0).max(initial=0.0)) * record.outcome.steps_done / rows
 
 
-def outputs(record: RunRecord) -> list[LayerInfo]:
+def output_layers(record: RunRecord) -> list[LayerInfo]:
     """The output layers."""
-    return [layer for layer in record.layers if layer.role == "output"]
+    return [layer for layer in record.layers if layer.role == Role.OUTPUT]
 
 
 def loss_name(record: RunRecord) -> str:
@@ -117,18 +109,15 @@ def loss_name(record: RunRecord) -> str:
     name = str(record.config["training"].get("loss", "auto"))
     if name != "auto":
         return name
-    if static_findings.of_user(record):
+    if is_user_model(record):
         return ""
-    ends = outputs(record)
+    ends = output_layers(record)
     activation = ends[-1].activation if ends else None
-    if record.data.task == "classification" and activation == "softmax":
-        return "sparse_categorical_crossentropy"
-    if record.data.task == "classification" and activation == "sigmoid":
-        return "binary_crossentropy"
-    return "mean_squared_error"
+    classes = record.data.task == "classification"
+    return default_loss(activation, "class_index" if classes else "real")
 
 
-def shares(record: RunRecord) -> tuple[float, ...]:
+def class_shares(record: RunRecord) -> tuple[float, ...]:
     """Relative frequencies of the classes: the targets', or even ones; () where there are none."""
     if record.data.targets is not None:
         return record.data.targets.shares
@@ -142,28 +131,28 @@ def constant_predictor(record: RunRecord) -> float:
     Cross-entropy over classes of frequency p: sum -p ln p. Binary cross-entropy: the mean over the
     units of -p ln p - (1 - p) ln(1 - p). Mean squared error: the variance of the targets.
     """
-    name, ends = loss_name(record), outputs(record)
+    answer, ends = constant_answer(loss_name(record)), output_layers(record)
     objective = record.objective
     if len(ends) != 1 or (objective is not None and objective.reduction not in _MEANS):
         return math.nan
-    p, units = np.array(shares(record)), ends[0].units or 0
-    if name in CROSS_ENTROPIES and p.size and units >= p.size:
+    p, units = np.array(class_shares(record)), ends[0].units or 0
+    if answer is ConstantAnswer.CLASS_ENTROPY and p.size and units >= p.size:
         return float(_entropy(p).sum())
-    if name == "binary_crossentropy" and p.size == 2 and units == 1:
+    if answer is ConstantAnswer.UNIT_ENTROPY and p.size == 2 and units == 1:
         return float(_entropy(p).sum())
-    if name == "binary_crossentropy" and p.size and units == p.size:
+    if answer is ConstantAnswer.UNIT_ENTROPY and p.size and units == p.size:
         return float((_entropy(p) + _entropy(1.0 - p)).mean())
     targets = record.data.targets
-    squares = name == "mean_squared_error" and targets is not None and targets.form == "real"
-    if squares and targets is not None and targets.width == units:
+    real = answer is ConstantAnswer.VARIANCE and targets is not None and targets.form == "real"
+    if real and targets is not None and targets.width == units:
         return targets.variance
     return math.nan
 
 
-def counted(record: RunRecord) -> bool:
+def accuracy_is_known(record: RunRecord) -> bool:
     """Whether right answers were counted and the classes' frequencies are known."""
     accuracy = record.scalars.get("accuracy", np.zeros(0))
-    return bool(shares(record)) and bool(np.isfinite(accuracy).any())
+    return bool(class_shares(record)) and bool(np.isfinite(accuracy).any())
 
 
 def skill(record: RunRecord) -> float:
@@ -171,9 +160,9 @@ def skill(record: RunRecord) -> float:
 
     NaN where right answers were not counted or there is only one class.
     """
-    if not counted(record):
+    if not accuracy_is_known(record):
         return math.nan
-    chance = max(shares(record))
+    chance = max(class_shares(record))
     return (late_accuracy(record) - chance) / (1.0 - chance) if chance < 1.0 else math.nan
 
 
@@ -182,22 +171,23 @@ def above_chance(record: RunRecord, least: float = 0.05, errors: float = 5.0) ->
 
     That is `errors` standard errors of an accuracy at chance over that many samples.
     """
-    found = skill(record)
-    if not found > least:
+    above = skill(record)
+    if not above > least:
         return False
-    chance = max(shares(record))
-    samples = len(record.steps[window.last(len(record.steps))]) * record.batch_size
-    return found * (1.0 - chance) > errors * _chance_error(chance, samples)
+    chance = max(class_shares(record))
+    samples = len(record.steps[window.last_quarter(len(record.steps))]) * record.batch_size
+    return above * (1.0 - chance) > errors * _chance_error(chance, samples)
 
 
-def gain_on_the_test_set(record: RunRecord) -> tuple[float, float]:
+def test_accuracy_gain(record: RunRecord) -> tuple[float, float]:
     """Accuracy there above naming the commonest class, and the standard error of one at chance.
 
-    NaN where the classes are not known, nothing was evaluated, or on fewer than `ENOUGH` samples.
+    NaN where the classes are not known, nothing was evaluated, or on fewer than
+    `MIN_TEST_SAMPLES` samples.
     """
-    p, samples = shares(record), record.data.test_samples
+    p, samples = class_shares(record), record.data.test_samples
     accuracy = record.evaluation.get("test_accuracy", math.nan)
-    if not p or samples < ENOUGH or not math.isfinite(accuracy):
+    if not p or samples < MIN_TEST_SAMPLES or not math.isfinite(accuracy):
         return math.nan, math.nan
     return accuracy - max(p), _chance_error(max(p), samples)
 
@@ -215,7 +205,7 @@ def learns_well(record: RunRecord, share: float = 0.5) -> bool:
 def late_accuracy(record: RunRecord) -> float:
     """Mean accuracy of the training batches of the last quarter; NaN where none was counted."""
     accuracy = record.scalars["accuracy"]
-    late = accuracy[window.last(len(accuracy))]
+    late = accuracy[window.last_quarter(len(accuracy))]
     return float(np.nanmean(late)) if np.isfinite(late).any() else math.nan
 
 

@@ -28,7 +28,7 @@ class TimeProfile:
     @property
     def only_last(self) -> bool:
         """Whether the layer gives its last state alone, so that all gradient comes back from it."""
-        return self.layer.places == 1
+        return self.layer.positions == 1
 
     @property
     def first(self) -> Floats:
@@ -48,7 +48,7 @@ class TimeProfile:
         return 1.0 / rate_per_layer(self.typical)
 
 
-def of(record: RunRecord) -> tuple[TimeProfile, ...]:
+def time_profiles(record: RunRecord) -> tuple[TimeProfile, ...]:
     """The profiles of the recurrent layers that were followed, in depth order."""
     return tuple(
         TimeProfile(layer, _relative(record.recurrent_delta[layer.name], layer.go_backwards))
@@ -64,18 +64,18 @@ def _relative(second_moment: Floats, backwards: bool) -> Floats:
     return relative[:, ::-1] if backwards else relative
 
 
-def heard(profile: TimeProfile, profiles: Sequence[TimeProfile]) -> Floats:
-    """How much of the loss comes back to the first time step, [step], by whichever way is best.
+def gradient_at_first_step(profile: TimeProfile, profiles: Sequence[TimeProfile]) -> Floats:
+    """The ratio at the first time step, [step], by the path that keeps the most of it.
 
-    A layer before, of as many time steps, that hands on each of its states carries what was read
+    An earlier layer with as many time steps that returns each of its states carries what was read
     first to the later states of `profile`.
     """
-    ways = [
+    paths = [
         other.first
         for other in profiles
         if not other.only_last
         and other.layer.index < profile.layer.index
         and other.layer.time_steps == profile.layer.time_steps
     ]
-    best: Floats = np.fmax.reduce([profile.first, *ways])
+    best: Floats = np.fmax.reduce([profile.first, *paths])
     return best

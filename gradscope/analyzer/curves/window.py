@@ -1,4 +1,4 @@
-"""Which steps a verdict rests on, and since when something holds."""
+"""The steps that a verdict rests on, and since when a condition holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.record import Evidence, RunRecord
 from gradscope.record.run_record import Floats, Integers
 
 LAST_SHARE = 0.25
@@ -16,7 +15,7 @@ long enough to outlive the noise of single batches and short enough to be about 
 
 
 @dataclass(frozen=True)
-class Spell:
+class Occurrence:
     """When a condition held: at initialisation, at the end, and since which step until the end.
 
     `counted` are how many of how many last steps, where it came and went.
@@ -32,8 +31,8 @@ class Spell:
         return self.at_initialisation or self.at_end
 
     @property
-    def words(self) -> str:
-        """When, as a reader would say it."""
+    def text(self) -> str:
+        """When, as a clause of a message."""
         if self.at_end and self.counted is not None:
             return f"on and off, in {self.counted[0]} of the last {self.counted[1]} recorded steps"
         if self.at_end and self.since_step == 0:
@@ -43,31 +42,31 @@ class Spell:
         return f"at initialisation, recovered after step {self.until_step}"
 
 
-def last(count: int) -> slice:
+def last_quarter(count: int) -> slice:
     """Rows of the last quarter of `count` rows, at least one."""
     return slice(count - max(1, int(np.ceil(count * LAST_SHARE))), count)
 
 
-def spell(steps: Integers, holds: npt.NDArray[np.bool_]) -> Spell:
-    """Say when `holds` [step] was true; steps that could not be judged are left out of both.
+def occurrence(steps: Integers, holds: npt.NDArray[np.bool_]) -> Occurrence:
+    """Give when `holds` [step] was true; leave the steps that could not be judged out of both.
 
     At the end means: in at least half of the last quarter of the steps. It began at the first step
     from which it held in nine steps out of ten to the end. Where that is within the last quarter,
     and it holds in fewer of the quarter's, it comes and goes, and began with the first of them.
     """
     if not holds.size:
-        return Spell(False, False, 0, 0)
+        return Occurrence(False, False, 0, 0)
     at_start = bool(holds[0] and steps[0] == 0)
-    window = last(len(holds))
+    window = last_quarter(len(holds))
     share, counted = float(np.mean(holds[window])), None
     if share >= 0.5:
         begin = onset(holds)
         if begin >= window.start and share < 0.9:
             begin = window.start + int(np.argmax(holds[window]))
             counted = int(np.count_nonzero(holds[window])), window.stop - window.start
-        return Spell(at_start, True, int(steps[begin]), int(steps[-1]), counted)
+        return Occurrence(at_start, True, int(steps[begin]), int(steps[-1]), counted)
     recovered = int(np.argmin(holds))
-    return Spell(at_start, False, 0, int(steps[max(0, recovered - 1)]))
+    return Occurrence(at_start, False, 0, int(steps[max(0, recovered - 1)]))
 
 
 def onset(holds: npt.NDArray[np.bool_]) -> int:
@@ -82,7 +81,7 @@ def onset(holds: npt.NDArray[np.bool_]) -> int:
 
 def typical(values: Floats) -> Floats:
     """Geometric mean of `values` [step, ...] over the last quarter of its steps, NaN left out."""
-    return geometric_mean(values[last(len(values))])
+    return geometric_mean(values[last_quarter(len(values))])
 
 
 def geometric_mean(values: Floats) -> Floats:
@@ -108,21 +107,7 @@ def median(values: Floats) -> Floats:
 
 def mean(values: Floats) -> Floats:
     """Mean of `values` [step, layer] over its steps, NaN left out; NaN where nothing remains."""
-    known = ~np.isnan(values)
-    total: Floats = np.where(known, values, 0.0).sum(axis=0)
-    count = known.sum(axis=0)
+    measured = ~np.isnan(values)
+    total: Floats = np.where(measured, values, 0.0).sum(axis=0)
+    count = measured.sum(axis=0)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def evidence(record: RunRecord, *, n: int, steps: Integers, values: Floats) -> Evidence:
-    """What a finding that rests on `steps` has for it; `values`, one per step, give its range."""
-    seen = values[np.isfinite(values)]
-    return Evidence(
-        n=n,
-        batch_size=record.batch_size,
-        phase="training",
-        seeds=(record.environment.seed,),
-        steps=(int(steps[0]), int(steps[-1])),
-        interval=(float(seen.min()), float(seen.max())) if seen.size else None,
-        interval_meaning="smallest and largest over these steps" if seen.size else "",
-    )

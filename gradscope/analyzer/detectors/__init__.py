@@ -2,7 +2,7 @@
 
 A detector is a function from a record to findings. Its name is the function's name, its code is
 given to the decorator, its thresholds are its keyword-only parameters (they are the YAML keys under
-``detectors:``), and its docstring is its documentation.
+``detectors:``), and its docstring is its documentation (`gradscope.analyzer.explanation` reads it).
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from dataclasses import dataclass
 from gradscope.record import Finding, RunRecord
 from gradscope.registry import Registry
 
-
-class NotMeasured(Exception):
-    """The record holds nothing this detector could judge; the message says why."""
-
-
 DetectorFunction = Callable[..., tuple[Finding, ...]]
+
+EVERY_EARLIER = ("*",)
+"""`follows` of a detector whose finding goes with that of any detector of a smaller rank."""
 
 
 @dataclass(frozen=True)
 class Detector:
-    """A detector as the rest of the house sees it.
+    """A detector as the other rooms see it.
 
-    `rank` orders causes before their consequences among findings that began at the same step:
-    a smaller rank is nearer the root. `follows` names the detectors whose finding, where there is
-    one, this one's goes with: it is then said there, and is no second trouble.
+    `rank` orders causes before their consequences among findings that began at the same step: a
+    smaller rank is nearer the root. `follows` names the detectors whose finding, where there is
+    one, this one's goes with: it is then no second fault. `causes` says the same from the other
+    end, so that a new cause needs no change in the file of its consequence. `in_training` is false
+    for a detector of inference alone, which explains nothing that happens in training.
     """
 
     code: str
@@ -35,23 +35,37 @@ class Detector:
     rank: int
     function: DetectorFunction
     follows: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    in_training: bool = True
 
     def __call__(self, record: RunRecord, **thresholds: float) -> tuple[Finding, ...]:
         """Judge `record`; raises `NotMeasured`."""
         return self.function(record, **thresholds)
+
+    def follows_from(self, other: Detector) -> bool:
+        """Whether a finding of this detector goes with one of `other`."""
+        if self.follows == EVERY_EARLIER:
+            return other.rank < self.rank and other.in_training
+        return other.name in self.follows or self.name in other.causes
 
 
 DETECTORS: Registry[Detector] = Registry("gradscope.analyzer.detectors")
 
 
 def detector(
-    code: str, *, rank: int, follows: tuple[str, ...] = ()
+    code: str,
+    *,
+    rank: int,
+    follows: tuple[str, ...] = (),
+    causes: tuple[str, ...] = (),
+    in_training: bool = True,
 ) -> Callable[[DetectorFunction], DetectorFunction]:
     """Register the decorated function as the detector `code`."""
 
     def add(function: DetectorFunction) -> DetectorFunction:
         name = function.__name__
-        DETECTORS.register(name)(Detector(code, name, rank, function, follows))
+        made = Detector(code, name, rank, function, follows, causes, in_training)
+        DETECTORS.register(name, key=code)(made)
         return function
 
     return add

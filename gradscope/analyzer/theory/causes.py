@@ -10,8 +10,9 @@ from gradscope.analyzer.theory import expectation, measured_start
 from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.catalog.optimizers import OPTIMIZERS
-from gradscope.record import LayerInfo, RunRecord
-from gradscope.theory.gains import weight_gains
+from gradscope.record import Action, LayerInfo, Normalization, Promise, Remedy, Role, RunRecord
+from gradscope.record.remedies import SettingValue, change_settings
+from gradscope.theory.moments.gains import weight_gains
 from gradscope.theory.prediction import Prediction
 
 GOOD_RATIO = 30.0
@@ -22,25 +23,25 @@ _DEPARTS = "the network does not start as its config says."
 _TRAINED = "training did it, not the initialisation."
 
 
-def of_profile(
+def profile_cause(
     record: RunRecord, quantity: str, threshold: float, *, below: bool, since_initialisation: bool
-) -> tuple[str, str]:
-    """Cause and remedy of a ``signal`` or ``delta`` that vanishes (`below`) or explodes over depth.
+) -> tuple[str, tuple[Remedy, ...]]:
+    """Cause and remedies of a ``signal`` or ``delta`` that vanishes (`below`) or explodes.
 
-    The cause is told from theory, in the config's words. Where the config's own prediction goes the
-    same way, it is the initialisation or the activation, and the layer is named that theory has
-    cross `threshold` first. Otherwise it came with training, or with the first layer that leaves
-    theory's band at step 0, which is named. What is there from the start is put down to the config
-    from `GOOD_RATIO` on, since chance widens it. Outside theory the weights tell it that step 0
-    shows.
+    Theory gives the cause, in the config's terms. If the prediction for the config goes the same
+    way, the cause is the initialisation or the activation, and the first layer that theory expects
+    beyond `threshold` is named. Otherwise the cause is training, or the first layer that leaves
+    theory's band at step 0, which is named. A departure from the start is put down to the config
+    from a predicted ratio of `GOOD_RATIO` on, since chance widens it. Outside theory the weights at
+    step 0 give the cause.
     """
     prediction = expectation.expected(record)
     if prediction.outside:
         outside = f"Theory does not cover this network ({prediction.outside})."
         if not since_initialisation:
-            return f"{outside} {_TRAINED.capitalize()}", lower_learning_rate(record)
-        cause, remedy = measured_start.explanation(record)
-        return f"{outside} {cause}".strip(), remedy
+            return f"{outside} {_TRAINED.capitalize()}", (lower_learning_rate(record),)
+        cause, remedies = measured_start.explanation(record)
+        return f"{outside} {cause}".strip(), remedies
     signal, delta = expectation.end_to_end(prediction)
     ratio = signal if quantity == "signal" else delta
     factor = GOOD_RATIO if since_initialisation else max(threshold, 1.0 / threshold)
@@ -51,23 +52,24 @@ def of_profile(
         )
         start, departs = _start(record, prediction, quantity)
         if since_initialisation:
-            return f"{expects}: {start}", ""
+            return f"{expects}: {start}", ()
         why = f"{start} Training did the rest." if departs else _TRAINED
-        return f"{expects}: {why}", lower_learning_rate(record)
+        return f"{expects}: {why}", (lower_learning_rate(record),)
     layer = _hidden(record)[-1]
+    signal_rate = expectation.signal_rate(prediction)
+    gradient_rate = expectation.gradient_rate(prediction)
     cause = (
-        f"Theory expects it of {_named(layer)}: x{expectation.signal_rate(prediction):.2g} per "
-        f"layer for the signal, x{expectation.gradient_rate(prediction):.2g} for the gradient "
-        f"going back{_crossing(prediction, quantity, threshold, below=below)}. {weights(layer)}"
+        f"Theory expects it of {_description(layer)}: x{signal_rate:.2g} per layer for the signal, "
+        f"x{gradient_rate:.2g} for the gradient going back"
+        f"{_crossing(prediction, quantity, threshold, below=below)}. {weights(layer)}"
     )
     return cause, smallest_change(record)
 
 
 def _start(record: RunRecord, prediction: Prediction, quantity: str) -> tuple[str, bool]:
     """What step 0 shows of a network that theory expects to start well; whether it left a band."""
-    standing = next(
-        (one for one in expectation.standings(record, prediction) if one.quantity == quantity), None
-    )
+    standings = expectation.standings(record, prediction)
+    standing = next((item for item in standings if item.quantity == quantity), None)
     if standing is None:
         return _DEPARTS, False
     if standing.outside:
@@ -79,101 +81,103 @@ def _start(record: RunRecord, prediction: Prediction, quantity: str) -> tuple[st
 
 
 def _crossing(prediction: Prediction, quantity: str, threshold: float, *, below: bool) -> str:
-    """Which layer theory has cross the threshold first, as a clause."""
-    found = expectation.first_beyond(prediction, quantity, threshold, below=below)
+    """The first layer that theory expects beyond the threshold, as a clause."""
+    first = expectation.first_beyond(prediction, quantity, threshold, below=below)
     side = "below" if below else "above"
-    if found is None:
+    if first is None:
         return f", which takes no layer {side} {threshold:g} without chance"
-    return f", with {found[0]} the first {side} {threshold:g} (at {found[1]:.3g})"
+    return f", with {first[0]} the first {side} {threshold:g} (at {first[1]:.3g})"
 
 
-def smallest_change(record: RunRecord) -> str:
-    """The first change, from small to large, whose predicted profiles stay level; "" if none.
+def smallest_change(record: RunRecord) -> tuple[Remedy, ...]:
+    """The first change, from small to large, whose predicted profiles stay level; () if none.
 
-    Also "" for fewer than two hidden layers, which have no profile, and for a model of the user's,
+    Also () for fewer than two hidden layers, which have no profile, and for a model of the user's,
     which no key of the config changes.
     """
     if len(_hidden(record)) < 2 or record.config["model"].get("source") is not None:
-        return ""
-    for words, layers in _candidates(record):
+        return ()
+    for settings, layers in _candidates(record):
         prediction = expectation.expected(record, layers)
         if prediction.outside:
             continue
         signal, delta = expectation.end_to_end(prediction)
         if _within(signal, GOOD_RATIO) and _within(delta, GOOD_RATIO):
-            return (
-                f"{words} (theory: x{expectation.signal_rate(prediction):.2g} per layer for the "
-                f"signal, x{expectation.gradient_rate(prediction):.2g} for the gradient)"
+            promise = Promise(
+                expectation.signal_rate(prediction), expectation.gradient_rate(prediction)
             )
-    return ""
+            return (change_settings(*settings, promise=promise),)
+    return ()
 
 
-def lower_learning_rate(record: RunRecord) -> str:
-    """Advice against steps that are too large."""
+def lower_learning_rate(record: RunRecord) -> Remedy:
+    """The remedy against steps that are too large."""
     if record.objective is not None and record.objective.reduction == "sum":
-        return "reduction='sum_over_batch_size' in the loss, which now adds up a whole batch"
+        return Remedy(Action.AVERAGE_LOSS)
     optimizer = record.config["training"]["optimizer"]
-    if optimizer == "auto":
-        return "a smaller learning rate, a tenth of the one compiled into the model"
-    rate = optimizer["parameters"].get("learning_rate")
+    rate = "auto" if optimizer == "auto" else optimizer["parameters"].get("learning_rate")
     if not isinstance(rate, (int, float)):
-        return "a smaller learning rate"
+        return Remedy(Action.LOWER_LEARNING_RATE)
     usual = OPTIMIZERS[optimizer["name"]].parameters["learning_rate"].default
+    action, lower = Action.LOWER_LEARNING_RATE, float(f"{rate / 10:g}")
     if isinstance(usual, (int, float)) and rate / 10 > usual:
-        return f"training.learning_rate: {usual:g}, Keras's default, in place of {rate:g}"
-    return f"training.learning_rate: {rate / 10:g}, a tenth of the {rate:g} used"
+        action, lower = Action.DEFAULT_LEARNING_RATE, float(usual)
+    return Remedy(action, (("training.learning_rate", lower),), replaces=float(rate))
 
 
-def _candidates(record: RunRecord) -> Iterator[tuple[str, list[LayerInfo]]]:
-    """Changes in the config's own words with the layers they would give, smallest first."""
+Settings = tuple[tuple[str, SettingValue], ...]
+
+
+def _candidates(record: RunRecord) -> Iterator[tuple[Settings, list[LayerInfo]]]:
+    """Changes of the config with the layers they would give, smallest first."""
     first = next(iter(_hidden(record)), None)
     entry = find_activation(str(first.activation)) if first else None
     if first is None or entry is None:
         return
     activation, paired = entry.name, entry.initializer
     if first.initializer != paired:
-        yield f"model.initializer: {paired}", _changed(record, initializer=paired)
+        yield (("model.initializer", paired),), _changed(record, initializer=paired)
     for other, initializer in (("relu", "he_normal"), ("selu", "lecun_normal")):
         if activation != other:
             yield (
-                f"model.activation: {other} with model.initializer: {initializer}",
+                (("model.activation", other), ("model.initializer", initializer)),
                 _changed(record, activation=other, initializer=initializer),
             )
     if first.normalization is None:
         yield (
-            "model.batch_norm: before_activation",
-            _changed(record, normalization="before_activation"),
+            (("model.batch_norm", "before_activation"),),
+            _changed(record, normalization=Normalization.BEFORE_ACTIVATION),
         )
     else:
         yield (
-            f"model.batch_norm: none with model.initializer: {paired}",
+            (("model.batch_norm", "none"), ("model.initializer", paired)),
             _changed(record, initializer=paired, normalization=None),
         )
 
 
 def _changed(record: RunRecord, **changes: str | None) -> list[LayerInfo]:
-    settled: dict[str, object] = dict(changes)
+    facts: dict[str, object] = dict(changes)
     if activation := changes.get("activation"):
-        settled["activation_parameters"] = ACTIVATIONS[activation].complete({})
+        facts["activation_parameters"] = ACTIVATIONS[activation].complete({})
     if initializer := changes.get("initializer"):
-        settled["initializer_parameters"] = INITIALIZERS[initializer].complete({})
+        facts["initializer_parameters"] = INITIALIZERS[initializer].complete({})
     return [
-        replace(layer, **settled) if layer.role == "hidden" else layer  # type: ignore[arg-type]
+        replace(layer, **facts) if layer.role == Role.HIDDEN else layer  # type: ignore[arg-type]
         for layer in record.layers
     ]
 
 
 def _hidden(record: RunRecord) -> list[LayerInfo]:
-    return [record.layers[i] for i in record.indices("hidden")]
+    return [record.layers[i] for i in record.indices(Role.HIDDEN)]
 
 
-def _named(layer: LayerInfo) -> str:
+def _description(layer: LayerInfo) -> str:
     batch_norm = f" and batch norm {layer.normalization}" if layer.normalization else ""
     return f"{layer.activation} with {layer.initializer}{batch_norm}"
 
 
 def weights(layer: LayerInfo) -> str:
-    """Where the layer's weights stand against what its activation is paired with."""
+    """How large the layer's weights are beside those its activation is paired with."""
     entry = find_activation(str(layer.activation))
     if layer.normalization or entry is None:
         return "Batch norm sets the signal's size, whatever the weights' variance."

@@ -9,9 +9,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from gradscope.analyzer import static_findings
 from gradscope.analyzer.curves.depth_profile import rate_per_layer
-from gradscope.record import LayerInfo, RunRecord
+from gradscope.analyzer.network import is_user_model
+from gradscope.record import LayerInfo, Role, RunRecord
 from gradscope.record.run_record import Floats
 from gradscope.theory.depth_recursion import predict
 from gradscope.theory.prediction import Prediction
@@ -23,7 +23,7 @@ would leave them. Orthogonal weights, which keep norms, and delta at its own ref
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a record's layers stand at step 0 in theory's 99 % band, all layers taken together.
+    """A record's layers at step 0 beside theory's 99 % band, all layers taken together.
 
     `quantity` is ``signal`` (rms of z) or ``delta`` (rms of delta over `reference`'s, the last
     hidden layer). The other fields have one value per layer that has a band and a finite figure, in
@@ -50,16 +50,18 @@ class Standing:
         if not self.outside:
             return ""
         at = self.outside[0]
-        told = f"measured {self.measured[at]:.3g}, theory {self.low[at]:.3g} to {self.high[at]:.3g}"
+        figures = (
+            f"measured {self.measured[at]:.3g}, theory {self.low[at]:.3g} to {self.high[at]:.3g}"
+        )
         if self.quantity == "signal":
             return (
                 f"The first layer outside theory's band is {self.names[at]} "
-                f"(rms of z at step 0: {told})."
+                f"(rms of z at step 0: {figures})."
             )
         through = self.names[at + 1] if at + 1 < len(self.names) else self.reference
         return (
             f"Going back, the first layer outside theory's band is {self.names[at]} (rms of delta "
-            f"over {self.reference}'s at step 0: {told}); it comes through {through}."
+            f"over {self.reference}'s at step 0: {figures}); it comes through {through}."
         )
 
 
@@ -69,18 +71,18 @@ def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Pr
     Without a band where the record does not say how its samples differ, which decides how wide a
     band is.
     """
-    asked = {
+    arguments = {
         "layers": tuple(layers or record.layers),
         "input_second_moment": fed(record),
         "batch_norm_epsilon": float(record.config["model"]["batch_norm"]["epsilon"]),
         "batch_size": record.batch_size,
         "geometry": record.data.geometry,
     }
-    prediction = _predicted(pickle.dumps(asked))
+    prediction = _predicted(pickle.dumps(arguments))
     if record.data.geometry is not None or prediction.preactivation_band is None:
         return prediction
     unknown = "how the samples of this data differ was not recorded"
-    if static_findings.of_user(record):
+    if is_user_model(record):
         unknown = "of your own models, known of a Sequential one of Dense layers, freshly drawn"
     return replace(
         prediction, preactivation_band=None, activation_band=None, delta_band=None, no_band=unknown
@@ -88,9 +90,9 @@ def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Pr
 
 
 @lru_cache(maxsize=64)
-def _predicted(asked: bytes) -> Prediction:
-    """Predict once what several detectors ask for; layers hold mappings, so bytes are the key."""
-    return predict(**pickle.loads(asked))
+def _predicted(arguments: bytes) -> Prediction:
+    """Predict once for several detectors; layers hold mappings, so bytes are the key."""
+    return predict(**pickle.loads(arguments))
 
 
 def limits(prediction: Prediction) -> dict[str, tuple[Floats, Floats]]:
@@ -101,44 +103,44 @@ def limits(prediction: Prediction) -> dict[str, tuple[Floats, Floats]]:
     band.
     """
     bands = {"signal": prediction.preactivation_band, "delta": prediction.delta_band}
-    known = {
+    usable = {
         quantity: (band, np.nan_to_num(band.deviation) >= NARROWEST_DEVIATION)
         for quantity, band in bands.items()
         if band is not None
     }
-    comparisons = sum(int(np.count_nonzero(counted)) for _, counted in known.values())
-    found = {}
-    for quantity, (band, counted) in known.items():
+    comparisons = sum(int(np.count_nonzero(counted)) for _, counted in usable.values())
+    ends_by_quantity = {}
+    for quantity, (band, counted) in usable.items():
         if counted.any():
             ends = band.limits(comparisons=comparisons)
             low, high = (np.where(counted, np.sqrt(end), np.nan) for end in ends)
-            found[quantity] = (low, high)
-    return found
+            ends_by_quantity[quantity] = (low, high)
+    return ends_by_quantity
 
 
 def standings(record: RunRecord, prediction: Prediction) -> tuple[Standing, ...]:
-    """Hold the record's step 0 against `prediction`, signal first; () without step 0 or a band."""
+    """Compare the record's step 0 with `prediction`, signal first; () without step 0 or a band."""
     if not len(record.steps) or record.steps[0] != 0:
         return ()
     index = {layer.name: layer.index for layer in record.layers}
     columns = [index[name] for name in prediction.names]
-    hidden = [i for i in columns if record.layers[i].role == "hidden"]
-    found = []
+    hidden = [i for i in columns if record.layers[i].role == Role.HIDDEN]
+    answer = []
     for quantity, (low, high) in limits(prediction).items():
         measured = _at_start(record, quantity, columns, hidden[-1])
-        known = np.flatnonzero(np.isfinite(measured) & np.isfinite(high))
-        found.append(
+        judged = np.flatnonzero(np.isfinite(measured) & np.isfinite(high))
+        answer.append(
             Standing(
                 quantity=quantity,
                 reference=record.layers[hidden[-1]].name,
-                layers=tuple(columns[i] for i in known),
-                names=tuple(prediction.names[i] for i in known),
-                measured=measured[known],
-                low=low[known],
-                high=high[known],
+                layers=tuple(columns[i] for i in judged),
+                names=tuple(prediction.names[i] for i in judged),
+                measured=measured[judged],
+                low=low[judged],
+                high=high[judged],
             )
         )
-    return tuple(standing for standing in found if standing.layers)
+    return tuple(standing for standing in answer if standing.layers)
 
 
 def _at_start(record: RunRecord, quantity: str, columns: list[int], last: int) -> Floats:
@@ -158,8 +160,8 @@ def fed(record: RunRecord) -> float:
 
 def first_normalized(record: RunRecord) -> bool:
     """Whether a normalization stands before the first layer with weights."""
-    first = min(record.indices("hidden", "output"), default=0)
-    return any(layer.role == "normalization" and layer.index < first for layer in record.layers)
+    first = min(record.indices(Role.HIDDEN, Role.OUTPUT), default=0)
+    return any(layer.role == Role.NORMALIZATION and layer.index < first for layer in record.layers)
 
 
 def gradient_rate(prediction: Prediction) -> float:
@@ -182,7 +184,7 @@ def end_to_end(prediction: Prediction) -> tuple[float, float]:
 def first_beyond(
     prediction: Prediction, quantity: str, threshold: float, *, below: bool
 ) -> tuple[str, float] | None:
-    """The hidden layer that theory has cross `threshold` first, and its figure; None if none does.
+    """The first hidden layer that theory expects beyond `threshold`, and its figure; None if none.
 
     The figure is the rms over the first hidden layer's for ``signal``, over the last one's for
     ``delta``, which is followed going back.

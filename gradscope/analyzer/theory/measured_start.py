@@ -1,4 +1,4 @@
-"""Why a profile over depth leaves its band where theory has no prediction: what step 0 shows."""
+"""Why a profile over depth leaves its band, by the weights at step 0; for use outside theory."""
 
 from __future__ import annotations
 
@@ -6,54 +6,52 @@ import math
 
 import numpy as np
 
-from gradscope.analyzer.wording import branches
 from gradscope.catalog.activations import find_activation
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record import LayerInfo, RunRecord
-from gradscope.theory.gains import weight_gains
+from gradscope.record import Action, LayerInfo, Remedy, Role, RunRecord, Trait
+from gradscope.record.remedies import change_settings
+from gradscope.theory.moments.gains import weight_gains
 
 USUAL = 1.3
 """Factor on the standard deviation of the weights up to which they count as the paired ones: over
 ten layers it makes 14, far from the 1000 at which a verdict falls."""
 
-_LINEAR = frozenset(["Dense", "Conv1D", "Conv2D", "Conv3D"])
 
+def explanation(record: RunRecord) -> tuple[str, tuple[Remedy, ...]]:
+    """Cause and remedies by the weights that the layers started with; "" and () if none tells.
 
-def explanation(record: RunRecord) -> tuple[str, str]:
-    """Cause and remedy by the weights that the layers started with; "" and "" if none tells.
-
-    Held against each other are fan_in E w^2 as measured at step 0 and as the initializer gives it
-    that the layer's activation is paired with.
+    Compared are fan_in E w^2 as measured at step 0 and as given by the initializer that the layer's
+    activation is paired with.
     """
-    found = [
+    ratios = [
         (layer, math.sqrt(times))
-        for layer in (record.layers[i] for i in record.indices("hidden"))
+        for layer in (record.layers[i] for i in record.indices(Role.HIDDEN))
         if (times := _times_the_usual(record, layer)) > 0
     ]
-    if not found:
-        return "", ""
-    times = float(np.median([ratio for _, ratio in found]))
-    layer = max(found, key=lambda one: abs(math.log(one[1])))[0]
+    if not ratios:
+        return "", ()
+    times = float(np.median([ratio for _, ratio in ratios]))
+    layer = max(ratios, key=lambda item: abs(math.log(item[1])))[0]
     entry = find_activation(str(layer.activation))
     assert entry is not None  # or nothing was compared
     if not 1.0 / USUAL < times < USUAL:
         return (
             f"The weights start {times:.2g} times as large (rms) as those {entry.name} is paired "
             f"with ({entry.initializer}).",
-            f"model.initializer: {entry.initializer}",
+            (change_settings(("model.initializer", entry.initializer)),),
         )
     bound = entry.derivative_bound(**layer.activation_parameters)
     if bound < 1.0:
         return (
             f"The weights start as large as is usual for {entry.name}: it is the activation, whose "
             f"derivative is at most {bound:.3g}.",
-            "model.activation: relu with model.initializer: he_normal",
+            (change_settings(("model.activation", "relu"), ("model.initializer", "he_normal")),),
         )
     return (
         f"The weights start as large as is usual for {entry.name}.",
-        "a LayerNormalization or BatchNormalization in every branch"
-        if branches(record.layers)
-        else "skip connections, or a LayerNormalization or BatchNormalization between the layers",
+        (Remedy(Action.NORMALIZE_BRANCHES),)
+        if record.branches
+        else (Remedy(Action.ADD_SKIP_CONNECTIONS), Remedy(Action.ADD_NORMALIZATION)),
     )
 
 
@@ -63,8 +61,9 @@ def _times_the_usual(record: RunRecord, layer: LayerInfo) -> float:
     Weights behind a normalization do not set the signal's size.
     """
     entry = find_activation(str(layer.activation))
-    known = layer.fan_in and layer.fan_out and layer.kind in _LINEAR and not layer.normalization
-    if entry is None or not known or not len(record.steps) or record.steps[0] != 0:
+    linear = Trait.LINEAR_KERNEL in layer.traits and not layer.normalization
+    plain = layer.fan_in and layer.fan_out and linear
+    if entry is None or not plain or not len(record.steps) or record.steps[0] != 0:
         return 0.0
     fan_in, fan_out = int(layer.fan_in or 1), int(layer.fan_out or 1)
     started = float(record.series["weight_second_moment"][0, layer.index])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradscope.catalog.parameter import Parameter
+from gradscope.catalog.parameter import Parameter, with_defaults
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,9 @@ class Activation:
     with the names of `array_ops.NUMPY_OPS`; at a kink the derivative is the one Keras's gradient
     uses. `range` encloses the values at the default parameters. `kinks` are the points where the
     function or one of its first two derivatives jumps (an integral must be split there).
-    `derivative_bound(**parameters)` is the supremum of abs(phi'). `saturates` is true when phi'
+    `derivative_bound(**parameters)` is the supremum of abs(phi'). `negative_slope(**parameters)` is
+    phi'(z) for z < 0 of a positively homogeneous activation (a line of slope 1 on the right of 0,
+    another line through 0 on the left); None for all others. `saturates` is true when phi'
     goes to 0 on both sides. `switches` is true when phi' is 1 wherever phi is not zero and 0 where
     it is. `initializer` is the one the literature pairs the activation with (Keras's default where
     there is none). `hidden` is false for output activations.
@@ -32,6 +34,7 @@ class Activation:
     derivative_bound: Callable[..., float]
     initializer: str
     kinks: tuple[float, ...] = ()
+    negative_slope: Callable[..., float] | None = None
     saturates: bool = False
     switches: bool = False
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
@@ -39,22 +42,27 @@ class Activation:
     hidden: bool = True
     trained_parameter: str | None = None
 
+    @property
+    def homogeneous(self) -> bool:
+        """Whether phi(a z) = a phi(z) for every a > 0, at any parameters."""
+        return self.negative_slope is not None
+
     def complete(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """`parameters` with the defaults filled in; a name it does not have raises `KeyError`."""
-        unknown = sorted(set(parameters) - set(self.parameters))
-        if unknown:
-            raise KeyError(f"{self.name} has no parameter {unknown[0]!r}")
-        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
-        return {**defaults, **parameters}
+        return with_defaults(self.name, self.parameters, parameters)
+
+    def cache_key(self, parameters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+        """`complete(parameters)` as a hashable tuple: the same for all equal parameters."""
+        return tuple(sorted(self.complete(parameters).items()))
 
 
-def constant_bound(bound: float) -> Callable[..., float]:
-    """A derivative bound that no parameter changes."""
+def constant(value: float) -> Callable[..., float]:
+    """A property of an activation that no parameter changes."""
 
-    def derivative_bound(**_: Any) -> float:
-        return bound
+    def unchanged(**_: Any) -> float:
+        return value
 
-    return derivative_bound
+    return unchanged
 
 
 def sigmoid(z: Any, ops: Any) -> Any:

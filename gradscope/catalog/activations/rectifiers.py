@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradscope.catalog.activations.entry import Activation, constant_bound
+from gradscope.catalog.activations.entry import Activation, constant
 from gradscope.catalog.parameter import Parameter
 
 SELU_ALPHA = 1.6732632423543772
@@ -42,6 +42,10 @@ def _leaky_relu_bound(negative_slope: float = 0.2) -> float:
     return max(1.0, abs(negative_slope))
 
 
+def _leaky_relu_slope(negative_slope: float = 0.2) -> float:
+    return negative_slope
+
+
 def _prelu(z: Any, ops: Any, alpha: Any = 0.25) -> Any:
     return _leaky_relu(z, ops, alpha)
 
@@ -52,6 +56,10 @@ def _prelu_derivative(z: Any, ops: Any, alpha: Any = 0.25) -> Any:
 
 def _prelu_bound(alpha: float = 0.25) -> float:
     return _leaky_relu_bound(alpha)
+
+
+def _prelu_slope(alpha: float = 0.25) -> float:
+    return alpha
 
 
 def _elu(z: Any, ops: Any, alpha: float = 1.0) -> Any:
@@ -99,7 +107,8 @@ LINEAR = Activation(
     value=_linear,
     derivative=_linear_derivative,
     range=(-_INFINITY, _INFINITY),
-    derivative_bound=constant_bound(1.0),
+    derivative_bound=constant(1.0),
+    negative_slope=constant(1.0),
     initializer="glorot_uniform",
 )
 
@@ -110,7 +119,8 @@ RELU = Activation(
     value=_relu,
     derivative=_relu_derivative,
     range=(0.0, _INFINITY),
-    derivative_bound=constant_bound(1.0),
+    derivative_bound=constant(1.0),
+    negative_slope=constant(0.0),
     initializer="he_normal",
     kinks=(0.0,),
     switches=True,
@@ -125,6 +135,7 @@ LEAKY_RELU = Activation(
     derivative=_leaky_relu_derivative,
     range=(-_INFINITY, _INFINITY),
     derivative_bound=_leaky_relu_bound,
+    negative_slope=_leaky_relu_slope,
     initializer="he_normal",
     kinks=(0.0,),
     parameters={
@@ -141,6 +152,7 @@ PRELU = Activation(
     derivative=_prelu_derivative,
     range=(-_INFINITY, _INFINITY),
     derivative_bound=_prelu_bound,
+    negative_slope=_prelu_slope,
     initializer="he_normal",
     kinks=(0.0,),
     parameters={"alpha": Parameter(0.25, description="slope on the left before training")},
@@ -167,7 +179,7 @@ SELU = Activation(
     value=_selu,
     derivative=_selu_derivative,
     range=(-SELU_SCALE * SELU_ALPHA, _INFINITY),
-    derivative_bound=constant_bound(SELU_SCALE * SELU_ALPHA),
+    derivative_bound=constant(SELU_SCALE * SELU_ALPHA),
     initializer="lecun_normal",
     kinks=(0.0,),
 )
@@ -181,7 +193,7 @@ CELU = Activation(
     value=_celu,
     derivative=_celu_derivative,
     range=(-1.0, _INFINITY),
-    derivative_bound=constant_bound(1.0),
+    derivative_bound=constant(1.0),
     initializer="he_normal",
     kinks=(0.0,),
     parameters={
@@ -198,7 +210,7 @@ RELU6 = Activation(
     value=_relu6,
     derivative=_relu6_derivative,
     range=(0.0, 6.0),
-    derivative_bound=constant_bound(1.0),
+    derivative_bound=constant(1.0),
     initializer="he_normal",
     kinks=(0.0, 6.0),
     saturates=True,

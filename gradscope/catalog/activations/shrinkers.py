@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradscope.catalog.activations.entry import Activation, constant_bound
+from gradscope.catalog.activations.entry import Activation, constant
 
 _INFINITY = float("inf")
 _EVERYTHING = (-_INFINITY, _INFINITY)
@@ -44,7 +44,7 @@ TANH_SHRINK = Activation(
     value=_tanh_shrink,
     derivative=_tanh_shrink_derivative,
     range=_EVERYTHING,
-    derivative_bound=constant_bound(1.0),
+    derivative_bound=constant(1.0),
     initializer="glorot_uniform",
 )
 
@@ -55,7 +55,7 @@ SOFT_SHRINK = Activation(
     value=_soft_shrink,
     derivative=_shrink_derivative,
     range=_EVERYTHING,
-    derivative_bound=constant_bound(1.0),
+    derivative_bound=constant(1.0),
     initializer="glorot_uniform",
     kinks=(-0.5, 0.5),
     switches=True,
@@ -68,7 +68,7 @@ HARD_SHRINK = Activation(
     value=_hard_shrink,
     derivative=_shrink_derivative,
     range=_EVERYTHING,
-    derivative_bound=constant_bound(1.0),
+    derivative_bound=constant(1.0),
     initializer="glorot_uniform",
     kinks=(-0.5, 0.5),
     switches=True,

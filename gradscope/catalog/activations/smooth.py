@@ -7,7 +7,7 @@ from typing import Any
 
 from gradscope.catalog.activations.entry import (
     Activation,
-    constant_bound,
+    constant,
     sech_squared,
     sigmoid,
     softplus,
@@ -122,7 +122,7 @@ SILU = Activation(
     value=_silu,
     derivative=_silu_derivative,
     range=(-0.27846455, _INFINITY),
-    derivative_bound=constant_bound(1.0998393201288636),
+    derivative_bound=constant(1.0998393201288636),
     initializer="he_normal",
     aliases=("swish",),
 )
@@ -134,7 +134,7 @@ MISH = Activation(
     value=_mish,
     derivative=_mish_derivative,
     range=(-0.30884342, _INFINITY),
-    derivative_bound=constant_bound(1.0884981612517244),
+    derivative_bound=constant(1.0884981612517244),
     initializer="he_normal",
 )
 
@@ -145,7 +145,7 @@ SOFTPLUS = Activation(
     value=_softplus,
     derivative=_softplus_derivative,
     range=(0.0, _INFINITY),
-    derivative_bound=constant_bound(1.0),
+    derivative_bound=constant(1.0),
     initializer="glorot_uniform",
 )
 
@@ -156,7 +156,7 @@ SQUAREPLUS = Activation(
     value=_squareplus,
     derivative=_squareplus_derivative,
     range=(0.0, _INFINITY),
-    derivative_bound=constant_bound(1.0),
+    derivative_bound=constant(1.0),
     initializer="glorot_uniform",
     parameters={
         "b": Parameter(4.0, minimum=0.0, exclusive_minimum=True, description="width of the bend")
@@ -170,7 +170,7 @@ LOG_SIGMOID = Activation(
     value=_log_sigmoid,
     derivative=_log_sigmoid_derivative,
     range=(-_INFINITY, 0.0),
-    derivative_bound=constant_bound(1.0),
+    derivative_bound=constant(1.0),
     initializer="glorot_uniform",
 )
 
@@ -181,7 +181,7 @@ EXPONENTIAL = Activation(
     value=_exponential,
     derivative=_exponential,
     range=(0.0, _INFINITY),
-    derivative_bound=constant_bound(_INFINITY),
+    derivative_bound=constant(_INFINITY),
     initializer="glorot_uniform",
 )
 
@@ -192,7 +192,7 @@ SPARSE_PLUS = Activation(
     value=_sparse_plus,
     derivative=_sparse_plus_derivative,
     range=(0.0, _INFINITY),
-    derivative_bound=constant_bound(1.0),
+    derivative_bound=constant(1.0),
     initializer="glorot_uniform",
     kinks=(-1.0, 1.0),
 )

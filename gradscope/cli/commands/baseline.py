@@ -1,12 +1,17 @@
-"""Measure what a network is like now, for `check` to hold later ones against."""
+"""Measure the baseline of a network, which `check` compares later ones with."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gradscope.cli import options
+
+if TYPE_CHECKING:
+    from gradscope.workflows.seed_options import SeedOptions
 
 
 @click.command()
@@ -20,10 +25,7 @@ from gradscope.cli import options
     help="Where the baseline goes (default: beside the config, as <config>.baseline.json).",
 )
 @click.option("--update", is_flag=True, help="Show what changed, and replace the baseline.")
-@options.at_init
-@options.steps
-@options.seeds
-@options.trained_seeds
+@options.seed_options
 @options.quiet
 @options.trust_model
 def command(
@@ -32,10 +34,7 @@ def command(
     *,
     output: Path | None,
     update: bool,
-    at_init: bool,
-    steps: int | None,
-    seeds: int | None,
-    trained_seeds: int | None,
+    seed_options: SeedOptions,
     quiet: bool,
     trust: bool,
 ) -> None:
@@ -44,21 +43,23 @@ def command(
     The file is meant to be committed: `gradscope check CONFIG` compares with it. It is the same to
     the byte when it is measured again in the same environment.
     """
-    from gradscope.cli import baselining, checking
+    from gradscope.cli import terminal
+    from gradscope.cli.progress import Progress
     from gradscope.errors import BadRequest
+    from gradscope.gate.baselines import baseline_file
+    from gradscope.reporters.baseline import baseline_text
+    from gradscope.workflows.baseline import measure_baseline, write_baseline
+    from gradscope.workflows.engine import Workers
 
     if output is not None and len(configs) > 1:
         raise BadRequest(
             f"one file for {len(configs)} configs",
             "leave --output out: each goes beside its config",
         )
-    asked = checking.Asked(
-        at_init=at_init,
-        steps=steps,
-        seeds=seeds,
-        trained_seeds=trained_seeds,
-        quiet=quiet,
-        trust=trust,
-    )
-    for source, config in checking.load_all(configs, overrides, asked):
-        baselining.measure_and_write(source, config, asked, output=output, update=update)
+    engine = Workers(trust_model=trust, deterministic=True)
+    for source, config in seed_options.load_configs(configs, overrides):
+        path = output or baseline_file.beside(source)
+        with Progress(quiet=quiet) as progress:
+            measure = partial(measure_baseline, config, seed_options, engine, progress.watch)
+            report = write_baseline(path, measure, update=update)
+        terminal.result(baseline_text(report, terminal.options()).rstrip("\n"))

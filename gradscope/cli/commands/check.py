@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradscope.cli import check_forms, options
+
+if TYPE_CHECKING:
+    from gradscope.gate.check import Checked
+    from gradscope.workflows.seed_options import SeedOptions
 
 
 @click.command()
@@ -26,10 +30,7 @@ from gradscope.cli import check_forms, options
     default=True,
     help="Compare with nothing, baseline or not.",
 )
-@options.at_init
-@options.steps
-@options.seeds
-@options.trained_seeds
+@options.seed_options
 @click.option(
     "--strict-environment",
     is_flag=True,
@@ -41,8 +42,7 @@ from gradscope.cli import check_forms, options
     callback=check_forms.read,
     multiple=True,
     metavar="FORM[=FILE]",
-    help="text (default), json, junit, sarif, github or markdown, to stdout or to a file; may be "
-    "repeated.",
+    help=f"{check_forms.names()} (default: text), to stdout or to a file; may be repeated.",
 )
 @click.option(
     "-j",
@@ -60,7 +60,11 @@ def command(
     overrides: tuple[str, ...],
     *,
     forms: tuple[check_forms.Destination, ...],
-    **asked: Any,
+    seed_options: SeedOptions,
+    jobs: int | None,
+    quiet: bool,
+    trust: bool,
+    **settings: Any,
 ) -> None:
     """Measure every config of CONFIGS and say whether its gradients are healthy, and as before.
 
@@ -68,22 +72,34 @@ def command(
     worst counts. Without a baseline the verdicts and theory decide; with one the network is
     compared too: seed for seed at initialisation, statistically after training.
     """
-    from gradscope.cli import checking
+    from gradscope import exit_codes
+    from gradscope.cli import streams
+    from gradscope.cli.progress import Progress
     from gradscope.errors import GradscopeError
-    from gradscope.gate.exit_codes import worst
+    from gradscope.workflows import check
+    from gradscope.workflows.engine import Workers
 
-    destinations = check_forms.settled(forms)
-    to_files = [one for one in destinations if one.file is not None]
+    engine = Workers(trust_model=trust, deterministic=True)
+    destinations = check_forms.with_stdout(forms)
+    to_files = [destination for destination in destinations if destination.file is not None]
     try:
-        jobs = checking.jobs_of(configs, overrides, checking.Asked(**asked))
+        planned = check.plan_jobs(configs, overrides, seed_options, engine, **settings)
     except GradscopeError as error:
-        check_forms.deliver(checking.refused(configs, error), to_files)
+        check_forms.deliver(check.refused(configs, error), to_files)
         raise
+    several = len(planned) > 1
+
+    def show_finished(checked: Checked, number: int) -> None:
+        if several and not quiet:
+            streams.say(f"{checked.outcome}: {checked.source} ({number} of {len(planned)})")
+
     try:
-        checked = checking.check_all(jobs, checking.Asked(**asked))
+        with Progress(quiet=quiet or several) as progress:
+            results = check.check_all(
+                planned, engine, progress.watch, most=jobs, finished=show_finished
+            )
     except GradscopeError as error:
-        told = [checking.not_measured(job, error) for job in jobs]
-        check_forms.deliver(told, to_files)
+        check_forms.deliver([check.not_measured(job, error) for job in planned], to_files)
         raise
-    check_forms.deliver(checked, destinations)
-    raise click.exceptions.Exit(worst(one.exit_code for one in checked))
+    check_forms.deliver(results, destinations)
+    raise click.exceptions.Exit(exit_codes.worst(checked.exit_code for checked in results))

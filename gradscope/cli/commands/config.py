@@ -23,15 +23,18 @@ def command(config: str, overrides: tuple[str, ...], form: str) -> None:
     """Print the resolved CONFIG: one line per value, with the file and line that set it."""
     from gradscope import api
     from gradscope.cli import terminal
-    from gradscope.config.origins import leaves
-    from gradscope.config.text import dotted
+    from gradscope.config.document.tree_path import dotted_path
+    from gradscope.config.origins import leaf_values
 
     resolved = api.resolve(config, overrides)
     tree = resolved.config.to_dict()
     if form == "json":
         terminal.result(json.dumps(tree, indent=2))
         return
-    rows = [(dotted(path), json.dumps(value, ensure_ascii=False)) for path, value in leaves(tree)]
+    rows = [
+        (dotted_path(path), json.dumps(value, ensure_ascii=False))
+        for path, value in leaf_values(tree)
+    ]
     key_width = max(len(key) for key, _ in rows)
     value_width = max(len(value) for _, value in rows)
     terminal.result(

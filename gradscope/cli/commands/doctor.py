@@ -1,4 +1,4 @@
-"""Prove that measuring twice gives the same bytes here, and show what the figures depend on."""
+"""Check that measuring twice gives the same bytes on this machine, and show its environment."""
 
 from __future__ import annotations
 
@@ -18,6 +18,21 @@ def command(config: str | None, overrides: tuple[str, ...], *, trust: bool) -> N
     do not, no baseline can be compared exactly on this machine: exit 3. The third has another
     number of threads, and shows how far figures move under another fingerprint.
     """
-    from gradscope.cli import doctoring
+    from gradscope.cli import streams, terminal
+    from gradscope.errors import CouldNotMeasure
+    from gradscope.gate.repeatability import PROVING_CONFIG
+    from gradscope.reporters.doctor import doctor_text
+    from gradscope.workflows.doctor import examine
+    from gradscope.workflows.engine import Workers
+    from gradscope.workflows.inputs import load_config
 
-    doctoring.examine(config, overrides, trust=trust)
+    experiment = load_config(config or PROVING_CONFIG, overrides)
+    streams.say(f"measuring {experiment.name} in three processes ...")
+    report = examine(experiment, Workers(trust_model=trust, deterministic=True))
+    terminal.result(doctor_text(report, terminal.options()).rstrip("\n"))
+    if not report.repeats:
+        raise CouldNotMeasure(
+            "two runs with the same settings gave different bytes",
+            "compare with --strict-environment off, and look for randomness without a seed in the "
+            "model's or the data's code",
+        )

@@ -21,15 +21,9 @@ def command(directory: Path, form: str, write: bool, gate: bool) -> None:
 
     TensorFlow is not needed.
     """
-    from gradscope import api
-    from gradscope.cli.measuring import show, write_report
-    from gradscope.reporters.run import folder
+    from gradscope.cli import terminal
+    from gradscope.workflows.report import report_again
 
-    report = api.analyze(api.load_record(directory), gate=gate)
-    paths: tuple[str, ...] = ()
-    if write:
-        place = directory if directory.is_dir() else directory.parent
-        with folder.claimed(place, report.record.environment.config_hash, force=True):
-            paths = write_report(report, place)
-    show(report, form, paths)
-    raise click.exceptions.Exit(report.exit_code)
+    written = report_again(directory, gate=gate, write=write)
+    terminal.show_report(written.report, form, written.files)
+    raise click.exceptions.Exit(written.report.exit_code)

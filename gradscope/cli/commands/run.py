@@ -34,17 +34,21 @@ def command(
     Exits 0 when the measurement is complete, whatever the verdict; with --exit-code (or with
     `gradscope check`) an unhealthy verdict exits 1.
     """
-    from gradscope.cli.measuring import measure_and_show
+    from gradscope.cli import terminal
+    from gradscope.cli.progress import Progress
+    from gradscope.workflows.engine import Workers
+    from gradscope.workflows.inputs import load_config
+    from gradscope.workflows.run import run
 
-    raise click.exceptions.Exit(
-        measure_and_show(
-            config,
-            overrides,
+    experiment = load_config(config, overrides)
+    with Progress(quiet=quiet) as progress:
+        written = run(
+            experiment,
+            Workers(trust_model=trust),
+            progress.watch,
             output=output,
             force=force,
-            quiet=quiet,
-            form=form,
             gate=gate,
-            trust=trust,
         )
-    )
+    terminal.show_report(written.report, form, written.files)
+    raise click.exceptions.Exit(written.report.exit_code)

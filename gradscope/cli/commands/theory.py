@@ -1,4 +1,4 @@
-"""Tell what theory expects of a config's network at initialisation, without training."""
+"""Predict signal and gradient of a config's network at initialisation, from theory alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gradscope.cli import options
 @click.command()
 @click.argument("config")
 @options.overrides
-@options.form
+@options.theory_form
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
@@ -36,10 +36,10 @@ def command(
     """
     from gradscope import api
     from gradscope.cli import terminal
-    from gradscope.reporters.theory import theory_json, theory_text
+    from gradscope.reporters.theory import THEORY_FORMS
 
     if plot is not None:
-        from gradscope.reporters.theory import theory_plot
+        from gradscope.reporters.theory import plot as theory_plot
 
         theory_plot.check_name(plot)
     forecast = api.predict(api.load_config(config, overrides), seeds=seeds)
@@ -47,7 +47,4 @@ def command(
     if plot is not None:
         theory_plot.save(forecast, plot)
         files = (str(plot),)
-    if form == "json":
-        terminal.result(theory_json.render(forecast).rstrip("\n"))
-        return
-    terminal.result(theory_text.render(forecast, terminal.options(files)).rstrip("\n"))
+    terminal.result(THEORY_FORMS[form](forecast, terminal.options(files)).rstrip("\n"))

@@ -11,16 +11,21 @@ from gradscope.cli import options
 @click.argument("configs", nargs=-1, required=True)
 @options.overrides
 def command(configs: tuple[str, ...], overrides: tuple[str, ...]) -> None:
-    """Check every config of CONFIGS; exit 2 when one has a mistake. TensorFlow is not needed."""
+    """Check every config of CONFIGS; exit 2 when one has a mistake.
+
+    The files and functions of your own that a config names must exist; your code is not executed.
+    TensorFlow is not needed.
+    """
     from gradscope import api
     from gradscope.cli import terminal
+    from gradscope.config.loading import load_config
     from gradscope.errors import ConfigError, Problem
 
     problems: list[Problem] = []
     valid: list[str] = []
     for config in configs:
         try:
-            api.load_config(config, overrides)
+            load_config(config, overrides, api.registered_functions(), locate_user_code=True)
         except ConfigError as error:
             problems.extend(error.problems)
         else:

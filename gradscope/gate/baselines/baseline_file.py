@@ -1,7 +1,7 @@
-"""A baseline file: a bank as JSON that a person can review and that no flipped bit gets past.
+"""A baseline file: seed statistics as JSON that a person can review, with a checksum.
 
-One line per layer and quantity, so that a diff shows which layers moved. There is no date and no
-path in it: measuring the same again on the same machine gives the same bytes.
+One line per layer and quantity, so that a diff shows which layers changed. It holds no date and no
+path: measuring the same again on the same machine gives the same bytes.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from gradscope.config.experiment import without_machine
-from gradscope.errors import BadRequest
+from gradscope.config.experiment import without_folders
 from gradscope.gate.baselines import figures
-from gradscope.gate.baselines.seed_statistics import Accepted, SeedStatistics, Series
-from gradscope.record import LayerInfo, atomic
+from gradscope.gate.baselines.seed_statistics import ErrorCount, SeedStatistics, Series
+from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
+from gradscope.record import Action, LayerInfo, Remedy, atomic
 from gradscope.record.run_record import Floats
 from gradscope.record.strict_json import OneLine, dumps, plain
 
@@ -38,61 +38,66 @@ _VERSION = re.compile(rb'\A\{\n  "schema": "gradscope\.baseline/(\d+)",\n')
 
 
 def beside(config: str | Path) -> Path:
-    """Where the baseline of a config file is unless another place is named: beside it."""
+    """The default path of a config file's baseline: beside it."""
     path = Path(config)
     return path.with_name(path.stem + SUFFIX)
 
 
-def write(bank: SeedStatistics, path: Path) -> None:
-    """Write `bank` to `path` atomically."""
-    atomic.write(path, render(bank))
+def write(statistics: SeedStatistics, path: Path) -> None:
+    """Write `statistics` to `path` atomically."""
+    atomic.write(path, render(statistics))
 
 
 def read(path: Path) -> SeedStatistics:
     """Read a baseline; raises `BadRequest` where it is not exactly what gradscope wrote."""
-    remedy = f"make it again: gradscope baseline CONFIG --output {path}"
     try:
         if not path.is_file():
             what = "is a directory" if path.is_dir() else "no such file"
-            raise BadRequest(f"cannot read the baseline {path}: {what}", remedy)
+            raise _unusable(path, f"cannot read the baseline {path}: {what}")
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
     except OSError as error:
         reason = error.strerror or error
-        raise BadRequest(f"cannot read the baseline {path}: {reason}", remedy) from error
+        raise _unusable(path, f"cannot read the baseline {path}: {reason}") from error
     if len(content) > LARGEST:
-        raise BadRequest(f"the baseline {path} is larger than {LARGEST} bytes", remedy)
+        raise _unusable(path, f"the baseline {path} is larger than {LARGEST} bytes")
     try:
-        return restored(content)
+        return parse(content)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        told = error if isinstance(error, _Damaged) else f"{type(error).__name__}: {error}"
-        raise BadRequest(f"the baseline {path} cannot be used: {told}", remedy) from error
+        problem = error if isinstance(error, _Damaged) else f"{type(error).__name__}: {error}"
+        raise _unusable(path, f"the baseline {path} cannot be used: {problem}") from error
+
+
+def _unusable(path: Path, message: str) -> UnusableBaseline:
+    command = f"gradscope baseline CONFIG --output {path}"
+    remedy = Remedy(Action.MAKE_BASELINE, path=str(path))
+    return UnusableBaseline(message, "make it again", command, remedy)
 
 
 class _Damaged(ValueError):
-    """Not what was written, in words."""
+    """Not what `render` wrote; the message says how."""
 
 
-def render(bank: SeedStatistics) -> bytes:
-    """The bytes of a baseline; equal banks give equal bytes."""
+def render(statistics: SeedStatistics) -> bytes:
+    """The bytes of a baseline; equal statistics give equal bytes."""
     content = {
         "schema": SCHEMA,
         "sha256": "",
-        "name": bank.name,
-        "config": without_machine(bank.config),
-        "config_hash": bank.config_hash,
-        "fingerprint": bank.fingerprint,
-        "data": bank.data,
-        "seeds": list(bank.seeds),
-        "trained_seeds": bank.trained_seeds,
-        "steps": bank.steps,
-        "verdicts": [asdict(verdict) for verdict in bank.verdicts],
-        "layers": [_told_layer(layer) for layer in bank.layers],
-        "initial": _told_series(bank.initial, bank.layers),
-        "trained": _told_series(bank.trained, bank.layers),
-        "learning": _told(bank.learning),
-        "accuracy": _told(bank.accuracy),
-        "loss": _told(bank.loss),
+        "name": statistics.name,
+        "config": without_folders(statistics.config),
+        "config_hash": statistics.config_hash,
+        "fingerprint": statistics.fingerprint,
+        "data": statistics.data,
+        "seeds": list(statistics.seeds),
+        "trained_seeds": statistics.trained_seeds,
+        "steps": statistics.steps,
+        "verdicts": [asdict(verdict) for verdict in statistics.verdicts],
+        "layers": [_layer_json(layer) for layer in statistics.layers],
+        "initial": _series_json(statistics.initial, statistics.layers),
+        "trained": _series_json(statistics.trained, statistics.layers),
+        "learning": _figures_json(statistics.learning),
+        "accuracy": _figures_json(statistics.accuracy),
+        "loss": _figures_json(statistics.loss),
     }
     tree = plain(content)
     tree["config"] = {key: _short(section) for key, section in tree["config"].items()}
@@ -115,31 +120,31 @@ def _short(section: Any) -> Any:
     return short
 
 
-def restored(content: bytes) -> SeedStatistics:
-    """The bank of a baseline's bytes; raises `ValueError` for anything that was not written so.
+def parse(content: bytes) -> SeedStatistics:
+    """Parse a baseline; raises `ValueError` for anything that `render` did not write.
 
-    Line ends that a checkout has changed to CR LF are forgiven.
+    Line ends that a checkout has changed to CR LF are accepted.
     """
     content = content.replace(b"\r\n", b"\n")
-    found = _SUM.match(content)
+    head = _SUM.match(content)
     version = _VERSION.match(content)
     if version and version[1] != SCHEMA.rpartition("/")[2].encode():
         theirs = int(version[1])
         raise _Damaged(f"it has version {theirs}, this gradscope reads {SCHEMA}")
-    if not found:
+    if not head:
         raise _Damaged(f"it is not a baseline of this version ({SCHEMA}), or its head is damaged")
-    blank = content[: found.start(1)] + content[found.end(1) :]
-    if hashlib.sha256(blank).hexdigest().encode() != found[1]:
+    blank = content[: head.start(1)] + content[head.end(1) :]
+    if hashlib.sha256(blank).hexdigest().encode() != head[1]:
         raise _Damaged(
             "its content does not match its checksum: it was cut, damaged, merged or edited by hand"
         )
-    return _bank(json.loads(content))
+    return _statistics(json.loads(content))
 
 
-def _bank(tree: Mapping[str, Any]) -> SeedStatistics:
+def _statistics(tree: Mapping[str, Any]) -> SeedStatistics:
     if tree["schema"] != SCHEMA:
         raise _Damaged(f"its schema is {tree['schema']!r}, not {SCHEMA}")
-    layers = tuple(LayerInfo(**layer) for layer in tree["layers"])
+    layers = tuple(LayerInfo.from_json(layer) for layer in tree["layers"])
     return SeedStatistics(
         name=tree["name"],
         config=tree["config"],
@@ -155,25 +160,25 @@ def _bank(tree: Mapping[str, Any]) -> SeedStatistics:
         learning=_floats(tree["learning"]),
         accuracy=_floats(tree["accuracy"]),
         loss=_floats(tree["loss"]),
-        verdicts=tuple(Accepted(**verdict) for verdict in tree["verdicts"]),
+        verdicts=tuple(ErrorCount(**verdict) for verdict in tree["verdicts"]),
     )
 
 
-def _told_layer(layer: LayerInfo) -> dict[str, Any]:
-    """What is known of the layer, without what every layer is unless it says otherwise."""
-    told = asdict(layer)
+def _layer_json(layer: LayerInfo) -> dict[str, Any]:
+    """The layer's fields that differ from their defaults."""
+    tree = asdict(layer)
     for item in fields(LayerInfo):
         made = item.default_factory() if item.default_factory is not MISSING else item.default
-        if made is not MISSING and told[item.name] == made:
-            del told[item.name]
-    return told
+        if made is not MISSING and tree[item.name] == made:
+            del tree[item.name]
+    return tree
 
 
-def _told_series(series: Series, layers: Sequence[LayerInfo]) -> dict[str, Any]:
+def _series_json(series: Series, layers: Sequence[LayerInfo]) -> dict[str, Any]:
     """By quantity and layer, one figure per seed; layers that have none are left out."""
     return {
         name: {
-            layer.name: _told(values[:, layer.index])
+            layer.name: _figures_json(values[:, layer.index])
             for layer in layers
             if len(values) and not np.isnan(values[:, layer.index]).all()
         }
@@ -182,19 +187,19 @@ def _told_series(series: Series, layers: Sequence[LayerInfo]) -> dict[str, Any]:
 
 
 def _series(
-    told: Mapping[str, Any], names: Sequence[str], layers: Sequence[LayerInfo], seeds: int
+    tree: Mapping[str, Any], names: Sequence[str], layers: Sequence[LayerInfo], seeds: int
 ) -> Series:
-    found = {}
+    series = {}
     for name in names:
         values = np.full((seeds, len(layers)), np.nan)
         for layer in layers:
-            if layer.name in told[name]:
-                values[:, layer.index] = _floats(told[name][layer.name])
-        found[name] = values
-    return found
+            if layer.name in tree[name]:
+                values[:, layer.index] = _floats(tree[name][layer.name])
+        series[name] = values
+    return series
 
 
-def _told(values: Floats) -> list[Any]:
+def _figures_json(values: Floats) -> list[Any]:
     """Figures to `DIGITS` digits: null was not measured, "-inf" is the logarithm of zero."""
     return [
         None
@@ -206,5 +211,5 @@ def _told(values: Floats) -> list[Any]:
     ]
 
 
-def _floats(told: Sequence[Any]) -> Floats:
-    return np.array([math.nan if value is None else float(value) for value in told], np.float64)
+def _floats(values: Sequence[Any]) -> Floats:
+    return np.array([math.nan if value is None else float(value) for value in values], np.float64)

@@ -1,4 +1,4 @@
-"""The figures that a gate compares: per layer, and blind to the scale of the loss.
+"""The figures that a gate compares: per layer, and independent of the scale of the loss.
 
 A figure is a logarithm of a second moment, so that differences are factors and seeds scatter like
 a normal distribution (log-variances are Gaussian over seeds), or a share between 0 and 1. Gradients
@@ -13,16 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.analyzer.curves.window import median
-from gradscope.record import RunRecord
+from gradscope.record import Role, RunRecord
 from gradscope.record.run_record import Floats
 
 WINDOW_SHARE = 0.5
-"""The steps that stand for training: the second half. Its median outlives the noise of batches."""
+"""Share of the steps that stands for training: the second half, whose median averages the noise of
+batches."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """What is compared, and how a reader calls it.
+    """What is compared, and its label for a reader.
 
     `statistic` is a name of `STATISTICS`; `share` tells a plain share from a logarithm of a second
     moment (`squared` where the statistic is an rms). `over_output` divides by the output layer's.
@@ -30,12 +31,12 @@ class Quantity:
 
     name: str
     statistic: str
-    words: str
+    label: str
     share: bool = False
     squared: bool = False
     over_output: bool = False
 
-    def of(self, values: Floats, output: int | None) -> Floats:
+    def figures(self, values: Floats, output: int | None) -> Floats:
         """The figures for `values` of the statistic [step, layer]; -inf is an exact zero."""
         if self.share:
             return values.astype(np.float64)
@@ -80,7 +81,7 @@ INITIAL = (
     "weight",
 )
 FORWARD = ("signal", "derivative_gain", "dead_fraction", "weight")
-"""What a layer shows when inputs pass, which nothing that comes after it can move."""
+"""Figures of the forward pass, which no later layer can change."""
 
 TRAINED = ("signal", "delta", "update", "derivative_gain", "dead_fraction", "batch_norm_gap")
 
@@ -88,21 +89,23 @@ TRAINED = ("signal", "delta", "update", "derivative_gain", "dead_fraction", "bat
 def initial(record: RunRecord) -> dict[str, Floats]:
     """Figures of the network as initialised, [layer] each; the update is that of the first step."""
     output = _output(record)
-    found = {}
+    by_quantity = {}
     for name in INITIAL:
         quantity = QUANTITIES[name]
         row = 1 if name == "update" else 0
         values = record.series[quantity.statistic][row : row + 1]
         absent = np.full((1, len(record.layers)), np.nan)
-        found[name] = quantity.of(values if len(values) else absent, output)[0]
-    return found
+        by_quantity[name] = quantity.figures(values if len(values) else absent, output)[0]
+    return by_quantity
 
 
 def trained(record: RunRecord) -> dict[str, Floats]:
     """Figures of the training window, [layer] each: medians over its recorded steps."""
     rows, output = window(record), _output(record)
     return {
-        name: median(QUANTITIES[name].of(record.series[QUANTITIES[name].statistic][rows], output))
+        name: median(
+            QUANTITIES[name].figures(record.series[QUANTITIES[name].statistic][rows], output)
+        )
         for name in TRAINED
     }
 
@@ -122,7 +125,7 @@ def learning(record: RunRecord) -> float:
 
 def _output(record: RunRecord) -> int | None:
     """The layer whose gradient the others are taken over: the last output that has one."""
-    for index in reversed(record.indices("output")):
+    for index in reversed(record.indices(Role.OUTPUT)):
         column = record.series["delta_second_moment"][:, index]
         if np.any(column[np.isfinite(column)] > 0):
             return index

@@ -1,4 +1,4 @@
-"""Under which conditions two measurements have to agree to the last bit, and what differs."""
+"""The conditions under which two measurements have to agree to the last bit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from gradscope.record import Environment
 
-WORDS = {
+LABELS = {
     "gradscope": "gradscope",
     "tensorflow": "TensorFlow",
     "keras": "Keras",
@@ -22,25 +22,25 @@ WORDS = {
     "op_determinism": "op determinism",
     "dtype": "dtype policy",
 }
-"""What was seen to change the bits of a result. Python's version was not, nor the number of cores
-while TensorFlow's threads are pinned."""
+"""Conditions that were measured to change the bits of a result. Python's version does not, nor does
+the number of cores while TensorFlow's threads are pinned."""
 
-CHOSEN = ("threads", "jit")
-"""What the config decides; a config that changed says so itself."""
+SET_BY_CONFIG = ("threads", "jit")
+"""Conditions that the config sets; a change of the config is listed as such."""
 
 
-def of(environment: Environment) -> dict[str, Any]:
+def from_environment(environment: Environment) -> dict[str, Any]:
     """The fingerprint as plain data."""
-    found: dict[str, Any] = {name: getattr(environment, name) for name in WORDS}
-    found["cpu_flags"] = sorted(environment.cpu_flags)
+    fingerprint: dict[str, Any] = {name: getattr(environment, name) for name in LABELS}
+    fingerprint["cpu_flags"] = sorted(environment.cpu_flags)
     if environment.threads and environment.device.startswith("CPU"):
-        found["device"] = "CPU"
-    return found
+        fingerprint["device"] = "CPU"
+    return fingerprint
 
 
-def told(found: dict[str, Any]) -> dict[str, str]:
-    """The fingerprint in words, for a reader."""
-    return {words: _told(found.get(name)) for name, words in WORDS.items()}
+def described(fingerprint: dict[str, Any]) -> dict[str, str]:
+    """The fingerprint with labels and text, for a reader."""
+    return {label: _text(fingerprint.get(name)) for name, label in LABELS.items()}
 
 
 def differences(
@@ -48,13 +48,13 @@ def differences(
 ) -> tuple[str, ...]:
     """What differs, in words; empty when figures have to agree bit for bit."""
     return tuple(
-        f"{words}: {_told(before.get(name))} -> {_told(after.get(name))}"
-        for name, words in WORDS.items()
+        f"{label}: {_text(before.get(name))} -> {_text(after.get(name))}"
+        for name, label in LABELS.items()
         if before.get(name) != after.get(name) and name not in without
     )
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return " ".join(value) if isinstance(value, list) else str(value)

@@ -1,27 +1,24 @@
-"""SeedStatistics: what several seeds of one config showed, the thing a comparison has twice.
-
-A baseline is a bank in a file.
-"""
+"""SeedStatistics: the figures of several seeds of one config; a baseline keeps them in a file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from gradscope.errors import Inconclusive
 from gradscope.gate.baselines import figures, fingerprint
-from gradscope.record import Diagnosis, LayerInfo, RunRecord
+from gradscope.record import Diagnosis, LayerInfo, OutcomeStatus, Role, RunRecord, Severity
 from gradscope.record.run_record import Floats
 
 Series = dict[str, Floats]
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """A detector's error: in how many of the trained seeds it was found, and what it said first."""
+class ErrorCount:
+    """A detector's error: the number of trained seeds that have it, and its first message."""
 
     code: str
     name: str
@@ -31,7 +28,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class SeedStatistics:
-    """Figures of one config over seeds, with all that decides whether two banks may be compared.
+    """Figures of one config over seeds, and what decides whether two of them may be compared.
 
     `initial[quantity]` is [seed, layer] over `seeds` (see `figures.INITIAL`); `trained[quantity]`
     is [seed, layer] over the first `trained_seeds` of them, medians over the second half of `steps`
@@ -40,7 +37,7 @@ class SeedStatistics:
     of an exact zero.
     `verdicts` are the errors that detectors found in the trained seeds, or at initialisation in the
     first seed where none was trained. `fingerprint` says under which conditions figures have to
-    agree exactly, `data` what was fed, `config` what was asked for.
+    agree exactly; `data` describes the data, `config` is the resolved config.
     """
 
     name: str
@@ -57,9 +54,9 @@ class SeedStatistics:
     learning: Floats
     accuracy: Floats
     loss: Floats
-    verdicts: tuple[Accepted, ...]
+    verdicts: tuple[ErrorCount, ...]
 
-    def names(self, *roles: str) -> tuple[str, ...]:
+    def names(self, *roles: Role) -> tuple[str, ...]:
         """Names of the measured layers of these roles, in depth order."""
         return tuple(x.name for x in self.layers if x.role in roles and x.measured)
 
@@ -67,7 +64,7 @@ class SeedStatistics:
 def of_records(
     records: Sequence[RunRecord], diagnoses: Sequence[Diagnosis], trained: int
 ) -> SeedStatistics:
-    """The bank of one config's records, one per seed, the first `trained` of them trained.
+    """Statistics of one config's records, one per seed, the first `trained` of them trained.
 
     `diagnoses` are those of the trained records, or of the first record where none was trained.
     """
@@ -77,7 +74,7 @@ def of_records(
         name=first.name,
         config=first.config,
         config_hash=first.environment.config_hash,
-        fingerprint=fingerprint.of(first.environment),
+        fingerprint=fingerprint.from_environment(first.environment),
         data=_data(first),
         layers=first.layers,
         seeds=tuple(record.environment.seed for record in records),
@@ -95,7 +92,7 @@ def of_records(
 def refuse_diverged(records: Sequence[RunRecord]) -> None:
     """Raise `Inconclusive` where a seed diverged: no later run could be compared with it."""
     for record in records:
-        if record.outcome.status == "diverged":
+        if record.outcome.status == OutcomeStatus.DIVERGED:
             raise Inconclusive(
                 f"seed {record.environment.seed} {record.outcome.sentence}: there is nothing to "
                 "compare with",
@@ -127,14 +124,12 @@ def _data(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _errors(diagnoses: Sequence[Diagnosis]) -> tuple[Accepted, ...]:
-    """Errors by code, how many seeds each was found in, the first one's message."""
-    found: dict[str, Accepted] = {}
+def _errors(diagnoses: Sequence[Diagnosis]) -> tuple[ErrorCount, ...]:
+    """Errors by code, with the number of seeds that have each and the first message."""
+    errors: dict[str, ErrorCount] = {}
     for diagnosis in diagnoses:
-        for verdict in diagnosis.found("error"):
-            message = next(f.message for f in verdict.findings if f.severity == "error")
-            known = found.get(verdict.code)
-            seeds = (known.seeds if known else 0) + 1
-            told = known.message if known else message
-            found[verdict.code] = Accepted(verdict.code, verdict.name, seeds, told)
-    return tuple(found[code] for code in sorted(found))
+        for verdict in diagnosis.with_severity(Severity.ERROR):
+            message = next(f.message for f in verdict.findings if f.severity is Severity.ERROR)
+            earlier = errors.get(verdict.code, ErrorCount(verdict.code, verdict.name, 0, message))
+            errors[verdict.code] = replace(earlier, seeds=earlier.seeds + 1)
+    return tuple(errors[code] for code in sorted(errors))

@@ -11,87 +11,91 @@ import numpy as np
 from gradscope.gate import words
 from gradscope.gate.baselines import figures
 from gradscope.gate.baselines.seed_statistics import SeedStatistics, Series
-from gradscope.gate.check import Check, Status
-from gradscope.record import Diagnosis
+from gradscope.gate.check import Check, CheckKind, Status
+from gradscope.message_text import counted
+from gradscope.record import Diagnosis, DiagnosisState, Role
 from gradscope.record.run_record import Floats
 
 
 def checks(
-    expect: Mapping[str, Any], bank: SeedStatistics, diagnosis: Diagnosis
+    expect: Mapping[str, Any], statistics: SeedStatistics, diagnosis: Diagnosis
 ) -> tuple[Check, ...]:
-    """Hold a bank to every budget that the config sets, in the order of the table."""
-    asked = {key: value for key, value in expect.items() if value is not None}
-    found = []
-    for key, value in asked.items():
-        if key == "verdict":
-            found.append(_verdict(str(value), diagnosis))
-        else:
-            found.append(_BUDGETS[key](f"expect.{key}", value, bank))
-    return tuple(found)
+    """Check every budget that the config sets, in the order of the table."""
+    return tuple(
+        _verdict(str(value), diagnosis)
+        if key == "verdict"
+        else _BUDGETS[key](key, value, statistics)
+        for key, value in expect.items()
+        if value is not None
+    )
 
 
 def _verdict(expected: str, diagnosis: Diagnosis) -> Check:
-    if diagnosis.verdict == "inconclusive":
+    if diagnosis.verdict is DiagnosisState.INCONCLUSIVE:
         status = Status.INCONCLUSIVE
     else:
         status = Status.PASSED if diagnosis.verdict == expected else Status.FAILED
     sentence = f"{diagnosis.verdict}, expected {expected}"
-    return Check("expect.verdict", status, sentence, diagnosis.headline)
+    return _check("verdict", status, sentence, diagnosis.headline)
 
 
-def _moments(bank: SeedStatistics) -> Iterator[tuple[str, Series]]:
+def _moments(statistics: SeedStatistics) -> Iterator[tuple[str, Series]]:
     """The network as initialised and, if it was trained, in the training window."""
-    yield "at initialisation", bank.initial
-    if bank.trained_seeds:
-        yield "in training", bank.trained
+    yield "at initialisation", statistics.initial
+    if statistics.trained_seeds:
+        yield "in training", statistics.trained
 
 
-def _ratio(name: str, ends: tuple[float, float], bank: SeedStatistics) -> Check:
+def _ratio(name: str, ends: tuple[float, float], statistics: SeedStatistics) -> Check:
     """Rms of one end of the hidden layers over the other's; every moment has to be inside."""
-    quantity = "delta" if "delta" in name else "signal"
-    path = [x.index for x in bank.layers if x.role == "hidden" and x.measured and x.main_path]
+    quantity = "delta" if name == "delta_ratio" else "signal"
+    path = [
+        x.index for x in statistics.layers if x.role == Role.HIDDEN and x.measured and x.main_path
+    ]
     if len(path) < 2:
-        return Check(name, Status.INCONCLUSIVE, "there are fewer than two hidden layers to compare")
+        return _check(
+            name, Status.INCONCLUSIVE, "there are fewer than two hidden layers to compare"
+        )
     top, bottom = (path[0], path[-1]) if quantity == "delta" else (path[-1], path[0])
-    told, fine, known = [], True, True
-    for moment, series in _moments(bank):
+    parts, inside, measured = [], True, True
+    for moment, series in _moments(statistics):
         with np.errstate(invalid="ignore"):
             mean = float(np.mean(series[quantity][:, top] - series[quantity][:, bottom]))
-        known = known and not math.isnan(mean)
+        measured = measured and not math.isnan(mean)
         ratio = words.rms(mean)
-        fine = fine and ends[0] <= ratio <= ends[1]
-        told.append(f"{ratio:.3g} {moment}" if not math.isnan(mean) else f"not measured {moment}")
-    status = _status(fine) if known else Status.INCONCLUSIVE
-    layers = (bank.layers[top].name, bank.layers[bottom].name)
+        inside = inside and ends[0] <= ratio <= ends[1]
+        parts.append(f"{ratio:.3g} {moment}" if not math.isnan(mean) else f"not measured {moment}")
+    status = _status(inside) if measured else Status.INCONCLUSIVE
+    layers = (statistics.layers[top].name, statistics.layers[bottom].name)
     over = f"{layers[0]} over {layers[1]}"
-    sentence = f"{', '.join(told)}; allowed {ends[0]:g} to {ends[1]:g}"
-    evidence = f"rms of {quantity}, {over}, {words.counted(len(bank.seeds), 'seed')}"
-    if bank.trained_seeds:
-        evidence += f", {bank.trained_seeds} of them trained"
-    return Check(name, status, sentence, evidence, layers)
+    sentence = f"{', '.join(parts)}; allowed {ends[0]:g} to {ends[1]:g}"
+    evidence = f"rms of {quantity}, {over}, {counted(len(statistics.seeds), 'seed')}"
+    if statistics.trained_seeds:
+        evidence += f", {statistics.trained_seeds} of them trained"
+    return _check(name, status, sentence, evidence, layers)
 
 
-def _worst_layer(name: str, limit: float, bank: SeedStatistics) -> Check:
+def _worst_layer(name: str, limit: float, statistics: SeedStatistics) -> Check:
     """A share of the worst hidden layer, the largest or the smallest over layers and moments."""
-    dead = name.endswith("max_dead_fraction")
+    dead = name == "max_dead_fraction"
     quantity = "dead_fraction" if dead else "derivative_gain"
-    hidden = [x.index for x in bank.layers if x.role == "hidden" and x.measured]
+    hidden = [x.index for x in statistics.layers if x.role == Role.HIDDEN and x.measured]
     worst: tuple[float, str, str, int] | None = None
-    for moment, series in _moments(bank):
+    for moment, series in _moments(statistics):
         means = _means(series[quantity][:, hidden])
         for layer, mean in zip(hidden, means, strict=True):
             if math.isnan(mean):
                 continue
             if worst is None or (mean > worst[0] if dead else mean < worst[0]):
-                worst = (float(mean), bank.layers[layer].name, moment, len(series[quantity]))
+                worst = (float(mean), statistics.layers[layer].name, moment, len(series[quantity]))
     if worst is None:
-        return Check(name, Status.INCONCLUSIVE, "no hidden layer was measured for it")
+        return _check(name, Status.INCONCLUSIVE, "no hidden layer was measured for it")
     value, layer_name, moment, seeds = worst
-    fine = value <= limit if dead else value >= limit
-    word = "at most" if dead else "at least"
-    sentence = f"{value:.3g} in {layer_name} {moment}; allowed {word} {limit:g}"
-    evidence = f"{figures.QUANTITIES[quantity].words}, mean of {words.counted(seeds, 'seed')}"
-    return Check(name, _status(fine), sentence, evidence, (layer_name,))
+    inside = value <= limit if dead else value >= limit
+    bound = "at most" if dead else "at least"
+    sentence = f"{value:.3g} in {layer_name} {moment}; allowed {bound} {limit:g}"
+    evidence = f"{figures.QUANTITIES[quantity].label}, mean of {counted(seeds, 'seed')}"
+    return _check(name, _status(inside), sentence, evidence, (layer_name,))
 
 
 def _means(values: Floats) -> Floats:
@@ -100,24 +104,32 @@ def _means(values: Floats) -> Floats:
     return means
 
 
-def _test_set(name: str, limit: float, bank: SeedStatistics) -> Check:
+def _test_set(name: str, limit: float, statistics: SeedStatistics) -> Check:
     """Accuracy or loss on the test set after training."""
-    accuracy = name.endswith("min_accuracy")
-    values = bank.accuracy if accuracy else bank.loss
-    if not bank.trained_seeds:
-        return Check(name, Status.SKIPPED, "not trained: --at-init")
+    accuracy = name == "min_accuracy"
+    values = statistics.accuracy if accuracy else statistics.loss
+    if not statistics.trained_seeds:
+        return _check(name, Status.SKIPPED, "not trained: --at-init")
     if np.isnan(values).any():
-        return Check(name, Status.INCONCLUSIVE, "there is no such figure on the test set")
+        return _check(name, Status.INCONCLUSIVE, "there is no such figure on the test set")
     mean = float(values.mean())
-    fine = mean >= limit if accuracy else mean <= limit
-    word = "at least" if accuracy else "at most"
+    inside = mean >= limit if accuracy else mean <= limit
+    bound = "at least" if accuracy else "at most"
     span = f"{values.min():.3g} to {values.max():.3g}"
-    evidence = f"test set, mean of {bank.trained_seeds} seeds ({span}), {bank.steps} steps"
-    return Check(name, _status(fine), f"{mean:.3g}; allowed {word} {limit:g}", evidence)
+    evidence = (
+        f"test set, mean of {statistics.trained_seeds} seeds ({span}), {statistics.steps} steps"
+    )
+    return _check(name, _status(inside), f"{mean:.3g}; allowed {bound} {limit:g}", evidence)
 
 
-def _status(fine: bool) -> Status:
-    return Status.PASSED if fine else Status.FAILED
+def _check(
+    key: str, status: Status, sentence: str, evidence: str = "", layers: tuple[str, ...] = ()
+) -> Check:
+    return Check(CheckKind.BUDGET, status, sentence, evidence, layers, subject=key)
+
+
+def _status(inside: bool) -> Status:
+    return Status.PASSED if inside else Status.FAILED
 
 
 _BUDGETS: dict[str, Callable[[str, Any, SeedStatistics], Check]] = {

@@ -1,4 +1,4 @@
-"""Without a baseline: is the network what its config says, by theory?"""
+"""Without a baseline: does the network start as theory predicts from its config?"""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 
 from gradscope.gate import words
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
-from gradscope.gate.check import Check, Difference, Status
+from gradscope.gate.check import Check, CheckKind, Difference, Status
 from gradscope.gate.comparing.unpaired import BUDGET, NEGLIGIBLE
+from gradscope.message_text import counted
+from gradscope.record import Action, Remedy, Role
 from gradscope.record.run_record import Floats
 from gradscope.theory.prediction import Band, Prediction
 
@@ -31,8 +33,8 @@ class _Judged:
         return int(np.count_nonzero(self.band.deviation > 0)) if self.band is not None else 0
 
 
-def check(bank: SeedStatistics, prediction: Prediction | None) -> Check:
-    """Hold the means over the seeds of the network as initialised against theory's bands.
+def check(statistics: SeedStatistics, prediction: Prediction | None) -> Check:
+    """Compare the means over the seeds at initialisation with theory's bands.
 
     A layer departs when the geometric mean over K seeds leaves theory's band for such a mean by
     more than `NEGLIGIBLE` per layer that the signal (or delta) has come through: theory is of first
@@ -40,39 +42,39 @@ def check(bank: SeedStatistics, prediction: Prediction | None) -> Check:
     """
     reason = _outside(prediction)
     if prediction is None or reason:
-        return Check("theory", Status.SKIPPED, reason or "no prediction: there is no hidden layer")
-    index = {layer.name: layer.index for layer in bank.layers}
+        return Check(
+            CheckKind.THEORY, Status.SKIPPED, reason or "no prediction: there is no hidden layer"
+        )
+    index = {layer.name: layer.index for layer in statistics.layers}
     columns = [index[name] for name in prediction.names]
-    hidden = [i for i in columns if bank.layers[i].role == "hidden"]
-    signal = bank.initial["signal"][:, columns]
-    delta = bank.initial["delta"][:, columns] - bank.initial["delta"][:, [hidden[-1]]]
+    hidden = [i for i in columns if statistics.layers[i].role == Role.HIDDEN]
+    signal = statistics.initial["signal"][:, columns]
+    delta = statistics.initial["delta"][:, columns] - statistics.initial["delta"][:, [hidden[-1]]]
     judged = [_Judged("signal", signal, prediction.preactivation_band, range(1, len(columns) + 1))]
-    above = [max(0, len(hidden) - place) for place in range(1, len(columns) + 1)]
+    above = [max(0, len(hidden) - position) for position in range(1, len(columns) + 1)]
     judged.append(_Judged("delta", delta, prediction.delta_band, above))
-    comparisons = sum(one.count for one in judged)
+    comparisons = sum(item.count for item in judged)
     differences = [
         difference
-        for one in judged
-        for difference in _departures(one, prediction.names, comparisons)
+        for item in judged
+        for difference in _departures(item, prediction.names, comparisons)
     ]
-    seeds = len(bank.seeds)
-    evidence = (
-        f"{words.counted(seeds, 'seed')} at initialisation, {BUDGET:.2%} false alarms allowed"
-    )
+    seeds = len(statistics.seeds)
+    evidence = f"{counted(seeds, 'seed')} at initialisation, {BUDGET:.2%} false alarms allowed"
     if differences:
         first = differences[0]
         return Check(
-            "theory",
+            CheckKind.THEORY,
             Status.FAILED,
             f"{first.layer} is the first layer that is not what theory says of this config: "
             f"{first.quantity} {first.effect} of the prediction",
             evidence,
             layers=tuple(difference.layer for difference in differences),
             differences=tuple(differences),
-            remedy="gradscope theory CONFIG shows what each layer should be",
+            remedies=(Remedy(Action.SHOW_THEORY),),
         )
     return Check(
-        "theory", Status.PASSED, "every layer is what theory says of this config", evidence
+        CheckKind.THEORY, Status.PASSED, "every layer is what theory says of this config", evidence
     )
 
 
@@ -90,7 +92,7 @@ def _departures(judged: _Judged, names: tuple[str, ...], comparisons: int) -> li
     if band is None:
         return []
     low, high = band.limits(seeds=seeds, level=1.0 - BUDGET, comparisons=comparisons)
-    found = []
+    differences = []
     order = range(len(names))
     for i in order if judged.quantity == "signal" else reversed(order):
         mean = float(judged.values[:, i].mean())
@@ -101,7 +103,7 @@ def _departures(judged: _Judged, names: tuple[str, ...], comparisons: int) -> li
         if ends[0] <= mean <= ends[1]:
             continue
         centre = float(band.centre[i])
-        found.append(
+        differences.append(
             Difference(
                 quantity=judged.quantity,
                 layer=names[i],
@@ -111,4 +113,4 @@ def _departures(judged: _Judged, names: tuple[str, ...], comparisons: int) -> li
                 interval=words.interval(mean - ends[1], mean - ends[0], words.factor),
             )
         )
-    return found
+    return differences

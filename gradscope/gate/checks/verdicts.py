@@ -1,81 +1,89 @@
-"""What the detectors found, as checks: new errors fail, accepted ones are listed."""
+"""The detectors' verdicts as checks: new errors fail, accepted ones are listed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradscope.gate import words
-from gradscope.gate.baselines.seed_statistics import Accepted, SeedStatistics
-from gradscope.gate.check import Check, Status
-from gradscope.record import Diagnosis, Finding
+from gradscope.gate.baselines.seed_statistics import ErrorCount, SeedStatistics
+from gradscope.gate.check import Check, CheckKind, Status
+from gradscope.message_text import counted
+from gradscope.record import Diagnosis, DiagnosisState, Finding, Severity, VerdictStatus
 
 
 def checks(
-    bank: SeedStatistics, diagnosis: Diagnosis, baseline: SeedStatistics | None
+    statistics: SeedStatistics, diagnosis: Diagnosis, baseline: SeedStatistics | None
 ) -> tuple[Check, ...]:
     """One check for every error that is new; where none is, one check of all verdicts.
 
-    `bank` and `baseline` hold the errors of every trained seed; `diagnosis` is that of the config's
-    own seed. An error counts that more than half of the seeds have: some networks die by luck. It
-    is accepted where the baseline had it in any seed.
+    `statistics` and `baseline` hold the errors of every trained seed; `diagnosis` is that of the
+    config's own seed. An error counts if more than half of the seeds have it, since a few networks
+    fail by chance. It is accepted if the baseline had it in any seed.
     """
-    known = {verdict.code for verdict in baseline.verdicts} if baseline else set()
-    seeds = max(1, bank.trained_seeds)
-    common = [verdict for verdict in bank.verdicts if 2 * verdict.seeds > seeds]
-    new = [verdict for verdict in common if verdict.code not in known]
+    accepted = {verdict.code for verdict in baseline.verdicts} if baseline else set()
+    seeds = max(1, statistics.trained_seeds)
+    common = [verdict for verdict in statistics.verdicts if 2 * verdict.seeds > seeds]
+    new = [verdict for verdict in common if verdict.code not in accepted]
     if new:
         return tuple(_error(verdict, diagnosis, seeds) for verdict in new)
-    return (_summary(bank, diagnosis, common),)
+    return (_summary(statistics, diagnosis, common),)
 
 
-def _summary(bank: SeedStatistics, diagnosis: Diagnosis, accepted: Sequence[Accepted]) -> Check:
+def _summary(
+    statistics: SeedStatistics, diagnosis: Diagnosis, accepted: Sequence[ErrorCount]
+) -> Check:
     """What all detectors said, where nothing is new."""
-    seeds = max(1, bank.trained_seeds)
-    counted = dict.fromkeys(("healthy", "finding", "skipped", "ignored", "crashed"), 0)
+    seeds = max(1, statistics.trained_seeds)
+    by_status = dict.fromkeys(VerdictStatus, 0)
     for verdict in diagnosis.verdicts:
-        counted[verdict.status] += 1
-    told = ", ".join(f"{number} {status}" for status, number in counted.items() if number)
-    evidence = f"{_seeds(bank)}; detectors of the config's own seed: {told or 'none ran'}"
-    rare = [verdict for verdict in bank.verdicts if 2 * verdict.seeds <= seeds]
+        by_status[verdict.status] += 1
+    counts = ", ".join(f"{number} {status}" for status, number in by_status.items() if number)
+    evidence = f"{_seeds(statistics)}; detectors of the config's own seed: {counts or 'none ran'}"
+    rare = [verdict for verdict in statistics.verdicts if 2 * verdict.seeds <= seeds]
     notes = [f"{v.code} {v.name} is accepted by the baseline" for v in accepted]
     notes += [f"{v.code} {v.name} in {v.seeds} of {seeds} seeds only" for v in rare]
-    if not diagnosis.verdicts or diagnosis.verdict == "inconclusive":
+    if not diagnosis.verdicts or diagnosis.verdict is DiagnosisState.INCONCLUSIVE:
         sentence, status = diagnosis.headline, Status.INCONCLUSIVE
     else:
         sentence, status = "no detector found a new error", Status.PASSED
         if not accepted and not rare:
             sentence = "no detector found an error"
-    return Check("verdicts", status, "; ".join([sentence, *notes]), evidence)
+    return Check(CheckKind.VERDICTS, status, "; ".join([sentence, *notes]), evidence)
 
 
-def _seeds(bank: SeedStatistics) -> str:
-    if not bank.trained_seeds:
+def _seeds(statistics: SeedStatistics) -> str:
+    if not statistics.trained_seeds:
         return "at initialisation, one seed"
-    return f"{words.counted(bank.trained_seeds, 'seed')}, {bank.steps} steps"
+    return f"{counted(statistics.trained_seeds, 'seed')}, {statistics.steps} steps"
 
 
-def _error(verdict: Accepted, diagnosis: Diagnosis, seeds: int) -> Check:
+def _error(verdict: ErrorCount, diagnosis: Diagnosis, seeds: int) -> Check:
     """An error of its own, with the finding of the config's own seed where it has it."""
     finding = _finding(verdict.code, diagnosis)
     evidence = f"in {verdict.seeds} of {seeds} seeds"
     if finding is None:
-        return Check(_name(verdict), Status.FAILED, verdict.message, evidence)
+        return Check(
+            CheckKind.DETECTOR,
+            Status.FAILED,
+            verdict.message,
+            evidence,
+            subject=verdict.name,
+            code=verdict.code,
+        )
     return Check(
-        _name(verdict),
+        CheckKind.DETECTOR,
         Status.FAILED,
         finding.message,
         f"{evidence}; observed {finding.observed:.3g}, threshold {finding.threshold:.3g}",
         layers=finding.layers,
-        remedy=finding.remedy,
+        remedies=finding.remedies,
+        caused_by=finding.caused_by,
+        subject=verdict.name,
+        code=verdict.code,
     )
-
-
-def _name(verdict: Accepted) -> str:
-    return f"{verdict.code} {verdict.name}"
 
 
 def _finding(code: str, diagnosis: Diagnosis) -> Finding | None:
     for verdict in diagnosis.verdicts:
         if verdict.code == code:
-            return next((f for f in verdict.findings if f.severity == "error"), None)
+            return next((f for f in verdict.findings if f.severity is Severity.ERROR), None)
     return None

@@ -1,4 +1,4 @@
-"""Which layer of one network is which of another: by name, and where names changed, by place."""
+"""Match the layers of two networks: by name, and where names changed, by order."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gradscope.record import LayerInfo
+from gradscope.record import LayerInfo, Role
 
-COMPARED = ("hidden", "output", "normalization")
+COMPARED = (Role.HIDDEN, Role.OUTPUT, Role.NORMALIZATION)
 """Roles of the layers that a gate compares; Flatten, Dropout and the like have no figures."""
 
 
@@ -29,8 +29,8 @@ def align(before: Sequence[LayerInfo], after: Sequence[LayerInfo]) -> Alignment:
     """Match the compared layers of two networks.
 
     Layers of one name and kind belong together. What is left is matched in order by kind, role and
-    units, so that a renamed layer is found again. Where all kinds, roles and units are the same and
-    some name is not, names count for nothing: Keras calls the first Dense layer of a process
+    units, so that a renamed layer is matched. Where all kinds, roles and units are equal and some
+    name is not, names are ignored: Keras calls the first Dense layer of a process
     `dense` and of a second model `dense_3`, so that `dense_1` need not be `dense_1`.
     """
     old = [layer for layer in before if layer.measured and layer.role in COMPARED]

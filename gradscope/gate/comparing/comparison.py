@@ -1,4 +1,4 @@
-"""A bank held against its baseline: which checks pass, which layer differs first, and why."""
+"""Compare a config's seeds with its baseline: which checks pass, which layer differs first, why."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gradscope.errors import BadRequest
-from gradscope.gate import words
 from gradscope.gate.baselines import figures, fingerprint
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
-from gradscope.gate.check import Check, Difference, Status
+from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
+from gradscope.gate.check import Check, CheckKind, Difference, Status
 from gradscope.gate.comparing import config_change, paired, repeated, unpaired
 from gradscope.gate.comparing.alignment import Alignment, align
 from gradscope.gate.comparing.pairing import Pairing, pairing
 from gradscope.gate.comparing.seeds_needed import seeds_needed
+from gradscope.message_text import counted
+from gradscope.record import Action, Remedy
 
-UPDATE = "if it is intended: gradscope baseline CONFIG --update"
+UPDATE = (Remedy(Action.UPDATE_BASELINE),)
 
 PROMISED_PER_LAYER = math.log(1.21)
 """Training: the change of a slope that has to be visible, x1.1 of the rms per layer ..."""
@@ -35,7 +36,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Sides:
-    """Both banks, how their layers correspond, and what changed in words."""
+    """Both sides, how their layers correspond, and what changed."""
 
     before: SeedStatistics
     after: SeedStatistics
@@ -51,18 +52,24 @@ def compare(
     `budget` is the share of false alarms that is allowed where chance plays a part. Raises
     `BadRequest` where the baseline is of another experiment or of other data.
     """
-    refuse_strangers(before, after)
+    refuse_incomparable(before, after)
     alignment = align(before.layers, after.layers)
     changes = (
         *config_change.changes(before.config, after.config),
-        *fingerprint.differences(before.fingerprint, after.fingerprint, without=fingerprint.CHOSEN),
+        *fingerprint.differences(
+            before.fingerprint, after.fingerprint, without=fingerprint.SET_BY_CONFIG
+        ),
     )
     sides = _Sides(before, after, alignment, changes)
-    found = pairing(before, after, alignment)
-    chances = 1 + (not found.paired and not _untrained(sides))
-    initial = _repeated(sides)
+    pairs = pairing(before, after, alignment)
+    chances = 1 + (not pairs.paired and not _why_not_trained(sides))
+    initial = _repeated_kernels(sides)
     if initial is None:
-        initial = _paired(sides, found) if found.paired else _apart(sides, found, budget / chances)
+        initial = (
+            _paired_initialisation(sides, pairs)
+            if pairs.paired
+            else _unpaired_initialisation(sides, pairs, budget / chances)
+        )
     checks = (
         _structure(sides),
         initial,
@@ -71,25 +78,29 @@ def compare(
     return Comparison(checks, changes)
 
 
-def refuse_strangers(before: SeedStatistics, after: SeedStatistics) -> None:
+def refuse_incomparable(before: SeedStatistics, after: SeedStatistics) -> None:
     """Raise `BadRequest` where the two cannot be compared: another experiment, other data."""
     if before.name != after.name:
-        raise BadRequest(
+        raise UnusableBaseline(
             f"the baseline is of {before.name!r}, and this config is called {after.name!r}",
-            "name its own baseline with --baseline, or make one: gradscope baseline CONFIG",
+            "name its own baseline with --baseline, or make one",
+            "gradscope baseline CONFIG",
+            Remedy(Action.MAKE_BASELINE),
         )
     kept = ("name", "parameters")
     same_source = all(before.config["data"][key] == after.config["data"][key] for key in kept)
     same_scaling = before.data["scaling"] == after.data["scaling"]
     changed = before.data["hash"] != after.data["hash"]
     if changed and (not same_source or same_scaling):
-        raise BadRequest(
-            f"the baseline was measured on other data: {_data_words(before, after)}",
-            "if the data were meant to change: gradscope baseline CONFIG --update",
+        raise UnusableBaseline(
+            f"the baseline was measured on other data: {_data_changes(before, after)}",
+            "if the data were meant to change",
+            "gradscope baseline CONFIG --update",
+            Remedy(Action.UPDATE_BASELINE),
         )
 
 
-def _data_words(before: SeedStatistics, after: SeedStatistics) -> str:
+def _data_changes(before: SeedStatistics, after: SeedStatistics) -> str:
     """What is known of the difference between the two sets of data."""
     told = [
         f"{key.replace('_', ' ')} {before.data[key]} -> {after.data[key]}"
@@ -114,18 +125,18 @@ def _structure(sides: _Sides) -> Check:
     if told:
         sentence = f"the network has other layers than its baseline: {', '.join(told)}"
         return Check(
-            "structure",
+            CheckKind.STRUCTURE,
             Status.FAILED,
-            sentence + _because(sides.changes),
+            sentence + _likely_cause(sides.changes),
             layers=(*alignment.added, *alignment.removed),
-            remedy=UPDATE,
+            remedies=UPDATE,
         )
     sentence = f"the same {len(alignment.pairs)} layers"
     if alignment.renamed:
         old, new = alignment.renamed[0]
         more = len(alignment.renamed) - 1
         sentence += f", {old} now called {new}" + (f" and {more} more renamed" if more else "")
-    return Check("structure", Status.PASSED, sentence)
+    return Check(CheckKind.STRUCTURE, Status.PASSED, sentence)
 
 
 def _names(names: Sequence[str]) -> str:
@@ -133,18 +144,16 @@ def _names(names: Sequence[str]) -> str:
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
-def _repeated(sides: _Sides) -> Check | None:
+def _repeated_kernels(sides: _Sides) -> Check | None:
     """Kernels that a seed no longer decides; None where there are none."""
     found = repeated.repeated(sides.before, sides.after, sides.alignment)
     if not found:
         return None
-    evidence = (
-        f"{words.counted(len(sides.after.seeds), 'seed')}; in the baseline each draws its own"
-    )
-    return _failed("initialisation", found, evidence, sides)
+    evidence = f"{counted(len(sides.after.seeds), 'seed')}; in the baseline each draws its own"
+    return _failed(CheckKind.INITIALISATION, found, evidence, sides)
 
 
-def _apart(sides: _Sides, found: Pairing, budget: float) -> Check:
+def _unpaired_initialisation(sides: _Sides, found: Pairing, budget: float) -> Check:
     """The networks as initialised from different draws: their distributions over the seeds."""
     before, after = sides.before, sides.after
     outcomes = unpaired.compare(
@@ -155,42 +164,40 @@ def _apart(sides: _Sides, found: Pairing, budget: float) -> Check:
         f"{len(before.seeds)} and {len(after.seeds)} seeds, not paired ({found.reason}), "
         f"{_budget(budget)}"
     )
-    check = _unpaired("initialisation", outcomes, evidence, sides)
+    check = _distribution_check(CheckKind.INITIALISATION, outcomes, evidence, sides)
     needed = seeds_needed(before.layers, unpaired.tail_of_slopes(budget))
     if check.status is Status.PASSED and seeds < needed:
         return Check(
-            "initialisation",
+            CheckKind.INITIALISATION,
             Status.INCONCLUSIVE,
             f"underpowered: needs K={needed} seeds to see a change of 10% per layer, has {seeds}",
             evidence,
-            remedy=f"gradscope baseline CONFIG --update --seeds {needed}",
+            remedies=(Remedy(Action.UPDATE_BASELINE, seeds=needed),),
         )
     return check
 
 
-def _paired(sides: _Sides, found: Pairing) -> Check:
+def _paired_initialisation(sides: _Sides, found: Pairing) -> Check:
     """The networks as initialised from the same draws: every difference is an effect."""
     seeds = len(found.rows)
     tolerance = f"{50 * found.tolerance:g}%"
-    evidence = (
-        f"{words.counted(seeds, 'seed')}, the same draws on both sides, tolerance {tolerance}"
-    )
+    evidence = f"{counted(seeds, 'seed')}, the same draws on both sides, tolerance {tolerance}"
     departed = paired.departures(sides.before, sides.after, sides.alignment, found)
     if not departed:
         sentence = f"every layer as in the baseline, within {tolerance} of each rms"
-        return Check("initialisation", Status.PASSED, sentence, evidence)
-    return _failed("initialisation", departed, evidence, sides)
+        return Check(CheckKind.INITIALISATION, Status.PASSED, sentence, evidence)
+    return _failed(CheckKind.INITIALISATION, departed, evidence, sides)
 
 
 def _training(sides: _Sides, budget: float) -> Check:
     """What training made of them: never paired, since it amplifies every rounding."""
-    reason = _untrained(sides)
+    reason = _why_not_trained(sides)
     if reason:
-        return Check("training", Status.SKIPPED, reason)
+        return Check(CheckKind.TRAINING, Status.SKIPPED, reason)
     before, after = sides.before, sides.after
     if before.steps != after.steps:
         told = f"the baseline was trained for {before.steps} steps, this run for {after.steps}"
-        return Check("training", Status.INCONCLUSIVE, told, remedy=UPDATE)
+        return Check(CheckKind.TRAINING, Status.INCONCLUSIVE, told, remedies=UPDATE)
     whole = [
         unpaired.Sample(
             figures.QUANTITIES["learning"], "", 2 * before.learning, 2 * after.learning
@@ -208,24 +215,24 @@ def _training(sides: _Sides, budget: float) -> Check:
     seeds = min(before.trained_seeds, after.trained_seeds)
     evidence = (
         f"{before.trained_seeds} and {after.trained_seeds} seeds, medians over the second half of "
-        f"{words.counted(after.steps, 'step')}, {_budget(budget)}"
+        f"{counted(after.steps, 'step')}, {_budget(budget)}"
     )
-    check = _unpaired("training", outcomes, evidence, sides)
-    # One seed shows no scatter, so that nothing is visible and `_lacking` has no estimate.
-    lacking = before.trained_seeds if seeds == 1 else _lacking(outcomes, seeds)
+    check = _distribution_check(CheckKind.TRAINING, outcomes, evidence, sides)
+    # One seed shows no scatter, so that nothing is visible and `_seeds_lacking` has no estimate.
+    lacking = before.trained_seeds if seeds == 1 else _seeds_lacking(outcomes, seeds)
     if check.status is not Status.PASSED or not lacking:
         return check
     return Check(
-        "training",
+        CheckKind.TRAINING,
         Status.INCONCLUSIVE,
         f"underpowered: needs K={lacking} trained seeds to see a change of x2 over the depth, "
         f"has {seeds}",
         evidence,
-        remedy=f"gradscope baseline CONFIG --update --trained-seeds {lacking}",
+        remedies=(Remedy(Action.UPDATE_BASELINE, trained_seeds=lacking),),
     )
 
 
-def _untrained(sides: _Sides) -> str:
+def _why_not_trained(sides: _Sides) -> str:
     """Why the training cannot be compared; empty when it can."""
     before, after = sides.before, sides.after
     if not after.trained_seeds:
@@ -237,20 +244,20 @@ def _untrained(sides: _Sides) -> str:
     return ""
 
 
-def trained_seeds_needed(bank: SeedStatistics) -> int:
-    """Trained seeds by which a comparison with a bank like this one keeps its promise."""
-    alignment = align(bank.layers, bank.layers)
+def trained_seeds_needed(statistics: SeedStatistics) -> int:
+    """Trained seeds with which a comparison with such statistics sees the promised change."""
+    alignment = align(statistics.layers, statistics.layers)
     outcomes = unpaired.compare(
-        bank.trained, bank.trained, alignment, bank.layers, budget=unpaired.BUDGET
+        statistics.trained, statistics.trained, alignment, statistics.layers, budget=unpaired.BUDGET
     )
-    return _lacking(outcomes, bank.trained_seeds, slack=1.0) or bank.trained_seeds
+    return _seeds_lacking(outcomes, statistics.trained_seeds, slack=1.0) or statistics.trained_seeds
 
 
-def _lacking(outcomes: Sequence[unpaired.Outcome], seeds: int, slack: float = 1.5) -> int:
+def _seeds_lacking(outcomes: Sequence[unpaired.Outcome], seeds: int, slack: float = 1.5) -> int:
     """Seeds that the slopes need to keep the promise; 0 when there are enough.
 
-    What is visible is estimated from few seeds, so a comparison is told insufficient only beyond
-    `slack` times the promise.
+    The visible change is estimated from few seeds, so a comparison is called insufficient only
+    beyond `slack` times the promise.
     """
     ratios = [0.0]
     for outcome in outcomes:
@@ -261,14 +268,14 @@ def _lacking(outcomes: Sequence[unpaired.Outcome], seeds: int, slack: float = 1.
     return math.ceil(seeds * max(ratios) ** 2) if max(ratios) > slack else 0
 
 
-def _unpaired(
-    name: str, outcomes: Sequence[unpaired.Outcome], evidence: str, sides: _Sides
+def _distribution_check(
+    kind: CheckKind, outcomes: Sequence[unpaired.Outcome], evidence: str, sides: _Sides
 ) -> Check:
     departed = [outcome for outcome in outcomes if outcome.departs]
     if departed:
         differences = [unpaired.described(outcome) for outcome in departed]
-        return _failed(name, differences, evidence, sides)
-    return Check(name, Status.PASSED, f"no difference beyond chance{_visible(outcomes)}", evidence)
+        return _failed(kind, differences, evidence, sides)
+    return Check(kind, Status.PASSED, f"no difference beyond chance{_visible(outcomes)}", evidence)
 
 
 def _visible(outcomes: Sequence[unpaired.Outcome]) -> str:
@@ -280,12 +287,14 @@ def _visible(outcomes: Sequence[unpaired.Outcome]) -> str:
     return ""
 
 
-def _failed(name: str, differences: Sequence[Difference], evidence: str, sides: _Sides) -> Check:
+def _failed(
+    kind: CheckKind, differences: Sequence[Difference], evidence: str, sides: _Sides
+) -> Check:
     """A check that failed, with the first layer that differs in front."""
     depth = {layer.name: layer.index for layer in sides.after.layers}
     ordered = sorted(differences, key=lambda item: _order(item, depth))
     first = next((item for item in ordered if item.layer), ordered[0])
-    quantity = figures.QUANTITIES[first.quantity.removesuffix(" slope")].words
+    quantity = figures.QUANTITIES[first.quantity].label
     where = f"{first.layer} is the first layer that differs" if first.layer else "the whole network"
     layers = tuple(dict.fromkeys(item.layer for item in ordered if item.layer))
     sentence = f"{where}: {quantity} {first.effect}"
@@ -294,13 +303,13 @@ def _failed(name: str, differences: Sequence[Difference], evidence: str, sides: 
     if len(layers) > 1:
         sentence += f"; {len(layers)} layers differ"
     return Check(
-        name,
+        kind,
         Status.FAILED,
-        sentence + _because(sides.changes),
+        sentence + _likely_cause(sides.changes),
         evidence,
         layers=layers,
         differences=tuple(ordered),
-        remedy=UPDATE,
+        remedies=UPDATE,
     )
 
 
@@ -310,14 +319,14 @@ def _order(difference: Difference, depth: Mapping[str, int]) -> tuple[int, int, 
     First what a layer shows when inputs pass, layer by layer: where it begins is where something
     was done. Then the gradients, in the order in which they flow, and the whole network.
     """
-    quantity = difference.quantity.removesuffix(" slope")
+    quantity = difference.quantity
     rank = list(figures.QUANTITIES).index(quantity)
     if difference.layer and quantity in figures.FORWARD:
         return 0, depth[difference.layer], rank
     return 1, rank, int(difference.layer == "")
 
 
-def _because(changes: Sequence[str]) -> str:
+def _likely_cause(changes: Sequence[str]) -> str:
     """The likely cause: what changed, or that nothing did that gradscope knows of."""
     if not changes:
         return (

@@ -1,4 +1,4 @@
-"""What changed between two configs, in words: where a regression probably comes from."""
+"""The differences between two configs, the likely source of a regression."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from gradscope.config.origins import leaves
-from gradscope.config.text import TreePath, dotted
+from gradscope.config.document.tree_path import TreePath, dotted_path
+from gradscope.config.origins import leaf_values
 
-_SILENT = ("name", "expect", "device")
-_PLACES = ("folder", "path", "keras_file")
+_IGNORED_SECTIONS = ("name", "expect", "device")
+_PATH_KEYS = ("folder", "path", "keras_file")
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...]:
@@ -22,8 +22,8 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _hidden(config: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = config["model"]["hidden_layers"]
-    return found
+    layers: list[dict[str, Any]] = config["model"]["hidden_layers"]
+    return layers
 
 
 def _depth(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
@@ -35,18 +35,18 @@ def _depth(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
 def _layers(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
     """Changes within the hidden layers that both have."""
     pairs = list(zip(_hidden(before), _hidden(after), strict=False))
-    found: dict[tuple[str, str, str], list[int]] = {}
+    numbers_by_change: dict[tuple[str, str, str], list[int]] = {}
     for number, (old, new) in enumerate(pairs, start=1):
         for key in new:
             if old.get(key) != new[key]:
-                change = (key, _told(old.get(key)), _told(new[key]))
-                found.setdefault(change, []).append(number)
-    for (key, old_value, new_value), numbers in found.items():
-        where = "every hidden layer" if len(numbers) == len(pairs) else _named(numbers)
+                change = (key, _value(old.get(key)), _value(new[key]))
+                numbers_by_change.setdefault(change, []).append(number)
+    for (key, old_value, new_value), numbers in numbers_by_change.items():
+        where = "every hidden layer" if len(numbers) == len(pairs) else _layer_names(numbers)
         yield f"{key} of {where}: {old_value} -> {new_value}"
 
 
-def _named(numbers: list[int]) -> str:
+def _layer_names(numbers: list[int]) -> str:
     shown = ", ".join(f"hidden_{number}" for number in numbers[:3])
     return shown if len(numbers) <= 3 else f"{shown} and {len(numbers) - 3} more"
 
@@ -55,28 +55,28 @@ def _others(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
     old, new = _flat(before), _flat(after)
     for path in [*old, *(path for path in new if path not in old)]:
         if old.get(path, "not set") != new.get(path, "not set"):
-            yield f"{dotted(path)}: {_word(old, path)} -> {_word(new, path)}"
+            yield f"{dotted_path(path)}: {_value_at(old, path)} -> {_value_at(new, path)}"
 
 
-def _word(flat: dict[TreePath, Any], path: TreePath) -> str:
-    return _told(flat[path]) if path in flat else "not set"
+def _value_at(flat: dict[TreePath, Any], path: TreePath) -> str:
+    return _value(flat[path]) if path in flat else "not set"
 
 
 def _flat(config: dict[str, Any]) -> dict[TreePath, Any]:
     return {
         path: value
-        for path, value in leaves(config)
-        if path[0] not in _SILENT
+        for path, value in leaf_values(config)
+        if path[0] not in _IGNORED_SECTIONS
         and value != {}
         and path[:2] != ("model", "hidden_layers")
-        and path[-1] not in _PLACES
+        and path[-1] not in _PATH_KEYS
     }
 
 
-def _told(value: Any) -> str:
+def _value(value: Any) -> str:
     """A value as a person would write it: a name with those parameters that are not silent."""
     if isinstance(value, dict) and set(value) == {"name", "parameters"}:
         given = {k: v for k, v in value["parameters"].items() if v is not None}
-        inside = ", ".join(f"{key} {_told(item)}" for key, item in given.items())
+        inside = ", ".join(f"{key} {_value(item)}" for key, item in given.items())
         return f"{value['name']} ({inside})" if inside else str(value["name"])
     return value if isinstance(value, str) else json.dumps(value)

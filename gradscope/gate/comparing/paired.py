@@ -1,4 +1,4 @@
-"""Two banks of the same draws: every difference beyond rounding is an effect."""
+"""Compare seeds that drew the same numbers: every difference beyond rounding is an effect."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def departures(
     one seed and down for another is a change. Layers are in the order in which the quantity flows.
     """
     old_rows, new_rows = (list(side) for side in zip(*pairing.rows, strict=True))
-    found = []
+    differences = []
     for name in figures.INITIAL:
         quantity = figures.QUANTITIES[name]
-        for i, j in _flow(name, alignment):
+        for i, j in _pairs_in_flow_order(name, alignment):
             old, new = before.initial[name][old_rows, i], after.initial[name][new_rows, j]
             step = 1.0 / max(1, after.layers[j].units or 1)
-            if _apart(old, new, quantity, pairing.tolerance, step):
-                found.append(_difference(quantity, after.layers[j].name, old, new))
-    return tuple(found)
+            if _differs(old, new, quantity, pairing.tolerance, step):
+                differences.append(_difference(quantity, after.layers[j].name, old, new))
+    return tuple(differences)
 
 
-def _flow(name: str, alignment: Alignment) -> tuple[tuple[int, int], ...]:
+def _pairs_in_flow_order(name: str, alignment: Alignment) -> tuple[tuple[int, int], ...]:
     """Layer pairs in the order in which a quantity flows: gradients come from the output."""
     backward = name in ("delta", "kernel_gradient", "update")
     return alignment.pairs[::-1] if backward else alignment.pairs
 
 
-def _apart(
+def _differs(
     old: Floats, new: Floats, quantity: figures.Quantity, tolerance: float, step: float
 ) -> bool:
     if np.isnan(old).all() and np.isnan(new).all():
@@ -67,21 +67,23 @@ def _effect(old: Floats, new: Floats, floor: float) -> Floats:
 
 def _mean(values: Floats) -> float:
     """The mean of what was measured; NaN of nothing."""
-    known = values[~np.isnan(values)]
-    return float(np.mean(known)) if known.size else math.nan
+    measured = values[~np.isnan(values)]
+    return float(np.mean(measured)) if measured.size else math.nan
 
 
 def _difference(quantity: figures.Quantity, layer: str, old: Floats, new: Floats) -> Difference:
     apart = new - old if quantity.share else _effect(old, new, min(FLOOR.values()))
     mean_old, mean_new = _mean(old), _mean(new)
-    known = apart[~np.isnan(apart)]
-    low, high = (float(known.min()), float(known.max())) if known.size else (math.nan, math.nan)
-    told = words.points if quantity.share else words.factor
+    measured = apart[~np.isnan(apart)]
+    low, high = (
+        (float(measured.min()), float(measured.max())) if measured.size else (math.nan, math.nan)
+    )
+    describe = words.points if quantity.share else words.factor
     return Difference(
         quantity=quantity.name,
         layer=layer,
         before=mean_old if quantity.share else words.rms(mean_old),
         after=mean_new if quantity.share else words.rms(mean_new),
-        effect=told(_mean(apart)),
-        interval=words.interval(low, high, told),
+        effect=describe(_mean(apart)),
+        interval=words.interval(low, high, describe),
     )

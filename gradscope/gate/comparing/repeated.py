@@ -1,8 +1,8 @@
-"""Kernels that a seed no longer decides: the same for every seed, or another layer's numbers.
+"""Kernels that the seed no longer decides: equal for every seed, or equal to another layer's.
 
-No distribution over seeds shows it, since one such draw is as good as any other: each network of
-its own looks healthy. The rms of the kernels shows it, without chance: draws of its own scatter
-over the seeds by sqrt(8 / weights) in the logarithm of the second moment, equal kernels by nothing.
+No distribution over seeds shows it: each network alone looks healthy. The rms of the kernels does,
+without chance: independent draws scatter over the seeds by sqrt(8 / weights) in the logarithm of
+the second moment, equal kernels by nothing.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from gradscope.gate.comparing.pairing import SAME_DRAWS
 from gradscope.record.run_record import Floats
 
 EQUAL = 1e-9
-"""Most that logarithms of second moments of equal kernels differ by: their sums are the same. Of
+"""Largest difference of the logarithms of second moments of equal kernels, whose sums are equal. Of
 two draws of the largest kernel, 4096 x 4096, one pair in 500,000 is as close by chance."""
 
 
 def repeated(
     before: SeedStatistics, after: SeedStatistics, alignment: Alignment
 ) -> tuple[Difference, ...]:
-    """Find the kernels that ceased to be draws of their own, in depth order.
+    """Find the kernels that are no longer independent draws, in depth order.
 
-    One seed cannot tell, and a kernel that does not scatter in the baseline has nothing to lose.
+    One seed cannot show it. A kernel that does not scatter in the baseline is left out.
     """
     if len(after.seeds) < 2 or len(before.seeds) < 2:
         return ()
@@ -35,16 +35,16 @@ def repeated(
         for i, j in alignment.pairs
         if _scatters(before.initial["weight"][:, i])
     ]
-    found = []
-    for place, (j, old, new) in enumerate(kernels):
-        told = "the same for every seed" if _equal(new, new[:1]) else ""
-        for k, other_old, other_new in kernels[:place]:
-            if not told and _equal(new, other_new) and not _equal(old, other_old):
-                told = f"the same as in {after.layers[k].name} for every seed"
-        if told:
+    differences = []
+    for position, (j, old, new) in enumerate(kernels):
+        effect = "the same for every seed" if _equal(new, new[:1]) else ""
+        for k, other_old, other_new in kernels[:position]:
+            if not effect and _equal(new, other_new) and not _equal(old, other_old):
+                effect = f"the same as in {after.layers[k].name} for every seed"
+        if effect:
             rms = words.rms(float(np.mean(old))), words.rms(float(np.mean(new)))
-            found.append(Difference("weight", after.layers[j].name, *rms, told, ""))
-    return tuple(found)
+            differences.append(Difference("weight", after.layers[j].name, *rms, effect, ""))
+    return tuple(differences)
 
 
 def _scatters(values: Floats) -> bool:

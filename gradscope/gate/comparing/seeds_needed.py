@@ -1,4 +1,4 @@
-"""How many seeds a comparison of two independent banks needs to see a change."""
+"""How many seeds a comparison of independent draws needs to see a change."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from gradscope.record import LayerInfo
+from gradscope.record import LayerInfo, Role
 
 GAIN = 1.1
 """The change of the variance per layer that has to be seen: a tenth."""
 
 POWER = 0.99
-"""How surely it has to be seen."""
+"""Probability with which it has to be seen."""
 
 KAPPA = {
     "batch norm": 0.45,
@@ -33,7 +33,7 @@ KAPPA_OTHERWISE = 1.4
 """The same for ReLU: 0.8 to 1.7 were measured, and the intervals of all contain it."""
 
 MARGIN = 3
-"""Seeds more than the normal approximation asks for: the deviation itself is estimated."""
+"""Seeds added to the normal approximation, since the deviation itself is estimated (Welch's t)."""
 
 
 def seeds_needed(layers: Sequence[LayerInfo], tail: float) -> int:
@@ -44,7 +44,7 @@ def seeds_needed(layers: Sequence[LayerInfo], tail: float) -> int:
     ln E delta^2 is a random walk of L - 1 steps of the variance kappa / n (Hanin & Nica 2020,
     arXiv:1812.05994).
     """
-    hidden = [layer for layer in layers if layer.role == "hidden" and layer.main_path]
+    hidden = [layer for layer in layers if layer.role == Role.HIDDEN and layer.main_path]
     scatter = sum(kappa(layer) / max(1, layer.units or 1) for layer in hidden[1:] or hidden)
     steps = max(1, len(hidden) - 1)
     normal = NormalDist()

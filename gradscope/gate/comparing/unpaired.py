@@ -1,4 +1,4 @@
-"""Two banks of different draws: do their distributions over seeds differ?
+"""Compare seeds that drew other numbers: do their distributions over seeds differ?
 
 Welch's t test (Biometrika 34, 1947) on logarithms of second moments, which scatter normally over
 seeds. The budget of false alarms is for the whole comparison: half of it for the figures of the
@@ -21,7 +21,7 @@ from gradscope.gate.check import Difference
 from gradscope.gate.comparing.alignment import Alignment
 from gradscope.gate.comparing.seeds_needed import POWER
 from gradscope.gate.comparing.student_t import quantile, two_sided
-from gradscope.record import LayerInfo
+from gradscope.record import LayerInfo, Role, Trait
 from gradscope.record.run_record import Floats
 
 BUDGET = 0.005
@@ -29,14 +29,16 @@ BUDGET = 0.005
 confidence over the thousand re-runs of docs/gate.md."""
 
 NEGLIGIBLE = math.log(1.05)
-"""Differences of logarithms below this (2.5 % of an rms) are no regression, however certain."""
+"""Differences of logarithms below this (2.5 % of an rms) are no regression, however certain.
+
+Half of the smallest change that is promised to be seen (x1.1 per layer)."""
 
 NEGLIGIBLE_SHARE = 0.02
 """The same for shares: 2 points of a percent."""
 
 LAYERS = ("signal", "delta", "weight")
-"""What is tested layer by layer. A kernel's own size scatters over seeds by sqrt(2 / weights) only,
-so that a gain changed in one layer shows there when the signal's scatter still hides it."""
+"""Tested layer by layer. A kernel's own size scatters over seeds by sqrt(2 / weights) only,
+so a gain changed in one layer shows there while the signal's scatter still hides it."""
 
 SLOPES = ("signal", "delta")
 MEANS = ("update", "derivative_gain", "dead_fraction", "batch_norm_gap")
@@ -44,7 +46,7 @@ MEANS = ("update", "derivative_gain", "dead_fraction", "batch_norm_gap")
 
 @dataclass(frozen=True)
 class Sample:
-    """One figure over the seeds of both banks; `layer` is empty for the whole network's.
+    """One figure over the seeds of both sides; `layer` is empty for the whole network's.
 
     `steps` is over how many layers a slope goes, whose difference is per layer; 0 for others.
     """
@@ -83,7 +85,7 @@ class _Tested:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a sample's test comes to; it was held to the probability `tail`."""
+    """The result of a sample's test at the two-sided probability `tail`."""
 
     sample: Sample
     difference: float
@@ -134,22 +136,24 @@ def _slopes(
     path = [
         (i, j)
         for i, j in alignment.pairs
-        if layers[j].role == "hidden" and layers[j].main_path and layers[j].kind != "Embedding"
+        if layers[j].role == Role.HIDDEN
+        and layers[j].main_path
+        and Trait.LOOKUP not in layers[j].traits
     ]
     if len(path) < 2:
         return []
     (first, now_first), (last, now_last), steps = path[0], path[-1], len(path) - 1
-    found = []
+    samples = []
     for name in SLOPES:
         old = (before[name][:, last] - before[name][:, first]) / steps
         new = (after[name][:, now_last] - after[name][:, now_first]) / steps
-        found.append(Sample(figures.QUANTITIES[name], "", old, new, steps))
-    return found
+        samples.append(Sample(figures.QUANTITIES[name], "", old, new, steps))
+    return samples
 
 
 def _means(before: Series, after: Series, alignment: Alignment) -> list[Sample]:
     """Means over the layers, of what moves in all of them together."""
-    found = []
+    samples = []
     for name in MEANS:
         if name not in before or not alignment.pairs:
             continue
@@ -158,19 +162,19 @@ def _means(before: Series, after: Series, alignment: Alignment) -> list[Sample]:
         shared = ~np.isnan(old).any(axis=0) & ~np.isnan(new).any(axis=0)
         if shared.any():
             means = old[:, shared].mean(axis=1), new[:, shared].mean(axis=1)
-            found.append(Sample(figures.QUANTITIES[name], "", *means))
-    return found
+            samples.append(Sample(figures.QUANTITIES[name], "", *means))
+    return samples
 
 
 def _single_layers(
     before: Series, after: Series, alignment: Alignment, layers: tuple[LayerInfo, ...]
 ) -> list[Sample]:
-    found = []
+    samples = []
     for name in (name for name in LAYERS if name in before):
         for i, j in alignment.pairs[::-1] if name == "delta" else alignment.pairs:
             old, new = before[name][:, i], after[name][:, j]
-            found.append(Sample(figures.QUANTITIES[name], layers[j].name, old, new))
-    return [sample for sample in found if sample.measured]
+            samples.append(Sample(figures.QUANTITIES[name], layers[j].name, old, new))
+    return [sample for sample in samples if sample.measured]
 
 
 def _tested(samples: Sequence[Sample], budget: float) -> list[Outcome]:
@@ -229,21 +233,23 @@ def _standard_error(old: Floats, new: Floats) -> tuple[float, float]:
 
 def described(outcome: Outcome) -> Difference:
     """An outcome for a reader: means over the seeds, the effect and its interval."""
-    sample, told = outcome.sample, words.points if outcome.sample.quantity.share else words.factor
+    sample = outcome.sample
+    describe = words.points if sample.quantity.share else words.factor
     unit = " per layer" if sample.steps else ""
     low, high = outcome.difference - outcome.reach, outcome.difference + outcome.reach
     unknown = not math.isfinite(outcome.reach)
 
     def read(values: Floats) -> float:
-        known = values[~np.isnan(values)]
-        mean = float(known.mean()) if known.size else math.nan
+        measured = values[~np.isnan(values)]
+        mean = float(measured.mean()) if measured.size else math.nan
         return mean if sample.quantity.share else words.rms(mean)
 
     return Difference(
-        quantity=sample.quantity.name + (" slope" if sample.steps else ""),
+        quantity=sample.quantity.name,
+        per_layer=bool(sample.steps),
         layer=sample.layer,
         before=read(sample.old),
         after=read(sample.new),
-        effect=told(outcome.difference) + unit,
-        interval="" if unknown else words.interval(low, high, told) + unit,
+        effect=describe(outcome.difference) + unit,
+        interval="" if unknown else words.interval(low, high, describe) + unit,
     )

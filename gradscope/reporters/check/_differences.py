@@ -1,41 +1,43 @@
-"""The differences of a check as rows of words, alike in every form that a person reads."""
+"""The differences of a check as rows of text, the same in every form that a person reads."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradscope.gate.check import Check, Difference
-from gradscope.reporters.layout.numbers import number, plural
+from gradscope.gate.check import Check, CheckKind, Difference
+from gradscope.message_text import counted
+from gradscope.reporters.layout.numbers import number
 
 MOST_ROWS = 8
-"""Rows of a table of differences: the first layer that differs is the one to look at."""
+"""Rows of a table of differences: the first layer that differs is the difference to look at."""
 
 
 def headings(check: Check) -> tuple[str, ...]:
     """What the columns hold; theory's check compares with the prediction, not with a baseline."""
-    reference = "theory" if check.name == "theory" else "baseline"
+    reference = "theory" if check.kind is CheckKind.THEORY else "baseline"
     return ("figure", "layer", reference, "now", "change", "over the seeds")
 
 
 def rows(check: Check) -> list[tuple[str, ...]]:
-    """The first differences, as they were given: of strings that others chose."""
+    """The first differences, with strings that users chose: each form makes them safe."""
     return [
         (
-            one.quantity,
-            one.layer or "all",
-            number(one.before),
-            number(one.after),
-            one.effect,
-            one.interval if one.interval != one.effect else "the same",
+            difference.label,
+            difference.layer or "all",
+            number(difference.before),
+            number(difference.after),
+            difference.effect,
+            difference.interval if difference.interval != difference.effect else "the same",
         )
-        for one in check.differences[:MOST_ROWS]
+        for difference in check.differences[:MOST_ROWS]
     ]
 
 
 def left_out(differences: Sequence[Difference]) -> str:
-    """What no row tells: ``and 3 more layers``; empty when all are shown."""
+    """What the rows leave out: ``and 3 more layers``; empty when all are shown."""
     rest = differences[MOST_ROWS:]
-    layers = {one.layer for one in rest} - {one.layer for one in differences[:MOST_ROWS]}
+    shown = {difference.layer for difference in differences[:MOST_ROWS]}
+    layers = {difference.layer for difference in rest} - shown
     if layers:
-        return f"and {plural(len(layers), 'more layer')}"
-    return f"and {plural(len(rest), 'more figure')} of these layers" if rest else ""
+        return f"and {counted(len(layers), 'more layer')}"
+    return f"and {counted(len(rest), 'more figure')} of these layers" if rest else ""

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gradscope.gate.check import Checked, Status
-from gradscope.reporters.check import CHECK_FORMS
-from gradscope.reporters.check.text import count
-from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.check import CHECK_FORMS, _wording
+from gradscope.reporters.check._outcomes import outcome_counts
+from gradscope.reporters.layout.sanitizing import printable_lines
 from gradscope.reporters.report import ReportOptions
 
 MOST = 10
-"""Annotations of one kind that GitHub shows per step; it drops the rest without a word."""
+"""Annotations of one kind that GitHub shows per step; it drops the others and does not say so."""
 
 KINDS = {Status.FAILED: "error", Status.INCONCLUSIVE: "warning"}
 
@@ -25,26 +25,30 @@ def github(checked: Sequence[Checked], options: ReportOptions) -> str:
     del options
     lines: list[str] = []
     for kind in ("error", "warning"):
-        found = [
-            (one, title, text) for one in checked for k, title, text in _told(one) if k == kind
+        commands = [
+            _command(kind, config.source, title, text)
+            for config in checked
+            for annotation_kind, title, text in _annotations(config)
+            if annotation_kind == kind
         ]
-        lines += [_command(kind, one.source, title, text) for one, title, text in found[:MOST]]
-    total = sum(1 for one in checked for _ in _told(one))
+        lines += commands[:MOST]
+    total = sum(1 for config in checked for _ in _annotations(config))
     more = f"; {total - len(lines)} more in the log" if total > len(lines) else ""
-    lines.append(f"::notice title=gradscope::{_data(count(checked) + more)}")
+    lines.append(f"::notice title=gradscope::{_data(outcome_counts(checked) + more)}")
     return "\n".join(lines) + "\n"
 
 
-def _told(one: Checked) -> Iterator[tuple[str, str, str]]:
-    """Kind, title and text of everything that is not fine; at least one unless it passed."""
-    told = [check for check in one.checks if check.status in KINDS]
-    for check in told:
-        parts = [check.sentence, check.evidence, check.remedy]
+def _annotations(config: Checked) -> Iterator[tuple[str, str, str]]:
+    """Kind, title and text of every check that did not pass; of the config where none says so."""
+    checks = [check for check in config.checks if check.status in KINDS]
+    for check in checks:
+        parts = [_wording.answer(check), check.evidence, _wording.check_remedy(check, config)]
         text = "\n".join(part for part in parts if part)
-        yield KINDS[check.status], f"{one.name}: {check.name}", text
-    if one.exit_code and not told:
-        kind = "warning" if one.outcome == "inconclusive" else "error"
-        yield kind, f"{one.name}: {one.outcome}", f"{one.headline}\n{one.remedy}".strip()
+        yield KINDS[check.status], f"{config.name}: {check.name}", text
+    if config.exit_code and not checks:
+        kind = "warning" if config.outcome == "inconclusive" else "error"
+        text = f"{config.headline}\n{_wording.config_remedy(config)}".strip()
+        yield kind, f"{config.name}: {config.outcome}", text
 
 
 def _command(kind: str, file: str, title: str, text: str) -> str:
@@ -53,8 +57,7 @@ def _command(kind: str, file: str, title: str, text: str) -> str:
 
 def _data(text: str) -> str:
     """Escaped as the runner unescapes it; what a log would obey is made visible first."""
-    lines = "\n".join(printable(line) for line in text.split("\n"))
-    return lines.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable_lines(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from gradscope.gate.check import Checked
-from gradscope.gate.exit_codes import worst
+from gradscope.exit_codes import worst
+from gradscope.gate.check import Check, Checked
 from gradscope.record.strict_json import dumps, plain
-from gradscope.reporters.check import CHECK_FORMS
+from gradscope.reporters.check import CHECK_FORMS, _wording
 from gradscope.reporters.report import ReportOptions
-from gradscope.reporters.run.result_json import verdict_items
+from gradscope.reporters.run.result_json import remedy_item, verdict_items
 
 SCHEMA = "gradscope.check/1"
 
@@ -29,36 +29,44 @@ def json_text(checked: Sequence[Checked], options: ReportOptions) -> str:
 
 def result(checked: Sequence[Checked]) -> dict[str, Any]:
     """The object as data; outcome and exit code are those of the worst config."""
-    code = worst(one.exit_code for one in checked)
-    outcome = next((one.outcome for one in checked if one.exit_code == code), "not measured")
-    verdicts = {one.diagnosis.verdict for one in checked if one.diagnosis is not None}
+    code = worst(config.exit_code for config in checked)
+    outcomes = [config.outcome for config in checked if config.exit_code == code]
+    verdicts = {config.diagnosis.verdict for config in checked if config.diagnosis is not None}
     agreed = verdicts.pop() if len(verdicts) == 1 else None
     return {
         "schema": SCHEMA,
         "exit_code": code,
-        "outcome": outcome,
+        "outcome": outcomes[0] if outcomes else "not measured",
         "verdict": agreed,
-        "configs": [_config(one) for one in checked],
+        "configs": [_config(config) for config in checked],
     }
 
 
-def _config(one: Checked) -> dict[str, Any]:
-    diagnosis, record = one.diagnosis, one.record
+def _config(config: Checked) -> dict[str, Any]:
+    diagnosis, record = config.diagnosis, config.record
+    reader = _wording.reader(config)
     items = diagnosis.verdicts if diagnosis is not None else ()
     return {
-        "name": one.name,
-        "source": one.source,
-        "exit_code": one.exit_code,
-        "outcome": one.outcome,
+        "name": config.name,
+        "source": config.source,
+        "exit_code": config.exit_code,
+        "outcome": config.outcome,
         "verdict": diagnosis.verdict if diagnosis is not None else None,
-        "headline": one.headline,
-        "remedy": one.remedy,
-        "evidence": one.evidence,
-        "checks": [asdict(check) for check in one.checks],
-        "changes": one.changes,
-        "baseline": one.baseline,
-        "folder": one.folder,
+        "headline": config.headline,
+        "remedy": _wording.config_remedy(config),
+        "remedies": [remedy_item(remedy) for remedy in config.remedies],
+        "evidence": config.evidence,
+        "checks": [_check(check, config) for check in config.checks],
+        "changes": config.changes,
+        "baseline": config.baseline,
+        "folder": config.folder,
         "environment": asdict(record.environment) if record is not None else None,
-        "verdicts": [item for verdict in items for item in verdict_items(verdict)],
-        "timing": {"seconds": one.seconds},
+        "verdicts": [item for verdict in items for item in verdict_items(verdict, reader)],
+        "timing": {"seconds": config.seconds},
     }
+
+
+def _check(check: Check, config: Checked) -> dict[str, Any]:
+    remedies = [remedy_item(remedy) for remedy in check.remedies]
+    text = _wording.check_remedy(check, config)
+    return {"name": check.name} | asdict(check) | {"remedy": text, "remedies": remedies}

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from gradscope.gate.check import Check, Checked, Difference, Status
-from gradscope.reporters.check import CHECK_FORMS
+from gradscope.reporters.check import CHECK_FORMS, _wording
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import ReportOptions
@@ -18,72 +18,73 @@ from gradscope.reporters.report import ReportOptions
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 ANSWERS = {Status.FAILED: "failure", Status.INCONCLUSIVE: "error", Status.SKIPPED: "skipped"}
-"""The element that says so. JUnit knows no "cannot tell", and an error is no pass."""
+"""Status -> JUnit's element. JUnit has none for "inconclusive", and an error does not pass."""
 
 COUNTED = {"tests": "", "failures": "/failure", "errors": "/error", "skipped": "/skipped"}
 
 
 @CHECK_FORMS.register("junit")
 def junit(checked: Sequence[Checked], options: ReportOptions) -> str:
-    """Render ``testsuites``; whatever could not be measured or told is an ``error``.
+    """Render ``testsuites``; whatever could not be measured or decided is an ``error``.
 
     The text is ASCII, so that it is what its declaration says in every encoding of stdout. What
     XML 1.0 cannot hold, and what a screen would obey, is written as an escape such as ``\\x1b``.
     """
     del options
     root = Element("testsuites", name="gradscope check")
-    root.extend(_suite(one) for one in checked)
+    root.extend(_suite(config) for config in checked)
     root.attrib |= _counts(root, "testsuite/testcase")
     # The schema has no `skipped` here.
     del root.attrib["skipped"]
-    _time(root, sum(one.seconds for one in checked))
+    _time(root, sum(config.seconds for config in checked))
     indent(root)
     body: bytes = tostring(root, encoding="us-ascii")
     return f"{DECLARATION}{body.decode()}\n"
 
 
-def _suite(one: Checked) -> Element:
-    suite = Element("testsuite", name=printable(one.name), file=printable(one.source))
+def _suite(config: Checked) -> Element:
+    suite = Element("testsuite", name=printable(config.name), file=printable(config.source))
     properties = SubElement(suite, "properties")
-    for name, value in _properties(one):
+    for name, value in _properties(config):
         if value:
             SubElement(properties, "property", name=name, value=printable_lines(value))
-    classname = f"gradscope.{printable(one.name)}"
-    for check in one.checks:
+    classname = f"gradscope.{printable(config.name)}"
+    for check in config.checks:
         case = SubElement(suite, "testcase", name=printable(check.name), classname=classname)
-        _answer(case, check)
-    if one.outcome == "not measured" or not one.checks:
+        _answer(case, check, _wording.check_remedy(check, config))
+    if config.outcome == "not measured" or not config.checks:
         case = SubElement(suite, "testcase", name="measure", classname=classname)
-        _time(case, one.seconds)
-        _add(case, "error", "not measured", one.headline, _text([one.headline], one.remedy))
+        _time(case, config.seconds)
+        text = _text([config.headline], _wording.config_remedy(config))
+        _add(case, "error", "not measured", config.headline, text)
     suite.attrib |= _counts(suite, "testcase")
-    _time(suite, one.seconds)
+    _time(suite, config.seconds)
     return suite
 
 
-def _properties(one: Checked) -> Iterator[tuple[str, str]]:
+def _properties(config: Checked) -> Iterator[tuple[str, str]]:
     """What holds for all checks of the config."""
-    yield "outcome", one.outcome
-    yield "headline", one.headline
-    yield "remedy", one.remedy
-    yield "evidence", one.evidence
-    yield "baseline", one.baseline
-    yield "report", one.folder
-    for change in one.changes:
+    yield "outcome", config.outcome
+    yield "headline", config.headline
+    yield "remedy", _wording.config_remedy(config)
+    yield "evidence", config.evidence
+    yield "baseline", config.baseline
+    yield "report", config.folder
+    for change in config.changes:
         yield "change", change
-    if one.record is not None:
-        for name, value in asdict(one.record.environment).items():
-            told = " ".join(value) if isinstance(value, tuple) else str(value)
-            yield f"environment.{name}", told
+    if config.record is not None:
+        for name, value in asdict(config.record.environment).items():
+            text = " ".join(value) if isinstance(value, tuple) else str(value)
+            yield f"environment.{name}", text
 
 
-def _answer(case: Element, check: Check) -> None:
-    """Say in `case` what the check came to; a test case without a further element has passed."""
-    lines = [check.sentence, check.evidence]
-    lines += [_difference(one) for one in check.differences]
+def _answer(case: Element, check: Check, remedy: str) -> None:
+    """Add the result of the check to `case`; a test case without a further element has passed."""
+    lines = [_wording.answer(check), check.evidence]
+    lines += [_difference(difference) for difference in check.differences]
     if check.layers and not check.differences:
         lines.append(f"layers: {', '.join(check.layers)}")
-    text = _text(lines, check.remedy)
+    text = _text(lines, remedy)
     if check.status is Status.PASSED:
         SubElement(case, "system-out").text = text
     else:
@@ -96,16 +97,16 @@ def _add(case: Element, tag: str, kind: str, message: str, text: str) -> None:
 
 
 def _text(parts: Sequence[str], remedy: str) -> str:
-    """The parts that there are, a line each or more, the remedy last."""
+    """The parts that are not empty, each on its own lines, the remedy last."""
     lines = [*parts, f"Try: {remedy}" if remedy else ""]
     return "\n".join(printable_lines(line) for line in lines if line)
 
 
-def _difference(one: Difference) -> str:
-    where = one.layer or "whole network"
-    interval = f" ({one.interval})" if one.interval and one.interval != one.effect else ""
-    change = f"{number(one.before)} -> {number(one.after)}"
-    return f"{where}: {one.quantity} {change}, {one.effect}{interval}"
+def _difference(difference: Difference) -> str:
+    layer, effect = difference.layer or "whole network", difference.effect
+    interval = f" ({difference.interval})" if difference.interval not in ("", effect) else ""
+    change = f"{number(difference.before)} -> {number(difference.after)}"
+    return f"{layer}: {difference.label} {change}, {effect}{interval}"
 
 
 def _counts(element: Element, cases: str) -> dict[str, str]:
@@ -113,9 +114,6 @@ def _counts(element: Element, cases: str) -> dict[str, str]:
 
 
 def _time(element: Element, seconds: float) -> None:
-    """Say how long it took, where that was timed.
-
-    No check has a time of its own: a config is measured once for all of them.
-    """
+    """Set the time, where it was taken: a config is measured once for all of its checks."""
     if seconds:
         element.set("time", f"{seconds:.3f}")

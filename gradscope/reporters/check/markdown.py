@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gradscope.gate.check import Check, Checked, Status
-from gradscope.reporters.check import CHECK_FORMS, _differences
-from gradscope.reporters.check.text import count
+from gradscope.reporters.check import CHECK_FORMS, _differences, _wording
+from gradscope.reporters.check._outcomes import outcome_counts
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import ReportOptions
 
@@ -27,16 +27,17 @@ OUTCOME_SIGNS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "not m
 
 @CHECK_FORMS.register("markdown")
 def markdown(checked: Sequence[Checked], options: ReportOptions) -> str:
-    """Render a table of the configs, then every one that is not fine."""
+    """Render a table of the configs, then each config that did not pass."""
     del options
-    lines = ["## gradscope", "", count(checked), "", "| | config | result |", "|---|---|---|"]
+    lines = ["## gradscope", "", outcome_counts(checked), ""]
+    lines += ["| | config | result |", "|---|---|---|"]
     lines += [
-        f"| {OUTCOME_SIGNS[one.outcome]} | {_cell(one.source)} | {_cell(one.headline)} |"
-        for one in checked
+        f"| {OUTCOME_SIGNS[config.outcome]} | {_cell(config.source)} | {_cell(config.headline)} |"
+        for config in checked
     ]
-    for one in checked:
-        if one.exit_code:
-            lines += ["", *_config(one)]
+    for config in checked:
+        if config.exit_code:
+            lines += ["", *_config(config)]
     text = "\n".join(lines) + "\n"
     if len(text.encode()) > LARGEST:
         kept = text.encode()[:LARGEST].decode(errors="ignore").rpartition("\n")[0]
@@ -44,29 +45,29 @@ def markdown(checked: Sequence[Checked], options: ReportOptions) -> str:
     return text
 
 
-def _config(one: Checked) -> Iterator[str]:
-    yield f"### {_cell(one.name)}"
+def _config(config: Checked) -> Iterator[str]:
+    yield f"### {_cell(config.name)}"
     yield ""
-    if one.checks:
+    if config.checks:
         yield "| | check | answer | rests on |"
         yield "|---|---|---|---|"
     else:
-        yield _paragraph(one.headline)
-    for check in one.checks:
-        cells = (check.name, check.sentence, check.evidence)
+        yield _paragraph(config.headline)
+    for check in config.checks:
+        cells = (check.name, _wording.answer(check), check.evidence)
         yield f"| {SIGNS[check.status]} | {' | '.join(map(_cell, cells))} |"
-    for check in one.checks:
+    for check in config.checks:
         if check.differences:
             yield from _table(check)
-    if one.changes:
+    if config.changes:
         yield ""
         yield "Changed since the baseline:"
         yield ""
-        for change in one.changes:
+        for change in config.changes:
             yield f"- {_paragraph(change)}"
-    if one.remedy:
+    if remedy := _wording.config_remedy(config):
         yield ""
-        yield f"Try: {_cell(one.remedy)}"
+        yield f"Try: {_cell(remedy)}"
 
 
 def _table(check: Check) -> Iterator[str]:
@@ -84,7 +85,7 @@ def _table(check: Check) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    """Text that neither Markdown, HTML nor the table obeys, on one line."""
+    """Text on one line that neither Markdown, HTML nor the table obeys."""
     shown = printable(text.replace("\n", " "))
     safe = "".join(f"&#{ord(c)};" if c in OBEYED else c for c in shown)
     # A zero-width space parts a mention from its sign: a layer's name calls nobody.
@@ -92,6 +93,6 @@ def _cell(text: str) -> str:
 
 
 def _paragraph(text: str) -> str:
-    """The same where a line begins: its first sign begins no list and no heading."""
+    """The same at the start of a line: its first character starts no list and no heading."""
     first = text[:1]
     return _cell(text) if first.isalpha() else f"&#{ord(first or ' ')};{_cell(text[1:])}"

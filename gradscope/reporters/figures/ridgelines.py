@@ -32,9 +32,9 @@ def ridgelines(report: Report) -> Figure:
     layers = style.weighted(record)
     shown = [layers[i] for i in style.evenly(len(layers), _MOST_RIDGES)]
     figure = style.new_figure(9.0, 1.8 + 0.26 * max(len(shown), 6))
-    both: Any = figure.subplots(1, 2, squeeze=False, sharey=True)
+    panels: Any = figure.subplots(1, 2, squeeze=False, sharey=True)
     drawn: list[Histogram] = []
-    for axes, (name, title) in zip(both[0], _PANELS, strict=True):
+    for axes, (name, title) in zip(panels[0], _PANELS, strict=True):
         axes.set_title(title, loc="left")
         histogram = record.histograms.get(name)
         if histogram is None or not histogram.counts[:, shown].any():
@@ -58,31 +58,33 @@ def _panel(axes: Axes, histogram: Histogram, layers: list[int]) -> None:
     snapshots = _snapshots(histogram)
     counts = histogram.counts[snapshots][:, layers].astype(np.float64)
     heights = counts / np.maximum(counts.max(axis=2, keepdims=True), 1.0)
-    seen = heights >= _LOWEST
+    visible = heights >= _LOWEST
     # One bin more on either side, so that a ridge comes down to its base and a lone bin shows.
-    seen[..., 1:] |= heights[..., :-1] >= _LOWEST
-    seen[..., :-1] |= heights[..., 1:] >= _LOWEST
-    heights[~seen] = np.nan
+    visible[..., 1:] |= heights[..., :-1] >= _LOWEST
+    visible[..., :-1] |= heights[..., 1:] >= _LOWEST
+    heights[~visible] = np.nan
     used = np.flatnonzero(np.isfinite(heights).any(axis=(0, 1)))
     first, last = max(used[0] - 1, 0), min(used[-1] + 2, heights.shape[2])
-    # Limits first: each line of an axis without them would set its limits anew.
+    # Limits first: without them each line would compute the limits again.
     axes.set_xlim(float(histogram.edges[first]), float(histogram.edges[last]))
     middles = (histogram.edges[1:] + histogram.edges[:-1]) / 2
-    for place in range(len(layers)):
-        axes.axhline(place, color="#cccccc", lw=0.6, zorder=2.0 * place)
-        for which in range(len(snapshots)):
-            ridge = place - _OVERLAP * heights[which, place]
-            newest = which == len(snapshots) - 1
+    for position in range(len(layers)):
+        axes.axhline(position, color="#cccccc", lw=0.6, zorder=2.0 * position)
+        for snapshot in range(len(snapshots)):
+            ridge = position - _OVERLAP * heights[snapshot, position]
+            newest = snapshot == len(snapshots) - 1
             if newest:
-                base = 2.0 * place + 0.1
-                axes.fill_between(middles, place, ridge, color=BLUE, alpha=0.45, lw=0, zorder=base)
+                base = 2.0 * position + 0.1
+                axes.fill_between(
+                    middles, position, ridge, color=BLUE, alpha=0.45, lw=0, zorder=base
+                )
             axes.plot(
                 middles,
                 ridge,
                 "-" if newest else "--",
                 color=BLUE if newest else ORANGE,
                 lw=0.9 if newest else 1.2,
-                zorder=2.0 * place + (0.2 if newest else 0.3),
+                zorder=2.0 * position + (0.2 if newest else 0.3),
             )
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.spines["left"].set_visible(False)
@@ -97,8 +99,8 @@ def _snapshots(histogram: Histogram) -> list[int]:
 
 
 def _legend(figure: Figure, histogram: Histogram) -> None:
-    words = [f"step {histogram.steps[snapshot]}" for snapshot in _snapshots(histogram)]
-    handles = [Line2D([], [], color=BLUE, lw=2, label=words[-1])]
-    if len(words) > 1:
-        handles.insert(0, Line2D([], [], color=ORANGE, lw=1.2, ls="--", label=words[0]))
+    labels = [f"step {histogram.steps[snapshot]}" for snapshot in _snapshots(histogram)]
+    handles = [Line2D([], [], color=BLUE, lw=2, label=labels[-1])]
+    if len(labels) > 1:
+        handles.insert(0, Line2D([], [], color=ORANGE, lw=1.2, ls="--", label=labels[0]))
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)

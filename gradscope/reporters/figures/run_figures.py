@@ -1,4 +1,4 @@
-"""Heatmaps layer by step, profiles over depth, and the loss."""
+"""Heatmaps layer by step, profiles over depth and over time."""
 
 from __future__ import annotations
 
@@ -9,28 +9,33 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.curves.through_time import TimeProfile
 from gradscope.analyzer.theory.expectation import limits
+from gradscope.message_text import counted
 from gradscope.record import RunRecord
+from gradscope.reporters.delta_reference import reference_name
 from gradscope.reporters.figures import style
 from gradscope.reporters.figures.style import BLACK, BLUE, GREEN, ORANGE, Floats
 from gradscope.reporters.layout.lines import shortened
-from gradscope.reporters.layout.numbers import number, plural
+from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
 from gradscope.theory.prediction import LEVEL
 
 _TITLES = {
-    "gradient": "Gradient: rms of delta over that of the last hidden layer",
+    "gradient": "Gradient: rms of delta over that of {reference}",
     "signal": "Signal: rms of z, what the activation receives",
 }
 _MOST_COLUMNS = 1000
 _MOST_PANELS = 8
+
+
+def _title(quantity: str, record: RunRecord) -> str:
+    return _TITLES[quantity].format(reference=reference_name(record))
 
 
 def heatmaps(report: Report) -> Figure:
@@ -40,9 +45,9 @@ def heatmaps(report: Report) -> Figure:
     shown = [layers[i] for i in style.evenly(len(layers), style.MOST_LAYERS)]
     height = 1.3 + 0.17 * min(max(len(shown), 6), 36)
     figure = style.new_figure(9.0, 2 * height)
-    both: Any = figure.subplots(2, 1, squeeze=False)
-    for axes, quantity in zip(both[:, 0], ("gradient", "signal"), strict=True):
-        title = _TITLES[quantity]
+    panels: Any = figure.subplots(2, 1, squeeze=False)
+    for axes, quantity in zip(panels[:, 0], ("gradient", "signal"), strict=True):
+        title = _title(quantity, record)
         if len(shown) < len(layers):
             title += f" ({len(shown)} of {len(layers)} layers shown)"
         axes.set_title(title, loc="left")
@@ -64,8 +69,8 @@ def _heatmap(
     style.hatched(axes)
     style.layer_ticks(axes.yaxis, record, layers)
     axes.set_xlabel("step")
-    found = logs[positive]
-    low, high = style.log_limits(found) if found.size else (-1.0, 1.0)
+    positive_logs = logs[positive]
+    low, high = style.log_limits(positive_logs) if positive_logs.size else (-1.0, 1.0)
     scale = Normalize(low, high)
     axes.imshow(
         np.ma.masked_invalid(logs),
@@ -77,15 +82,15 @@ def _heatmap(
     axes.set_xlim(-0.5, len(columns) - 0.5)
     axes.set_ylim(len(layers) - 0.5, -0.5)
     steps = record.steps[columns]
-    places = [int(x) for x in MaxNLocator(10, integer=True).tick_values(0, len(steps) - 1)]
-    places = [place for place in places if 0 <= place < len(steps)] or [0]
-    axes.set_xticks(places, labels=[str(steps[place]) for place in places])
+    positions = [int(x) for x in MaxNLocator(10, integer=True).tick_values(0, len(steps) - 1)]
+    positions = [position for position in positions if 0 <= position < len(steps)] or [0]
+    axes.set_xticks(positions, labels=[str(steps[position]) for position in positions])
     bar = figure.colorbar(ScalarMappable(scale, "cividis"), ax=axes, pad=0.01)
     bar.ax.yaxis.set_major_locator(FixedLocator(style.log_ticks(low, high)))
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: number(10**x)))
     if not positive.all():
-        words = f"{style.MISSING}, or exactly 0"
-        patch = Patch(facecolor="#e8e8e8", edgecolor="#8a8a8a", hatch="////", label=words)
+        label = f"{style.MISSING}, or exactly 0"
+        patch = Patch(facecolor="#e8e8e8", edgecolor="#8a8a8a", hatch="////", label=label)
         axes.legend(
             handles=[patch], loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderpad=0
         )
@@ -96,9 +101,9 @@ def profiles(report: Report) -> Figure:
     record = report.record
     layers = style.weighted(record)
     figure = style.new_figure(9.0, 7.0)
-    both: Any = figure.subplots(2, 1, squeeze=False, sharex=True)
-    for axes, quantity in zip(both[:, 0], ("signal", "gradient"), strict=True):
-        axes.set_title(_TITLES[quantity], loc="left")
+    panels: Any = figure.subplots(2, 1, squeeze=False, sharex=True)
+    for axes, quantity in zip(panels[:, 0], ("signal", "gradient"), strict=True):
+        axes.set_title(_title(quantity, record), loc="left")
         _profile(axes, report, layers, quantity)
     return figure
 
@@ -106,23 +111,23 @@ def profiles(report: Report) -> Figure:
 def _profile(axes: Axes, report: Report, layers: list[int], quantity: str) -> None:
     record = report.record
     values = style.rms(record, quantity)[:, layers]
-    rows = _moments(record, values)
+    rows = _chosen_steps(record, values)
     theory = _theory(report, layers, quantity)
     band = _band(report, layers, quantity)
     lines = [values[row] for row in rows] + ([theory] if theory is not None else []) + list(band)
     if not lines or not style.log_axis(axes.yaxis, np.concatenate(lines)):
         style.empty(axes, f"nothing to show: {style.MISSING}")
         return
-    places = np.arange(len(layers))
-    _draw_moments(axes, record, values, rows)
+    positions = np.arange(len(layers))
+    _draw_steps(axes, record, values, rows)
     if band:
-        words = f"{LEVEL:.0%} of initialisations,\nall layers together"
+        label = f"{LEVEL:.0%} of initialisations,\nall layers together"
         axes.fill_between(
-            places, band[0], band[1], color=BLACK, alpha=0.12, lw=0, label=words, zorder=0.5
+            positions, band[0], band[1], color=BLACK, alpha=0.12, lw=0, label=label, zorder=0.5
         )
     if theory is not None:
         line = np.where(theory > 0, theory, np.nan)
-        axes.plot(places, line, ":", lw=2.0, color=BLACK, label="theory, at initialisation")
+        axes.plot(positions, line, ":", lw=2.0, color=BLACK, label="theory, at initialisation")
     names = style.layer_ticks(axes.xaxis, record, layers)
     if sum(map(len, names)) > 60:
         axes.tick_params(axis="x", labelrotation=60)
@@ -139,7 +144,7 @@ def time_profiles(report: Report) -> Figure | None:
     None where no recurrent layer was followed.
     """
     record = report.record
-    profiles = through_time.of(record)
+    profiles = through_time.time_profiles(record)
     if not profiles:
         return None
     shown = [profiles[i] for i in style.evenly(len(profiles), _MOST_PANELS)]
@@ -157,11 +162,11 @@ def time_profiles(report: Report) -> Figure | None:
 
 def _time_profile(axes: Axes, record: RunRecord, profile: TimeProfile) -> None:
     values = profile.relative
-    rows = _moments(record, values)
+    rows = _chosen_steps(record, values)
     if not rows or not style.log_axis(axes.yaxis, values[rows]):
         style.empty(axes, f"nothing to show: {style.MISSING}")
         return
-    _draw_moments(axes, record, values, rows)
+    _draw_steps(axes, record, values, rows)
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     first = "the input's last" if profile.layer.go_backwards else "the input's first"
     axes.set_xlabel(f"time step, as the layer reads them (0 is {first})")
@@ -169,35 +174,35 @@ def _time_profile(axes: Axes, record: RunRecord, profile: TimeProfile) -> None:
     _finish(axes, values[rows])
 
 
-def _draw_moments(axes: Axes, record: RunRecord, values: Floats, rows: list[int]) -> None:
-    """One line per row of `values` [step, place]."""
-    places = np.arange(values.shape[1])
+def _draw_steps(axes: Axes, record: RunRecord, values: Floats, rows: list[int]) -> None:
+    """One line per row of `values` [step, position]."""
+    positions = np.arange(values.shape[1])
     styles = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."))
     for row, (color, marker, dash) in zip(rows, styles, strict=False):
         line = np.where(values[row] > 0, values[row], np.nan)
-        size = 4.0 if len(places) <= 40 else 2.0
-        words = f"step {record.steps[row]}"
-        axes.plot(places, line, dash, marker=marker, ms=size, lw=1.2, color=color, label=words)
+        size = 4.0 if len(positions) <= 40 else 2.0
+        label = f"step {record.steps[row]}"
+        axes.plot(positions, line, dash, marker=marker, ms=size, lw=1.2, color=color, label=label)
 
 
 def _finish(axes: Axes, values: Floats) -> None:
     axes.grid(axis="y", color="#dddddd", lw=0.6)
     axes.set_axisbelow(True)
-    # Beside the lines, where it can hide none of them.
+    # Beside the lines, so that it hides none of them.
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     _note_missing(axes, values)
 
 
-def _moments(record: RunRecord, values: Floats) -> list[int]:
+def _chosen_steps(record: RunRecord, values: Floats) -> list[int]:
     """Rows of the first, the middle and the last step that has any figure, each once."""
-    usable = [row for row in range(len(record.steps)) if np.isfinite(values[row]).any()]
-    if not usable:
+    measured = [row for row in range(len(record.steps)) if np.isfinite(values[row]).any()]
+    if not measured:
         return []
-    return sorted({usable[0], usable[len(usable) // 2], usable[-1]})
+    return sorted({measured[0], measured[len(measured) // 2], measured[-1]})
 
 
 def _theory(report: Report, layers: list[int], quantity: str) -> Floats | None:
-    """Theory's rms for `layers`, NaN where it has none; None where it has nothing at all."""
+    """Theory's rms for `layers`, NaN where it has none; None where it has none for any."""
     prediction = report.prediction
     if prediction is None or prediction.outside:
         return None
@@ -220,56 +225,13 @@ def _band(report: Report, layers: list[int], quantity: str) -> tuple[Floats, ...
 
 def _by_name(report: Report, names: tuple[str, ...], values: Floats, layers: list[int]) -> Floats:
     """The `values` of `layers`, by their names; NaN where there is none."""
-    known = dict(zip(names, values, strict=True))
-    found: Floats = np.array([known.get(report.record.layers[i].name, np.nan) for i in layers])
-    return found
+    by_name = dict(zip(names, values, strict=True))
+    chosen: Floats = np.array([by_name.get(report.record.layers[i].name, np.nan) for i in layers])
+    return chosen
 
 
 def _note_missing(axes: Axes, values: Floats) -> None:
     missing = int(np.count_nonzero(~(np.isfinite(values) & (values > 0))))
     if missing:
-        words = f"{plural(missing, 'point')} without a place: {style.MISSING}, or exactly 0"
-        axes.text(1.0, 1.01, words, transform=axes.transAxes, ha="right", va="bottom", fontsize=7.5)
-
-
-def loss(report: Report) -> Figure:
-    """The loss of the training batches and, for classes, their accuracy."""
-    record = report.record
-    figure = style.new_figure(9.0, 3.6)
-    axes = figure.subplots()
-    values, accuracy = record.scalars["loss"], record.scalars["accuracy"]
-    finite = np.isfinite(values)
-    if not finite.any():
-        style.empty(axes, "no finite loss was recorded")
-        return figure
-    # Within a range whose span float64 still holds.
-    shown = np.clip(np.where(finite, values, np.nan), -1e300, 1e300)
-    marker = "o" if len(values) < 30 else ""
-    lines = axes.plot(record.steps, shown, "-", marker=marker, ms=3, color=BLUE, lw=1.2)
-    words = ["loss"]
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss")
-    if np.nanmin(shown) > 0 and np.nanmax(shown) / np.nanmin(shown) > 100:
-        style.log_axis(axes.yaxis, shown)
-    if len(values) == 1:
-        axes.set_xticks(record.steps)
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    if np.isfinite(accuracy).any():
-        lines += _accuracy(axes, record, accuracy, marker)
-        words.append("accuracy of the batch")
-    axes.legend(lines, words, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
-    if not finite.all():
-        first = record.steps[np.flatnonzero(~finite)[0]]
-        axes.axvline(float(first), color=BLACK, lw=1.0, ls=":")
-        note = f"loss not finite from step {first} (dotted line)"
-        axes.text(1.0, 1.01, note, transform=axes.transAxes, ha="right", va="bottom")
-    return figure
-
-
-def _accuracy(axes: Axes, record: RunRecord, accuracy: Floats, marker: str) -> list[Line2D]:
-    other = axes.twinx()
-    other.spines["right"].set_visible(True)
-    other.set_ylabel("accuracy of the batch")
-    other.set_ylim(0.0, 1.0)
-    return other.plot(record.steps, accuracy, "--", marker=marker, ms=3, color=ORANGE, lw=1.2)
+        text = f"{counted(missing, 'point')} not on the axis: {style.MISSING}, or exactly 0"
+        axes.text(1.0, 1.01, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=7.5)

@@ -1,4 +1,4 @@
-"""What the figures share: colours, layer ticks, log axes that survive any data."""
+"""Colours, layer ticks and log axes of the figures."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
+from gradscope.analyzer.curves.depth_profile import relative_delta
 from gradscope.record import RunRecord
 from gradscope.reporters.layout.lines import shortened
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
-from gradscope.reporters.run.layer_table import relative_delta
 
 Floats = npt.NDArray[np.float64]
 
-# Okabe and Ito's palette, told apart with any colour vision and in grey.
+# Palette of Okabe and Ito (2008): distinct with any colour vision and in grey.
 BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#E69F00", "#009E73", "#000000"
 MISSING = "not measured or not finite"
 MOST_TICKS = 25
@@ -29,7 +29,7 @@ _LONGEST_LABEL = 20
 
 
 def rms(record: RunRecord, quantity: str) -> Floats:
-    """``signal`` (rms of z) or ``gradient`` (rms of delta over the last hidden layer's)."""
+    """``signal`` (rms of z) or ``gradient`` (rms of delta over the reference's)."""
     if quantity == "gradient":
         return relative_delta(record)
     values: Floats = np.sqrt(record.series["preactivation_second_moment"])
@@ -38,7 +38,7 @@ def rms(record: RunRecord, quantity: str) -> Floats:
 
 def weighted(record: RunRecord) -> list[int]:
     """Indices of hidden and output layers, measured or not, in depth order."""
-    return [layer.index for layer in record.layers if layer.role in ("hidden", "output")]
+    return [layer.index for layer in record.layers if layer.weighted]
 
 
 def evenly(count: int, most: int) -> list[int]:
@@ -49,20 +49,20 @@ def evenly(count: int, most: int) -> list[int]:
 
 
 def layer_ticks(axis: Any, record: RunRecord, layers: Sequence[int]) -> list[str]:
-    """Name the positions 0, 1, .. of `axis` after `layers`, thinned to what can be read."""
-    places = evenly(len(layers), MOST_TICKS)
-    names = [printable(record.layers[layers[place]].name) for place in places]
+    """Label the positions 0, 1, .. of `axis` with names of `layers`, at most `MOST_TICKS`."""
+    positions = evenly(len(layers), MOST_TICKS)
+    names = [printable(record.layers[layers[position]].name) for position in positions]
     labels = [shortened(name, _LONGEST_LABEL, unicode=True) for name in names]
-    axis.set_ticks(places, labels=labels)
+    axis.set_ticks(positions, labels=labels)
     return labels
 
 
 def log_axis(axis: Any, values: Floats) -> bool:
-    """Lay a log axis over the finite positive `values`; False where there is none of them."""
-    usable = values[np.isfinite(values) & (values > 0)]
-    if not usable.size:
+    """Set a log axis for the finite positive `values`; False where there are none."""
+    positive = values[np.isfinite(values) & (values > 0)]
+    if not positive.size:
         return False
-    low, high = log_limits(np.log10(usable))
+    low, high = log_limits(np.log10(positive))
     axis.axes.set_yscale("log")
     axis.axes.set_ylim(10**low, 10**high)
     axis.set_major_locator(FixedLocator([10**exponent for exponent in log_ticks(low, high)]))
@@ -76,7 +76,7 @@ def log_limits(logs: Floats) -> tuple[float, float]:
     """The ends of a log axis, as exponents: at least 1.4 decades, so that noise stays small."""
     low, high = float(logs.min()), float(logs.max())
     middle, half = (low + high) / 2, max((high - low) / 2 * 1.05, 0.7)
-    # Beyond float64 itself a log axis has no place for a tick.
+    # Ticks beyond float64 would overflow.
     return max(middle - half, -307.0), min(middle + half, 307.0)
 
 
@@ -92,7 +92,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def hatched(axes: Axes) -> None:
-    """A background for places without a value, told from every colour of the map."""
+    """A background for missing values, distinct from every colour of the map."""
     axes.add_patch(
         Rectangle(
             (0, 0),
@@ -108,15 +108,15 @@ def hatched(axes: Axes) -> None:
     )
 
 
-def empty(axes: Axes, words: str) -> None:
-    """Say in the middle of the axes why there is nothing to see."""
+def empty(axes: Axes, text: str) -> None:
+    """Write in the middle of the axes why they are empty."""
     axes.set_xticks([])
     axes.set_yticks([])
     hatched(axes)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 4.0}
-    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", bbox=box)
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", bbox=box)
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure that lays itself out; never taller than can be drawn."""
+    """A figure with constrained layout, of limited height."""
     return Figure(figsize=(width, min(height, 40.0)), layout="constrained")

@@ -39,43 +39,43 @@ _ASCII_SYMBOLS = {"✓": "+", "✗": "x"}
 
 
 def symbol(tone: str, unicode: bool) -> str:
-    """One character that says the same as the colour; the word stands beside it."""
-    sign = _SYMBOLS.get(tone, "-")
-    return sign if unicode else _ASCII_SYMBOLS.get(sign, sign)
+    """One character with the meaning of the colour, for readers without colours."""
+    character = _SYMBOLS.get(tone, "-")
+    return character if unicode else _ASCII_SYMBOLS.get(character, character)
 
 
 def wrapped(text: str, width: int) -> Iterator[str]:
     """Lines of at most `width` columns, broken at spaces only: a longer word stays whole."""
     line = ""
     for word in text.split(" "):
-        longer = f"{line} {word}" if line else word
-        if line and cell_len(longer) > width:
+        extended = f"{line} {word}" if line else word
+        if line and cell_len(extended) > width:
             yield line
             line = word
         else:
-            line = longer
+            line = extended
     yield line
 
 
 def shortened(name: str, width: int, unicode: bool) -> str:
-    """A name made to fit a column; never used for numbers or verdicts.
+    """A name shortened to `width` columns; not for numbers or verdicts.
 
-    The folders of a path give way first, the outermost before the others, each to the initials and
-    the number that tell it from its siblings: ``encoder_block_2/attention/query`` becomes
+    The folders of a path are shortened first, from the outermost, each to its initials and
+    numbers: ``encoder_block_2/attention/query`` becomes
     ``eb2/attention/query``. What is still too long is cut in the middle.
     """
     name = name if unicode else as_ascii(name)
     *folders, last = name.split("/")
-    for place, folder in enumerate(folders):
+    for position, folder in enumerate(folders):
         if cell_len(name) <= width:
             break
-        folders[place] = _initials(folder)
+        folders[position] = _initials(folder)
         name = "/".join([*folders, last])
     if cell_len(name) <= width:
         return name
     dots = "…" if unicode else ".."
     half = (width - len(dots)) // 2
-    # A cut through a wide character leaves a blank in its place.
+    # A cut through a wide character leaves a blank.
     head = set_cell_size(name, width - len(dots) - half).rstrip()
     tail = set_cell_size(name[::-1], half).rstrip()[::-1]
     return f"{head}{dots}{tail}"
@@ -95,21 +95,23 @@ class Page:
         self.unicode = unicode
         self._lines: list[Text] = []
 
-    def add(self, text: str, tone: str = "", *, indent: int = 0, hanging: int = 0) -> None:
+    def add_text(self, text: str, tone: str = "", *, indent: int = 0, hanging: int = 0) -> None:
         """Wrap `text` onto the page; lines after the first are indented by `hanging` more."""
-        # One width for all lines, so that the hanging ones fit too.
-        room = max(self.width - indent - hanging, 1)
+        # One width for all lines, so that the indented ones fit too.
+        width = max(self.width - indent - hanging, 1)
         for row in (text if self.unicode else as_ascii(text)).split("\n"):
-            for i, line in enumerate(wrapped(row, room)):
-                self.line(Text(" " * (indent + (hanging if i else 0)) + line, STYLES.get(tone, "")))
+            for i, line in enumerate(wrapped(row, width)):
+                self.add_line(
+                    Text(" " * (indent + (hanging if i else 0)) + line, STYLES.get(tone, ""))
+                )
 
-    def title(self, text: str) -> None:
-        """An empty line, then a heading."""
-        self.line(Text())
-        self.add(text, "title")
+    def add_heading(self, text: str) -> None:
+        """Add an empty line and a heading."""
+        self.add_line(Text())
+        self.add_text(text, "title")
 
-    def line(self, line: Text) -> None:
-        """A line that is already laid out."""
+    def add_line(self, line: Text) -> None:
+        """Add a line that is already laid out."""
         self._lines.append(line)
 
     def render(self) -> str:

@@ -1,6 +1,6 @@
-"""How every number reads, in every form: three significant digits, never cut, plain ASCII.
+"""How every form writes numbers: three significant digits, never cut, plain ASCII.
 
-Plain ASCII, so that what a reader copies from a table parses back in any language.
+Plain ASCII, so that a number copied from a table can be parsed in any language.
 """
 
 from __future__ import annotations
@@ -41,11 +41,6 @@ def ratio(value: float, missing: str = MISSING) -> str:
 def count(value: int) -> str:
     """A whole number with every digit, in groups of three: 60,000."""
     return f"{value:,}"
-
-
-def plural(value: int, noun: str) -> str:
-    """A counted noun: 1 step, 300 steps."""
-    return f"{count(value)} {noun}" if value == 1 else f"{count(value)} {noun}s"
 
 
 def interval(bounds: tuple[float, float]) -> str:

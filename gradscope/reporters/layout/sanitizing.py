@@ -1,4 +1,4 @@
-"""Make strings that others chose (layer names, paths, messages) harmless to show."""
+"""Make strings from users (layer names, paths, messages) safe to show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OBEYED = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
 def printable(text: str) -> str:
     r"""The text with everything that a screen would obey written as ``\x1b``, ``\u202e``.
 
-    Line breaks are escaped too: a name stays on its line. Markup of any language is left alone;
+    Line breaks are escaped too: a name stays on its line. Markup is not changed:
     each form escapes its own.
     """
     if text.isascii() and text.isprintable():

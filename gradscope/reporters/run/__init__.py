@@ -9,7 +9,7 @@ from gradscope.reporters.report import Report, ReportOptions
 
 
 class Reporter(Protocol):
-    """One form of a report: the whole of it as one string, for a terminal, a pipe or a file."""
+    """One form of a report as one string, for a terminal, a pipe or a file."""
 
     def __call__(self, report: Report, options: ReportOptions) -> str:
         """Render `report`; a form without a layout of its own leaves `options` unread."""

@@ -1,4 +1,4 @@
-"""Shorten the table of a deep network: layers that say the same as their neighbours are counted."""
+"""Shorten the table of a deep network: layers equal to their neighbours become a count."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from itertools import chain, pairwise
 
 import numpy as np
 
-from gradscope.reporters.layout.numbers import plural, span
+from gradscope.message_text import counted
+from gradscope.record import Role
+from gradscope.reporters.layout.numbers import span
+from gradscope.reporters.run.layer_figures import FIGURES
 from gradscope.reporters.run.layer_table import LayerRow
 
 FOLD_ABOVE = 30
@@ -23,9 +26,9 @@ _MOST_LANDMARKS = 8
 
 @dataclass(frozen=True)
 class Fold:
-    """Consecutive rows not shown one by one; `rows` includes their batch norms.
+    """Consecutive rows shown as one line; `rows` includes their batch norms.
 
-    `blocks` counts the equal blocks of several layers that they are, 0 where layers repeat singly.
+    `blocks` is the number of equal blocks of several layers, 0 where single layers repeat.
     """
 
     rows: tuple[LayerRow, ...]
@@ -37,25 +40,25 @@ class Fold:
         return tuple(row for row in self.rows if row.weighted)
 
     @property
-    def words(self) -> str:
-        """How many layers these are and which range their figures cover."""
+    def text(self) -> str:
+        """The number of layers and the range of their figures."""
         rows = self.weighted
         if not rows:
             return (
-                f"... {plural(len(self.rows), 'batch norm')}, batch vs moving: mean gap "
+                f"... {counted(len(self.rows), 'batch norm')}, batch vs moving: mean gap "
                 f"{span([row.mean_gap for row in self.rows])}, "
                 f"var x{span([row.variance_ratio for row in self.rows])}"
             )
         between = len(self.rows) - len(rows)
-        counted = plural(len(rows) // max(self.blocks, 1), "layer")
+        number_of_layers = counted(len(rows) // max(self.blocks, 1), "layer")
         if self.blocks:
-            counted = f"{plural(self.blocks, 'block')} of {counted}"
+            number_of_layers = f"{counted(self.blocks, 'block')} of {number_of_layers}"
         text = (
-            f"... {counted} like these: "
+            f"... {number_of_layers} like these: "
             f"signal {span([row.signal for row in rows])}, "
             f"gradient {span([row.gradient for row in rows])}"
         )
-        return f"{text}, with {plural(between, 'layer')} between them" if between else text
+        return f"{text}, with {counted(between, 'layer')} between them" if between else text
 
 
 Block = tuple[LayerRow, ...]
@@ -80,13 +83,13 @@ def fold(rows: Sequence[LayerRow]) -> list[LayerRow | Fold]:
 
 
 def _runs(blocks: Sequence[Block]) -> Iterator[tuple[list[Block], int]]:
-    """Stretches of equal blocks, with their period: how many blocks were joined in each."""
+    """Runs of equal blocks, with their period: the number of blocks joined in each."""
     signs = [_signature(block) for block in blocks]
     at = 0
     while at < len(blocks):
         period, count = _repetition(signs, at)
         if period > 1 and _repetition(signs, at + 1) == (period, count):
-            # It holds from the next one on as well: this one stands before the first period.
+            # The same period starts at the next block: this block is before the first period.
             period, count = 1, 1
         starts = range(at, at + period * count, period)
         yield [tuple(chain(*blocks[start : start + period])) for start in starts], period
@@ -94,7 +97,7 @@ def _runs(blocks: Sequence[Block]) -> Iterator[tuple[list[Block], int]]:
 
 
 def _repetition(signs: Sequence[object], at: int) -> tuple[int, int]:
-    """The period from `at` on whose repetitions cover most, and how many there are."""
+    """The period whose repetitions from `at` on cover most blocks, and their number."""
     best = (1, _repeated(signs, at, 1))
     for period in range(2, _LONGEST_PERIOD + 1):
         count = _repeated(signs, at, period)
@@ -111,7 +114,7 @@ def _repeated(signs: Sequence[object], at: int, period: int) -> int:
 
 
 def _is_quiet_norm(row: LayerRow) -> bool:
-    return row.role == "normalization" and not row.marks and math.isfinite(row.mean_gap)
+    return row.role == Role.NORMALIZATION and not row.marks and math.isfinite(row.mean_gap)
 
 
 def _blocks(rows: Sequence[LayerRow]) -> Iterator[Block]:
@@ -163,10 +166,10 @@ def _fold_run(run: list[Block], period: int) -> Iterator[LayerRow | Fold]:
 
 
 def _departures(run: list[Block]) -> set[int]:
-    """Both sides of every step between neighbours that is larger than the run's usual step.
+    """Both sides of every step between neighbours that differs from the run's usual step.
 
-    Each layer of a block is held against its like in the next block: by its gains, or by the levels
-    themselves where the network branches and has no gains.
+    Each layer of a block is compared with the same layer of the next block: by its gains, or by
+    the levels where the network branches and has no gains.
     """
     departed: set[int] = set()
     for alike in zip(*run, strict=True):
@@ -177,22 +180,28 @@ def _departures(run: list[Block]) -> set[int]:
         departed |= _steps(
             ([_log10(signal) for signal, _ in flow], reach),
             ([_log10(gradient) for _, gradient in flow], reach),
-            ([_log10(row.update_ratio) for row in alike], 1.0),
-            ([row.dead for row in alike], 0.25),
-            ([row.derivative_gain for row in alike], 0.25),
+            *(_figures(name, alike) for name in FIGURES),
         )
     return departed
 
 
+def _figures(name: str, rows: Sequence[LayerRow]) -> tuple[list[float], float]:
+    """The values of a column, and how far a step may be from the usual step."""
+    values = [row.figures.get(name, math.nan) for row in rows]
+    if FIGURES[name].logarithmic:
+        return [_log10(value) for value in values], 1.0
+    return values, 0.25
+
+
 def _steps(*figures: tuple[list[float], float]) -> set[int]:
-    """Both sides of every step in `values` that is further than `reach` from their usual step."""
+    """Both sides of every step that is further than the reach from the usual step of the values."""
     departed: set[int] = set()
     for values, reach in figures:
         steps = [after - before for before, after in pairwise(values)]
         finite = [step for step in steps if math.isfinite(step)]
         usual = float(np.median(finite)) if finite else 0.0
         for i, step in enumerate(steps):
-            # A figure that comes or goes between two layers is a step too.
+            # A figure that only one of two layers has is a step too.
             appears = math.isnan(values[i]) != math.isnan(values[i + 1])
             if appears or abs(step - usual) > reach:
                 departed |= {i, i + 1}

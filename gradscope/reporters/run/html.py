@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, nothing from the network, prints well."""
+"""The report as one HTML file: no script, nothing loaded from the network, fit for printing."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gradscope.reporters.layout import numbers
-from gradscope.reporters.layout.glyphs import LogScale
 from gradscope.reporters.layout.lines import symbol
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import Report
 from gradscope.reporters.run import plots, summary
 from gradscope.reporters.run.folding import Fold, fold
-from gradscope.reporters.run.layer_table import LayerRow, layer_table
+from gradscope.reporters.run.layer_figures import FIGURES
+from gradscope.reporters.run.layer_table import LayerRow, LayerTable, cell, layer_table
 from gradscope.reporters.run.time_table import TITLE, time_table
 
 if TYPE_CHECKING:
@@ -46,11 +46,10 @@ def render(report: Report, figures_svg: Mapping[str, str]) -> str:
         table=table,
         shown=fold(table.rows),
         legend=table.legend,
-        signal_scale=LogScale.covering([row.signal for row in table.rows]),
-        gradient_scale=LogScale.covering([row.gradient for row in table.rows]),
         times=time_table(report),
         times_title=TITLE,
         verdicts=list(summary.verdict_lines(report)),
+        remedy=summary.remedy(report),
         course=summary.loss_course(report.record),
         evaluation=summary.evaluation(report.record),
         pictures=_pictures(figures_svg),
@@ -61,17 +60,17 @@ def render(report: Report, figures_svg: Mapping[str, str]) -> str:
 
 
 def inline(svg: str, prefix: str) -> str:
-    """An SVG file's text as an element of a page: no prologue, ids that clash with no other's."""
+    """The text of an SVG file as an element of a page: no prologue, ids unique in the page."""
     start = svg.find("<svg")
     svg = svg[start:] if start > 0 else svg
-    # The metadata names its vocabulary by URL, and nothing in a page reads it.
+    # The metadata has URLs, and nothing in a page reads it.
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    seen: Counter[str] = Counter()
+    repeats: Counter[str] = Counter()
 
     def unique(match: re.Match[str]) -> str:
-        # Matplotlib names an image after its content, so equal colour bars share a name.
-        seen[match[1]] += 1
-        again = f"-{seen[match[1]]}" if seen[match[1]] > 1 else ""
+        # Matplotlib derives the id of an image from its content: equal colour bars share an id.
+        repeats[match[1]] += 1
+        again = f"-{repeats[match[1]]}" if repeats[match[1]] > 1 else ""
         return f'id="{prefix}-{match[1]}{again}"'
 
     svg = re.sub(r'\bid="([^"]*)"', unique, svg)
@@ -104,17 +103,16 @@ def _template() -> Template:
         "number": numbers.number,
         "percent": numbers.percent,
         "ratio": numbers.ratio,
-        "plural": numbers.plural,
         "symbol": lambda tone: symbol(tone, unicode=True),
     }
     environment.tests["fold"] = lambda row: isinstance(row, Fold)
-    environment.globals["bar"] = _bar
+    environment.globals |= {"bar": _bar, "cell": cell, "figures": FIGURES}
     return environment.get_template(_TEMPLATE)
 
 
-def _bar(scale: LogScale, row: LayerRow, quantity: str) -> str:
+def _bar(table: LayerTable, row: LayerRow, quantity: str) -> str:
     """The width of a bar in percent of its cell."""
-    return f"{100 * scale.fraction(getattr(row, quantity)):.1f}%"
+    return f"{100 * table.scale(quantity).fraction(getattr(row, quantity)):.1f}%"
 
 
 def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -130,7 +128,7 @@ def _value(value: Any) -> str:
 
 
 def _yaml(config: Mapping[str, Any]) -> str:
-    """The resolved config as a reader would write it."""
+    """The resolved config as YAML."""
     import yaml
 
     text: str = yaml.safe_dump(

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from gradscope.analyzer.curves.depth_profile import delta_reference
 from gradscope.analyzer.theory.expectation import standings
-from gradscope.record import STATISTICS, Finding, RunRecord, Verdict
+from gradscope.record import STATISTICS, Finding, Remedy, RunRecord, Verdict
 from gradscope.record.strict_json import dumps, plain
+from gradscope.reporters.remedies import Reader, arguments, reader_of, remedies_text
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS
 from gradscope.theory.prediction import LEVEL, Prediction
@@ -22,19 +24,15 @@ SCHEMA = "gradscope.result/1"
 
 @REPORTERS.register("json")
 def json_text(report: Report, options: ReportOptions) -> str:
-    """The JSON text; it has no layout to choose."""
+    """Render one JSON object, with one row of figures per line for `diff`."""
     del options
-    return render(report)
-
-
-def render(report: Report) -> str:
-    """One JSON object and a line feed; one row of figures per line, fit for diff."""
     return dumps(result(report)) + "\n"
 
 
 def result(report: Report) -> dict[str, Any]:
-    """The object that `render` writes, for those who want it as data."""
+    """The object as data."""
     record, diagnosis = report.record, report.diagnosis
+    reader, reference = reader_of(record), delta_reference(record)
     content = {
         "schema": SCHEMA,
         "name": record.name,
@@ -42,14 +40,19 @@ def result(report: Report) -> dict[str, Any]:
         "exit_code": int(report.exit_code),
         "verdict": diagnosis.verdict,
         "headline": diagnosis.headline,
-        "remedy": diagnosis.remedy,
+        "remedy": remedies_text(diagnosis.remedies, reader),
+        "remedies": [remedy_item(remedy) for remedy in diagnosis.remedies],
         "environment": asdict(record.environment),
         "config": record.config,
         "data": asdict(record.data),
         "training": _training(record),
+        "branches": record.branches,
         "layers": [asdict(layer) for layer in record.layers],
-        "verdicts": [item for verdict in diagnosis.verdicts for item in verdict_items(verdict)],
+        "verdicts": [
+            item for verdict in diagnosis.verdicts for item in verdict_items(verdict, reader)
+        ],
         "prediction": _prediction(report),
+        "delta_reference": record.layers[reference].name if reference is not None else None,
         "statistics": {
             "steps": record.steps,
             **{name: record.series[name] for name in STATISTICS},
@@ -57,8 +60,8 @@ def result(report: Report) -> dict[str, Any]:
         **_profiles(record),
         "timing": {"seconds": record.seconds},
     }
-    settled: dict[str, Any] = plain(content)
-    return settled
+    values: dict[str, Any] = plain(content)
+    return values
 
 
 def _training(record: RunRecord) -> dict[str, Any]:
@@ -86,23 +89,23 @@ def _profiles(record: RunRecord) -> dict[str, Any]:
 def _prediction(report: Report) -> dict[str, Any] | None:
     if report.prediction is None:
         return None
-    told = asdict(report.prediction) | {"band": _band(report.record, report.prediction)}
-    rounded: dict[str, Any] = _steady(plain(told))
+    prediction = asdict(report.prediction) | {"band": _band(report.record, report.prediction)}
+    rounded: dict[str, Any] = _rounded(plain(prediction))
     return rounded
 
 
-def _steady(value: Any) -> Any:
-    """Floats to ten digits: the others follow the order in which a processor adds up products."""
+def _rounded(value: Any) -> Any:
+    """Floats to ten digits: later digits depend on the order of a processor's additions."""
     if isinstance(value, dict):
-        return {key: _steady(item) for key, item in value.items()}
+        return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_steady(item) for item in value]
+        return [_rounded(item) for item in value]
     return float(f"{value:.10g}") if isinstance(value, float) else value
 
 
 def _band(record: RunRecord, prediction: Prediction) -> dict[str, Any] | None:
-    """Measured beside predicted at step 0, as second moments; None where theory has no band."""
-    found = {
+    """Measured and predicted second moments at step 0; None where theory has no band."""
+    by_quantity = {
         standing.quantity: {
             "layers": [
                 {"name": name, "measured": measured**2, "low": low**2, "high": high**2}
@@ -114,20 +117,20 @@ def _band(record: RunRecord, prediction: Prediction) -> dict[str, Any] | None:
         }
         for standing in standings(record, prediction)
     }
-    if not found:
+    if not by_quantity:
         return None
     return {
         "level": LEVEL,
-        "preactivation_second_moment": found.get("signal"),
-        "delta_relative": found.get("delta"),
+        "preactivation_second_moment": by_quantity.get("signal"),
+        "delta_relative": by_quantity.get("delta"),
     }
 
 
-def verdict_items(verdict: Verdict) -> Iterator[dict[str, Any]]:
-    """One item per finding; a detector without one gives a single item that says why."""
+def verdict_items(verdict: Verdict, reader: Reader) -> Iterator[dict[str, Any]]:
+    """One item per finding, or one item for a detector without a finding."""
     lead = {"code": verdict.code, "name": verdict.name, "status": verdict.status}
     for finding in verdict.findings:
-        yield lead | {"reason": verdict.reason} | _finding(finding)
+        yield lead | {"reason": verdict.reason} | _finding(finding, reader)
     if not verdict.findings:
         yield lead | {
             "reason": verdict.reason,
@@ -139,11 +142,13 @@ def verdict_items(verdict: Verdict) -> Iterator[dict[str, Any]]:
             "evidence": None,
             "message": verdict.reason or f"{verdict.name}: {verdict.status}",
             "remedy": "",
+            "remedies": [],
             "cause": "",
+            "caused_by": "",
         }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: Finding, reader: Reader) -> dict[str, Any]:
     return {
         "severity": finding.severity,
         "layers": finding.layers,
@@ -152,6 +157,13 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "threshold": finding.threshold,
         "evidence": asdict(finding.evidence),
         "message": finding.message,
-        "remedy": finding.remedy,
+        "remedy": remedies_text(finding.remedies, reader),
+        "remedies": [remedy_item(remedy) for remedy in finding.remedies],
         "cause": finding.cause,
+        "caused_by": finding.caused_by,
     }
+
+
+def remedy_item(remedy: Remedy) -> dict[str, Any]:
+    """A remedy as data; `arguments` are those of `gradscope run` that apply its settings."""
+    return asdict(remedy) | {"settings": dict(remedy.settings), "arguments": arguments(remedy)}

@@ -9,10 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.analyzer.theory.expectation import standings
-from gradscope.record import Evidence, Finding, RunRecord, Verdict
+from gradscope.message_text import counted, noun_for
+from gradscope.record import (
+    DiagnosisState,
+    Evidence,
+    Finding,
+    OutcomeStatus,
+    RunRecord,
+    Verdict,
+    VerdictStatus,
+)
 from gradscope.record.run_record import FIT, GIVEN
-from gradscope.reporters.layout.numbers import count, interval, number, percent, plural, ratio
+from gradscope.reporters.causes import consequence_text
+from gradscope.reporters.layout.numbers import count, interval, number, percent, ratio
 from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.remedies import Reader, reader_of, remedies_text
 from gradscope.reporters.report import Report
 from gradscope.theory.prediction import LEVEL, Floats, Prediction
 
@@ -27,7 +38,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class VerdictLine:
-    """One detector's answer: `status` is its word, `tone` how a form may tint it."""
+    """The result of one detector: `status` as text, `tone` the style of a form."""
 
     code: str
     name: str
@@ -39,28 +50,33 @@ class VerdictLine:
 
 
 def warning(report: Report) -> str:
-    """What limits the verdict, said first; empty when the run is complete and judged."""
+    """What limits the verdict, for the first line; empty when the run is complete and judged."""
     outcome = report.record.outcome
     parts = []
-    if outcome.status != "complete":
-        done = f"{count(outcome.steps_done)} of {plural(outcome.steps_requested, 'step')}"
-        parts.append(f"{printable(outcome.status).upper()}, {done}: {printable(outcome.sentence)}")
-    if report.diagnosis.verdict == "inconclusive":
+    if outcome.status != OutcomeStatus.COMPLETE:
+        done = f"{count(outcome.steps_done)} of {counted(outcome.steps_requested, 'step')}"
+        parts.append(f"{outcome.status.upper()}, {done}: {printable(outcome.sentence)}")
+    if report.diagnosis.verdict is DiagnosisState.INCONCLUSIVE:
         parts.append(
             "INCONCLUSIVE: too little was measured or judged to call this network healthy."
         )
     return "\n".join(parts)
 
 
+def remedy(report: Report) -> str:
+    """What to try first; empty when there is nothing to do."""
+    return remedies_text(report.diagnosis.remedies, reader_of(report.record))
+
+
 def evidence(record: RunRecord) -> str:
-    """What the run rests on, in one line."""
+    """The conditions of the run in one line."""
     outcome, environment = record.outcome, record.environment
-    steps = f"{count(outcome.steps_done)} of {plural(outcome.steps_requested, 'step')}"
+    steps = f"{count(outcome.steps_done)} of {counted(outcome.steps_requested, 'step')}"
     recorded = int(np.count_nonzero(record.steps > 0))
     parts = [
         steps
         if outcome.steps_done != outcome.steps_requested
-        else plural(outcome.steps_done, "step"),
+        else counted(outcome.steps_done, "step"),
         *([f"{count(recorded)} of them measured"] if recorded < outcome.steps_done else []),
         f"batch {count(record.batch_size)}",
         f"{data_name(record)} {_samples(record)}",
@@ -76,29 +92,34 @@ def evidence(record: RunRecord) -> str:
 
 
 def _samples(record: RunRecord) -> str:
-    """How much data there was; of a `fit` only the measured batches were seen."""
+    """The number of samples; of a `fit` only the batches are known."""
     if record.data.name == FIT:
         return f"batches of {count(record.batch_size)}"
     return f"{count(record.data.samples)} + {count(record.data.test_samples)} samples"
 
 
 def data_name(record: RunRecord) -> str:
-    """The data set's name; that of the function which gives data of the user's own."""
+    """The name of the data set, or of the function that gives a user's data."""
     if record.data.name == FIT:
         return FIT
-    own = record.config.get("data", {}).get("parameters", {}).get("factory")
-    return "data given as an object:" if own == GIVEN else printable(str(own or record.data.name))
+    factory = record.config.get("data", {}).get("parameters", {}).get("factory")
+    return (
+        "data given as an object:"
+        if factory == GIVEN
+        else printable(str(factory or record.data.name))
+    )
 
 
 def verdict_lines(report: Report) -> Iterator[VerdictLine]:
-    """Every detector's answer in the diagnosis's order; a detector that did not run says so."""
+    """The result of every detector in the diagnosis's order, also of those that did not run."""
+    reader = reader_of(report.record)
     for verdict in report.diagnosis.verdicts:
         code, name = printable(verdict.code), printable(verdict.name).replace("_", " ")
         reason = printable(verdict.reason)
         if not verdict.findings:
             yield VerdictLine(code, name, _status(verdict), verdict.status, reason)
         for finding in verdict.findings:
-            shown = verdict.status == "finding"
+            shown = verdict.status is VerdictStatus.FINDING
             yield VerdictLine(
                 code,
                 name,
@@ -106,27 +127,29 @@ def verdict_lines(report: Report) -> Iterator[VerdictLine]:
                 finding.severity if shown else verdict.status,
                 reason,
                 printable(finding.message),
-                tuple(_facts(finding)),
+                tuple(_facts(finding, reader)),
             )
 
 
 def _status(verdict: Verdict) -> str:
-    words = {"skipped": "skipped, not judged", "ignored": "ignored, not judged"}
-    return words.get(verdict.status, printable(verdict.status))
+    if verdict.status in (VerdictStatus.SKIPPED, VerdictStatus.IGNORED):
+        return f"{verdict.status}, not judged"
+    return printable(verdict.status)
 
 
-def _facts(finding: Finding) -> Iterator[Fact]:
+def _facts(finding: Finding, reader: Reader) -> Iterator[Fact]:
     yield Fact(
         "where", f"{layers(finding.layers)}, {_from_to(finding.since_step, finding.until_step)}"
     )
     yield Fact(
         "observed", f"{number(finding.observed, 'NaN')} (threshold {number(finding.threshold)})"
     )
-    if finding.cause:
-        yield Fact("cause", printable(finding.cause))
-    if finding.remedy:
-        yield Fact("try", printable(finding.remedy))
-    yield Fact("evidence", _basis(finding.evidence))
+    cause = f"{consequence_text(finding.caused_by)} {finding.cause}".strip()
+    if cause:
+        yield Fact("cause", printable(cause))
+    if finding.remedies:
+        yield Fact("try", printable(remedies_text(finding.remedies, reader)))
+    yield Fact("evidence", _evidence(finding.evidence))
 
 
 def layers(names: Sequence[str]) -> str:
@@ -143,23 +166,26 @@ def _from_to(first: int, last: int) -> str:
     return f"step {first}" if first == last else f"steps {first} to {last}"
 
 
-def _basis(basis: Evidence) -> str:
+def _evidence(evidence: Evidence) -> str:
+    seeds = ", ".join(map(str, evidence.seeds)) or "-"
     parts = [
-        f"n = {count(basis.n)}",
-        f"batch {count(basis.batch_size)}",
-        f"phase {printable(basis.phase)}",
-        f"seed{'' if len(basis.seeds) == 1 else 's'} {', '.join(map(str, basis.seeds)) or '-'}",
+        f"n = {count(evidence.n)}",
+        f"batch {count(evidence.batch_size)}",
+        f"phase {printable(evidence.phase)}",
+        f"{noun_for(len(evidence.seeds), 'seed')} {seeds}",
     ]
-    if basis.steps:
-        parts.append(_from_to(basis.steps[0], basis.steps[-1]))
-    if basis.interval is not None:
-        meaning = printable(basis.interval_meaning)
-        parts.append(f"interval {interval(basis.interval)}" + (f" ({meaning})" if meaning else ""))
+    if evidence.steps:
+        parts.append(_from_to(evidence.steps[0], evidence.steps[-1]))
+    if evidence.interval is not None:
+        meaning = printable(evidence.interval_meaning)
+        parts.append(
+            f"interval {interval(evidence.interval)}" + (f" ({meaning})" if meaning else "")
+        )
     return ", ".join(parts)
 
 
 def loss_course(record: RunRecord) -> str:
-    """Where the loss began, where it ended, and its lowest point."""
+    """The first and the last loss, and the lowest."""
     loss = [float(value) for value in record.scalars["loss"]]
     if not loss:
         return "no step was recorded"
@@ -178,9 +204,9 @@ def evaluation(record: RunRecord) -> str:
     """Loss and accuracy on the test set after training, or that there are none."""
     figures = []
     for name, value in record.evaluation.items():
-        words = printable(name).removeprefix("test_").replace("_", " ")
+        label = printable(name).removeprefix("test_").replace("_", " ")
         figure = percent(value, "NaN") if "accuracy" in name else number(value, "NaN")
-        figures.append(f"{words} {figure}")
+        figures.append(f"{label} {figure}")
     return ", ".join(figures) or "not evaluated"
 
 
@@ -199,22 +225,22 @@ def theory(report: Report) -> str:
 
 
 def _standing(record: RunRecord, prediction: Prediction) -> str:
-    """How step 0 stands in theory's band, and which layers left it first."""
-    found = standings(record, prediction)
-    if not found:
+    """How many figures of step 0 are in theory's band, and which layers are first outside."""
+    all_standings = standings(record, prediction)
+    if not all_standings:
         return f"; no band, {printable(prediction.no_band)}" if prediction.no_band else ""
-    judged = sum(len(one.layers) for one in found)
-    out = sum(len(one.outside) for one in found)
+    judged = sum(len(standing.layers) for standing in all_standings)
+    out = sum(len(standing.outside) for standing in all_standings)
     if not out:
         return f"; measured at step 0: all {count(judged)} figures in its {LEVEL:.0%} band"
-    named = " ".join(one.first_outside for one in found if one.outside)
+    first = " ".join(s.first_outside for s in all_standings if s.outside)
     return (
         f"; measured at step 0: {count(out)} of {count(judged)} figures outside its {LEVEL:.0%} "
-        f"band. {printable(named)}"
+        f"band. {printable(first)}"
     )
 
 
 def _typical(gains: Floats) -> float:
     """The rms gain of a typical layer, from ratios of second moments."""
-    usable = gains[np.isfinite(gains) & (gains > 0)]
-    return float(np.sqrt(np.median(usable))) if usable.size else math.nan
+    positive = gains[np.isfinite(gains) & (gains > 0)]
+    return float(np.sqrt(np.median(positive))) if positive.size else math.nan

@@ -9,8 +9,9 @@ import numpy as np
 
 from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.curves.through_time import TimeProfile
-from gradscope.reporters.layout.glyphs import LogScale, sparkline
-from gradscope.reporters.layout.numbers import number, plural, ratio
+from gradscope.message_text import counted
+from gradscope.reporters.layout.character_plots import LogScale, sparkline
+from gradscope.reporters.layout.numbers import number, ratio
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
 
@@ -21,12 +22,12 @@ TITLE = "Gradient through time, from the time step read first to the last"
 class TimeRow:
     """One recurrent layer: rms of dL/dh_t over its largest at each time step, as it reads them.
 
-    `heights` are places on a log axis, 0 to 1, and NaN where there is no figure.
+    `heights` are positions on a log axis, 0 to 1, and NaN where there is no figure.
     """
 
     name: str
     heights: tuple[float, ...]
-    words: str
+    text: str
 
     def strip(self, width: int, *, unicode: bool) -> str:
         """The row in at most `width` characters."""
@@ -35,15 +36,17 @@ class TimeRow:
 
 @dataclass(frozen=True)
 class TimeTable:
-    """The rows in depth order, none for a network without recurrent layers, and what they hold."""
+    """The rows in depth order, none for a network without recurrent layers, and their legend."""
 
     rows: tuple[TimeRow, ...]
     legend: str
 
 
 def time_table(report: Report) -> TimeTable:
-    """Gather one row per recurrent layer that was followed through time."""
-    profiles = [p for p in through_time.of(report.record) if np.isfinite(p.typical).any()]
+    """Make one row per recurrent layer that was followed through time."""
+    profiles = [
+        p for p in through_time.time_profiles(report.record) if np.isfinite(p.typical).any()
+    ]
     scale = LogScale.covering([float(value) for p in profiles for value in p.typical])
     rows = tuple(_row(profile, scale) for profile in profiles)
     legend = (
@@ -64,10 +67,10 @@ def time_table(report: Report) -> TimeTable:
 def _row(profile: TimeProfile, scale: LogScale) -> TimeRow:
     typical = profile.typical
     first = typical[np.isfinite(typical)][0]
-    words = (
-        f"{plural(len(typical), 'time step')}: first {number(first)}, "
+    text = (
+        f"{counted(len(typical), 'time step')}: first {number(first)}, "
         f"{ratio(profile.rate_going_back)} per step back"
     )
-    words += "" if profile.only_last else ", gives every state"
+    text += "" if profile.only_last else ", gives every state"
     heights = (scale.fraction(value) if np.isfinite(value) else math.nan for value in typical)
-    return TimeRow(printable(profile.layer.name), tuple(heights), words)
+    return TimeRow(printable(profile.layer.name), tuple(heights), text)

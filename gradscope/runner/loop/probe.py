@@ -19,7 +19,7 @@ from gradscope.record.run_record import Floats, Integers
 from gradscope.runner.objective.objective import Objective
 from gradscope.runner.runtime.preserved_state import undisturbed
 from gradscope.runner.step.signal_figures import Signal
-from gradscope.runner.survey.calls import listening, tapped_layers
+from gradscope.runner.survey.calls import recordable_layers, recording
 from gradscope.runner.survey.sites import Site, SiteMap
 
 PREACTIVATION_EDGES: Floats = np.sinh(np.linspace(-10.0, 10.0, 81))
@@ -64,14 +64,14 @@ def look(
     x, y, *rest = batch
     deltas: list[Any] = []
     with undisturbed(model):
-        recording: Any = tf.GradientTape() if backward else contextlib.nullcontext()
-        with recording as tape:
+        maybe_tape: Any = tf.GradientTape() if backward else contextlib.nullcontext()
+        with maybe_tape as tape:
             watch = tape.watch if tape is not None else None
-            with listening(tapped_layers(model), watch, sites.keys) as ear:
+            with recording(recordable_layers(model), watch, sites.keys) as recorder:
                 outputs = model(x, training=True)
             weights = rest[0] if rest else None
             loss = objective.loss(model, x, y, outputs, weights) * scale if backward else None
-        heard = {call.key: call for call in ear.calls}
+        heard = {call.key: call for call in recorder.calls}
         signals = [Signal.of(site, heard[site.key]) for site in sites.sites]
         if backward:
             zero = tf.UnconnectedGradients.ZERO
@@ -87,9 +87,9 @@ def forward_pass(model: Any, sites: SiteMap, *, traced: bool) -> Callable[[Any],
     """
 
     def z_of(x: Any) -> list[Any]:
-        with listening(tapped_layers(model), None, sites.keys) as ear:
+        with recording(recordable_layers(model), None, sites.keys) as recorder:
             model(x, training=True)
-        heard = {call.key: call for call in ear.calls}
+        heard = {call.key: call for call in recorder.calls}
         return [Signal.of(site, heard[site.key]).z for site in sites.sites]
 
     return tf.function(z_of) if traced else z_of

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest
-from gradscope.record import STATISTICS, Histogram
+from gradscope.record import STATISTICS, Histogram, OutcomeStatus, Trait
 from gradscope.record.builder import Beginning
 from gradscope.record.run_record import Floats
 from gradscope.runner.loop import probe
@@ -37,6 +37,7 @@ EVALUATED_TOGETHER = 512
 COUNTS_AT_ONCE = 2**24
 """Counts of powers of two that one call may give: 64 MiB."""
 
+_COMPILED_TRAITS = frozenset([Trait.FULLY_CONNECTED, Trait.BATCH_NORM])
 WORTH_COMPILING = 25_000
 """Steps from which ``jit: auto`` compiles a small network of Dense layers. Compiling the measured
 step took 4 to 6 s for 2 to 50 such layers and saved 0.2 to 0.5 ms a step (benchmarks/README.md), so
@@ -67,9 +68,9 @@ class Listener(Protocol):
 
 @dataclass(frozen=True)
 class End:
-    """How the loop ended: ``complete`` or ``diverged``, and the test figures after it."""
+    """How the loop ended, complete or diverged, and the test figures after it."""
 
-    status: str
+    status: OutcomeStatus
     sentence: str
     evaluation: dict[str, float]
 
@@ -187,8 +188,8 @@ class Experiment:
                 if self._take(step, row, scalar, listener):
                     continue
                 sentence = f"stopped at step {step} of {steps}: a non-finite value appeared"
-                return End("diverged", sentence, {})
-        return End("complete", f"{steps} steps", self.evaluate())
+                return End(OutcomeStatus.DIVERGED, sentence, {})
+        return End(OutcomeStatus.COMPLETE, f"{steps} steps", self.evaluate())
 
     def first_step(self, listener: Listener) -> End:
         """Take the first step alone: the network as initialised, and what its first update does."""
@@ -197,7 +198,7 @@ class Experiment:
         listener.probe(1, probe.dead_fraction(self.model, self.sites, x, self._forward))
         rows, scalars = self.chunk([next(self.feed.iterate())], 0)
         finite = self._take(1, rows[0], scalars[0], listener)
-        status = "complete" if finite else "diverged"
+        status = OutcomeStatus.COMPLETE if finite else OutcomeStatus.DIVERGED
         return End(status, "the first step only", {})
 
     def chunk(self, batches: Sequence[Batch], done: int) -> tuple[Floats, Floats]:
@@ -314,8 +315,7 @@ def compiles(config: ExperimentConfig, sites: SiteMap, steps: int, device: str) 
     if asked != "auto":
         return asked == "on"
     small = all(
-        layer.kind in ("Dense", "BatchNormalization") or not layer.parameters
-        for layer in sites.layers
+        _COMPILED_TRAITS & set(layer.traits) or not layer.parameters for layer in sites.layers
     ) and all(layer.parameters <= SMALL for layer in sites.layers)
     return device == "cpu" and small and steps >= WORTH_COMPILING
 

@@ -15,7 +15,7 @@ from gradscope.config.experiment import (
     HiddenLayer,
     InitializerSpec,
 )
-from gradscope.config.output_form import output_form
+from gradscope.config.output_layer import resolve_output_layer
 from gradscope.runner.runtime.seeds import derive
 
 
@@ -157,7 +157,7 @@ def build(
         builder.batch_norm("input_batch_norm")
     for number, layer in enumerate(config.model.hidden_layers, start=1):
         builder.hidden(number, layer)
-    units, spec = output_form(config, task, classes, targets)
+    units, spec = resolve_output_layer(config, task, classes, targets)
     zeros = InitializerSpec("zeros", {})
     kernel = config.model.output.initializer
     builder.dense("output", units, activation_function(spec), kernel, zeros)

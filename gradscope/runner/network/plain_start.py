@@ -7,13 +7,12 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record.objective_info import one_hot
+from gradscope.record.objective_info import class_labels
 from gradscope.record.sample_geometry import SampleGeometry, sample_geometry
 from gradscope.runner.sources.arrays import ArrayBatches
-from gradscope.runner.survey import layer_kinds as kinds
+from gradscope.runner.survey import layer_weights
 
 _PLAIN = (
     keras.layers.Flatten,
@@ -49,7 +48,7 @@ def geometry(model: Any, feed: Any, batch_norm_epsilon: float) -> SampleGeometry
         return None
     if feed.weights is not None or not all(map(_as_drawn, model.layers)):
         return None
-    labels, classes = _classes(y)
+    labels, classes = class_labels(y) or (y, None)
     normed = keras.layers.BatchNormalization in before
     return sample_geometry(
         x,
@@ -74,15 +73,6 @@ def _before_the_first_dense(model: Any, rank: int) -> list[type] | None:
     return before if flat and behind in ([], [keras.layers.BatchNormalization]) else None
 
 
-def _classes(y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int | None]:
-    """A label per sample and how many classes there are; None for targets that are no classes."""
-    if y.dtype.kind in "biu" and y.size == len(y):
-        return y.reshape(-1), int(y.max()) + 1
-    if y.ndim == 2 and one_hot(y):
-        return y.argmax(axis=1), y.shape[1]
-    return y, None
-
-
 def _as_drawn(layer: Any) -> bool:
     """Whether a layer's weights can be those it was built with.
 
@@ -94,7 +84,7 @@ def _as_drawn(layer: Any) -> bool:
         return all(w is None or bool(np.all(np.asarray(w) == start)) for w, start in starts)
     if type(layer) is not keras.layers.Dense:
         return True
-    name, parameters = kinds.initializer_of(layer)
+    name, parameters = layer_weights.initializer_of(layer)
     kernel = np.asarray(layer.kernel, np.float64)
     entry = INITIALIZERS.get(str(name))
     if entry is None:
@@ -103,5 +93,5 @@ def _as_drawn(layer: Any) -> bool:
     square = entry.variance(*kernel.shape, **parameters) + mean**2
     error = _DEVIATIONS * math.sqrt(2.0 / kernel.size)
     near = abs(float(np.mean(kernel**2)) - square) <= error * square
-    bias, _ = kinds.bias_initializer_of(layer)
+    bias, _ = layer_weights.bias_initializer_of(layer)
     return near and (bias != "zeros" or not np.any(np.asarray(layer.bias)))

@@ -16,7 +16,7 @@ from gradscope.config.experiment import ExperimentConfig, OptimizerSpec
 from gradscope.datasets.loading import fingerprint, summary
 from gradscope.datasets.samples import Samples
 from gradscope.errors import BadRequest
-from gradscope.record import DataSummary
+from gradscope.record import DataSummary, Role
 from gradscope.record.objective_info import target_summary
 from gradscope.record.sample_geometry import sample_geometry
 from gradscope.runner import sources
@@ -70,7 +70,7 @@ def of_samples(config: ExperimentConfig, samples: Samples) -> Workload:
     redraw = _redrawing(built)
     feed = batches.batches(samples, config.training.batch_size, config.seed)
     sites = tape.survey_model(built.model, next(feed.iterate())[0])
-    output = next(layer for layer in sites.layers if layer.role == "output")
+    output = next(layer for layer in sites.layers if layer.role == Role.OUTPUT)
     goal = objective.for_samples(
         config.training.loss, str(output.activation), int(output.units or 0), samples
     )
@@ -139,7 +139,7 @@ def of_model(config: ExperimentConfig, model: Any, given: Any) -> Workload:
         outputs = model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
     with blamed("model", what):
         sites = tape.survey_model(model, x)
-    ends = [layer for layer in sites.layers if layer.role == "output"]
+    ends = [layer for layer in sites.layers if layer.role == Role.OUTPUT]
     activation = str(ends[-1].activation) if ends else "linear"
     goal = objective.for_model(config.training.loss, model, outputs, y, activation)
     objective.refuse_strangers(goal, model, outputs, getattr(feed, "y", y))

@@ -15,11 +15,9 @@ import keras
 import tensorflow as tf
 
 from gradscope.record import STATISTICS
+from gradscope.record.statistics import Pass, complete_after
 
-_BACKWARD = [
-    name.startswith(("delta_", "kernel_gradient_", "bias_gradient_", "underflow_"))
-    for name in STATISTICS
-]
+_BACKWARD = [name in complete_after(Pass.BACKWARD) for name in STATISTICS]
 _NAMES = list(STATISTICS)
 
 

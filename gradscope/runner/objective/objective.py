@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from gradscope.catalog.losses import LOSSES
+from gradscope.catalog.losses import LOSSES, TargetForm, default_loss
 from gradscope.datasets.samples import Samples
 from gradscope.errors import BadRequest
 
@@ -43,7 +43,8 @@ def for_samples(asked: str, output_activation: str, units: int, samples: Samples
     Softmax trains on cross-entropy, sigmoid on binary cross-entropy, anything else on the mean
     squared error. Raises `BadRequest` when the labels cannot be put in the form the loss needs.
     """
-    name = asked if asked != "auto" else _auto(output_activation, samples.task)
+    form: TargetForm = "class_index" if samples.task == "classification" else "real"
+    name = asked if asked != "auto" else default_loss(output_activation, form)
     entry = LOSSES[name]
     _refuse_misfits(name, entry.target, units, samples)
     classification = samples.task == "classification"
@@ -132,27 +133,18 @@ def _takes_indices(goal: Objective, model: Any) -> bool:
     )
 
 
-def _auto(output_activation: str, task: str) -> str:
-    if task == "classification" and output_activation == "softmax":
-        return "sparse_categorical_crossentropy"
-    if task == "classification" and output_activation == "sigmoid":
-        return "binary_crossentropy"
-    return "mean_squared_error"
-
-
 def _by_output(activation: str, outputs: Any, y: Any) -> str:
-    if activation == "softmax":
-        indices = _are_indices(outputs, y)
-        return "sparse_categorical_crossentropy" if indices else "categorical_crossentropy"
-    if activation == "sigmoid":
-        return "binary_crossentropy"
-    if np.asarray(y).dtype.kind in "iub":
+    if _are_indices(outputs, y):
+        form: TargetForm = "class_index"
+    else:  # labels shaped like the output: one probability per class or unit
+        form = "one_hot" if activation in ("softmax", "sigmoid") else "real"
+    if activation not in ("softmax", "sigmoid") and np.asarray(y).dtype.kind in "iub":
         raise BadRequest(
             "the model was not compiled, its last layer has no softmax or sigmoid, and the labels "
             "are integers: the loss cannot be guessed",
             "set training.loss, or compile the model",
         )
-    return "mean_squared_error"
+    return default_loss(activation, form)
 
 
 def _are_indices(outputs: Any, y: Any) -> bool:

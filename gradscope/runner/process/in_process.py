@@ -7,7 +7,7 @@ the way.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -27,35 +27,42 @@ from gradscope.runner.runtime.seeds import Seeds
 from gradscope.runner.sources import factory
 from gradscope.runner.sources.user_code import blamed
 
+NewBuilder = Callable[[], RecordBuilder]
+"""Makes the builder that collects one run; one of the caller's can watch the run."""
 
-def records(config: ExperimentConfig, seeds: Seeds, *, trust: bool) -> Iterator[RunRecord]:
+
+def records(
+    config: ExperimentConfig,
+    seeds: Seeds,
+    *,
+    trust: bool,
+    new_builder: NewBuilder = RecordBuilder,
+) -> Iterator[RunRecord]:
     """Measure what `config` describes; one record per seed."""
     device.set_threads(config.threads)
     with device.settings():
         for experiment in seed_loop.experiments(config, seeds, trust=trust):
-            yield record_of(experiment, whole=experiment.config.seed in seeds.trained)
+            whole = experiment.config.seed in seeds.trained
+            yield record_of(experiment, whole=whole, new_builder=new_builder)
 
 
-def measured(
-    config: ExperimentConfig, seeds: Seeds, model: Any, data: Any, *, trust: bool
-) -> list[RunRecord]:
-    """Measure what `config` describes, or where `model` is given, what `look_at` takes."""
-    found = (
-        records(config, seeds, trust=trust)
-        if model is None
-        else look_at(config, model, data, seeds)
-    )
-    return list(found)
-
-
-def train(config: ExperimentConfig, model: Any, data: Any) -> RunRecord:
+def train(
+    config: ExperimentConfig, model: Any, data: Any, *, new_builder: NewBuilder = RecordBuilder
+) -> RunRecord:
     """Train and measure a model given as an object; `data` None is what the config names."""
     device.set_threads(config.threads)
     with device.settings(keep_policy=True):
-        return record_of(_experiment(config, model, data))
+        return record_of(_experiment(config, model, data), new_builder=new_builder)
 
 
-def look_at(config: ExperimentConfig, model: Any, data: Any, seeds: Seeds) -> Iterator[RunRecord]:
+def look_at(
+    config: ExperimentConfig,
+    model: Any,
+    data: Any,
+    seeds: Seeds,
+    *,
+    new_builder: NewBuilder = RecordBuilder,
+) -> Iterator[RunRecord]:
     """Measure a model given as an object, or one per seed of a function that builds it.
 
     The function is called with Keras seeded by each of `seeds`; its layers that have no name of
@@ -70,7 +77,7 @@ def look_at(config: ExperimentConfig, model: Any, data: Any, seeds: Seeds) -> It
         with globals_kept(), device.settings(keep_policy=True):
             experiment = _experiment(seeded, _model_of(model, seed), data)
             with variables_kept([*experiment.model.variables, *experiment.optimizer.variables]):
-                record = record_of(experiment, whole=whole)
+                record = record_of(experiment, whole=whole, new_builder=new_builder)
         yield record
 
 
@@ -79,10 +86,12 @@ def is_object(model: Any) -> bool:
     return model is not None and (isinstance(model, keras.Model) or not callable(model))
 
 
-def record_of(experiment: Experiment, *, whole: bool = True) -> RunRecord:
+def record_of(
+    experiment: Experiment, *, whole: bool = True, new_builder: NewBuilder = RecordBuilder
+) -> RunRecord:
     """The record of one experiment: trained, or its first step alone."""
     started = time.monotonic()
-    builder = RecordBuilder()
+    builder = new_builder()
     builder.begin(experiment.beginning())
     end = experiment.train(builder) if whole else experiment.first_step(builder)
     builder.evaluation = end.evaluation

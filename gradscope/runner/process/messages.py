@@ -82,12 +82,11 @@ def take(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
 
 
 def _beginning(header: dict[str, Any]) -> Beginning:
-    environment = header["environment"]
     return Beginning(
         name=header["name"],
-        layers=tuple(LayerInfo(**layer) for layer in header["layers"]),
-        environment=Environment(**environment | {"cpu_flags": tuple(environment["cpu_flags"])}),
-        data=DataSummary.restored(header["data"]),
+        layers=tuple(LayerInfo.from_json(layer) for layer in header["layers"]),
+        environment=Environment.from_json(header["environment"]),
+        data=DataSummary.from_json(header["data"]),
         config=header["config"],
         batch_size=header["batch_size"],
         probe_samples=header["probe_samples"],

@@ -23,7 +23,7 @@ from typing import IO, Any
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, CouldNotMeasure, ExitCode, Interrupted
 from gradscope.record.builder import RecordBuilder
-from gradscope.record.run_record import RunRecord
+from gradscope.record.run_record import OutcomeStatus, RunRecord
 from gradscope.runner.process.messages import take
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
@@ -72,6 +72,25 @@ def measure_seeds(
 ) -> list[RunRecord]:
     """Measure `config` from several seeds in one process of its own; one record per seed, in order.
 
+    See `stream_seeds`, of which these are all records.
+    """
+    return list(stream_seeds(config, seeds, watch, log, flags, meanwhile=meanwhile, stop=stop))
+
+
+def stream_seeds(
+    config: ExperimentConfig,
+    seeds: Seeds,
+    watch: Watcher,
+    log: Path | None = None,
+    flags: Sequence[str] = (),
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
+    stop: list[int] | None = None,
+) -> Iterator[RunRecord]:
+    """Measure `config` from several seeds in one process of its own; give each record at its end.
+
+    Closing the iterator ends the worker. Only the first record is kept here.
+
     `flags` go to the worker: ``--trust-model``, ``--survey``, ``--deterministic``. `meanwhile` runs
     here while the worker imports TensorFlow; what it raises ends the worker. `stop` is where the
     caller, who has `stop_noted`, notes signals; without it they are noted here.
@@ -96,53 +115,62 @@ def measure_seeds(
             except BaseException:
                 _kill(worker, patience=0.0)
                 raise
-            _hear_out(worker, connection, heard, watch, asked)
+            yield from _hear_out(worker, connection, heard, watch, asked)
         if asked:
             raise _interrupted_in(asked[0], heard)
-        return _settled(heard, worker, output)
+        if not heard.complete:
+            raise _explained(heard, worker, output)
 
 
 class _Heard:
-    """What the worker has told so far: a builder and an end for each of `count` seeds."""
+    """What the worker has told so far: the seed it is at, and the record of the first.
+
+    The records of the others are given away, so that many seeds need the memory of one.
+    """
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self.builders: list[RecordBuilder] = []
-        self.ends: list[dict[str, Any]] = []
+        self.builder = RecordBuilder()
         self.last: dict[str, Any] = {"event": "none"}
-        self._times = [time.monotonic()]
+        self._ended = 0
+        self._first: RunRecord | None = None
+        self._started = time.monotonic()
 
-    def take(self, message: bytes) -> RecordBuilder:
-        """Take one message; gives the builder it is about."""
-        if len(self.builders) == len(self.ends):
-            self.builders.append(RecordBuilder())
-        self.last = take(message, self.builders[-1])
+    def take(self, message: bytes) -> RunRecord | None:
+        """Take one message; gives the record of the seed that it ends."""
         if self.last["event"] == "end":
-            self.ends.append(self.last)
-            self._times.append(time.monotonic())
-        return self.builders[-1]
+            self.builder = RecordBuilder()
+        self.last = take(message, self.builder)
+        if self.last["event"] != "end":
+            return None
+        record = self._built(OutcomeStatus(self.last["status"]), self.last["sentence"])
+        self._started = time.monotonic()
+        self._ended += record is not None
+        if self._first is None:
+            self._first = record
+        return record
+
+    def _built(self, status: OutcomeStatus, sentence: str) -> RunRecord | None:
+        return self.builder.build(status, sentence, time.monotonic() - self._started)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every seed has its record."""
+        return self._ended == self._count and self.last["event"] == "end"
 
     @property
     def done(self) -> bool:
         """Whether the worker has no more to say."""
-        return len(self.ends) == self._count or self.last["event"] in ("refused", "failed")
+        return self._ended == self._count or self.last["event"] in ("refused", "failed")
 
-    def records(self) -> list[RunRecord]:
-        """The records of the seeds that have ended."""
-        found = []
-        for place, (builder, end) in enumerate(zip(self.builders, self.ends, strict=False)):
-            seconds = self._times[place + 1] - self._times[place]
-            record = builder.build(end["status"], end["sentence"], seconds)
-            if record is not None:
-                found.append(record)
-        return found
+    @property
+    def steps_done(self) -> int:
+        """Steps of the first seed so far."""
+        return self._first.outcome.steps_done if self._first else self.builder.steps_done
 
     def first(self, sentence: str) -> RunRecord | None:
         """The first seed's record, partial where it had not ended."""
-        if self.ends or not self.builders:
-            return next(iter(self.records()), None)
-        seconds = time.monotonic() - self._times[0]
-        return self.builders[0].build("partial", sentence, seconds)
+        return self._built(OutcomeStatus.PARTIAL, sentence) if self._first is None else self._first
 
 
 def _start(
@@ -212,8 +240,8 @@ def stop_noted() -> Iterator[list[int]]:
     before: dict[signal.Signals, Any] = {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
-                continue  # nohup
+            if number != signal.SIGTERM and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # ignored by the parent: nohup, or a background job of a script
             with contextlib.suppress(ValueError):  # not in the main thread
                 before[number] = signal.signal(number, note)
         yield asked
@@ -228,10 +256,10 @@ def _hear_out(
     heard: _Heard,
     watch: Watcher,
     asked: list[int],
-) -> None:
-    """Listen until the worker has ended: by itself, or by force once a stop is `asked` for."""
+) -> Iterator[RunRecord]:
+    """Give records until the worker has ended: by itself, or by force after a signal."""
     try:
-        _listen(worker, connection, heard, watch, asked)
+        yield from _listen(worker, connection, heard, watch, asked)
     except BaseException:
         _kill(worker, patience=0.0)
         raise
@@ -246,8 +274,8 @@ def _listen(
     heard: _Heard,
     watch: Watcher,
     asked: list[int],
-) -> None:
-    """Take every message until the worker has no more to say."""
+) -> Iterator[RunRecord]:
+    """Take every message until the worker has no more to say; give each record at its end."""
     while not heard.done and not asked:
         try:
             if not connection.poll(_POLL_SECONDS):
@@ -257,8 +285,10 @@ def _listen(
             message = connection.recv_bytes()
         except (EOFError, OSError):  # it is gone, perhaps in the middle of a message
             return
-        about = heard.take(message)
-        watch(heard.last, about)
+        record = heard.take(message)
+        watch(heard.last, heard.builder)
+        if record is not None:
+            yield record
 
 
 def _drain(connection: Connection[bytes, bytes], heard: _Heard) -> None:
@@ -286,7 +316,7 @@ def interrupted(number: int, remedy: str = "", moment: str = "") -> Interrupted:
 
 
 def _interrupted_in(number: int, heard: _Heard) -> Interrupted:
-    steps = heard.builders[0].steps_done if heard.builders else 0
+    steps = heard.steps_done
     moment = f"after step {steps}" if steps else "before the first step"
     remedy = "what was measured is kept, marked partial" if steps else ""
     error = interrupted(number, remedy, moment)
@@ -294,19 +324,17 @@ def _interrupted_in(number: int, heard: _Heard) -> Interrupted:
     return error
 
 
-def _settled(heard: _Heard, worker: subprocess.Popen[bytes], output: IO[bytes]) -> list[RunRecord]:
-    """The records, or the exception that explains their absence."""
+def _explained(
+    heard: _Heard, worker: subprocess.Popen[bytes], output: IO[bytes]
+) -> BadRequest | CouldNotMeasure:
+    """The exception that explains why not every seed has its record."""
     last = heard.last
-    if last["event"] == "end" and heard.done:
-        records = heard.records()
-        if len(records) == len(heard.ends):
-            return records
     if last["event"] == "refused" and last["code"] == ExitCode.BAD_REQUEST:
-        raise BadRequest(last["message"], last["remedy"])
+        return BadRequest(last["message"], last["remedy"])
     message, remedy = _death(last, worker.returncode, output)
     error = CouldNotMeasure(message, remedy)
     error.partial = heard.first(message.splitlines()[0])
-    raise error
+    return error
 
 
 def _death(last: dict[str, Any], code: int, output: IO[bytes]) -> tuple[str, str]:

@@ -15,9 +15,10 @@ import sys
 import traceback
 from multiprocessing.connection import Connection
 
-from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import ExperimentConfig
+from gradscope.config.sections.data import USER_DATA
 from gradscope.errors import GradscopeError
+from gradscope.record import OutcomeStatus
 from gradscope.runner.process.messages import Sender
 from gradscope.runner.runtime import import_tensorflow
 from gradscope.runner.runtime.seeds import Seeds
@@ -69,20 +70,22 @@ def _measure(config: ExperimentConfig, seeds: Seeds, sender: Sender, flags: set[
                     sender.send("note", text=note)
             told = True
             if "--survey" in flags:
-                _end(sender, "partial", "surveyed, not trained", {})
+                _end(sender, OutcomeStatus.PARTIAL, "surveyed, not trained", {})
                 return
             whole = experiment.config.seed in seeds.trained
             end = experiment.train(sender) if whole else experiment.first_step(sender)
             _end(sender, end.status, end.sentence, end.evaluation)
 
 
-def _end(sender: Sender, status: str, sentence: str, evaluation: dict[str, float]) -> None:
+def _end(
+    sender: Sender, status: OutcomeStatus, sentence: str, evaluation: dict[str, float]
+) -> None:
     sender.send("end", status=status, sentence=sentence, evaluation=evaluation)
 
 
 def _is_users(config: ExperimentConfig) -> bool:
     """Whether code of the user's runs here, which may need whatever is installed."""
-    return config.model.source is not None or config.data.name == OWN_DATA
+    return config.model.source is not None or config.data.name == USER_DATA
 
 
 def _die_with_parent() -> None:

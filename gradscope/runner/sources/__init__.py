@@ -5,8 +5,8 @@ Importing this package never imports TensorFlow; calling into it may.
 
 from __future__ import annotations
 
-from gradscope.config.data_section import OWN_DATA
 from gradscope.config.experiment import ExperimentConfig
+from gradscope.config.sections.data import USER_DATA
 from gradscope.datasets import loading
 from gradscope.datasets.samples import Samples
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
@@ -20,7 +20,7 @@ def samples(config: ExperimentConfig) -> Samples:
     data, batch_size = config.data, config.training.batch_size
     if data.name in KERAS_DATASETS:
         return loading.prepare(KERAS_DATASETS[data.name](), data.scaling, batch_size)
-    if data.name == OWN_DATA:
+    if data.name == USER_DATA:
         from gradscope.runner.sources import batches, factory
 
         own = batches.as_samples(factory.data_from(data.parameters))

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from gradscope.config.text import sanitise
 from gradscope.errors import BadRequest
+from gradscope.message_text import sanitise
 
 CONFIG: Final = "config.json"
 METADATA: Final = "metadata.json"
@@ -100,11 +100,8 @@ def opened(path: Path, *, trust: bool = False) -> Iterator[Archive]:
 
 def sha256(path: Path) -> str:
     """Identify a file by its content."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def refused(name: str, what: str, remedy: str) -> BadRequest:

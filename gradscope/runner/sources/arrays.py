@@ -10,9 +10,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.config.text import sanitise
-from gradscope.datasets.samples import Samples, blocks
+from gradscope.datasets.array_hash import add_array
+from gradscope.datasets.samples import Samples
+from gradscope.datasets.value_range import first_position_out_of_range, samples_out_of_range
 from gradscope.errors import BadRequest
+from gradscope.message_text import sanitise
 from gradscope.runner.runtime.seeds import derive
 
 Batch = tuple[Any, Any, Any]
@@ -170,17 +172,15 @@ def _array(value: Any, path: tuple[Any, ...], role: str, part: str) -> npt.NDArr
 
 def _check_finite(array: npt.NDArray[Any], where: str) -> None:
     """Refuse NaN, Inf and what has become Inf in the type that Keras computes in."""
-    bad = np.zeros(len(array), np.bool_)
-    for rows in blocks(array):
-        bad[rows] = ~np.isfinite(array[rows]).reshape(len(array[rows]), -1).all(axis=1)
+    bad = samples_out_of_range(array)
     if bad.any():
         index = int(np.flatnonzero(bad)[0])
         sample = np.atleast_1d(array[index])
-        place = np.argwhere(~np.isfinite(sample))[0].tolist()
+        place = first_position_out_of_range(sample)
         at = f" at {', '.join(map(str, place))}" if array.ndim > 1 else ""
         raise BadRequest(
             f"data: sample {index} (counted from 0) of the {where} has the value "
-            f"{sample[tuple(place)]}{at}; {bad.sum()} such sample(s) among {len(array)}",
+            f"{sample[place]}{at}; {bad.sum()} such sample(s) among {len(array)}",
             f"remove or repair them before training; the largest number is that of {array.dtype}",
         )
 
@@ -231,8 +231,6 @@ def digest(*batches: Batch | None) -> str:
             if leaf is None:
                 found.update(f"{path}None".encode())
                 continue
-            # Byte order is part of the dtype, so make it the same everywhere.
-            portable = np.ascontiguousarray(leaf, dtype=leaf.dtype.newbyteorder("<"))
-            found.update(f"{path}{portable.dtype.str}{portable.shape}".encode())
-            found.update(portable.data)
+            found.update(f"{path}".encode())
+            add_array(found, leaf)
     return found.hexdigest()

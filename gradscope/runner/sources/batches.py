@@ -9,6 +9,7 @@ import numpy as np
 
 from gradscope.datasets.samples import Samples
 from gradscope.errors import BadRequest
+from gradscope.record.objective_info import class_labels
 from gradscope.runner.sources import arrays, streams
 from gradscope.runner.sources.arrays import ArrayBatches, Batch
 
@@ -78,7 +79,7 @@ def is_data(data: Any) -> bool:
 def as_samples(data: Any) -> Samples:
     """Give the user's arrays as the built-in network takes them: one of inputs, one of targets.
 
-    Whole numbers are classes; anything else is a regression.
+    Integers and what `class_labels` calls classes are classes; other floats are a regression.
     """
     if isinstance(data, Samples):
         return data
@@ -96,16 +97,22 @@ def as_samples(data: Any) -> Samples:
         )
     if any(weights is not None for _, _, weights in parts):
         raise BadRequest("data.factory: the built-in network takes no sample weights")
-    x, y = source.x, _labels(source.y)
-    x_test, y_test = (source.test[0], _labels(source.test[1])) if source.test else (x[:0], y[:0])
-    classes = int(y.max()) + 1 if y.dtype.kind in "biu" else None
-    task = "regression" if classes is None else "classification"
-    return Samples(x, y, x_test, y_test, task, classes)
+    x, y = source.x, source.y
+    x_test, y_test = source.test[:2] if source.test else (x[:0], y[:0])
+    if not all(_are_classes(targets) for _, targets, _ in parts):
+        return Samples(x, y, x_test, y_test, "regression", None)
+    y, y_test = _labels(y), _labels(y_test)
+    labels = class_labels(y)
+    # Labels that cannot be class indices are refused later, with the sample's name.
+    classes = labels[1] if labels is not None else int(y.max()) + 1
+    return Samples(x, y, x_test, y_test, "classification", classes)
+
+
+def _are_classes(y: Any) -> bool:
+    return y.dtype.kind in "biu" or class_labels(y) is not None
 
 
 def _labels(y: Any) -> Any:
-    if y.dtype.kind not in "biu":
-        return y
     if y.ndim > 1 and y.shape[-1] > 1:
         raise BadRequest(
             f"data.factory: the labels have shape {y.shape}; the built-in network takes one class "

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from gradscope.config.text import TreePath, dotted, sanitise
+from gradscope.config.document.tree_path import TreePath, dotted_path
+from gradscope.message_text import sanitise
 from gradscope.runner.sources.archive import RESAVE, refused
 from gradscope.runner.sources.known_classes import (
     CLASSES,
@@ -84,7 +85,7 @@ def check_classes(name: str, tree: dict[str, Any]) -> None:
         if isinstance(node, dict) and "class_name" in node:
             problem = _problem(node)
             if problem:
-                place = dotted(path) or "the model itself"
+                place = dotted_path(path) or "the model itself"
                 raise refused(name, f"config.json, {place}: {problem}", OWN_CODE)
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gradscope.config.experiment import ModelSource
-from gradscope.config.text import did_you_mean, nearest, sanitise
 from gradscope.errors import BadRequest
+from gradscope.message_text import did_you_mean, nearest_name, sanitise
 from gradscope.runner.sources.user_code import blamed
 
 Folder = Path | str | None
@@ -172,12 +172,12 @@ def _found(module: Any, attribute: str, spec: str, key: str) -> Any:
         if not hasattr(found, name):
             public = [item for item in dir(found) if not item.startswith("_")]
             functions = [item for item in public if callable(getattr(found, item, None))]
-            near = nearest(name, functions) or nearest(name, public)
+            near = nearest_name(name, functions) or nearest_name(name, public)
             listed = ", ".join(sanitise(item) for item in functions[:8])
             remedy = f"it has {listed}" if listed else "it has no function"
             raise BadRequest(
                 f"{key}: {sanitise(walked)} has no {name}",
-                f"did you mean {sanitise(near)}?" if near else remedy,
+                f"did you mean '{sanitise(near)}'?" if near else remedy,
             )
         found, walked = getattr(found, name), f"{walked}.{name}"
     if not callable(found):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import IO, Any, Final
 
-from gradscope.config.text import sanitise
 from gradscope.errors import BadRequest
+from gradscope.message_text import sanitise
 from gradscope.runner.sources.archive import WEIGHTS, damaged, refused
 
 MAXIMUM_OBJECTS: Final = 100_000

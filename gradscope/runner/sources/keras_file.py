@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from gradscope.config.text import sanitise
 from gradscope.errors import BadRequest, CouldNotMeasure
+from gradscope.message_text import sanitise
 from gradscope.runner.sources import archive
 from gradscope.runner.sources.archive import refused
 from gradscope.runner.sources.config_tree import OWN_CODE
@@ -46,11 +46,6 @@ def load(path: str | Path, *, trust: bool = False) -> Any:
     found = scan(path)
     _check_built_sizes(name, found)
     return _loaded(path, name, safe=True)
-
-
-def sha256(path: str | Path) -> str:
-    """Identify a model file by its content."""
-    return archive.sha256(Path(path))
 
 
 def notes(model: Any) -> tuple[str, ...]:

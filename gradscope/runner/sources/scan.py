@@ -11,7 +11,8 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final
 
-from gradscope.config.text import dotted, sanitise
+from gradscope.config.document.tree_path import dotted_path
+from gradscope.message_text import sanitise
 from gradscope.runner.sources import archive, config_tree, hdf5_headers
 from gradscope.runner.sources.archive import refused
 from gradscope.runner.sources.hdf5_headers import Stored
@@ -94,7 +95,7 @@ def check_sizes(name: str, config: dict[str, Any], stored: Stored) -> None:
     for path, node in config_tree.nodes(config):
         for key, value in node.items() if isinstance(node, dict) else ():
             size = _size(key, value)
-            place = f"config.json, {dotted((*path, key))}"
+            place = f"config.json, {dotted_path((*path, key))}"
             if key in UNITS and size > limit:
                 what = f"{place} is {size:,}, but the file holds {stored.values:,} weights"
                 raise refused(name, what, config_tree.OWN_CODE)

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from gradscope.config.text import sanitise
 from gradscope.errors import BadRequest, GradscopeError
+from gradscope.message_text import sanitise
 
 _GRADSCOPE: Final = Path(__file__).resolve().parents[2]
 _SHOWN_FRAMES: Final = 8

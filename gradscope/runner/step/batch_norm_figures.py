@@ -55,12 +55,12 @@ def _heard(layer: Any, hearing: Hearing) -> Callable[..., Pair]:
 
 
 def put(
-    figures: Figures, norms: Sequence[BatchNormSite], hearing: Hearing, ear: CallRecorder
+    figures: Figures, norms: Sequence[BatchNormSite], hearing: Hearing, recorder: CallRecorder
 ) -> None:
     """Compare the batch's mean and variance with the moving ones, all features end to end."""
     if not norms:
         return
-    calls = {call.key: call for call in ear.calls}
+    calls = {call.key: call for call in recorder.calls}
     batch = [_of_batch(norm, hearing, calls[norm.key]) for norm in norms]
     sizes = np.array([int(mean.shape[0]) for mean, _ in batch])
     owners = np.repeat(np.arange(len(norms)), sizes)

@@ -24,11 +24,12 @@ from gradscope.runner.step import (
     weight_figures,
 )
 from gradscope.runner.step.figures import Figures
-from gradscope.runner.step.main_path import located
+from gradscope.runner.step.main_path import with_main_path
 from gradscope.runner.step.reductions import reductions_for
 from gradscope.runner.survey import recurrent
-from gradscope.runner.survey.calls import Call, listening, tapped_layers
-from gradscope.runner.survey.sites import Site, SiteMap, survey
+from gradscope.runner.survey.calls import Call, recordable_layers, recording
+from gradscope.runner.survey.sites import Site, SiteMap
+from gradscope.runner.survey.surveyor import survey
 
 Step = Callable[[Any, Any], tuple[Any, Any, Any]]
 """``step(batch, counting) -> (statistics, scalars, counts)``: trains once on (x, y) or on (x, y,
@@ -41,17 +42,17 @@ def survey_model(model: Any, x: Any, trained: Sequence[bool] | None = None) -> S
     `x` is the structure of arrays or specs of one batch. `trained` says of each of the model's
     outputs whether the loss depends on it; all do unless it is given.
     """
-    layers = tapped_layers(model)
+    layers = recordable_layers(model)
     found: list[SiteMap] = []
 
     def forward(inputs: Any) -> None:
-        with listening(layers) as ear:
+        with recording(layers) as recorder:
             outputs = model(inputs, training=True)
         flat = keras.tree.flatten(outputs)
         wanted = trained or [True] * len(flat)
         ends = [tensor for tensor, used in zip(flat, wanted, strict=True) if used]
-        found_sites = survey(model, layers, ear, outputs, [*ends, *model.losses])
-        found.append(located(found_sites, ear, inputs, outputs))
+        found_sites = survey(model, layers, recorder, outputs, [*ends, *model.losses])
+        found.append(with_main_path(found_sites, recorder, inputs, outputs))
 
     specs = keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), x)
     tf.function(forward, autograph=False).get_concrete_function(specs)
@@ -93,20 +94,20 @@ def seeing(
     model: Any, sites: SiteMap, objective: Objective, optimizer: Any, asked: Asked
 ) -> Callable[[Any, Any, Any], Seen]:
     """Make the function of (x, y, sample weights or None) that measures a pass, without update."""
-    layers = tapped_layers(model)
+    layers = recordable_layers(model)
     timed = [site for site in sites.sites if site.time_steps]
     reductions = reductions_for(jit=asked.jit)
 
     def see(x: Any, y: Any, sample_weights: Any) -> Seen:
         with (
             tf.GradientTape() as tape,
-            listening(layers, tape.watch, sites.keys) as ear,
+            recording(layers, tape.watch, sites.keys) as recorder,
             batch_norm_figures.listening(sites.batch_norms) as norms,
         ):
             outputs = model(x, training=True)
             loss = objective.loss(model, x, y, outputs, sample_weights)
             scaled = optimizer.scale_loss(loss)
-        heard = {call.key: call for call in ear.calls}
+        heard = {call.key: call for call in recorder.calls}
         signals = [signal_figures.Signal.of(site, heard[site.key]) for site in sites.sites]
         variables = model.trainable_variables
         zeros = [heard[site.key].zeros for site in timed]
@@ -115,7 +116,7 @@ def seeing(
         deltas = [_or_zeros(delta, signal.z) for delta, signal in zip(deltas, signals, strict=True)]
         scale = loss_scale.of(optimizer)
         figures = Figures()
-        batch_norm_figures.put(figures, sites.batch_norms, norms, ear)
+        batch_norm_figures.put(figures, sites.batch_norms, norms, recorder)
         samples = _samples(x)
         signal_figures.put(figures, signals, deltas, samples / scale, reductions)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)

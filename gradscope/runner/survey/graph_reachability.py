@@ -9,37 +9,38 @@ import tensorflow as tf
 from tensorflow.python.framework import ops as graph
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall", "While", "StatelessWhile", "If", "Case")
-"""Operations that run a graph of their own: its gradient is known to the tape, not by its name."""
+"""Operations that run a graph of their own. TensorFlow differentiates them without looking up a
+gradient function by their name."""
 
 
-def name_of(tensor: Any) -> Any:
-    """What identifies a tensor of a graph, seen through the casts that mixed precision puts in."""
+def tensor_name(tensor: Any) -> str:
+    """Name of a graph tensor without the casts that mixed precision inserts after it."""
     while tensor.op.type in ("Cast", "Identity") and tensor.op.inputs[0].dtype.is_floating:
         tensor = tensor.op.inputs[0]
-    return tensor.name
+    return str(tensor.name)
 
 
-class Flow:
-    """The tensors from which a gradient path leads to `ends`."""
+class ReachedTensors:
+    """The tensors that get a gradient of `ends`."""
 
     def __init__(self, ends: Sequence[Any]) -> None:
-        self._reached: set[str] = set()
-        waiting = [tensor for tensor in ends if _carries(tensor)]
+        self._names: set[str] = set()
+        waiting = [tensor for tensor in ends if _has_gradient(tensor)]
         while waiting:
             tensor = waiting.pop()
-            if tensor.name in self._reached:
+            if tensor.name in self._names:
                 continue
-            self._reached.add(tensor.name)
+            self._names.add(tensor.name)
             if _differentiable(tensor.op):
-                waiting += [t for t in tensor.op.inputs if _carries(t)]
+                waiting += [t for t in tensor.op.inputs if _has_gradient(t)]
 
-    def reaches_loss(self, tensor: Any) -> bool:
-        """Whether a gradient of the loss comes back to `tensor`."""
-        return tensor.name in self._reached
+    def has(self, tensor: Any) -> bool:
+        """Whether a gradient of the ends comes back to `tensor`."""
+        return tensor.name in self._names
 
 
 def _differentiable(op: Any) -> bool:
-    """Whether a gradient goes back through it: rounding and ``stop_gradient`` let none through."""
+    """Whether a gradient passes back through `op`: none through rounding and ``stop_gradient``."""
     if op.type in CALLS:
         return True
     if op.type == "PreventGradient":
@@ -50,6 +51,6 @@ def _differentiable(op: Any) -> bool:
         return False
 
 
-def _carries(tensor: Any) -> bool:
-    """Whether a gradient can flow through it: a list of tensors, as loops pass on, is a variant."""
+def _has_gradient(tensor: Any) -> bool:
+    """Whether a tensor of this type can have a gradient; the tensor lists of loops are variants."""
     return not (tensor.dtype.is_integer or tensor.dtype.is_bool or tensor.dtype == tf.string)

@@ -1,210 +1,140 @@
-"""What Keras's layers are, as far as measuring needs to know."""
+"""The table of Keras's layer classes: traits, fans, unit axes and activations of each kind.
+
+A layer kind that gradscope does not know yet is one entry of `LAYER_KINDS`. Layers without an entry
+are measured by what they hold: their matrices, or their output alone.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from gradscope.catalog.activations import Activation, find_activation
-from gradscope.catalog.initializers import INITIALIZERS
+from gradscope.record.layers import Trait
 
-_LAYERS = keras.layers
-
-NORMALIZATIONS: tuple[type, ...] = tuple(
-    getattr(_LAYERS, name)
-    for name in (
-        "BatchNormalization",
-        "LayerNormalization",
-        "RMSNormalization",
-        "GroupNormalization",
-        "UnitNormalization",
-    )
-    if hasattr(_LAYERS, name)
-)
-DROPOUTS: tuple[type, ...] = (
-    _LAYERS.Dropout,
-    _LAYERS.SpatialDropout1D,
-    _LAYERS.SpatialDropout2D,
-    _LAYERS.SpatialDropout3D,
-    _LAYERS.GaussianDropout,
-    _LAYERS.GaussianNoise,
-    _LAYERS.AlphaDropout,
-)
-RESHAPERS: tuple[type, ...] = (
-    _LAYERS.Flatten,
-    _LAYERS.Reshape,
-    _LAYERS.Permute,
-    _LAYERS.Identity,
-)
-"""Layers that give exactly the values they are given, perhaps in another order."""
-
-MOVERS: tuple[type, ...] = (
-    _LAYERS.RepeatVector,
-    _LAYERS.Cropping1D,
-    _LAYERS.Cropping2D,
-    _LAYERS.Cropping3D,
-    _LAYERS.ZeroPadding1D,
-    _LAYERS.ZeroPadding2D,
-    _LAYERS.ZeroPadding3D,
-    _LAYERS.Masking,
-)
-"""Layers that copy, pad, crop or blank values and compute none."""
-
-_ACTIVATION_LAYERS: tuple[type, ...] = (
-    _LAYERS.Activation,
-    _LAYERS.ReLU,
-    _LAYERS.LeakyReLU,
-    _LAYERS.PReLU,
-    _LAYERS.ELU,
-    _LAYERS.Softmax,
-)
-LOOPS: tuple[Any, ...] = (_LAYERS.RNN, _LAYERS.TimeDistributed)
-"""Layers that call what they hold inside a loop, where its tensors cannot be reached."""
-
-_BY_CLASS = {entry.keras_class: entry for entry in INITIALIZERS.values()}
 Parameters = dict[str, Any]
+Shape = tuple[int, ...]
+Fans = tuple[int | None, int | None]
+
+_FIXED_BY_CALL = frozenset([Trait.FULLY_CONNECTED, Trait.LINEAR_KERNEL, Trait.DROPOUT])
+"""Traits that a subclass has only if it keeps its base class's ``call``: SpatialDropout2D is a
+subclass of Dropout."""
 
 
-def is_activation_layer(layer: Any) -> bool:
-    """Whether the whole layer is an activation."""
-    return isinstance(layer, _ACTIVATION_LAYERS)
+@dataclass(frozen=True)
+class LayerKind:
+    """What some Keras classes and their subclasses are.
+
+    `names` are classes of ``keras.layers``; an older Keras may lack some. `fans` gives fan_in and
+    fan_out from a layer and the shape of its first matrix, where they are not those of a Dense or
+    convolution kernel. `unit_axes` gives the axes of an output of so many axes that number units.
+    `activation` gives name and parameters of the activation that the whole layer is.
+    """
+
+    names: tuple[str, ...]
+    traits: tuple[Trait, ...] = ()
+    fans: Callable[[Any, Shape], Fans] | None = None
+    unit_axes: Callable[[Any, int], Shape] | None = None
+    activation: Callable[[Any], tuple[str, Parameters]] | None = None
+
+    def base_class(self, layer: Any) -> type | None:
+        """The first of the classes that `layer` is an instance of."""
+        classes = (getattr(keras.layers, name, None) for name in self.names)
+        return next((known for known in classes if known and isinstance(layer, known)), None)
+
+
+def traits_of(layer: Any) -> tuple[Trait, ...]:
+    """The traits of a layer, in the order of `Trait`; a recurrent layer has its cell's, too."""
+    traits: set[Trait] = set()
+    for kind, base in _kinds_of(layer):
+        changed = type(layer).call is not base.call  # type: ignore[attr-defined]
+        traits |= set(kind.traits) - (_FIXED_BY_CALL if changed else set())
+    if Trait.LOOP in traits and hasattr(layer, "cell"):
+        traits |= set(traits_of(layer.cell))
+    return tuple(trait for trait in Trait if trait in traits)
+
+
+def has_trait(layer: Any, trait: Trait) -> bool:
+    """Whether the layer has `trait`."""
+    return trait in traits_of(layer)
 
 
 def activation_of(layer: Any) -> tuple[str | None, Activation | None, Parameters]:
     """Name, catalog entry and parameters of the activation a layer applies.
 
-    ``("linear", ...)`` for weights without one; the entry is None for what the catalog does not
-    know, and for a recurrent layer, whose activation acts inside its loop.
+    ``("linear", ...)`` for weights without one. The entry is None for an activation that the
+    catalog does not have, and for a recurrent layer, whose activation acts inside its loop.
     """
-    if isinstance(layer, LOOPS):
-        return _function_name(getattr(_looped(layer), "activation", None)), None, {}
-    if isinstance(layer, _LAYERS.ReLU):
-        return _relu(layer)
-    if isinstance(layer, _LAYERS.LeakyReLU):
-        return _entry("leaky_relu", {"negative_slope": float(layer.negative_slope)})
-    if isinstance(layer, _LAYERS.ELU):
-        return _entry("elu", {"alpha": float(layer.alpha)})
-    if isinstance(layer, _LAYERS.PReLU):
-        return _entry("prelu", dict(getattr(layer, "gradscope_parameters", {})))
-    if isinstance(layer, _LAYERS.Softmax):
-        return _entry("softmax", {})
+    if has_trait(layer, Trait.LOOP):
+        return _function_name(getattr(looped_layer(layer), "activation", None)), None, {}
+    for kind, _ in _kinds_of(layer):
+        if kind.activation:
+            return _catalog_entry(*kind.activation(layer))
     function = getattr(layer, "activation", None)
     if not callable(function):
-        return _entry("linear", {})
-    given = getattr(function, "gradscope_parameters", None)
+        return _catalog_entry("linear", {})
+    parameters = getattr(function, "gradscope_parameters", None)
     module = getattr(function, "__module__", "") or ""
-    if given is None and not module.startswith(("keras", "tensorflow")):
+    if parameters is None and not module.startswith(("keras", "tensorflow")):
         return _function_name(function), None, {}
-    return _entry(str(_function_name(function)), dict(given or {}))
+    return _catalog_entry(str(_function_name(function)), dict(parameters or {}))
 
 
-def _relu(layer: Any) -> tuple[str | None, Activation | None, Parameters]:
-    plain = not layer.negative_slope and not layer.threshold
-    if plain and layer.max_value is None:
-        return _entry("relu", {})
-    if plain and layer.max_value == 6:
-        return _entry("relu6", {})
-    if layer.max_value is None and not layer.threshold:
-        return _entry("leaky_relu", {"negative_slope": float(layer.negative_slope)})
-    return "relu with max_value or threshold", None, {}
-
-
-def _entry(name: str, given: Parameters) -> tuple[str | None, Activation | None, Parameters]:
-    entry = find_activation(name)
-    if entry is None:
-        return name, None, {}
-    parameters = entry.complete(given)
-    return entry.name, entry, parameters
-
-
-def _function_name(function: Any) -> str | None:
-    if function is None:
-        return None
-    return str(getattr(function, "__name__", None) or getattr(function, "name", "unknown"))
-
-
-def own_matrices(layer: Any) -> list[Any]:
-    """The layer's weight matrices (two axes or more), not those of layers measured themselves.
-
-    Biases are none, though attention's have the axes [head, unit] and a GRU's two rows. Layers that
-    loop own what they hold: a recurrent layer its `kernel` and its `recurrent_kernel`.
-    """
-    if is_activation_layer(layer) or isinstance(layer, NORMALIZATIONS):
-        return []
-    biases = {id(bias) for bias in biases_of(layer)}
-    return [w for w in own_weights(layer) if len(w.shape) >= 2 and id(w) not in biases]
-
-
-def _looped(layer: Any) -> Any:
-    """What a layer of `LOOPS` calls again and again: its cell, or the layer it distributes."""
+def looped_layer(layer: Any) -> Any:
+    """What a layer calls in its loop: its cell, or the layer it distributes over time."""
     return getattr(layer, "cell", None) or getattr(layer, "layer", None) or layer
 
 
-def biases_of(layer: Any) -> list[Any]:
-    """The layer's biases; several only where a loop holds several layers."""
-    holders = [layer, *_flat(layer)] if isinstance(layer, LOOPS) else [layer]
-    found = (getattr(holder, "bias", None) for holder in holders)
-    return [bias for bias in found if isinstance(bias, keras.Variable)]
+def unit_axes(layer: Any, rank: int) -> Shape:
+    """The axes of an output of `rank` axes that number its units; the others: samples, positions.
 
-
-def own_weights(layer: Any) -> list[Any]:
-    """The weights that belong to no layer inside `layer`, though it may hold on to theirs."""
-    if isinstance(layer, LOOPS):
-        return list(layer.weights)
-    inner = {id(weight) for held in _flat(layer) for weight in held.weights}
-    return [weight for weight in layer._trainable_variables if id(weight) not in inner]
-
-
-def parameters(layer: Any) -> int:
-    """Number of the layer's weights; without those of layers that have rows of their own."""
-    whole = isinstance(layer, LOOPS) or not layer._layers
-    return sum(math.prod(w.shape) for w in (layer.weights if whole else own_weights(layer)))
-
-
-def _flat(layer: Any) -> list[Any]:
-    return list(layer._flatten_layers(include_self=False))
-
-
-def unit_axes(layer: Any, rank: int) -> tuple[int, ...]:
-    """The axes of an output of `rank` axes that number its units; the others are samples, places.
-
-    The last one, or the channels' under ``channels_first``, or all those that an einsum makes.
+    The last axis, or the channel axis under ``channels_first``, or all that an einsum makes.
     """
     if getattr(layer, "data_format", None) == "channels_first" and rank > 2:
         return (1,)
-    if isinstance(layer, _LAYERS.BatchNormalization):
-        return (layer.axis % rank,)
-    if isinstance(layer, _LAYERS.EinsumDense) and "..." not in layer.equation:
-        kernel, inputs, output = _einsum_axes(layer.equation)
-        made = tuple(i for i, axis in enumerate(output) if axis in kernel and axis not in inputs)
-        return made or (rank - 1,)
+    for kind, _ in _kinds_of(layer):
+        if kind.unit_axes:
+            return kind.unit_axes(layer, rank)
     return (rank - 1,)
 
 
-def fans(layer: Any) -> tuple[int | None, int | None]:
-    """fan_in and fan_out of the layer's matrix; None where two of them follow each other.
+def fans_of(layer: Any, shape: Shape) -> Fans:
+    """fan_in and fan_out of a layer whose first matrix has `shape`.
 
-    Inputs behind each output value and outputs made of each input value, with stride 1.
+    Inputs of each output value and outputs of each input value, with stride 1; None where two
+    matrices follow each other, or where the matrix is looked up in.
     """
-    matrices = own_matrices(layer)
-    if not matrices or isinstance(layer, (_LAYERS.Embedding, *_SEPARABLE)):
-        return None, None
-    shape = tuple(int(size) for size in matrices[0].shape)
-    if isinstance(layer, _LAYERS.EinsumDense):
-        return _einsum_fans(layer.equation, shape)
+    for kind, _ in _kinds_of(layer):
+        if kind.fans:
+            return kind.fans(layer, shape)
     receptive = math.prod(shape[:-2])
-    if isinstance(layer, _DEPTHWISE):
-        return receptive, receptive * shape[-1]
-    if isinstance(layer, _TRANSPOSED):
-        return receptive * shape[-1], receptive * shape[-2]
     return receptive * shape[-2], receptive * shape[-1] // int(getattr(layer, "groups", 1))
 
 
-_SEPARABLE = (_LAYERS.SeparableConv1D, _LAYERS.SeparableConv2D)
-_DEPTHWISE = (_LAYERS.DepthwiseConv1D, _LAYERS.DepthwiseConv2D)
-_TRANSPOSED = (_LAYERS.Conv1DTranspose, _LAYERS.Conv2DTranspose, _LAYERS.Conv3DTranspose)
+def _kinds_of(layer: Any) -> Iterator[tuple[LayerKind, type]]:
+    """The entries of the table that `layer` belongs to, each with the base class in it."""
+    for kind in LAYER_KINDS:
+        base = kind.base_class(layer)
+        if base is not None:
+            yield kind, base
+
+
+def _no_fans(layer: Any, shape: Shape) -> Fans:
+    return None, None
+
+
+def _depthwise_fans(layer: Any, shape: Shape) -> Fans:
+    receptive = math.prod(shape[:-2])
+    return receptive, receptive * shape[-1]
+
+
+def _transposed_fans(layer: Any, shape: Shape) -> Fans:
+    receptive = math.prod(shape[:-2])
+    return receptive * shape[-1], receptive * shape[-2]
 
 
 def _einsum_axes(equation: str) -> tuple[str, str, str]:
@@ -214,36 +144,107 @@ def _einsum_axes(equation: str) -> tuple[str, str, str]:
     return kernel, inputs, output
 
 
-def _einsum_fans(equation: str, shape: tuple[int, ...]) -> tuple[int, int]:
-    kernel, inputs, output = _einsum_axes(equation)
-    contracted = math.prod(size for axis, size in zip(kernel, shape, strict=True) if axis in inputs)
-    produced = math.prod(
-        size
-        for axis, size in zip(kernel, shape, strict=True)
-        if axis in output and axis not in inputs
-    )
+def _einsum_fans(layer: Any, shape: Shape) -> Fans:
+    kernel, inputs, output = _einsum_axes(layer.equation)
+    axes = list(zip(kernel, shape, strict=True))
+    contracted = math.prod(size for axis, size in axes if axis in inputs)
+    produced = math.prod(size for axis, size in axes if axis in output and axis not in inputs)
     return contracted, produced
 
 
-def initializer_of(layer: Any) -> tuple[str | None, Parameters]:
-    """The catalog's name and parameters of the initializer of the layer's first matrix."""
-    for name in ("kernel_initializer", "depthwise_initializer", "embeddings_initializer"):
-        initializer = getattr(_looped(layer), name, None)
-        if initializer is None:
-            continue
-        return _told(initializer)
-    return None, {}
+def _einsum_unit_axes(layer: Any, rank: int) -> Shape:
+    if "..." in layer.equation:
+        return (rank - 1,)
+    kernel, inputs, output = _einsum_axes(layer.equation)
+    made = tuple(i for i, axis in enumerate(output) if axis in kernel and axis not in inputs)
+    return made or (rank - 1,)
 
 
-def bias_initializer_of(layer: Any) -> tuple[str | None, Parameters]:
-    """The same of the layer's bias; None where it has none."""
-    initializer = getattr(layer, "bias_initializer", None)
-    return _told(initializer) if initializer and biases_of(layer) else (None, {})
+def _batch_norm_unit_axes(layer: Any, rank: int) -> Shape:
+    return (layer.axis % rank,)
 
 
-def _told(initializer: Any) -> tuple[str, Parameters]:
-    entry = _BY_CLASS.get(type(initializer).__name__)
+def _relu(layer: Any) -> tuple[str, Parameters]:
+    if layer.threshold or (layer.negative_slope and layer.max_value is not None):
+        return "relu with max_value or threshold", {}
+    if layer.negative_slope:
+        return "leaky_relu", {"negative_slope": float(layer.negative_slope)}
+    names = {None: "relu", 6: "relu6"}
+    return names.get(layer.max_value, "relu with max_value or threshold"), {}
+
+
+def _leaky_relu(layer: Any) -> tuple[str, Parameters]:
+    return "leaky_relu", {"negative_slope": float(layer.negative_slope)}
+
+
+def _elu(layer: Any) -> tuple[str, Parameters]:
+    return "elu", {"alpha": float(layer.alpha)}
+
+
+def _prelu(layer: Any) -> tuple[str, Parameters]:
+    return "prelu", dict(getattr(layer, "gradscope_parameters", {}))
+
+
+def _softmax(layer: Any) -> tuple[str, Parameters]:
+    return "softmax", {}
+
+
+def _catalog_entry(
+    name: str, parameters: Parameters
+) -> tuple[str | None, Activation | None, Parameters]:
+    entry = find_activation(name)
     if entry is None:
-        return type(initializer).__name__, {}
-    config = initializer.get_config() if hasattr(initializer, "get_config") else {}
-    return entry.name, {key: config[key] for key in entry.parameters if key in config}
+        return name, None, {}
+    return entry.name, entry, entry.complete(parameters)
+
+
+def _function_name(function: Any) -> str | None:
+    if function is None:
+        return None
+    return str(getattr(function, "__name__", None) or getattr(function, "name", "unknown"))
+
+
+_LOOP, _ACTIVATION = (Trait.LOOP,), (Trait.ACTIVATION,)
+_DROPOUTS = ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout")
+_NOISES = ("GaussianDropout", "GaussianNoise")
+_NORMALIZATIONS = (
+    *("LayerNormalization", "RMSNormalization", "GroupNormalization", "UnitNormalization"),
+)
+_RESHAPERS = ("Flatten", "Reshape", "Permute", "Identity")
+_MERGES = ("Add", "Average", "Dot", "Maximum", "Minimum", "Multiply", "Subtract")
+_MOVERS = (
+    *("RepeatVector", "Cropping1D", "Cropping2D", "Cropping3D"),
+    *("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Masking"),
+)
+
+LAYER_KINDS: tuple[LayerKind, ...] = (
+    LayerKind(("Dense",), (Trait.FULLY_CONNECTED, Trait.LINEAR_KERNEL)),
+    LayerKind(("Conv1D", "Conv2D", "Conv3D"), (Trait.LINEAR_KERNEL,)),
+    LayerKind(("SeparableConv1D", "SeparableConv2D"), fans=_no_fans),
+    LayerKind(("DepthwiseConv1D", "DepthwiseConv2D"), fans=_depthwise_fans),
+    LayerKind(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), fans=_transposed_fans),
+    LayerKind(("EinsumDense",), fans=_einsum_fans, unit_axes=_einsum_unit_axes),
+    LayerKind(("Embedding",), (Trait.LOOKUP,), fans=_no_fans),
+    LayerKind(("RNN", "TimeDistributed"), _LOOP),
+    LayerKind(("SimpleRNNCell",), (Trait.SIMPLE_RECURRENCE,)),
+    LayerKind(("LSTMCell",), (Trait.FORGET_GATE,)),
+    LayerKind(("GRUCell",), (Trait.UPDATE_GATE,)),
+    LayerKind(
+        ("BatchNormalization",),
+        (Trait.NORMALIZATION, Trait.BATCH_NORM),
+        unit_axes=_batch_norm_unit_axes,
+    ),
+    LayerKind(_NORMALIZATIONS, (Trait.NORMALIZATION,)),
+    LayerKind(("Dropout",), (Trait.RANDOM, Trait.DROPOUT)),
+    LayerKind((*_DROPOUTS, *_NOISES), (Trait.RANDOM,)),
+    LayerKind(_RESHAPERS, (Trait.UNCHANGED_VALUES,)),
+    LayerKind(_MOVERS, (Trait.MOVED_VALUES,)),
+    LayerKind(("Activation",), _ACTIVATION),
+    LayerKind(("ReLU",), _ACTIVATION, activation=_relu),
+    LayerKind(("LeakyReLU",), _ACTIVATION, activation=_leaky_relu),
+    LayerKind(("PReLU",), _ACTIVATION, activation=_prelu),
+    LayerKind(("ELU",), _ACTIVATION, activation=_elu),
+    LayerKind(("Softmax",), _ACTIVATION, activation=_softmax),
+    LayerKind(_MERGES, (Trait.MERGE,)),
+    LayerKind(("Concatenate",), (Trait.MERGE, Trait.CONCATENATION)),
+)

@@ -1,9 +1,9 @@
 """Delta per time step of recurrent layers, without access to the tensors inside their loops.
 
-While a layer's ``call`` is listened to, its input sequence [sample, time, feature] is lengthened by
-zeros [sample, time, unit], and its cell's ``call`` is shadowed: it takes the zeros off its input
-again and adds them to the state h_t that it gives, wherever h_t goes: to the output and to the next
-step. dL/d(zeros_t) is then the total derivative dL/dh_t, with all that flows back through later
+While a layer's ``call`` is recorded, its input sequence [sample, time, feature] is extended by
+zeros [sample, time, unit], and the ``call`` of its cell is replaced: it removes the zeros from its
+input and adds them to the state h_t that it returns, which goes to the output and to the next step.
+dL/d(zeros_t) is then the total derivative dL/dh_t, with everything that flows back through later
 steps. The zeros are negative: h + -0.0 is h to the bit, for h = 0.0 and h = -0.0 too.
 """
 
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
+from gradscope.record.layers import UnmeasuredReason
 from gradscope.runner.runtime.attribute_patch import shadowed
 
 if TYPE_CHECKING:
@@ -24,57 +25,57 @@ if TYPE_CHECKING:
 _CELLS = (keras.layers.SimpleRNNCell, keras.layers.LSTMCell, keras.layers.GRUCell)
 
 
-def time_steps(call: Call) -> tuple[int | None, str]:
-    """Number of time steps of a recurrent layer that can be followed, and why it cannot be.
+def time_steps(call: Call) -> tuple[int | None, UnmeasuredReason | None]:
+    """Number of time steps of a recurrent layer, and why delta per time step is not measured.
 
-    ``(None, "")`` for a layer that is not recurrent. Followed are Keras's own SimpleRNN, LSTM and
-    GRU cells, under ``RNN`` too: the first state of another cell need not be what it gives.
+    ``(None, None)`` for a layer that is not recurrent. Measured are Keras's own SimpleRNN, LSTM and
+    GRU cells, under ``RNN`` too: the first state of another cell need not be its output.
     """
     layer = call.layer
     if not isinstance(layer, keras.layers.RNN):
-        return None, ""
-    reason = unfollowed(layer)
+        return None, None
+    reason = reason_not_measured(layer)
     if reason:
         return None, reason
     sequence = call.inputs[0].shape
     if sequence.rank != 3 or not sequence.is_fully_defined():
-        return None, "its input has no fixed shape [sample, time, feature]"
-    return int(sequence[1]), ""
+        return None, UnmeasuredReason.UNKNOWN_SEQUENCE_SHAPE
+    return int(sequence[1]), None
 
 
-def unfollowed(layer: Any) -> str:
-    """Why the steps of a recurrent layer cannot be followed; empty when they can."""
+def reason_not_measured(layer: Any) -> UnmeasuredReason | None:
+    """Why delta per time step of a recurrent layer cannot be measured; None when it can."""
     cell = layer.cell
     if type(cell) in _CELLS:
         fused = getattr(layer, "use_cudnn", False) and tf.config.list_logical_devices("GPU")
-        return "cuDNN computes its loop in one piece (use_cudnn=False opens it)" if fused else ""
+        return UnmeasuredReason.CUDNN_LOOP if fused else None
     if isinstance(cell, keras.layers.StackedRNNCells):
-        return "its cells are stacked: one state per time step is not all that flows"
-    return f"its cell {type(cell).__name__} is not one of SimpleRNNCell, LSTMCell and GRUCell"
+        return UnmeasuredReason.STACKED_CELLS
+    return UnmeasuredReason.OTHER_CELL
 
 
-def followed(
+def with_watched_zeros(
     layer: Any, original: Callable[..., Any], call: Call, watch: Callable[[Any], None] | None
 ) -> Callable[..., Any]:
-    """Give the ``call`` of a recurrent layer with a watched zero added to the state of each step.
+    """Wrap the ``call`` of a recurrent layer: add watched zeros to the state of each time step.
 
-    The zeros [sample, time, unit] are left in ``call.zeros``.
+    The zeros [sample, time, unit] are stored in ``call.zeros``.
     """
 
-    def lengthened(sequences: Any, *args: Any, **kwargs: Any) -> Any:
+    def run(sequences: Any, *args: Any, **kwargs: Any) -> Any:
         samples, steps, features = sequences.shape
         zeros = tf.fill([samples, steps, layer.cell.units], tf.constant(-0.0, sequences.dtype))
         if watch:
             watch(zeros)
         call.zeros = zeros
-        with _peeling(layer, int(features)):
+        with _cell_that_adds_zeros(layer, int(features)):
             return original(tf.concat([sequences, zeros], -1), *args, **kwargs)
 
-    return lengthened
+    return run
 
 
 @contextlib.contextmanager
-def _peeling(layer: Any, features: int) -> Iterator[None]:
+def _cell_that_adds_zeros(layer: Any, features: int) -> Iterator[None]:
     cell = layer.cell
     original, dropout_mask = cell.call, cell.get_dropout_mask
 
@@ -91,7 +92,7 @@ def _peeling(layer: Any, features: int) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(shadowed(cell, "call", call))
         stack.enter_context(shadowed(cell, "get_dropout_mask", get_dropout_mask))
-        # Without a GPU the fused loop is tried and refused, which trips over the longer input.
+        # Without a GPU Keras tries the fused loop first, which fails on the extended input.
         stack.enter_context(shadowed(layer, "use_cudnn", False))
         yield
 
@@ -99,8 +100,8 @@ def _peeling(layer: Any, features: int) -> Iterator[None]:
 def delta_second_moments(zeros_gradient: Any, mask: Any, scale: Any) -> Any:
     """E (dL/dh_t)^2 over samples and units at each time step: float64 [time].
 
-    `scale` makes L the mean loss times the batch size. Steps that `mask` [sample, time] leaves out
-    do not count; NaN where it leaves out every sample.
+    `scale` makes L the mean loss times the batch size. Steps that `mask` [sample, time] excludes do
+    not count; NaN where it excludes every sample.
     """
     squares = tf.square(tf.cast(zeros_gradient, tf.float64) * scale)
     per_sample = tf.reduce_mean(squares, -1)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gradscope.analyzer import findings
 from gradscope.analyzer.curves import window
 from tests.analyzer.synthetic import record
 
@@ -34,7 +35,7 @@ def test_onset(holds: list[bool]) -> None:
 @FEW
 def test_spell(holds: list[bool], start: int, every: int) -> None:
     steps = start + every * np.arange(len(holds))
-    found = window.spell(steps, np.array(holds))
+    found = window.occurrence(steps, np.array(holds))
     quarter = holds[len(holds) - math.ceil(len(holds) / 4) :]
     assert found.at_end == (2 * sum(quarter) >= len(quarter))
     assert found.at_initialisation == (holds[0] and start == 0)
@@ -51,15 +52,21 @@ def test_spell(holds: list[bool], start: int, every: int) -> None:
         assert found.until_step == steps[holds.index(False) - 1]
 
 
-def test_spell_of_nothing() -> None:
-    assert not window.spell(np.array([], np.int64), np.array([], np.bool_))
+def test_occurrence_of_nothing() -> None:
+    assert not window.occurrence(np.array([], np.int64), np.array([], np.bool_))
 
 
 def test_what_comes_and_goes_is_counted() -> None:
     holds = np.array([0] * 12 + [1, 0, 1, 0], np.bool_)
-    found = window.spell(np.arange(16), holds)
+    found = window.occurrence(np.arange(16), holds)
     assert (found.since_step, found.until_step) == (12, 15)
-    assert found.words == "on and off, in 2 of the last 4 recorded steps"
+    assert found.text == "on and off, in 2 of the last 4 recorded steps"
+
+
+@pytest.mark.parametrize(("last", "lasts"), [([1, 1, 0, 0], True), ([0, 1, 0, 0], False)])
+def test_half_of_the_last_quarter_is_enough(last: list[int], lasts: bool) -> None:
+    occurrence = window.occurrence(np.arange(16), np.array([0] * 12 + last, np.bool_))
+    assert occurrence.at_end is lasts
 
 
 @pytest.mark.parametrize(
@@ -71,7 +78,7 @@ def test_what_comes_and_goes_is_counted() -> None:
     ],
 )
 def test_words(holds: list[int], words: str) -> None:
-    assert window.spell(np.array([0, 10, 20, 30]), np.array(holds, np.bool_)).words == words
+    assert window.occurrence(np.array([0, 10, 20, 30]), np.array(holds, np.bool_)).text == words
 
 
 @pytest.mark.parametrize(
@@ -79,7 +86,7 @@ def test_words(holds: list[int], words: str) -> None:
     [(1, [0]), (2, [1]), (4, [3]), (5, [3, 4]), (8, [6, 7]), (41, [*range(30, 41)])],
 )
 def test_last_quarter(count: int, rows: list[int]) -> None:
-    assert list(range(count))[window.last(count)] == rows
+    assert list(range(count))[window.last_quarter(count)] == rows
 
 
 @given(st.lists(st.one_of(st.floats(1e-300, 1e300), st.just(math.nan)), min_size=1, max_size=30))
@@ -106,11 +113,13 @@ def test_median_leaves_nan_out() -> None:
 def test_evidence() -> None:
     made = record(steps=(0, 1, 10, 20))
     values = np.array([np.nan, 3.0, 0.5, np.inf])
-    evidence = window.evidence(made, n=77, steps=made.steps, values=values)
+    evidence = findings.evidence_over_steps(made, n=77, steps=made.steps, values=values)
     assert (evidence.n, evidence.batch_size, evidence.phase) == (77, 32, "training")
     assert (evidence.seeds, evidence.steps) == ((7,), (0, 20))
     assert evidence.interval == (0.5, 3.0)
     assert "smallest and largest" in evidence.interval_meaning
-    assert window.evidence(made, n=1, steps=made.steps[2:], values=values[2:]).steps == (10, 20)
-    nothing = window.evidence(made, n=1, steps=made.steps[:1], values=values[:1])
+    assert findings.evidence_over_steps(
+        made, n=1, steps=made.steps[2:], values=values[2:]
+    ).steps == (10, 20)
+    nothing = findings.evidence_over_steps(made, n=1, steps=made.steps[:1], values=values[:1])
     assert (nothing.interval, nothing.interval_meaning) == (None, "")

@@ -58,7 +58,9 @@ def output() -> Iterator[Case]:
     ):
         made = partial(net, *given, **data)  # type: ignore[arg-type]
         yield case(kind, name, made, severity, (0, 40) if severity else None)
-    yield case("borderline", "spare_allowed", lambda: net("softmax", 11), thresholds={"spare": 1})
+    yield case(
+        "borderline", "spare_allowed", lambda: net("softmax", 11), thresholds={"max_spare_units": 1}
+    )
 
 
 def told_output() -> Iterator[Case]:

@@ -22,7 +22,7 @@ def _net(
     **facts: object,
 ) -> RunRecord:
     """A record of a batch-norm network; `facts` that are no record's are the norms'."""
-    of_norms = {key: facts.pop(key) for key in ("momentum", "places") if key in facts}
+    of_norms = {key: facts.pop(key) for key in ("momentum", "positions") if key in facts}
     built = network([100] * depth, activation=activation, normalization=placement)
     layers = normed(built, **of_norms)
     return record(layers, **facts)  # type: ignore[arg-type]
@@ -191,9 +191,9 @@ def inference_gap_over_depth() -> Iterator[Case]:
 
 def small_batch() -> Iterator[Case]:
     case = partial(Case, "batch_norm_small_batch")
-    mixed = changed(normed(network([9] * 3), places=49), "hidden_3_batch_norm", places=1)
+    mixed = changed(normed(network([9] * 3), positions=49), "hidden_3_batch_norm", positions=1)
     yield case("healthy", "usual", _net)
-    yield case("healthy", "two_images", lambda: _net(places=49, batch_size=2))
+    yield case("healthy", "two_images", lambda: _net(positions=49, batch_size=2))
     yield case("healthy", "no_norm", lambda: record(batch_size=1), "skipped")
     yield case("healthy", "frozen", lambda: _net(batch_size=1, momentum=None), "skipped")
     yield case("sick", "two_samples", lambda: _net(batch_size=2), "error", (0, 40), None, 2.0)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gradscope.analyzer.curves.gradient_cut import FLUSHED, UNREACHED
-from gradscope.record import ObjectiveInfo, RunRecord
+from gradscope.analyzer.curves.gradient_cut import FLUSHED
+from gradscope.record import ObjectiveInfo, RunRecord, UnmeasuredReason
 from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case
 from tests.analyzer.synthetic import ENVIRONMENT, changed, empty, network, over_time, record
 
@@ -34,7 +34,7 @@ def cut() -> Iterator[Case]:
     yield case("healthy", "faded_below_float32", lambda: net(faded), scales=False)
     still = network([9] * 5)
     for name in ("hidden_1", "hidden_2"):
-        why = {"kernel_gradient_second_moment": "frozen: not trained"}
+        why = {"kernel_gradient_second_moment": UnmeasuredReason.FROZEN}
         still = changed(still, name, unmeasured=why)
     yield case("healthy", "frozen", lambda: net(gone, still, hidden_figures=frozen))
     yield case("sick", "without_gradient", lambda: net(gone, hidden_figures=frozen), "error")
@@ -46,10 +46,12 @@ def cut() -> Iterator[Case]:
     yield case("sick", "cut", lambda: net(gone), "error", (0, 40), ("hidden_1", "hidden_2"), 0.0)
     yield case("sick", "aside", lambda: net([1, 0, 1, 1, 1], aside), "warning", None, ("hidden_2",))
     yield case("sick", "loss_times_1e-12", lambda: net(np.multiply(gone, 1e-12)), "error")
-    reason = f"{UNREACHED}: no gradient comes back"
+    reason = UnmeasuredReason.NO_GRADIENT
     ahead = changed(network([9] * 5), "hidden_1", measured=False, reason=reason)
     side = changed(network([9] * 5), "hidden_5", measured=False, reason=reason)
-    other = changed(network([9] * 5), "hidden_1", measured=False, reason="its output is an integer")
+    other = changed(
+        network([9] * 5), "hidden_1", measured=False, reason=UnmeasuredReason.NOT_FLOATING_POINT
+    )
     yield case("sick", "surveyed", lambda: net([1.0] * 4, ahead), "error", None, ("hidden_1",))
     yield case(
         "sick", "surveyed_aside", lambda: net([1.0] * 4, side), "warning", None, ("hidden_5",)

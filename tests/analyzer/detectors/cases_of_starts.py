@@ -12,6 +12,7 @@ import numpy as np
 from gradscope.record import LayerInfo, RunRecord
 from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case
 from tests.analyzer.synthetic import DATA, changed, geometric, network, normed, over_time, record
+from tests.layers import layer_row
 
 FALLS = np.linspace(1.0, 0.1, 41)
 
@@ -112,7 +113,7 @@ def selu() -> Iterator[Case]:
     plain = network([784] * 5, **lecun)
     residual = (
         *changed(plain, "hidden_2", main_path=False)[:-1],
-        LayerInfo(6, "add", "Add", "structure"),
+        layer_row(6, "add", "Add", "structure"),
         replace(plain[-1], index=7),
     )
     he = network([784] * 5, activation="selu", initializer="he_normal")

@@ -229,7 +229,7 @@ def non_finite() -> Iterator[Case]:
         None,
         None,
         None,
-        {"allowed": 7},
+        {"max_count": 7},
     )
     yield case(
         "borderline",
@@ -239,7 +239,7 @@ def non_finite() -> Iterator[Case]:
         None,
         None,
         8.0,
-        {"allowed": 7},
+        {"max_count": 7},
     )
 
 

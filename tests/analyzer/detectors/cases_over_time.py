@@ -11,6 +11,7 @@ import numpy as np
 from gradscope.record import RunRecord
 from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case
 from tests.analyzer.synthetic import Values, geometric, network, over_time, record
+from tests.layers import TRAITS
 
 TIMES = 5
 FADED = geometric(1e-6, TIMES)[::-1]
@@ -27,7 +28,7 @@ def memories(*profiles: Values, kinds: Sequence[dict[str, Any]] = ({},), **given
     given = {"steps": 100, "loss": STUCK, **given}
     layers = list(network([32] * len(profiles)))
     for place, facts in zip(range(1, len(profiles) + 1), kinds, strict=True):
-        told = {"kind": "SimpleRNN", "time_steps": TIMES, **facts}
+        told = {"kind": "SimpleRNN", "traits": TRAITS["SimpleRNN"], "time_steps": TIMES, **facts}
         layers[place] = replace(layers[place], **told)
     made = record(tuple(layers), **given)
     moments = {
@@ -37,7 +38,11 @@ def memories(*profiles: Values, kinds: Sequence[dict[str, Any]] = ({},), **given
     return replace(made, recurrent_delta=moments)
 
 
-BACK, SEQUENCES, LSTM = {"go_backwards": True}, {"places": TIMES}, {"kind": "LSTM"}
+BACK, SEQUENCES, LSTM = (
+    {"go_backwards": True},
+    {"positions": TIMES},
+    {"kind": "LSTM", "traits": TRAITS["LSTM"]},
+)
 MASKED = np.array([np.nan, 1e-6, 1e-4, 1e-2, 1.0])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gradscope import api
+from gradscope.record import Severity
 from tests.runner.configs import small
 
 pytestmark = pytest.mark.tensorflow
@@ -60,8 +61,10 @@ def test_a_planted_fault_leads(name: str, runner_settings: Any) -> None:
         )
     )
     diagnosis = api.analyze(record).diagnosis
-    errors = [verdict.name for verdict in diagnosis.found("error")]
+    errors = [verdict.name for verdict in diagnosis.with_severity(Severity.ERROR)]
     assert errors[:1] == [detector]
     assert not [verdict for verdict in diagnosis.verdicts if verdict.status == "crashed"]
     if name == "never_moves":  # its layers have a bias, which the norm takes away
-        assert [verdict.name for verdict in diagnosis.found("info")] == ["redundant_bias"]
+        assert [verdict.name for verdict in diagnosis.with_severity(Severity.INFO)] == [
+            "redundant_bias"
+        ]

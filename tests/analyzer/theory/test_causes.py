@@ -12,9 +12,14 @@ import pytest
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.theory import causes, expectation
 from gradscope.catalog.activations import ACTIVATIONS
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Action, Finding, Remedy, RunRecord
 from gradscope.record.sample_geometry import SampleGeometry
+from gradscope.reporters.remedies import Reader, remedies_text, remedy_text
 from tests.analyzer.synthetic import DATA, geometric, network, over_time, record
+
+
+def advice(finding: Finding) -> str:
+    return remedies_text(finding.remedies, Reader())
 
 
 def found(detector: str, made: RunRecord) -> Finding:
@@ -63,7 +68,7 @@ def test_relu_with_glorot_is_told_to_use_he(detector: str, initializer: str) -> 
     assert "x0.71 per layer for the signal, x0.71 for the gradient going back" in finding.cause
     assert f"relu with {initializer}" in finding.cause
     assert "standard deviation is 0.707 times the one relu is paired with" in finding.cause
-    assert finding.remedy.startswith("model.initializer: he_normal (theory: x1 per layer")
+    assert advice(finding).startswith("model.initializer: he_normal (theory: x1 per layer")
 
 
 @pytest.mark.parametrize("depth", [20, 12])
@@ -72,8 +77,8 @@ def test_sigmoid_with_glorot_is_put_down_to_the_activation(depth: int) -> None:
     signal, gradient = sigmoid_rates(depth)
     assert rates(finding.cause) == [float(f"{signal:.2g}"), float(f"{gradient:.2g}")]
     assert "it is the activation, whose derivative is at most 0.25" in finding.cause
-    assert finding.remedy.startswith("model.activation: relu with model.initializer: he_normal")
-    assert rates(finding.remedy) == [1.0, 1.0]
+    assert advice(finding).startswith("model.activation: relu with model.initializer: he_normal")
+    assert rates(advice(finding)) == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("detector", ["exploding_signal", "exploding_gradient"])
@@ -82,7 +87,7 @@ def test_weights_twice_too_large(detector: str) -> None:
     finding = sick(detector, 20, initializer="variance_scaling", initializer_parameters=options)
     assert rates(finding.cause) == [2.0, 2.0]
     assert "standard deviation is 2 times the one relu is paired with (he_normal)" in finding.cause
-    assert finding.remedy.startswith("model.initializer: he_normal")
+    assert advice(finding).startswith("model.initializer: he_normal")
 
 
 @pytest.mark.parametrize(
@@ -93,11 +98,11 @@ def test_a_sound_start_that_training_spoils(detector: str) -> None:
     finding = sick(detector, 20, since=12)
     assert "x1 per layer forward and x1 back at initialisation" in finding.cause
     assert "training did it, not the initialisation" in finding.cause
-    assert finding.remedy == "training.learning_rate: 0.002, a tenth of the 0.02 used"
+    assert advice(finding) == "training.learning_rate: 0.002, a tenth of the 0.02 used"
 
 
 @pytest.mark.parametrize(
-    ("name", "rate", "advice"),
+    ("name", "rate", "told"),
     [
         ("sgd", 1000.0, "0.01, Keras's default, in place of 1000"),
         ("sgd", 0.1, "0.01, a tenth of the 0.1 used"),
@@ -105,18 +110,19 @@ def test_a_sound_start_that_training_spoils(detector: str) -> None:
         ("adam", 0.001, "0.0001, a tenth of the 0.001 used"),
     ],
 )
-def test_a_rate_far_too_large_goes_back_to_the_default(name: str, rate: float, advice: str) -> None:
+def test_a_rate_far_too_large_goes_back_to_the_default(name: str, rate: float, told: str) -> None:
     made = record(3)
     optimizer = {"name": name, "parameters": {"learning_rate": rate}}
     training = made.config["training"] | {"optimizer": optimizer}
     made = replace(made, config=made.config | {"training": training})
-    assert causes.lower_learning_rate(made) == f"training.learning_rate: {advice}"
+    text = remedy_text(causes.lower_learning_rate(made), Reader())
+    assert text == f"training.learning_rate: {told}"
 
 
 def test_a_start_that_is_not_what_the_config_says() -> None:
     finding = sick("vanishing_gradient", 20)
     assert "the network does not start as its config says" in finding.cause
-    assert finding.remedy == ""
+    assert finding.remedies == ()
 
 
 KNOWN = replace(DATA, geometry=SampleGeometry(1.0))
@@ -129,7 +135,7 @@ def test_a_departure_at_step_0_is_named_and_what_training_did_told_apart() -> No
     assert finding.since_step == 12
     assert "The first layer outside theory's band is hidden_4" in finding.cause
     assert finding.cause.endswith("Training did the rest.")
-    assert finding.remedy.startswith("training.learning_rate")
+    assert advice(finding).startswith("training.learning_rate")
     level = over_time(41, (0, [1.4] * 6), (12, [1.0, 1, 1, 1, 1, 1e4]))
     sound = found("exploding_signal", record(6, signal=level, data=KNOWN)).cause
     assert sound.endswith("at initialisation: training did it, not the initialisation.")
@@ -195,7 +201,7 @@ def test_outside_theory_nothing_is_claimed(options: dict[str, str], why: str) ->
     finding = sick("vanishing_gradient", 10, **options)
     assert finding.cause.startswith("Theory does not cover this network")
     assert why in finding.cause
-    assert finding.remedy == ""
+    assert finding.remedies == ()
 
 
 def test_batch_norm_is_not_put_down_to_the_weights() -> None:
@@ -204,7 +210,7 @@ def test_batch_norm_is_not_put_down_to_the_weights() -> None:
     assert "x1.2 for the gradient going back" in finding.cause
     assert "Batch norm sets the signal's size, whatever the weights' variance." in finding.cause
     assert "standard deviation" not in finding.cause
-    assert finding.remedy
+    assert advice(finding)
 
 
 def test_every_remedy_is_level_by_the_theory_itself() -> None:
@@ -215,20 +221,27 @@ def test_every_remedy_is_level_by_the_theory_itself() -> None:
         for initializer in ("glorot_uniform", "he_normal", "random_normal"):
             layers = network([64] * 12, activation=activation, initializer=initializer)
             made = record(layers, steps=1)
-            words = causes.smallest_change(made)
-            assert "nan" not in words
-            if not words:
+            remedies = causes.smallest_change(made)
+            if not remedies:
                 continue
-            changed: dict[str, Any] = dict(
-                re.findall(r"model\.(activation|initializer): (\w+)", words)
-            )
+            [remedy] = remedies
+            settings = dict(remedy.settings)
+            changed: dict[str, Any] = {
+                key: settings[f"model.{key}"]
+                for key in ("activation", "initializer")
+                if f"model.{key}" in settings
+            }
             changed |= {f"{key}_parameters": {} for key in changed}
-            if "batch_norm" in words:
-                changed["normalization"] = "before_activation"
+            if "model.batch_norm" in settings:
+                changed["normalization"] = settings["model.batch_norm"]
+            assert changed
             layers = tuple(
                 replace(layer, **changed) if layer.role == "hidden" else layer for layer in layers
             )
             signal, delta = expectation.end_to_end(expectation.expected(made, layers))
+            assert remedy.promise is not None
+            assert remedy.promise.signal_per_layer == pytest.approx(signal ** (1 / 11), rel=0.2)
+            assert remedy.promise.gradient_per_layer == pytest.approx(delta ** (1 / 11), rel=0.2)
             assert 1 / 30 < signal < 30
             assert 1 / 30 < delta < 30
             checked += 1
@@ -237,14 +250,14 @@ def test_every_remedy_is_level_by_the_theory_itself() -> None:
 
 @pytest.mark.parametrize("depth", [0, 1])
 def test_no_change_is_proposed_without_a_profile(depth: int) -> None:
-    assert causes.smallest_change(record(depth)) == ""
+    assert causes.smallest_change(record(depth)) == ()
 
 
 def test_a_learning_rate_that_is_no_number() -> None:
     made = record()
     training = {"optimizer": {"name": "sgd", "parameters": {"learning_rate": {"schedule": 1}}}}
     made = replace(made, config={**made.config, "training": training})
-    assert causes.lower_learning_rate(made) == "a smaller learning rate"
+    assert causes.lower_learning_rate(made) == Remedy(Action.LOWER_LEARNING_RATE)
 
 
 def test_causes_of_values_that_are_not_finite() -> None:
@@ -253,12 +266,12 @@ def test_causes_of_values_that_are_not_finite() -> None:
     assert "step 40, first in the forward pass of hidden_2 (3 values)" in late.message
     assert "The loss before it was 2.5." in late.message
     assert "changed hidden_2 by 55 of its size, at step 7" in late.cause
-    assert late.remedy.startswith("training.learning_rate: 0.002")
+    assert advice(late).startswith("training.learning_rate: 0.002")
     layers = network([100] * 9, initializer="glorot_normal")
     early = found("non_finite", record(layers, broken={"backward": (0, 2, 3)}))
     assert "first in the backward pass of hidden_2" in early.message
     assert "before any update" in early.cause
-    assert "learning_rate" not in early.remedy
+    assert "learning_rate" not in advice(early)
     lost = found("non_finite", record(loss=[np.nan] * 41))
     assert "first in the loss." in lost.message
 
@@ -266,18 +279,18 @@ def test_causes_of_values_that_are_not_finite() -> None:
 def test_remedies_of_saturated_units() -> None:
     layers = network([100] * 5, activation="tanh", initializer="random_normal")
     later = record(layers, gain=over_time(41, (0, [0.6] * 5), (9, [0.1] * 5)))
-    assert found("saturated_units", later).remedy.startswith("training.learning_rate: 0.002")
+    assert advice(found("saturated_units", later)).startswith("training.learning_rate: 0.002")
     start = record(layers, gain=0.1)
-    assert "model.initializer" in found("saturated_units", start).remedy
+    assert "model.initializer" in advice(found("saturated_units", start))
     raw = record(layers, gain=0.1, data=replace(DATA, second_moment=13000.0))
-    assert found("saturated_units", raw).remedy == "data.scaling: standardize"
+    assert advice(found("saturated_units", raw)) == "data.scaling: standardize"
 
 
 def test_remedies_of_dead_units() -> None:
     later = found("dead_units", record(dead=over_time(41, (0, [0.1] * 5), (9, [1.0] * 5))))
-    assert later.remedy.startswith("training.learning_rate: 0.002")
+    assert advice(later).startswith("training.learning_rate: 0.002")
     assert "at initialisation: 10%" in later.message
-    assert "learning_rate" not in found("dead_units", record(dead=1.0)).remedy
+    assert "learning_rate" not in advice(found("dead_units", record(dead=1.0)))
 
 
 def test_a_cut_gradient_has_no_rate() -> None:

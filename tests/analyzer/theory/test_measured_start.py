@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from gradscope.analyzer import wording
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.analyzer.theory import measured_start
 from gradscope.record import RunRecord
+from gradscope.reporters.remedies import Reader, reader_of, remedies_text
 from tests.analyzer.synthetic import CONFIG, geometric, network, record
+from tests.layers import with_kind
 
 
 def started(drawn_for: str, gain: float, **facts: object) -> RunRecord:
@@ -24,9 +25,9 @@ def started(drawn_for: str, gain: float, **facts: object) -> RunRecord:
 
 def test_small_weights_are_named_by_their_size() -> None:
     # He draws fan_in E w^2 = 2; 0.02 is a tenth of it in rms.
-    cause, remedy = measured_start.explanation(started("relu", 0.02))
+    cause, remedies = measured_start.explanation(started("relu", 0.02))
     assert "0.1 times as large (rms) as those relu is paired with (he_normal)" in cause
-    assert remedy == "model.initializer: he_normal"
+    assert remedies_text(remedies, Reader()) == "model.initializer: he_normal"
 
 
 @pytest.mark.parametrize(("gain", "usual"), [(2.0 / 1.68, True), (2.0 / 1.70, False)])
@@ -36,22 +37,25 @@ def test_the_usual_size_ends_at_a_factor(gain: float, usual: bool) -> None:
 
 
 def test_usual_weights_leave_the_activation() -> None:
-    cause, remedy = measured_start.explanation(started("sigmoid", 1.0))
+    cause, remedies = measured_start.explanation(started("sigmoid", 1.0))
     assert "whose derivative is at most 0.25" in cause
-    assert remedy == "model.activation: relu with model.initializer: he_normal"
+    assert (
+        remedies_text(remedies, Reader())
+        == "model.activation: relu with model.initializer: he_normal"
+    )
 
 
 def test_usual_weights_and_a_good_activation_leave_the_depth() -> None:
-    cause, remedy = measured_start.explanation(started("relu", 2.0))
+    cause, remedies = measured_start.explanation(started("relu", 2.0))
     assert cause == "The weights start as large as is usual for relu."
-    assert remedy.startswith("skip connections")
+    assert remedies_text(remedies, Reader()).startswith("skip connections")
 
 
 @pytest.mark.parametrize(
-    "facts", [{"kind": "LSTM"}, {"normalization": "before_activation"}, {"activation": "mine"}]
+    "facts", [{"traits": ()}, {"normalization": "before_activation"}, {"activation": "mine"}]
 )
 def test_nothing_is_told_of_weights_that_do_not_set_the_size(facts: dict[str, str]) -> None:
-    assert measured_start.explanation(started("relu", 0.02, **facts)) == ("", "")
+    assert measured_start.explanation(started("relu", 0.02, **facts)) == ("", ())
 
 
 def test_a_model_of_the_user_s_is_advised_in_keras_words() -> None:
@@ -59,7 +63,7 @@ def test_a_model_of_the_user_s_is_advised_in_keras_words() -> None:
         **CONFIG,
         "model": {"source": {"factory": "mine:net"}, "batch_norm": {"epsilon": 1e-3}},
     }
-    layers = tuple(replace(x, kind="Conv2D") for x in network([100] * 5, features=100))
+    layers = tuple(with_kind(x, "Conv2D") for x in network([100] * 5, features=100))
     made = record(
         layers,
         signal=geometric(1e-6),
@@ -67,17 +71,5 @@ def test_a_model_of_the_user_s_is_advised_in_keras_words() -> None:
         config=config,
     )
     found = diagnose(made, select=("vanishing_signal",))
-    assert found.verdicts[0].findings[0].remedy == 'kernel_initializer="he_normal"'
-
-
-def test_every_key_of_the_config_has_keras_words() -> None:
-    told = wording.in_keras_words(
-        "model.activation: relu with model.initializer: he_normal; model.output.activation: tanh; "
-        "model.output.units: 10; training.loss: huber; model.bias_initializer: zeros; "
-        "data.scaling: standardize, or model.batch_norm with input: true"
-    )
-    assert told == (
-        'activation="relu" with kernel_initializer="he_normal"; activation="tanh" in the output '
-        'layer; 10 units in the output layer; loss="huber"; bias_initializer="zeros"; features '
-        "scaled to mean 0 and standard deviation 1, or a BatchNormalization right after the input"
-    )
+    remedies = found.verdicts[0].findings[0].remedies
+    assert remedies_text(remedies, reader_of(made)) == 'kernel_initializer="he_normal"'

@@ -31,11 +31,12 @@ class Experiment:
     def beginning(self) -> Any:
         from gradscope.record.builder import Beginning
         from gradscope.record.environment import Environment
-        from gradscope.record.layers import LayerInfo
+        from gradscope.record.layers import LayerInfo, Role, Trait
         from gradscope.record.run_record import DataSummary
 
+        dense = (Trait.FULLY_CONNECTED, Trait.LINEAR_KERNEL)
         layers = [
-            LayerInfo(index, name, "Dense", role, 8, 8, 8, activation)
+            LayerInfo(index, name, "Dense", Role(role), 8, 8, 8, activation, traits=dense)
             for index, (name, role, activation) in enumerate(
                 [
                     ("hidden_1", "hidden", "relu"),
@@ -158,6 +159,5 @@ elif "gradscope" in sys.orig_argv:
         "gradscope.reporters.run.plots",
         NAMES=("loss",),
         prepare=lambda: None,
-        draw=lambda report: {"loss": None},
-        rendered=lambda figures: {"loss.png": b"png", "loss.svg": b"svg"},
+        files=lambda report: {"loss.png": b"png", "loss.svg": b"svg"},
     )

@@ -43,28 +43,28 @@ def test_a_flipped_bit_is_found_in_every_byte(small: SeedStatistics) -> None:
         bit = 1 << place % 8
         content[place] ^= bit
         try:
-            baseline_file.restored(bytes(content))
+            baseline_file.parse(bytes(content))
             unnoticed.append((place, bit))
         except ValueError:
             pass
         content[place] ^= bit
     assert unnoticed == []
-    assert baseline_file.restored(bytes(content)).name == "net"
+    assert baseline_file.parse(bytes(content)).name == "net"
 
 
 def test_every_cut_and_every_lost_line_is_found(small: SeedStatistics) -> None:
     content = baseline_file.render(small)
     for end in range(0, len(content), 7):
         with pytest.raises(ValueError):
-            baseline_file.restored(content[:end])
+            baseline_file.parse(content[:end])
     lines = content.split(b"\n")
     for place in range(len(lines)):
         with pytest.raises(ValueError):
-            baseline_file.restored(b"\n".join(lines[:place] + lines[place + 1 :]))
+            baseline_file.parse(b"\n".join(lines[:place] + lines[place + 1 :]))
 
 
 def test_line_ends_of_a_checkout_are_forgiven(small: SeedStatistics) -> None:
-    assert baseline_file.restored(baseline_file.render(small).replace(b"\n", b"\r\n")).seeds == (
+    assert baseline_file.parse(baseline_file.render(small).replace(b"\n", b"\r\n")).seeds == (
         7,
         8,
     )
@@ -125,7 +125,7 @@ def test_right_checksum_of_wrong_content(small: SeedStatistics) -> None:
     digest = hashlib.sha256(blank).hexdigest().encode()
     content = blank.replace(b'"sha256": ""', b'"sha256": "' + digest + b'"', 1)
     with pytest.raises(KeyError):
-        baseline_file.restored(content)
+        baseline_file.parse(content)
 
 
 def test_beside() -> None:

@@ -5,8 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gradscope import api
-from gradscope.gate.check import Check, Checked, Difference, Status
-from gradscope.record import Diagnosis, Evidence, Finding, Verdict
+from gradscope.gate.check import Check, Checked, CheckKind, Difference, Status
+from gradscope.record import (
+    Action,
+    Diagnosis,
+    DiagnosisState,
+    Evidence,
+    Finding,
+    Remedy,
+    Severity,
+    Verdict,
+    VerdictStatus,
+)
+from gradscope.record.remedies import change_settings
 from tests.analyzer.synthetic import record
 
 NASTY = (
@@ -19,7 +30,8 @@ NASTY = (
 
 _HEALTHY = record(3)
 _SICK = record(12, delta=[10.0**-k for k in range(12, 0, -1)])
-_UPDATE = "if it is intended: gradscope baseline CONFIG --update"
+_UPDATE = (Remedy(Action.UPDATE_BASELINE),)
+_HOSTILE = (change_settings((NASTY, NASTY)),)
 
 
 def difference(layer: str, quantity: str = "delta") -> Difference:
@@ -34,15 +46,17 @@ def passing(name: str = "quickstart") -> Checked:
         0,
         "4 checks passed, against its baseline",
         checks=(
-            Check("structure", Status.PASSED, "the same 4 layers"),
+            Check(CheckKind.STRUCTURE, Status.PASSED, "the same 4 layers"),
             Check(
-                "initialisation",
+                CheckKind.INITIALISATION,
                 Status.PASSED,
                 "every layer as in the baseline, within 0.05 % of each rms",
                 "8 seeds, the same draws on both sides, tolerance 0.05 %",
             ),
-            Check("training", Status.SKIPPED, "not trained: --at-init"),
-            Check("verdicts", Status.PASSED, "no detector found an error", "3 seeds, 40 steps"),
+            Check(CheckKind.TRAINING, Status.SKIPPED, "not trained: --at-init"),
+            Check(
+                CheckKind.VERDICTS, Status.PASSED, "no detector found an error", "3 seeds, 40 steps"
+            ),
         ),
         baseline=f"configs/{name}.baseline.json",
         folder=f"runs/{name}",
@@ -57,7 +71,7 @@ def departed() -> Check:
     """Ten layers of delta depart, and the dead units of one of them."""
     layers = tuple(f"hidden_{i}" for i in range(12, 2, -1))
     return Check(
-        "initialisation",
+        CheckKind.INITIALISATION,
         Status.FAILED,
         "hidden_12 is the first layer that differs: delta +10 %, likely because of "
         "model.initializer he_normal -> lecun_normal",
@@ -67,7 +81,7 @@ def departed() -> Check:
             *(difference(layer) for layer in layers),
             Difference("dead_fraction", "hidden_3", 0.1, 0.4, "+30 points", "+28 points"),
         ),
-        remedy=_UPDATE,
+        remedies=_UPDATE,
     )
 
 
@@ -75,17 +89,28 @@ def failing(name: str = "deep_relu") -> Checked:
     """Layers depart from the baseline, and a detector has found a new error."""
     check = departed()
     checks = (
-        Check("structure", Status.PASSED, "the same 14 layers"),
+        Check(CheckKind.STRUCTURE, Status.PASSED, "the same 14 layers"),
         check,
-        Check("training", Status.PASSED, "as the baseline's", "3 and 3 seeds"),
-        Check("verdicts", Status.FAILED, "1 new: GS101 vanishing_gradient", "3 seeds, 40 steps"),
+        Check(CheckKind.TRAINING, Status.PASSED, "as the baseline's", "3 and 3 seeds"),
         Check(
-            "GS101 vanishing_gradient",
+            CheckKind.VERDICTS,
+            Status.FAILED,
+            "1 new: GS101 vanishing_gradient",
+            "3 seeds, 40 steps",
+        ),
+        Check(
+            CheckKind.DETECTOR,
             Status.FAILED,
             "The gradient loses a factor of 10 per layer between hidden_12 and hidden_1.",
             "in 3 of 3 seeds; observed 1e-11, threshold 0.001",
             layers=("hidden_1",),
-            remedy="model.activation: selu with model.initializer: lecun_normal",
+            remedies=(
+                change_settings(
+                    ("model.activation", "selu"), ("model.initializer", "lecun_normal")
+                ),
+            ),
+            subject="vanishing_gradient",
+            code="GS101",
         ),
     )
     return replace(
@@ -94,7 +119,7 @@ def failing(name: str = "deep_relu") -> Checked:
         headline=f"{check.name}: {check.sentence}",
         checks=checks,
         changes=("model.initializer: he_normal -> lecun_normal", "keras 3.14.0 -> 3.15.0"),
-        remedy=check.remedy,
+        remedies=check.remedies,
         record=_SICK,
         diagnosis=api.analyze(_SICK).diagnosis,
     )
@@ -102,14 +127,16 @@ def failing(name: str = "deep_relu") -> Checked:
 
 def inconclusive(name: str = "narrow") -> Checked:
     sentence = "underpowered: needs K=24 seeds to see a change of 10 % per layer, has 8"
-    remedy = "gradscope baseline CONFIG --update --seeds 24"
-    check = Check("initialisation", Status.INCONCLUSIVE, sentence, "8 and 8 seeds", remedy=remedy)
+    remedies = (Remedy(Action.UPDATE_BASELINE, seeds=24),)
+    check = Check(
+        CheckKind.INITIALISATION, Status.INCONCLUSIVE, sentence, "8 and 8 seeds", remedies=remedies
+    )
     return replace(
         passing(name),
         exit_code=4,
         headline=f"initialisation: {sentence}",
-        checks=(Check("structure", Status.PASSED, "the same 4 layers"), check),
-        remedy=remedy,
+        checks=(Check(CheckKind.STRUCTURE, Status.PASSED, "the same 4 layers"), check),
+        remedies=remedies,
     )
 
 
@@ -131,16 +158,34 @@ def unheard() -> Checked:
 def nasty() -> Checked:
     """Every string that others choose, and every sentence that may quote one."""
     basis = Evidence(1, 1, "training", (1,), (0, 1))
-    finding = Finding("error", (NASTY,), 0, 1, 1.0, 2.0, NASTY, basis)
+    finding = Finding(Severity.ERROR, (NASTY,), 0, 1, 1.0, 2.0, NASTY, basis)
     gone = Difference("delta", NASTY, 1.0, float("nan"), NASTY, f"{NASTY}.")
     checks = (
-        Check(NASTY, Status.FAILED, NASTY, NASTY, (NASTY,), (gone,), f"{NASTY}."),
-        Check(NASTY, Status.INCONCLUSIVE, NASTY, NASTY, (NASTY,), remedy=f"{NASTY}."),
-        Check(NASTY, Status.SKIPPED, NASTY),
+        Check(
+            CheckKind.DETECTOR,
+            Status.FAILED,
+            NASTY,
+            NASTY,
+            (NASTY,),
+            (gone,),
+            _HOSTILE,
+            subject=NASTY,
+            code=NASTY,
+        ),
+        Check(
+            CheckKind.BUDGET,
+            Status.INCONCLUSIVE,
+            NASTY,
+            NASTY,
+            (NASTY,),
+            remedies=_HOSTILE,
+            subject=NASTY,
+        ),
+        Check(CheckKind.BUDGET, Status.SKIPPED, NASTY, subject=NASTY),
     )
     layers = tuple(replace(layer, name=f"{layer.name}{NASTY}") for layer in _HEALTHY.layers)
     environment = replace(_HEALTHY.environment, device=NASTY, keras=NASTY, cpu_flags=(NASTY,))
-    verdict = Verdict("GS101", NASTY, "finding", (finding,), NASTY)
+    verdict = Verdict("GS101", NASTY, VerdictStatus.FINDING, (finding,), NASTY)
     return Checked(
         NASTY,
         NASTY,
@@ -151,9 +196,9 @@ def nasty() -> Checked:
         baseline=NASTY,
         folder=NASTY,
         evidence=NASTY,
-        remedy=NASTY,
+        remedies=_HOSTILE,
         record=replace(_HEALTHY, name=NASTY, layers=layers, environment=environment),
-        diagnosis=Diagnosis("unhealthy", NASTY, NASTY, (verdict,)),
+        diagnosis=Diagnosis(DiagnosisState.UNHEALTHY, NASTY, _HOSTILE, (verdict,)),
     )
 
 

@@ -12,6 +12,8 @@ from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import ReportOptions
 from tests.reporters.check import cases
 
+UPDATE = "if it is intended: gradscope baseline configs/deep_relu.yaml --update"
+
 COMMAND = re.compile(r"::(error|warning|notice) ([^:]*)::(.*)")
 
 
@@ -53,7 +55,7 @@ def test_one_annotation_per_check_that_did_not_pass() -> None:
         ("notice", None, "gradscope"),
     ]
     check = cases.departed()
-    assert found[0][2] == "\n".join((check.sentence, check.evidence, check.remedy))
+    assert found[0][2] == "\n".join((check.sentence, check.evidence, UPDATE))
     assert found[0][1]["line"] == "1"
 
 
@@ -76,6 +78,6 @@ def test_hostile_strings_stay_inside_their_command() -> None:
     assert found[0][1].keys() == {"file", "line", "title"}
     assert found[0][1]["file"] == printable_lines(cases.NASTY)
     shown = printable_lines(cases.NASTY)
-    assert found[0][2] == f"{shown}\n{shown}\n{shown}."
+    assert found[0][2] == f"{shown}\n{shown}\n{shown}: {shown}"
     text = CHECK_FORMS["github"]((cases.nasty(),), ReportOptions())
     assert printable(text.replace("\n", "")) == text.replace("\n", "")

@@ -73,7 +73,7 @@ def test_hostile_strings_are_text() -> None:
     overview, checks, differences = tables(text)
     name = printable(cases.NASTY.replace("\n", " "))
     assert overview[2][1:] == [name, name]
-    assert checks[2][1:] == [name, name, name]
+    assert checks[2][1:] == [f"{name} {name}", name, name]
     assert differences[2] == ["delta", name, "1", "-", name, f"{name}."]
     lines = text.split("\n")
     assert len([line for line in lines if line.startswith("#")]) == 2

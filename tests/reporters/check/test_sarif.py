@@ -18,8 +18,8 @@ import pytest
 from gradscope import api
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.gate import judge
-from gradscope.gate.check import Checked, Status
-from gradscope.reporters.check import CHECK_FORMS
+from gradscope.gate.check import Check, Checked, CheckKind, Status
+from gradscope.reporters.check import CHECK_FORMS, _wording
 from gradscope.reporters.check.sarif import DESCRIPTIONS, FINGERPRINT
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import ReportOptions
@@ -116,7 +116,7 @@ def test_a_detector_brings_its_documentation() -> None:
         "Tell whether the gradient fades before it reaches the first layers."
     )
     assert displayed(rule["fullDescription"]).startswith(rule["shortDescription"]["text"])
-    assert "Statistic: rms of delta" in rule["fullDescription"]["text"]
+    assert "The rms of delta = dL/dz" in rule["fullDescription"]["text"]
     explained = api.explain("GS101")
     assert displayed(rule["help"]) in explained
 
@@ -124,7 +124,7 @@ def test_a_detector_brings_its_documentation() -> None:
 def test_descriptions_are_short_enough_for_code_scanning() -> None:
     """GitHub takes 1024 characters of each description."""
     checks = tuple(
-        replace(failing().checks[0], name=f"{found.code} {found.name}")
+        Check(CheckKind.DETECTOR, Status.FAILED, "", subject=found.name, code=found.code)
         for found in DETECTORS.values()
     )
     rules = run_of(replace(failing(), checks=checks))["tool"]["driver"]["rules"]
@@ -132,10 +132,10 @@ def test_descriptions_are_short_enough_for_code_scanning() -> None:
     assert max(len(rule["fullDescription"]["text"]) for rule in rules) <= 1024
 
 
-def test_every_name_that_the_gate_gives_has_a_description() -> None:
+def test_every_kind_that_the_gate_gives_has_a_description() -> None:
     run = record(4, delta=[1.0, 1.0, 1.0, 1.0])
     diagnosis = api.analyze(run).diagnosis
-    names = set()
+    kinds = set()
     for base in (None, bank(range(3), trained=3)):
         checked = judge.judge(
             bank(range(3), trained=3),
@@ -146,16 +146,15 @@ def test_every_name_that_the_gate_gives_has_a_description() -> None:
             expect={"min_accuracy": 0.5},
             strict_environment=True,
         )
-        names |= {check.name for check in checked.checks}
-    assert names - {"expect.min_accuracy"} == set(DESCRIPTIONS)
+        kinds |= {check.kind for check in checked.checks}
+    assert kinds == set(DESCRIPTIONS) == set(CheckKind) - {CheckKind.DETECTOR, CheckKind.BASELINE}
 
 
 def test_a_message_tells_the_figures_and_the_remedy() -> None:
     checked = replace(failing(), source="configs/deep nets/deep.yaml")
     check, result = checked.checks[4], run_of(checked)["results"][2]
-    assert (
-        displayed(result["message"]) == f"{check.sentence}\n{check.evidence}\nTry: {check.remedy}"
-    )
+    advice = "model.activation: selu with model.initializer: lecun_normal"
+    assert displayed(result["message"]) == f"{check.sentence}\n{check.evidence}\nTry: {advice}"
     (location,) = result["locations"]
     assert location["physicalLocation"] == {
         "artifactLocation": {"uri": "configs/deep%20nets/deep.yaml", "uriBaseId": "%SRCROOT%"},
@@ -238,8 +237,8 @@ def test_nasty_names_are_shown_and_never_obeyed() -> None:
         if check.status not in (Status.FAILED, Status.INCONCLUSIVE):
             continue
         result = results[check.status]
-        assert result["ruleId"] == printable(check.name)
-        told = (check.sentence, check.evidence, f"Try: {check.remedy}")
+        assert result["ruleId"] == printable(check.code or check.name)
+        told = (check.sentence, check.evidence, f"Try: {_wording.check_remedy(check, checked)}")
         lines = "\n".join(printable_lines(part) for part in told)
         assert displayed(result["message"]) == lines.replace("](", "] (")
         (location,) = result["locations"]

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
-from gradscope.gate.check import Check, Checked, Status
-from gradscope.reporters.check import CHECK_FORMS
+from gradscope.gate.check import Check, Checked, CheckKind, Status
+from gradscope.reporters.check import CHECK_FORMS, _wording
 from gradscope.reporters.report import ReportOptions
 from tests.each_case import each_case
 from tests.reporters.check import cases
@@ -40,11 +40,11 @@ def test_every_answer_is_whole_at_every_width(name: str, width: int) -> None:
         assert f"{one.outcome.upper()}: " in told
         if len(checked) == 1 or one.exit_code:
             assert one.headline in told
-            assert one.remedy in told
+            assert _wording.config_remedy(one) in told
             for check in one.checks:
                 assert check.sentence in told
                 assert check.evidence in told
-                assert check.remedy in told
+                assert _wording.check_remedy(check, one) in told
 
 
 def test_of_several_only_what_did_not_pass_is_told_in_full() -> None:
@@ -84,7 +84,7 @@ def test_a_long_name_gives_way_before_a_figure_does() -> None:
 
 
 def test_theory_is_not_called_a_baseline() -> None:
-    check = replace(cases.departed(), name="theory")
+    check = replace(cases.departed(), kind=CheckKind.THEORY)
     text = page(replace(cases.failing(), checks=(check,), changes=(), baseline=""))
     assert "layer theory now change" in words(text)
     assert "layer baseline" not in words(text)
@@ -115,6 +115,6 @@ def test_nothing_is_obeyed(name: str, *, unicode: bool, color: bool) -> None:
 
 
 def test_skipped_is_said_and_does_not_look_passed() -> None:
-    check = Check("training", Status.SKIPPED, "not trained: --at-init")
+    check = Check(CheckKind.TRAINING, Status.SKIPPED, "not trained: --at-init")
     text = page(replace(cases.passing(), checks=(check,)))
     assert "- training: skipped: not trained: --at-init" in text

@@ -56,8 +56,6 @@ def test_percent(share, text):
 def test_words():
     assert numbers.ratio(0.2124) == "x0.212"
     assert numbers.count(60000) == "60,000"
-    assert numbers.plural(1, "step") == "1 step"
-    assert numbers.plural(0, "step") == "0 steps"
     assert numbers.interval((0.2034, 0.2178)) == "0.203 to 0.218"
     assert numbers.span([1.001, math.nan, 1.002]) == "1"
     assert numbers.span([1.0, 2.0]) == "1 to 2"

@@ -9,6 +9,7 @@ from gradscope.reporters.run.layer_table import NAN, LayerRow, Mark, layer_table
 from tests.each_case import each_case
 from tests.reporters import fixtures
 
+FIGURES = {"dead_fraction": 0.01, "derivative_gain": 0.5, "update_ratio": 1e-3}
 NO_GAINS = {"signal_gain": NAN, "gradient_gain": NAN}
 SICK = (Mark("GS101", "vanishing gradient", "error"),)
 
@@ -25,9 +26,7 @@ def rows(count):
             signal_gain=1.0,
             gradient=1.0,
             gradient_gain=1.0,
-            dead=0.01,
-            derivative_gain=0.5,
-            update_ratio=1e-3,
+            figures=FIGURES,
         )
         for i in range(count)
     ]
@@ -46,7 +45,7 @@ def test_layers_alike_are_counted():
     folded = fold(rows(100))
     assert shown(folded) == {0, 1, 98, 99}
     (middle,) = (row for row in folded if isinstance(row, Fold))
-    assert middle.words == "... 96 layers like these: signal 1, gradient 1"
+    assert middle.text == "... 96 layers like these: signal 1, gradient 1"
 
 
 def test_every_row_is_either_shown_or_counted():
@@ -69,11 +68,11 @@ def test_both_ends_of_a_finding_stay(start, end):
     "change",
     [
         {"marks": SICK},
-        {"dead": 1.0},
+        {"figures": FIGURES | {"dead_fraction": 1.0}},
         {"gradient_gain": 0.2},
         {"signal_gain": 5.0},
-        {"derivative_gain": 0.05},
-        {"update_ratio": 1e-6},
+        {"figures": FIGURES | {"derivative_gain": 0.05}},
+        {"figures": FIGURES | {"update_ratio": 1e-6}},
         {"signal": float("nan")},
         {"gradient": 0.0},
         {"activation": "tanh"},
@@ -99,7 +98,7 @@ def test_batch_norms_with_a_finding_fold_with_their_layers():
     ]
     (middle,) = (row for row in fold(deep) if isinstance(row, Fold))
     assert len(middle.weighted) == 56
-    assert middle.words.endswith("with 56 layers between them")
+    assert middle.text.endswith("with 56 layers between them")
 
 
 def test_many_batch_norms_without_a_finding_are_one_line_that_covers_their_range():
@@ -113,8 +112,8 @@ def test_many_batch_norms_without_a_finding_are_one_line_that_covers_their_range
     norms = folded[-1]
     assert isinstance(norms, Fold)
     assert len(norms.rows) == 5
-    assert norms.words.startswith("... 5 batch norms, batch vs moving: mean gap 0.02 to 0.31")
-    assert norms.words.endswith("to 3.5")
+    assert norms.text.startswith("... 5 batch norms, batch vs moving: mean gap 0.02 to 0.31")
+    assert norms.text.endswith("to 3.5")
     assert sum(len(part.rows) if isinstance(part, Fold) else 1 for part in folded) == len(rows)
 
 
@@ -147,7 +146,7 @@ def test_blocks_of_layers_alike_are_counted_as_blocks(before):
     deep = stack(12, before=before)
     folded = fold(deep)
     (middle,) = (row for row in folded if isinstance(row, Fold))
-    assert middle.words.startswith("... 10 blocks of 6 layers like these: signal 1, gradient 1 to ")
+    assert middle.text.startswith("... 10 blocks of 6 layers like these: signal 1, gradient 1 to ")
     ends = {*range(before + 6), *range(len(deep) - 6, len(deep))}
     assert shown(folded) == ends
     assert [row for e in folded for row in (e.rows if isinstance(e, Fold) else [e])] == deep
@@ -157,10 +156,10 @@ def test_blocks_of_layers_alike_are_counted_as_blocks(before):
     "change",
     [
         {"marks": SICK},
-        {"dead": 1.0},
+        {"figures": FIGURES | {"dead_fraction": 1.0}},
         {"gradient": 1e-3},
         {"signal": 50.0},
-        {"update_ratio": 1e-6},
+        {"figures": FIGURES | {"update_ratio": 1e-6}},
         {"note": "non-finite since step 7"},
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from gradscope.reporters.layout import numbers
 from gradscope.reporters.run.html import inline, render
+from gradscope.reporters.run.layer_figures import FIGURES
 from gradscope.reporters.run.layer_table import layer_table
 from tests.reporters import fixtures
 from tests.reporters.drawing import files
@@ -152,7 +153,7 @@ def test_no_gain_is_told_where_a_network_branches():
     assert "gain" not in headings("transformer")
     table = plain("transformer").partition("<tbody>")[2].partition("</tbody>")[0]
     rows = re.findall(r"<tr>(.*?)</tr>", table, flags=re.DOTALL)
-    assert {row.count("<td") for row in rows} == {11}
+    assert {row.count("<td") for row in rows} == {8 + len(FIGURES)}
     assert not re.search(r"\bx\d", table)
 
 
@@ -174,5 +175,6 @@ def test_the_band_has_a_column_where_theory_has_one():
     assert ">band</th>" in plain("banded")
     assert plain("banded").count("signal out</td>") == 4
     assert ">band</th>" not in plain("healthy")
-    assert (cells("banded"), cells("healthy")) == ({14}, {13})
+    with_gains = 10 + len(FIGURES)
+    assert (cells("banded"), cells("healthy")) == ({with_gains + 1}, {with_gains})
     assert "The first layer outside theory&#39;s band is hidden_4" in plain("banded")

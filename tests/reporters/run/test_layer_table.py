@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gradscope.record import LayerInfo
+from gradscope.record import UnmeasuredReason
 from gradscope.reporters.report import Report
-from gradscope.reporters.run.layer_table import BRANCHES, layer_table
+from gradscope.reporters.run.layer_notes import BRANCHES
+from gradscope.reporters.run.layer_table import layer_table
 from tests.each_case import each_case
+from tests.layers import layer_row, with_kind
 from tests.reporters import fixtures
 
 
@@ -27,7 +29,9 @@ def test_a_profile_is_read_off_the_rms_of_the_last_quarter():
     signal = np.sqrt(record.series["preactivation_second_moment"][window, 2])
     assert second.signal == pytest.approx(np.exp(np.mean(np.log(signal))), rel=1e-12)
     assert second.signal_gain == pytest.approx(second.signal / first.signal)
-    assert second.update_ratio == pytest.approx(np.median(record.series["update_ratio"][window, 2]))
+    assert second.figures["update_ratio"] == pytest.approx(
+        np.median(record.series["update_ratio"][window, 2])
+    )
     assert "steps 30 to 40" in table.caption
 
 
@@ -38,7 +42,7 @@ def test_gains_multiply_out_to_the_profile():
 
 def test_findings_stand_at_their_layers_only():
     rows = {row.name: row for row in layer_table(fixtures.vanishing()).rows}
-    assert [mark.words for mark in rows["hidden_3"].marks] == [
+    assert [mark.name for mark in rows["hidden_3"].marks] == [
         "vanishing gradient",
         "frozen layers",
     ]
@@ -52,37 +56,43 @@ def test_batch_norms_have_a_row_and_structure_is_counted():
     assert len(norms) == 3
     assert "mean gap 0.3" in norms[0].note
     assert table.notes == (
-        "4 layers without figures of their own: Flatten (no weights); "
-        "Activation x3 (measured with its weights)",
+        "4 layers without figures of their own: "
+        "Flatten (computes nothing: the values pass unchanged); "
+        "Activation x3 (measured as the activation of the layer before)",
     )
 
 
 def test_a_network_that_branches_says_so_and_counts_what_has_no_row():
     layers = fixtures.network(3)
-    layers[2] = replace(layers[2], activation="linear")
+    layers[2] = replace(layers[2], activation="linear", main_path=False)
     for kind, reason in (
-        ("Add", ""),
-        ("Add", ""),
-        ("ReLU", "measured as the activation of hidden_1"),
-        ("ReLU", "measured as the activation of hidden_2"),
-        ("Softmax", "not called in the forward pass"),
+        ("Add", None),
+        ("Add", None),
+        ("ReLU", UnmeasuredReason.ACTIVATION_OF_LAYER),
+        ("ReLU", UnmeasuredReason.ACTIVATION_OF_LAYER),
+        ("Softmax", UnmeasuredReason.NOT_CALLED),
     ):
         index = len(layers)
         layers.append(
-            LayerInfo(index, f"l{index}", kind, "structure", measured=not reason, reason=reason)
+            layer_row(index, f"l{index}", kind, "structure", measured=not reason, reason=reason)
         )
     run = fixtures.record(layers)
     table = layer_table(Report(run, fixtures.diagnosis_of(run, "healthy"), None, 0))
     assert table.notes == (
         BRANCHES,
         "2 more layers measured, figures in result.json: Add x2",
-        "4 layers without figures of their own: Flatten (no weights); "
+        "4 layers without figures of their own: "
+        "Flatten (computes nothing: the values pass unchanged); "
         "ReLU x2 (measured as the activation of the layer before); "
         "Softmax (not called in the forward pass)",
     )
     rows = {row.name: row for row in table.rows}
-    assert np.isnan([rows["hidden_2"].dead, rows["hidden_2"].derivative_gain]).all()
-    assert np.isfinite([rows["hidden_1"].dead, rows["hidden_1"].derivative_gain]).all()
+    assert np.isnan(
+        [rows["hidden_2"].figures["dead_fraction"], rows["hidden_2"].figures["derivative_gain"]]
+    ).all()
+    assert np.isfinite(
+        [rows["hidden_1"].figures["dead_fraction"], rows["hidden_1"].figures["derivative_gain"]]
+    ).all()
 
 
 def test_a_broken_run_shows_the_figures_before_it_broke():
@@ -96,7 +106,7 @@ def test_a_broken_run_shows_the_figures_before_it_broke():
 
 def test_a_layer_that_was_not_measured_says_why():
     rows = {row.name: row for row in layer_table(fixtures.at_init()).rows}
-    assert rows["hidden_2"].note == "not measured: a shared layer"
+    assert rows["hidden_2"].note == "not measured: its output has no fixed shape"
     assert np.isnan(rows["hidden_2"].signal)
     # The gradient's gain skips it: hidden_3 is the next layer that has a figure.
     assert rows["hidden_1"].gradient_gain == pytest.approx(rows["hidden_1"].gradient)
@@ -107,7 +117,7 @@ def test_dead_units_are_those_of_the_last_probe():
     dead = report.record.series["dead_fraction"]
     dead[:] = np.nan
     dead[0], dead[5] = 0.1, 0.25
-    assert layer_table(report).weighted[0].dead == 0.25
+    assert layer_table(report).weighted[0].figures["dead_fraction"] == 0.25
 
 
 def test_a_verdict_that_was_ignored_marks_no_layer():
@@ -127,7 +137,7 @@ def test_every_report_has_a_table(name):
 
 def test_a_recurrent_layer_says_what_its_signal_is():
     layers = fixtures.network(3)
-    layers[1:3] = [replace(layer, kind="LSTM", activation="tanh") for layer in layers[1:3]]
+    layers[1:3] = [with_kind(row, "LSTM", activation="tanh") for row in layers[1:3]]
     run = fixtures.record(layers)
     notes = layer_table(Report(run, fixtures.diagnosis_of(run, "healthy"), None, 0)).notes
     assert notes[0].startswith("LSTM x2: the activation acts inside the loop, so the signal is")

@@ -12,7 +12,6 @@ import pytest
 from gradscope.record import PROFILES, STATISTICS
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.run import REPORTERS
-from gradscope.reporters.run.result_json import render
 from tests.reporters import fixtures
 
 REQUIRED = {
@@ -39,6 +38,10 @@ TYPES = {
     "null": type(None),
 }
 SCALARS = {float, int, bool, str, type(None)}
+
+
+def render(report):
+    return REPORTERS["json"](report, ReportOptions())
 
 
 def strict(text):

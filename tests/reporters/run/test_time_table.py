@@ -6,10 +6,16 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
+from gradscope.reporters.report import ReportOptions
+from gradscope.reporters.run import REPORTERS
 from gradscope.reporters.run.html import render as page_of
-from gradscope.reporters.run.terminal import render
 from gradscope.reporters.run.time_table import TITLE, time_table
 from tests.reporters import fixtures
+
+
+def render(report, *, width, color=False, unicode=True, files=()):
+    options = ReportOptions(width=width, color=color, unicode=unicode, files=tuple(files))
+    return REPORTERS["text"](report, options)
 
 
 def test_heights_are_places_on_one_log_axis_for_all_layers():
@@ -27,9 +33,9 @@ def test_heights_are_places_on_one_log_axis_for_all_layers():
 
 def test_the_words_hold_the_figures():
     first, second = time_table(fixtures.recurrent()).rows
-    assert first.words.startswith("12 time steps: first 0.5, x")
-    assert first.words.endswith(" per step back, gives every state")
-    assert second.words == "12 time steps: first 0, x0.1 per step back"
+    assert first.text.startswith("12 time steps: first 0.5, x")
+    assert first.text.endswith(" per step back, gives every state")
+    assert second.text == "12 time steps: first 0, x0.1 per step back"
 
 
 def test_a_network_without_recurrent_layers_has_none():

@@ -8,9 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradscope.record import STATISTICS, DataSummary, Environment, Histogram, LayerInfo, storage
+from gradscope.record import (
+    STATISTICS,
+    DataSummary,
+    Environment,
+    Histogram,
+    UnmeasuredReason,
+    storage,
+)
 from gradscope.record.builder import Beginning, RecordBuilder
 from gradscope.runner.process.messages import Sender, take
+from tests.layers import layer_row
 
 LAYERS = 3
 TIMES = (4, None, 2)
@@ -25,14 +33,14 @@ def beginning() -> Beginning:
     return Beginning(
         name="naïve λ",
         layers=tuple(
-            LayerInfo(
+            layer_row(
                 i,
                 f"hidden_{i}",
                 "LSTM",
                 "hidden",
                 8,
                 activation_parameters={"slope": 0.1},
-                unmeasured={"derivative_gain": "inside – a loop"},
+                unmeasured={"derivative_gain": UnmeasuredReason.ACTIVATION_IN_LOOP},
                 time_steps=TIMES[i],
             )
             for i in range(LAYERS)

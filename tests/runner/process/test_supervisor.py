@@ -15,7 +15,7 @@ from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, CouldNotMeasure, GradscopeError, Interrupted
 from gradscope.record.builder import RecordBuilder
 from gradscope.runner.process import supervisor
-from tests.cli.running import environment, until, workers
+from tests.cli.running import default_signals, environment, until, workers
 
 BEFORE_TROUBLE = 3
 
@@ -120,7 +120,10 @@ def test_what_was_sent_before_the_stop_is_kept(config: ExperimentConfig, behave:
             until(lambda: workers_of_this_process() == [], "the worker has said all")
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(Interrupted, match="stopped by SIGINT after step 5") as caught:
+    with (
+        default_signals(),
+        pytest.raises(Interrupted, match="stopped by SIGINT after step 5") as caught,
+    ):
         supervisor.measure(config, watch)
     assert caught.value.exit_code == 130
     assert caught.value.partial.outcome.steps_done == 5

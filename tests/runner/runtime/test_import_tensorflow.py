@@ -11,10 +11,10 @@ from gradscope.runner.runtime import import_tensorflow
 
 FRESH = """
 import gc, sys
-from gradscope.runner import light_import
-with light_import.without_extras():
+from gradscope.runner.runtime import import_tensorflow
+with import_tensorflow.without_extras():
     import tensorflow, keras
-assert not light_import.EXTRAS & set(sys.modules), light_import.EXTRAS & set(sys.modules)
+assert not import_tensorflow.EXTRAS & set(sys.modules), import_tensorflow.EXTRAS & set(sys.modules)
 assert gc.isenabled()
 import matplotlib.pyplot
 model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])

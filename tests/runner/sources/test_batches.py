@@ -223,6 +223,13 @@ def load(n=40, hot=False):
 def real():
     return np.ones((8, 3)) * np.arange(8)[:, None], np.linspace(0, 1, 8)
 
+def binary(column=False):
+    y = np.arange(8) % 2.0
+    return np.ones((8, 3)) * np.arange(8)[:, None], y[:, None] if column else y
+
+def hot_floats():
+    return np.ones((8, 3)) * np.arange(8)[:, None], np.eye(8)
+
 def text():
     return "x"
 """
@@ -240,6 +247,13 @@ def test_the_built_in_network_takes_own_arrays(tmp_path: Path) -> None:
     assert (found.task, found.classes, found.x.shape) == ("classification", 4, (20, 3))
     assert found.x_test.shape == (8, 3)
     assert load("real").task == "regression"
+    # Keras's loss is the same for 0.0 and 1.0 as for 0 and 1.
+    for column in (False, True):
+        binary = load("binary", column=column)
+        assert (binary.task, binary.classes) == ("classification", 2)
+        assert binary.y.tolist() == [0, 1, 0, 1, 0, 1, 0, 1]
+    with pytest.raises(BadRequest, match=r"argmax\(axis=1\)"):
+        load("hot_floats")
     with pytest.raises(BadRequest, match=r"argmax\(axis=1\)"):
         load("load", hot=True)
     with pytest.raises(BadRequest, match=r"must return \(inputs, targets\).*it returned a str"):

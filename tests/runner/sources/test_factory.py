@@ -77,7 +77,7 @@ def test_what_is_missing_is_named_with_the_nearest(write: Write, tmp_path: Path)
     assert "it is looked for among the installed packages and in" in refusal("zzzzqq:f", folder)
     assert "there is no module gs_own_pack.sub" in refusal("gs_own_pack.sub:f", folder)
     assert refusal("gs_own_nets:biuld", folder) == (
-        "model.factory: gs_own_nets has no biuld\n  did you mean build?"
+        "model.factory: gs_own_nets has no biuld\n  did you mean 'build'?"
     )
     assert "gs_own_nets has no zzzz\n  it has build" in refusal("gs_own_nets:zzzz", folder)
     assert "gs_own_nets:value is a int, not a function" in refusal("gs_own_nets:value", folder)

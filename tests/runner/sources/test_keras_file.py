@@ -204,7 +204,6 @@ def test_weights_that_are_not_finite_are_noted(runner_settings: Any, tmp_path: P
     built.save(tmp_path / "m.keras")
     loaded = keras_file.load(tmp_path / "m.keras")
     assert keras_file.notes(loaded) == ("the weights it starts from are not finite in odd/kernel",)
-    assert len(keras_file.sha256(tmp_path / "m.keras")) == 64
 
 
 def test_trust_lets_code_run_and_nothing_else_does(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradscope.record import UnmeasuredReason
 from tests.oracle import complex_step
 from tests.oracle import layer_maths as maths
 from tests.runner.measuring import BATCH, Case, compare, head, inputs, sequential, step, stirred
@@ -77,7 +78,7 @@ def test_every_statistic_and_delta_in_time_are_the_oracle_s(
     info = measured.layer("loop")
     assert (info.time_steps, info.use_bias) == (TIMES, True)
     assert info.go_backwards == ("backwards" in case)
-    assert "inside its loop" in info.unmeasured["derivative_gain"]
+    assert info.unmeasured["derivative_gain"] is UnmeasuredReason.ACTIVATION_IN_LOOP
     assert PROFILE not in info.unmeasured
     model = stirred(given.build())
     weights = {w.path: np.asarray(w.numpy(), np.float64) for w in model.weights}
@@ -169,7 +170,7 @@ def test_time_distributed_is_measured_at_what_it_gives(runner_settings: Any) -> 
     case = Case(sequential(layer, shape=(3, 2)), network, inputs(3, 2), silent=("flat",))
     info = compare(case)[0].layer("spread")
     assert (info.activation, info.time_steps) == ("relu", None)
-    assert "inside its loop" in info.unmeasured["derivative_gain"]
+    assert info.unmeasured["derivative_gain"] is UnmeasuredReason.ACTIVATION_IN_LOOP
 
 
 def _stacked(layers: Any) -> Any:
@@ -192,9 +193,12 @@ def _custom(layers: Any) -> Any:
     return layers.RNN(Decay(), name="loop")
 
 
-@pytest.mark.parametrize(("layer", "why"), [(_stacked, "stacked"), (_custom, "Decay")])
+@pytest.mark.parametrize(
+    ("layer", "why"),
+    [(_stacked, UnmeasuredReason.STACKED_CELLS), (_custom, UnmeasuredReason.OTHER_CELL)],
+)
 def test_cells_that_cannot_be_followed_say_why(
-    layer: Callable[[Any], Any], why: str, runner_settings: Any
+    layer: Callable[[Any], Any], why: UnmeasuredReason, runner_settings: Any
 ) -> None:
     model = sequential(layer, shape=(TIMES, FEATURES))()
     x = inputs(TIMES, FEATURES)
@@ -202,7 +206,7 @@ def test_cells_that_cannot_be_followed_say_why(
     assert measured.times == {}
     info = measured.layer("loop")
     assert info.measured
-    assert why in info.unmeasured[PROFILE]
+    assert info.unmeasured[PROFILE] is why
     assert measured.figures["loop"]["delta_second_moment"] > 0
 
 
@@ -211,7 +215,7 @@ def test_a_convolutional_recurrence_says_why_too(runner_settings: Any) -> None:
     model = sequential(layer, shape=(2, 4, 2))()
     x = inputs(2, 4, 2)
     measured = step(model, x, drawn(model, x))
-    assert "ConvLSTMCell" in measured.layer("loop").unmeasured[PROFILE]
+    assert measured.layer("loop").unmeasured[PROFILE] is UnmeasuredReason.OTHER_CELL
 
 
 def test_what_only_the_last_state_feeds_is_measured_there(runner_settings: Any) -> None:
@@ -254,7 +258,7 @@ def test_a_loop_that_cudnn_would_compute_says_so(
 
     fused, opened = keras.layers.LSTM(2), keras.layers.LSTM(2, use_cudnn=False)
     plain = keras.layers.SimpleRNN(2)
-    assert [recurrent.unfollowed(layer) for layer in (fused, opened, plain)] == ["", "", ""]
+    assert [recurrent.reason_not_measured(layer) for layer in (fused, opened, plain)] == [None] * 3
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
-    assert "use_cudnn=False" in recurrent.unfollowed(fused)
-    assert [recurrent.unfollowed(layer) for layer in (opened, plain)] == ["", ""]
+    assert recurrent.reason_not_measured(fused) is UnmeasuredReason.CUDNN_LOOP
+    assert [recurrent.reason_not_measured(layer) for layer in (opened, plain)] == [None] * 2

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradscope.record import LayerInfo
+from gradscope.record import LayerInfo, Role
+from gradscope.record.layers import branches
 
 pytestmark = pytest.mark.tensorflow
 
@@ -55,14 +56,14 @@ def attention(layers: Any, x: Any) -> Any:
     return layers.Dense(2, name="head")(x)
 
 
-def test_attention_is_aside_and_time_steps_are_places(runner_settings: Any) -> None:
+def test_attention_is_aside_and_time_steps_are_positions(runner_settings: Any) -> None:
     layers = surveyed(attention, (6, 3))
     assert {"project", "stream", "norm", "head"}.isdisjoint(aside(layers))
     assert len(aside(layers)) == 4  # query, key, value and the attention's output
-    places = {name: layers[name].places for name in ("project", "stream", "pool", "head")}
-    assert places == {"project": 6, "stream": 6, "pool": 1, "head": 1}
+    positions = {name: layers[name].positions for name in ("project", "stream", "pool", "head")}
+    assert positions == {"project": 6, "stream": 6, "pool": 1, "head": 1}
     heads = [layer for name, layer in layers.items() if name.endswith(("query", "key", "value"))]
-    assert [(layer.units, layer.places) for layer in heads] == [(8, 6)] * 3  # 2 heads of 4 units
+    assert [(layer.units, layer.positions) for layer in heads] == [(8, 6)] * 3  # 2 heads of 4 units
 
 
 def test_channels_that_stand_first_are_units(runner_settings: Any) -> None:
@@ -70,7 +71,7 @@ def test_channels_that_stand_first_are_units(runner_settings: Any) -> None:
         x = layers.Conv2D(3, 3, padding="same", data_format="channels_first", name="conv")(x)
         return layers.Dense(2, name="head")(layers.Flatten()(x))
 
-    assert surveyed(first, (2, 8, 6))["conv"].places == 48
+    assert surveyed(first, (2, 8, 6))["conv"].positions == 48
 
 
 def convolutions(layers: Any, x: Any) -> Any:
@@ -81,11 +82,11 @@ def convolutions(layers: Any, x: Any) -> Any:
     return layers.Dense(2, name="head")(layers.Flatten()(x))
 
 
-def test_pixels_are_places_and_batch_norms_have_momentum(runner_settings: Any) -> None:
+def test_pixels_are_positions_and_batch_norms_have_momentum(runner_settings: Any) -> None:
     layers = surveyed(convolutions, (8, 6, 2))
     assert aside(layers) == set()
-    places = [layers[name].places for name in ("first", "norm", "second", "head")]
-    assert places == [48, 48, 12, 1]
+    positions = [layers[name].positions for name in ("first", "norm", "second", "head")]
+    assert positions == [48, 48, 12, 1]
     assert layers["norm"].momentum == pytest.approx(0.9)
     assert layers["still"].momentum is None
 
@@ -111,7 +112,7 @@ def masked(layers: Any, x: Any) -> Any:
 def test_masks_and_loops_open_no_second_path(runner_settings: Any) -> None:
     layers = surveyed(masked, (7, 2))
     assert layers["lstm"].main_path
-    assert layers["lstm"].places == 7
+    assert layers["lstm"].positions == 7
     assert layers["head"].main_path
     assert len(aside(layers)) == 2  # each direction goes around the other
 
@@ -126,3 +127,155 @@ def test_many_branches_are_counted_exactly(runner_settings: Any) -> None:
     layers = surveyed(deep, (2,))
     assert layers["head"].main_path
     assert sum(not layer.main_path for layer in layers.values()) == 70
+
+
+def glued(layers: Any, x: Any) -> Any:
+    x = layers.Dense(4, activation="relu", name="stem")(x)
+    return layers.Dense(2, name="head")(x + layers.Dense(4, name="branch")(x))
+
+
+def added_by_an_operation(layers: Any, x: Any) -> Any:
+    import keras
+
+    x = layers.Dense(4, activation="relu", name="stem")(x)
+    return layers.Dense(2, name="head")(keras.ops.add(x, layers.Dense(4, name="branch")(x)))
+
+
+def subclassed_sum(layers: Any, x: Any) -> Any:
+    class Sum(layers.Add):  # type: ignore[misc]
+        pass
+
+    x = layers.Dense(4, activation="relu", name="stem")(x)
+    return layers.Dense(2, name="head")(Sum(name="sum")([x, layers.Dense(4, name="branch")(x)]))
+
+
+def subclassed_block(layers: Any, x: Any) -> Any:
+    class Block(layers.Layer):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = layers.Dense(4, activation="relu", name="branch")
+
+        def build(self, shape: Any) -> None:
+            self.inner.build(shape)
+
+        def call(self, x: Any) -> Any:
+            return x + self.inner(x)
+
+    x = layers.Dense(4, name="stem")(x)
+    return layers.Dense(2, name="head")(Block()(x))
+
+
+def gated(layers: Any, x: Any) -> Any:
+    x = layers.Dense(4, activation="relu", name="stem")(x)
+    gate = layers.Activation("sigmoid", name="branch")(x)
+    return layers.Dense(2, name="head")(layers.Multiply()([x, gate]))
+
+
+def dropped_aside(layers: Any, x: Any) -> Any:
+    x = layers.Dense(4, activation="relu", name="stem")(x)
+    return layers.Dense(2, name="head")(x + layers.Dropout(0.5, name="branch")(x))
+
+
+def two_heads(layers: Any, x: Any) -> Any:
+    x = layers.Dense(4, activation="relu", name="stem")(x)
+    return [layers.Dense(2, name="branch")(x), layers.Dense(3, name="other")(x)]
+
+
+def both_directions(layers: Any, x: Any) -> Any:
+    x = layers.Reshape((5, 1))(x)
+    return layers.Dense(2, name="head")(layers.Bidirectional(layers.LSTM(3, name="loop"))(x))
+
+
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [
+        (glued, (5,)),
+        (added_by_an_operation, (5,)),
+        (subclassed_sum, (5,)),
+        (subclassed_block, (5,)),
+        (gated, (5,)),
+        (dropped_aside, (5,)),
+        (two_heads, (5,)),
+        (both_directions, (5,)),
+        (attention, (6, 3)),
+    ],
+)
+def test_a_network_with_several_paths_branches(
+    build: Any, shape: tuple[int, ...], runner_settings: Any
+) -> None:
+    layers = surveyed(build, shape)
+    assert branches(layers.values())
+    if "branch" in layers:
+        off_path = {name for name, layer in layers.items() if not layer.main_path}
+        assert off_path == ({"branch", "other"} if "other" in layers else {"branch"})
+
+
+def chain(layers: Any, x: Any) -> Any:
+    import keras
+
+    shared = layers.Dense(4, activation="gelu", name="shared")
+    x = layers.Dropout(0.5)(shared(layers.Dense(4, name="stem")(x)))
+    x = layers.BatchNormalization()(shared(x))
+    x = layers.LayerNormalization()(x * keras.ops.sigmoid(x))  # an activation, not a branch
+    x = layers.LSTM(3)(layers.Masking()(layers.Reshape((4, 1))(x)))
+    return layers.Dense(2, activation="softmax", name="head")(x)
+
+
+def joined_inputs(layers: Any, x: Any) -> Any:
+    x = layers.Concatenate(name="both")(x)
+    return layers.Dense(2, name="head")(layers.Dense(3, activation="relu", name="stem")(x))
+
+
+@pytest.mark.parametrize(("build", "shapes"), [(chain, [(5,)]), (joined_inputs, [(4,), (5,)])])
+def test_a_network_of_one_path_does_not_branch(
+    build: Any, shapes: list[tuple[int, ...]], runner_settings: Any
+) -> None:
+    layers = surveyed(build, *shapes)
+    assert layers["head"].role is Role.OUTPUT
+    assert not branches(layers.values())
+
+
+def test_a_sequential_model_does_not_branch(runner_settings: Any) -> None:
+    import keras
+
+    from gradscope.runner.step import tape
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            layers.Conv2D(2, 3),
+            layers.ReLU(),
+            layers.Flatten(),
+            layers.Dense(4, activation="silu"),
+            layers.PReLU(),
+            layers.Dense(1),
+        ]
+    )
+    sites = tape.survey_model(model, np.zeros((2, 6, 6, 1), np.float32))
+    assert not branches(sites.layers)
+
+
+def test_a_subclassed_model_with_a_sum_in_its_call_branches(runner_settings: Any) -> None:
+    import keras
+
+    from gradscope.runner.step import tape
+
+    layers = keras.layers
+
+    class Residual(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = layers.Dense(4, name="stem")
+            self.inner = layers.Dense(4, activation="relu", name="inner")
+            self.head = layers.Dense(2, name="head")
+
+        def call(self, x: Any) -> Any:
+            x = self.stem(x)
+            return self.head(x + self.inner(x))
+
+    model, x = Residual(), np.zeros((2, 5), np.float32)
+    model(x)
+    sites = tape.survey_model(model, x)
+    assert {layer.name for layer in sites.layers if not layer.main_path} == {"inner"}
+    assert branches(sites.layers)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradscope.record import UnmeasuredReason
+from gradscope.reporters.unmeasured_reasons import reason_sentence
 from tests.oracle import layer_maths as maths
 from tests.oracle.complex_step import relu, softmax
 from tests.runner.measuring import (
@@ -274,16 +276,20 @@ def default_type(dtype: str) -> Iterator[None]:
 def test_reasons_in_words(runner_settings: Any) -> None:
     case = separate_activations()
     layers = {info.name: info for info in step(case.build(), case.x, NOTHING).layers}
-    assert "not in the catalog" in layers["a"].unmeasured["derivative_gain"]
+    assert layers["a"].unmeasured["derivative_gain"] is UnmeasuredReason.UNKNOWN_DERIVATIVE
     assert layers["a"].activation == "relu with max_value or threshold"
-    assert "each value alone" in layers["b"].unmeasured["dead_fraction"]
+    assert layers["b"].unmeasured["dead_fraction"] is UnmeasuredReason.NOT_ELEMENTWISE
     assert layers["b"].activation == "softmax"
-    assert "square" in layers["c"].unmeasured["derivative_gain"]
-    assert layers["shares"].reason == "measured as the activation of b"
+    assert layers["c"].unmeasured["derivative_gain"] is UnmeasuredReason.UNKNOWN_DERIVATIVE
+    assert layers["c"].activation == "square"
+    sentence = reason_sentence(layers["c"], layers["c"].unmeasured["derivative_gain"])
+    assert sentence == "the derivative of square is not in the catalog"
+    assert layers["shares"].activation_of == "b"
+    assert reason_sentence(layers["shares"]) == "measured as the activation of b"
     case = nested()
     layers = {info.name: info for info in step(case.build(), case.x, NOTHING).layers}
     assert set(layers["frozen"].unmeasured) == KERNEL | BIAS
-    assert "frozen" in layers["frozen"].unmeasured["update_ratio"]
+    assert layers["frozen"].unmeasured["update_ratio"] is UnmeasuredReason.FROZEN
     assert list(layers) == ["a", "b", "frozen", "head"]
 
 
@@ -303,7 +309,7 @@ def test_layers_that_choose_at_random_pass_signals_on(runner_settings: Any) -> N
     x = inputs(6, 4)
     measured = step(model, x, drawn(model, x))
     for name in names:
-        assert "changed at random" in measured.layer(name).reason
+        assert measured.layer(name).reason is UnmeasuredReason.RANDOM_VALUES
         assert measured.layer(f"to_{name}").dropout == (0.0 if name == "GaussianNoise" else 0.3)
     last = measured.layer(f"to_{names[-1]}")
     assert (last.activation, measured.layer("act").measured) == ("relu", False)

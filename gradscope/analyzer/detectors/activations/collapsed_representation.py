@@ -4,56 +4,64 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import ratio_findings
-from gradscope.analyzer.curves import depth_profile
-from gradscope.analyzer.detectors import NotMeasured, detector
+from gradscope.analyzer import departures
+from gradscope.analyzer.curves.depth_profile import stations
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.message_parts import rate_text
+from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
-from gradscope.analyzer.wording import per_layer
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Finding, Role, RunRecord
 
 
 @detector(
     "GS205",
     rank=55,
-    follows=(
-        "unscaled_input",
-        "vanishing_signal",
-        "saturated_units",
-        "dead_units",
-        "vanishing_gradient",
-    ),
+    follows=("vanishing_signal", "saturated_units", "dead_units", "vanishing_gradient"),
 )
 def collapsed_representation(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Finding, ...]:
     """Tell whether all samples look the same to a layer, so that nothing after it can differ.
 
-    Statistic: standard deviation of a unit's activation over the batch, over the rms of the
-    activations. Its square is 1 - c, where c is the correlation of two samples (Poole et al. 2016);
-    c goes to 1 exponentially in networks in their ordered phase (Schoenholz et al. 2017), while in
-    ReLU networks at their critical point it does so as 9 pi^2 / (2 depth^2): 0.07 at 100 layers.
-
-    Error below `threshold` in at least half of the last quarter of the recorded steps, warning when
-    only at initialisation. Default 1e-3: the layers after see differences of a thousandth, as with
-    the other ratios over depth; critical ReLU networks stay above it to thousands of layers.
-    docs/calibration.md has what was measured over a corpus.
+    What it measures:
+        The standard deviation of a unit's activation over the batch, over the rms of the
+        activations. Its square is 1 - c, where c is the correlation of two samples. c goes to 1
+        exponentially in networks in their ordered phase, while in ReLU networks at their critical
+        point it does so as 9 pi^2 / (2 depth^2): 0.07 at 100 layers.
+    Error when:
+        The ratio is below the threshold at any hidden layer, in at least half of the last quarter
+        of the recorded steps.
+    Warning when:
+        It is below the threshold at initialisation only.
+    Not judged when:
+        A batch holds one sample, or no hidden layer on the main path is measured.
+    Thresholds:
+        threshold = 1e-3: the ratio, as for the other ratios over depth: the layers after see
+            differences of a thousandth. Critical ReLU networks stay above it to thousands of
+            layers. docs/calibration.md has the rates over a corpus.
+    Why it matters:
+        The network gives every sample the same answer.
+    What to do:
+        Use the initializer that belongs to the activation, or normalization layers.
+    Source:
+        Poole et al. 2016; Schoenholz et al. 2017.
     """
     if record.batch_size < 2:
         raise NotMeasured("a batch of one sample has nothing to compare")
-    indices = tuple(i for i in depth_profile.stations(record) if record.layers[i].role == "hidden")
+    indices = tuple(i for i in stations(record) if record.layers[i].role == Role.HIDDEN)
     if not indices:
         raise NotMeasured("no hidden layer on the main path is measured")
     columns = list(indices)
     size = record.series["activation_second_moment"][:, columns]
-    spread = record.series["activation_sample_variance"][:, columns]
+    variance = record.series["activation_sample_variance"][:, columns]
     with np.errstate(divide="ignore", invalid="ignore"):
-        alike = np.sqrt(np.where((size > 0) & np.isfinite(size), spread / size, np.nan))
-    found = ratio_findings.departure(record, alike, threshold, below=True)
-    if found is None:
+        ratio = np.sqrt(np.where((size > 0) & np.isfinite(size), variance / size, np.nan))
+    departure = departures.find_departure(record, ratio, threshold, below=True)
+    if departure is None:
         return ()
-    first = record.layers[indices[found.layers[0]]].name
+    first = record.layers[indices[departure.layers[0]]].name
     message = (
-        f"The samples collapse: from {first} on they differ by {found.extreme:.2g} of the "
-        f"activations' size{per_layer(found.rate)}, {found.spell.words}; all of them look the same "
-        "to what comes after."
+        f"The samples collapse: from {first} on they differ by {departure.extreme:.2g} of the "
+        f"activations' size{rate_text(departure.rate)}, {departure.occurrence.text}; all of them "
+        "look the same to what comes after."
     )
-    remedy = causes.smallest_change(record) if found.spell.since_step == 0 else ""
-    return (ratio_findings.finding(record, indices, found, message, remedy=remedy),)
+    remedies = causes.smallest_change(record) if departure.occurrence.since_step == 0 else ()
+    return (departures.departure_finding(record, indices, departure, message, remedies=remedies),)

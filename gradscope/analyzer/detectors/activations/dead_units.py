@@ -7,99 +7,122 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
-from gradscope.analyzer.detectors import NotMeasured, detector
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.message_parts import layer_names
+from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
-from gradscope.analyzer.wording import named
 from gradscope.catalog.activations import find_activation
-from gradscope.record import Evidence, Finding, LayerInfo, RunRecord
+from gradscope.record import Action, Finding, LayerInfo, Remedy, Role, RunRecord, Severity
+from gradscope.record.remedies import change_settings
 from gradscope.record.run_record import Floats, Integers
+
+LEAKY = Remedy(Action.USE_LEAKY_ACTIVATION, (("model.activation", "leaky_relu"),))
 
 
 # Before the ratios over depth: what lies behind a layer that nothing passes tells of it alone.
-@detector("GS203", rank=8, follows=("symmetric_units", "unscaled_input", "non_finite"))
+@detector("GS203", rank=8, follows=("non_finite",))
 def dead_units(
     record: RunRecord,
     *,
-    dead_layer: float = 0.99,
-    dying: float = 0.5,
-    growth: float = 0.25,
-    passing: float = 1e-3,
-    learned: float = 0.9,
+    dead_layer_share: float = 0.99,
+    dying_layer_share: float = 0.5,
+    min_growth: float = 0.25,
+    min_derivative_gain: float = 1e-3,
+    max_constant_ratio: float = 0.9,
 ) -> tuple[Finding, ...]:
     """Tell whether units of a layer let nothing pass, whatever the input.
 
-    Statistic: share of units whose derivative phi'(z) is exactly zero for every sample of the
-    probe set. With n samples, a unit found dead still fires for up to 3/n of all inputs (95 %).
-
-    Error when at least `dead_layer` of a layer's units are dead at the last look: nothing passes
-    such a layer. Warning when at least `dying` are dead and the share grew by `growth` since
-    initialisation: a deep ReLU network has silent units by geometry before any training, because
-    its samples become similar. Error as well when less than `passing` (default 0.001) of a layer's
-    values let a gradient pass in the median of the last quarter of the steps (mean phi'(z) over max
-    phi'), while the loss is not below `learned` (default 0.9, as for `saturated_units`) of a
-    constant answer's (of the first where none is known): stray values keep its units from being
-    quite dead. Defaults 0.99 (all but a stray unit), 0.5 and 0.25: the shipped healthy configs stay
-    below 0.4 (tests/test_shipped_configs.py); docs/calibration.md has what was measured over a
-    corpus.
+    What it measures:
+        The share of units whose derivative phi'(z) is exactly zero for every sample of the probe
+        set. With n samples, a unit counted as dead still fires for up to 3/n of all inputs (95 %).
+    Error when:
+        At least `dead_layer_share` of the units of a layer are dead when the probe set was last
+        shown. Or the mean of phi'(z) over max phi' is below `min_derivative_gain` in the median of
+        the last quarter of the steps, while the network has not learned: stray values keep the
+        units of such a layer from being quite dead.
+    Warning when:
+        At least `dying_layer_share` are dead and the share grew by `min_growth` since
+        initialisation. A deep ReLU network has silent units by geometry before any training,
+        because its samples become similar.
+    Not judged when:
+        No hidden layer has units whose derivative the probe set could show.
+    Thresholds:
+        dead_layer_share = 0.99: all units but a stray one.
+        dying_layer_share = 0.5: half of the units. The shipped healthy configs stay below 0.4
+            (tests/test_shipped_configs.py); docs/calibration.md has the rates over a corpus.
+        min_growth = 0.25: the growth of the share since initialisation, above what geometry gives.
+        min_derivative_gain = 0.001: the share of values that let a gradient pass; fewer than one
+            value in a thousand is as good as none.
+        max_constant_ratio = 0.9: the loss over that of a constant prediction (over the first loss
+            where none is known) below which the network has learned, as for `saturated_units`.
+    Why it matters:
+        No gradient passes a dead unit, so it stays dead. What is below a dead layer cannot learn.
+    What to do:
+        Lower the learning rate if training killed the units. Start biases at zero. A leaky
+        activation cannot die.
+    Source:
+        Maas et al. 2013 (leaky ReLU); the rule of three for a share of zero in n samples.
     """
-    indices = record.indices("hidden")
+    indices = record.indices(Role.HIDDEN)
     dead = record.series["dead_fraction"][:, list(indices)]
-    looked = ~np.all(np.isnan(dead), axis=1)
-    if not looked.any():
+    shown = ~np.all(np.isnan(dead), axis=1)
+    if not shown.any():
         raise NotMeasured("no hidden layer has units whose derivative the probe set could show")
-    looks = _Looks(record, record.steps[looked], dead[looked])
-    whole = looks.share >= dead_layer
-    some = (looks.share >= dying) & (looks.share - looks.share[0] >= growth)
-    some &= ~whole[-1]
-    findings = [] if whole[-1].any() else _nearly(record, indices, passing, learned)
+    probes = _Probes(record, record.steps[shown], dead[shown])
+    whole = probes.share >= dead_layer_share
+    dying = (probes.share >= dying_layer_share) & (probes.share - probes.share[0] >= min_growth)
+    dying &= ~whole[-1]
+    answer: list[Finding] = []
     if whole[-1].any():
-        findings.append(_finding(looks, whole, dead_layer, "error"))
-    if some[-1].any():
-        findings.append(_finding(looks, some, dying, "warning"))
-    return tuple(findings)
+        answer.append(_dead(probes, whole, dead_layer_share, Severity.ERROR))
+    elif not (loss_curve.learned(record, max_constant_ratio) or loss_curve.above_chance(record)):
+        answer += _nearly_dead(record, indices, min_derivative_gain)
+    if dying[-1].any():
+        answer.append(_dead(probes, dying, dying_layer_share, Severity.WARNING))
+    return tuple(answer)
 
 
-def _nearly(
-    record: RunRecord, indices: tuple[int, ...], passing: float, learned: float
+def _nearly_dead(
+    record: RunRecord, indices: tuple[int, ...], min_derivative_gain: float
 ) -> list[Finding]:
     """Layers that hardly any value of a batch gets through, though no unit may be quite dead."""
-    places = [i for i, index in enumerate(indices) if not _saturates(record.layers[index])]
-    gain = record.series["derivative_gain"][:, [indices[i] for i in places]]
+    positions = [i for i, index in enumerate(indices) if not _saturates(record.layers[index])]
+    gain = record.series["derivative_gain"][:, [indices[i] for i in positions]]
     judged = ~np.all(np.isnan(gain), axis=1)
-    if not judged.any() or loss_curve.learned(record, learned) or loss_curve.above_chance(record):
+    if not judged.any():
         return []
     steps, gain = record.steps[judged], gain[judged]
-    rows = window.last(len(steps))
+    rows = window.last_quarter(len(steps))
     typical = window.median(gain[rows])
-    shut = [i for i, value in enumerate(typical) if value < passing]
+    shut = [i for i, value in enumerate(typical) if value < min_derivative_gain]
     if not shut:
         return []
-    layers = [record.layers[indices[places[i]]] for i in shut]
-    names = tuple(layer.name for layer in layers)
-    spell = window.spell(steps, np.any(gain[:, shut] < passing, axis=1))
+    layers = [record.layers[indices[positions[i]]] for i in shut]
+    where = layer_names([layer.name for layer in layers], [positions[i] for i in shut])
+    occurrence = window.occurrence(steps, np.any(gain[:, shut] < min_derivative_gain, axis=1))
     observed = float(np.min(typical[shut]))
     return [
-        Finding(
-            severity="error",
-            layers=names,
-            since_step=spell.since_step,
-            until_step=spell.until_step,
+        findings.finding(
+            record,
+            Severity.ERROR,
+            layers,
+            since_step=occurrence.since_step,
+            until_step=occurrence.until_step,
             observed=observed,
-            threshold=passing,
+            threshold=min_derivative_gain,
             message=(
-                f"Units are as good as dead: in {named(names, [places[i] for i in shut])} only "
-                f"{observed:.2g} of the values let a gradient pass, {spell.words}, and the loss "
-                "has not fallen."
+                f"Units are as good as dead: in {where} only {observed:.2g} of the values let a "
+                f"gradient pass, {occurrence.text}, and the loss has not fallen."
             ),
-            evidence=window.evidence(
+            evidence=findings.evidence_over_steps(
                 record,
-                n=record.batch_size * min(int(layer.units or 1) for layer in layers),
+                n=findings.values_per_step(record, layers),
                 steps=steps[rows],
                 values=np.fmin.reduce(gain[rows][:, shut], axis=1),
             ),
-            remedy="model.bias_initializer: zeros; or model.activation: leaky_relu, which cannot "
-            "die",
+            remedies=(change_settings(("model.bias_initializer", "zeros")), LEAKY),
         )
     ]
 
@@ -111,50 +134,49 @@ def _saturates(layer: LayerInfo) -> bool:
 
 
 @dataclass(frozen=True)
-class _Looks:
-    """The dead share [look, hidden layer] and the steps before which the probe set was seen."""
+class _Probes:
+    """The dead share [probe, hidden layer] and the steps before which the probe set was shown."""
 
     record: RunRecord
     steps: Integers
     share: Floats
 
 
-def _finding(
-    looks: _Looks, holds: npt.NDArray[np.bool_], threshold: float, severity: str
+def _dead(
+    probes: _Probes, holds: npt.NDArray[np.bool_], threshold: float, severity: Severity
 ) -> Finding:
-    """The layers that are beyond `threshold` at the last look, and since when."""
-    record = looks.record
-    places = [int(i) for i in np.flatnonzero(holds[-1])]
-    layers = [record.layers[record.indices("hidden")[i]] for i in places]
-    names = tuple(layer.name for layer in layers)
-    since = int(looks.steps[window.onset(np.any(holds[:, places], axis=1))])
-    worst = places[int(np.argmax(looks.share[-1, places]))]
-    share, start = looks.share[-1, worst], looks.share[0, worst]
+    """The layers that are beyond `threshold` when the probe set was last shown, and since when."""
+    record = probes.record
+    positions = [int(i) for i in np.flatnonzero(holds[-1])]
+    layers = [record.layers[record.indices(Role.HIDDEN)[i]] for i in positions]
+    where = layer_names([layer.name for layer in layers], positions)
+    since = int(probes.steps[window.onset(np.any(holds[:, positions], axis=1))])
+    worst = positions[int(np.argmax(probes.share[-1, positions]))]
+    share, start = probes.share[-1, worst], probes.share[0, worst]
     n = record.probe_samples
     message = (
-        f"Units are dead: {share:.0%} of the units in {named(names, places)} let no gradient pass "
-        f"for any of {n} samples (at initialisation: {start:.0%}), since step {since}."
+        f"Units are dead: {share:.0%} of the units in {where} let no gradient pass for any of {n} "
+        f"samples (at initialisation: {start:.0%}), since step {since}."
     )
-    if severity == "error":
+    if severity is Severity.ERROR:
         message += " Nothing passes a layer that is dead as a whole: what is below it cannot learn."
-    leaky = "model.activation: leaky_relu, which cannot die"
-    return Finding(
-        severity=severity,
-        layers=names,
+    return findings.finding(
+        record,
+        severity,
+        layers,
         since_step=since,
-        until_step=int(looks.steps[-1]),
-        observed=float(share),
+        until_step=int(probes.steps[-1]),
+        observed=share,
         threshold=threshold,
         message=message,
-        evidence=Evidence(
+        evidence=findings.evidence(
+            record,
             n=n,
             batch_size=n,
-            phase="training",
-            seeds=(record.environment.seed,),
-            steps=tuple(int(step) for step in looks.steps),
+            steps=tuple(int(step) for step in probes.steps),
             interval=(0.0, min(1.0, 3.0 / n)),
             interval_meaning="share of inputs that may still activate a unit found dead (95 %)",
         ),
         # A learning rate kills no unit before the first update.
-        remedy=f"{causes.lower_learning_rate(record)}; or {leaky}" if since else leaky,
+        remedies=(causes.lower_learning_rate(record), LEAKY) if since else (LEAKY,),
     )

@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
-from gradscope.analyzer import ratio_findings
-from gradscope.analyzer.curves import depth_profile, loss_curve
+from gradscope.analyzer import departures
+from gradscope.analyzer.curves import loss_curve
+from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.analyzer.detectors import detector
-from gradscope.analyzer.wording import per_layer
+from gradscope.analyzer.message_parts import rate_text
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS202", rank=10, follows=("unscaled_input",))
+@detector("GS202", rank=10)
 def exploding_signal(
-    record: RunRecord, *, threshold: float = 1e3, stuck: float = 1e2
+    record: RunRecord, *, threshold: float = 1e3, threshold_if_not_learning: float = 1e2
 ) -> tuple[Finding, ...]:
     """Tell whether the signal grows on its way through the network.
 
-    Statistic: rms of the pre-activation z at each hidden layer over the rms at the first hidden
-    layer (pooled second moment).
-
-    Fires above `threshold` at any hidden layer: error when it holds in at least half of the last
-    quarter of the recorded steps, warning when only at initialisation. Default 1e3, the mirror of
-    `vanishing_signal`.
-
-    In a network that learns nothing (after 50 recorded steps or more, whose updates add up to a
-    twentieth of a layer's weights, its loss is not below 0.9 of a constant answer's (of the first
-    where none is known) nor its accuracy above chance) the limit is `stuck`, default 1e2: less is
-    then enough to be the likeliest reason.
+    What it measures:
+        The rms of the pre-activation z at each hidden layer over the rms at the first hidden layer
+        (pooled second moment).
+    Error when:
+        The ratio is above the threshold at any layer, in at least half of the last quarter of the
+        recorded steps.
+    Warning when:
+        It is above the threshold at initialisation only.
+    Not judged when:
+        Fewer than two hidden layers are on the main path, or no step has a finite figure.
+    Thresholds:
+        threshold = 1e3: the ratio, the mirror of `vanishing_signal`.
+        threshold_if_not_learning = 1e2: the ratio in a network that learns nothing: after 50
+            recorded steps or more, whose updates add up to a twentieth of a layer's weights, its
+            loss is not below 0.9 of a constant prediction's (of the first loss where none is known)
+            and its accuracy is not above chance. A smaller departure is then the likeliest reason.
+    Why it matters:
+        The output saturates or overflows, and the gradient of the last layers is as large.
+    What to do:
+        Use the initializer that belongs to the activation; its weights keep the size of the signal.
+        If training brought it about, lower the learning rate.
+    Source:
+        Glorot & Bengio 2010; He et al. 2015.
     """
-    profile = depth_profile.of(record)
-    threshold = stuck if loss_curve.stuck(record) else threshold
-    found = ratio_findings.over_depth(record, profile.signal_relative, threshold, below=False)
-    if found is None:
+    profile = depth_profile(record)
+    limit = threshold_if_not_learning if loss_curve.stuck(record) else threshold
+    departure = departures.find_over_depth(record, profile.signal_relative, limit, below=False)
+    if departure is None:
         return ()
-    first = profile.names[found.layers[0]]
+    first = profile.names[departure.layers[0]]
     message = (
         f"The signal explodes: from {profile.names[0]} to {profile.names[-1]} the rms of z grows "
-        f"to {found.extreme:.2g} times its size{per_layer(found.rate)}, "
-        f"{found.spell.words}; {first} is the first layer above {threshold:.0f} times it."
+        f"to {departure.extreme:.2g} times its size{rate_text(departure.rate)}, "
+        f"{departure.occurrence.text}; {first} is the first layer above {limit:.0f} times it."
     )
-    return (ratio_findings.finding_over_depth(record, profile, found, "signal", message),)
+    return (departures.finding_over_depth(record, profile, departure, "signal", message),)

@@ -4,42 +4,60 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import ratio_findings
+from gradscope.analyzer import departures, findings
 from gradscope.analyzer.curves import loss_curve, window
-from gradscope.analyzer.detectors import NotMeasured, detector
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.message_parts import layer_names
+from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
-from gradscope.analyzer.wording import named
 from gradscope.catalog.activations import find_activation
-from gradscope.record import Finding, LayerInfo, RunRecord
-from gradscope.theory.gaussian_moments import gaussian_moments
+from gradscope.record import Action, Finding, LayerInfo, Remedy, Role, RunRecord, Severity
+from gradscope.record.remedies import change_settings
+from gradscope.theory.moments.gaussian_moments import gaussian_moments
 
 LARGE_INPUT = 4.0
 """Mean square of the features from which standardizing them is the first thing to try."""
 
-WELL = 0.5
-"""Share of a constant answer's loss below which layers that started saturated do no harm."""
+WELL_LEARNED = 0.5
+"""Loss over a constant prediction's below which layers that started saturated do no harm."""
 
 
 @detector("GS204", rank=20)
 def saturated_units(
-    record: RunRecord, *, threshold: float = 0.3, learned: float = 0.9
+    record: RunRecord, *, threshold: float = 0.3, max_constant_ratio: float = 0.9
 ) -> tuple[Finding, ...]:
     """Tell whether bounded activations sit where they are flat and pass little gradient.
 
-    Statistic: the layer's mean of phi'(z) over the largest value phi' can take: 1 in the linear
-    regime, near 0 saturated. Judged for activations that flatten on both sides (tanh, sigmoid,
-    softsign, hard_sigmoid, ...); a ReLU's silent half is no saturation.
-
-    Error below `threshold`, or half of what z ~ N(0, 1) gives where that is less (softsign: 0.21),
-    in at least half of the last quarter of the recorded steps; warning when only at initialisation,
-    or when the network learns all the same: its loss is then below `learned` of a constant answer's
-    (of the first where none is known), or below half of both where it started saturated. Default
-    0.3: the shipped tanh and sigmoid configs stay above 0.45 (tests/test_shipped_configs.py), half
-    of what tanh gives is 0.303; docs/calibration.md has what was measured over a corpus. Default
-    0.9 of the loss: sigmoid layers of 64 and 64 on fashion_mini with Adam at 0.01 saturate to 0.06
-    within four steps and still go from 2.4 to 0.5 and to 77 % test accuracy in 300.
+    What it measures:
+        The mean of phi'(z) over the largest value that phi' can take: 1 in the linear regime, near
+        0 saturated. Judged are activations that flatten on both sides (tanh, sigmoid, softsign,
+        hard_sigmoid and the like); the silent half of a ReLU is no saturation.
+    Error when:
+        The mean is below the threshold, or below half of what z ~ N(0, 1) gives where that is less
+        (softsign: 0.21), in at least half of the last quarter of the recorded steps.
+    Warning when:
+        It is below at initialisation only, or the network learns all the same: its loss is below
+        `max_constant_ratio`, or below 0.5 where the layers started saturated.
+    Not judged when:
+        No hidden layer has an activation that saturates on both sides, or its derivative was
+        measured nowhere, as inside a recurrent loop.
+    Thresholds:
+        threshold = 0.3: the mean of phi' over max phi'. The shipped tanh and sigmoid configs stay
+            above 0.45 (tests/test_shipped_configs.py), half of what tanh gives is 0.303;
+            docs/calibration.md has the rates over a corpus.
+        max_constant_ratio = 0.9: the loss over that of a constant prediction (over the first loss
+            where none is known) below which the network learns. Sigmoid layers of 64 and 64 on
+            fashion_mini with Adam at 0.01 saturate to 0.06 within four steps and still go from 2.4
+            to 0.5 and to 77 % test accuracy in 300.
+    Why it matters:
+        The gradient shrinks by the factor phi' at every layer, so the layers below learn slowly.
+    What to do:
+        Standardize the features, start with smaller weights, or lower the learning rate if training
+        drove the units there.
+    Source:
+        Glorot & Bengio 2010, section 3.
     """
-    indices = tuple(i for i in record.indices("hidden") if _saturates(record.layers[i]))
+    indices = tuple(i for i in record.indices(Role.HIDDEN) if _saturates(record.layers[i]))
     if not indices:
         raise NotMeasured("no hidden layer has an activation that saturates on both sides")
     gain = record.series["derivative_gain"][:, list(indices)]
@@ -49,44 +67,46 @@ def saturated_units(
     steps, gain = record.steps[judged], gain[judged]
     limits = np.array([_limit(record.layers[i], threshold) for i in indices])
     holds = np.fmin.reduce(gain / limits, axis=1) < 1.0
-    spell = window.spell(steps, holds)
-    if not spell:
+    occurrence = window.occurrence(steps, holds)
+    if not occurrence:
         return ()
-    rows = window.last(len(steps)) if spell.at_end else slice(0, 1)
+    rows = window.last_quarter(len(steps)) if occurrence.at_end else slice(0, 1)
     profile = window.median(gain[rows][holds[rows]])
     worst = int(np.nanargmin(profile / limits))
     sick = [i for i in range(len(indices)) if profile[i] < limits[i]] or [worst]
-    names = tuple(record.layers[indices[i]].name for i in sick)
+    layers = [record.layers[indices[i]] for i in sick]
+    where = layer_names([layer.name for layer in layers], sick)
     observed = float(profile[worst])
-    units = min(int(record.layers[indices[i]].units or 1) for i in sick)
-    activation = record.layers[indices[sick[0]]].activation
+    learns = _learns(record, occurrence, max_constant_ratio)
     return (
-        Finding(
-            severity="warning"
-            if _learns(record, spell, learned)
-            else ratio_findings.severity(spell),
-            layers=names,
-            since_step=spell.since_step,
-            until_step=spell.until_step,
+        findings.finding(
+            record,
+            Severity.WARNING if learns else departures.severity(occurrence),
+            layers,
+            since_step=occurrence.since_step,
+            until_step=occurrence.until_step,
             observed=observed,
-            threshold=float(limits[worst]),
+            threshold=limits[worst],
             message=(
-                f"{activation} is saturated in {named(names, sick)}: its mean derivative is "
-                f"{observed:.2g} of the largest it can have, {spell.words}."
+                f"{layers[0].activation} is saturated in {where}: its mean derivative is "
+                f"{observed:.2g} of the largest it can have, {occurrence.text}."
             ),
-            evidence=window.evidence(
-                record, n=record.batch_size * units, steps=steps[rows], values=gain[rows][:, worst]
+            evidence=findings.evidence_over_steps(
+                record,
+                n=findings.values_per_step(record, layers),
+                steps=steps[rows],
+                values=gain[rows][:, worst],
             ),
-            remedy=_remedy(record, spell),
+            remedies=_remedies(record, occurrence),
         ),
     )
 
 
-def _learns(record: RunRecord, spell: window.Spell, learned: float) -> bool:
+def _learns(record: RunRecord, occurrence: window.Occurrence, max_constant_ratio: float) -> bool:
     """Whether training goes on nevertheless: well, if the layers started saturated."""
-    if spell.since_step == 0:
-        return loss_curve.learns_well(record, WELL)
-    return loss_curve.learned(record, learned)
+    if occurrence.since_step == 0:
+        return loss_curve.learns_well(record, WELL_LEARNED)
+    return loss_curve.learned(record, max_constant_ratio)
 
 
 def _limit(layer: LayerInfo, threshold: float) -> float:
@@ -104,10 +124,10 @@ def _saturates(layer: LayerInfo) -> bool:
     return entry is not None and entry.hidden and entry.saturates  # a softmax couples its units
 
 
-def _remedy(record: RunRecord, spell: window.Spell) -> str:
+def _remedies(record: RunRecord, occurrence: window.Occurrence) -> tuple[Remedy, ...]:
     """Against z far from 0: what training did, else what the data or the initializer bring."""
-    if spell.since_step > 0:
-        return causes.lower_learning_rate(record)
+    if occurrence.since_step > 0:
+        return (causes.lower_learning_rate(record),)
     if record.data.second_moment > LARGE_INPUT:
-        return "data.scaling: standardize"
-    return causes.smallest_change(record) or "a smaller model.initializer, so that z stays near 0"
+        return (change_settings(("data.scaling", "standardize")),)
+    return causes.smallest_change(record) or (Remedy(Action.SHRINK_WEIGHTS),)

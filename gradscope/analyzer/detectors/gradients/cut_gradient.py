@@ -2,74 +2,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from gradscope.analyzer import static_findings
+from gradscope.analyzer import findings
 from gradscope.analyzer.curves import gradient_cut
-from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.analyzer.wording import named
-from gradscope.record import Finding, RunRecord
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.message_parts import layer_names
+from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.record import Action, Finding, LayerInfo, Remedy, Role, RunRecord, Severity
 
 
-@detector("GS103", rank=35, follows=("symmetric_units",))
+@detector("GS103", rank=35)
 def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> tuple[Finding, ...]:
     """Tell whether trainable layers are cut off from the loss: no gradient reaches them at all.
 
-    Statistic: rms of delta over that of the next later layer that has one, at every recorded step
-    after the first update, with the kernel's gradient gone as well. An operation without a
-    derivative (argmax, round, casting to integers, stop_gradient), a layer whose output nothing
-    uses, or an output that no loss looks at leave exactly zero.
-
-    Error at or below `threshold` at every step when everything flows through the layer; warning
-    when something goes around it, as with an output that is not trained. Default 1e-12: no single
-    layer dilutes a gradient a million million times, and an unconnected path gives exactly 0.
-    Exempt are layers without trainable weights, gradients that faded below float32 on their way
-    (`underflow`), what lies below a layer whose units are all dead (`dead_units`), and the first
-    update, before which a head that starts at zero lets nothing pass.
+    What it measures:
+        The rms of delta over that of the next later layer that has one, at every recorded step
+        after the first update, and the gradient of the kernel. An operation without a derivative
+        (argmax, round, a cast to integers, stop_gradient), a layer whose output nothing uses, or an
+        output without a loss leave exactly zero.
+    Error when:
+        The ratio is at or below the threshold at every step, and every path goes through the layer.
+    Warning when:
+        The same holds for a layer that some path goes around, such as an output that is not
+        trained.
+    Not judged when:
+        The network was seen before its first update only (an output layer that starts at zero lets
+        nothing pass before it), or no layer with weights is measured. Layers without trainable
+        weights, gradients that faded below float32 on their way (`underflow`) and layers below one
+        whose units are all dead (`dead_units`) are left out.
+    Thresholds:
+        threshold = 1e-12: the ratio. No single layer dilutes a gradient by a factor of 1e12, and an
+            unconnected path gives exactly 0.
+    Why it matters:
+        The weights of these layers keep their random start.
+    What to do:
+        Look for the operation without a derivative, or for the output that nothing uses. If the
+        layer is not meant to learn, set trainable = False.
+    Source:
+        The chain rule: an unconnected path has a derivative of exactly zero.
     """
     if not np.any(record.steps > 1):
         raise NotMeasured("the network was seen before its first update only")
-    if not record.indices("hidden", "output"):
+    if not record.indices(Role.HIDDEN, Role.OUTPUT):
         raise NotMeasured("no layer with weights is measured")
-    silent = [
-        i for i in np.flatnonzero(gradient_cut.cut(record, threshold)) if i > _last_dead(record)
-    ]
+    last_dead = _last_dead(record)
+    cut = np.flatnonzero(gradient_cut.cut(record, threshold)).tolist()
+    silent = [i for i in cut if i > last_dead]
     before, aside = gradient_cut.unreached(record)
     on_path = [*before, *(record.layers[i] for i in silent if record.layers[i].main_path)]
     aside = [*aside, *(record.layers[i] for i in silent if not record.layers[i].main_path)]
-    findings = []
-    for severity, found in (("error", on_path), ("warning", aside)):
-        layers = sorted(found, key=lambda layer: layer.index)
-        if not layers:
-            continue
-        places = [layer.index for layer in layers]
-        later = [
-            record.layers[i]
-            for i in record.indices("hidden", "output")
-            if i > places[-1] and i not in silent
-        ]
-        between = f" It is lost between {later[0].name} and {layers[-1].name}." if later else ""
-        findings.append(
-            static_findings.finding(
-                record,
-                severity,
-                layers,
-                observed=0.0,
-                threshold=threshold,
-                message=(
-                    f"No gradient reaches {named([x.name for x in layers], places)} at any step."
-                    f"{between}"
-                ),
-                remedy=(
-                    "look there for an operation without a derivative (argmax, round, a cast, "
-                    "stop_gradient) or an output that nothing uses; if it is meant, set "
-                    "trainable = False"
-                ),
-                n=int(np.count_nonzero(record.steps > 1)),
-                phase="training",
-            )
-        )
-    return tuple(findings)
+    return tuple(
+        _finding(record, severity, sorted(layers, key=lambda layer: layer.index), silent, threshold)
+        for severity, layers in ((Severity.ERROR, on_path), (Severity.WARNING, aside))
+        if layers
+    )
+
+
+def _finding(
+    record: RunRecord,
+    severity: Severity,
+    layers: Sequence[LayerInfo],
+    silent: Sequence[int],
+    threshold: float,
+) -> Finding:
+    names = tuple(layer.name for layer in layers)
+    positions = [layer.index for layer in layers]
+    later = [
+        record.layers[i]
+        for i in record.indices(Role.HIDDEN, Role.OUTPUT)
+        if i > positions[-1] and i not in silent
+    ]
+    between = f" It is lost between {later[0].name} and {names[-1]}." if later else ""
+    return findings.finding(
+        record,
+        severity,
+        layers,
+        observed=0.0,
+        threshold=threshold,
+        message=f"No gradient reaches {layer_names(names, positions)} at any step.{between}",
+        remedies=(
+            Remedy(Action.RECONNECT_LAYERS, layers=names),
+            Remedy(Action.FREEZE_LAYERS, layers=names),
+        ),
+        evidence=findings.evidence(record, n=int(np.count_nonzero(record.steps > 1))),
+    )
 
 
 def _last_dead(record: RunRecord) -> int:

@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
-from gradscope.analyzer import ratio_findings
-from gradscope.analyzer.curves import depth_profile, loss_curve
+from gradscope.analyzer import departures
+from gradscope.analyzer.curves import loss_curve
+from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.analyzer.detectors import detector
-from gradscope.analyzer.wording import named, per_layer
+from gradscope.analyzer.message_parts import layer_names, rate_text
 from gradscope.record import Finding, RunRecord
 
 
 @detector("GS102", rank=45, follows=("exploding_signal", "batch_norm_explosion"))
 def exploding_gradient(
-    record: RunRecord, *, threshold: float = 1e3, stuck: float = 1e2
+    record: RunRecord, *, threshold: float = 1e3, threshold_if_not_learning: float = 1e2
 ) -> tuple[Finding, ...]:
     """Tell whether the gradient grows on its way back to the first layers.
 
-    Statistic: rms of delta = dL/dz at each hidden layer over the rms at the last hidden layer. A
-    growth factor sees the explosion before anything overflows; the size of the gradients alone
-    would also change with the scale of the loss.
-
-    Fires above `threshold` at any hidden layer: error when it holds in at least half of the last
-    quarter of the recorded steps, warning when only at initialisation. Default 1e3, the mirror of
-    `vanishing_gradient`. The shipped healthy configs stay below 200 at every single step, only the
-    100-layer SELU network above 10 (tests/test_shipped_configs.py); docs/calibration.md has what
-    was measured over a corpus.
-
-    In a network that learns nothing (after 50 recorded steps or more, whose updates add up to a
-    twentieth of a layer's weights, its loss is not below 0.9 of a constant answer's (of the first
-    where none is known) nor its accuracy above chance) the limit is `stuck`, default 1e2: less is
-    then enough to be the likeliest reason.
+    What it measures:
+        The rms of delta = dL/dz at each hidden layer over the rms at the last hidden layer, of the
+        layers that `vanishing_gradient` compares. The growth shows before anything overflows. The
+        size of the gradients alone would also change with the scale of the loss.
+    Error when:
+        The ratio is above the threshold at any layer, in at least half of the last quarter of the
+        recorded steps.
+    Warning when:
+        It is above the threshold at initialisation only.
+    Not judged when:
+        Fewer than two hidden layers are on the main path, or no step has a finite figure.
+    Thresholds:
+        threshold = 1e3: the ratio, the mirror of `vanishing_gradient`. The shipped healthy configs
+            stay below 200 at every single step, and only the SELU network of 100 layers comes above
+            10 (tests/test_shipped_configs.py); docs/calibration.md has the rates over a corpus.
+        threshold_if_not_learning = 1e2: the ratio in a network that learns nothing: after 50
+            recorded steps or more, whose updates add up to a twentieth of a layer's weights, its
+            loss is not below 0.9 of a constant prediction's (of the first loss where none is known)
+            and its accuracy is not above chance. A smaller departure is then the likeliest reason.
+    Why it matters:
+        One learning rate cannot suit both ends of the network: the first layers are rewritten while
+        the last ones hardly move.
+    What to do:
+        Use the initializer that belongs to the activation. If training brought it about, lower the
+        learning rate or clip the gradient.
+    Source:
+        Glorot & Bengio 2010; Pascanu et al. 2013.
     """
-    profile = depth_profile.of(record)
-    threshold = stuck if loss_curve.stuck(record) else threshold
-    found = ratio_findings.over_depth(record, profile.delta_relative, threshold, below=False)
-    if found is None:
+    profile = depth_profile(record)
+    limit = threshold_if_not_learning if loss_curve.stuck(record) else threshold
+    departure = departures.find_over_depth(record, profile.delta_relative, limit, below=False)
+    if departure is None:
         return ()
-    where = named([profile.names[i] for i in found.layers], found.layers)
+    where = layer_names([profile.names[i] for i in departure.layers], departure.layers)
+    rate = rate_text(departure.rate**-1, " going back")
     message = (
         f"The gradient explodes: from {profile.names[-1]} back to {profile.names[0]} the rms of "
-        f"delta grows to {found.extreme:.2g} times its size"
-        f"{per_layer(found.rate**-1, ' going back')}, {found.spell.words}; {where} get more than "
-        f"{threshold:.0f} times as much."
+        f"delta grows to {departure.extreme:.2g} times its size{rate}, "
+        f"{departure.occurrence.text}; {where} get more than {limit:.0f} times as much."
     )
-    return (ratio_findings.finding_over_depth(record, profile, found, "delta", message),)
+    return (departures.finding_over_depth(record, profile, departure, "delta", message),)

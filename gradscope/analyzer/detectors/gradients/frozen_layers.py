@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradscope.analyzer import findings
 from gradscope.analyzer.curves import gradient_cut, loss_curve, window
-from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.analyzer.wording import named
-from gradscope.record import Finding, RunRecord
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.message_parts import layer_names
+from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.record import Action, Finding, Remedy, Role, RunRecord, Severity
 
 UNIT_ROUNDOFF = 2.0**-24
 """Largest relative error of rounding to float32: a smaller update of a weight is rounded away."""
 
-NOTHING = 1e-2
+WHOLE_NETWORK = 1e-2
 """Share of the unit roundoff below which a network stands still as a whole: of normal weights,
 whose small ones take smaller updates, less than one in a hundred moves then."""
 
-BEHIND = 1e-3
-"""Share of the fastest layer's update from which one is left behind: the ratio over depth at which
+LEFT_BEHIND = 1e-3
+"""Share of the fastest layer's update below which one is left behind: the ratio over depth at which
 a gradient has vanished."""
 
 
@@ -25,7 +27,6 @@ a gradient has vanished."""
     "GS104",
     rank=70,
     follows=(
-        "symmetric_units",
         "vanishing_signal",
         "saturated_units",
         "dead_units",
@@ -36,68 +37,85 @@ a gradient has vanished."""
     ),
 )
 def frozen_layers(
-    record: RunRecord, *, threshold: float = UNIT_ROUNDOFF, converged: float = 0.9
+    record: RunRecord, *, threshold: float = UNIT_ROUNDOFF, max_constant_ratio: float = 0.9
 ) -> tuple[Finding, ...]:
     """Tell whether layers stay as they were initialised because no update reaches them.
 
-    Statistic: rms of the change the optimizer asked for over the rms of the kernel, the mean over
-    the last quarter of the steps. Below `threshold`, default 2^-24, float32's unit roundoff, a
-    weight of usual size plus its update rounds back to the weight.
-
-    Error when single layers are below it, and below a thousandth of the layer that moves most; or
-    when all are below a hundredth of it: less than one weight in a hundred is then small enough to
-    move. A network whose layers are all little below `threshold` has a tiny learning rate: warning.
-    One whose layers moved first and stopped all together, with a loss below `converged` (default
-    0.9) of its first one and of a constant answer's, has converged, or its learning rate has run
-    out, and is not frozen. A layer that something goes around and no gradient reaches, such as an
-    output that is not trained, is left to `cut_gradient`.
+    What it measures:
+        The rms of the change that the optimizer asked for over the rms of the kernel, as a mean
+        over the last quarter of the steps.
+    Error when:
+        Single layers are below the threshold and below a thousandth of the layer that moves most;
+        or all layers are below a hundredth of the threshold: then less than one weight in a hundred
+        is small enough to move.
+    Warning when:
+        All layers are below the threshold by less: the learning rate is tiny.
+    Not judged when:
+        No update was made. A network whose layers moved first and stopped together, with a loss
+        that says it has learned, has converged and is not frozen. A layer that some path goes
+        around and no gradient reaches is left to `cut_gradient`.
+    Thresholds:
+        threshold = 2^-24: the ratio, the unit roundoff of float32. A weight of usual size plus a
+            smaller update rounds back to the weight.
+        max_constant_ratio = 0.9: the loss over that of a constant prediction (over the first loss
+            where none is known) below which the network has learned.
+    Why it matters:
+        Whatever the layers were initialised to, they keep.
+    What to do:
+        Raise the learning rate. If the layers are not meant to learn, set trainable = False.
+    Source:
+        IEEE 754, binary32: the unit roundoff.
     """
     unused = gradient_cut.cut(record)
-    indices = tuple(
-        i for i in record.indices("hidden", "output") if record.layers[i].main_path or not unused[i]
-    )
-    made = record.steps > 0
-    steps, update = record.steps[made], record.series["update_ratio"][made][:, list(indices)]
+    weighted = record.indices(Role.HIDDEN, Role.OUTPUT)
+    indices = tuple(i for i in weighted if record.layers[i].main_path or not unused[i])
+    updated = record.steps > 0
+    steps, update = record.steps[updated], record.series["update_ratio"][updated][:, list(indices)]
     if np.isnan(update).all():
         raise NotMeasured("no update was made")
-    still = update < threshold
-    rows = window.last(len(steps))
+    rows = window.last_quarter(len(steps))
     # The mean, not the median: gradients that are accumulated over steps move nothing in most.
     typical = window.mean(update[rows])
-    sick = [i for i, ratio in enumerate(typical) if ratio < threshold]
-    if not sick:
+    if not np.any(typical < threshold):
         return ()
     fastest = float(np.nanmax(typical))
     whole = fastest < threshold
-    sick = sick if whole else [i for i in sick if typical[i] < BEHIND * fastest]
+    limit = threshold if whole else min(threshold, LEFT_BEHIND * fastest)
+    sick = [i for i, ratio in enumerate(typical) if ratio < limit]
     if not sick:
         return ()
-    spell = window.spell(steps, np.mean(still[:, sick], axis=1) >= 0.5)
-    if whole and spell.since_step > 1 and loss_curve.learned(record, converged):
+    occurrence = window.occurrence(steps, np.mean(update[:, sick] < threshold, axis=1) >= 0.5)
+    onset = occurrence.since_step
+    if whole and onset > 1 and loss_curve.learned(record, max_constant_ratio):
         return ()
-    grave = not whole or fastest < NOTHING * threshold
     layers = [record.layers[indices[i]] for i in sick]
-    where = named([layer.name for layer in layers], sick)
-    where = "all layers" if len(sick) == len(indices) else where
-    observed, onset = float(np.max(typical[sick])), spell.since_step
+    names = tuple(layer.name for layer in layers)
+    where = "all layers" if len(sick) == len(indices) else layer_names(names, sick)
+    observed = float(np.max(typical[sick]))
+    grave = not whole or fastest < WHOLE_NETWORK * threshold
+    evidence = findings.evidence_over_steps(
+        record,
+        n=min(layer.parameters for layer in layers),
+        steps=steps[rows],
+        values=np.fmax.reduce(update[rows][:, sick], axis=1),
+    )
     return (
-        Finding(
-            severity="error" if grave else "warning",
-            layers=tuple(layer.name for layer in layers),
+        findings.finding(
+            record,
+            Severity.ERROR if grave else Severity.WARNING,
+            layers,
             since_step=onset,
-            until_step=int(record.steps[-1]),
             observed=observed,
             threshold=threshold,
             message=_message(where, observed, onset, "any" if grave else "most"),
-            remedy="a larger learning rate; or trainable = False, if they are meant to stand still",
-            evidence=window.evidence(
-                record,
-                n=min(layer.parameters for layer in layers),
-                steps=steps[rows],
-                values=np.fmax.reduce(update[rows][:, sick], axis=1),
-            ),
+            remedies=_remedies(names),
+            evidence=evidence,
         ),
     )
+
+
+def _remedies(names: tuple[str, ...]) -> tuple[Remedy, ...]:
+    return (Remedy(Action.RAISE_LEARNING_RATE), Remedy(Action.FREEZE_LAYERS, layers=names))
 
 
 def _message(where: str, observed: float, step: int, weights: str) -> str:

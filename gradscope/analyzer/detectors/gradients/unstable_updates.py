@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
-from gradscope.analyzer.detectors import NotMeasured, detector
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.message_parts import layer_names
+from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
-from gradscope.analyzer.wording import named
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Finding, LayerInfo, Role, RunRecord, Severity
 
 
 @detector(
     "GS105",
     rank=30,
     follows=(
-        "unscaled_input",
         "non_finite",
         "exploding_signal",
         "exploding_gradient",
@@ -23,62 +26,87 @@ from gradscope.record import Finding, RunRecord
     ),
 )
 def unstable_updates(
-    record: RunRecord, *, sustained: float = 0.1, single: float = 1.0, learned: float = 0.5
+    record: RunRecord,
+    *,
+    max_median_update: float = 0.1,
+    max_single_update: float = 1.0,
+    max_constant_ratio: float = 0.5,
 ) -> tuple[Finding, ...]:
     """Tell whether single steps rewrite the weights instead of improving them.
 
-    Statistic: rms of the change the optimizer really made to a kernel over the rms of the kernel
-    before it, so it holds for any optimizer. Error when the median over the last quarter of the
-    steps is above `sustained`; warning when one step was above `single`: the layer was overwritten,
-    or when the median is between the two and the loss falls below `learned` (default 0.5) of a
-    constant answer's (of the first where none is known) all the same. Default of `sustained` 0.1: a
-    hundred times the 1e-3 that practice aims at, ten steps then replace a layer; of `single` 1,
-    where one step does.
+    What it measures:
+        The rms of the change that the optimizer really made to a kernel over the rms of the kernel
+        before it, for any optimizer.
+    Error when:
+        The median over the last quarter of the steps is above `max_median_update`.
+    Warning when:
+        One step was above `max_single_update`: the layer was overwritten. Or the median is between
+        the two thresholds and the network learns all the same.
+    Not judged when:
+        No update was made.
+    Thresholds:
+        max_median_update = 0.1: a hundred times the 1e-3 that practice aims at; ten steps then
+            replace a layer.
+        max_single_update = 1: one step replaces a layer.
+        max_constant_ratio = 0.5: the loss over that of a constant prediction (over the first loss
+            where none is known) below which the network learns.
+    Why it matters:
+        What a layer has learned is lost again at the next step.
+    What to do:
+        Lower the learning rate.
+    Source:
+        A ratio of 1e-3 as the aim of practice: Karpathy, CS231n, "ratio of weights to updates".
     """
-    indices = record.indices("hidden", "output")
+    indices = record.indices(Role.HIDDEN, Role.OUTPUT)
     update = record.series["update_ratio"][:, list(indices)]
     update = np.where(np.isfinite(update), update, np.nan)
     judged = ~np.all(np.isnan(update), axis=1)
     if not judged.any():
         raise NotMeasured("no update was made")
     steps, update = record.steps[judged], update[judged]
-    rows = window.last(len(steps))
-    lasting = window.median(update[rows])
-    sick = np.flatnonzero(lasting > sustained)
+    rows = np.arange(len(steps))[window.last_quarter(len(steps))]
+    median = window.median(update[rows])
+    sick = np.flatnonzero(median > max_median_update)
     if lasts := bool(sick.size):
-        since = int(steps[window.onset(np.any(update[:, sick] > sustained, axis=1))])
-        observed, resting = float(np.max(lasting[sick])), np.arange(len(steps))[rows]
-        calm = observed <= single and loss_curve.learns_well(record, learned)
-        when, severity = f"since step {since}", "warning" if calm else "error"
+        since = int(steps[window.onset(np.any(update[:, sick] > max_median_update, axis=1))])
+        observed, resting = float(np.max(median[sick])), rows
+        calm = observed <= max_single_update and loss_curve.learns_well(record, max_constant_ratio)
+        when, severity = f"since step {since}", Severity.WARNING if calm else Severity.ERROR
     else:
         peaks = np.fmax.reduce(update, axis=1)
-        resting = np.flatnonzero(peaks > single)
+        resting = np.flatnonzero(peaks > max_single_update)
         if not resting.size:
             return ()
-        sick = np.flatnonzero(np.any(update > single, axis=0))
+        sick = np.flatnonzero(np.any(update > max_single_update, axis=0))
         since, observed = int(steps[resting[0]]), float(peaks.max())
-        when, severity = f"at step {int(steps[np.argmax(peaks)])}", "warning"
+        when, severity = f"at step {int(steps[np.argmax(peaks)])}", Severity.WARNING
     layers = [record.layers[indices[i]] for i in sick]
-    names = tuple(layer.name for layer in layers)
     return (
-        Finding(
-            severity=severity,
-            layers=names,
+        findings.finding(
+            record,
+            severity,
+            layers,
             since_step=since,
             until_step=int(steps[resting[-1]]),
             observed=observed,
-            threshold=sustained if lasts else single,
-            message=(
-                f"Updates are unstable in {named(names, [int(i) for i in sick])}: a step changes "
-                f"the weights by up to {observed:.2g} of their size (rms) {when}; a thousandth is "
-                "usual."
-            ),
-            evidence=window.evidence(
+            threshold=max_median_update if lasts else max_single_update,
+            message=_message(layers, sick.tolist(), observed, when),
+            evidence=findings.evidence_over_steps(
                 record,
                 n=min(layer.parameters for layer in layers),
                 steps=steps[resting],
                 values=np.fmax.reduce(update[resting][:, sick], axis=1),
             ),
-            remedy=causes.lower_learning_rate(record),
+            remedies=(causes.lower_learning_rate(record),),
         ),
+    )
+
+
+def _message(
+    layers: Sequence[LayerInfo], positions: Sequence[int], observed: float, when: str
+) -> str:
+    where = layer_names([layer.name for layer in layers], positions)
+    return (
+        f"Updates are unstable in {where}: a step changes the weights by up to {observed:.2g} of "
+        f"their size (rms) {when}; a thousandth is usual."
     )

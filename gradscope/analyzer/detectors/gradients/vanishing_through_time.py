@@ -6,120 +6,145 @@ import math
 
 import numpy as np
 
-from gradscope.analyzer import ratio_findings
+from gradscope.analyzer import departures
 from gradscope.analyzer.curves import loss_curve, through_time, window
 from gradscope.analyzer.curves.through_time import TimeProfile
-from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.record import Finding, RunRecord
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.record import Action, Finding, Remedy, RunRecord, Trait
 
 FACTORS = {
-    "SimpleRNN": "Each time step back multiplies by the recurrent kernel and the activation's slope"
-    " (Pascanu et al. 2013).",
-    "LSTM": "Each time step back multiplies by the forget gate, which Keras starts at sigmoid(1) ="
-    " 0.73.",
-    "GRU": "Each time step back multiplies by the update gate, which Keras starts at sigmoid(0) ="
-    " 0.5.",
+    Trait.SIMPLE_RECURRENCE: (
+        "Each time step back multiplies by the recurrent kernel and the activation's slope"
+        " (Pascanu et al. 2013)."
+    ),
+    Trait.FORGET_GATE: (
+        "Each time step back multiplies by the forget gate, which Keras starts at sigmoid(1) ="
+        " 0.73."
+    ),
+    Trait.UPDATE_GATE: (
+        "Each time step back multiplies by the update gate, which Keras starts at sigmoid(0) = 0.5."
+    ),
 }
 
 
-@detector("GS106", rank=51, follows=("symmetric_units", "cut_gradient"))
+@detector("GS106", rank=51, follows=("cut_gradient",))
 def vanishing_through_time(
     record: RunRecord,
     *,
     threshold: float = 1e-3,
-    learned: float = 0.95,
-    moved: float = 0.05,
-    fewest: float = 50,
+    max_constant_ratio: float = 0.95,
+    min_weight_change: float = 0.05,
+    min_steps: float = 50,
 ) -> tuple[Finding, ...]:
-    """Tell whether what a recurrent layer reads first can still be learned from.
+    """Tell whether a recurrent layer can still learn from what it reads first.
 
-    Statistic: rms of dL/dh_t, the total derivative by the state, at the first time step that is
-    read, over its largest at any time step. A ratio, so rescaling the loss changes nothing. Time
-    steps that the mask leaves out for every sample do not count; a layer that goes backwards reads
-    the last one first. Judged are layers that give their last state alone. Where one gives a state
-    at each time step, the loss may enter at each, and hides how little comes back from later ones;
-    its profile speaks only for the layers after it, whose first states it goes around.
-
-    Fires when the ratio is below `threshold` in at least half of the last quarter of the recorded
-    steps. Default 1e-3: the kernels' gradients are sums over the time steps, to which the first
-    then adds a thousandth of what the loudest does. Only the end counts: the gates of an LSTM
-    start half closed, and training opens them. Seen with seeds 1, 2, 3 and 42 over 150 steps: the
-    upper layer of `configs/own/lstm.yaml` starts at 5e-4 to 9e-4 and ends at 0.05 to 0.11, the LSTM
-    of `configs/own/remembering.yaml`, which learns, is never below 0.04, and the SimpleRNN of
-    `configs/own/forgetting.yaml` never above 1e-4.
-
-    The task may not need what the first steps hold. It is an error only where the task is not
-    learned either: the last quarter's loss is not below `learned` (default 0.95) of a constant
-    answer's (ln C for a softmax over C classes), after at least `fewest` (default 50) recorded
-    steps, whose updates add up to `moved` (default 0.05) of some layer's weights. Else it is a
-    warning. docs/calibration.md has what was measured over a corpus.
+    What it measures:
+        The rms of dL/dh_t, the total derivative by the state, at the first time step that is read,
+        over its largest at any time step. It is a ratio, so the scale of the loss does not matter.
+        Time steps that the mask leaves out for every sample do not count; a layer that goes
+        backwards reads the last time step first.
+    Error when:
+        The ratio is below the threshold in at least half of the last quarter of the recorded steps,
+        and the task is not learned: after `min_steps` recorded steps whose updates add up to
+        `min_weight_change`, the loss of the last quarter is not below `max_constant_ratio`.
+    Warning when:
+        The ratio is below the threshold and the task is learned, or training was too short to tell:
+        the task may not need what the first time steps hold. A ratio that is low at initialisation
+        only is no finding: the gates of an LSTM start half closed, and training opens them.
+    Not judged when:
+        No recurrent layer gives its last state alone. Where a layer gives a state at each time
+        step, the loss may enter at each, and hides how little comes back from later ones; its
+        profile speaks only for the layers after it, whose first states it goes around.
+    Thresholds:
+        threshold = 1e-3: the ratio. The gradients of the kernels are sums over the time steps, to
+            which the first then adds a thousandth of what the largest does. Measured with seeds 1,
+            2, 3 and 42 over 150 steps: the upper layer of `configs/own/lstm.yaml` starts at 5e-4 to
+            9e-4 and ends at 0.05 to 0.11; the LSTM of `configs/own/remembering.yaml`, which learns,
+            is never below 0.04; the SimpleRNN of `configs/own/forgetting.yaml` is never above 1e-4.
+        max_constant_ratio = 0.95: the loss over that of a constant prediction (ln C for a softmax
+            over C classes) below which the task is learned. docs/calibration.md has the rates over
+            a corpus.
+        min_weight_change = 0.05: the sum of the update ratios of the layer that moves most, from
+            which training was long enough to tell.
+        min_steps = 50: the recorded steps from which the noise of single batches averages out.
+    Why it matters:
+        The network forgets: what the first time steps hold has no influence on the weights.
+    What to do:
+        Shorten the sequences, or use an LSTM with a forget gate that starts open for as many time
+        steps.
+    Source:
+        Pascanu et al. 2013; Tallec & Ollivier 2018 (the bias of the forget gate).
     """
-    profiles = through_time.of(record)
+    profiles = through_time.time_profiles(record)
     judged = [profile for profile in profiles if profile.only_last]
     if not judged:
-        raise NotMeasured(_nothing(record, profiles))
-    figures = np.stack([through_time.heard(profile, profiles) for profile in judged], axis=1)
-    found = ratio_findings.departure(record, figures, threshold, below=True)
-    if found is None or not found.spell.at_end:
+        raise NotMeasured(_why_not(record, profiles))
+    figures = np.stack(
+        [through_time.gradient_at_first_step(profile, profiles) for profile in judged], axis=1
+    )
+    departure = departures.find_departure(record, figures, threshold, below=True)
+    if departure is None or not departure.occurrence.at_end:
         return ()
-    curve = loss_curve.of(record)
-    trained = len(curve.loss) >= fewest and loss_curve.travelled(record) >= moved
-    stuck = trained and curve.last >= learned * _constant(record)
+    curve = loss_curve.training_curve(record)
+    trained = len(curve.loss) >= min_steps and loss_curve.path_length(record) >= min_weight_change
+    stuck = trained and curve.last >= max_constant_ratio * _constant_loss(record)
     typical = window.typical(figures)
-    furthest = judged[min(found.layers, key=lambda i: float(typical[i]))]
-    cause = FACTORS.get(furthest.layer.kind, "")
+    furthest = judged[min(departure.layers, key=lambda i: float(typical[i]))]
+    cause = next((FACTORS[trait] for trait in furthest.layer.traits if trait in FACTORS), "")
     if not stuck:
         cause += " Whether the task needs what is read first, the loss does not tell."
     return (
-        ratio_findings.finding(
+        departures.departure_finding(
             record,
             [profile.layer.index for profile in judged],
-            found,
-            _message(furthest, found, threshold),
+            departure,
+            _message(furthest, departure, threshold),
             cause=cause.strip(),
-            remedy=_remedy(furthest),
-            grave=stuck,
+            remedies=_remedies(furthest),
+            at_most_warning=not stuck,
         ),
     )
 
 
-def _message(profile: TimeProfile, found: ratio_findings.Departure, threshold: float) -> str:
+def _message(profile: TimeProfile, departure: departures.Departure, threshold: float) -> str:
     rate = profile.rate_going_back
     each = f" (x{rate:.2g} per step)" if math.isfinite(rate) else ""
-    loud = int(np.count_nonzero(profile.typical >= threshold))
+    above = int(np.count_nonzero(profile.typical >= threshold))
     return (
         f"The gradient vanishes through time: going back over the {profile.layer.time_steps} time "
-        f"steps of {profile.layer.name} the rms of dL/dh_t falls to {found.extreme:.2g} of its "
-        f"largest{each}, {found.spell.words}; {loud} of them get at least 1/{1 / threshold:.0f}."
+        f"steps of {profile.layer.name} the rms of dL/dh_t falls to {departure.extreme:.2g} of its "
+        f"largest{each}, {departure.occurrence.text}; {above} of them get at least "
+        f"1/{1 / threshold:.0f}."
     )
 
 
-def _remedy(profile: TimeProfile) -> str:
+def _remedies(profile: TimeProfile) -> tuple[Remedy, ...]:
     steps = profile.layer.time_steps or 1
-    return (
-        f"shorter sequences, or an LSTM whose forget gate starts open for {steps} time steps: a "
-        f"bias of ln({steps}) = {math.log(steps):.2g} in place of 1 (Tallec and Ollivier 2018)"
-    )
+    open_gate = Remedy(Action.OPEN_FORGET_GATE, layers=(profile.layer.name,), time_steps=steps)
+    return (Remedy(Action.SHORTEN_SEQUENCES), open_gate)
 
 
-def _constant(record: RunRecord) -> float:
+def _constant_loss(record: RunRecord) -> float:
     """Loss of the best constant on balanced classes; NaN where it is not known.
 
     The loss of a model of the user's own may be known to the model alone. Any usual loss of a
     softmax is below ln C when it has learned; a sum of several outputs' losses need not be.
     """
-    known, ends = loss_curve.constant_predictor(record), loss_curve.outputs(record)
-    if math.isfinite(known) or len(ends) != 1 or ends[0].activation != "softmax":
-        return known
-    return math.log(ends[0].units or 1) or math.nan
+    constant, outputs = loss_curve.constant_predictor(record), loss_curve.output_layers(record)
+    if math.isfinite(constant) or len(outputs) != 1 or outputs[0].activation != "softmax":
+        return constant
+    return math.log(outputs[0].units or 1) or math.nan
 
 
-def _nothing(record: RunRecord, profiles: tuple[TimeProfile, ...]) -> str:
+def _why_not(record: RunRecord, profiles: tuple[TimeProfile, ...]) -> str:
     """Why there is no layer to judge."""
     if profiles:
         return (
             f"{profiles[-1].layer.name} gives its state at every time step: what the loss sends to "
             "each hides how little comes back from later ones"
         )
-    reasons = [layer.unmeasured.get("recurrent_delta_second_moment") for layer in record.layers]
-    return next(filter(None, reasons), "there is no recurrent layer of two time steps or more")
+    for layer in record.layers:
+        if "recurrent_delta_second_moment" in layer.unmeasured:
+            return f"delta per time step of {layer.name} is not measured: see `gradscope layers`"
+    return "there is no recurrent layer of two time steps or more"

@@ -6,14 +6,16 @@ import math
 
 import numpy as np
 
-from gradscope.analyzer import static_findings
-from gradscope.analyzer.curves import depth_profile, loss_curve, window
-from gradscope.analyzer.detectors import NotMeasured, detector
+from gradscope.analyzer import findings
+from gradscope.analyzer.curves import loss_curve, window
+from gradscope.analyzer.curves.depth_profile import DepthProfile, depth_profile
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes, expectation
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Finding, Role, RunRecord, Severity
 from gradscope.theory.prediction import Prediction
 
-SMALLEST, LARGEST = 0.01, 10.0
+SMALLEST_INPUT, LARGEST_INPUT = 0.01, 10.0
 """Rms of the features beyond which `unscaled_input` is the cause."""
 
 
@@ -23,23 +25,43 @@ SMALLEST, LARGEST = 0.01, 10.0
     follows=("vanishing_signal", "exploding_signal", "vanishing_gradient", "exploding_gradient"),
 )
 def initializer_mismatch(
-    record: RunRecord, *, threshold: float = 100.0, lasting: float = 1e3, learned: float = 0.9
+    record: RunRecord,
+    *,
+    threshold: float = 100.0,
+    lasting_threshold: float = 1e3,
+    max_constant_ratio: float = 0.9,
 ) -> tuple[Finding, ...]:
     """Tell whether the initializer suits the activation at the depth it is used at.
 
-    Statistic: two ratios that theory predicts for this network and step 0 measures: rms of z at the
-    last hidden layer over that of the features, and rms of delta at the first hidden layer over the
-    last one's. No table of pairs: GELU with He keeps both at 3 layers and loses them at 30, and any
-    scale does for one layer (He et al. 2015; Schoenholz et al. 2017; `gradscope theory`).
-
-    Fires when prediction and measurement both leave 1/`threshold` to `threshold`: error when the
-    profile is still beyond `lasting` (default 1e3, as `vanishing_gradient`) at the end, or the loss
-    is not below `learned` (default 0.9, as for `saturated_units`) of a constant answer's (of the
-    first where none is known); warning when the network learns all the same.
-
-    Default 100: a tenth of those 1000; the healthy shipped configs stay within 10, only the
-    100-layer SELU network reaches 60 (seeds 0 to 4). By rank it follows the verdict on what it
-    causes, whose sentence names it already.
+    What it measures:
+        Two ratios that theory predicts for this network and step 0 measures: the rms of z at the
+        last hidden layer over that of the features, and the rms of delta at the first hidden layer
+        over the last one's. There is no table of pairs: GELU with He keeps both at 3 layers and
+        loses them at 30, and any scale does for one layer.
+    Error when:
+        Prediction and measurement of a ratio both leave the range from 1/threshold to threshold,
+        and the profile is still beyond `lasting_threshold` at the end, or the network has not
+        learned.
+    Warning when:
+        They leave the range and the network learns all the same.
+    Not judged when:
+        Theory does not cover the network, a hidden layer has batch norm, the network was not seen
+        at initialisation, the rms of the features is outside 0.01 to 10, or the hidden layers are
+        no plain stack.
+    Thresholds:
+        threshold = 100: the ratio or its inverse, a tenth of the 1e3 of the ratios over depth. The
+            healthy shipped configs stay within 10; only the SELU network of 100 layers reaches 60
+            (seeds 0 to 4).
+        lasting_threshold = 1e3: the same at the end of training, as for `vanishing_gradient`.
+        max_constant_ratio = 0.9: the loss over that of a constant prediction (over the first loss
+            where none is known) below which the network has learned, as for `saturated_units`.
+    Why it matters:
+        It is the reason behind a signal or gradient that vanishes or explodes from the start.
+    What to do:
+        Use the initializer that belongs to the activation, or another activation. `gradscope
+        theory` shows what each layer would be.
+    Source:
+        He et al. 2015; Schoenholz et al. 2017.
     """
     prediction, profile = _comparable(record)
     hidden = [record.layers[i] for i in profile.indices]
@@ -48,53 +70,55 @@ def initializer_mismatch(
     predicted = (signal, math.sqrt(prediction.delta_relative[0]))
     measured = (float(profile.signal[0, -1]) / fed, float(profile.delta_relative[0, 0]))
     beyond = [
-        (abs(math.log(seen)), what, expects, seen)
-        for what, expects, seen in zip(("signal", "gradient"), predicted, measured, strict=True)
-        if _beyond(expects, threshold) and _beyond(seen, threshold) and (expects > 1) == (seen > 1)
+        (abs(math.log(actual)), what, expects, actual)
+        for what, expects, actual in zip(("signal", "gradient"), predicted, measured, strict=True)
+        if _beyond(expects, threshold)
+        and _beyond(actual, threshold)
+        and (expects > 1) == (actual > 1)
     ]
     if not beyond:
         return ()
-    _, what, expects, seen = max(beyond)
+    _, what, expects, actual = max(beyond)
     relative = profile.signal_relative if what == "signal" else profile.delta_relative
-    held = any(_beyond(float(ratio), lasting) for ratio in window.typical(relative))
+    lasts = any(_beyond(float(ratio), lasting_threshold) for ratio in window.typical(relative))
+    grave = lasts or not loss_curve.learned(record, max_constant_ratio)
     layer = hidden[-1]
     way = f"from the features to {layer.name}"
     if what == "gradient":
         way = f"from {layer.name} back to {hidden[0].name}"
     return (
-        static_findings.finding(
+        findings.finding(
             record,
-            "error" if held or not loss_curve.learned(record, learned) else "warning",
+            Severity.ERROR if grave else Severity.WARNING,
             hidden,
-            observed=max(seen, 1.0 / seen),
+            observed=max(actual, 1.0 / actual),
             threshold=threshold,
             message=(
                 f"{layer.initializer} does not suit {layer.activation} over {len(hidden)} layers: "
                 f"theory expects the {what} to change by x{expects:.2g} {way}, and at "
-                f"initialisation it does by x{seen:.2g}."
+                f"initialisation it does by x{actual:.2g}."
             ),
             cause=causes.weights(layer),
-            remedy=causes.smallest_change(record),
-            n=record.batch_size * min(int(one.units or 1) for one in hidden),
-            phase="training",
+            remedies=causes.smallest_change(record),
+            evidence=findings.evidence(record, n=findings.values_per_step(record, hidden)),
         ),
     )
 
 
-def _comparable(record: RunRecord) -> tuple[Prediction, depth_profile.DepthProfile]:
+def _comparable(record: RunRecord) -> tuple[Prediction, DepthProfile]:
     """Prediction and measurement of the same layers; raises `NotMeasured`."""
     prediction = expectation.expected(record)
     if prediction.outside:
         raise NotMeasured(f"outside theory: {prediction.outside}")
-    if any(record.layers[i].normalization for i in record.indices("hidden")):
+    if any(record.layers[i].normalization for i in record.indices(Role.HIDDEN)):
         raise NotMeasured("batch norm sets the signal's size, whatever the initializer")
     if not len(record.steps) or record.steps[0] != 0:
         raise NotMeasured("the network was not seen at initialisation")
     fed = math.sqrt(expectation.fed(record))
-    if not SMALLEST <= fed <= LARGEST:
+    if not SMALLEST_INPUT <= fed <= LARGEST_INPUT:
         raise NotMeasured(f"features of rms {fed:.3g} decide the start, not the initializer")
-    profile = depth_profile.of(record)
-    if profile.indices != record.indices("hidden"):
+    profile = depth_profile(record)
+    if profile.indices != record.indices(Role.HIDDEN):
         raise NotMeasured("the hidden layers are no plain stack")
     return prediction, profile
 

@@ -6,11 +6,22 @@ from itertools import groupby
 
 import numpy as np
 
-from gradscope.analyzer import ratio_findings, static_findings
-from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.analyzer.wording import named
+from gradscope.analyzer import departures, findings
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.message_parts import layer_names
+from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record import Finding, LayerInfo, RunRecord
+from gradscope.record import (
+    Action,
+    Finding,
+    LayerInfo,
+    Normalization,
+    Remedy,
+    Role,
+    RunRecord,
+    Severity,
+    Trait,
+)
 from gradscope.record.run_record import Floats
 
 FLAT = 0.05
@@ -22,53 +33,75 @@ EVEN = frozenset(["orthogonal", "identity"])
 weights."""
 
 
-@detector("GS403", rank=3)
+@detector(
+    "GS403",
+    rank=3,
+    causes=(
+        "dead_units",
+        "vanishing_signal",
+        "cut_gradient",
+        "vanishing_gradient",
+        "vanishing_through_time",
+        "frozen_layers",
+    ),
+)
 def symmetric_units(record: RunRecord, *, threshold: float = 1e-5) -> tuple[Finding, ...]:
     """Tell whether the units of a layer compute the same, or layers start as copies of each other.
 
-    Statistic: share of the activations' variance that lies between the units of a layer, 1 minus
-    the variance over the batch over the pooled variance. Units with different weights differ in
-    their mean over a batch of B samples by at least about 1 / B of it; copies have 0 and, since
-    they get the same gradient, stay copies. A kernel of zeros counts as copies too.
-
-    Error below `threshold` in at least half of the last quarter of the recorded steps, warning when
-    training broke the symmetry. Default 1e-5: rounding to float32 leaves up to 2.4e-6 in constant
-    networks. Warning as well when kernels of one shape have the same mean square to the last bit at
-    initialisation: one initializer instance given to several layers draws each the same weights.
+    What it measures:
+        The share of the activations' variance that lies between the units of a layer: 1 minus the
+        variance over the batch over the pooled variance. Units with different weights differ in
+        their mean over a batch of B samples by at least about 1 / B of it; copies have 0. A kernel
+        of zeros counts as copies too.
+    Error when:
+        The share is below the threshold in at least half of the last quarter of the recorded steps.
+    Warning when:
+        Training broke the symmetry. Or kernels of one shape have the same mean square to the last
+        bit at initialisation: one initializer instance given to several layers draws each the same
+        weights.
+    Not judged when:
+        No hidden layer has several units to compare, no step was recorded, or no activations vary.
+    Thresholds:
+        threshold = 1e-5: the share. Rounding to float32 leaves up to 2.4e-6 in networks whose
+            weights are constant.
+    Why it matters:
+        Copies get the same gradient and stay copies: the layer can do no more than one unit.
+    What to do:
+        Use a random initializer, and a new instance of it for each layer.
+    Source:
+        Goodfellow et al. 2016, section 8.4 (breaking the symmetry between units).
     """
-    indices = tuple(i for i in record.indices("hidden") if _judged(record.layers[i]))
+    indices = tuple(i for i in record.indices(Role.HIDDEN) if _judged(record.layers[i]))
     if not indices:
         raise NotMeasured("no hidden layer has several units to compare")
     if not len(record.steps):
         raise NotMeasured("no step was recorded")
-    findings = list(_copies(record, threshold))
-    shares = _between(record, indices)
+    same_draws = _same_draws(record, threshold)
+    shares = _between_units(record, indices)
     if np.isnan(shares).all():
-        if findings:
-            return tuple(findings)
+        if same_draws:
+            return same_draws
         raise NotMeasured("no hidden layer has activations that vary")
-    found = ratio_findings.departure(record, shares, threshold, below=True)
-    if found is not None:
-        sick = [record.layers[indices[i]] for i in found.layers]
-        message = (
-            f"The units of {named([layer.name for layer in sick], found.layers)} are copies of "
-            f"each other, {found.spell.words}: they get the same gradient, and each layer can do "
-            "no more than one unit."
-        )
-        cause = f"{sick[0].initializer} gives every unit the same weights."
-        known = INITIALIZERS.get(str(sick[0].initializer))
-        findings.insert(
-            0,
-            ratio_findings.finding(
-                record,
-                indices,
-                found,
-                message,
-                cause=cause if known is not None and not known.seeded else "",
-                remedy="a random model.initializer, such as he_normal",
-            ),
-        )
-    return tuple(findings)
+    departure = departures.find_departure(record, shares, threshold, below=True)
+    if departure is None:
+        return same_draws
+    layers = [record.layers[indices[i]] for i in departure.layers]
+    where = layer_names([layer.name for layer in layers], departure.layers)
+    message = (
+        f"The units of {where} are copies of each other, {departure.occurrence.text}: they get the "
+        "same gradient, and each layer can do no more than one unit."
+    )
+    entry = INITIALIZERS.get(str(layers[0].initializer))
+    constant = entry is not None and not entry.seeded
+    copies = departures.departure_finding(
+        record,
+        indices,
+        departure,
+        message,
+        cause=f"{layers[0].initializer} gives every unit the same weights." if constant else "",
+        remedies=(Remedy(Action.RANDOMIZE_WEIGHTS, (("model.initializer", "he_normal"),)),),
+    )
+    return (copies, *same_draws)
 
 
 def _judged(layer: LayerInfo) -> bool:
@@ -79,11 +112,12 @@ def _judged(layer: LayerInfo) -> bool:
     """
     drawn = _random(layer) or layer.initializer in EVEN
     flat = layer.normalization is not None and layer.activation == "linear"
-    flat |= layer.normalization == "before_activation" and drawn
-    return (layer.units or 0) > 1 and layer.kind != "Embedding" and layer.main_path and not flat
+    flat |= layer.normalization == Normalization.BEFORE_ACTIVATION and drawn
+    looked_up = Trait.LOOKUP in layer.traits
+    return (layer.units or 0) > 1 and not looked_up and layer.main_path and not flat
 
 
-def _between(record: RunRecord, indices: tuple[int, ...]) -> Floats:
+def _between_units(record: RunRecord, indices: tuple[int, ...]) -> Floats:
     columns = list(indices)
     pooled = record.series["activation_variance"][:, columns]
     within = record.series["activation_sample_variance"][:, columns]
@@ -96,11 +130,11 @@ def _between(record: RunRecord, indices: tuple[int, ...]) -> Floats:
     return np.where(kernel == 0, 0.0, share)
 
 
-def _copies(record: RunRecord, threshold: float) -> list[Finding]:
+def _same_draws(record: RunRecord, threshold: float) -> tuple[Finding, ...]:
     """Layers that started with the same weights: their figures differ by nothing."""
     if record.steps[0] != 0:
-        return []
-    drawn = [record.layers[i] for i in record.indices("hidden") if _random(record.layers[i])]
+        return ()
+    drawn = [record.layers[i] for i in record.indices(Role.HIDDEN) if _random(record.layers[i])]
     weights = record.series["weight_second_moment"][0]
 
     def key(layer: LayerInfo) -> tuple[int, int, int, float]:
@@ -112,11 +146,11 @@ def _copies(record: RunRecord, threshold: float) -> list[Finding]:
         (layer for group in groups if len(group) > 1 for layer in group), key=lambda x: x.index
     )
     if not tied:
-        return []
-    return [
-        static_findings.finding(
+        return ()
+    return (
+        findings.finding(
             record,
-            "warning",
+            Severity.WARNING,
             tied,
             observed=0.0,
             threshold=threshold,
@@ -125,14 +159,13 @@ def _copies(record: RunRecord, threshold: float) -> list[Finding]:
                 "weights as another one of their shape."
             ),
             cause="One initializer instance that several layers share gives each the same draw.",
-            remedy="an initializer's name, or a new instance for each layer",
-            n=min(layer.parameters for layer in tied),
-            phase="training",
-        )
-    ]
+            remedies=(Remedy(Action.SEPARATE_INITIALIZERS, layers=tuple(x.name for x in tied)),),
+            evidence=findings.evidence(record, n=min(layer.parameters for layer in tied)),
+        ),
+    )
 
 
 def _random(layer: LayerInfo) -> bool:
     """A kernel that was drawn, once per layer: ``dense#2`` is the second call of the same one."""
-    known = INITIALIZERS.get(str(layer.initializer))
-    return known is not None and known.seeded and known.name not in EVEN and "#" not in layer.name
+    entry = INITIALIZERS.get(str(layer.initializer))
+    return entry is not None and entry.seeded and entry.name not in EVEN and "#" not in layer.name

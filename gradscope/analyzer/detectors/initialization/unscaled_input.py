@@ -4,81 +4,99 @@ from __future__ import annotations
 
 import math
 
-from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.record import Evidence, Finding, RunRecord
+from gradscope.analyzer import findings
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.record import Finding, Normalization, Role, RunRecord, Severity, Trait
+from gradscope.record.remedies import change_settings
 
-_LINEAR = frozenset(["Dense", "Conv1D", "Conv2D", "Conv3D"])
 """Layers whose z is their kernel times what they are fed."""
 
 
-@detector("GS404", rank=2)
+@detector(
+    "GS404",
+    rank=2,
+    causes=(
+        "dead_units",
+        "exploding_signal",
+        "collapsed_representation",
+        "non_finite",
+        "unstable_updates",
+        "diverging_loss",
+        "oscillating_loss",
+    ),
+)
 def unscaled_input(
-    record: RunRecord, *, largest: float = 10.0, smallest: float = 0.01
+    record: RunRecord, *, max_rms: float = 10.0, min_rms: float = 0.01
 ) -> tuple[Finding, ...]:
     """Tell whether the features are fed far from unit size, as raw pixels are.
 
-    Statistic: rms of the features as they are fed to the first layer with weights. Every
-    initializer's variance assumes about 1; the first layer's signal and its kernel's gradient scale
-    with the rms. SELU loses its self-normalization (Klambauer et al. 2017 need standardized
-    inputs). What the model itself does to the features before that layer counts: the rms is also
-    told from step 0, as that of z over sqrt(fan_in) times the kernel's, and both must be beyond.
-    A batch norm at the input or right after the first weights puts them right, so then nothing is
-    judged; features that are whole numbers are judged by z alone.
-
-    Error above `largest` or below `smallest`. Default 10: the gradient of the first kernel is then
-    ten times the one its learning rate is for; pixels up to 255 give 116. Pixels from 0 to 1 have
-    0.3 and are no finding; below 0.01 the biases decide what the first layer sees.
+    What it measures:
+        The rms of the features as they are fed to the first layer with weights. What the model
+        itself does to the features before that layer counts: the rms is also computed from step 0,
+        as that of z over sqrt(fan_in) times the kernel's, and both have to be beyond the threshold.
+        Features that are whole numbers are judged by z alone.
+    Error when:
+        The rms is above `max_rms` or below `min_rms`.
+    Not judged when:
+        A measured layer stands before the first weights, a batch norm stands right after them, or
+        the features have no finite size.
+    Thresholds:
+        max_rms = 10: the gradient of the first kernel is then ten times the one that its learning
+            rate is for; pixels up to 255 give 116. Pixels from 0 to 1 have 0.3 and are no finding.
+        min_rms = 0.01: the biases then decide what the first layer passes on.
+    Why it matters:
+        Every initializer's variance assumes about 1; the first layer's signal and the gradient of
+        its kernel scale with the rms. SELU loses its self-normalization.
+    What to do:
+        Standardize the features, or put a batch norm at the input.
+    Source:
+        LeCun et al. 1998, section 4.3; Klambauer et al. 2017.
     """
-    first = min(record.indices("hidden", "output"), default=0)
+    first = min(record.indices(Role.HIDDEN, Role.OUTPUT), default=0)
     between = [layer for layer in record.layers[:first] if layer.measured]
     if between:
         raise NotMeasured(f"{between[0].name} may scale the features before the first weights")
-    if record.layers and record.layers[first].normalization == "before_activation":
+    if record.layers and record.layers[first].normalization == Normalization.BEFORE_ACTIVATION:
         raise NotMeasured("a batch norm right after the first weights takes the scale away")
-    told, seen = record.data.second_moment**0.5, _seen(record, first)
-    if not math.isfinite(told) and not math.isfinite(seen):
+    estimates = (record.data.second_moment**0.5, _rms_by_preactivation(record, first))
+    finite = [rms for rms in estimates if math.isfinite(rms)]
+    if not finite:
         raise NotMeasured("the features have no finite size")
-    known = [rms for rms in (told, seen) if math.isfinite(rms)]
-    if not (min(known) > largest or max(known) < smallest):
+    if not (min(finite) > max_rms or max(finite) < min_rms):
         return ()
-    rms = known[0]
-    threshold = largest if rms > largest else smallest
-    size = "large" if rms > largest else "small"
-    layer = record.layers[first]
+    rms, layer = finite[0], record.layers[first]
+    large = rms > max_rms
     return (
-        Finding(
-            severity="error",
-            layers=(layer.name,),
-            since_step=0,
-            until_step=int(record.steps[-1]) if len(record.steps) else 0,
+        findings.finding(
+            record,
+            Severity.ERROR,
+            [layer],
             observed=rms,
-            threshold=threshold,
+            threshold=max_rms if large else min_rms,
             message=(
                 f"The inputs are unscaled: the features fed to {layer.name} have an rms of "
                 f"{rms:.3g} (from {record.data.minimum:.3g} to {record.data.maximum:.3g}), too "
-                f"{size} for weights initialised for about 1."
+                f"{'large' if large else 'small'} for weights initialised for about 1."
             ),
             cause=f"data.scaling: {record.data.scaling} leaves them as they are.",
-            remedy="data.scaling: standardize, or model.batch_norm with input: true",
-            evidence=Evidence(
-                n=record.data.samples,
-                batch_size=record.batch_size,
-                phase="data",
-                seeds=(record.environment.seed,),
-                steps=(0,),
+            remedies=(
+                change_settings(("data.scaling", "standardize")),
+                change_settings(("model.batch_norm.input", True)),
             ),
+            evidence=findings.evidence(record, n=record.data.samples, phase="data"),
         ),
     )
 
 
-def _seen(record: RunRecord, first: int) -> float:
+def _rms_by_preactivation(record: RunRecord, first: int) -> float:
     """Rms of what the first layer is fed, by its z at step 0; NaN where that does not tell."""
     if not len(record.steps) or record.steps[0] != 0 or not record.layers:
         return math.nan
     layer = record.layers[first]
     z = float(record.series["preactivation_second_moment"][0, first])
     weight = float(record.series["weight_second_moment"][0, first])
-    known = layer.fan_in and layer.bias_initializer in (None, "zeros")
-    if not known or layer.kind not in _LINEAR or not weight > 0:
+    plain = layer.fan_in and layer.bias_initializer in (None, "zeros")
+    if not plain or Trait.LINEAR_KERNEL not in layer.traits or not weight > 0:
         return math.nan
     return math.sqrt(z / (int(layer.fan_in or 1) * weight))

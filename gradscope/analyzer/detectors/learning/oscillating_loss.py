@@ -2,56 +2,72 @@
 
 from __future__ import annotations
 
+from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
-from gradscope.analyzer.detectors import NotMeasured, detector
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Finding, RunRecord, Severity
 
 
-@detector(
-    "GS604",
-    rank=34,
-    follows=("unscaled_input", "exploding_signal", "unstable_updates", "diverging_loss"),
-)
+@detector("GS604", rank=34, follows=("exploding_signal", "unstable_updates", "diverging_loss"))
 def oscillating_loss(
-    record: RunRecord, *, swing: float = 3.0, learned: float = 0.9, fewest: float = 20
+    record: RunRecord,
+    *,
+    max_swing: float = 3.0,
+    max_constant_ratio: float = 0.9,
+    min_steps: float = 20,
 ) -> tuple[Finding, ...]:
     """Tell whether the loss swings from step to step by more than batches differ.
 
-    Statistic: standard deviation of the loss over the last quarter of the recorded steps, times the
-    square root of the batch size, over the median of the first twentieth: the spread that single
-    samples would need to explain it, in units of the loss at the start.
-
-    Fires above `swing`: error when the loss is not below `learned` of the first (default 0.9, as
-    for `saturated_units`), warning while it learns all the same. Default 3: the losses of single
-    samples spread about as much as they are large at the start. Nothing is said before `fewest`
-    (default 20) recorded steps. docs/calibration.md has what was measured over a corpus.
+    What it measures:
+        The standard deviation of the loss over the last quarter of the recorded steps, times the
+        square root of the batch size, over the median of the first twentieth: the spread that
+        single samples would need to explain it, in units of the loss at the start.
+    Error when:
+        The spread is above the threshold, and the network has not learned.
+    Warning when:
+        The spread is above the threshold, and the network learns all the same.
+    Not judged when:
+        Fewer than `min_steps` losses were recorded, or the loss at the start is not positive.
+    Thresholds:
+        max_swing = 3: the spread. The losses of single samples spread about as much as they are
+            large at the start. docs/calibration.md has the rates over a corpus.
+        max_constant_ratio = 0.9: the loss over that of a constant prediction (over the first loss
+            where none is known) below which the network has learned, as for `saturated_units`.
+        min_steps = 20: the recorded steps from which a swing shows.
+    Why it matters:
+        Where the loss ends is chance.
+    What to do:
+        Lower the learning rate.
+    Source:
+        Goodfellow et al. 2016, section 11.4.1 (violent oscillations of the loss).
     """
-    curve = loss_curve.of(record)
-    if len(curve.loss) < fewest:
+    curve = loss_curve.training_curve(record)
+    if len(curve.loss) < min_steps:
         raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to see a swing")
     if not curve.first > 0:
         raise NotMeasured("the loss is not positive, so it has no ratio")
-    rows = window.last(len(curve.loss))
+    rows = window.last_quarter(len(curve.loss))
     spread = float(curve.loss[rows].std(ddof=1))
     observed = spread * record.batch_size**0.5 / curve.first
-    if not observed > swing:
+    if not observed > max_swing:
         return ()
-    learns = loss_curve.learned(record, learned)
-    since = int(curve.steps[rows][0])
+    learns = loss_curve.learned(record, max_constant_ratio)
     return (
-        Finding(
-            severity="warning" if learns else "error",
-            layers=(),
-            since_step=since,
+        findings.finding(
+            record,
+            Severity.WARNING if learns else Severity.ERROR,
+            (),
+            since_step=int(curve.steps[rows][0]),
             until_step=int(curve.steps[-1]),
             observed=observed,
-            threshold=swing,
+            threshold=max_swing,
             message=(
                 f"The loss oscillates: around {curve.last:.3g} it swings by {spread:.2g} from "
                 f"batch to batch, {observed:.2g} times what the samples at the start account for."
             ),
-            evidence=loss_curve.evidence(record, curve),
-            remedy=causes.lower_learning_rate(record),
+            evidence=findings.loss_evidence(record, curve),
+            remedies=(causes.lower_learning_rate(record),),
         ),
     )

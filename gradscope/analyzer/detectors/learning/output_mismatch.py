@@ -4,85 +4,117 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from gradscope.analyzer import static_findings
+from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve
-from gradscope.analyzer.detectors import NotMeasured, detector
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.network import is_user_model
+from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.catalog.activations import find_activation
 from gradscope.catalog.losses import LOSSES
-from gradscope.record import Finding, LayerInfo, RunRecord, TargetSummary
-
-DISTRIBUTIONS = frozenset(
-    [
-        "sparse_categorical_crossentropy",
-        "categorical_crossentropy",
-        "categorical_focal_crossentropy",
-        "categorical_generalized_cross_entropy",
-        "kl_divergence",
-    ]
+from gradscope.record import (
+    Action,
+    Finding,
+    LayerInfo,
+    Remedy,
+    RunRecord,
+    Severity,
+    TargetSummary,
 )
+from gradscope.record.remedies import change_settings
+
+DISTRIBUTIONS = frozenset(name for name, loss in LOSSES.items() if loss.probabilities == "softmax")
 """Losses that compare with one probability per class, summing to 1."""
 
-BINARY = frozenset(["binary_crossentropy", "binary_focal_crossentropy"])
+BINARY = frozenset(name for name, loss in LOSSES.items() if loss.probabilities == "sigmoid")
 """Losses that compare each unit with a probability of its own."""
 
 _PROBABILITIES = frozenset(["softmax", "sigmoid", "hard_sigmoid"])
 
-Misfit = tuple[str, float, float, str, str]
-"""Severity, observed, threshold, why, remedy."""
+
+@dataclass(frozen=True)
+class _Misfit:
+    """One way in which the output does not fit."""
+
+    severity: Severity
+    observed: float
+    threshold: float
+    reason: str
+    remedies: tuple[Remedy, ...]
 
 
 @detector("GS601", rank=1)
 def output_mismatch(
-    record: RunRecord, *, spare: float = 0, reach: float = 0.6, learned: float = 0.9
+    record: RunRecord,
+    *,
+    max_spare_units: float = 0,
+    min_target_coverage: float = 0.6,
+    max_constant_ratio: float = 0.9,
 ) -> tuple[Finding, ...]:
     """Tell whether the output layer fits the loss and the labels; nothing is trained for it.
 
-    Statistic: the output layer's units and activation beside the classes, the targets and the loss.
-    Error for a softmax over one unit (always 1, whatever it is fed; Keras recovers its logit, so
-    the loss may fall while the answer never changes), fewer units than classes, a loss on
-    probabilities fed with an activation that gives none (Keras's losses have from_logits=False),
-    targets beyond 0 to 1 for a binary cross-entropy, a softmax for real-valued targets, and real
-    targets that the activation cannot reach: of the interval of a standard deviation to either side
-    of their mean its range covers less than `reach` (default 0.6; a sigmoid or ReLU covers half of
-    standardized targets, a tanh all). Warning for more than `spare` units without a class (default
-    0), for softmax and sigmoid exchanged (sigmoid units are not one distribution, and softmax units
-    cannot be right together), and for a model of the user's own that learns all the same, its loss
-    below `learned` (default 0.9) of a constant answer's (of the first where none is known) or its
-    accuracy above chance: something may stand behind its last layer that is not seen.
+    What it measures:
+        The units and the activation of the output layer beside the classes, the targets and the
+        loss.
+    Error when:
+        The output is a softmax over one unit (always 1, whatever it is fed; Keras recovers its
+        logit, so the loss may fall while the answer never changes); there are fewer units than
+        classes; a loss on probabilities is fed by an activation that gives none (Keras's losses
+        have from_logits=False); targets are beyond 0 to 1 for a binary cross-entropy; a softmax
+        meets real-valued targets; or real targets are ones that the activation cannot reach.
+    Warning when:
+        There are more units than classes; softmax and sigmoid are exchanged (sigmoid units are not
+        one distribution, and softmax units cannot be right together); or a model of the user's own
+        learns all the same: something may stand behind its last layer that is not seen.
+    Not judged when:
+        No output layer with weights is known.
+    Thresholds:
+        max_spare_units = 0: the units without a class; a unit too many is never right.
+        min_target_coverage = 0.6: the part of the interval of a standard deviation to either side
+            of the targets' mean that the range of the activation covers. A sigmoid or ReLU covers
+            half of standardized targets, a tanh all.
+        max_constant_ratio = 0.9: the loss over that of a constant prediction (over the first loss
+            where none is known) below which a model of the user's own learns; an accuracy above
+            chance says the same.
+    Why it matters:
+        No training can make such an output right.
+    What to do:
+        Give the output the units and the activation that the loss and the labels need.
+    Source:
+        The definitions of the losses in Keras; Goodfellow et al. 2016, section 6.2.2.
     """
-    ends = loss_curve.outputs(record)
-    if not ends:
+    outputs = loss_curve.output_layers(record)
+    if not outputs:
         raise NotMeasured("no output layer with weights is known")
     # What a model's own `call` does to the last layer's values leaves no layer to see.
-    unseen = static_findings.of_user(record) and (
-        loss_curve.learned(record, learned) or loss_curve.above_chance(record)
+    unseen = is_user_model(record) and (
+        loss_curve.learned(record, max_constant_ratio) or loss_curve.above_chance(record)
     )
-    findings = []
-    for layer in ends:
-        answers = [*_activation(record, layer)]
-        if len(ends) == 1:
-            answers += _reach(record, layer, reach)
-        told: list[Misfit] = [
-            ("warning" if unseen else severity, observed, threshold, why, remedy)
-            for severity, observed, threshold, why, remedy in answers
-        ]
-        findings += [
-            static_findings.finding(
+    answer: list[Finding] = []
+    for layer in outputs:
+        of_values = [*_activation(record, layer)]
+        if len(outputs) == 1:
+            of_values += _reach(record, layer, min_target_coverage)
+        if unseen:
+            of_values = [replace(misfit, severity=Severity.WARNING) for misfit in of_values]
+        answer += [
+            findings.finding(
                 record,
-                severity,
+                misfit.severity,
                 [layer],
-                observed=observed,
-                threshold=threshold,
-                message=f"The output does not fit: {why}.",
-                remedy=remedy,
+                observed=misfit.observed,
+                threshold=misfit.threshold,
+                message=f"The output does not fit: {misfit.reason}.",
+                remedies=misfit.remedies,
+                evidence=findings.evidence(record, n=1, phase="config"),
             )
-            for severity, observed, threshold, why, remedy in (*_units(record, layer, spare), *told)
+            for misfit in (*_units(record, layer, max_spare_units), *of_values)
         ]
-    return tuple(findings)
+    return tuple(answer)
 
 
-def _reach(record: RunRecord, layer: LayerInfo, reach: float) -> Iterator[Misfit]:
+def _reach(record: RunRecord, layer: LayerInfo, min_coverage: float) -> Iterator[_Misfit]:
     """Targets outside what the activation or the loss can be right about."""
     targets, activation = record.data.targets, str(layer.activation)
     if targets is None or not targets.form:
@@ -94,67 +126,80 @@ def _reach(record: RunRecord, layer: LayerInfo, reach: float) -> Iterator[Misfit
     if (name in BINARY and beyond and targets.form == "real") or (
         name in BINARY and layer.units == 1 and len(targets.shares) > 2
     ):
-        why = f"{name} needs targets from 0 to 1, and they go from {_span(targets)}"
-        yield "error", targets.maximum, 1.0, why, "training.loss: mean_squared_error"
+        reason = f"{name} needs targets from 0 to 1, and they go from {_span(targets)}"
+        yield _Misfit(Severity.ERROR, targets.maximum, 1.0, reason, _loss("mean_squared_error"))
     entry = find_activation(activation)
     if targets.form != "real" or targets.variance == 0 or entry is None or name in BINARY:
         return
     if activation == "softmax" and record.data.task == "regression":
-        return  # told already
+        return  # `_activation` has it
     low, high = entry.range
     deviation = math.sqrt(targets.variance)
     least, most = targets.mean - deviation, targets.mean + deviation
     covered = max(0.0, min(high, most) - max(low, least)) / (most - least)
-    if covered < reach:
-        why = (
+    if covered < min_coverage:
+        reason = (
             f"the {activation} of {layer.name} gives values from {low:.3g} to {high:.3g}, and the "
             f"targets go from {_span(targets)} around {targets.mean:.3g}"
         )
-        yield "error", covered, reach, why, "model.output.activation: linear"
+        yield _Misfit(Severity.ERROR, covered, min_coverage, reason, _activated("linear"))
 
 
 def _span(targets: TargetSummary) -> str:
     return f"{targets.minimum:.3g} to {targets.maximum:.3g}"
 
 
-def _units(record: RunRecord, layer: LayerInfo, spare: float) -> Iterator[Misfit]:
+def _units(record: RunRecord, layer: LayerInfo, max_spare: float) -> Iterator[_Misfit]:
     units, classes = layer.units or 0, record.data.classes
     if layer.activation == "softmax" and units == 1:
-        why = f"{layer.name} is a softmax over one unit, which is always 1"
-        yield "error", 1.0, 0.0, why, "model.output.activation: sigmoid, or one unit per class"
+        reason = f"{layer.name} is a softmax over one unit, which is always 1"
+        remedies = (*_activated("sigmoid"), Remedy(Action.ONE_UNIT_PER_CLASS))
+        yield _Misfit(Severity.ERROR, 1.0, 0.0, reason, remedies)
     if not classes or record.data.task != "classification":
         return
+    per_class = (change_settings(("model.output.units", classes)),)
     needed = 1 if classes == 2 and layer.activation != "softmax" else classes
     if layer.activation == "softmax" and units == 1:
         return
     if 0 < units < needed:
-        why = f"{layer.name} has {units} units for {classes} classes"
-        yield "error", float(needed - units), 0.0, why, f"model.output.units: {classes}"
-    elif units > classes + spare:
-        why = f"{layer.name} has {units} units for {classes} classes, so some are never right"
-        yield "warning", float(units - classes), spare, why, f"model.output.units: {classes}"
+        reason = f"{layer.name} has {units} units for {classes} classes"
+        yield _Misfit(Severity.ERROR, float(needed - units), 0.0, reason, per_class)
+    elif units > classes + max_spare:
+        reason = f"{layer.name} has {units} units for {classes} classes, so some are never right"
+        yield _Misfit(Severity.WARNING, float(units - classes), max_spare, reason, per_class)
 
 
-def _activation(record: RunRecord, layer: LayerInfo) -> Iterator[Misfit]:
+def _activation(record: RunRecord, layer: LayerInfo) -> Iterator[_Misfit]:
     name, activation = loss_curve.loss_name(record), str(layer.activation)
     units = layer.units or 0
     if record.data.task == "regression":
         if activation == "softmax" and units > 1:
-            why = f"the softmax of {layer.name} sums to 1, and the targets are real values"
-            yield "error", 1.0, 0.0, why, "model.output.activation: linear"
+            reason = f"the softmax of {layer.name} sums to 1, and the targets are real values"
+            yield _Misfit(Severity.ERROR, 1.0, 0.0, reason, _activated("linear"))
         return
     if name not in LOSSES or layer.activation is None or _takes_logits(record):
         return
     wants = "softmax" if name in DISTRIBUTIONS else "sigmoid" if name in BINARY else ""
     if wants and activation not in _PROBABILITIES:
-        why = f"{name} needs probabilities, and {layer.name} gives {activation} values"
-        yield "error", 1.0, 0.0, why, f"model.output.activation: {wants}, or from_logits=True"
+        reason = f"{name} needs probabilities, and {layer.name} gives {activation} values"
+        remedies = (*_activated(wants), Remedy(Action.ACCEPT_LOGITS))
+        yield _Misfit(Severity.ERROR, 1.0, 0.0, reason, remedies)
     elif wants == "softmax" and activation != "softmax":
-        why = f"{name} needs one distribution, and the {activation} units of {layer.name} are apart"
-        yield "warning", 1.0, 0.0, why, "model.output.activation: softmax"
+        reason = (
+            f"{name} needs one distribution, and the {activation} units of {layer.name} are apart"
+        )
+        yield _Misfit(Severity.WARNING, 1.0, 0.0, reason, _activated("softmax"))
     elif wants == "sigmoid" and activation == "softmax" and units > 1:
-        why = f"{name} judges each unit alone, and the softmax of {layer.name} ties them"
-        yield "warning", 1.0, 0.0, why, "training.loss: sparse_categorical_crossentropy"
+        reason = f"{name} judges each unit alone, and the softmax of {layer.name} ties them"
+        yield _Misfit(Severity.WARNING, 1.0, 0.0, reason, _loss("sparse_categorical_crossentropy"))
+
+
+def _activated(activation: str) -> tuple[Remedy, ...]:
+    return (change_settings(("model.output.activation", activation)),)
+
+
+def _loss(name: str) -> tuple[Remedy, ...]:
+    return (change_settings(("training.loss", name)),)
 
 
 def _takes_logits(record: RunRecord) -> bool:

@@ -6,36 +6,51 @@ import math
 
 import numpy as np
 
-from gradscope.analyzer import static_findings
-from gradscope.analyzer.curves import depth_profile, loss_curve, window
-from gradscope.analyzer.detectors import NotMeasured, detector
+from gradscope.analyzer import findings
+from gradscope.analyzer.curves import loss_curve, window
+from gradscope.analyzer.curves.depth_profile import depth_profile
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.network import batch_norms
+from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes, expectation
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Action, Finding, Remedy, RunRecord, Severity
 
 
 @detector("GS301", rank=42)
 def batch_norm_explosion(
-    record: RunRecord, *, threshold: float = 1e3, learned: float = 0.9
+    record: RunRecord, *, threshold: float = 1e3, max_constant_ratio: float = 0.9
 ) -> tuple[Finding, ...]:
     """Tell whether batch norm makes the gradient explode at initialisation.
 
-    Statistic: rms of delta = dL/dz at the hidden layers over the last one's, at step 0, in networks
-    whose hidden layers have batch norm. Normalizing by the batch multiplies the gradient at every
-    layer, for ReLU by sqrt(pi / (pi - 1)) = 1.21 and more on small batches (Yang et al. 2019,
-    theorems 7 to 9). No forward figure and no initializer shows it. After one step much of it is
-    gone (their fig. 3), so it is said 'at initialisation'.
-
-    Fires above `threshold`: error when the gradient still explodes at the end, or the loss is not
-    below `learned` of a constant answer's (of the first where none is known); warning when training
-    overcame it. Default 1e3 as for `exploding_gradient`: about 36 ReLU layers; the paper's maximum
-    trainable depth, 16 / ln(1.48) = 41 layers, is of the same size. Default 0.9 as for
-    `saturated_units`.
+    What it measures:
+        The rms of delta = dL/dz at the hidden layers over the last one's, at step 0, in networks
+        whose hidden layers have batch norm. No forward figure and no initializer shows it. After
+        one step much of it is gone, so the finding speaks of initialisation.
+    Error when:
+        The ratio is above the threshold, and the gradient still explodes at the end or the network
+        has not learned.
+    Warning when:
+        The ratio is above the threshold, and training overcame it.
+    Not judged when:
+        No hidden layer has a batch norm that normalizes by the batch, there are no two hidden
+        layers to compare at initialisation, or delta is not finite or zero there.
+    Thresholds:
+        threshold = 1e3: the ratio, as for `exploding_gradient`: about 36 ReLU layers. The paper's
+            maximum trainable depth, 16 / ln(1.48) = 41 layers, is of the same size.
+        max_constant_ratio = 0.9: the loss over that of a constant prediction (over the first loss
+            where none is known) below which the network has learned, as for `saturated_units`.
+    Why it matters:
+        The first update rewrites the first layers.
+    What to do:
+        Use fewer normalized layers in a row, skip connections around them, or an initializer that
+        needs no batch norm.
+    Source:
+        Yang et al. 2019, theorems 7 to 9 and fig. 3: normalizing by the batch multiplies the
+        gradient at every layer, for ReLU by sqrt(pi / (pi - 1)) = 1.21 and more on small batches.
     """
-    if not any(layer.normalization for layer in record.layers) or not static_findings.batch_norms(
-        record
-    ):
+    if not any(layer.normalization for layer in record.layers) or not batch_norms(record):
         raise NotMeasured("no hidden layer has batch norm")
-    profile = depth_profile.of(record)
+    profile = depth_profile(record)
     if len(profile.names) < 2 or not len(record.steps) or record.steps[0] != 0:
         raise NotMeasured("there are no two hidden layers to compare at initialisation")
     start = profile.delta_relative[0]
@@ -44,8 +59,8 @@ def batch_norm_explosion(
     observed = float(np.nanmax(start))
     if not observed > threshold:
         return ()
-    largest = float(np.max(np.nan_to_num(window.typical(profile.delta_relative))))
-    learns = loss_curve.learned(record, learned)
+    at_end = float(np.max(np.nan_to_num(window.typical(profile.delta_relative))))
+    overcome = loss_curve.learned(record, max_constant_ratio) and at_end <= threshold
     sick = [record.layers[i] for i, x in zip(profile.indices, start, strict=True) if x > threshold]
     expected = expectation.gradient_rate(expectation.expected(record))
     theory = (
@@ -54,9 +69,9 @@ def batch_norm_explosion(
         else ""
     )
     return (
-        static_findings.finding(
+        findings.finding(
             record,
-            "warning" if learns and largest <= threshold else "error",
+            Severity.WARNING if overcome else Severity.ERROR,
             sick,
             observed=observed,
             threshold=threshold,
@@ -66,8 +81,7 @@ def batch_norm_explosion(
                 f"{observed:.2g} times its size."
             ),
             cause=theory,
-            remedy=causes.smallest_change(record) or "skip connections around the normed layers",
-            n=record.batch_size * min(int(layer.units or 1) for layer in sick),
-            phase="training",
+            remedies=causes.smallest_change(record) or (Remedy(Action.ADD_SKIP_CONNECTIONS),),
+            evidence=findings.evidence(record, n=findings.values_per_step(record, sick)),
         ),
     )

@@ -1,79 +1,128 @@
-"""GS303: a network that is another one in inference mode."""
+"""GS303: batch norm normalizes differently in inference than in training."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import ratio_findings, static_findings
+from gradscope.analyzer import departures, findings
 from gradscope.analyzer.curves import loss_curve, window
-from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.analyzer.wording import branches, named
-from gradscope.record import Finding, LayerInfo, RunRecord
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.message_parts import layer_names
+from gradscope.analyzer.network import batch_norms, next_normalization
+from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.catalog.activations import ACTIVATIONS
+from gradscope.record import (
+    Action,
+    Finding,
+    LayerInfo,
+    Normalization,
+    Remedy,
+    Role,
+    RunRecord,
+    Severity,
+)
 from gradscope.record.run_record import Floats
 
 _CHANCE = 4.0
-_HARMLESS = 0.1
-_RIGHT = 0.2
-_ARRIVED = 0.01
-_REMEDY = "more steps or a smaller batch norm momentum, so that they can follow"
-_HOMOGENEOUS = ("linear", "relu", "leaky_relu", "prelu")
+"""Logarithm of a layer's factor, times the batch size, that chance accounts for: a geometric mean
+over features of variances of B samples lies low by (kurtosis - 1) / (2 B) in the logarithm, half of
+it in the deviation's, and 4 is that of a kurtosis of 17 (6 of a rectified normal)."""
+
+_ACCURACY_LOSS = 0.1
+"""Accuracy lost from training to the test set below which a larger test loss does no harm."""
+
+_SKILL = 0.2
+"""Way from chance to all right that training has to have gone for its answers to count."""
+
+_REMAINING = 0.01
+"""Share of the moving statistics' start below which they have arrived."""
+
+_HOMOGENEOUS = frozenset(name for name, entry in ACTIVATIONS.items() if entry.homogeneous)
+"""Activations that hand on a factor: linear on both sides of 0."""
+
+_REMEDIES = (Remedy(Action.TRAIN_LONGER), Remedy(Action.LOWER_MOMENTUM))
 
 
-@detector("GS303", rank=64, follows=("batch_norm_small_batch", "batch_norm_momentum"))
+@detector(
+    "GS303",
+    rank=64,
+    follows=("batch_norm_small_batch", "batch_norm_momentum"),
+    in_training=False,
+)
 def batch_norm_inference_gap(
-    record: RunRecord, *, threshold: float = 2.0, worse: float = 2.0, arrived: float = 0.5
+    record: RunRecord,
+    *,
+    threshold: float = 2.0,
+    max_test_loss_ratio: float = 2.0,
+    max_initial_share: float = 0.5,
 ) -> tuple[Finding, ...]:
     """Tell whether batch norm normalizes by other statistics in inference than in training.
 
-    Statistic: how far the moving statistics are from the batches': the mean gap in moving standard
-    deviations, or the factor between the standard deviations, whichever is larger (1 + gap and
-    factor, so that 1 means agreement). The chance of a batch adds about 1 / sqrt(batch size). Only
-    batch norms are judged that keep at most `arrived` (default 0.5) of their start by now, momentum
-    to the power of the steps; the others are for `batch_norm_momentum`.
-
-    Where none of them is off by itself, the factors of one layer after the other are multiplied: in
-    inference mode nothing takes the factor away again that the batch norms before have left, as
-    long as every activation is linear on both sides of 0 (tanh and the like squeeze it; a sum of
-    branches mixes it). The moving means, made for the larger signal, keep some of it: where six
-    layers multiply to 0.032, Keras's inference had 0.057. Judged are batch norms before the
-    activation. Each layer's factor counts less exp(4 / batch size) to either side: a geometric mean
-    over features of variances of B samples lies low by (kurtosis - 1) / (2 B) in the logarithm,
-    half of it in the deviation's, and 4 is that of a kurtosis of 17 (6 of a rectified normal).
-
-    Warning above `threshold` in at least half of the last quarter of the recorded steps; error when
-    in addition the test loss, which is computed in inference mode, is above `worse` times the
-    training loss of those steps, and the accuracy, where it is known, a tenth below training's.
-    Error as well where training answers a fifth of the way from chance to all right, the test set,
-    in inference mode, is at chance (three standard errors), and more than a hundredth of the moving
-    statistics is still their start. Default of `threshold` 2: the mean is off by a standard
-    deviation, or the standard deviation by a factor of two; of `worse` 2: far above what
-    overfitting adds in the first epochs. Both are judgements; docs/calibration.md has what was
-    measured over a corpus.
+    What it measures:
+        How far the moving statistics are from the batches': the mean gap in moving standard
+        deviations, or the factor between the standard deviations, whichever is larger (1 + gap and
+        factor, so that 1 means agreement). The chance of a batch adds about 1 / sqrt(batch size).
+        Where no batch norm is off by itself, the factors of one layer after the other are
+        multiplied: in inference mode nothing takes away the factor that the batch norms before have
+        left, as long as every activation is linear on both sides of 0 (tanh and the like squeeze
+        it; a sum of branches mixes it). The moving means, made for the larger signal, keep some of
+        it: where six layers multiply to 0.032, Keras's inference had 0.057. Judged there are batch
+        norms before the activation; each factor counts less exp(4 / batch size) to either side.
+    Error when:
+        The distance is above the threshold as for a warning, the test loss, which is computed in
+        inference mode, is above `max_test_loss_ratio` times the training loss, and the accuracy,
+        where it is known, is a tenth below training's. Or training answers a fifth of the way from
+        chance to all right, the test set is at chance (three standard errors), and more than a
+        hundredth of the moving statistics is still their start.
+    Warning when:
+        The distance is above the threshold in at least half of the last quarter of the recorded
+        steps.
+    Not judged when:
+        No batch norm normalizes by the batch, or each keeps more than `max_initial_share` of its
+        start; those are for `batch_norm_momentum`.
+    Thresholds:
+        threshold = 2: the distance: the mean is off by a standard deviation, or the standard
+            deviation by a factor of two. A judgement; docs/calibration.md has the rates over a
+            corpus.
+        max_test_loss_ratio = 2: the test loss over the training loss, far above what overfitting
+            adds in the first epochs. A judgement as well.
+        max_initial_share = 0.5: momentum to the power of the steps, the share of the start that is
+            left.
+    Why it matters:
+        The trained network gives other answers when it is used than it gave in training.
+    What to do:
+        Train longer, or lower the momentum, so that the moving statistics follow.
+    Source:
+        Ioffe & Szegedy 2015, section 3.1; Ioffe 2017 (batch renormalization).
     """
-    norms = static_findings.batch_norms(record)
+    norms = batch_norms(record)
     if not norms:
         raise NotMeasured("there is no batch norm that normalizes by the batch")
-    done = record.outcome.steps_done
-    indices = tuple(x.index for x in norms if float(x.momentum or 0.0) ** done <= arrived)
+    steps = record.outcome.steps_done
+    indices = tuple(
+        layer.index for layer in norms if float(layer.momentum or 0.0) ** steps <= max_initial_share
+    )
     if not indices:
-        raise NotMeasured(f"after {done} steps the moving statistics have not arrived yet")
-    found = ratio_findings.departure(record, _distance(record, indices), threshold, below=False)
-    words = _of_one_layer
-    if found is None or not found.spell.at_end:
+        raise NotMeasured(f"after {steps} steps the moving statistics have not arrived yet")
+    distance = _distance(record, indices)
+    departure = departures.find_departure(record, distance, threshold, below=False)
+    if departure is not None and departure.occurrence.at_end:
+        message = _message_of_layers(record, indices, departure)
+    else:
         indices = _in_series(record, indices)
-        found = _departure_over_depth(record, indices, threshold)
-        words = _of_all_layers
-    if found is None or not found.spell.at_end:
-        return _by_its_answers(record, norms)
-    outcome, grave = _outcome(record, worse)
+        departure = _departure_over_depth(record, indices, threshold)
+        if departure is None or not departure.occurrence.at_end:
+            return _by_test_answers(record, norms)
+        message = _message_over_depth(record, indices, departure)
+    outcome, grave = _outcome(record, max_test_loss_ratio)
     return (
-        ratio_findings.finding(
+        departures.departure_finding(
             record,
             indices,
-            found,
-            words(record, indices, found) + outcome,
-            remedy=_REMEDY,
-            grave=grave,
+            departure,
+            message + outcome,
+            remedies=_REMEDIES,
+            at_most_warning=not grave,
         ),
     )
 
@@ -93,26 +142,24 @@ def _logs(record: RunRecord, indices: tuple[int, ...]) -> Floats:
 
 def _in_series(record: RunRecord, indices: tuple[int, ...]) -> tuple[int, ...]:
     """Those of the batch norms whose factors multiply; none where a layer is in the way."""
-    hidden = [layer for layer in record.layers if layer.role == "hidden"]
-    if branches(record.layers) or any(x.activation not in _HOMOGENEOUS for x in hidden):
+    hidden = [layer for layer in record.layers if layer.role == Role.HIDDEN]
+    if record.branches or any(x.activation not in _HOMOGENEOUS for x in hidden):
         return ()
-    before = (x for x in hidden if x.normalization == "before_activation")
-    found = {
-        norm.index for x in before if (norm := static_findings.norm_behind(record, x)) is not None
-    }
-    return tuple(index for index in indices if index in found)
+    before = (x for x in hidden if x.normalization == Normalization.BEFORE_ACTIVATION)
+    norms = {norm.index for x in before if (norm := next_normalization(record, x)) is not None}
+    return tuple(index for index in indices if index in norms)
 
 
 def _departure_over_depth(
     record: RunRecord, indices: tuple[int, ...], threshold: float
-) -> ratio_findings.Departure | None:
+) -> departures.Departure | None:
     logs = _logs(record, indices)
-    known = np.isfinite(logs)
-    if not known.any():
+    measured = np.isfinite(logs)
+    if not measured.any():
         return None
     beyond = np.sign(logs) * np.maximum(np.abs(logs) - _CHANCE / record.batch_size, 0.0)
-    factors = np.exp(np.abs(_over_depth(np.where(known, beyond, np.nan))))
-    return ratio_findings.departure(record, factors, threshold, below=False)
+    factors = np.exp(np.abs(_over_depth(np.where(measured, beyond, np.nan))))
+    return departures.find_departure(record, factors, threshold, below=False)
 
 
 def _over_depth(logs: Floats) -> Floats:
@@ -121,63 +168,63 @@ def _over_depth(logs: Floats) -> Floats:
     return np.where(np.isnan(logs), np.nan, sums)
 
 
-def _of_one_layer(
-    record: RunRecord, indices: tuple[int, ...], found: ratio_findings.Departure
+def _message_of_layers(
+    record: RunRecord, indices: tuple[int, ...], departure: departures.Departure
 ) -> str:
-    layers = [record.layers[indices[i]].name for i in found.layers]
+    names = [record.layers[indices[i]].name for i in departure.layers]
     return (
-        f"Batch norm's moving statistics are not the batches' in {named(layers, found.layers)}: "
-        f"off by {found.extreme:.2g} (1 is agreement), {found.spell.words}."
+        "Batch norm's moving statistics are not the batches' in "
+        f"{layer_names(names, departure.layers)}: off by {departure.extreme:.2g} (1 is agreement), "
+        f"{departure.occurrence.text}."
     )
 
 
-def _of_all_layers(
-    record: RunRecord, indices: tuple[int, ...], found: ratio_findings.Departure
+def _message_over_depth(
+    record: RunRecord, indices: tuple[int, ...], departure: departures.Departure
 ) -> str:
-    last = found.layers[-1]
+    last = departure.layers[-1]
     products = np.exp(_over_depth(_logs(record, indices))[:, last : last + 1])
-    [factor] = window.geometric_mean(products[window.last(len(products))])
+    [factor] = window.geometric_mean(products[window.last_quarter(len(products))])
     return (
         "Batch norm's moving statistics are a little off in each layer, and over depth it adds up: "
         f"in inference mode the signal in {record.layers[indices[last]].name} is about "
-        f"x{factor:.2g} of training's, {found.spell.words}."
+        f"x{factor:.2g} of training's, {departure.occurrence.text}."
     )
 
 
-def _outcome(record: RunRecord, worse: float) -> tuple[str, bool]:
+def _outcome(record: RunRecord, max_test_loss_ratio: float) -> tuple[str, bool]:
     """What the test loss says of it, and whether it is that much worse."""
     loss = record.scalars["loss"]
-    trained = float(np.median(loss[window.last(len(loss))]))
+    trained = float(np.median(loss[window.last_quarter(len(loss))]))
     test = record.evaluation.get("test_loss", float("nan"))
     if not np.isfinite(test):
         return " No test figures in inference mode say whether it matters.", False
-    words = f" The test loss, in inference mode, is {test:.3g}; in training it is {trained:.3g}."
+    text = f" The test loss, in inference mode, is {test:.3g}; in training it is {trained:.3g}."
     lost = loss_curve.late_accuracy(record) - record.evaluation.get("test_accuracy", float("nan"))
-    return words, bool(trained > 0 and test > worse * trained) and not lost < _HARMLESS
+    worse = trained > 0 and test > max_test_loss_ratio * trained
+    return text, bool(worse) and not lost < _ACCURACY_LOSS
 
 
-def _by_its_answers(record: RunRecord, norms: list[LayerInfo]) -> tuple[Finding, ...]:
+def _by_test_answers(record: RunRecord, norms: list[LayerInfo]) -> tuple[Finding, ...]:
     """What the moving statistics do not show, and the answers do: right in training mode only."""
     left = max(float(x.momentum or 0.0) for x in norms) ** record.outcome.steps_done
-    gain, error = loss_curve.gain_on_the_test_set(record)
-    if left < _ARRIVED or not (loss_curve.skill(record) > _RIGHT and gain <= 3.0 * error):
+    gain, error = loss_curve.test_accuracy_gain(record)
+    if left < _REMAINING or not (loss_curve.skill(record) > _SKILL and gain <= 3.0 * error):
         return ()
     return (
-        static_findings.finding(
+        findings.finding(
             record,
-            "error",
+            Severity.ERROR,
             norms,
             observed=left,
-            threshold=_ARRIVED,
+            threshold=_REMAINING,
             message=(
-                "In inference mode, where batch norm uses its moving statistics, the network is "
-                f"another one: {record.evaluation['test_accuracy']:.1%} of the test set are right, "
-                "as by chance, and "
-                f"{loss_curve.late_accuracy(record):.1%} in training. {left:.0%} of the moving "
-                "statistics are still their start."
+                "In inference mode, where batch norm uses its moving statistics, the network "
+                f"answers differently: {record.evaluation['test_accuracy']:.1%} of the test set "
+                f"are right, as by chance, and {loss_curve.late_accuracy(record):.1%} in training. "
+                f"{left:.0%} of the moving statistics are still their start."
             ),
-            remedy=_REMEDY,
-            n=record.data.test_samples,
-            phase="training",
+            remedies=_REMEDIES,
+            evidence=findings.evidence(record, n=record.data.test_samples),
         ),
     )

@@ -2,60 +2,78 @@
 
 from __future__ import annotations
 
-from gradscope.analyzer import static_findings
-from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.analyzer.wording import named
-from gradscope.record import Finding, RunRecord
+from gradscope.analyzer import findings
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.message_parts import layer_names
+from gradscope.analyzer.network import batch_norms
+from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.record import Action, Finding, Remedy, RunRecord, Severity
+from gradscope.record.remedies import change_settings
 
 KERAS_DEFAULT = 0.99
 
 
-@detector("GS302", rank=62)
-def batch_norm_momentum(record: RunRecord, *, remaining: float = 0.5) -> tuple[Finding, ...]:
+@detector("GS302", rank=62, in_training=False)
+def batch_norm_momentum(
+    record: RunRecord, *, max_initial_share: float = 0.5
+) -> tuple[Finding, ...]:
     """Tell whether batch norm's moving statistics can have arrived in the steps that were run.
 
-    Statistic: share of the initial mean 0 and variance 1 that is left after t steps: momentum^t,
-    since Keras computes moving = moving * momentum + batch * (1 - momentum). At momentum 1 they
-    never move; at 0 they are the last batch's.
-
-    Error when momentum is 1: inference then normalizes by 0 and 1 whatever was learnt. Above
-    `remaining`, default 0.5, more than half of what inference uses is still the start: warning for
-    a momentum above Keras's 0.99, otherwise info, for then it is the run that is short. The
-    default momentum of 0.99 needs 69 steps to come below, 0.999 needs 693. Figures of the training
-    mode are not concerned.
+    What it measures:
+        The share of the initial mean 0 and variance 1 that is left after t steps: momentum^t, since
+        Keras computes moving = moving * momentum + batch * (1 - momentum). At momentum 1 they never
+        move; at 0 they are the last batch's.
+    Error when:
+        Momentum is 1: inference then normalizes by 0 and 1 whatever was learned.
+    Warning when:
+        The share is above the threshold, and momentum is above Keras's 0.99.
+    Info when:
+        The share is above the threshold with a momentum up to 0.99: the run is short.
+    Not judged when:
+        No batch norm has moving statistics that move, or no step was made.
+    Thresholds:
+        max_initial_share = 0.5: the share of the start that is left; above it, more than half of
+            what inference uses is the start. A momentum of 0.99 needs 69 steps to come below, 0.999
+            needs 693.
+    Why it matters:
+        In inference mode the network is another one than in training. Training is not affected.
+    What to do:
+        Lower the momentum, or train longer.
+    Source:
+        Ioffe & Szegedy 2015, section 3.1; the update rule of Keras's BatchNormalization.
     """
-    norms = static_findings.batch_norms(record)
+    norms = batch_norms(record)
     if not norms:
         raise NotMeasured("there is no batch norm whose moving statistics move")
-    done = record.outcome.steps_done
-    if done < 1:
+    steps = record.outcome.steps_done
+    if steps < 1:
         raise NotMeasured("no step was made")
-    share = [float(layer.momentum or 0.0) ** done for layer in norms]
-    worst = max(share)
-    if worst <= remaining:
+    shares = [float(layer.momentum or 0.0) ** steps for layer in norms]
+    worst = max(shares)
+    if worst <= max_initial_share:
         return ()
-    places = [i for i, left in enumerate(share) if left > remaining]
-    sick = [norms[i] for i in places]
+    positions = [i for i, share in enumerate(shares) if share > max_initial_share]
+    sick = [norms[i] for i in positions]
     momentum = max(float(layer.momentum or 0.0) for layer in sick)
     never = momentum >= 1.0
-    where = named([layer.name for layer in sick], places)
-    left = f"are still {worst:.1%} their start after {done} steps ({momentum:g}^{done})"
-    fate = "never move" if never else left
-    key = "momentum" if static_findings.of_user(record) else "model.batch_norm.momentum"
+    usual = momentum <= KERAS_DEFAULT
+    where = layer_names([layer.name for layer in sick], positions)
+    left = f"are still {worst:.1%} their start after {steps} steps ({momentum:g}^{steps})"
+    lower = (change_settings(("model.batch_norm.momentum", KERAS_DEFAULT)),)
+    longer = (Remedy(Action.TRAIN_LONGER), Remedy(Action.LOWER_MOMENTUM))
     return (
-        static_findings.finding(
+        findings.finding(
             record,
-            "error" if never else "warning" if momentum > KERAS_DEFAULT else "info",
+            Severity.ERROR if never else Severity.INFO if usual else Severity.WARNING,
             sick,
             observed=worst,
-            threshold=remaining,
+            threshold=max_initial_share,
             message=(
-                f"The moving statistics of {where} {fate}: each step computes moving = moving * "
-                f"{momentum:g} + batch * {1.0 - momentum:g}, and inference uses them."
+                f"The moving statistics of {where} {'never move' if never else left}: each step "
+                f"computes moving = moving * {momentum:g} + batch * {1.0 - momentum:g}, and "
+                "inference uses them."
             ),
-            remedy=f"{key}: 0.99"
-            if never or momentum > KERAS_DEFAULT
-            else "more steps, or a smaller momentum",
-            n=done,
+            remedies=longer if usual else lower,
+            evidence=findings.evidence(record, n=steps, phase="config"),
         ),
     )

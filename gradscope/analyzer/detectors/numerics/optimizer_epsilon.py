@@ -4,61 +4,91 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import ratio_findings
+from gradscope.analyzer import departures
 from gradscope.analyzer.curves import loss_curve
-from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.analyzer.wording import named
-from gradscope.record import Finding, RunRecord
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.message_parts import layer_names
+from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.catalog.optimizers import OPTIMIZERS
+from gradscope.record import Action, Finding, Remedy, Role, RunRecord
+from gradscope.record.remedies import change_settings
 
-ADDED_TO_THE_ROOT = frozenset(["adam", "adamw", "adamax", "nadam", "lamb", "schedule_free_adamw"])
+ADDED_TO_THE_ROOT = frozenset(
+    name for name, entry in OPTIMIZERS.items() if entry.epsilon_added_to_root
+)
 """Optimizers that divide by sqrt(v) + epsilon (Keras 3.15, their `update_step`). RMSprop, Adagrad
 and Adadelta add epsilon below the root, where it is compared with the gradient's square."""
 
 
 @detector("GS503", rank=52, follows=("vanishing_gradient",))
 def optimizer_epsilon(
-    record: RunRecord, *, threshold: float = 0.1, converged: float = 0.5, learned: float = 0.9
+    record: RunRecord,
+    *,
+    threshold: float = 0.1,
+    max_first_ratio: float = 0.5,
+    max_constant_ratio: float = 0.9,
 ) -> tuple[Finding, ...]:
     """Tell whether Adam's epsilon, not the gradient, sets the size of its steps.
 
-    Statistic: rms of a kernel's gradient over the optimizer's epsilon. Adam moves by learning rate
-    times m / (sqrt(v) + epsilon): with gradients far above epsilon by about the learning rate, with
-    gradients far below by their ratio to epsilon only (Kingma & Ba 2015; Keras's is epsilon hat).
-
-    Error below `threshold` in at least half of the last quarter of the recorded steps; warning when
-    only at initialisation, or when the loss is below `learned` (default 0.9, as for
-    `saturated_units`) of a constant answer's (of the first where none is known) all the same.
-    Default 0.1: steps are then a tenth of what the learning rate says. A kernel without any
-    gradient is not judged, and neither is a network whose gradients became small as its loss fell
-    below `converged` (default 0.5) of the first one: that is success.
+    What it measures:
+        The rms of a kernel's gradient over the optimizer's epsilon. Adam moves by the learning rate
+        times m / (sqrt(v) + epsilon): with gradients far above epsilon by about the learning rate,
+        with gradients far below by their ratio to epsilon only.
+    Error when:
+        The ratio is below the threshold in at least half of the last quarter of the recorded steps.
+    Warning when:
+        It is below the threshold at initialisation only, or the network learns all the same.
+    Not judged when:
+        The optimizer adds no epsilon to the size of the gradient, its epsilon is 0 or not recorded,
+        or no kernel had a finite gradient other than zero. A network whose gradients became small
+        as its loss fell below `max_first_ratio` is left out: that is success.
+    Thresholds:
+        threshold = 0.1: the ratio: steps are then a tenth of what the learning rate says.
+        max_first_ratio = 0.5: the loss over the first loss below which gradients may become small.
+        max_constant_ratio = 0.9: the loss over that of a constant prediction (over the first loss
+            where none is known) below which the network learns, as for `saturated_units`.
+    Why it matters:
+        The learning rate does not mean what it says, and layers with small gradients stand still.
+    What to do:
+        Lower epsilon, or do not scale the loss down.
+    Source:
+        Kingma & Ba 2015, section 2 (Keras's epsilon is their epsilon hat).
     """
     name, epsilon = _stepping(record)
     if name not in ADDED_TO_THE_ROOT:
         raise NotMeasured(f"{name} does not add an epsilon to the gradient's size")
     if not epsilon > 0:
         raise NotMeasured("epsilon is 0")
-    indices = record.indices("hidden", "output")
+    indices = record.indices(Role.HIDDEN, Role.OUTPUT)
     gradient = np.sqrt(record.series["kernel_gradient_second_moment"][:, list(indices)])
     size = np.where(np.isfinite(gradient) & (gradient > 0), gradient / epsilon, np.nan)
     if not indices or np.isnan(size).all():
         raise NotMeasured("no kernel had a finite gradient other than zero")
-    found = ratio_findings.departure(record, size, threshold, below=True)
-    if found is None:
+    departure = departures.find_departure(record, size, threshold, below=True)
+    if departure is None:
         return ()
     loss = record.scalars["loss"]
-    if found.spell.since_step > 0 and np.median(loss[-len(found.steps) :]) < converged * loss[0]:
+    late = np.median(loss[-len(departure.steps) :])
+    if departure.occurrence.since_step > 0 and late < max_first_ratio * loss[0]:
         return ()
-    names = [record.layers[indices[i]].name for i in found.layers]
+    names = [record.layers[indices[i]].name for i in departure.layers]
     message = (
         f"{name}'s epsilon of {epsilon:.0e} outweighs the gradient in "
-        f"{named(names, found.layers)}: its rms is {found.extreme:.2g} of epsilon, "
-        f"{found.spell.words}, and the steps are that much shorter than the learning rate says."
+        f"{layer_names(names, departure.layers)}: its rms is {departure.extreme:.2g} of epsilon, "
+        f"{departure.occurrence.text}, and the steps are that much shorter than the learning rate "
+        "says."
     )
-    smaller = f"{{name: {name}, epsilon: {epsilon * found.extreme / 10:.0e}}}"
-    remedy = f"training.optimizer: {smaller}, or a loss that is not scaled down"
-    learns = loss_curve.learned(record, learned)
+    smaller = float(f"{epsilon * departure.extreme / 10:.0e}")
+    optimizer = (("training.optimizer.name", name), ("training.optimizer.epsilon", smaller))
     return (
-        ratio_findings.finding(record, indices, found, message, remedy=remedy, grave=not learns),
+        departures.departure_finding(
+            record,
+            indices,
+            departure,
+            message,
+            remedies=(change_settings(*optimizer), Remedy(Action.REMOVE_LOSS_SCALE)),
+            at_most_warning=loss_curve.learned(record, max_constant_ratio),
+        ),
     )
 
 

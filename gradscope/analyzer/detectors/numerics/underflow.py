@@ -4,30 +4,43 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import ratio_findings
+from gradscope.analyzer import departures
 from gradscope.analyzer.curves import gradient_cut
-from gradscope.analyzer.detectors import NotMeasured, detector
-from gradscope.analyzer.wording import named
-from gradscope.record import Finding, RunRecord
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.message_parts import layer_names
+from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.record import Action, Finding, Remedy, Role, RunRecord
 
 
 @detector("GS502", rank=60, follows=("vanishing_gradient",))
 def underflow(record: RunRecord, *, threshold: float = 0.1) -> tuple[Finding, ...]:
     """Tell whether part of the error signal falls below the smallest number float32 holds.
 
-    Statistic: share of delta that is zero or below 1.2e-38 where phi'(z) is not zero, in layers
-    whose delta has an rms below 1e-30. A larger delta with zeros among it is a structural zero: max
-    pooling, dropout, masks and silent units leave exact zeros in healthy layers. The size counts
-    here, and only here, because it is the numbers' range that ends.
-
-    Error above `threshold` in at least half of the last quarter of the recorded steps, warning when
-    only at initialisation. Default 0.1: a tenth of the signal is lost, and the figures of this
-    layer are too low by as much. Half precision is not judged: its loss scaling is not in the
-    record.
+    What it measures:
+        The share of delta that is zero or below 1.2e-38 where phi'(z) is not zero, in layers whose
+        delta has an rms below 1e-30. A larger delta with zeros among it is a structural zero: max
+        pooling, dropout, masks and silent units leave exact zeros in healthy layers. Here, and only
+        here, the size of delta counts, because the range of the numbers ends.
+    Error when:
+        The share is above the threshold in at least half of the last quarter of the recorded steps.
+    Warning when:
+        It is above the threshold at initialisation only.
+    Not judged when:
+        The network computes in half precision (its loss scaling is not in the record), or no hidden
+        layer's delta was measured.
+    Thresholds:
+        threshold = 0.1: the share: a tenth of the signal is lost, and the figures of this layer are
+            too low by as much.
+    Why it matters:
+        The gradient below such a layer is made of what rounding left of it.
+    What to do:
+        Mend what makes the gradient vanish; a larger loss only moves the limit.
+    Source:
+        IEEE 754, binary32: the smallest normal number is 2^-126.
     """
     if "16" in record.environment.dtype:
         raise NotMeasured(f"the range of {record.environment.dtype} depends on its loss scaling")
-    indices = record.indices("hidden")
+    indices = record.indices(Role.HIDDEN)
     columns = list(indices)
     share = record.series["underflow_fraction"][:, columns]
     if not indices or np.isnan(share).all():
@@ -38,13 +51,14 @@ def underflow(record: RunRecord, *, threshold: float = 0.1) -> tuple[Finding, ..
     faded = (size < gradient_cut.FLUSHED) & ((size > 0) | (after < gradient_cut.FLUSHED))
     lost = np.where(np.isnan(share), np.nan, np.where(faded, share, 0.0))
     lost[~delta.any(axis=1)] = np.nan  # without any error signal nothing was lost on the way
-    found = ratio_findings.departure(record, lost, threshold, below=False)
-    if found is None:
+    departure = departures.find_departure(record, lost, threshold, below=False)
+    if departure is None:
         return ()
-    names = [record.layers[indices[i]].name for i in found.layers]
+    names = [record.layers[indices[i]].name for i in departure.layers]
     message = (
-        f"The gradient underflows in {named(names, found.layers)}: {found.extreme:.0%} of delta is "
-        f"below what float32 holds, {found.spell.words}."
+        f"The gradient underflows in {layer_names(names, departure.layers)}: "
+        f"{departure.extreme:.0%} of delta is below what float32 holds, "
+        f"{departure.occurrence.text}."
     )
-    remedy = "what keeps the gradient's size over depth; a larger loss only moves the limit"
-    return (ratio_findings.finding(record, indices, found, message, remedy=remedy),)
+    remedies = (Remedy(Action.RESTORE_GRADIENT),)
+    return (departures.departure_finding(record, indices, departure, message, remedies=remedies),)

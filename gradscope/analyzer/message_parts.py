@@ -1,0 +1,28 @@
+"""How findings name layers and rates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+_LISTED = 3
+
+
+def layer_names(names: Sequence[str], positions: Sequence[int]) -> str:
+    """Name layers shortly: ``hidden_1``, ``hidden_1 to hidden_14``, ``hidden_2 and hidden_5``.
+
+    `positions` are those of the layers among their kind, ascending; neighbours are named as a
+    range.
+    """
+    if len(names) == 1:
+        return names[0]
+    if positions[-1] - positions[0] == len(names) - 1:
+        return f"{names[0]} to {names[-1]}"
+    if len(names) <= _LISTED:
+        return f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{len(names)} layers from {names[0]} to {names[-1]}"
+
+
+def rate_text(rate: float, suffix: str = "") -> str:
+    """` (x0.71 per layer)`, or nothing where layers without a figure leave no rate to tell."""
+    return f" (x{rate:.2g} per layer{suffix})" if math.isfinite(rate) else ""

@@ -1,0 +1,35 @@
+"""Print measured numbers: of a layer, a step, a statistic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--layer", metavar="NAME", help="Only this layer.")
+@click.option(
+    "--step", metavar="N", default="last", show_default=True, help="A step, last, or all."
+)
+@click.option(
+    "--statistic", metavar="NAME", help="Only this one, for example delta_rms or update_ratio."
+)
+def command(directory: Path, layer: str | None, step: str, statistic: str | None) -> None:
+    """Print what was measured in DIRECTORY.
+
+    The table has a row for each layer and the main statistics as columns; with --layer, a row for
+    each statistic; with --layer and --statistic, the number alone. With --step all, the columns are
+    the steps. TensorFlow is not needed.
+    """
+    from gradscope.cli import terminal
+    from gradscope.reporters.series import series_text
+    from gradscope.workflows.analysis import load_record
+
+    record = load_record(directory)
+    terminal.result(
+        series_text(
+            record, layer=layer, step=step, statistic=statistic, options=terminal.options()
+        ).rstrip("\n")
+    )

@@ -1,0 +1,1 @@
+"""The sections of a config: their keys, defaults and checks."""

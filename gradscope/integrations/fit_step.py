@@ -1,0 +1,157 @@
+"""Measure the training steps that `model.fit` makes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gradscope.record import STATISTICS
+from gradscope.record.run_record import Floats
+from gradscope.runner.loop import probe
+from gradscope.runner.objective import objective
+from gradscope.runner.runtime.preserved_state import python_generators_kept, undisturbed
+from gradscope.runner.step import tape, updates, weight_figures
+from gradscope.runner.step.figures import Figures
+from gradscope.runner.survey.calls import recordable_layers
+
+_ROW = {name: row for row, name in enumerate(STATISTICS)}
+
+Batch = tuple[Any, Any, Any]
+"""Inputs, targets and sample weights as eager tensors, None where there are none."""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The figures of a step's forward and backward pass: all but those of the update.
+
+    `weights` are the kernels, their gradients and those of the biases.
+    """
+
+    statistics: Floats
+    scalars: tuple[float, ...]
+    z: list[Any]
+    deltas: list[Any]
+    weights: tuple[Any, Any, Any]
+    samples: int
+
+
+@dataclass(frozen=True)
+class MeasuredStep:
+    """One measured step, as `RecordBuilder.step` takes it; `distributions()` its histograms.
+
+    `skipped` says that the optimizer made no step because gradients of the scaled loss overflowed.
+    """
+
+    statistics: Floats
+    scalars: tuple[float, ...]
+    distributions: Callable[[], probe.Look]
+    skipped: bool
+
+    @property
+    def finite(self) -> bool:
+        """Whether no NaN and no Inf was met."""
+        lost = np.nansum(self.statistics[_ROW["nonfinite_count"]])
+        return bool(np.isfinite(self.scalars[0])) and not lost > 0
+
+
+class FitStep:
+    """A model's passes, traced apart from the graph that trains it.
+
+    In one graph with the training step, asking for more results makes TensorFlow's graph optimizer
+    reorder arithmetic, and the trained bits change. Apart, the same passes are computed a second
+    time at the steps that are measured, with the same weights, batch and dropout masks.
+    """
+
+    def __init__(self, model: Any, batch: Batch) -> None:
+        self.model = model
+        built = all(layer.built for layer in recordable_layers(model))
+        # A model that is built here draws its weights as it would have when `fit` first called it.
+        with python_generators_kept() if built else contextlib.nullcontext():
+            self.sites = tape.survey_model(model, batch[0])
+        scaling = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+        if scaling and not model.optimizer.built:  # it has no scale of its own before
+            model.optimizer.build(model.trainable_variables)
+        goal = objective.compiled(batch[1])
+        jit = bool(model.jit_compile)
+        self._signals = tape.seeing(model, self.sites, goal, model.optimizer, tape.Asked(jit))
+        self._weights: weight_figures.Weights | None = None
+        self._passes = tf.function(self._trace_passes, autograph=False, jit_compile=jit)
+        self._update = tf.function(self._trace_update, autograph=False)
+        with undisturbed(model):  # what a loss builds at its first call is there from here on
+            self._passes.get_concrete_function(*batch)
+
+    def measure_passes(self, batch: Batch) -> Passes:
+        """Measure the passes of the step that `fit` makes on `batch` next."""
+        with undisturbed(self.model):
+            packed, scalars, z, deltas, weights = self._passes(*batch)
+        return Passes(
+            statistics=packed.numpy(),
+            scalars=tuple(scalars.numpy().tolist()),
+            z=z,
+            deltas=deltas,
+            weights=weights,
+            samples=int(keras.tree.flatten(batch[0])[0].shape[0]),
+        )
+
+    def measure_update(self, passes: Passes, *, one_step: bool) -> MeasuredStep:
+        """Add the figures of the update that was made since, if it was that of `one_step`.
+
+        On a step in which the optimizer only accumulates gradients there is no update to measure.
+        """
+        statistics = _merged(passes.statistics, self._update(*passes.weights).numpy())
+        ratios = statistics[_ROW["update_ratio"]]
+        if not one_step or (self._accumulates() and not np.nansum(ratios)):
+            ratios[:] = np.nan
+        scaling = isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer)
+        overflow = np.nansum(statistics[_ROW["nonfinite_backward_count"]]) > 0
+        return MeasuredStep(
+            statistics=statistics,
+            scalars=passes.scalars,
+            distributions=lambda: probe.gathered(
+                self.sites, passes.z, passes.deltas, passes.samples
+            ),
+            skipped=bool(scaling and overflow and np.isfinite(passes.scalars[0])),
+        )
+
+    def _accumulates(self) -> bool:
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        return bool(getattr(optimizer, "gradient_accumulation_steps", None))
+
+    def _trace_passes(self, x: Any, y: Any, weights: Any) -> tuple[Any, ...]:
+        step = self._signals(x, y, weights)
+        measured = self._weights = step.weights
+        kept = (
+            [tf.identity(tf.convert_to_tensor(kernel)) for kernel in measured.kernels],
+            [tf.convert_to_tensor(gradient) for gradient in measured.raw],
+            measured.bias_gradients,
+        )
+        z = [signal.z for signal in step.signals]
+        deltas = [tf.convert_to_tensor(delta) for delta in step.deltas]
+        return step.figures.packed(len(self.sites.layers)), step.scalars, z, deltas, kept
+
+    def _trace_update(self, before: Any, gradients: Any, bias_gradients: Any) -> Any:
+        assert self._weights is not None
+        weights = replace(self._weights, raw=gradients, bias_gradients=bias_gradients)
+        if not weights.sites and not weights.biased:
+            shape = [len(STATISTICS), len(self.sites.layers)]
+            return tf.fill(shape, tf.constant(np.nan, tf.float64))
+        made = {
+            id(kernel): updates.Update(value, tf.convert_to_tensor(kernel) - value, 1.0)
+            for kernel, value in zip(weights.kernels, before, strict=True)
+        }
+        figures = Figures()
+        weight_figures.put(figures, weights, updates.Updates(made), jit=False)
+        return figures.packed(len(self.sites.layers))
+
+
+def _merged(one: Floats, other: Floats) -> Floats:
+    """Merge two tables of figures: counts that both have add up."""
+    summed: Floats = np.where(np.isnan(one), 0.0, one) + np.where(np.isnan(other), 0.0, other)
+    summed[np.isnan(one) & np.isnan(other)] = np.nan
+    return summed

@@ -1,0 +1,58 @@
+"""The numbers of a record as CSV or Parquet files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from gradscope.errors import BadRequest
+from gradscope.record import RunRecord, atomic, tidy
+
+COLUMNS = ("step", "layer", "statistic", "value")
+
+
+def csv_texts(record: RunRecord, *, statistics: Sequence[str] | None = None) -> Iterator[str]:
+    """The CSV file piece by piece, so that memory stays flat.
+
+    Floats have every digit they need to be read back as they are; NaN is left out, infinity is
+    ``inf``.
+    """
+    yield ",".join(COLUMNS) + "\n"
+    for block in tidy.blocks(record, statistics=statistics):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(block.rows())
+        yield text.getvalue()
+
+
+def write_csv(record: RunRecord, path: Path, *, statistics: Sequence[str] | None = None) -> None:
+    """Write the CSV file; raises `BadRequest` where `path` is no place for a file."""
+    _refuse_irregular(path)
+    atomic.write(path, "".join(csv_texts(record, statistics=statistics)).encode())
+
+
+def write_parquet(
+    record: RunRecord, path: Path, *, statistics: Sequence[str] | None = None
+) -> None:
+    """Write the Parquet file; raises `BadRequest` where pyarrow is not installed."""
+    _refuse_irregular(path)
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise BadRequest("Parquet needs pyarrow", "pip install pyarrow; or --format csv") from error
+    types = (pyarrow.int64(), pyarrow.string(), pyarrow.string(), pyarrow.float64())
+    schema = pyarrow.schema(list(zip(COLUMNS, types, strict=True)))
+    buffer = io.BytesIO()
+    with parquet.ParquetWriter(buffer, schema) as writer:
+        for block in tidy.blocks(record, statistics=statistics):
+            columns = zip(*block.rows(), strict=True)
+            writer.write_table(pyarrow.table([list(c) for c in columns], schema=schema))
+    atomic.write(path, buffer.getvalue())
+
+
+def _refuse_irregular(path: Path) -> None:
+    """An output never takes the place of a folder, a device or a pipe."""
+    if path.exists() and not path.is_file():
+        raise BadRequest(f"cannot write {path}: it is not a regular file", "name another file")

@@ -1,0 +1,223 @@
+"""The wording of remedies, for whoever reads them: the one place where a `Remedy` becomes text."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from gradscope.record import Action, Remedy, RunRecord
+from gradscope.record.remedies import SettingValue
+
+
+class Form(StrEnum):
+    """How settings are written."""
+
+    COMMAND_LINE = "command_line"
+    CONFIG = "config"
+    KERAS = "keras"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who reads a remedy.
+
+    `source` is the config file as it was given on the command line. In `pytest` the fixture
+    writes the baselines, not the command.
+    """
+
+    form: Form = Form.CONFIG
+    source: str = "CONFIG"
+    pytest: bool = False
+
+
+def reader_of(record: RunRecord | None, source: str = "CONFIG", *, pytest: bool = False) -> Reader:
+    """The reader of a report: one with a Keras model changes code, everyone else the config."""
+    user_model = record is not None and record.config["model"].get("source") is not None
+    return Reader(Form.KERAS if user_model else Form.CONFIG, source, pytest)
+
+
+def remedies_text(remedies: Sequence[Remedy], reader: Reader) -> str:
+    """All alternatives in one line, the best first; "" for none."""
+    return "; or ".join(remedy_text(remedy, reader) for remedy in remedies)
+
+
+def remedy_text(remedy: Remedy, reader: Reader) -> str:
+    """One remedy, to be read after ``Try: ``."""
+    return _TEXTS[remedy.action](remedy, reader)
+
+
+def arguments(remedy: Remedy) -> list[str]:
+    """What `gradscope run` and its like take to apply the settings, one string per argument."""
+    return [part for key, value in remedy.settings for part in ("-s", f"{key}={_yaml(value)}")]
+
+
+def _settings(remedy: Remedy, reader: Reader) -> str:
+    """The settings in the reader's form."""
+    if reader.form is Form.COMMAND_LINE:
+        return shlex.join(arguments(remedy))
+    if reader.form is Form.KERAS:
+        return " with ".join(_keras(key, value) for key, value in remedy.settings)
+    return " with ".join(f"{key}: {_yaml(value)}" for key, value in remedy.settings)
+
+
+def _yaml(value: SettingValue) -> str:
+    """The value as YAML on one line."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_yaml(item)}' for key, item in value.items())}}}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _keras(key: str, value: SettingValue) -> str:
+    """The same as code of a Keras model; as a config key where the config sets it there too."""
+    code = _KERAS_CODE.get(key)
+    return code.format(_yaml(value)) if code else f"{key}: {_yaml(value)}"
+
+
+_KERAS_CODE: Final[Mapping[str, str]] = {
+    "model.activation": 'activation="{}"',
+    "model.initializer": 'kernel_initializer="{}"',
+    "model.bias_initializer": 'bias_initializer="{}"',
+    "model.batch_norm.momentum": "momentum={}",
+    "model.batch_norm.input": "a BatchNormalization right after the input",
+    "model.output.activation": 'activation="{}" in the output layer',
+    "model.output.units": "{} units in the output layer",
+    "data.scaling": "features scaled to mean 0 and standard deviation 1",
+    "training.loss": 'loss="{}"',
+}
+
+
+def _change_settings(remedy: Remedy, reader: Reader) -> str:
+    return f"{_settings(remedy, reader)}{_promise(remedy)}"
+
+
+def _promise(remedy: Remedy) -> str:
+    if remedy.promise is None:
+        return ""
+    signal, gradient = remedy.promise.signal_per_layer, remedy.promise.gradient_per_layer
+    return f" (theory: x{signal:.2g} per layer for the signal, x{gradient:.2g} for the gradient)"
+
+
+def _lower_learning_rate(remedy: Remedy, reader: Reader) -> str:
+    if not remedy.settings:
+        return "a smaller learning rate, a tenth of the one in use"
+    return f"{_settings(remedy, reader)}, a tenth of the {remedy.replaces:g} used"
+
+
+def _default_learning_rate(remedy: Remedy, reader: Reader) -> str:
+    return f"{_settings(remedy, reader)}, Keras's default, in place of {remedy.replaces:g}"
+
+
+def _enlarge_batch(remedy: Remedy, reader: Reader) -> str:
+    return "a larger batch size" if reader.form is Form.KERAS else "a larger training.batch_size"
+
+
+def _open_forget_gate(remedy: Remedy, reader: Reader) -> str:
+    steps = remedy.time_steps or 1
+    return (
+        f"an LSTM whose forget gate starts open for {steps} time steps: a bias of ln({steps}) = "
+        f"{math.log(steps):.2g} in place of 1 (Tallec and Ollivier 2018)"
+    )
+
+
+def _leaky_activation(remedy: Remedy, reader: Reader) -> str:
+    return f"{_settings(remedy, reader)}, which cannot die"
+
+
+def _random_weights(remedy: Remedy, reader: Reader) -> str:
+    return f"{_settings(remedy, reader)}, or another random initializer"
+
+
+def _shrink_weights(remedy: Remedy, reader: Reader) -> str:
+    name = "kernel_initializer" if reader.form is Form.KERAS else "model.initializer"
+    return f"a smaller {name}, so that z stays near 0"
+
+
+def _remove_bias(remedy: Remedy, reader: Reader) -> str:
+    return "use_bias=False there" if reader.form is Form.KERAS else "use_bias: false there"
+
+
+def _update_baseline(remedy: Remedy, reader: Reader) -> str:
+    options = {"seeds": remedy.seeds, "trained-seeds": remedy.trained_seeds}
+    needed = {name: count for name, count in options.items() if count is not None}
+    intended = "" if needed else "if it is intended: "
+    if reader.pytest:
+        arguments_text = "".join(
+            f", with {name.replace('-', '_')}={n}" for name, n in needed.items()
+        )
+        return f"{intended}{PYTEST_UPDATE}{arguments_text}"
+    flags = "".join(f" --{name} {count}" for name, count in needed.items())
+    return f"{intended}gradscope baseline {shlex.quote(reader.source)} --update{flags}"
+
+
+def _make_baseline(remedy: Remedy, reader: Reader) -> str:
+    if reader.pytest:
+        return PYTEST_UPDATE
+    output = f" --output {shlex.quote(remedy.path)}" if remedy.path else ""
+    return f"gradscope baseline {shlex.quote(reader.source)}{output}"
+
+
+def _show_theory(remedy: Remedy, reader: Reader) -> str:
+    return f"gradscope theory {shlex.quote(reader.source)} shows what each layer should be"
+
+
+PYTEST_UPDATE: Final = "pytest --gradscope-update-baselines"
+
+
+def _always(text: str) -> Callable[[Remedy, Reader], str]:
+    return lambda remedy, reader: text
+
+
+_TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
+    Action.CHANGE_SETTINGS: _change_settings,
+    Action.LOWER_LEARNING_RATE: _lower_learning_rate,
+    Action.DEFAULT_LEARNING_RATE: _default_learning_rate,
+    Action.RAISE_LEARNING_RATE: _always("a larger learning rate"),
+    Action.TRY_LEARNING_RATES: _always("other learning rates"),
+    Action.TRAIN_LONGER: _always("more steps"),
+    Action.ENLARGE_BATCH: _enlarge_batch,
+    Action.AVERAGE_LOSS: _always(
+        "reduction='sum_over_batch_size' in the loss, which now adds up a whole batch"
+    ),
+    Action.REMOVE_LOSS_SCALE: _always("a loss that is not scaled down"),
+    Action.ACCEPT_LOGITS: _always("from_logits=True in the loss"),
+    Action.ONE_UNIT_PER_CLASS: _always("one unit per class"),
+    Action.CHECK_LABELS: _always("check that each label belongs to its sample"),
+    Action.SHORTEN_SEQUENCES: _always("shorter sequences"),
+    Action.OPEN_FORGET_GATE: _open_forget_gate,
+    Action.USE_LEAKY_ACTIVATION: _leaky_activation,
+    Action.SHRINK_WEIGHTS: _shrink_weights,
+    Action.RANDOMIZE_WEIGHTS: _random_weights,
+    Action.SEPARATE_INITIALIZERS: _always(
+        "the name of an initializer, or a new instance for each layer"
+    ),
+    Action.RECONNECT_LAYERS: _always(
+        "look there for an operation without a derivative (argmax, round, a cast, stop_gradient) "
+        "or an output that nothing uses"
+    ),
+    Action.FREEZE_LAYERS: _always("trainable = False, if they are meant not to learn"),
+    Action.REPLACE_DROPOUT: _always("keras.layers.AlphaDropout, or no dropout"),
+    Action.REMOVE_BRANCHES: _always("a plain stack of layers"),
+    Action.REMOVE_BIAS: _remove_bias,
+    Action.ADD_SKIP_CONNECTIONS: _always("skip connections around the layers"),
+    Action.ADD_NORMALIZATION: _always(
+        "a LayerNormalization or BatchNormalization between the layers"
+    ),
+    Action.NORMALIZE_BRANCHES: _always(
+        "a LayerNormalization or BatchNormalization in every branch"
+    ),
+    Action.NORMALIZE_EACH_SAMPLE: _always("a normalization within the sample"),
+    Action.LOWER_MOMENTUM: _always("a smaller batch norm momentum"),
+    Action.RESTORE_GRADIENT: _always(
+        "whatever keeps the gradient's size over depth; a larger loss only moves the limit"
+    ),
+    Action.UPDATE_BASELINE: _update_baseline,
+    Action.MAKE_BASELINE: _make_baseline,
+    Action.MEASURE_HERE: _always("measure the baseline in this environment"),
+    Action.ALLOW_OTHER_ENVIRONMENT: _always("leave out --strict-environment"),
+    Action.SHOW_THEORY: _show_theory,
+}

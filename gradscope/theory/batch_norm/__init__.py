@@ -1,0 +1,1 @@
+"""Dense layers with batch norm: gradient rates, depth recursion, bands at finite width."""

@@ -1,0 +1,1 @@
+"""Dense layers without normalization: depth recursion, bands at finite width."""

@@ -1,0 +1,79 @@
+"""Measure what a network is like now, and keep it for `check` to compare later ones with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from gradscope.config.experiment import ExperimentConfig
+from gradscope.errors import BadRequest, Interrupted
+from gradscope.gate import plan, replacing
+from gradscope.gate.baselines import baseline_file, seed_statistics
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.comparing import comparison
+from gradscope.record import RunRecord
+from gradscope.reporters.baseline import BaselineReport
+from gradscope.runner.runtime.seeds import Seeds
+from gradscope.workflows.analysis import analyze_seeds
+from gradscope.workflows.engine import Engine, Measurement, Watch, ignore_event
+from gradscope.workflows.inputs import check_inputs
+from gradscope.workflows.seed_options import SeedOptions
+
+
+def measure_baseline(
+    config: ExperimentConfig,
+    seed_options: SeedOptions,
+    engine: Engine,
+    watch: Watch = ignore_event,
+) -> SeedStatistics:
+    """Measure the seeds of a baseline and give their statistics.
+
+    Where neither the user nor the model limits the trained seeds, more are trained until they show
+    a change of x2 over the depth. Raises `Inconclusive` where a seed diverges.
+    """
+
+    def measure(wanted: Seeds) -> list[RunRecord]:
+        records = list(engine.measure(Measurement(config, wanted), watch))
+        seed_statistics.refuse_diverged(records)
+        return records
+
+    check_inputs(config, trust_model=engine.trust_model)
+    seeds = seed_options.for_baseline(config, engine)
+    records = measure(seeds)
+    trained = len(seeds.trained)
+    statistics = analyze_seeds(records, trained)[0]
+    user_model = config.model.source is not None  # built and traced again for each seed
+    if not trained or user_model or seed_options.trained_seeds is not None:
+        return statistics
+    needed = min(plan.MAX_TRAINED_SEEDS, comparison.trained_seeds_needed(statistics))
+    added = tuple(config.seed + index for index in range(trained, needed))
+    if not added:
+        return statistics
+    more = measure(Seeds(trained=added))
+    records = [*records[:trained], *more, *records[max(trained, needed) :]]
+    return analyze_seeds(records, needed)[0]
+
+
+def write_baseline(
+    path: Path, measure: Callable[[], SeedStatistics], *, update: bool
+) -> BaselineReport:
+    """Write the baseline that `measure` gives into `path`, and compare it with the earlier one.
+
+    Raises `BadRequest` before anything is measured where there is one and `update` is not given,
+    or where `path` cannot be written. After an interruption the file is what it was.
+    """
+    if path.exists() and not update:
+        raise BadRequest(
+            f"{path} exists", "compare with it: gradscope check CONFIG; or replace it: --update"
+        )
+    if not path.parent.is_dir():
+        raise BadRequest(f"cannot write {path}: there is no such folder", "make it first")
+    earlier = replacing.existing(path)
+    try:
+        statistics = measure()
+    except Interrupted as error:
+        error.remedy = "nothing was written: a baseline is whole or not there"
+        raise
+    changes = replacing.changes(earlier, statistics) if earlier is not None else ()
+    baseline_file.write(statistics, path)
+    return BaselineReport(path, statistics, earlier, changes)

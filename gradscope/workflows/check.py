@@ -1,0 +1,213 @@
+"""Check configs: are their gradients healthy, and as they were in the baseline?"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from gradscope.config.experiment import ExperimentConfig
+from gradscope.errors import BadRequest, ConfigError, GradscopeError
+from gradscope.gate import judge
+from gradscope.gate.baselines import baseline_file
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.check import Checked
+from gradscope.record import RunRecord
+from gradscope.reporters.report import Report
+from gradscope.reporters.run import folder
+from gradscope.runner.runtime.seeds import Seeds
+from gradscope.workflows import report_folder
+from gradscope.workflows.analysis import analyze_seeds
+from gradscope.workflows.engine import Engine, Measurement, Watch, Workers, ignore_event
+from gradscope.workflows.inputs import check_inputs
+from gradscope.workflows.report_folder import REPORTS
+from gradscope.workflows.seed_options import SeedOptions
+from gradscope.workflows.side_by_side import Outcome, measure_side_by_side
+
+
+@dataclass(frozen=True)
+class ConfigCheck:
+    """One config to check: what to measure, and what to compare with.
+
+    `baseline_path` is empty where `baseline` comes from no file.
+    """
+
+    source: str
+    config: ExperimentConfig
+    seeds: Seeds
+    baseline: SeedStatistics | None = None
+    baseline_path: str = ""
+    strict_environment: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckJob(ConfigCheck):
+    """One config to check whose report goes into the folder `target`.
+
+    `force` replaces the report of another config there.
+    """
+
+    target: Path
+    force: bool = False
+
+
+def check(job: ConfigCheck, engine: Engine, watch: Watch = ignore_event) -> Checked:
+    """Measure and judge one config, and write nothing."""
+    return _judge(job, list(engine.measure(Measurement(job.config, job.seeds), watch)))
+
+
+def plan_jobs(
+    sources: Sequence[str],
+    overrides: Sequence[str],
+    seed_options: SeedOptions,
+    engine: Engine,
+    *,
+    baseline: Path | None = None,
+    use_baseline: bool = True,
+    strict_environment: bool = False,
+    output: Path | None = None,
+    force: bool = False,
+) -> list[CheckJob]:
+    """Load every config and its baseline: `baseline`, or the one beside the config.
+
+    The default folder is ``reports/<name>.check``: the report of `run` is never replaced, an
+    earlier check always. Raises `BadRequest` for options, configs or baselines that cannot be used.
+    """
+    if baseline is not None and not use_baseline:
+        raise BadRequest("--baseline and --no-baseline exclude each other", "leave one out")
+    if baseline is not None and len(sources) > 1:
+        raise BadRequest(
+            f"one baseline for {len(sources)} configs",
+            "leave --baseline out: each config is compared with the baseline beside it",
+        )
+    jobs = []
+    for source, config in seed_options.load_configs(sources, overrides):
+        path = baseline
+        if path is None and use_baseline and baseline_file.beside(source).exists():
+            path = baseline_file.beside(source)
+        earlier = baseline_file.read(path) if path else None
+        jobs.append(
+            CheckJob(
+                source=source,
+                config=config,
+                seeds=seed_options.for_check(config, engine, earlier),
+                baseline=earlier,
+                baseline_path=str(path or ""),
+                strict_environment=strict_environment,
+                target=_target(config, output, several=len(sources) > 1),
+                force=force or output is None,
+            )
+        )
+    return jobs
+
+
+def _target(config: ExperimentConfig, output: Path | None, *, several: bool) -> Path:
+    """The folder of the report; `output` holds one folder per config where there are several."""
+    if output is not None and not several:
+        return output
+    return (output or REPORTS) / f"{config.name}.check"
+
+
+def check_all(
+    jobs: Sequence[CheckJob],
+    engine: Workers,
+    watch: Watch = ignore_event,
+    *,
+    most: int | None = None,
+    finished: Callable[[Checked, int], None] = lambda checked, number: None,
+) -> list[Checked]:
+    """Check every job, at most `most` at a time, and write its report; in the order of the jobs.
+
+    `finished` is called with each result, and how many there are by then. A config that cannot be
+    measured stops no other; where it is the only one, its error is raised. Raises `Interrupted`
+    after a signal, with what was measured so far on disk.
+    """
+    results: dict[int, Checked] = {}
+
+    def finish(index: int, outcome: Outcome) -> None:
+        results[index] = _finish(jobs[index], outcome, alone=len(jobs) == 1)
+        finished(results[index], len(results))
+
+    with contextlib.ExitStack() as claims:
+        claimed: list[int] = []
+        for index, job in enumerate(jobs):
+            try:
+                claim = folder.claimed(job.target, job.config.hash, force=job.force)
+                claims.enter_context(claim)
+            except BadRequest as error:
+                finish(index, error)
+            else:
+                claimed.append(index)
+        measurements = [_measurement(jobs[index], engine) for index in claimed]
+        remedy = "what was measured until then is kept"
+        outcomes = measure_side_by_side(engine, measurements, watch, most=most, remedy=remedy)
+        with contextlib.closing(outcomes):
+            for position, outcome in outcomes:
+                finish(claimed[position], outcome)
+    return [results[index] for index in range(len(jobs))]
+
+
+def _measurement(job: CheckJob, engine: Engine) -> Measurement:
+    log = job.target / folder.LOG
+    inputs = partial(check_inputs, job.config, trust_model=engine.trust_model, log=log)
+    return Measurement(job.config, job.seeds, log, inputs)
+
+
+def _finish(job: CheckJob, outcome: Outcome, *, alone: bool) -> Checked:
+    """Judge what was measured and write the report of the config's own seed.
+
+    An error is a result among others, and raised where the job is `alone`.
+    """
+    try:
+        if isinstance(outcome, GradscopeError):
+            raise outcome
+        checked = _judge(job, outcome)
+        assert checked.diagnosis is not None
+        report = Report.from_diagnosis(outcome[0], checked.diagnosis, checked.exit_code)
+        report_folder.write_report(report, job.target)
+    except GradscopeError as error:
+        report_folder.keep_partial(error, job.target)
+        if alone:
+            raise
+        return not_measured(job, error)
+    seconds = sum(record.seconds for record in outcome)
+    return replace(checked, folder=str(job.target), seconds=seconds)
+
+
+def _judge(job: ConfigCheck, records: Sequence[RunRecord]) -> Checked:
+    """Judge the records of the job's seeds against its baseline, or theory."""
+    statistics, report = analyze_seeds(records, len(job.seeds.trained))
+    checked = judge.judge(
+        statistics,
+        records[0],
+        report.diagnosis,
+        source=job.source,
+        prediction=report.prediction,
+        baseline=job.baseline,
+        expect=asdict(job.config.expect),
+        strict_environment=job.strict_environment,
+    )
+    return replace(checked, baseline=job.baseline_path)
+
+
+def not_measured(job: ConfigCheck, error: GradscopeError) -> Checked:
+    """The result of a config that could not be measured."""
+    checked = judge.not_measured(job.config.name, job.source, error)
+    return replace(checked, baseline=job.baseline_path)
+
+
+def refused(sources: Sequence[str], error: GradscopeError) -> list[Checked]:
+    """The results of configs of which none is measured, because of mistakes in some of them."""
+    problems = error.problems if isinstance(error, ConfigError) else ()
+    results = []
+    for source in sources:
+        mistakes = [str(p) for p in problems if p.source == source or p.source not in sources]
+        waits = "not measured: there are mistakes in another config"
+        headline = "\n".join(mistakes) or (waits if problems else error.message)
+        remedy = "" if problems else error.remedy
+        results.append(
+            Checked(Path(source).stem, source, int(error.exit_code), headline, remedy=remedy)
+        )
+    return results

@@ -1,0 +1,90 @@
+"""What a workflow writes into the folder of a report, and in which order.
+
+The folder is claimed first (`reporters.run.folder.claimed`), so that nobody else writes into it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gradscope import exit_codes
+from gradscope.errors import GradscopeError
+from gradscope.record import RunRecord
+from gradscope.reporters.report import Report
+from gradscope.reporters.run import folder
+from gradscope.workflows.analysis import analyze
+
+REPORTS = Path("reports")
+"""The folder of all reports, unless the user names one."""
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """A report, and the paths of its files, the page first; none where nothing was written."""
+
+    report: Report
+    files: tuple[str, ...] = ()
+
+
+def analyze_or_keep(record: RunRecord, target: Path, *, gate: bool) -> Report:
+    """Analyze `record`; should that fail, what was measured is in `target` all the same."""
+    try:
+        return analyze(record, gate=gate)
+    except Exception:
+        folder.remove_pages(target)
+        (target / folder.RESULT).unlink(missing_ok=True)
+        folder.write_record(record, target)
+        raise
+
+
+def keep_partial(error: GradscopeError, target: Path) -> None:
+    """Write what was measured before `error`, and add to its remedy where that is."""
+    if error.partial is None:
+        return
+    with _signals_ignored():
+        report = replace(analyze(error.partial), exit_code=int(error.exit_code))
+        folder.remove_pages(target)
+        record = folder.write_record(report.record, target)
+        folder.write_result(report, target)
+    error.remedy = f"{error.remedy}\n  kept: {record}".strip()
+
+
+def _ignore_signal(number: int, frame: Any) -> None:
+    del number, frame
+
+
+@contextlib.contextmanager
+def _signals_ignored() -> Iterator[None]:
+    """Finish a short piece of work whatever comes, so that a second Ctrl-C loses nothing."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, _ignore_signal) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def write_report(report: Report, target: Path) -> WrittenReport:
+    """Write the record first, and the result before the plots, which take longest.
+
+    Should the plots fail, the result has the exit code of that failure.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    folder.remove_pages(target)
+    record = folder.write_record(report.record, target)
+    result = folder.write_result(report, target)
+    try:
+        pages = folder.write_pages(report, target)
+    except BaseException as error:
+        failed = replace(report, exit_code=int(exit_codes.for_exception(error)))
+        folder.write_result(failed, target)
+        raise
+    pictures = [path for path in pages if path.suffix == ".png"]
+    return WrittenReport(report, tuple(map(str, (pages[0], *pictures, result, record))))

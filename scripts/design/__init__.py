@@ -1,0 +1,1 @@
+"""The rooms of gradscope for docs/design.md: read from the sources, and drawn."""

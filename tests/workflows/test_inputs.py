@@ -1,0 +1,70 @@
+"""What a call from Python may bring: a config, a model, data; and what does not go together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradscope.errors import BadRequest, ConfigError
+from gradscope.workflows.inputs import check_inputs, config_for, load_config, load_configs
+
+MODEL = object()
+DATA = ([1.0], [0])
+
+
+@pytest.mark.parametrize(
+    ("config", "model", "data", "sentence"),
+    [
+        (None, None, DATA, "data was given without a model"),
+        ("net.yaml", MODEL, DATA, "takes its config as a mapping"),
+        ({"model": {"depth": 2}}, MODEL, DATA, "the config has a section model"),
+        ({"data": {"name": "gaussian"}}, MODEL, DATA, "the config has a section data"),
+        ({"training": {"steps": 3}}, MODEL, None, "no data was given for the model"),
+    ],
+)
+def test_what_does_not_go_together(config: Any, model: Any, data: Any, sentence: str) -> None:
+    with pytest.raises(BadRequest, match=sentence):
+        config_for(config, model, data)
+
+
+def test_the_config_around_a_model() -> None:
+    around = config_for({"training": {"steps": 3}}, MODEL, DATA)
+    assert (around.name, around.training.steps, around.data.name) == ("model", 3, "factory")
+    named = config_for({"name": "net", "data": {"name": "gaussian"}}, MODEL)
+    assert (named.name, named.data.name) == ("net", "gaussian")
+    assert config_for(around, MODEL, DATA) is config_for(around) is around
+    with pytest.raises(ConfigError, match="model: is required"):
+        config_for(None)
+
+
+def test_mistakes_of_all_configs_are_named_at_once(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text("model: {depth: -1}\n")
+    paths = [str(tmp_path / f"{name}.yaml") for name in ("a", "b")]
+    with pytest.raises(ConfigError) as caught:
+        load_configs(paths)
+    assert [problem.source for problem in caught.value.problems] == paths
+    for path in paths:
+        Path(path).write_text("name: same\nmodel: {depth: 2}\n")
+    with pytest.raises(BadRequest, match="both called same"):
+        load_configs(paths)
+
+
+def test_inputs_that_are_refused_leave_no_log(tmp_path: Path) -> None:
+    log = tmp_path / "run.log"
+    log.write_text("")
+    config = load_config(
+        {
+            "model": {"depth": 2},
+            "data": {"name": "csv", "path": str(tmp_path / "no.csv"), "label": "y"},
+        }
+    )
+    with pytest.raises(BadRequest, match=r"no\.csv"):
+        check_inputs(config, trust_model=False, log=log)
+    assert not log.exists()
+    log.write_text("")
+    fine = load_config({"model": {"depth": 2}, "data": {"name": "gaussian"}})
+    check_inputs(fine, trust_model=False, log=log)
+    assert log.exists()

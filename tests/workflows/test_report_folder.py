@@ -1,0 +1,92 @@
+"""What is on disk when the end comes while the report is being written."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from gradscope import load_record
+from gradscope.errors import CouldNotMeasure, ExitCode
+from gradscope.reporters.report import Report
+from gradscope.reporters.run import folder
+from gradscope.workflows import report_folder
+from tests.cli.running import result_in
+from tests.reporters import fixtures
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (KeyboardInterrupt(), 130),
+        (SystemExit(143), 143),
+        (CouldNotMeasure("disk full"), 3),
+        (ZeroDivisionError("a bug in a picture"), 3),
+    ],
+)
+def test_the_result_agrees_with_the_code_when_the_pictures_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+) -> None:
+    (tmp_path / "report.html").write_text("of an earlier run")
+
+    def fail(report: Report, target: Path) -> list[Path]:
+        assert result_in(target)["exit_code"] == report.exit_code, "the result comes before them"
+        raise error
+
+    monkeypatch.setattr(folder, "write_pages", fail)
+    with pytest.raises(type(error)):
+        report_folder.write_report(fixtures.healthy(), tmp_path)
+    result = result_in(tmp_path)
+    assert (result["exit_code"], result["status"], result["verdict"]) == (
+        code,
+        "complete",
+        "healthy",
+    )
+    assert load_record(tmp_path).outcome.status == "complete"
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_what_was_measured_is_kept_when_it_cannot_be_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("report.html", "result.json"):
+        (tmp_path / name).write_text("of an earlier run")
+
+    def fail(record: object, *, gate: bool) -> Report:
+        raise OverflowError("a bug in the theory")
+
+    monkeypatch.setattr(report_folder, "analyze", fail)
+    with pytest.raises(OverflowError):
+        report_folder.analyze_or_keep(fixtures.healthy().record, tmp_path, gate=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["record.npz"]
+    assert load_record(tmp_path).outcome.status == "complete"
+
+
+def test_an_impatient_signal_does_not_cost_what_is_being_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = fixtures.partial()
+
+    def interrupt(record: object) -> Report:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        return report
+
+    monkeypatch.setattr(report_folder, "analyze", interrupt)
+    before = signal.getsignal(signal.SIGTERM)
+    error = CouldNotMeasure("it died", "try again")
+    error.partial = report.record
+    report_folder.keep_partial(error, tmp_path)
+    assert error.remedy == f"try again\n  kept: {tmp_path / 'record.npz'}"
+    assert result_in(tmp_path)["exit_code"] == ExitCode.COULD_NOT_MEASURE
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_nothing_measured_nothing_kept(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("of an earlier run")
+    error = CouldNotMeasure("it died at once", "try again")
+    report_folder.keep_partial(error, tmp_path)
+    assert error.remedy == "try again"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
