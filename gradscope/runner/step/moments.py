@@ -82,7 +82,8 @@ def _fast_sums(
         r.square_sums(differences),
         r.nonzero_counts(delta_and_a),
     ]
-    count, batch = int(first.shape[0]), float(differences[0].shape[0])
+    count = int(first.shape[0])
+    batch = float((differences[0] if isinstance(differences, list) else differences).shape[-2])
     sums = tf.cast(r.row_sums(differences), tf.float64)
     means = tf.cast(first, tf.float64) + sums / batch
     of_units = [
