@@ -1,4 +1,4 @@
-"""The zip around a `.keras` file: which members there are and how large, before any is unpacked."""
+"""Check the zip directory of a `.keras` file, its members and sizes, before unpacking."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAXIMUM_TOTAL: Final = 2 * 2**30
 MAXIMUM_BYTES: Final = {CONFIG: 8 * 2**20, METADATA: 2**20, WEIGHTS: MAXIMUM_TOTAL}
 
 _HARMLESS_BYTES: Final = 2**16
-"""Below this a member may shrink as well as it likes."""
+"""Members below this size may have any compression ratio."""
 
 _BLOCK: Final = 2**20
 _END: Final = b"PK\x05\x06"
@@ -75,8 +75,8 @@ class Archive:
 
 
 @contextmanager
-def opened(path: Path, *, trust: bool = False) -> Iterator[Archive]:
-    """Open a `.keras` file, refusing what is no complete zip of the three members Keras writes.
+def open_archive(path: Path, *, trust: bool = False) -> Iterator[Archive]:
+    """Open a `.keras` file; refuse any other than a complete zip of Keras's three members.
 
     With `trust` it may be of any size and hold assets.
     """
@@ -105,12 +105,12 @@ def sha256(path: Path) -> str:
 
 
 def refused(name: str, what: str, remedy: str) -> BadRequest:
-    """Say what is wrong with a model file and what to do about it."""
+    """The error that says what is wrong with a model file and what to do."""
     return BadRequest(f"model.keras_file: {name}: {what}", remedy)
 
 
 def damaged(name: str, member: str, error: Exception) -> BadRequest:
-    """Say that a member cannot be read as what it should be."""
+    """The error for a member that cannot be read."""
     lines = sanitise(str(error)).strip() or type(error).__name__
     return refused(name, f"{member} is damaged ({lines})", RESAVE)
 

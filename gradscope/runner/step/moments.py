@@ -148,18 +148,25 @@ def _two_passes(stack: Any, smallest: float) -> Any:
 
     Values below `smallest` count as zero. Pooled and per-unit variances come from the same
     deviations by the identity of Chan, Golub and LeVeque (1983): pooled variance = mean of the
-    units' variances + variance of the units' means.
+    units' variances + variance of the units' means. A variance of equal values is exactly 0.
     """
     x = tf.cast(stack, tf.float64)
-    means = tf.reduce_mean(x, 1, keepdims=True)
-    within = tf.reduce_mean(tf.math.squared_difference(x, means), [1, 2])
-    means = tf.squeeze(means, 1)
-    mean = tf.reduce_mean(means, 1, keepdims=True)
-    variance = within + tf.reduce_mean(tf.math.squared_difference(means, mean), 1)
-    mean = tf.squeeze(mean, 1)
+    means, within = _mean_and_variance(x, 1)
+    mean, between = _mean_and_variance(means, 1)
+    within = tf.reduce_mean(within, 1)
+    variance = within + between
     zero = tf.abs(x) < smallest if smallest else tf.equal(x, 0.0)
     counts = [_count(~zero), nonfinite_count(stack, [1, 2])]
     return tf.stack([mean, variance + tf.square(mean), variance, within, *counts])
+
+
+def _mean_and_variance(x: Any, axis: int) -> tuple[Any, Any]:
+    """Mean and variance over an axis, of the differences to the first value along it."""
+    first = tf.gather(x, [0], axis=axis)
+    differences = x - first
+    mean = tf.reduce_mean(differences, axis, keepdims=True)
+    variance = tf.reduce_mean(tf.math.squared_difference(differences, mean), axis)
+    return tf.squeeze(first + mean, axis), variance
 
 
 def _count(truth: Any) -> Any:

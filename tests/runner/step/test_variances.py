@@ -45,7 +45,7 @@ def _at_the_limit(random: np.random.Generator, shape: tuple[int, int]) -> np.nda
 def _collapsed(random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
     """Units that differ from each other and hardly over the batch, as in a deep ReLU network."""
     units = np.maximum(random.normal(size=shape[1]), 0)
-    return np.asarray(units * (1 + 1e-4 * random.normal(size=(shape[0], 1))))
+    return np.asarray(units * (1 + 1e-4 * random.uniform(-1, 1, (shape[0], 1))))
 
 
 CASES = {
