@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import click
 
 from gradscope.cli import streams
 from gradscope.errors import CouldNotMeasure
-from gradscope.reporters.report import Report, ReportOptions
+from gradscope.reporters.report import BRIEF, Detail, Report, ReportOptions
 
 PIPED_WIDTH = 100
 """Columns where stdout is no terminal and COLUMNS is not set."""
@@ -24,10 +26,18 @@ def options(files: tuple[str, ...] = ()) -> ReportOptions:
     terminal = sys.stdout.isatty()
     return ReportOptions(
         width=_width(terminal),
-        color=terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb",
+        color=_has_color(terminal),
         unicode=_has_unicode(),
         files=files,
     )
+
+
+def _has_color(terminal: bool) -> bool:
+    """NO_COLOR (no-color.org) comes before FORCE_COLOR (force-color.org)."""
+    if "NO_COLOR" in os.environ:
+        return False
+    shown = terminal and os.environ.get("TERM") != "dumb"
+    return shown or bool(os.environ.get("FORCE_COLOR"))
 
 
 def _width(terminal: bool) -> int:
@@ -52,7 +62,8 @@ def result(text: str, *, end: str = "\n") -> None:
     """
     encoding = sys.stdout.encoding or "utf-8"
     try:
-        click.echo(text.encode(encoding, "backslashreplace").decode(encoding) + end, nl=False)
+        shown = text.encode(encoding, "backslashreplace").decode(encoding) + end
+        click.echo(shown, nl=False, color=True)  # else click strips the colours that were asked for
     except BrokenPipeError:
         streams.redirect_to_nothing(sys.stdout.fileno())
     except OSError as error:
@@ -62,8 +73,33 @@ def result(text: str, *, end: str = "\n") -> None:
         ) from error
 
 
-def show_report(report: Report, form: str, files: tuple[str, ...]) -> None:
-    """Write a report to stdout in one of the forms of `reporters.run`."""
+def open_page(folder: Path | None) -> None:
+    """Open the page of a report in a browser; says on stderr where that cannot be done."""
+    import webbrowser
+
+    from gradscope.reporters.run.folder import PAGE
+
+    page = (folder or Path()).absolute() / PAGE
+    if not page.exists():
+        streams.say(f"there is no page {page}: `gradscope report --write` makes it")
+    elif not webbrowser.open(page.as_uri()):
+        streams.say(f"no browser could be started: open {page}")
+
+
+def show_report(
+    report: Report,
+    form: str,
+    files: tuple[str, ...],
+    *,
+    source: str = "",
+    overrides: tuple[str, ...] = (),
+    detail: Detail = BRIEF,
+) -> None:
+    """Write a report to stdout in one of the forms of `reporters.run`.
+
+    `source` and `overrides` are the config and the settings as they were typed.
+    """
     from gradscope.reporters.run import REPORTERS
 
-    result(REPORTERS[form](report, options(files)).rstrip("\n"))
+    shown = replace(options(files), source=source, overrides=overrides, detail=detail)
+    result(REPORTERS[form](report, shown).rstrip("\n"))

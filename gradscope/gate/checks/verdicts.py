@@ -25,13 +25,21 @@ def checks(
     new = [verdict for verdict in common if verdict.code not in accepted]
     if new:
         return tuple(_error(verdict, diagnosis, seeds) for verdict in new)
-    return (_summary(statistics, diagnosis, common),)
+    return (_summary(statistics, diagnosis, common, compared=baseline is not None),)
 
 
 def _summary(
-    statistics: SeedStatistics, diagnosis: Diagnosis, accepted: Sequence[ErrorCount]
+    statistics: SeedStatistics,
+    diagnosis: Diagnosis,
+    accepted: Sequence[ErrorCount],
+    *,
+    compared: bool,
 ) -> Check:
-    """What all detectors said, where nothing is new."""
+    """Summarize all detectors, where no error is new.
+
+    Where the run is `compared` with a baseline of as many steps, a detector that needs more steps
+    leaves no question open: the figures are compared.
+    """
     seeds = max(1, statistics.trained_seeds)
     by_status = dict.fromkeys(VerdictStatus, 0)
     for verdict in diagnosis.verdicts:
@@ -41,7 +49,11 @@ def _summary(
     rare = [verdict for verdict in statistics.verdicts if 2 * verdict.seeds <= seeds]
     notes = [f"{v.code} {v.name} is accepted by the baseline" for v in accepted]
     notes += [f"{v.code} {v.name} in {v.seeds} of {seeds} seeds only" for v in rare]
-    if not diagnosis.verdicts or diagnosis.verdict is DiagnosisState.INCONCLUSIVE:
+    unjudged = compared and bool(diagnosis.unanswered)
+    if unjudged:
+        notes.append(f"{', '.join(diagnosis.unanswered)} could not judge this run")
+    inconclusive = diagnosis.verdict is DiagnosisState.INCONCLUSIVE and not unjudged
+    if not diagnosis.verdicts or inconclusive:
         sentence, status = diagnosis.headline, Status.INCONCLUSIVE
     else:
         sentence, status = "no detector found a new error", Status.PASSED
@@ -57,7 +69,7 @@ def _seeds(statistics: SeedStatistics) -> str:
 
 
 def _error(verdict: ErrorCount, diagnosis: Diagnosis, seeds: int) -> Check:
-    """An error of its own, with the finding of the config's own seed where it has it."""
+    """Build the check of one new error, with the finding of the config's seed where it has it."""
     finding = _finding(verdict.code, diagnosis)
     evidence = f"in {verdict.seeds} of {seeds} seeds"
     if finding is None:

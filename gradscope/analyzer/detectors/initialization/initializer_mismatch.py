@@ -23,6 +23,7 @@ SMALLEST_INPUT, LARGEST_INPUT = 0.01, 10.0
     "GS401",
     rank=58,
     follows=("vanishing_signal", "exploding_signal", "vanishing_gradient", "exploding_gradient"),
+    explains=True,
 )
 def initializer_mismatch(
     record: RunRecord,
@@ -65,7 +66,7 @@ def initializer_mismatch(
     """
     prediction, profile = _comparable(record)
     hidden = [record.layers[i] for i in profile.indices]
-    fed = math.sqrt(expectation.fed(record))
+    fed = math.sqrt(expectation.input_second_moment(record))
     signal = math.sqrt(prediction.preactivation_second_moment[len(hidden) - 1]) / fed
     predicted = (signal, math.sqrt(prediction.delta_relative[0]))
     measured = (float(profile.signal[0, -1]) / fed, float(profile.delta_relative[0, 0]))
@@ -95,9 +96,9 @@ def initializer_mismatch(
             threshold=threshold,
             message=(
                 f"{layer.initializer} does not suit {layer.activation} over {len(hidden)} layers: "
-                f"theory expects the {what} to change by x{expects:.2g} {way}, and at "
-                f"initialisation it does by x{actual:.2g}."
+                f"the {what} changes by x{actual:.2g} at initialisation."
             ),
+            details=f"Theory expects x{expects:.2g} {way}.",
             cause=causes.weights(layer),
             remedies=causes.smallest_change(record),
             evidence=findings.evidence(record, n=findings.values_per_step(record, hidden)),
@@ -114,7 +115,7 @@ def _comparable(record: RunRecord) -> tuple[Prediction, DepthProfile]:
         raise NotMeasured("batch norm sets the signal's size, whatever the initializer")
     if not len(record.steps) or record.steps[0] != 0:
         raise NotMeasured("the network was not seen at initialisation")
-    fed = math.sqrt(expectation.fed(record))
+    fed = math.sqrt(expectation.input_second_moment(record))
     if not SMALLEST_INPUT <= fed <= LARGEST_INPUT:
         raise NotMeasured(f"features of rms {fed:.3g} decide the start, not the initializer")
     profile = depth_profile(record)

@@ -11,7 +11,7 @@ from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.network import is_user_model
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.catalog.activations import find_activation
+from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.losses import LOSSES
 from gradscope.record import (
     Action,
@@ -30,7 +30,9 @@ DISTRIBUTIONS = frozenset(name for name, loss in LOSSES.items() if loss.probabil
 BINARY = frozenset(name for name, loss in LOSSES.items() if loss.probabilities == "sigmoid")
 """Losses that compare each unit with a probability of its own."""
 
-_PROBABILITIES = frozenset(["softmax", "sigmoid", "hard_sigmoid"])
+_PROBABILITIES = frozenset(
+    name for name, activation in ACTIVATIONS.items() if activation.range == (0.0, 1.0)
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class _Misfit:
     threshold: float
     reason: str
     remedies: tuple[Remedy, ...]
+    details: str = ""
 
 
 @detector("GS601", rank=1)
@@ -106,6 +109,7 @@ def output_mismatch(
                 observed=misfit.observed,
                 threshold=misfit.threshold,
                 message=f"The output does not fit: {misfit.reason}.",
+                details=misfit.details,
                 remedies=misfit.remedies,
                 evidence=findings.evidence(record, n=1, phase="config"),
             )
@@ -126,8 +130,9 @@ def _reach(record: RunRecord, layer: LayerInfo, min_coverage: float) -> Iterator
     if (name in BINARY and beyond and targets.form == "real") or (
         name in BINARY and layer.units == 1 and len(targets.shares) > 2
     ):
-        reason = f"{name} needs targets from 0 to 1, and they go from {_span(targets)}"
-        yield _Misfit(Severity.ERROR, targets.maximum, 1.0, reason, _loss("mean_squared_error"))
+        reason = f"{name} needs targets from 0 to 1, and they reach beyond"
+        remedies, details = _loss("mean_squared_error"), f"They go from {_span(targets)}."
+        yield _Misfit(Severity.ERROR, targets.maximum, 1.0, reason, remedies, details)
     entry = find_activation(activation)
     if targets.form != "real" or targets.variance == 0 or entry is None or name in BINARY:
         return
@@ -140,9 +145,10 @@ def _reach(record: RunRecord, layer: LayerInfo, min_coverage: float) -> Iterator
     if covered < min_coverage:
         reason = (
             f"the {activation} of {layer.name} gives values from {low:.3g} to {high:.3g}, and the "
-            f"targets go from {_span(targets)} around {targets.mean:.3g}"
+            "targets reach beyond"
         )
-        yield _Misfit(Severity.ERROR, covered, min_coverage, reason, _activated("linear"))
+        details = f"They go from {_span(targets)} around {targets.mean:.3g}."
+        yield _Misfit(Severity.ERROR, covered, min_coverage, reason, _activated("linear"), details)
 
 
 def _span(targets: TargetSummary) -> str:
