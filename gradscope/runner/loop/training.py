@@ -218,9 +218,9 @@ class Experiment:
                 f"data: batches differ in shape ({error})", "pad them to one shape"
             ) from error
         steps = range(done + 1, done + 1 + len(batches))
-        wanted = [[self._recorded(step), self._counted(step)] for step in steps]
+        flags = [[self._recorded(step), self._counted(step)] for step in steps]
         rows, scalars, counts = self.run_chunk(
-            keras.tree.map_structure(tf.convert_to_tensor, stacked), tf.constant(wanted)
+            keras.tree.map_structure(tf.convert_to_tensor, stacked), tf.constant(flags)
         )
         return rows.numpy(), scalars.numpy(), counts.numpy()
 

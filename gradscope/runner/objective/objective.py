@@ -23,7 +23,7 @@ Targets = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss, how labels are put in its form, and the accuracy of a batch.
+    """A loss, how labels are converted to its form, and the accuracy of a batch.
 
     `prepare(labels)` takes numpy arrays (nested for several outputs). ``loss(model, x, y, outputs,
     weights)`` is the mean loss per sample plus the losses that layers add.
@@ -41,7 +41,7 @@ def for_samples(requested: str, output_activation: str, units: int, samples: Sam
     """Choose the loss (``auto``: by the output layer and the labels) of the built-in network.
 
     Softmax trains on cross-entropy, sigmoid on binary cross-entropy, anything else on the mean
-    squared error. Raises `BadRequest` when the labels cannot be put in the form the loss needs.
+    squared error. Raises `BadRequest` when the labels do not fit the form that the loss needs.
     """
     form: TargetForm = "class_index" if samples.task == "classification" else "real"
     name = requested if requested != "auto" else default_loss(output_activation, form)
@@ -170,10 +170,10 @@ def _with(loss: Any) -> Callable[[Any, Any, Any, Any, Any], Any]:
 
 
 def _compiled_loss(model: Any, x: Any, y: Any, outputs: Any, weights: Any) -> Any:
-    given = {"x": x, "y": y, "y_pred": outputs, "sample_weight": weights}
+    arguments = {"x": x, "y": y, "y_pred": outputs, "sample_weight": weights}
     if "training" in inspect.signature(model.compute_loss).parameters:
-        given["training"] = True  # as Keras: a compute_loss of the user's may be older than it
-    return model.compute_loss(**given)
+        arguments["training"] = True  # as Keras: a compute_loss of the user's may be older than it
+    return model.compute_loss(**arguments)
 
 
 def _refuse_misfits(name: str, form: str, units: int, samples: Samples) -> None:

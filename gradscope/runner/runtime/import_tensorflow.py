@@ -1,7 +1,7 @@
 """Import TensorFlow without the optional packages that Keras imports where they are installed.
 
 Keras offers wrappers for scikit-learn, plots by matplotlib and inputs by pandas; importing it
-imports these packages, which gradscope's own network never uses. A model or data of the user may
+imports these packages, which the built-in network never uses. A model or data of the user may
 use them, so nothing is hidden then.
 """
 

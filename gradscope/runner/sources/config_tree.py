@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gradscope.config.document.tree_path import TreePath, dotted_path
 from gradscope.message_text import sanitise
-from gradscope.runner.sources.archive import RESAVE, refused
+from gradscope.runner.sources.archive import RESAVE, TRUST_REMEDY, refused
 from gradscope.runner.sources.known_classes import (
     CLASSES,
     FUNCTION_MODULES,
@@ -19,7 +19,6 @@ from gradscope.runner.sources.known_classes import (
 )
 
 MAXIMUM_DEPTH: Final = 64
-TRUST_REMEDY: Final = "if the file is your own: --trust-model, or a factory that loads it"
 _NUMERIC: Final = re.compile(r"(bool|u?int(8|16|32|64)|b?float(16|32|64)|string)\Z")
 
 

@@ -15,8 +15,7 @@ import numpy as np
 from gradscope.errors import BadRequest, CouldNotMeasure
 from gradscope.message_text import sanitise
 from gradscope.runner.sources import archive
-from gradscope.runner.sources.archive import refused
-from gradscope.runner.sources.config_tree import TRUST_REMEDY
+from gradscope.runner.sources.archive import TRUST_REMEDY, refused
 from gradscope.runner.sources.scan import Scan, check_path, scan
 from gradscope.runner.sources.user_code import exception_text
 

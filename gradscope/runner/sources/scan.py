@@ -100,11 +100,11 @@ def check_sizes(name: str, config: dict[str, Any], stored: StoredWeights) -> Non
             location = f"config.json, {dotted_path((*path, key))}"
             if key in UNITS and size > limit:
                 what = f"{location} is {size:,}, but the file holds {stored.values:,} weights"
-                raise refused(name, what, config_tree.TRUST_REMEDY)
+                raise refused(name, what, archive.TRUST_REMEDY)
             most = MAXIMUM_SHAPE if key in SHAPE_KEYS else COUNT_LIMITS.get(key)
             if most is not None and size > most:
                 what = f"{location} is {size:,}; the limit is {most:,}"
-                raise refused(name, what, config_tree.TRUST_REMEDY)
+                raise refused(name, what, archive.TRUST_REMEDY)
 
 
 def _size(key: str, value: Any) -> int:

@@ -60,8 +60,8 @@ def user_frames(error: BaseException, package: str = "") -> str:
     ]
     shown = [_frame(frame, line) for frame, line in walked[-_SHOWN_FRAMES:]]
     if isinstance(error, SyntaxError) and error.filename:
-        place = f"{_relative(error.filename)}:{error.lineno}"
-        shown.append(f"{place}\n      {sanitise((error.text or '').strip(), 200)}")
+        location = f"{_relative(error.filename)}:{error.lineno}"
+        shown.append(f"{location}\n      {sanitise((error.text or '').strip(), 200)}")
     return "\n  ".join(["in your code:", *(f"  {text}" for text in shown)]) if shown else ""
 
 
@@ -87,8 +87,8 @@ def _library_folders() -> list[Path]:
 def _frame(frame: FrameType, line: int) -> str:
     name = frame.f_code.co_filename
     source = linecache.getline(name, line, frame.f_globals).strip()
-    place = f"{_relative(name)}:{line}, in {sanitise(frame.f_code.co_name)}"
-    return f"{place}\n      {sanitise(source, 200)}" if source else place
+    location = f"{_relative(name)}:{line}, in {sanitise(frame.f_code.co_name)}"
+    return f"{location}\n      {sanitise(source, 200)}" if source else location
 
 
 def _relative(name: str) -> str:

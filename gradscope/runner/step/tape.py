@@ -216,9 +216,9 @@ class RowWidths:
 
 
 def chunked_steps(measured: Step, plain: Step | None, widths: RowWidths, *, jit: bool) -> Chunk:
-    """Run several steps in one call: ``run(batches, wanted)`` on batches stacked on a first axis.
+    """Run several steps in one call: ``run(batches, flags)`` on batches stacked on a first axis.
 
-    `wanted` [step, 2] says which steps to measure, and in which to count powers of two; the others
+    `flags` [step, 2] says which steps to measure, and in which to count powers of two; the others
     run `plain` where it is given. The results are float64 [step, statistic, layer], float64 [step,
     scalar], where delta over time follows the scalars of a measured step, and int32 [step, count].
     The number of steps is read from the batches at run time, so chunks of any length share a trace.
@@ -232,14 +232,14 @@ def chunked_steps(measured: Step, plain: Step | None, widths: RowWidths, *, jit:
             scalars = tf.pad(scalars, [[0, widths.times]], constant_values=math.nan)
         return nothing, scalars, _none(widths.counts)
 
-    def run_step(batch: Any, wanted: Any) -> Any:
-        recorded, counting = tf.unstack(wanted)
+    def run_step(batch: Any, flags: Any) -> Any:
+        recorded, counting = tf.unstack(flags)
         if plain is None or plain is measured:
             return measured(batch, counting)
         return unlowered_cond(recorded, lambda: measured(batch, counting), lambda: skipped(batch))
 
-    def run(batches: Any, wanted: Any) -> tuple[Any, Any, Any]:
-        count = tf.shape(wanted)[0]
+    def run(batches: Any, flags: Any) -> tuple[Any, Any, Any]:
+        count = tf.shape(flags)[0]
         arrays = (
             tf.TensorArray(tf.float64, count, element_shape=[len(STATISTICS), widths.layers]),
             tf.TensorArray(tf.float64, count, element_shape=[3 + widths.times]),
@@ -248,7 +248,7 @@ def chunked_steps(measured: Step, plain: Step | None, widths: RowWidths, *, jit:
 
         def body(i: Any, arrays: Any) -> Any:
             batch = keras.tree.map_structure(lambda stacked: stacked[i], batches)
-            results = run_step(batch, wanted[i])
+            results = run_step(batch, flags[i])
             return i + 1, tuple(a.write(i, x) for a, x in zip(arrays, results, strict=True))
 
         _, arrays = tf.while_loop(lambda i, _: i < count, body, (0, arrays), parallel_iterations=1)
@@ -265,16 +265,16 @@ class Chunk:
         self._run, self._jit = run, jit
         self._traced: Any = None
 
-    def __call__(self, batches: Any, wanted: Any) -> tuple[Any, Any, Any]:
+    def __call__(self, batches: Any, flags: Any) -> tuple[Any, Any, Any]:
         """Run the steps of `batches` [step, sample, ...]; the first call traces."""
         if self._traced is None:
             specs = keras.tree.map_structure(
-                lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), (batches, wanted)
+                lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), (batches, flags)
             )
             self._traced = tf.function(self._run, specs, jit_compile=self._jit, autograph=False)
             with without_garbage_collection():
-                return self._traced(batches, wanted)  # type: ignore[no-any-return]
-        return self._traced(batches, wanted)  # type: ignore[no-any-return]
+                return self._traced(batches, flags)  # type: ignore[no-any-return]
+        return self._traced(batches, flags)  # type: ignore[no-any-return]
 
     def traces(self) -> int:
         """How often the loop was traced."""

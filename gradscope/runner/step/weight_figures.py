@@ -132,7 +132,7 @@ def _read(
 ) -> tuple[Any, Any]:
     """Sums of squares of kernel, gradient and change [3, kernel], and the gradients' sums [kernel].
 
-    Each is taken in the kernel's own type and given in float64.
+    Each is computed in the kernel's type and returned in float64.
     """
     read = [*(update.before for update in changes), *gradients]
     if factors is None:
