@@ -45,33 +45,11 @@ _POLL_SECONDS = 0.2
 
 
 def measure(
-    config: ExperimentConfig,
-    watch: Watcher,
-    log: Path | None = None,
-    flags: Sequence[str] = (),
-    *,
-    meanwhile: Callable[[], None] = lambda: None,
+    config: ExperimentConfig, watch: Watcher, log: Path | None = None, flags: Sequence[str] = ()
 ) -> RunRecord:
-    """Measure `config` from its seed in a separate process; see `measure_seeds`."""
-    seeds = Seeds(trained=(config.seed,))
-    return measure_seeds(config, seeds, watch, log, flags, meanwhile=meanwhile)[0]
-
-
-def measure_seeds(
-    config: ExperimentConfig,
-    seeds: Seeds,
-    watch: Watcher,
-    log: Path | None = None,
-    flags: Sequence[str] = (),
-    *,
-    meanwhile: Callable[[], None] = lambda: None,
-    stop: list[int] | None = None,
-) -> list[RunRecord]:
-    """Measure `config` from several seeds in one separate process; one record per seed, in order.
-
-    See `stream_seeds`.
-    """
-    return list(stream_seeds(config, seeds, watch, log, flags, meanwhile=meanwhile, stop=stop))
+    """Measure `config` from its seed in a separate process; see `stream_seeds`."""
+    (record,) = stream_seeds(config, Seeds(trained=(config.seed,)), watch, log, flags)
+    return record
 
 
 def stream_seeds(
