@@ -118,7 +118,7 @@ def test_folder_of_another_config(folder: Path) -> None:
     assert (folder / "here" / "record.npz").read_bytes() == record
     assert run(folder, *another, "--force", env=env).returncode == 4
     assert result_in(folder / "here")["config"]["seed"] == 2
-    assert run(folder, *another, env=env).returncode == 0, "the same config replaces its report"
+    assert run(folder, *another, env=env).returncode == 4, "the same config replaces its report"
 
 
 def test_folder_in_use(folder: Path) -> None:
