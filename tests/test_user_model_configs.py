@@ -116,7 +116,7 @@ def test_an_example_runs_from_any_folder_on_the_command_line(tmp_path: Path) -> 
     """Factories are found beside the config file, whatever the working directory is."""
     example = str(OWN / "two_inputs.yaml")
     env = environment(tmp_path)
-    done = run(tmp_path, "run", example, "-q", "-s", "training.steps=20", env=env)
+    done = run(tmp_path, "run", example, "-q", "--layers", "-s", "training.steps=20", env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert "images:with_sums 5,000 + 1,000 samples" in " ".join(done.stdout.split())
     assert "This network branches" in done.stdout
