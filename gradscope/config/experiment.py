@@ -161,7 +161,7 @@ class DetectorsSpec(_ExactFields):
 class ExpectSpec(_ExactFields):
     """Budgets that a check compares a run with; None: no budget. Ranges are (low, high)."""
 
-    verdict: Literal["healthy", "unhealthy"] | None = None
+    verdict: Literal["healthy", "warning", "unhealthy"] | None = None
     delta_ratio: tuple[float, float] | None = None
     signal_ratio: tuple[float, float] | None = None
     max_dead_fraction: float | None = None

@@ -22,12 +22,9 @@ from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows import report_folder
 from gradscope.workflows.analysis import analyze_seeds
 from gradscope.workflows.engine import Engine, Measurement, Watch, Workers, ignore_event
-from gradscope.workflows.inputs import check_inputs
+from gradscope.workflows.inputs import CONFIGS, check_inputs
 from gradscope.workflows.seed_options import SeedOptions
 from gradscope.workflows.side_by_side import Outcome, measure_side_by_side
-
-CONFIGS = Path("configs")
-"""Where a project keeps its configs, unless in the folder where commands are typed."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ from gradscope.errors import BadRequest, ConfigError, Problem
 from gradscope.record.run_record import GIVEN
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
 
+CONFIGS = Path("configs")
+"""Where a project keeps its configs, unless in the folder where commands are typed."""
+
 
 def registered_functions() -> RegisteredFunctions:
     """The data sets and detectors that a config may name."""

@@ -63,7 +63,7 @@ def _answers() -> dict[str, Any]:
     return {
         "data": click.prompt("Data set, or a .csv or .npz file", default="fashion_mini"),
         "depth": click.prompt("Hidden layers", default=10, type=int),
-        "activation": click.prompt("Activation", default="relu"),
+        "activation": click.prompt("Activation function", default="relu"),
         "batch_norm": click.prompt(
             "Batch norm",
             default="none",

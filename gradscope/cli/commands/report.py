@@ -15,9 +15,12 @@ from gradscope.cli import options
 @click.option(
     "--write", is_flag=True, help="Also write result.json, report.html and the plots again."
 )
+@options.report_detail
 @options.open_page
 @options.exit_code
-def command(directory: Path, form: str, write: bool, in_browser: bool, gate: bool) -> None:
+def command(
+    directory: Path, form: str, write: bool, in_browser: bool, gate: bool, **detail: bool
+) -> None:
     """Show the report of DIRECTORY, a folder or a name, again, judged by the detectors of today.
 
     TensorFlow is not needed.
@@ -26,7 +29,15 @@ def command(directory: Path, form: str, write: bool, in_browser: bool, gate: boo
     from gradscope.workflows.report import report_again
 
     written = report_again(directory, gate=gate, write=write)
-    terminal.show_report(written.report, form, written.files)
+    shown = options.detail_of(**detail)
+    terminal.show_report(
+        written.report,
+        form,
+        written.files,
+        source=written.source,
+        overrides=written.overrides,
+        detail=shown,
+    )
     if in_browser:
         terminal.open_page(written.folder)
     raise click.exceptions.Exit(written.report.exit_code)

@@ -20,7 +20,7 @@ from gradscope.cli import options
 @options.output
 @options.replace
 @click.option("--name", metavar="NAME", help="Name of this run, and of its folder in reports/.")
-@options.quiet
+@options.report_detail
 @options.report_form
 @options.trust_model
 @options.open_page
@@ -33,16 +33,16 @@ def command(
     output: Path | None,
     replace_earlier: bool,
     name: str | None,
-    quiet: bool,
     form: str,
     trust: bool,
     in_browser: bool,
     gate: bool,
+    **detail: bool,
 ) -> None:
     """Train and measure the network that CONFIG describes.
 
     Exits 0 when the measurement is complete, whatever the verdict; with --exit-code (or with
-    `gradscope check`) an unhealthy verdict exits 1.
+    `gradscope check`) an unhealthy network exits 1, and one of which too little is known 4.
     """
     import json
     import shlex
@@ -58,7 +58,8 @@ def command(
     # Quoted, or a name such as 50 would be read as a number.
     named = (*overrides, f"name={json.dumps(name)}") if name is not None else overrides
     experiment = load_config(config, named, locate_user_code=True)
-    with Progress(quiet=quiet) as progress:
+    shown = options.detail_of(**detail)
+    with Progress(quiet=shown.state_only) as progress:
         written = run(
             experiment,
             Workers(trust_model=trust),
@@ -69,9 +70,11 @@ def command(
             at_init=at_init,
             command=shlex.join(["gradscope", *sys.argv[1:]]),
         )
-    if not quiet:
+    if not shown.state_only:
         streams.say(location_text(written.folder, written.earlier))
-    terminal.show_report(written.report, form, written.files)
+    terminal.show_report(
+        written.report, form, written.files, source=config, overrides=overrides, detail=shown
+    )
     if in_browser:
         terminal.open_page(written.folder)
     raise click.exceptions.Exit(written.report.exit_code)

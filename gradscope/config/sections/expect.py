@@ -49,9 +49,9 @@ class RangeReader:
 
 EXPECT_KEYS: Final[Mapping[str, Key]] = {
     "verdict": Key(
-        TypedValueReader(Literal["healthy", "unhealthy"]),
+        TypedValueReader(Literal["healthy", "warning", "unhealthy"]),
         None,
-        "what the detectors have to conclude",
+        "what the detectors have to conclude; warning accepts healthy too",
     ),
     "delta_ratio": Key(
         RangeReader(),
