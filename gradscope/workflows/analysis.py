@@ -69,4 +69,4 @@ def analyze_seeds(records: Sequence[RunRecord], trained: int) -> tuple[SeedStati
     """
     reports = [analyze(record) for record in records[: max(1, trained)]]
     diagnoses = [report.diagnosis for report in reports]
-    return seed_statistics.of_records(records, diagnoses, trained), reports[0]
+    return seed_statistics.from_records(records, diagnoses, trained), reports[0]

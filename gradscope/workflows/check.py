@@ -99,8 +99,8 @@ def plan_jobs(
     jobs = []
     for source, config in seed_options.load_configs(sources, overrides):
         path = baseline
-        if path is None and use_baseline and baseline_file.beside(source).exists():
-            path = baseline_file.beside(source)
+        if path is None and use_baseline and baseline_file.default_path(source).exists():
+            path = baseline_file.default_path(source)
         earlier = baseline_file.read(path) if path else None
         jobs.append(
             CheckJob(

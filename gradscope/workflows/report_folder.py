@@ -102,4 +102,4 @@ def write_report(report: Report, target: Path) -> WrittenReport:
         raise
     pictures = [path for path in pages if path.suffix == ".png"]
     files = tuple(map(str, (pages[0], *pictures, result, record)))
-    return WrittenReport(report, files, target)
+    return WrittenReport(report, files, folder=target)
