@@ -64,7 +64,7 @@ def configs_with_baseline() -> tuple[str, ...]:
     Raises `BadRequest` where there is none.
     """
     files = sorted(path for path in (*Path().glob("*.y*ml"), *CONFIGS.glob("*.y*ml")))
-    configs = tuple(str(path) for path in files if baseline_file.beside(str(path)).exists())
+    configs = tuple(str(path) for path in files if baseline_file.default_path(path).exists())
     if not configs:
         raise BadRequest(
             f"no config is named, and none here or in {CONFIGS}/ has a baseline beside it",
