@@ -288,7 +288,7 @@ def test_every_snippet_of_the_page_runs(
 
     import keras
 
-    small = factory.call("nets:small", {"width": 8}, key="model.factory", folder=tmp_path)
+    small = factory.call_function("nets:small", {"width": 8}, key="model.factory", folder=tmp_path)
     small.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
     small.save(tmp_path / "small.keras")
     assert {layer.units for layer in ran("small.yaml").layers} == {64, 10, None}

@@ -130,7 +130,7 @@ def initialised(factor: float) -> RunRecord:
     experiment.reset(config.seed)
     kernel = experiment.workload.model.get_layer("hidden_3").kernel
     kernel.assign(kernel * factor)
-    return in_process.record_of(experiment)
+    return in_process.run_experiment(experiment)
 
 
 @pytest.mark.tensorflow
