@@ -3,10 +3,10 @@
     python -m scripts.run_docs                      # all pages, slow ones too
     python -m scripts.run_docs docs/fit.md --write  # put what was printed into the page
 
-Each page runs in a folder of its own with a copy of configs/. A `console` block holds commands (`$ `)
-and what they print on stdout; a `yaml` or `python` block whose first line is ``# NAME`` is the file
-NAME; a `diff` block with ``file=NAME`` changes that file. Attributes stand behind the language of a
-block:
+Each page runs in a folder of its own with a copy of configs/. A `console` block holds commands
+(``$ ``) and what they print on stdout. A `yaml` or `python` block whose first line is ``# NAME`` is
+the file NAME. A `diff` block with ``file=NAME`` changes that file. Attributes stand behind the
+language of a block:
 
     exit=1         the exit code of the last command, if it is not 0
     numbers        the numbers of the output, and its sparklines, differ from machine to machine
@@ -14,7 +14,8 @@ block:
     skip="reason"  the block is not run
     slow="reason"  the page takes long: the test suite leaves it out
 
-A line ``...`` of the output stands for any lines. Wrapping and the number of seconds never count.
+A line ``...`` of the output stands for any lines, a line ``?`` for output that is not written yet.
+Wrapping and the number of seconds are not compared.
 """
 
 from __future__ import annotations
