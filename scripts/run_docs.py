@@ -9,7 +9,7 @@ the file NAME. A `diff` block with ``file=NAME`` changes that file. Attributes s
 language of a block:
 
     exit=1         the exit code of the last command, if it is not 0
-    numbers        the numbers of the output, and its sparklines, differ from machine to machine
+    numbers        numbers, bars and numbers in names of layers differ from machine to machine
     files=PAGE     the files of another page are needed
     skip="reason"  the block is not run
     slow="reason"  the page takes long: the test suite leaves it out
@@ -41,7 +41,7 @@ TENSORFLOW = re.compile(r"^(gradscope (run|fit|check|baseline|doctor|layers)|pyt
 _FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _NUMBER = r"[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?"
 _SECONDS = re.compile(rf"(?<![\w.]){_NUMBER} (?:s|ms|min)\b")
-_NUMBERS = re.compile(rf"(?<![\w.]){_NUMBER}|(?<=[x(]){_NUMBER}|[▁▂▃▄▅▆▇█]+")
+_NUMBERS = re.compile(rf"(GS\d+)|{_NUMBER}|[▁▂▃▄▅▆▇█▏▎▍▌▋▊▉]+")
 _START = 'gradscope() { "$PYTHON" -m gradscope "$@"; }; python() { "$PYTHON" "$@"; }\n'
 
 
@@ -200,7 +200,7 @@ def _run_command(command: str, folder: Path, code: int) -> tuple[int, str, str]:
         encoding="utf-8",
         check=False,
     )
-    return done.returncode, done.stdout, done.stderr
+    return done.returncode, done.stdout.replace(f"{folder}/", ""), done.stderr
 
 
 def matches(shown: Sequence[str], output: str, *, numbers: bool) -> bool:
@@ -218,12 +218,12 @@ def matches(shown: Sequence[str], output: str, *, numbers: bool) -> bool:
 
 def _comparable(text: str, numbers: bool) -> str:
     text = _SECONDS.sub("SECONDS", " ".join(text.split()))
-    return _NUMBERS.sub("#", text) if numbers else text
+    return _NUMBERS.sub(lambda match: match[1] or "#", text) if numbers else text
 
 
 def updated(shown: Sequence[str], output: str) -> list[str]:
     """The lines that the page should show: as many around each ``...`` as it has now."""
-    lines = output.rstrip("\n").split("\n")
+    lines = [line.rstrip() for line in output.rstrip("\n").split("\n")]
     marks = [index for index, line in enumerate(shown) if line.strip() == "..."]
     if len(marks) != 1:
         return lines if not marks else list(shown)
