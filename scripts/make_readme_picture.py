@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
@@ -23,9 +24,14 @@ REMEDY = ("model.activation=relu", "model.initializer=he_normal")
 
 def svg(before: RunRecord, after: RunRecord) -> bytes:
     """The picture, of the last step of both runs."""
+    with rendering.settings():
+        return rendering.rendered({"picture": _figure(before, after)})["picture.svg"]
+
+
+def _figure(before: RunRecord, after: RunRecord) -> Figure:
     figure = style.new_figure(9.0, 3.4)
     panels = figure.subplots(1, 2)
-    titles = ("Signal: rms of z", "Gradient: rms of delta over the last hidden layer's")
+    titles = ("Signal: rms of z", "Gradient: rms of delta, relative to the last")
     for axes, quantity, title in zip(panels, ("signal", "gradient"), titles, strict=True):
         lines = []
         for record, color, marker, label in (
@@ -33,7 +39,7 @@ def svg(before: RunRecord, after: RunRecord) -> bytes:
             (after, style.BLUE, "s", "after: relu, he_normal"),
         ):
             values = style.rms(record, quantity)[-1, list(record.indices(Role.HIDDEN))]
-            accuracy = record.evaluation["accuracy"]
+            accuracy = record.evaluation["test_accuracy"]
             axes.plot(
                 np.arange(1, len(values) + 1),
                 values,
@@ -50,7 +56,7 @@ def svg(before: RunRecord, after: RunRecord) -> bytes:
         axes.set_xticks([1, 5, 10, 15, 20])
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
-    return rendering.rendered({"picture": figure})["picture.svg"]
+    return figure
 
 
 def main() -> None:

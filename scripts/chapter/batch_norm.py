@@ -31,11 +31,9 @@ from scripts.chapter.statement import (
 SIGNAL, DELTA = "preactivation_second_moment", "delta_second_moment"
 START, DEEP, MOMENTUM = (f"chapter/batch_norm_{name}" for name in ("start", "deep", "momentum"))
 
-MOVING_PANEL = Panel(
-    "Variance of the batch over the moving variance, first batch norm",
-    "batch_norm_variance_ratio",
-    "steps",
-)
+_MOVING = "Variance of the batch over the moving variance"
+FIRST_NORM = Panel(f"{_MOVING}, first batch norm", "batch_norm_variance_ratio", "steps")
+LAST_NORM = Panel(f"{_MOVING}, last batch norm", "batch_norm_variance_ratio", "steps", layer=-1)
 
 
 def _start(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
@@ -233,7 +231,7 @@ STATEMENTS = (
             ),
         },
         _inference,
-        (MOVING_PANEL,),
+        (LAST_NORM,),
     ),
     Statement(
         "Momentum: close to 1, many batches count; at 0, only the last",
@@ -265,6 +263,6 @@ STATEMENTS = (
             ),
         },
         _momentum,
-        (MOVING_PANEL,),
+        (FIRST_NORM,),
     ),
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from gradscope.record import Role, RunRecord
 from gradscope.reporters.figures import rendering, style
@@ -18,12 +19,13 @@ _MARKERS = "os^d"
 def svg(statement: Statement) -> bytes:
     """The picture of a statement as SVG: a panel beside the other for each of its `panels`."""
     runs = {label: records(run) for label, run in statement.runs.items()}
-    figure = style.new_figure(9.0, 2.6)
-    row = figure.subplots(1, len(statement.panels), squeeze=False)[0]
-    for axes, panel in zip(row, statement.panels, strict=True):
-        _draw(axes, panel, runs)
-    handles, labels = row[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(runs), frameon=False)
+    with rendering.settings():
+        figure = style.new_figure(9.0, 2.6)
+        row = figure.subplots(1, len(statement.panels), squeeze=False)[0]
+        for axes, panel in zip(row, statement.panels, strict=True):
+            _draw(axes, panel, runs)
+        handles, labels = row[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(runs), frameon=False)
     return rendering.rendered({"picture": figure})["picture.svg"]
 
 
@@ -35,6 +37,7 @@ def _draw(axes: Axes, panel: Panel, runs: Mapping[str, Records]) -> None:
         axes.plot(x, values, "-", marker=form, ms=4, color=color, lw=1.4, label=label)
     axes.set_title(panel.title, loc="left")
     axes.set_xlabel("step" if panel.over == "steps" else "hidden layer")
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     if panel.share:
         axes.set_ylim(-0.03, 1.03)
     else:
@@ -45,7 +48,7 @@ def _values(panel: Panel, runs: Records) -> Floats:
     """The figure over layers or steps: the geometric mean over the seeds, or that of one seed."""
     record = runs[0]
     if panel.over == "steps":
-        column = int(np.flatnonzero(np.isfinite(record.series[panel.statistic][0]))[0])
+        column = np.flatnonzero(np.isfinite(record.series[panel.statistic][0]))[panel.layer]
         return record.series[panel.statistic][:, column]
     if panel.over == "layers at the end":
         rows = record.series[panel.statistic][:, _hidden(record)]

@@ -91,8 +91,8 @@ class Panel:
     """One of the plots of a statement's picture.
 
     `over` is ``layers`` (the rms of a second moment at step 0), ``layers at the end`` or ``steps``
-    (of the first layer that has the statistic). `relative` divides by the last hidden layer;
-    `share` is for values between 0 and 1.
+    (of `layer`, a position among those that have the statistic). `relative` divides by the last
+    hidden layer; `share` is for values between 0 and 1.
     """
 
     title: str
@@ -100,11 +100,12 @@ class Panel:
     over: str = "layers"
     relative: bool = False
     share: bool = False
+    layer: int = 0
 
 
 SIGNAL_PANEL = Panel("Signal at step 0: rms of z", "preactivation_second_moment")
 DELTA_PANEL = Panel(
-    "Gradient at step 0: rms of delta over the last hidden layer's",
+    "Gradient at step 0: rms of delta, relative",
     "delta_second_moment",
     relative=True,
 )
