@@ -26,7 +26,13 @@ from gradscope.workflows import check as check_workflow
 from gradscope.workflows.analysis import analyze, analyze_seeds, load_record
 from gradscope.workflows.baseline import measure_baseline
 from gradscope.workflows.engine import Measurement, ThisProcess
-from gradscope.workflows.inputs import config_for, config_schema, load_config, resolve, vocabulary
+from gradscope.workflows.inputs import (
+    config_for,
+    config_schema,
+    load_config,
+    registered_functions,
+    resolve,
+)
 from gradscope.workflows.predict import predict
 from gradscope.workflows.seed_options import SeedOptions
 from gradscope.workflows.survey import survey
@@ -41,12 +47,12 @@ __all__ = [
     "load_config",
     "load_record",
     "predict",
+    "registered_functions",
     "resolve",
     "run",
     "run_seeds",
     "seed_statistics",
     "survey",
-    "vocabulary",
 ]
 
 

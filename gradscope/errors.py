@@ -1,7 +1,7 @@
-"""What can go wrong, each with the exit code it ends in.
+"""The failures of gradscope, each with its exit code.
 
-Exit codes are public API: CI jobs read them. Code 1 is never an error: it says that a complete
-measurement found something, so no exception here carries it.
+Exit codes are public API: CI jobs read them. Code 1 is never an error: it means
+that a complete measurement has findings, so no exception here has it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
 
 
 class GradscopeError(Exception):
-    """A failure gradscope can explain in a sentence; `remedy` says what to do about it.
+    """A failure that gradscope explains in a sentence; `remedy` says what to do.
 
     `partial` is the record of what was measured before it happened, if there is one.
     """
@@ -42,7 +42,7 @@ class GradscopeError(Exception):
 
 
 class BadRequest(GradscopeError):
-    """A command line, config, data, model or output path of no use; nothing was trained."""
+    """An unusable command line, config, data, model or output path; nothing was trained."""
 
     exit_code = ExitCode.BAD_REQUEST
 
@@ -54,22 +54,22 @@ class CouldNotMeasure(GradscopeError):
 
 
 class Inconclusive(GradscopeError):
-    """The measurement is complete, and too little of it can be used for an answer."""
+    """The measurement is complete, but too little of it is usable for an answer."""
 
     exit_code = ExitCode.INCONCLUSIVE
 
 
 class Interrupted(GradscopeError):
-    """The run was stopped from outside; what was measured until then is kept."""
+    """The run was stopped from outside; the measurements until then are kept."""
 
     exit_code = ExitCode.INTERRUPTED
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a config: where it stands, what was expected, what was received.
+    """One mistake in a config: its location, the expected and the received value.
 
-    `line` and `column` count from 1; 0 means that the mistake has no place in a file (an override).
+    `line` and `column` count from 1; 0: the mistake is not in a file but in an override.
     """
 
     source: str
@@ -80,14 +80,14 @@ class Problem:
     remedy: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+        location = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
         key = f" {self.key}:" if self.key else ""
         remedy = f" ({self.remedy})" if self.remedy else ""
-        return f"{place}: error:{key} {self.message}{remedy}"
+        return f"{location}: error:{key} {self.message}{remedy}"
 
 
 class ConfigError(BadRequest):
-    """Every mistake found in a config, all at once, in the order of the file."""
+    """All mistakes of a config, in the order of the file."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = tuple(sorted(problems, key=lambda p: (p.source, p.line, p.column)))

@@ -2,7 +2,7 @@
 
 | code | when |
 |---|---|
-| 0 | a run was measured to its end; with a gate, the verdict is healthy; all checks pass |
+| 0 | a run was measured to its end; with a gate, it is healthy or has warnings; all checks pass |
 | 1 | the result is complete, and the verdict is unhealthy (with a gate) or a check failed |
 | 2 | the request cannot be carried out: command line, config, data, model or baseline file |
 | 3 | the environment failed: TensorFlow, memory, a worker, the disk; or gradscope has a bug |
@@ -28,7 +28,11 @@ def for_run(*, complete: bool, verdict: str, gate: bool) -> ExitCode:
         return ExitCode.INCONCLUSIVE
     if not gate:
         return ExitCode.HEALTHY
-    codes = {"healthy": ExitCode.HEALTHY, "unhealthy": ExitCode.UNHEALTHY}
+    codes = {
+        "healthy": ExitCode.HEALTHY,
+        "warning": ExitCode.HEALTHY,
+        "unhealthy": ExitCode.UNHEALTHY,
+    }
     return codes.get(verdict, ExitCode.INCONCLUSIVE)
 
 

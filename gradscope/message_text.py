@@ -1,4 +1,4 @@
-"""How foreign text is shown: nothing invisible, nothing endless, with the nearest valid name."""
+"""Parts of messages: safe text and values, counted nouns, the nearest valid name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SHOWN_CHARACTERS = 80
 
 
 def sanitise(text: str, limit: int = SHOWN_CHARACTERS) -> str:
-    """Give `text` with every control, format, bidi and surrogate character spelled out, cut."""
+    """Give `text` with every control, format, bidi and surrogate character escaped, cut."""
     shown = "".join(_visible(character) for character in text[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
@@ -25,7 +25,7 @@ def _visible(character: str) -> str:
 
 
 def show_value(value: object) -> str:
-    """Give a value from a config the way its writer would recognise it, safe to print."""
+    """Give a value of a config as it is written there, safe to print."""
     if value is None or isinstance(value, bool):
         return {None: "nothing (null)", True: "true", False: "false"}[value]
     if isinstance(value, str):
@@ -53,20 +53,20 @@ def noun_for(count: int, noun: str) -> str:
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str | None:
-    """Find the valid name that `name` was most likely meant to be."""
+    """Find the valid name nearest to a misspelled `name`; None when none is near."""
     by_form = {_form(candidate): candidate for candidate in names}
     form = _form(name[:SHOWN_CHARACTERS])
     if not form:
         return None
     if form in by_form:
         return by_form[form]
-    parts = [known for known in by_form if form in known.split("_")]
-    if parts:  # normal: truncated_normal is meant, not uniform
+    parts = [other for other in by_form if form in other.split("_")]
+    if parts:  # 'normal' means truncated_normal rather than uniform
         return by_form[min(parts, key=len)]
     close = difflib.get_close_matches(form, by_form, n=1, cutoff=0.6)
     if close:
         return by_form[close[0]]
-    longer = [known for known in by_form if len(form) > 2 and known.startswith(form)]
+    longer = [other for other in by_form if len(form) > 2 and other.startswith(form)]
     return by_form[longer[0]] if longer else None
 
 
@@ -81,6 +81,6 @@ def did_you_mean(name: object, names: Iterable[str]) -> str:
 
 
 def one_of_text(names: Iterable[object]) -> str:
-    """Say which values are allowed: `one of auto, on, off`."""
+    """List the allowed values: `one of auto, on, off`."""
     listed = [str(name) for name in names]
     return f"one of {', '.join(listed)}" if len(listed) > 1 else "".join(listed)

@@ -62,7 +62,7 @@ class Registry(Mapping[str, Item], Generic[Item]):
             return
         self._imported = True
         package = importlib.import_module(self._package)
-        for name in sorted(_module_names(package)):
+        for name in _module_names(package):
             importlib.import_module(name)
 
 

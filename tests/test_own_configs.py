@@ -39,9 +39,9 @@ class Promise:
 
 
 PROMISED = {
-    "cnn": Promise(40, ("conv2d", "conv2d_1", "dense", "dense_1"), 0.6),
+    "cnn": Promise(60, ("conv2d", "conv2d_1", "dense", "dense_1"), 0.6),
     "residual": Promise(
-        25,
+        60,
         ("stem", *(f"block{b}_{half}_conv" for b in range(1, 5) for half in "ab"), "classes"),
         0.5,
     ),

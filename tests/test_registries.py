@@ -41,7 +41,7 @@ WITHOUT = {
 }
 """Sections that do not apply: severities that these detectors do not give."""
 
-INFORMS = {"batch_norm_momentum", "redundant_bias"}
+INFORMS = {"redundant_bias"}
 
 ONE_MEANING = {
     "max_constant_ratio": "over that of a constant prediction",

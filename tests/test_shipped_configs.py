@@ -19,8 +19,8 @@ SEEDS = range(5)
 # config: (steps, verdict, the detectors that must find an error, root first, layers that are named)
 PROMISED: dict[str, tuple[int, str, list[str], list[str]]] = {
     "quickstart": (40, "unhealthy", ["vanishing_gradient"], ["hidden_1", "hidden_14"]),
-    "notebook": (60, "healthy", [], []),
-    "notebook_bn_before": (60, "healthy", [], []),
+    "notebook": (80, "healthy", [], []),
+    "notebook_bn_before": (80, "healthy", [], []),
     "relu_he_20": (60, "healthy", [], []),
     "relu_glorot_30": (
         30,
@@ -31,7 +31,7 @@ PROMISED: dict[str, tuple[int, str, list[str], list[str]]] = {
     "relu_he_std2x": (20, "unhealthy", ["exploding_signal", "exploding_gradient"], ["hidden_20"]),
     "tanh_glorot_10": (60, "healthy", [], []),
     "elu_he_20": (60, "healthy", [], []),
-    "selu_lecun_100": (20, "healthy", [], []),
+    "selu_lecun_100": (60, "healthy", [], []),
     "selu_unscaled_inputs": (30, "unhealthy", ["unscaled_input"], ["hidden_1"]),
     "leaky_relu_he": (60, "healthy", [], []),
     "dying_relu": (150, "unhealthy", ["dead_units"], []),

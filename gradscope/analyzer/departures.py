@@ -20,15 +20,17 @@ from gradscope.record.run_record import Floats, Integers
 class Departure:
     """Where and when figures [step, layer] leave their band.
 
-    `layers` are their columns, in depth order; `extreme` is the furthest figure and `rate` its
-    factor per layer, both typical of the rows in which it is out; `occurrence` says when. `steps`
-    are the ones it rests on, `furthest` the furthest figure at each.
+    `layers` are their columns, in depth order; `extreme` is the furthest figure, of the column
+    `extreme_layer`, and `rate` its factor per layer, both typical of the rows in which it is out;
+    `occurrence` says when. `steps` are the ones it rests on, `furthest` the furthest figure at
+    each.
     """
 
     below: bool
     threshold: float
     layers: tuple[int, ...]
     extreme: float
+    extreme_layer: int
     rate: float
     occurrence: window.Occurrence
     steps: Integers
@@ -58,7 +60,8 @@ def find_departure(
     )
     rows = slice(0, 1) if from_start else window.last_quarter(len(steps))
     values = window.geometric_mean(judged[rows][holds[rows]])
-    extreme = float(np.nanmin(values) if below else np.nanmax(values))
+    extreme_layer = int(np.nanargmin(values) if below else np.nanargmax(values))
+    extreme = float(values[extreme_layer])
     sick = values < threshold if below else values > threshold
     if not sick.any():  # another layer in each step
         sick = values == extreme
@@ -67,6 +70,7 @@ def find_departure(
         threshold=threshold,
         layers=tuple(int(i) for i in np.flatnonzero(sick)),
         extreme=extreme,
+        extreme_layer=extreme_layer,
         rate=float("nan") if record.branches else rate_per_layer(values),
         occurrence=occurrence,
         steps=steps[rows],
@@ -89,18 +93,33 @@ def severity(occurrence: window.Occurrence) -> Severity:
 
 
 def finding_over_depth(
-    record: RunRecord, profile: DepthProfile, departure: Departure, quantity: str, message: str
+    record: RunRecord,
+    profile: DepthProfile,
+    departure: Departure,
+    quantity: str,
+    *,
+    message: str,
+    details: str,
 ) -> Finding:
     """A departure of the ``signal`` or ``delta`` profile, with theory's cause and remedies."""
-    cause, remedies = causes.profile_cause(
+    rate = departure.rate if quantity == "signal" else departure.rate**-1
+    cause = causes.profile_cause(
         record,
         quantity,
         departure.threshold,
         below=departure.below,
         since_initialisation=departure.occurrence.since_step == 0,
+        rate=rate if departure.extreme > 0 else float("nan"),
     )
     return departure_finding(
-        record, profile.indices, departure, message, cause=cause, remedies=remedies
+        record,
+        profile.indices,
+        departure,
+        message,
+        details=details,
+        cause=cause.sentence,
+        cause_details=cause.details,
+        remedies=cause.remedies,
     )
 
 
@@ -110,7 +129,9 @@ def departure_finding(
     departure: Departure,
     message: str,
     *,
+    details: str = "",
     cause: str = "",
+    cause_details: str = "",
     remedies: tuple[Remedy, ...] = (),
     at_most_warning: bool = False,
 ) -> Finding:
@@ -131,6 +152,8 @@ def departure_finding(
             steps=departure.steps,
             values=departure.furthest,
         ),
+        details=details,
         cause=cause,
+        cause_details=cause_details,
         remedies=remedies,
     )

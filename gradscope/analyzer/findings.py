@@ -23,7 +23,9 @@ def finding(
     evidence: Evidence,
     since_step: int = 0,
     until_step: int | None = None,
+    details: str = "",
     cause: str = "",
+    cause_details: str = "",
     remedies: tuple[Remedy, ...] = (),
 ) -> Finding:
     """A finding about `layers`: from initialisation to the last recorded step unless told else."""
@@ -37,7 +39,9 @@ def finding(
         threshold=float(threshold),
         message=message,
         evidence=evidence,
+        details=details,
         cause=cause,
+        cause_details=cause_details,
         remedies=remedies,
     )
 

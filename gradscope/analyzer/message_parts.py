@@ -8,11 +8,11 @@ from collections.abc import Sequence
 _LISTED = 3
 
 
-def layer_names(names: Sequence[str], positions: Sequence[int]) -> str:
+def layer_names(names: Sequence[str], positions: Sequence[int], *, count: bool = True) -> str:
     """Name layers shortly: ``hidden_1``, ``hidden_1 to hidden_14``, ``hidden_2 and hidden_5``.
 
     `positions` are those of the layers among their kind, ascending; neighbours are named as a
-    range.
+    range. `count` says how many, where neither all names nor a range says it.
     """
     if len(names) == 1:
         return names[0]
@@ -20,7 +20,13 @@ def layer_names(names: Sequence[str], positions: Sequence[int]) -> str:
         return f"{names[0]} to {names[-1]}"
     if len(names) <= _LISTED:
         return f"{', '.join(names[:-1])} and {names[-1]}"
-    return f"{len(names)} layers from {names[0]} to {names[-1]}"
+    many = f"{len(names)} layers" if count else "layers"
+    return f"{many} from {names[0]} to {names[-1]}"
+
+
+def times_text(ratio: float) -> str:
+    """A change beside the size it changes: `0.31 of`, `2 times`."""
+    return f"{ratio:.2g} of" if ratio < 1.0 else f"{ratio:.2g} times"
 
 
 def rate_text(rate: float, suffix: str = "") -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from gradscope.reporters.report import Detail
 
 from gradscope.message_text import did_you_mean, one_of_text, show_value
 
@@ -71,8 +74,31 @@ output = click.option(
 )
 force = click.option("--force", is_flag=True, help="Replace the report of another config.")
 quiet = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+layers = click.option("--layers", is_flag=True, help="Show the table of layers too.")
+checks = click.option("--checks", is_flag=True, help="Show every check too, sorted by code.")
+verbose = click.option("-v", "--verbose", is_flag=True, help="The same as --layers --checks.")
+state_only = click.option(
+    "-q", "--quiet", "state_only", is_flag=True, help="Show the state alone, and no progress."
+)
+
+
+def report_detail(command: _Command) -> _Command:
+    """The options for how much of a report a terminal shows; `detail_of` reads them."""
+    return layers(checks(verbose(state_only(command))))
+
+
+def detail_of(*, layers: bool, checks: bool, verbose: bool, state_only: bool) -> Detail:
+    """What the options of `report_detail` ask for."""
+    from gradscope.reporters.report import Detail
+
+    return Detail(layers or verbose, checks or verbose, state_only)
+
+
 exit_code = click.option(
-    "--exit-code", "gate", is_flag=True, help="Exit 1 when the verdict is unhealthy."
+    "--exit-code",
+    "gate",
+    is_flag=True,
+    help="Exit 1 when the network is unhealthy, 4 when too little was measured to tell.",
 )
 theory_form = _form(_theory_forms, "What to write to stdout: text (default), or json.")
 survey_form = _form(_survey_forms, "What to write to stdout: text (default), or json.")

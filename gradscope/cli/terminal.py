@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from dataclasses import replace
 
 import click
 
 from gradscope.cli import streams
 from gradscope.errors import CouldNotMeasure
-from gradscope.reporters.report import Report, ReportOptions
+from gradscope.reporters.report import BRIEF, Detail, Report, ReportOptions
 
 PIPED_WIDTH = 100
 """Columns where stdout is no terminal and COLUMNS is not set."""
@@ -62,8 +63,20 @@ def result(text: str, *, end: str = "\n") -> None:
         ) from error
 
 
-def show_report(report: Report, form: str, files: tuple[str, ...]) -> None:
-    """Write a report to stdout in one of the forms of `reporters.run`."""
+def show_report(
+    report: Report,
+    form: str,
+    files: tuple[str, ...],
+    *,
+    source: str = "",
+    overrides: tuple[str, ...] = (),
+    detail: Detail = BRIEF,
+) -> None:
+    """Write a report to stdout in one of the forms of `reporters.run`.
+
+    `source` and `overrides` are the config and the settings as they were typed.
+    """
     from gradscope.reporters.run import REPORTERS
 
-    result(REPORTERS[form](report, options(files)).rstrip("\n"))
+    shown = replace(options(files), source=source, overrides=overrides, detail=detail)
+    result(REPORTERS[form](report, shown).rstrip("\n"))

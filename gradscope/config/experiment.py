@@ -1,4 +1,4 @@
-"""The resolved experiment: every default filled in, every layer spelled out, nothing left to guess.
+"""The resolved experiment: every default filled in, every layer listed.
 
 The runner reads these; a worker process receives them as JSON (`to_dict`, `from_dict`).
 """
@@ -21,32 +21,34 @@ from gradscope.errors import ConfigError, Problem
 Scalar = bool | int | float | str | None
 Placement = Literal["none", "before_activation", "after_activation"]
 Automatic = Literal["auto"]
-_EXACT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class _ExactFields:
+    """Restored from JSON only with exactly these fields, all numbers finite."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
-class ActivationSpec:
+class ActivationSpec(_ExactFields):
     """An activation by Keras's name, with all its parameters."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     name: str
     parameters: dict[str, Scalar]
 
 
 @dataclass(frozen=True)
-class InitializerSpec:
+class InitializerSpec(_ExactFields):
     """An initializer by Keras's name, with all its parameters."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     name: str
     parameters: dict[str, Scalar]
 
 
 @dataclass(frozen=True)
-class HiddenLayer:
-    """One hidden Dense layer and what stands around it."""
+class HiddenLayer(_ExactFields):
+    """One hidden Dense layer with its activation, batch normalization and dropout."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     units: int
     activation: ActivationSpec
     initializer: InitializerSpec
@@ -57,10 +59,9 @@ class HiddenLayer:
 
 
 @dataclass(frozen=True)
-class BatchNormSpec:
+class BatchNormSpec(_ExactFields):
     """How batch normalization is set up where it is used; `input` puts one before all layers."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     placement: Placement
     momentum: float
     epsilon: float
@@ -69,23 +70,21 @@ class BatchNormSpec:
 
 
 @dataclass(frozen=True)
-class OutputSpec:
+class OutputSpec(_ExactFields):
     """The output layer; `auto` is decided by the labels."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     units: int | Automatic
     activation: ActivationSpec | Automatic
     initializer: InitializerSpec
 
 
 @dataclass(frozen=True)
-class ModelSource:
-    """A model of the user's own: either what a function gives, or a saved one.
+class ModelSource(_ExactFields):
+    """A model of the user: the result of a function, or a saved model.
 
-    `folder` is where the config stands: the factory's module may be there.
+    `folder` is the folder of the config: the factory's module may be there.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     factory: str | None
     arguments: dict[str, Any]
     keras_file: str | None
@@ -93,10 +92,9 @@ class ModelSource:
 
 
 @dataclass(frozen=True)
-class ModelSpec:
-    """The network: the built-in one, or, with a `source`, the user's own and no hidden layers."""
+class ModelSpec(_ExactFields):
+    """The built-in network, or, with a `source`, a model of the user and no hidden layers."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     hidden_layers: tuple[HiddenLayer, ...]
     batch_norm: BatchNormSpec
     output: OutputSpec
@@ -104,35 +102,32 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
-class DataSpec:
+class DataSpec(_ExactFields):
     """The data set by name, with its parameters and how its features are scaled.
 
-    The user's own is called `factory`; its parameters are `factory`, `arguments` and `folder`.
+    Data of the user has the name `factory`; its parameters are `factory`, `arguments` and `folder`.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     name: str
     scaling: Literal["standardize", "unit", "minmax", "none"]
     parameters: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class OptimizerSpec:
+class OptimizerSpec(_ExactFields):
     """An optimizer by its config name, with all its parameters."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     name: str
     parameters: dict[str, Scalar]
 
 
 @dataclass(frozen=True)
-class TrainingSpec:
+class TrainingSpec(_ExactFields):
     """How the network is trained; exactly one of `steps` and `epochs` is set.
 
-    For a model of the user's own, `auto` is the optimizer and the loss it was compiled with.
+    For a model of the user, `auto` is the optimizer and the loss that it was compiled with.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     optimizer: OptimizerSpec | Automatic
     batch_size: int
     steps: int | None
@@ -146,30 +141,27 @@ class TrainingSpec:
 
 
 @dataclass(frozen=True)
-class IgnoredVerdict:
-    """A verdict that the user does not want to hear, and why."""
+class IgnoredVerdict(_ExactFields):
+    """A detector whose verdict does not count, and the reason."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     code: str
     reason: str
 
 
 @dataclass(frozen=True)
-class DetectorsSpec:
+class DetectorsSpec(_ExactFields):
     """Which detectors run (None: all), what is ignored, and thresholds that differ."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     select: tuple[str, ...] | None
     ignore: tuple[IgnoredVerdict, ...]
     thresholds: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class ExpectSpec:
-    """What a check holds the run to; None asks nothing. Ranges are (low, high)."""
+class ExpectSpec(_ExactFields):
+    """Budgets that a check compares a run with; None: no budget. Ranges are (low, high)."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
-    verdict: Literal["healthy", "unhealthy"] | None = None
+    verdict: Literal["healthy", "warning", "unhealthy"] | None = None
     delta_ratio: tuple[float, float] | None = None
     signal_ratio: tuple[float, float] | None = None
     max_dead_fraction: float | None = None
@@ -179,10 +171,9 @@ class ExpectSpec:
 
 
 @dataclass(frozen=True)
-class ExperimentConfig:
+class ExperimentConfig(_ExactFields):
     """One experiment, fully resolved."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
     name: str
     model: ModelSpec
     data: DataSpec
@@ -204,33 +195,33 @@ class ExperimentConfig:
         try:
             return _adapter().validate_json(json.dumps(tree), strict=True)
         except ValidationError as error:
-            places = [detail["loc"] for detail in error.errors(include_url=False)]
+            paths = [detail["loc"] for detail in error.errors(include_url=False)]
         except (ValueError, TypeError, RecursionError):
-            places = [()]
+            paths = [()]
         raise ConfigError(
             tuple(
                 Problem(
-                    "resolved config", 0, 0, dotted_path(place), "is missing or of the wrong kind"
+                    "resolved config", 0, 0, dotted_path(path), "is missing or of the wrong kind"
                 )
-                for place in places
+                for path in paths
             )
         )
 
     @property
     def hash(self) -> str:
-        """Identify the experiment: sha256 over everything but its name and what is expected of it.
+        """Identify the experiment: sha256 over everything but `name` and `expect`.
 
-        A key that came later counts where it says something, so that what it could not say before
-        still hashes the same. A file counts by its name only and a folder not at all, so that the
-        same checkout hashes the same on every machine; the content has a hash of its own in the
-        environment.
+        A key that was added later counts only where it is not its default, so that older configs
+        keep their hash. A file counts by its name only and a folder not at all, so that the same
+        checkout has the same hash on every machine; the content of the data has another hash, in
+        the environment.
         """
         tree = self.to_dict()
         del tree["name"], tree["expect"]
         if tree["model"]["source"] is None:
             del tree["model"]["source"]
-        for key, silent in _OMITTED_DEFAULTS.items():
-            if tree["training"][key] == silent:
+        for key, default in _OMITTED_DEFAULTS.items():
+            if tree["training"][key] == default:
                 del tree["training"][key]
         text = json.dumps(
             without_folders(tree), sort_keys=True, separators=(",", ":"), allow_nan=False
@@ -244,11 +235,11 @@ _OMITTED_DEFAULTS = {"gradient_noise": False, "histogram_every": None}
 def without_folders(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Give a config's tree without the folders, which differ between two checkouts."""
     kept: dict[str, Any] = json.loads(json.dumps(tree))
-    for places in (kept["data"]["parameters"], kept["model"].get("source") or {}):
-        places.pop("folder", None)
+    for mapping in (kept["data"]["parameters"], kept["model"].get("source") or {}):
+        mapping.pop("folder", None)
         for key in ("path", "keras_file"):
-            if isinstance(places.get(key), str):
-                places[key] = PurePath(places[key]).name
+            if isinstance(mapping.get(key), str):
+                mapping[key] = PurePath(mapping[key]).name
     return kept
 
 

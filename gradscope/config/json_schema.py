@@ -1,4 +1,4 @@
-"""The JSON Schema of what may be written in a config, for editors and other checkers."""
+"""The JSON Schema of a config, for editors and other checkers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def json_schema(registered: RegisteredFunctions | None = None) -> dict[str, Any]
     schema = MappingReader(config_keys(registered)).json_schema()
     schema["properties"]["model"] = {
         **schema["properties"]["model"],
-        "oneOf": _ways(),
+        "oneOf": _model_kinds(),
     }
     training = schema["properties"]["training"]
     schema["properties"]["training"] = {
@@ -36,7 +36,7 @@ def json_schema(registered: RegisteredFunctions | None = None) -> dict[str, Any]
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "gradscope config",
         "description": "One experiment: the network, the data, the training, the detectors.",
-        **_shared(schema),
+        **_with_definitions(schema),
     }
 
 
@@ -44,29 +44,28 @@ _AUTOMATIC: Final[Schema] = {
     "required": ["optimizer"],
     "properties": {"optimizer": {"const": "auto"}},
 }
-"""What only a model that may be compiled already can be told."""
+"""A training section that only a model of the user, which may be compiled, can have."""
 
 
-def _ways() -> list[Schema]:
-    """Describe the ways to say what the model is, and which keys each of them rules out."""
-    own = list(USER_MODEL_KEYS)
+def _model_kinds() -> list[Schema]:
+    """Describe the keys that say which model it is, and which keys each of them excludes."""
     return [
-        *(_way(way[0], own) for way in HIDDEN_LAYER_KEYS),
-        _way("factory", [*built_in_keys()]),
-        _way("keras_file", [*built_in_keys(), "arguments"]),
+        *(_requiring(key, [*USER_MODEL_KEYS]) for key in HIDDEN_LAYER_KEYS),
+        _requiring("factory", [*built_in_keys()]),
+        _requiring("keras_file", [*built_in_keys(), "arguments"]),
     ]
 
 
-def _way(key: str, rivals: list[str]) -> Schema:
-    return {"required": [key], "not": {"anyOf": [{"required": [name]} for name in rivals]}}
+def _requiring(key: str, excluded: list[str]) -> Schema:
+    return {"required": [key], "not": {"anyOf": [{"required": [name]} for name in excluded]}}
 
 
-def _shared(schema: dict[str, Any]) -> dict[str, Any]:
-    """Move what stands in many places (activations, initializers) into `$defs`."""
+def _with_definitions(schema: dict[str, Any]) -> dict[str, Any]:
+    """Move the repeated parts (activations, initializers) into `$defs`."""
     model = schema["properties"]["model"]["properties"]
     layer = model["layers"]["items"]["properties"]
     output = model["output"]["properties"]
-    shared = {
+    definitions = {
         "activation": {"anyOf": model["activation"]["anyOf"]},
         "initializer": {"anyOf": model["initializer"]["anyOf"]},
     }
@@ -81,4 +80,4 @@ def _shared(schema: dict[str, Any]) -> dict[str, Any]:
     ):
         description = keys[key].get("description", "")
         keys[key] = {"$ref": f"#/$defs/{name}", "description": description}
-    return {**schema, "$defs": shared}
+    return {**schema, "$defs": definitions}

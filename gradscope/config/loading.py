@@ -1,4 +1,4 @@
-"""`load_config`: a file, a mapping, overrides; out comes an experiment or every mistake at once."""
+"""`load_config`: from a file or a mapping, with overrides, to an experiment or all mistakes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ConfigSource = str | Path | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ResolvedConfig:
-    """A resolved experiment, and for every value in it where it came from."""
+    """A resolved experiment, and the origin of every value in it."""
 
     config: ExperimentConfig
     origins: Mapping[str, str]
@@ -57,7 +57,7 @@ def resolve_with_origins(
     overrides: Sequence[str] = (),
     registered: RegisteredFunctions | None = None,
 ) -> ResolvedConfig:
-    """Read a config as `load_config` does, and say for every value where it came from.
+    """Read a config as `load_config` does, with the origin of every value.
 
     The origins' keys are paths into `ExperimentConfig.to_dict()`, such as
     `model.hidden_layers[0].units`; an origin is `default`, `FILE:LINE`, or the `-s` flag.
@@ -92,9 +92,9 @@ def _load(
 
 
 def run_name_from(text: str) -> str:
-    """Make a name for a run's folder out of any text."""
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip("._-")[:80].rstrip(".-")
-    return slug if is_run_name(slug) else "experiment"
+    """Make the name of a run, and of its folder, from any text."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip("._-")[:80].rstrip(".-")
+    return name if is_run_name(name) else "experiment"
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -102,21 +102,23 @@ def _read_bytes(path: Path) -> bytes:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise _refusal(path, "is a directory, not a config file", _suggestion(path, "*.y*ml"))
+            raise _config_error(
+                path, "is a directory, not a config file", _first_match(path, "*.y*ml")
+            )
         if not stat.S_ISREG(mode):
-            raise _refusal(path, "is not a regular file", "give a YAML file")
+            raise _config_error(path, "is not a regular file", "give a YAML file")
         with path.open("rb") as file:
             return file.read(MAXIMUM_BYTES + 1)
     except FileNotFoundError:
-        raise _refusal(path, "no such file", _nearest_file(path)) from None
+        raise _config_error(path, "no such file", _nearest_file(path)) from None
     except (OSError, ValueError) as error:
         reason = sanitise(getattr(error, "strerror", None) or str(error))
-        raise _refusal(
+        raise _config_error(
             path, f"cannot be read: {reason}", "check the path and its permissions"
         ) from None
 
 
-def _refusal(path: Path, message: str, remedy: str) -> ConfigError:
+def _config_error(path: Path, message: str, remedy: str) -> ConfigError:
     return ConfigError((Problem(source_name(path), 0, 0, "", message, remedy),))
 
 
@@ -131,7 +133,7 @@ def _nearest_file(path: Path) -> str:
     return "check the path"
 
 
-def _suggestion(folder: Path, pattern: str) -> str:
+def _first_match(folder: Path, pattern: str) -> str:
     try:
         names = sorted(item.name for item in folder.glob(pattern))
     except OSError:

@@ -14,7 +14,7 @@ DEFAULT = "default"
 
 def value_origins(config: ExperimentConfig, document: Document) -> dict[str, str]:
     """Give for every leaf of `config.to_dict()` where it was written, or `default`."""
-    mappings = {known[:-1] for known in document.key_locations}
+    mappings = {path[:-1] for path in document.key_locations}
     return {
         dotted_path(path): _origin(path, document, mappings)
         for path, _ in leaf_values(config.to_dict())
@@ -22,7 +22,7 @@ def value_origins(config: ExperimentConfig, document: Document) -> dict[str, str
 
 
 def leaf_values(tree: Any, path: TreePath = ()) -> Iterator[tuple[TreePath, Any]]:
-    """Give every value of a tree that holds no others, with its path."""
+    """Give every value of a tree that is no filled mapping or list, with its path."""
     if isinstance(tree, dict) and tree:
         for key, item in tree.items():
             yield from leaf_values(item, (*path, key))
@@ -34,30 +34,31 @@ def leaf_values(tree: Any, path: TreePath = ()) -> Iterator[tuple[TreePath, Any]
 
 
 def _origin(path: TreePath, document: Document, mappings: set[TreePath]) -> str:
-    for base, rest in _written_as(path):
+    for base, rest in _candidates(path):
         if base not in document.value_locations:
             continue
-        found = _within(base, rest, document, mappings)
-        if found is not None:
-            return str(document.value_locations[found])
-        return DEFAULT
+        path_in_file = _path_in_file(base, rest, document, mappings)
+        return DEFAULT if path_in_file is None else str(document.value_locations[path_in_file])
     return DEFAULT
 
 
-def _within(
+def _path_in_file(
     base: TreePath, rest: TreePath, document: Document, mappings: set[TreePath]
 ) -> TreePath | None:
-    """Find the leaf inside what is written at `base`; a bare word is the mapping's name."""
+    """Find the leaf inside the value at `base`; a name alone stands for the mapping's `name`."""
     exact = (*base, *rest)
     if exact in document.value_locations:
         return exact
     return base if base not in mappings and rest in ((), ("name",), ("placement",)) else None
 
 
-def _written_as(path: TreePath) -> Iterator[tuple[TreePath, TreePath]]:
-    """Give the places, first choice first, at which a resolved leaf can have been written."""
+def _candidates(path: TreePath) -> Iterator[tuple[TreePath, TreePath]]:
+    """Give the paths, in order of precedence, that can have set a resolved leaf.
+
+    Each is split in two: the path in the file, and the rest inside the value there.
+    """
     if path[:2] == ("model", "hidden_layers") and len(path) > 3:
-        yield from _layer_written_as(path)
+        yield from _layer_candidates(path)
     elif path[:2] == ("model", "batch_norm"):
         yield path[:2], path[2:]
     elif path[:2] == ("model", "output"):
@@ -76,7 +77,7 @@ def _written_as(path: TreePath) -> Iterator[tuple[TreePath, TreePath]]:
         yield path, ()
 
 
-def _layer_written_as(path: TreePath) -> Iterator[tuple[TreePath, TreePath]]:
+def _layer_candidates(path: TreePath) -> Iterator[tuple[TreePath, TreePath]]:
     index, key, rest = path[2], path[3], _without_parameters(path[4:])
     yield ("model", "layers", index, key), rest
     if key == "units":

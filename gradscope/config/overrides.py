@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,7 +28,7 @@ _SHORT_FORMS: Final[dict[TreePath, tuple[str, str]]] = {
 }
 """Where a name may stand for a mapping: the key of the name, and the name when none is written.
 
-It lets `-s training.optimizer.momentum=0.9` work on a config that says `optimizer: sgd`.
+It lets `-s training.optimizer.momentum=0.9` work on a config with `optimizer: sgd`.
 """
 
 _USER_MODEL: Final[tuple[TreePath, ...]] = tuple(("model", name) for name in USER_MODEL_KEYS)
@@ -140,7 +139,7 @@ def _apply(document: Document, override: Override) -> None:
                 parent[key] = INVALID  # it exists for this override only, which is reported
             return
         if length == len(override.path):
-            node[part] = deepcopy(override.value) if override.value is not INVALID else INVALID
+            node[part] = override.value
             _set_locations(document, override, location)
             return
         if created is None and isinstance(node, dict) and part not in node:

@@ -1,4 +1,4 @@
-"""From what was read to the resolved experiment: every layer spelled out."""
+"""From the values of a config to the resolved experiment: every layer listed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def resolve(read: Read, name: str, folder: str | None = None) -> ExperimentConfi
         name=read["name"] or name,
         model=_model(read["model"], folder),
         data=_data(read["data"], folder),
-        training=_training(read["training"], own=_is_user_model(read["model"])),
+        training=_training(read["training"], user_model=_is_user_model(read["model"])),
         seed=read["seed"],
         device=read["device"],
         threads=read["threads"],
@@ -83,19 +83,19 @@ def _model(model: Read, folder: str | None) -> ModelSpec:
 def _hidden_layers(model: Read) -> tuple[HiddenLayer, ...]:
     width = model["width"] or DEFAULT_WIDTH
     if model["layers"] is not None:
-        own = list(model["layers"])
+        layers = list(model["layers"])
     elif model["hidden"] is not None:
-        own = [{"units": units} for units in model["hidden"]]
+        layers = [{"units": units} for units in model["hidden"]]
     else:
-        own = [{}] * model["depth"]
+        layers = [{}] * model["depth"]
     return tuple(
         _hidden_layer(_merged(layer, model), layer.get("units") or width, placement)
-        for layer, placement in zip(own, _placements(own, model["batch_norm"]), strict=True)
+        for layer, placement in zip(layers, _placements(layers, model["batch_norm"]), strict=True)
     )
 
 
 def _merged(layer: Read, model: Read) -> Read:
-    """Give the layer's own settings, and the model's for what it does not say itself."""
+    """Give the settings of a layer, with those of the model for the keys it does not have."""
     keys = ("activation", "initializer", "bias_initializer", "dropout", "use_bias")
     return {key: model[key] if layer.get(key) is None else layer[key] for key in keys}
 
@@ -113,7 +113,7 @@ def _hidden_layer(settings: Read, units: int, placement: Placement) -> HiddenLay
 
 
 def _placements(layers: list[Read], batch_norm: Read) -> list[Placement]:
-    """Give each layer's batch norm: its own, else the model's in layers k, 2k, ..."""
+    """Give the placement of each layer: that of the layer, else the model's in layers k, 2k, ..."""
     every = batch_norm["every"]
     return [
         layer.get("batch_norm") or (batch_norm["placement"] if number % every == 0 else "none")
@@ -121,9 +121,9 @@ def _placements(layers: list[Read], batch_norm: Read) -> list[Placement]:
     ]
 
 
-def _optimizer(training: Read, own: bool) -> OptimizerSpec | Automatic:
+def _optimizer(training: Read, user_model: bool) -> OptimizerSpec | Automatic:
     written = training["optimizer"]
-    if written == "auto" or (written is None and own):
+    if written == "auto" or (written is None and user_model):
         return "auto"
     name, parameters = written or OPTIMIZER.default("sgd")
     if training["learning_rate"] is not None:
@@ -131,10 +131,10 @@ def _optimizer(training: Read, own: bool) -> OptimizerSpec | Automatic:
     return OptimizerSpec(name, parameters)
 
 
-def _training(training: Read, own: bool) -> TrainingSpec:
+def _training(training: Read, user_model: bool) -> TrainingSpec:
     steps, epochs = training["steps"], training["epochs"]
     return TrainingSpec(
-        optimizer=_optimizer(training, own),
+        optimizer=_optimizer(training, user_model),
         batch_size=training["batch_size"],
         steps=DEFAULT_STEPS if steps is None and epochs is None else steps,
         epochs=epochs,

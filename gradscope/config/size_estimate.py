@@ -1,4 +1,4 @@
-"""How large an experiment will be, computed before anything is allocated."""
+"""The size of an experiment, estimated before anything is allocated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gradscope.errors import ConfigError
 
 MAXIMUM_KERAS_LAYERS: Final = 900
 BASE_BYTES: Final = 620 * 10**6
-"""What a process with TensorFlow needs before it has a model (measured)."""
+"""Memory of a process with TensorFlow before it has a model (measured)."""
 
 KEPT_COPIES: Final = 3
 """Pre-activations, activations and deltas are kept for measuring."""
@@ -46,17 +46,15 @@ def estimate_size(
 ) -> SizeEstimate:
     """Estimate the size of a built-in network; unknown features and outputs count as one.
 
-    Weights take max(3 W, W (2 + slots + 1)) at the peak, with W = 4 bytes per parameter; the batch
-    takes 4 bytes per activation for each copy that training and measuring keep.
+    Weights take 4 bytes per parameter for each of their copies at the peak: 3 and the optimizer's
+    slots. The batch takes 4 bytes per activation for each copy that training and measuring keep.
     """
     by_layer, output = _parameters(config, features or 1, outputs or 1)
     parameters = sum(by_layer) + output
-    weights = _BYTES * parameters
-    kept = 2 + _slots(config.training.optimizer) + 1
     values = _values_per_sample(config, features or 1)
     return SizeEstimate(
         parameters=parameters,
-        weight_bytes=weights * max(3, kept),
+        weight_bytes=_BYTES * parameters * (3 + _slots(config.training.optimizer)),
         batch_bytes=config.training.batch_size * values * _BYTES * (2 + KEPT_COPIES),
         keras_layers=_keras_layers(config),
         largest_layer=max(range(len(by_layer)), key=by_layer.__getitem__),
@@ -100,13 +98,13 @@ def _keras_layers(config: ExperimentConfig) -> int:
 def _slots(optimizer: OptimizerSpec | Literal["auto"]) -> int:
     if optimizer == "auto":
         return 2  # as Adam, which most models are compiled with
-    told = optimizer.parameters
+    parameters = optimizer.parameters
     entry = OPTIMIZERS.get(optimizer.name)
     slots = entry.slots if entry else 2
-    extra = (told.get("amsgrad"), told.get("centered"), told.get("use_ema"))
+    extra = (parameters.get(key) for key in ("amsgrad", "centered", "use_ema"))
     slots += sum(1 for switch in extra if switch)
-    slots += 1 if told.get("gradient_accumulation_steps") else 0
-    return slots + (entry.momentum_slots if entry and told.get("momentum") else 0)
+    slots += 1 if parameters.get("gradient_accumulation_steps") else 0
+    return slots + (entry.momentum_slots if entry and parameters.get("momentum") else 0)
 
 
 def check_size(
@@ -129,9 +127,9 @@ def report_size(
     outputs: int | None = None,
     available: int | None = None,
 ) -> None:
-    """Report a size that cannot work, at the key that makes it so.
+    """Report a size that cannot be built or does not fit, at the key that causes it.
 
-    The size of a model of one's own is known only once it is built, so nothing is said about it.
+    The size of a user's model is known only once it is built, so it is not estimated.
     """
     if config.model.source is not None:
         return
@@ -182,9 +180,9 @@ def _readable(count: int) -> str:
 
 
 def available_memory() -> int:
-    """Give the bytes that this process may still take, by the kernel and by its control group."""
-    found = [size for size in (_meminfo(), _control_group()) if size is not None]
-    return min(found, default=FALLBACK_AVAILABLE)
+    """Give the bytes that this process may still allocate, by the kernel and its control group."""
+    sizes = [size for size in (_meminfo(), _control_group()) if size is not None]
+    return min(sizes, default=FALLBACK_AVAILABLE)
 
 
 def _meminfo(path: Path = Path("/proc/meminfo")) -> int | None:

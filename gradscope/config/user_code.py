@@ -120,12 +120,12 @@ def _find_module(module: str, folders: list[str]) -> ModuleSpec | None:
                 return None
             raise _NoModuleError(name, f"{spec.name} is a module, not a package")
         try:
-            found = PathFinder.find_spec(name, list(locations))
+            inner_spec = PathFinder.find_spec(name, list(locations))
         except KeyError:  # a namespace package in another, which Python finds only once imported
             return None
-        if found is None:
+        if inner_spec is None:
             raise _NoModuleError(name, did_you_mean(part, _modules_in(locations)))
-        spec = found
+        spec = inner_spec
     return spec
 
 

@@ -37,9 +37,14 @@ class VerdictStatus(StrEnum):
 
 
 class DiagnosisState(StrEnum):
-    """What all verdicts together say of a network."""
+    """What all verdicts together say of a network.
+
+    Healthy is only a network in which the checks that matter ran and found nothing. Inconclusive is
+    no state of the network: too little was measured or judged to tell.
+    """
 
     HEALTHY = "healthy"
+    WARNING = "warning"
     UNHEALTHY = "unhealthy"
     INCONCLUSIVE = "inconclusive"
 
@@ -65,9 +70,11 @@ class Evidence:
 class Finding:
     """One departure: where (layer names in depth order), when (first and last step), how far.
 
-    `observed` beside `threshold` says how far beyond it is; `cause` names the likely reason in the
-    config's terms, `remedies` what to change: alternatives, the best first. `caused_by` is the code
-    of the detector whose finding this one follows from, "" for a root.
+    `message` says what is wrong in one sentence of at most two numbers, `details` the rest of it.
+    `observed` beside `threshold` says how far beyond it is; `cause` names the likely reason in one
+    sentence in the config's terms, `cause_details` what it rests on. `remedies` are what to change:
+    alternatives, the best first. `caused_by` is the code of the detector whose finding this one
+    follows from, "" for a root.
     """
 
     severity: Severity
@@ -78,7 +85,9 @@ class Finding:
     threshold: float
     message: str
     evidence: Evidence
+    details: str = ""
     cause: str = ""
+    cause_details: str = ""
     remedies: tuple[Remedy, ...] = ()
     caused_by: str = ""
 
@@ -100,12 +109,14 @@ class Diagnosis:
 
     `verdicts` lead with the root: findings first, by severity, then by the step at which they
     began. `headline` is the sentence a person can act on; `remedies` what to try for the root.
+    `unanswered` are the codes of the checks that matter for this network and could not judge it.
     """
 
     verdict: DiagnosisState
     headline: str
     remedies: tuple[Remedy, ...] = ()
     verdicts: tuple[Verdict, ...] = field(default_factory=tuple)
+    unanswered: tuple[str, ...] = ()
 
     def with_severity(self, severity: Severity) -> tuple[Verdict, ...]:
         """Verdicts that hold a finding of this severity."""

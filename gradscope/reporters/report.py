@@ -34,11 +34,27 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Detail:
+    """How much a terminal shows: with the answer the table of layers and all checks, or the state
+    alone."""
+
+    layers: bool = False
+    checks: bool = False
+    state_only: bool = False
+
+
+BRIEF = Detail()
+"""The answer alone."""
+
+
+@dataclass(frozen=True)
 class ReportOptions:
     """What the reader's terminal can show, and the paths of the report's files.
 
     `width` is in columns, `unicode` whether the reader's encoding has more than ASCII. `pytest` is
-    set for a report of the pytest plugin, whose fixture writes the baselines.
+    set for a report of the pytest plugin, whose fixture writes the baselines. `source` is the
+    config file and `overrides` are the settings as they were typed, for a command to paste; "" and
+    () where there were none.
     """
 
     width: int = 100
@@ -46,3 +62,6 @@ class ReportOptions:
     unicode: bool = True
     files: tuple[str, ...] = ()
     pytest: bool = False
+    source: str = ""
+    overrides: tuple[str, ...] = ()
+    detail: Detail = BRIEF

@@ -21,7 +21,7 @@ from gradscope.record.run_record import GIVEN
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
 
 
-def vocabulary() -> RegisteredFunctions:
+def registered_functions() -> RegisteredFunctions:
     """The data sets and detectors that a config may name."""
     return RegisteredFunctions(
         datasets={**DATASETS, **KERAS_DATASETS},
@@ -34,7 +34,7 @@ def load_config(source: ConfigSource, overrides: Sequence[str] = ()) -> Experime
 
     Raises `ConfigError`, which names every mistake at once.
     """
-    return config_loading.load_config(source, overrides, vocabulary())
+    return config_loading.load_config(source, overrides, registered_functions())
 
 
 def load_configs(
@@ -66,12 +66,12 @@ def load_configs(
 
 def resolve(source: ConfigSource, overrides: Sequence[str] = ()) -> ResolvedConfig:
     """Read a config and say for every resolved value where it came from."""
-    return resolve_with_origins(source, overrides, vocabulary())
+    return resolve_with_origins(source, overrides, registered_functions())
 
 
 def config_schema() -> dict[str, Any]:
     """A JSON Schema (2020-12) of what a config file may hold."""
-    return json_schema(vocabulary())
+    return json_schema(registered_functions())
 
 
 def check_inputs(config: ExperimentConfig, *, trust_model: bool, log: Path | None = None) -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 
+from gradscope.errors import GradscopeError
+from gradscope.record import RunRecord
 from gradscope.reporters.run import folder
 from gradscope.workflows.analysis import analyze, load_record
+from gradscope.workflows.inputs import load_config
 from gradscope.workflows.report_folder import WrittenReport, write_report
+
+CONFIGS = Path("configs")
+"""Where a project keeps its configs, unless beside where the command is typed."""
 
 
 def report_again(path: Path, *, gate: bool = False, write: bool = False) -> WrittenReport:
@@ -15,8 +23,20 @@ def report_again(path: Path, *, gate: bool = False, write: bool = False) -> Writ
     `write` writes the report's files again, beside the record. TensorFlow is not needed.
     """
     report = analyze(load_record(path), gate=gate)
-    if not write:
-        return WrittenReport(report)
     target = path if path.is_dir() else path.parent
+    source = _source(report.record)
+    if not write:
+        page = target / folder.PAGE
+        return WrittenReport(report, (str(page),) if page.exists() else (), source)
     with folder.claimed(target, report.record.environment.config_hash, force=True):
-        return write_report(report, target)
+        return replace(write_report(report, target), source=source)
+
+
+def _source(record: RunRecord) -> str:
+    """The config file of the record's name in the usual places, if it still is that config."""
+    for place in (Path(), CONFIGS):
+        path = place / f"{record.name}.yaml"
+        with contextlib.suppress(GradscopeError, OSError):
+            if path.is_file() and load_config(str(path)).hash == record.environment.config_hash:
+                return str(path)
+    return ""

@@ -26,10 +26,14 @@ REPORTS = Path("reports")
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """A report, and the paths of its files, the page first; none where nothing was written."""
+    """A report, and the paths of its files, the page first; none where there are none.
+
+    `source` is the config file that an earlier run is known to be of.
+    """
 
     report: Report
     files: tuple[str, ...] = ()
+    source: str = ""
 
 
 def analyze_or_keep(record: RunRecord, target: Path, *, gate: bool) -> Report:

@@ -11,12 +11,30 @@ import pytest
 
 from gradscope.analyzer.detectors import DETECTORS, EVERY_EARLIER, Detector
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.record import Diagnosis, Finding, RunRecord, Severity, Verdict
+from gradscope.record import Diagnosis, Finding, LayerInfo, RunRecord, Severity, Verdict
+from gradscope.record.layers import UnmeasuredReason
 from tests.analyzer.detectors.cases import CASES
-from tests.analyzer.synthetic import DATA, changed, empty, geometric, network, over_time, record
+from tests.analyzer.synthetic import (
+    DATA,
+    changed,
+    empty,
+    geometric,
+    network,
+    normed,
+    over_time,
+    record,
+)
 
 FADING = geometric(1e-6)[::-1]
 PLAIN = ("vanishing_gradient", "non_finite", "frozen_layers")
+
+
+STEPS = 60
+
+
+def learning(layers: Any = 5, **facts: Any) -> RunRecord:
+    """A record whose loss falls, of enough steps to say so."""
+    return record(layers, **{"steps": STEPS, "loss": np.geomspace(2.5, 0.5, STEPS + 1)} | facts)
 
 
 def of(diagnosis: Diagnosis, name: str) -> Verdict:
@@ -38,18 +56,18 @@ def crashing(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_healthy_record() -> None:
-    diagnosis = diagnose(record())
+    diagnosis = diagnose(learning())
     assert diagnosis.verdict == "healthy"
     assert diagnosis.remedies == ()
     assert {verdict.name for verdict in diagnosis.verdicts} == set(DETECTORS)
     assert {verdict.status for verdict in diagnosis.verdicts} == {"healthy", "skipped"}
     judged = sum(verdict.status == "healthy" for verdict in diagnosis.verdicts)
-    assert f"{judged} checks found nothing to act on in 40 steps." in diagnosis.headline
+    assert f"{judged} checks found nothing to act on in {STEPS} steps." in diagnosis.headline
 
 
 def test_the_numbers_of_the_healthy_headline() -> None:
-    delta = over_time(41, (0, [1.0] * 5), (20, 0.5 ** np.arange(5.0)[::-1]))
-    headline = diagnose(record(delta=delta)).headline
+    delta = over_time(STEPS + 1, (0, [1.0] * 5), (20, 0.5 ** np.arange(5.0)[::-1]))
+    headline = diagnose(learning(delta=delta)).headline
     assert headline.startswith(
         "Gradients flow: over 5 hidden layers the rms of delta stays between 0.062 and 1 of the "
         "last hidden layer's (x0.5 per layer going back); "
@@ -60,31 +78,93 @@ def test_no_rate_per_layer_is_told_where_the_network_branches() -> None:
     """Whatever adds the branches: the survey counts paths, and knows no class of layers."""
     layers = changed(network([9] * 7), "hidden_3", main_path=False)
     fading = over_time(41, (0, 0.1 ** np.arange(7.0)[::-1]))
-    assert "per layer" in diagnose(record(network([9] * 7), delta=fading)).headline
+    [finding] = diagnose(record(network([9] * 7), delta=fading)).verdicts[0].findings
+    assert "per layer" in finding.details
     branching = record(layers, delta=fading)
     assert branching.branches
-    assert "vanishes" in diagnose(branching).headline
-    assert "per layer" not in diagnose(branching).headline
+    [finding] = diagnose(branching).verdicts[0].findings
+    assert "vanishes" in finding.message
+    assert "per layer" not in finding.details
 
 
-@pytest.mark.parametrize(
-    "made",
-    [
-        record(1),
-        record(0),
-        record(delta=np.nan),
-        record(delta=0.0),
-        record(delta=over_time(41, (0, [1.0] * 5), (25, np.nan))),
-    ],
-    ids=["one_layer", "no_layer", "nan", "zero", "nan_at_the_end"],
-)
-def test_no_flow_is_claimed_where_none_was_judged(made: RunRecord) -> None:
-    diagnosis = diagnose(made)
+@pytest.mark.parametrize("depth", [0, 1])
+def test_no_flow_is_claimed_where_there_is_nothing_to_compare(depth: int) -> None:
+    diagnosis = diagnose(learning(depth))
     assert diagnosis.verdict == "healthy"
-    found, _, unjudged = diagnosis.headline.partition(" Not judged: the gradient over depth ")
-    assert re.fullmatch(r"\d+ checks found nothing to act on in 40 steps\.", found)
-    skipped = {v.name for v in diagnosis.verdicts if v.status == "skipped"}
-    assert bool(unjudged) == ("vanishing_gradient" in skipped)
+    result, _, unjudged = diagnosis.headline.partition(" Not judged: the gradient over depth ")
+    assert re.fullmatch(rf"\d+ checks found nothing to act on in {STEPS} steps\.", result)
+    assert unjudged
+
+
+@pytest.mark.parametrize("delta", [np.nan, 0.0], ids=["nan", "zero"])
+def test_no_figure_over_depth_is_inconclusive(delta: float) -> None:
+    diagnosis = diagnose(learning(delta=delta))
+    assert diagnosis.verdict == "inconclusive"
+    assert diagnosis.headline.startswith("Too little to tell whether the gradient vanishes: ")
+    assert diagnosis.unanswered == ("GS101", "GS102")
+
+
+def test_no_flow_is_claimed_of_figures_that_end_early() -> None:
+    delta = over_time(STEPS + 1, (0, [1.0] * 5), (25, np.nan))
+    assert "flow" not in diagnose(learning(delta=delta)).headline
+
+
+def test_few_steps_are_inconclusive() -> None:
+    """Five steps, after which most checks have nothing to say of what training does."""
+    diagnosis = diagnose(record(steps=5))
+    assert diagnosis.verdict == "inconclusive"
+    assert diagnosis.headline.startswith("Too little to tell whether the network learns: 5 ")
+    assert diagnosis.unanswered == ("GS602",)
+    [remedy] = diagnosis.remedies
+    assert remedy.settings == (("training.steps", 100),)
+
+
+def test_nearly_all_units_dead_above_chance_is_a_warning() -> None:
+    """98 % of the units dead, at an accuracy of 19.7 %."""
+    dead = over_time(STEPS + 1, (0, [0.05] * 5), (9, [0.98] * 5))
+    diagnosis = diagnose(learning(dead=dead, accuracy=0.197))
+    assert (diagnosis.verdict, diagnosis.verdicts[0].code) == ("warning", "GS203")
+    assert diagnosis.headline.startswith("Units are dead: ")
+    assert diagnosis.remedies
+
+
+def test_moving_statistics_at_their_start_are_a_warning() -> None:
+    """Momentum 0.999 over 128 steps: 88 % of what inference uses is the start."""
+    layers = normed(network([100] * 3), momentum=0.999)
+    falls = np.geomspace(2.5, 0.5, 129)
+    diagnosis = diagnose(learning(layers, steps=128, loss=falls))
+    assert (diagnosis.verdict, diagnosis.verdicts[0].code) == ("warning", "GS302")
+    assert "88.0%" in diagnosis.headline
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_loss_that_depends_on_no_weight_is_an_error(trained: bool) -> None:
+    layers = unmeasured(UnmeasuredReason.NO_GRADIENT)
+    diagnosis = diagnose(learning(layers) if trained else record(layers, steps=0))
+    assert (diagnosis.verdict, diagnosis.verdicts[0].code) == ("unhealthy", "GS103")
+    assert diagnosis.headline == "No gradient reaches any layer: the loss depends on no weight."
+    assert diagnosis.verdicts[0].findings[0].layers == ("hidden_1", "hidden_2", "output")
+
+
+def test_no_layer_measured_is_inconclusive() -> None:
+    diagnosis = diagnose(learning(unmeasured(UnmeasuredReason.NOT_CALLED)))
+    assert diagnosis.verdict == "inconclusive"
+    assert diagnosis.headline == (
+        "No layer could be measured, so nothing can be said: `gradscope layers` says why."
+    )
+
+
+def test_what_cannot_be_told_outweighs_a_warning() -> None:
+    """It may be an error."""
+    layers = normed(network([100] * 3), momentum=0.999)
+    diagnosis = diagnose(record(layers, steps=20))
+    assert diagnosis.with_severity(Severity.WARNING)
+    assert diagnosis.verdict == "inconclusive"
+
+
+def unmeasured(reason: UnmeasuredReason) -> tuple[LayerInfo, ...]:
+    """A network of which no layer is measured."""
+    return tuple(replace(x, measured=False, reason=reason) for x in network([9, 9]))
 
 
 def test_no_flow_is_claimed_when_other_things_were_asked_for() -> None:
@@ -92,12 +172,13 @@ def test_no_flow_is_claimed_when_other_things_were_asked_for() -> None:
     assert diagnose(record(), select=("non_finite",)).headline.startswith("1 check found")
 
 
-def test_warnings_leave_the_verdict_healthy_and_are_said() -> None:
-    at_first = over_time(41, (0, FADING), (9, [1.0] * 5))
-    diagnosis = diagnose(record(delta=at_first))
-    assert diagnosis.verdict == "healthy"
-    assert "only warnings (vanishing_gradient)" in diagnosis.headline
-    assert "nothing to act on" not in diagnosis.headline
+def test_a_warning_is_a_warning() -> None:
+    at_first = over_time(STEPS + 1, (0, FADING), (9, [1.0] * 5))
+    diagnosis = diagnose(learning(delta=at_first))
+    assert diagnosis.verdict == "warning"
+    [finding] = diagnosis.verdicts[0].findings
+    assert diagnosis.headline == f"{finding.message} {finding.cause}"
+    assert diagnosis.remedies == finding.remedies
     assert [v.name for v in diagnosis.with_severity(Severity.WARNING)] == ["vanishing_gradient"]
     assert diagnosis.with_severity(Severity.ERROR) == ()
 
@@ -109,11 +190,12 @@ def test_an_unhealthy_record_leads_with_the_root() -> None:
     assert diagnosis.verdict == "unhealthy"
     assert diagnosis.headline == f"{finding.message} {finding.cause}"
     assert diagnosis.remedies == finding.remedies
-    # That theory expected it is the same trouble again, not another one, and says so.
+    # That theory expected it is the reason, not another error.
     names = [v.name for v in diagnosis.with_severity(Severity.ERROR)]
-    assert names == ["vanishing_gradient", "initializer_mismatch"]
+    assert names == ["vanishing_gradient"]
     assert finding.caused_by == ""
-    assert [f.caused_by for f in of(diagnosis, "initializer_mismatch").findings] == ["GS101"]
+    [reason] = of(diagnosis, "initializer_mismatch").findings
+    assert (reason.caused_by, reason.severity, reason.remedies) == ("GS101", "info", ())
 
 
 def test_a_finding_alone_goes_with_nothing() -> None:
@@ -175,7 +257,7 @@ def test_a_crash_hides_no_error(crashing: str) -> None:
 
 
 def test_an_ignored_detector_is_not_even_run(crashing: str) -> None:
-    assert diagnose(record(), ignore={crashing: "why"}).verdict == "healthy"
+    assert diagnose(learning(), ignore={crashing: "why"}).verdict == "healthy"
 
 
 @pytest.mark.parametrize(
@@ -189,7 +271,7 @@ def test_select_by_name_or_code(select: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("key", ["vanishing_gradient", "GS101"])
 def test_ignore_by_name_or_code(key: str) -> None:
-    diagnosis = diagnose(record(delta=FADING), ignore={key: "known since May"})
+    diagnosis = diagnose(learning(delta=FADING), ignore={key: "known since May"})
     assert diagnosis.verdict == "healthy"
     verdict = of(diagnosis, "vanishing_gradient")
     assert (verdict.status, verdict.reason, verdict.findings) == ("ignored", "known since May", ())
@@ -236,7 +318,7 @@ def test_a_verdict_is_placed_by_its_gravest_finding() -> None:
     assert [v.name for v in diagnosis.verdicts[:2]] == ["vanishing_gradient", "dead_units"]
     only = diagnose(record(dead=dead))
     assert [f.severity for f in only.verdicts[0].findings] == ["error", "warning"]
-    assert only.headline.startswith("Units are dead: 100% of the units in hidden_1 ")
+    assert only.headline.startswith("Units are dead: all of the units in hidden_1.")
 
 
 def test_a_record_that_is_not_complete_gives_no_verdict() -> None:

@@ -86,6 +86,22 @@ def test_validate_names_the_good_ones_and_every_mistake(
     assert set(places) >= {"a.yaml:1:16:", "b.yaml:1:1:", "nowhere.yaml:"}
 
 
+def test_validate_looks_for_files_and_functions_of_the_user(folder: Path, answer: Answer) -> None:
+    (folder / "gs_user_nets.py").write_text("raise SystemExit\ndef build(): ...\n")
+    (folder / "file.yaml").write_text("model: {keras_file: none.keras}\n", encoding="utf-8")
+    for name in ("build", "biuld"):
+        text = f"model: {{factory: 'gs_user_nets:{name}'}}\n"
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    assert answer("validate", "build.yaml") == "build.yaml: ok\n"
+    with pytest.raises(ConfigError) as caught:
+        answer("validate", "biuld.yaml", "file.yaml")
+    function, file = (str(problem) for problem in caught.value.problems)
+    assert function == (
+        "biuld.yaml:1:18: error: model.factory: gs_user_nets has no biuld (did you mean 'build'?)"
+    )
+    assert file.startswith("file.yaml:1:21: error: model.keras_file: there is no file ")
+
+
 def test_explain_lists_and_explains_every_detector(folder: Path, answer: Answer) -> None:
     listed = answer("explain").splitlines()
     assert [line.split()[:2] for line in listed] == sorted(

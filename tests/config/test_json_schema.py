@@ -155,6 +155,7 @@ BAD = [
     "model: {hidden: []}",
     "model: {depth: 2}\ndata: nope",
     "model: {depth: 2}\ndata: {name: csv}",
+    "model: {depth: 2}\ndata: {samples: 10}",
     "model: {depth: 2}\ndata: {name: gaussian, path: x}",
     "model: {depth: 2}\ntraining: {steps: 1, epochs: 1}",
     "model: {depth: 2}\ntraining: {learning_rate: 0}",

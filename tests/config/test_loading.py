@@ -18,6 +18,9 @@ from gradscope.config import (
     load_config,
     resolve_with_origins,
 )
+from gradscope.config.document.document import MAXIMUM_NODES
+from gradscope.config.document.mapping_document import document_from_mapping
+from gradscope.config.document.yaml_reader import read_yaml
 from gradscope.config.loading import run_name_from
 from gradscope.errors import ConfigError
 
@@ -151,7 +154,7 @@ def test_relative_paths_start_at_the_config(
     assert load_config(file, registered=registered).data.parameters["path"] == "/abs/x.csv"
 
 
-def test_without_a_vocabulary_any_name_is_taken() -> None:
+def test_without_registered_functions_any_name_is_taken() -> None:
     source = {
         "model": {"depth": 1},
         "data": {"name": "mine", "anything": [1, 2]},
@@ -173,9 +176,10 @@ def test_round_trip_is_exact(load: Load) -> None:
         assert json.dumps(again.to_dict()) == json.dumps(config.to_dict())
 
 
-def test_the_hash_ignores_the_name_and_the_way_of_writing(load: Load) -> None:
+def test_the_hash_ignores_the_name_the_budgets_and_the_way_of_writing(load: Load) -> None:
     base = load("model: {depth: 2, width: 5}")
     assert load("name: other\nmodel: {hidden: [5, 5]}").hash == base.hash
+    assert load("model: {depth: 2, width: 5}\nexpect: {max_loss: 1}").hash == base.hash
     assert load("model: {depth: 2, width: 6}").hash != base.hash
     assert load("model: {depth: 2, width: 5}\nseed: 1").hash != base.hash
     assert load("model: {depth: 2, width: 5}\nthreads: 2").hash != base.hash
@@ -268,6 +272,30 @@ def test_a_mapping_that_holds_itself_is_refused() -> None:
     loop["model"] = loop
     with pytest.raises(ConfigError, match="too large or too deep"):
         load_config(loop)
+
+
+def test_mappings_and_yaml_are_nested_equally_deep() -> None:
+    for depth in (32, 33):
+        arguments: dict[str, object] = {"leaf": 1}
+        for _ in range(depth - 3):
+            arguments = {"x": arguments}
+        tree = {"model": {"factory": "a:b", "arguments": arguments}}
+        document = document_from_mapping(tree)
+        text = json.dumps(tree)
+        assert bool(document.problems) == bool(read_yaml(text, "f").problems) == (depth == 33)
+
+
+def test_values_are_counted_to_the_limit() -> None:
+    for size in (MAXIMUM_NODES - 1, MAXIMUM_NODES):
+        values = [0] * size  # the list counts too
+        in_yaml = read_yaml(json.dumps(values), "f").problems
+        assert [p.message for p in in_yaml] == (
+            [] if size < MAXIMUM_NODES else ["more than 10000 values in one config"]
+        )
+
+
+def test_thresholds_that_are_not_set_stay_out(load: Load) -> None:
+    assert load("model: {depth: 1}\ndetectors: {dead_units: {}}").detectors.thresholds == {}
 
 
 def test_origins_say_where_each_value_stands(

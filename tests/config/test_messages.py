@@ -30,13 +30,12 @@ MODEL = "model: {depth: 3}\n"
         ),
         (
             "model: {depth: 2, hidden: [3]}",
-            "c.yaml:1:19: error: model.hidden: depth and hidden both say which hidden layers "
-            "there are "
+            "c.yaml:1:19: error: model.hidden: depth and hidden both list the hidden layers "
             "(keep one of depth (with width), hidden, layers)",
         ),
         (
             "model: {width: 5, hidden: [3]}",
-            "c.yaml:1:9: error: model.width: width goes with depth; hidden already says every "
+            "c.yaml:1:9: error: model.width: width goes with depth; hidden already has every "
             "width "
             "(remove width)",
         ),
@@ -52,6 +51,11 @@ MODEL = "model: {depth: 3}\n"
             "model: {depth: 1e1}",
             "c.yaml:1:16: error: model.depth: expected a whole number from 1 to 900, received 10.0 "
             "(write 10)",
+        ),
+        (
+            "model: {depth: 1e20}",
+            "c.yaml:1:16: error: model.depth: expected a whole number from 1 to 900, "
+            "received 1e+20",
         ),
         (
             "model: {depth: }",
@@ -103,6 +107,23 @@ MODEL = "model: {depth: 3}\n"
             "c.yaml:1:54: error: model.initializer.stdev: unknown key 'stdev' for random_normal "
             "(did "
             "you mean 'stddev'?)",
+        ),
+        (
+            "model: {depth: 3, batch_norm: befor_activation}",
+            "c.yaml:1:31: error: model.batch_norm: expected one of none, before_activation, "
+            "after_activation, received 'befor_activation' (did you mean 'before_activation'?)",
+        ),
+        (
+            "model: {depth: 3, initializer: {name: zeros, nmae: x}}",
+            "c.yaml:1:46: error: model.initializer.nmae: unknown key 'nmae' for zeros (did you "
+            "mean 'name'?)",
+        ),
+        (
+            "model: {width: 5, hidden: [0]}",
+            "c.yaml:1:9: error: model.width: width goes with depth; hidden already has every "
+            "width (remove width)\n"
+            "c.yaml:1:28: error: model.hidden[0]: expected a whole number of at least 1, "
+            "received 0",
         ),
         (
             "model: {depth: 3, batch_norm: off}",
@@ -180,13 +201,13 @@ MODEL = "model: {depth: 3}\n"
         ),
         (
             MODEL + "training: {steps: 1, epochs: 1}",
-            "c.yaml:2:22: error: training.epochs: steps and epochs both say how long to train "
+            "c.yaml:2:22: error: training.epochs: steps and epochs both set the length of training "
             "(keep "
             "one of them)",
         ),
         (
             MODEL + "training: {learning_rate: 1, optimizer: {name: sgd, learning_rate: 1}}",
-            "c.yaml:2:12: error: training.learning_rate: the learning rate is given here and in "
+            "c.yaml:2:12: error: training.learning_rate: the learning rate is set here and in "
             "training.optimizer (keep one of them)",
         ),
         (
@@ -321,6 +342,15 @@ def test_long_values_are_cut(problems: Callable[..., Sequence[str]]) -> None:
 def test_names_that_no_folder_can_have(problems: Callable[..., Sequence[str]], name: str) -> None:
     (message,) = problems(MODEL + f"name: '{name}'")
     assert "error: name: expected a name of 1 to 80" in message
+
+
+def test_a_range_has_two_ends(problems: Callable[..., Sequence[str]]) -> None:
+    [equal] = problems(
+        "model: {depth: 1, initializer: {name: random_uniform, minval: 1, maxval: 1}}"
+    )
+    assert equal.endswith("maxval 1.0 must be above minval 1.0")
+    [budget] = problems(MODEL + "expect: {delta_ratio: [0.5, 0.5]}")
+    assert budget.endswith("the lower end comes first, received a list (2 items)")
 
 
 def test_an_empty_range_is_refused(problems: Callable[..., Sequence[str]]) -> None:

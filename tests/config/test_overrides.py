@@ -130,7 +130,7 @@ def test_an_override_repairs_a_bad_file_value(load: Load) -> None:
         (
             "model.width=3",
             "-s model.width=3: error: model.width: width goes with depth; hidden "
-            "already says every width (remove width)",
+            "already has every width (remove width)",
         ),
         (
             "seed=\udcff",
@@ -201,3 +201,18 @@ def test_a_flag_that_fails_spoils_no_other(problems: Problems) -> None:
     flags = ("model.hidden[0]=33", "model.hidden=[4]")
     assert len(problems("model: {depth: 3}", *flags)) == 1
     assert len(problems("model: {depth: 3}", *flags, "seed=-1")) == 2
+
+
+def test_a_flag_given_twice_is_one_mistake(problems: Problems) -> None:
+    assert problems("model: {depth: 3}", "depth", "depth") == [
+        "-s depth: error: expected KEY=VALUE, received 'depth' (as in -s model.depth=50)"
+    ]
+
+
+def test_the_two_keys_of_the_learning_rate_drop_each_other(load: Load) -> None:
+    text = "model: {depth: 1}\ntraining: {learning_rate: 0.5, optimizer: sgd}"
+    optimizer = load(text, "training.optimizer.learning_rate=0.25").training.optimizer
+    assert optimizer.parameters["learning_rate"] == 0.25
+    text = "model: {depth: 1}\ntraining: {optimizer: {name: sgd, learning_rate: 0.5}}"
+    optimizer = load(text, "training.learning_rate=0.25").training.optimizer
+    assert optimizer.parameters["learning_rate"] == 0.25

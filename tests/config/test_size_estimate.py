@@ -69,6 +69,7 @@ def test_the_optimizer_counts() -> None:
     assert weights({"name": "sgd", "momentum": 0.9}) * 3 == plain * 4
     assert weights("adam") * 3 == plain * 5
     assert weights({"name": "adam", "amsgrad": True}) * 3 == plain * 6
+    assert weights({"name": "adam", "gradient_accumulation_steps": 2}) * 3 == plain * 6
 
 
 def test_known_features_are_checked_later() -> None:

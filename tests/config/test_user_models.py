@@ -115,7 +115,7 @@ def test_the_optimizer_is_the_models_own_unless_one_is_named(load: Load) -> None
         (
             OWN + "training: {learning_rate: 0.1}",
             "c.yaml:2:12: error: training.learning_rate: a learning rate belongs to an optimizer, "
-            "and this model brings its own (name one as training.optimizer, or set the rate where "
+            "and this model has its own (name one as training.optimizer, or set the rate where "
             "the model is compiled)",
         ),
         (

@@ -60,6 +60,22 @@ def test_a_verdict_that_could_not_be_drawn_is_not_healthy() -> None:
     assert verdicts.checks(bank([1]), unknown, None)[0].status == Status.INCONCLUSIVE
 
 
+@pytest.mark.parametrize("compared", [True, False])
+def test_a_run_too_short_to_judge_is_compared_all_the_same(compared: bool) -> None:
+    """With a baseline of as many steps the figures are compared; without one nothing is told."""
+    short = replace(HEALTHY, verdict=DiagnosisState.INCONCLUSIVE, unanswered=("GS602",))
+    base = bank(range(3), trained=3) if compared else None
+    [check] = verdicts.checks(bank(range(3), trained=3), short, base)
+    assert check.status == (Status.PASSED if compared else Status.INCONCLUSIVE)
+    assert ("GS602 could not judge this run" in check.sentence) == compared
+
+
+def test_a_check_that_crashed_is_never_passed() -> None:
+    crashed = Diagnosis(DiagnosisState.INCONCLUSIVE, "Some checks crashed.", (), HEALTHY.verdicts)
+    [check] = verdicts.checks(bank([1]), crashed, bank([2]))
+    assert check.status == Status.INCONCLUSIVE
+
+
 def budget(made: SeedStatistics, **expect: Any) -> Check:
     [found] = expectations.checks(expect, made, HEALTHY)
     return found
@@ -111,6 +127,11 @@ def test_budgets_that_cannot_be_told() -> None:
     ("verdict", "expected", "status"),
     [
         ("healthy", "healthy", "passed"),
+        ("warning", "healthy", "failed"),
+        ("healthy", "warning", "passed"),
+        ("warning", "warning", "passed"),
+        ("unhealthy", "warning", "failed"),
+        ("warning", "unhealthy", "failed"),
         ("unhealthy", "healthy", "failed"),
         ("unhealthy", "unhealthy", "passed"),
         ("inconclusive", "unhealthy", "inconclusive"),

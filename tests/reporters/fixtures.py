@@ -512,7 +512,8 @@ def nasty() -> Report:
         reason=UnmeasuredReason.ACTIVATION_OF_LAYER,
     )
     run = record(layers, name=NASTY[2], signal_gain=0.9, gradient_gain=0.5)
-    config = {"name": NASTY[2], "model": dict(zip(NASTY, NASTY, strict=True))}
+    model = dict(zip(NASTY, NASTY, strict=True))
+    config = {"name": NASTY[2], "model": model, "training": {"loss": NASTY[3]}}
     run = replace(
         run,
         config=config,

@@ -22,10 +22,11 @@ def unreached(record: RunRecord) -> tuple[list[LayerInfo], list[LayerInfo]]:
 
     What is cut on the way from input to output has everything that is measured behind it; an
     output that is not trained, with what belongs to it alone, branches off from measured layers.
+    Where nothing is measured, everything is cut on the way.
     """
     measured = record.indices(Role.HIDDEN, Role.OUTPUT)
     silent = [x for x in record.layers if x.parameters and x.reason == UnmeasuredReason.NO_GRADIENT]
-    first = min(measured, default=0)
+    first = min(measured, default=len(record.layers))
     return [x for x in silent if x.index < first], [x for x in silent if x.index >= first]
 
 

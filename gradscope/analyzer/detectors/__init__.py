@@ -27,7 +27,8 @@ class Detector:
     smaller rank is nearer the root. `follows` names the detectors whose finding, where there is
     one, this one's goes with: it is then no second fault. `causes` says the same from the other
     end, so that a new cause needs no change in the file of its consequence. `in_training` is false
-    for a detector of inference alone, which explains nothing that happens in training.
+    for a detector of inference alone, which explains nothing that happens in training. `explains`
+    is true for one whose finding, beside that of a cause, is the reason for it and no second fault.
     """
 
     code: str
@@ -37,6 +38,7 @@ class Detector:
     follows: tuple[str, ...] = ()
     causes: tuple[str, ...] = ()
     in_training: bool = True
+    explains: bool = False
 
     def __call__(self, record: RunRecord, **thresholds: float) -> tuple[Finding, ...]:
         """Judge `record`; raises `NotMeasured`."""
@@ -59,12 +61,13 @@ def detector(
     follows: tuple[str, ...] = (),
     causes: tuple[str, ...] = (),
     in_training: bool = True,
+    explains: bool = False,
 ) -> Callable[[DetectorFunction], DetectorFunction]:
     """Register the decorated function as the detector `code`."""
 
     def add(function: DetectorFunction) -> DetectorFunction:
         name = function.__name__
-        made = Detector(code, name, rank, function, follows, causes, in_training)
+        made = Detector(code, name, rank, function, follows, causes, in_training, explains)
         DETECTORS.register(name, key=code)(made)
         return function
 

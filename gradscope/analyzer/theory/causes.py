@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from gradscope.analyzer.message_parts import times_text
 from gradscope.analyzer.theory import expectation, measured_start
 from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.initializers import INITIALIZERS
@@ -19,65 +22,103 @@ GOOD_RATIO = 30.0
 """A remedy must keep signal and gradient within this factor (rms) from end to end, in theory: well
 inside the 1000 at which a verdict falls, so that a finite width does not undo it."""
 
-_DEPARTS = "the network does not start as its config says."
-_TRAINED = "training did it, not the initialisation."
+_DEPARTS = "The network does not start as its config says."
+_TRAINED = "Training did it, not the initialisation."
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a profile over depth leaves its band: one sentence, what it rests on, what to change."""
+
+    sentence: str
+    details: str = ""
+    remedies: tuple[Remedy, ...] = ()
 
 
 def profile_cause(
-    record: RunRecord, quantity: str, threshold: float, *, below: bool, since_initialisation: bool
-) -> tuple[str, tuple[Remedy, ...]]:
-    """Cause and remedies of a ``signal`` or ``delta`` that vanishes (`below`) or explodes.
+    record: RunRecord,
+    quantity: str,
+    threshold: float,
+    *,
+    below: bool,
+    since_initialisation: bool,
+    rate: float,
+) -> Cause:
+    """Cause of a ``signal`` or ``delta`` that vanishes (`below`) or explodes.
 
     Theory gives the cause, in the config's terms. If the prediction for the config goes the same
     way, the cause is the initialisation or the activation, and the first layer that theory expects
     beyond `threshold` is named. Otherwise the cause is training, or the first layer that leaves
     theory's band at step 0, which is named. A departure from the start is put down to the config
     from a predicted ratio of `GOOD_RATIO` on, since chance widens it. Outside theory the weights at
-    step 0 give the cause.
+    step 0 give the cause. `rate` is the measured factor on the rms per layer in the direction of
+    the quantity, NaN where there is none.
     """
     prediction = expectation.expected(record)
     if prediction.outside:
         outside = f"Theory does not cover this network ({prediction.outside})."
         if not since_initialisation:
-            return f"{outside} {_TRAINED.capitalize()}", (lower_learning_rate(record),)
-        cause, remedies = measured_start.explanation(record)
-        return f"{outside} {cause}".strip(), remedies
+            return Cause(_TRAINED, outside, (lower_learning_rate(record),))
+        sentence, remedies = measured_start.explanation(record)
+        return Cause(sentence, outside, remedies)
     signal, delta = expectation.end_to_end(prediction)
     ratio = signal if quantity == "signal" else delta
     factor = GOOD_RATIO if since_initialisation else max(threshold, 1.0 / threshold)
     if not (ratio < 1.0 / factor if below else ratio > factor):
         expects = (
             f"Theory expects x{expectation.signal_rate(prediction):.2g} per layer forward and "
-            f"x{expectation.gradient_rate(prediction):.2g} back at initialisation"
+            f"x{expectation.gradient_rate(prediction):.2g} back at initialisation."
         )
-        start, departs = _start(record, prediction, quantity)
+        start, where = _start(record, prediction, quantity)
         if since_initialisation:
-            return f"{expects}: {start}", ()
-        why = f"{start} Training did the rest." if departs else _TRAINED
-        return f"{expects}: {why}", (lower_learning_rate(record),)
+            return Cause(start, f"{expects} {where}".strip())
+        details = f"{expects} {start} {where}" if where else expects
+        return Cause(_TRAINED, details, (lower_learning_rate(record),))
     layer = _hidden(record)[-1]
     signal_rate = expectation.signal_rate(prediction)
     gradient_rate = expectation.gradient_rate(prediction)
-    cause = (
+    expected = signal_rate if quantity == "signal" else gradient_rate
+    details = (
         f"Theory expects it of {_description(layer)}: x{signal_rate:.2g} per layer for the signal, "
         f"x{gradient_rate:.2g} for the gradient going back"
         f"{_crossing(prediction, quantity, threshold, below=below)}. {weights(layer)}"
     )
-    return cause, smallest_change(record)
+    measured = f"x{rate:.2g} per layer, theory x{expected:.2g}"
+    if not math.isfinite(rate):
+        measured = f"theory expects x{expected:.2g} per layer"
+    return Cause(f"{_reason(layer)}: {measured}.", details, smallest_change(record))
 
 
-def _start(record: RunRecord, prediction: Prediction, quantity: str) -> tuple[str, bool]:
-    """What step 0 shows of a network that theory expects to start well; whether it left a band."""
+def _reason(layer: LayerInfo) -> str:
+    """What about the layer makes a profile vanish or explode, as the start of a sentence."""
+    entry = find_activation(str(layer.activation))
+    if layer.normalization:
+        return "Batch norm sets the signal's size, whatever the weights"
+    if entry is None:
+        return f"{layer.initializer} sets the size of the weights"
+    times = weights_over_paired(layer)
+    if not math.isclose(times, 1.0, rel_tol=1e-3):
+        return (
+            f"The weights of {layer.initializer} are {times:.2g} times those {layer.activation} "
+            f"needs ({entry.initializer})"
+        )
+    bound = entry.derivative_bound(**layer.activation_parameters)
+    if bound >= 1.0:
+        return f"{layer.activation} shrinks the signal a little in each layer"
+    part = 1.0 / bound
+    share = f"1/{part:.0f}" if math.isclose(part, round(part)) else f"{bound:.2g}"
+    return f"Each {layer.activation} passes back {share} at most"
+
+
+def _start(record: RunRecord, prediction: Prediction, quantity: str) -> tuple[str, str]:
+    """What step 0 shows of a network that theory expects to start well, and by which layer."""
     standings = expectation.standings(record, prediction)
     standing = next((item for item in standings if item.quantity == quantity), None)
     if standing is None:
-        return _DEPARTS, False
+        return _DEPARTS, ""
     if standing.outside:
-        return f"{_DEPARTS} {standing.first_outside}", True
-    return (
-        "every layer starts inside theory's band all the same, which is this wide at these widths "
-        "and this depth."
-    ), False
+        return _DEPARTS, standing.first_outside
+    return "Chance at these widths and this depth: every layer starts in theory's band.", ""
 
 
 def _crossing(prediction: Prediction, quantity: str, threshold: float, *, below: bool) -> str:
@@ -183,19 +224,46 @@ def weights(layer: LayerInfo) -> str:
         return "Batch norm sets the signal's size, whatever the weights' variance."
     fan_in, fan_out = layer.fan_in or 1, layer.fan_out or 1
     gain = weight_gains(str(layer.initializer), layer.initializer_parameters, fan_in, fan_out)
-    paired = entry.initializer
-    usual = weight_gains(paired, INITIALIZERS[paired].complete({}), fan_in, fan_out)
-    if math.isclose(gain.forward, usual.forward, rel_tol=1e-3):
+    times = weights_over_paired(layer)
+    if math.isclose(times, 1.0, rel_tol=1e-3):
         bound = entry.derivative_bound(**layer.activation_parameters)
         return (
             f"The weights have the usual variance ({gain.forward:.3g} / fan_in): it is the "
             f"activation, whose derivative is at most {bound:.3g}."
         )
-    times = math.sqrt(gain.forward / usual.forward)
     return (
         f"The weights' standard deviation is {times:.3g} times the one {layer.activation} is "
-        f"paired with ({paired})."
+        f"paired with ({entry.initializer})."
     )
+
+
+def weights_over_paired(layer: LayerInfo) -> float:
+    """Standard deviation of the layer's weights over that of the initializer that its activation,
+    which has to be in the catalog, is paired with."""
+    entry = find_activation(str(layer.activation))
+    assert entry is not None
+    fan_in, fan_out = layer.fan_in or 1, layer.fan_out or 1
+    gain = weight_gains(str(layer.initializer), layer.initializer_parameters, fan_in, fan_out)
+    paired = INITIALIZERS[entry.initializer].complete({})
+    usual = weight_gains(entry.initializer, paired, fan_in, fan_out)
+    return math.sqrt(gain.forward / usual.forward)
+
+
+def largest_update(record: RunRecord, before: int, least: float = 0.0) -> str:
+    """The largest change of a layer's weights in the rows before `before`, as a sentence.
+
+    "" where none is above `least`, a ratio to the size of the weights.
+    """
+    columns = list(record.indices(Role.HIDDEN, Role.OUTPUT))
+    update = record.series["update_ratio"][:before, columns]
+    finite = np.where(np.isfinite(update), update, 0.0)
+    if not finite.size or not finite.max() > least:
+        return ""
+    row, column = np.unravel_index(int(np.argmax(finite)), finite.shape)
+    layer, step = record.layers[columns[column]].name, int(record.steps[row])
+    change = f"Step {step} changed {layer} by {times_text(float(finite[row, column]))} its size"
+    rate = float(record.scalars["learning_rate"][row])
+    return f"{change}, at learning rate {rate:g}." if math.isfinite(rate) else f"{change}."
 
 
 def _within(ratio: float, factor: float) -> bool:

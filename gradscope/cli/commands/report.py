@@ -15,8 +15,9 @@ from gradscope.cli import options
 @click.option(
     "--write", is_flag=True, help="Also write result.json, report.html and the plots again."
 )
+@options.report_detail
 @options.exit_code
-def command(directory: Path, form: str, write: bool, gate: bool) -> None:
+def command(directory: Path, form: str, write: bool, gate: bool, **detail: bool) -> None:
     """Show the report in DIRECTORY again, judged by the detectors of today.
 
     TensorFlow is not needed.
@@ -25,5 +26,6 @@ def command(directory: Path, form: str, write: bool, gate: bool) -> None:
     from gradscope.workflows.report import report_again
 
     written = report_again(directory, gate=gate, write=write)
-    terminal.show_report(written.report, form, written.files)
+    shown = options.detail_of(**detail)
+    terminal.show_report(written.report, form, written.files, source=written.source, detail=shown)
     raise click.exceptions.Exit(written.report.exit_code)

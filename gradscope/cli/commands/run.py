@@ -14,7 +14,7 @@ from gradscope.cli import options
 @options.overrides
 @options.output
 @options.force
-@options.quiet
+@options.report_detail
 @options.report_form
 @options.trust_model
 @options.exit_code
@@ -24,15 +24,15 @@ def command(
     *,
     output: Path | None,
     force: bool,
-    quiet: bool,
     form: str,
     trust: bool,
     gate: bool,
+    **detail: bool,
 ) -> None:
     """Train and measure the network that CONFIG describes.
 
     Exits 0 when the measurement is complete, whatever the verdict; with --exit-code (or with
-    `gradscope check`) an unhealthy verdict exits 1.
+    `gradscope check`) an unhealthy network exits 1, and one of which too little is known 4.
     """
     from gradscope.cli import terminal
     from gradscope.cli.progress import Progress
@@ -41,7 +41,8 @@ def command(
     from gradscope.workflows.run import run
 
     experiment = load_config(config, overrides)
-    with Progress(quiet=quiet) as progress:
+    shown = options.detail_of(**detail)
+    with Progress(quiet=shown.state_only) as progress:
         written = run(
             experiment,
             Workers(trust_model=trust),
@@ -50,5 +51,7 @@ def command(
             force=force,
             gate=gate,
         )
-    terminal.show_report(written.report, form, written.files)
+    terminal.show_report(
+        written.report, form, written.files, source=config, overrides=overrides, detail=shown
+    )
     raise click.exceptions.Exit(written.report.exit_code)

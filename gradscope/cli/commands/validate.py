@@ -25,7 +25,7 @@ def command(configs: tuple[str, ...], overrides: tuple[str, ...]) -> None:
     valid: list[str] = []
     for config in configs:
         try:
-            load_config(config, overrides, api.vocabulary(), locate_user_code=True)
+            load_config(config, overrides, api.registered_functions(), locate_user_code=True)
         except ConfigError as error:
             problems.extend(error.problems)
         else:

@@ -14,7 +14,7 @@ MAXIMUM_NODES: Final = 10_000
 
 
 class Invalid:
-    """Stands in the tree for a value whose problem is already reported."""
+    """The value of the tree for which a problem is already reported."""
 
     def __repr__(self) -> str:
         return "INVALID"
@@ -25,7 +25,7 @@ INVALID: Final = Invalid()
 
 @dataclass(frozen=True)
 class Location:
-    """Where something is written; line 0 says that it is not in a file (an override)."""
+    """Where a key or a value is written; line 0: not in a file but in an override."""
 
     source: str
     line: int = 0
@@ -74,5 +74,5 @@ class Document:
 
 
 def source_name(path: object) -> str:
-    """Give the name under which a file appears in messages."""
+    """Give the name of a file for messages."""
     return sanitise(str(path), 300)

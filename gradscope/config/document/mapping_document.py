@@ -29,7 +29,7 @@ def document_from_mapping(mapping: Mapping[Any, Any], source: str = "config") ->
 def _plain(value: Any, path: TreePath, document: Document, budget: list[int]) -> Any:
     document.value_locations[path] = Location(document.source)
     budget[0] -= 1
-    if len(path) >= MAXIMUM_NESTING or budget[0] < 0:
+    if len(path) > MAXIMUM_NESTING or budget[0] < 0:
         document.report(path[:3], "too large or too deep for a config")
         return INVALID
     if value is None or type(value) in {bool, int, float, str}:

@@ -8,7 +8,7 @@ TreePath = tuple[str | int, ...]
 
 
 def dotted_path(path: TreePath) -> str:
-    """Spell a path as it is written on the command line: `model.layers[2].units`."""
+    """Write a path as on the command line: `model.layers[2].units`."""
     text = ""
     for part in path:
         if isinstance(part, int):

@@ -35,7 +35,7 @@ _PARSER_FAILURES: Final = (
     AttributeError,
     LookupError,
 )
-"""What the parser raises on malformed texts; only the first is meant to be raised."""
+"""Exceptions of the parser on malformed texts; it documents only the first."""
 
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+\Z")
@@ -51,11 +51,11 @@ _CONSTANTS: Final = (
 
 
 class _GiveUpError(Exception):
-    """Nothing after this point can be read; the problem is already reported."""
+    """The rest cannot be read; the problem is already reported."""
 
 
 def read_yaml(data: bytes | str, source: str, flag: bool = False) -> Document:
-    """Read a config's text; every mistake ends in the document's `problems`, none is raised.
+    """Read a config's text; every mistake is added to the document's `problems`, none is raised.
 
     With `flag`, the text is the value of a command-line override: locations have no line.
     """

@@ -1,4 +1,4 @@
-"""The `data` section as it may be written."""
+"""The `data` section of a config."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gradscope.config.value_readers.registered_functions import (
     RegisteredFunctions,
     keys_of_function,
 )
-from gradscope.config.value_readers.single_value import AnnotatedValue
+from gradscope.config.value_readers.single_value import TypedValueReader
 from gradscope.config.value_readers.value_reader import ReadContext, Schema
 from gradscope.message_text import did_you_mean, one_of_text, sanitise, show_value
 
@@ -23,7 +23,7 @@ USER_DATA: Final = "factory"
 
 @dataclass(frozen=True)
 class DataReader:
-    """The data set: its name alone, a mapping with its own keys beside `scaling`, or a factory."""
+    """The data set: a name, a mapping of its parameters beside `scaling`, or a factory."""
 
     registered: RegisteredFunctions | None
 
@@ -40,30 +40,30 @@ class DataReader:
             return {}
         if "factory" in written or "arguments" in written:
             return _read_factory(written, path, context)
-        at = path if isinstance(value, str) else (*path, "name")
-        name = self._name(written, at, context)
-        own = self._parameter_keys(name)
-        if own is None:
-            known = {key: item for key, item in written.items() if key in _DATA_KEYS}
-            read = MappingReader(_DATA_KEYS).read(known, path, context)
+        name_path = path if isinstance(value, str) else (*path, "name")
+        name = self._name(written, name_path, context)
+        parameter_keys = self._parameter_keys(name)
+        if parameter_keys is None:
+            declared = {key: item for key, item in written.items() if key in _DATA_KEYS}
+            read = MappingReader(_DATA_KEYS).read(declared, path, context)
             rest = {key: item for key, item in written.items() if key not in _DATA_KEYS}
             parameters = {} if self.registered else read_open_keys(rest, path, context)
             return {"name": name, "scaling": read["scaling"], "parameters": parameters}
-        keys = {**_DATA_KEYS, **own}
+        keys = {**_DATA_KEYS, **parameter_keys}
         read = MappingReader(keys).read(written, path, context)
-        parameters = {key: read[key] for key in own}
+        parameters = {key: read[key] for key in parameter_keys}
         return {"name": name, "scaling": read["scaling"], "parameters": parameters}
 
-    def _name(self, written: dict[str, Any], at: TreePath, context: ReadContext) -> Any:
+    def _name(self, written: dict[str, Any], path: TreePath, context: ReadContext) -> Any:
         name = written.get("name", DEFAULT_DATA)
         if name is INVALID:
             return INVALID
         if not isinstance(name, str):
-            return INVALID  # the table reports it
+            return INVALID  # the mapping reader reports it
         if self.registered is not None and name not in self.registered.datasets:
             names = list(self.registered.datasets)
             message = f"{show_value(name)} is not a known data set; expected {one_of_text(names)}"
-            context.report(at, message, did_you_mean(name, names))
+            context.report(path, message, did_you_mean(name, names))
             return INVALID
         return name
 
@@ -108,8 +108,8 @@ def _read_factory(written: dict[str, Any], path: TreePath, context: ReadContext)
             "remove it, or pass what the factory needs under arguments",
             at_key=True,
         )
-    own = {key: item for key, item in written.items() if key in _FACTORY_KEYS}
-    read = MappingReader(_FACTORY_KEYS).read(own, path, context)
+    declared = {key: item for key, item in written.items() if key in _FACTORY_KEYS}
+    read = MappingReader(_FACTORY_KEYS).read(declared, path, context)
     parameters = {"factory": read["factory"], "arguments": read["arguments"] or {}}
     return {"name": USER_DATA, "scaling": "none", "parameters": parameters}
 
@@ -122,9 +122,9 @@ _FACTORY_KEYS: Final[dict[str, Key]] = factory_keys("data of your own")
 
 
 _DATA_KEYS: Final[dict[str, Key]] = {
-    "name": Key(AnnotatedValue(str), DEFAULT_DATA, "the data set"),
+    "name": Key(TypedValueReader(str), DEFAULT_DATA, "the data set"),
     "scaling": Key(
-        AnnotatedValue(Literal["standardize", "unit", "minmax", "none"]),
+        TypedValueReader(Literal["standardize", "unit", "minmax", "none"]),
         "standardize",
         "how features are scaled; unit divides by 255",
     ),

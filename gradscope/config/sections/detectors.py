@@ -1,4 +1,4 @@
-"""The `detectors` section as it may be written."""
+"""The `detectors` section of a config."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from gradscope.config.value_readers.registered_functions import (
     RegisteredFunctions,
     keys_of_function,
 )
-from gradscope.config.value_readers.single_value import AnnotatedValue
+from gradscope.config.value_readers.single_value import TypedValueReader
 from gradscope.config.value_readers.value_reader import ReadContext, Schema
 from gradscope.message_text import did_you_mean, one_of_text, sanitise, show_value
 
 _IGNORED_KEYS: Final[dict[str, Key]] = {
-    "code": Key(AnnotatedValue(str), None, "code or name of the detector", required=True),
-    "reason": Key(AnnotatedValue(str), None, "why it is ignored", required=True),
+    "code": Key(TypedValueReader(str), None, "code or name of the detector", required=True),
+    "reason": Key(TypedValueReader(str), None, "why it is ignored", required=True),
 }
 
 
@@ -56,42 +56,44 @@ class DetectorsReader:
         return result
 
     def _select(self, value: Any, path: TreePath, context: ReadContext) -> tuple[str, ...]:
-        words = _list(value, path, context, "a list of detector names or codes")
-        found = (self._word(word, (*path, index), context) for index, word in enumerate(words))
-        return tuple(dict.fromkeys(name for name, _ in found))
+        names = _list(value, path, context, "a list of detector names or codes")
+        pairs = (self._detector(item, (*path, i), context) for i, item in enumerate(names))
+        return tuple(dict.fromkeys(name for name, _ in pairs))
 
     def _ignore(self, value: Any, path: TreePath, context: ReadContext) -> tuple[Any, ...]:
         items = _list(value, path, context, "a list of mappings {code, reason}", empty=True)
         ignored = []
         for index, item in enumerate(items):
-            at = (*path, index)
+            item_path = (*path, index)
             if isinstance(item, str):
                 context.report(
-                    at,
+                    item_path,
                     "a verdict is ignored only with a reason",
                     f"write {{code: {sanitise(item, 40)}, reason: ...}}",
                 )
                 continue
-            read = MappingReader(_IGNORED_KEYS).read(item, at, context)
+            read = MappingReader(_IGNORED_KEYS).read(item, item_path, context)
             if isinstance(read["reason"], str) and not read["reason"].strip():
-                context.report((*at, "reason"), "the reason is empty", "say why it is ignored")
+                context.report(
+                    (*item_path, "reason"), "the reason is empty", "say why it is ignored"
+                )
             if isinstance(read["code"], str):
-                _, code = self._word(read["code"], (*at, "code"), context)
+                _, code = self._detector(read["code"], (*item_path, "code"), context)
                 ignored.append((code, read["reason"]))
         return tuple(ignored)
 
-    def _word(self, word: Any, path: TreePath, context: ReadContext) -> tuple[str, str]:
-        if word is INVALID:
+    def _detector(self, value: Any, path: TreePath, context: ReadContext) -> tuple[str, str]:
+        if value is INVALID:
             return "", ""
         if self.registered is None:
-            name = AnnotatedValue(str).read(word, path, context)
+            name = TypedValueReader(str).read(value, path, context)
             return name, name
-        words = self.registered.detector_names_and_codes()
-        known = self.registered.find_detector(word) if isinstance(word, str) else None
-        if known is None:
-            message = f"{show_value(word)} is not a known detector; expected {one_of_text(words)}"
-            context.report(path, message, did_you_mean(word, words))
-        return known or ("", "")
+        names = self.registered.detector_names_and_codes()
+        detector = self.registered.find_detector(value) if isinstance(value, str) else None
+        if detector is None:
+            message = f"{show_value(value)} is not a known detector; expected {one_of_text(names)}"
+            context.report(path, message, did_you_mean(value, names))
+        return detector or ("", "")
 
     def _thresholds(
         self,
@@ -103,9 +105,9 @@ class DetectorsReader:
     ) -> None:
         keys = self._parameter_keys(name)
         if keys is None:
-            known: Iterable[str] = self.registered.detectors if self.registered else ()
-            known_keys = dict.fromkeys(["select", "ignore", *known])
-            report_unknown_key(name, path, known_keys, context)
+            detectors: Iterable[str] = self.registered.detectors if self.registered else ()
+            keys_here = dict.fromkeys(["select", "ignore", *detectors])
+            report_unknown_key(name, path, keys_here, context)
             return
         if not isinstance(value, dict):
             if value is not INVALID:
@@ -128,15 +130,15 @@ class DetectorsReader:
         if name not in self.registered.detectors:
             return None
         keys = keys_of_function(self.registered.detectors[name][1])
-        return {key: Key(item.form, item.default, item.description) for key, item in keys.items()}
+        return {key: Key(item.reader, item.default, item.description) for key, item in keys.items()}
 
     def json_schema(self) -> Schema:
-        """Describe the keys; without a registered any detector is allowed."""
-        words: Schema = {"type": "string"}
-        own: Schema = {}
+        """Describe the keys; without registered functions any detector is allowed."""
+        names: Schema = {"type": "string"}
+        thresholds: Schema = {}
         if self.registered is not None:
-            words = {"enum": self.registered.detector_names_and_codes()}
-            own = {
+            names = {"enum": self.registered.detector_names_and_codes()}
+            thresholds = {
                 name: {
                     **MappingReader(self._parameter_keys(name) or {}).json_schema(),
                     "description": code,
@@ -144,13 +146,13 @@ class DetectorsReader:
                 for name, (code, _) in self.registered.detectors.items()
             }
         ignored = MappingReader(_IGNORED_KEYS).json_schema()
-        ignored["properties"]["code"] = words
+        ignored["properties"]["code"] = names
         return {
             "type": "object",
             "properties": {
-                "select": {"type": "array", "items": words, "minItems": 1},
+                "select": {"type": "array", "items": names, "minItems": 1},
                 "ignore": {"type": "array", "items": ignored},
-                **own,
+                **thresholds,
             },
             "additionalProperties": self.registered is None,
         }

@@ -1,4 +1,4 @@
-"""The `expect` section as it may be written: budgets that a check holds a run to."""
+"""The `expect` section of a config: budgets for `gradscope check`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le
 from gradscope.config.document.document import INVALID
 from gradscope.config.document.tree_path import TreePath
 from gradscope.config.value_readers.mapping_reader import Key
-from gradscope.config.value_readers.single_value import AnnotatedValue
+from gradscope.config.value_readers.single_value import TypedValueReader
 from gradscope.config.value_readers.value_reader import ReadContext, Schema
 from gradscope.message_text import show_value
 
@@ -31,7 +31,7 @@ class RangeReader:
             context.report(path, f"expected a list [low, high], received {show_value(value)}")
             return INVALID
         ends = [
-            AnnotatedValue(_Positive).read(item, (*path, i), context)
+            TypedValueReader(_Positive).read(item, (*path, i), context)
             for i, item in enumerate(value)
         ]
         if INVALID in ends:
@@ -43,13 +43,15 @@ class RangeReader:
 
     def json_schema(self) -> Schema:
         """Describe the list."""
-        item = AnnotatedValue(_Positive).json_schema()
+        item = TypedValueReader(_Positive).json_schema()
         return {"type": "array", "items": item, "minItems": 2, "maxItems": 2}
 
 
 EXPECT_KEYS: Final[Mapping[str, Key]] = {
     "verdict": Key(
-        AnnotatedValue(Literal["healthy", "unhealthy"]), None, "what the detectors have to conclude"
+        TypedValueReader(Literal["healthy", "warning", "unhealthy"]),
+        None,
+        "what the detectors have to conclude; warning accepts healthy too",
     ),
     "delta_ratio": Key(
         RangeReader(),
@@ -60,15 +62,15 @@ EXPECT_KEYS: Final[Mapping[str, Key]] = {
         RangeReader(), None, "rms of z, last hidden layer over first, at the start and in training"
     ),
     "max_dead_fraction": Key(
-        AnnotatedValue(_Share), None, "dead units of the worst layer, at most"
+        TypedValueReader(_Share), None, "dead units of the worst layer, at most"
     ),
     "min_derivative_gain": Key(
-        AnnotatedValue(_Share), None, "mean phi' / max phi' of the worst layer, at least"
+        TypedValueReader(_Share), None, "mean phi' / max phi' of the worst layer, at least"
     ),
     "min_accuracy": Key(
-        AnnotatedValue(_Share), None, "accuracy on the test set, mean of the seeds"
+        TypedValueReader(_Share), None, "accuracy on the test set, mean of the seeds"
     ),
     "max_loss": Key(
-        AnnotatedValue(Annotated[float, Ge(0.0)]), None, "loss on the test set, mean of the seeds"
+        TypedValueReader(Annotated[float, Ge(0.0)]), None, "loss on the test set, mean of the seeds"
     ),
 }

@@ -1,4 +1,4 @@
-"""The `model` section as it may be written."""
+"""The `model` section of a config."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.config.document.document import INVALID
 from gradscope.config.document.tree_path import TreePath
 from gradscope.config.sections.user_model import USER_MODEL_KEYS, check_user_model
-from gradscope.config.value_readers.catalog_choice import CatalogChoice
+from gradscope.config.value_readers.catalog_choice import CatalogChoiceReader
 from gradscope.config.value_readers.mapping_reader import Key, ListReader, MappingReader
-from gradscope.config.value_readers.single_value import AnnotatedValue, KeywordOr
+from gradscope.config.value_readers.single_value import KeywordOrReader, TypedValueReader
 from gradscope.config.value_readers.value_reader import ReadContext, Schema
 from gradscope.message_text import did_you_mean, show_value
 
@@ -23,21 +23,17 @@ MAXIMUM_DEPTH: Final = 900
 DEFAULT_WIDTH: Final = 100
 PLACEMENTS: Final = ("none", "before_activation", "after_activation")
 
-HIDDEN_LAYER_KEYS: Final[tuple[tuple[str, ...], ...]] = (
-    ("depth", "width"),
-    ("hidden",),
-    ("layers",),
-)
-"""The three ways to say which hidden layers there are; a config uses exactly one."""
+HIDDEN_LAYER_KEYS: Final = ("depth", "hidden", "layers")
+"""The keys that list the hidden layers; a built-in network has exactly one of them."""
 
 Units = Annotated[int, Ge(1)]
 Depth = Annotated[int, Ge(1), Le(MAXIMUM_DEPTH)]
 Placement = Literal["none", "before_activation", "after_activation"]
 Share = Annotated[float, Ge(0.0), Le(1.0)]
 DropoutRate = Annotated[float, Ge(0.0), Lt(1.0)]
-_PLACEMENT = AnnotatedValue(Placement)
+_PLACEMENT = TypedValueReader(Placement)
 
-HIDDEN_ACTIVATION = CatalogChoice(
+HIDDEN_ACTIVATION = CatalogChoiceReader(
     "activation",
     {name: item for name, item in ACTIVATIONS.items() if item.hidden},
     {
@@ -46,27 +42,27 @@ HIDDEN_ACTIVATION = CatalogChoice(
         if not item.hidden
     },
 )
-OUTPUT_ACTIVATION = CatalogChoice("activation", ACTIVATIONS)
-INITIALIZER = CatalogChoice("initializer", INITIALIZERS)
+OUTPUT_ACTIVATION = CatalogChoiceReader("activation", ACTIVATIONS)
+INITIALIZER = CatalogChoiceReader("initializer", INITIALIZERS)
 
 BATCH_NORM_KEYS: Final[dict[str, Key]] = {
-    "placement": Key(_PLACEMENT, "none", "where it stands in a hidden layer", required=True),
-    "momentum": Key(AnnotatedValue(Share), 0.99, "momentum of the moving statistics"),
+    "placement": Key(_PLACEMENT, "none", "its place in a hidden layer", required=True),
+    "momentum": Key(TypedValueReader(Share), 0.99, "momentum of the moving statistics"),
     "epsilon": Key(
-        AnnotatedValue(Annotated[float, Gt(0.0)]),
+        TypedValueReader(Annotated[float, Gt(0.0)]),
         0.001,
         "added to the variance before the square root",
     ),
-    "input": Key(AnnotatedValue(bool), False, "also one right after the input"),
+    "input": Key(TypedValueReader(bool), False, "also one right after the input"),
     "every": Key(
-        AnnotatedValue(Annotated[int, Ge(1), Le(MAXIMUM_DEPTH)]), 1, "in every k-th hidden layer"
+        TypedValueReader(Annotated[int, Ge(1), Le(MAXIMUM_DEPTH)]), 1, "in every k-th hidden layer"
     ),
 }
 
 
 @dataclass(frozen=True)
 class BatchNormReader:
-    """A placement alone, or a mapping with it; reads as the mapping."""
+    """Batch normalization: a placement alone, or a mapping of all its parameters."""
 
     def read(self, value: Any, path: TreePath, context: ReadContext) -> dict[str, Any]:
         """Read either form."""
@@ -81,7 +77,7 @@ class BatchNormReader:
 
 
 def read_placement(value: Any, path: TreePath, context: ReadContext) -> Any:
-    """Read where batch normalization stands; say how to write "not at all"."""
+    """Read a placement of batch normalization; `none` is the word for no normalization."""
     if value is None or value is False or value in ("no", "off"):
         listed = ", ".join(PLACEMENTS)
         context.report(
@@ -97,7 +93,7 @@ def read_placement(value: Any, path: TreePath, context: ReadContext) -> Any:
 
 @dataclass(frozen=True)
 class LayerPlacementReader:
-    """The placement of one layer of `layers`; momentum and epsilon belong to the model."""
+    """The placement in one item of `layers`; the other parameters are those of the model."""
 
     def read(self, value: Any, path: TreePath, context: ReadContext) -> Any:
         """Read the placement."""
@@ -120,15 +116,15 @@ DEFAULT_BATCH_NORM: Final = {name: key.default for name, key in BATCH_NORM_KEYS.
 
 @lru_cache(maxsize=1)
 def layer_keys() -> dict[str, Key]:
-    """Give the keys of one item of `layers`; what is missing comes from the model."""
+    """Give the keys of one item of `layers`; a missing key has the value of the model."""
     return {
-        "units": Key(AnnotatedValue(Units), None, "number of units; default: model.width"),
+        "units": Key(TypedValueReader(Units), None, "number of units; default: model.width"),
         "activation": Key(HIDDEN_ACTIVATION, None, "default: model.activation"),
         "initializer": Key(INITIALIZER, None, "default: model.initializer"),
         "bias_initializer": Key(INITIALIZER, None, "default: model.bias_initializer"),
         "batch_norm": Key(LayerPlacementReader(), None, "default: model.batch_norm"),
-        "dropout": Key(AnnotatedValue(DropoutRate), None, "default: model.dropout"),
-        "use_bias": Key(AnnotatedValue(bool), None, "default: model.use_bias"),
+        "dropout": Key(TypedValueReader(DropoutRate), None, "default: model.dropout"),
+        "use_bias": Key(TypedValueReader(bool), None, "default: model.use_bias"),
     }
 
 
@@ -136,8 +132,8 @@ def layer_keys() -> dict[str, Key]:
 def output_keys() -> dict[str, Key]:
     """Give the keys of the output layer."""
     return {
-        "units": Key(KeywordOr("auto", AnnotatedValue(Units)), "auto", "number of outputs"),
-        "activation": Key(KeywordOr("auto", OUTPUT_ACTIVATION), "auto", "output activation"),
+        "units": Key(KeywordOrReader("auto", TypedValueReader(Units)), "auto", "number of outputs"),
+        "activation": Key(KeywordOrReader("auto", OUTPUT_ACTIVATION), "auto", "output activation"),
         "initializer": Key(
             INITIALIZER, INITIALIZER.default("glorot_uniform"), "kernel initializer"
         ),
@@ -146,7 +142,7 @@ def output_keys() -> dict[str, Key]:
 
 @lru_cache(maxsize=1)
 def model_keys() -> dict[str, Key]:
-    """Give the keys of the model section: the built-in network's, and those for one's own."""
+    """Give the keys of the model section: those of the built-in network and those of a user's."""
     return {**built_in_keys(), **USER_MODEL_KEYS}
 
 
@@ -154,10 +150,10 @@ def model_keys() -> dict[str, Key]:
 def built_in_keys() -> dict[str, Key]:
     """Give the keys that describe the built-in network."""
     return {
-        "depth": Key(AnnotatedValue(Depth), None, "number of hidden Dense layers"),
-        "width": Key(AnnotatedValue(Units), None, f"units of each; default {DEFAULT_WIDTH}"),
+        "depth": Key(TypedValueReader(Depth), None, "number of hidden Dense layers"),
+        "width": Key(TypedValueReader(Units), None, f"units of each; default {DEFAULT_WIDTH}"),
         "hidden": Key(
-            ListReader(AnnotatedValue(Units), MAXIMUM_DEPTH), None, "units of each hidden layer"
+            ListReader(TypedValueReader(Units), MAXIMUM_DEPTH), None, "units of each hidden layer"
         ),
         "layers": Key(
             ListReader(MappingReader(layer_keys()), MAXIMUM_DEPTH),
@@ -167,9 +163,9 @@ def built_in_keys() -> dict[str, Key]:
         "activation": Key(HIDDEN_ACTIVATION, HIDDEN_ACTIVATION.default("relu"), "activation"),
         "initializer": Key(INITIALIZER, INITIALIZER.default("he_normal"), "kernel initializer"),
         "batch_norm": Key(BatchNormReader(), DEFAULT_BATCH_NORM, "batch normalization"),
-        "use_bias": Key(AnnotatedValue(bool), True, "whether hidden layers have a bias"),
+        "use_bias": Key(TypedValueReader(bool), True, "whether hidden layers have a bias"),
         "bias_initializer": Key(INITIALIZER, INITIALIZER.default("zeros"), "bias initializer"),
-        "dropout": Key(AnnotatedValue(DropoutRate), 0.0, "dropout after each hidden layer"),
+        "dropout": Key(TypedValueReader(DropoutRate), 0.0, "dropout after each hidden layer"),
         "output": Key(
             MappingReader(output_keys()),
             {name: key.default for name, key in output_keys().items()},
@@ -179,18 +175,17 @@ def built_in_keys() -> dict[str, Key]:
 
 
 def check_model(model: Any, context: ReadContext) -> None:
-    """Report a model that says what it is in no way or in several."""
+    """Report a model without hidden layers, or with several keys that list them."""
     if not isinstance(model, dict):
         return
     check_user_model(model, built_in_keys(), context)
     if "factory" in model or "keras_file" in model:
         return
-    used = [way for way in HIDDEN_LAYER_KEYS if way[0] in model]
+    used = [key for key in HIDDEN_LAYER_KEYS if key in model]
     if len(used) > 1:
-        names = " and ".join(way[0] for way in used)
         context.report(
-            ("model", used[-1][0]),
-            f"{names} both say which hidden layers there are",
+            ("model", used[-1]),
+            f"{' and '.join(used)} both list the hidden layers",
             "keep one of depth (with width), hidden, layers",
             at_key=True,
         )
@@ -200,14 +195,14 @@ def check_model(model: Any, context: ReadContext) -> None:
             "the model has no hidden layers",
             "give depth (with width), hidden or layers; or factory or keras_file for your own",
         )
-    if "width" in model and used == [("hidden",)]:
+    if "width" in model and used == ["hidden"]:
         context.report(
             ("model", "width"),
-            "width goes with depth; hidden already says every width",
+            "width goes with depth; hidden already has every width",
             "remove width",
             at_key=True,
         )
-    if used == [("layers",)]:
+    if used == ["layers"]:
         _check_units(model, context)
 
 

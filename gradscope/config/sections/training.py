@@ -1,4 +1,4 @@
-"""The `training` section as it may be written."""
+"""The `training` section of a config."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from gradscope.catalog.losses import LOSSES
 from gradscope.catalog.optimizers import OPTIMIZERS
 from gradscope.config.document.document import INVALID
 from gradscope.config.document.tree_path import TreePath
-from gradscope.config.value_readers.catalog_choice import LARGEST_FLOAT, CatalogChoice
+from gradscope.config.value_readers.catalog_choice import LARGEST_FLOAT, CatalogChoiceReader
 from gradscope.config.value_readers.mapping_reader import Key
-from gradscope.config.value_readers.single_value import AnnotatedValue, KeywordOr, OnOffAuto
+from gradscope.config.value_readers.single_value import (
+    KeywordOrReader,
+    OnOffAutoReader,
+    TypedValueReader,
+)
 from gradscope.config.value_readers.value_reader import ReadContext, Schema
 from gradscope.message_text import did_you_mean, one_of_text, show_value
 
 Count = Annotated[int, Ge(1), Le(10**9)]
-OPTIMIZER = CatalogChoice("optimizer", OPTIMIZERS)
+OPTIMIZER = CatalogChoiceReader("optimizer", OPTIMIZERS)
 DEFAULT_STEPS: Final = 300
 
 
@@ -56,23 +60,25 @@ def training_keys() -> dict[str, Key]:
     jit = "compile the training step with XLA; auto: where it pays"
     return {
         "optimizer": Key(
-            KeywordOr("auto", OPTIMIZER),
+            KeywordOrReader("auto", OPTIMIZER),
             None,
             "optimizer; default: sgd, and auto, the one it was compiled with, for your own model",
         ),
-        "learning_rate": Key(AnnotatedValue(rate), None, "step size; default: the optimizer's own"),
-        "batch_size": Key(AnnotatedValue(Annotated[int, Ge(1)]), 32, "samples per step"),
-        "steps": Key(AnnotatedValue(Count), None, f"training steps; default {DEFAULT_STEPS}"),
-        "epochs": Key(AnnotatedValue(Count), None, "passes over the data, instead of steps"),
+        "learning_rate": Key(
+            TypedValueReader(rate), None, "step size; default: the optimizer's own"
+        ),
+        "batch_size": Key(TypedValueReader(Annotated[int, Ge(1)]), 32, "samples per step"),
+        "steps": Key(TypedValueReader(Count), None, f"training steps; default {DEFAULT_STEPS}"),
+        "epochs": Key(TypedValueReader(Count), None, "passes over the data, instead of steps"),
         "loss": Key(LossReader(), "auto", "loss; auto: your own model's, or from the labels"),
-        "jit": Key(OnOffAuto(), "auto", jit),
-        "record_every": Key(AnnotatedValue(Count), 1, "record every k-th step"),
-        "probe_samples": Key(AnnotatedValue(Count), 1000, "samples of the fixed probe set"),
+        "jit": Key(OnOffAutoReader(), "auto", jit),
+        "record_every": Key(TypedValueReader(Count), 1, "record every k-th step"),
+        "probe_samples": Key(TypedValueReader(Count), 1000, "samples of the fixed probe set"),
         "gradient_noise": Key(
-            AnnotatedValue(bool), False, "measure how samples disagree on the gradient"
+            TypedValueReader(bool), False, "measure how samples disagree on the gradient"
         ),
         "histogram_every": Key(
-            AnnotatedValue(Count),
+            TypedValueReader(Count),
             None,
             "count the powers of two of delta and gradients at every k-th step",
         ),
@@ -80,14 +86,14 @@ def training_keys() -> dict[str, Key]:
 
 
 def check_training(training: Any, context: ReadContext, user_model: bool) -> None:
-    """Report a training section that says one thing twice, or what this model cannot be told."""
+    """Report keys that contradict each other or do not fit the model."""
     if not isinstance(training, dict):
         return
     _check_automatic(training, context, user_model)
     if "steps" in training and "epochs" in training:
         context.report(
             ("training", "epochs"),
-            "steps and epochs both say how long to train",
+            "steps and epochs both set the length of training",
             "keep one of them",
             at_key=True,
         )
@@ -97,7 +103,7 @@ def check_training(training: Any, context: ReadContext, user_model: bool) -> Non
     if "learning_rate" in training and "learning_rate" in optimizer:
         context.report(
             ("training", "learning_rate"),
-            "the learning rate is given here and in training.optimizer",
+            "the learning rate is set here and in training.optimizer",
             "keep one of them",
             at_key=True,
         )
@@ -124,10 +130,10 @@ def _check_automatic(training: dict[str, Any], context: ReadContext, user_model:
             "name an optimizer, such as sgd",
         )
     elif automatic and "learning_rate" in training:
-        # Turning the model's own Adam into an SGD because of a rate would surprise everybody.
+        # A rate alone must not replace the optimizer that the model was compiled with by SGD.
         context.report(
             ("training", "learning_rate"),
-            "a learning rate belongs to an optimizer, and this model brings its own",
+            "a learning rate belongs to an optimizer, and this model has its own",
             "name one as training.optimizer, or set the rate where the model is compiled",
             at_key=True,
         )

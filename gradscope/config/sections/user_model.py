@@ -1,10 +1,10 @@
-"""How a config names what is the user's own: a function of theirs, its arguments, a saved model."""
+"""Models and functions of the user: how a config names them."""
 
 from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,7 @@ from typing import Any, Final
 from gradscope.config.document.document import INVALID
 from gradscope.config.document.tree_path import TreePath
 from gradscope.config.value_readers.mapping_reader import Key, read_open_keys
-from gradscope.config.value_readers.single_value import AnnotatedValue
+from gradscope.config.value_readers.single_value import TypedValueReader
 from gradscope.config.value_readers.value_reader import ReadContext, Schema
 from gradscope.message_text import sanitise, show_value
 
@@ -27,7 +27,7 @@ class FactoryReader:
     """A function by its module and its name in it: `package.module:function`."""
 
     def read(self, value: Any, path: TreePath, context: ReadContext) -> Any:
-        """Check the spelling; whether it exists is found out when it is called."""
+        """Check the spelling; `gradscope.config.user_code` looks whether it exists."""
         if value is INVALID or _is_factory(value):
             return value
         context.report(
@@ -49,7 +49,7 @@ def _is_factory(value: object) -> bool:
 
 
 def _respelled(value: object) -> str:
-    """Give what was probably meant: a file's path for the module, a dot for the colon."""
+    """Give the corrected spelling: a module for a file's path, a colon for the last dot."""
     if not isinstance(value, str):
         return ""
     dotted = re.sub(r"\.py(?=:|\Z)", "", value.strip().removeprefix("./")).replace("/", ".")
@@ -87,7 +87,7 @@ class ArgumentsReader:
 
 
 def factory_keys(what: str) -> dict[str, Key]:
-    """Give the two keys by which a function of the user's own is named."""
+    """Give the two keys that name a function of the user."""
     return {
         "factory": Key(FactoryReader(), None, f"package.module:function that gives {what}"),
         "arguments": Key(ArgumentsReader(), None, "keyword arguments of the factory"),
@@ -96,12 +96,12 @@ def factory_keys(what: str) -> dict[str, Key]:
 
 USER_MODEL_KEYS: Final[Mapping[str, Key]] = {
     **factory_keys("a Keras model of your own"),
-    "keras_file": Key(AnnotatedValue(Path), None, "a saved Keras model: path.keras"),
+    "keras_file": Key(TypedValueReader(Path), None, "a saved Keras model: path.keras"),
 }
 
 
 def has_user_model(tree: object) -> bool:
-    """Tell whether a config, as written, brings its own model."""
+    """Tell whether a config, as written, names a model of the user."""
     model = tree.get("model") if isinstance(tree, dict) else None
     return isinstance(model, dict) and ("factory" in model or "keras_file" in model)
 
@@ -109,31 +109,21 @@ def has_user_model(tree: object) -> bool:
 def check_user_model(
     model: dict[str, Any], built_in: Mapping[str, object], context: ReadContext
 ) -> None:
-    """Report a model that is named in two ways, or with keys that belong to another way."""
-    own = [name for name in ("factory", "keras_file") if name in model]
-    if len(own) > 1:
-        _report(context, _later(model, own), "factory and keras_file both give the whole model")
+    """Report a model that is named twice, or keys that do not belong to the way it is named."""
+    written = [name for name in model if name in ("factory", "keras_file")]
+    if len(written) > 1:
+        message, remedy = "factory and keras_file both give the whole model", "keep one of them"
+        context.report(("model", written[-1]), message, remedy, at_key=True)
         return
-    if "arguments" in model and own != ["factory"]:
-        _report(context, "arguments", "arguments are those of a factory", "add factory: or remove")
-    if not own:
-        return
+    if "arguments" in model and written != ["factory"]:
+        message, remedy = "arguments are those of a factory", "add factory: or remove"
+        context.report(("model", "arguments"), message, remedy, at_key=True)
     foreign = [name for name in model if name in built_in]
-    if foreign:
+    if written and foreign:
+        verb, pronoun = ("belongs", "it") if len(foreign) == 1 else ("belong", "them")
         listed = ", ".join(foreign)
-        verb = "belongs" if len(foreign) == 1 else "belong"
-        _report(
-            context,
-            foreign[0],
-            f"{listed} {verb} to the built-in network, and {own[0]} gives a whole model",
-            f"remove {'it' if len(foreign) == 1 else 'them'}"
-            + (", or pass what the factory needs under arguments" if own == ["factory"] else ""),
-        )
-
-
-def _later(model: dict[str, Any], names: Sequence[str]) -> str:
-    return [name for name in model if name in names][-1]
-
-
-def _report(context: ReadContext, key: str, message: str, remedy: str = "keep one of them") -> None:
-    context.report(("model", key), message, remedy, at_key=True)
+        message = f"{listed} {verb} to the built-in network, and {written[0]} gives a whole model"
+        remedy = f"remove {pronoun}"
+        if written == ["factory"]:
+            remedy += ", or pass what the factory needs under arguments"
+        context.report(("model", foreign[0]), message, remedy, at_key=True)

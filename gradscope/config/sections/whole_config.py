@@ -1,6 +1,6 @@
-"""The config as it may be written: every section and key, its form, its default, a sentence.
+"""A whole config: every section and key, its reader, its default and a description.
 
-One table serves context, the error messages and the JSON Schema.
+One table serves reading, the error messages and the JSON Schema.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from gradscope.config.sections.training import check_training, training_keys
 from gradscope.config.sections.user_model import has_user_model
 from gradscope.config.value_readers.mapping_reader import Key, MappingReader
 from gradscope.config.value_readers.registered_functions import RegisteredFunctions
-from gradscope.config.value_readers.single_value import AnnotatedValue
+from gradscope.config.value_readers.single_value import TypedValueReader
 from gradscope.config.value_readers.value_reader import ReadContext, Schema
 from gradscope.message_text import show_value
 
-_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?\Z", re.IGNORECASE)
 
 
 def is_run_name(text: str) -> bool:
     """Tell whether `text` can name a run folder on every system."""
-    return bool(_SLUG.match(text)) and not text.endswith(".") and not _RESERVED.match(text)
+    return bool(_RUN_NAME.match(text)) and not text.endswith(".") and not _RESERVED.match(text)
 
 
 @dataclass(frozen=True)
 class RunNameReader:
-    """A name that is also a folder's name."""
+    """The name of a run, which is also the name of its folder."""
 
     def read(self, value: Any, path: TreePath, context: ReadContext) -> Any:
         """Check the name."""
@@ -67,23 +67,25 @@ def config_keys(registered: RegisteredFunctions | None) -> dict[str, Key]:
             "how the network is trained",
         ),
         "seed": Key(
-            AnnotatedValue(Annotated[int, Ge(0), Le(2**31 - 1)]), 42, "all randomness comes from it"
+            TypedValueReader(Annotated[int, Ge(0), Le(2**31 - 1)]),
+            42,
+            "all randomness comes from it",
         ),
-        "device": Key(AnnotatedValue(Literal["auto", "cpu", "gpu"]), "auto", "where to train"),
+        "device": Key(TypedValueReader(Literal["auto", "cpu", "gpu"]), "auto", "where to train"),
         "threads": Key(
-            AnnotatedValue(Annotated[int, Ge(0), Le(1024)]),
+            TypedValueReader(Annotated[int, Ge(0), Le(1024)]),
             1,
-            "TensorFlow's threads; 0: its own choice",
+            "TensorFlow's threads; 0: TensorFlow decides",
         ),
         "detectors": Key(
             DetectorsReader(registered),
             {"select": None, "ignore": (), "thresholds": {}},
-            "which detectors run, with which thresholds",
+            "which detectors run, and their thresholds",
         ),
         "expect": Key(
             MappingReader(EXPECT_KEYS),
             dict.fromkeys(EXPECT_KEYS),
-            "what `gradscope check` holds the run to",
+            "budgets for `gradscope check`",
         ),
     }
 

@@ -12,13 +12,13 @@ from gradscope.catalog.parameter import Parameter
 from gradscope.config.document.document import INVALID
 from gradscope.config.document.tree_path import TreePath
 from gradscope.config.value_readers.mapping_reader import Key, MappingReader
-from gradscope.config.value_readers.single_value import AnnotatedValue
+from gradscope.config.value_readers.single_value import TypedValueReader
 from gradscope.config.value_readers.value_reader import ReadContext, Schema
 from gradscope.message_text import did_you_mean, one_of_text, sanitise, show_value
 
 
 class CatalogEntry(Protocol):
-    """Something that can be chosen by name and has parameters (an activation, an optimizer)."""
+    """An entry of a catalog with a name and parameters, such as an activation."""
 
     @property
     def name(self) -> str:
@@ -26,35 +26,35 @@ class CatalogEntry(Protocol):
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        """Other names for the same."""
+        """Other names of the entry."""
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
-        """What it can be told."""
+        """Its parameters by name."""
 
 
 @dataclass(frozen=True)
-class CatalogChoice:
-    """A choice out of a catalog: a name alone, or a mapping of `name` and parameters.
+class CatalogChoiceReader:
+    """An entry of a catalog: a name alone, or a mapping of `name` and parameters.
 
     Reads as `(canonical name, {parameter: value})`, complete with the defaults.
     """
 
     noun: str
     catalog: Mapping[str, CatalogEntry]
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, value: Any, path: TreePath, context: ReadContext) -> tuple[str, dict[str, Any]]:
-        """Find the choice and read its parameters."""
+        """Find the entry and read its parameters."""
         nothing: tuple[str, dict[str, Any]] = ("", {})
         written = value if isinstance(value, dict) else {"name": value}
-        at = (*path, "name") if isinstance(value, dict) else path
+        name_path = (*path, "name") if isinstance(value, dict) else path
         if value is INVALID:
             return nothing
         if "name" not in written:
-            context.report(at, f"the {self.noun} has no name", "add `name:`")
+            context.report(name_path, f"the {self.noun} has no name", "add `name:`")
             return nothing
-        choice = self._find(written["name"], at, context)
+        choice = self._find(written["name"], name_path, context)
         if choice is None:
             return nothing
         keys = {name: key_of_parameter(item) for name, item in choice.parameters.items()}
@@ -72,8 +72,8 @@ class CatalogChoice:
         for choice in self.catalog.values():
             if isinstance(name, str) and name in (choice.name, *choice.aliases):
                 return choice
-        if isinstance(name, str) and name in self.elsewhere:
-            context.report(path, self.elsewhere[name])
+        if isinstance(name, str) and name in self.refused:
+            context.report(path, self.refused[name])
             return None
         remedy = did_you_mean(name, self.names())
         allowed = one_of_text(sorted(self.catalog))
@@ -85,20 +85,24 @@ class CatalogChoice:
     def _report_unknown(
         self, choice: CatalogEntry, name: str, path: TreePath, context: ReadContext
     ) -> None:
-        known = list(choice.parameters)
-        remedy = did_you_mean(name, [*known, "name"])
-        listed = f"known: {', '.join(known)}" if known else f"{choice.name} takes no parameters"
+        parameters = list(choice.parameters)
+        remedy = did_you_mean(name, [*parameters, "name"])
+        listed = (
+            f"known: {', '.join(parameters)}"
+            if parameters
+            else f"{choice.name} takes no parameters"
+        )
         message = f"unknown key '{sanitise(name)}' for {choice.name}"
         context.report((*path, name), message, remedy or listed, at_key=True)
 
     def names(self) -> list[str]:
-        """Give every name that can be written."""
+        """Give all names and aliases."""
         return sorted(
             name for choice in self.catalog.values() for name in (choice.name, *choice.aliases)
         )
 
     def default(self, name: str) -> tuple[str, dict[str, Any]]:
-        """Give what the bare `name` reads as."""
+        """Give the value of `name` alone."""
         parameters = self.catalog[name].parameters
         return name, {key: parameter.default for key, parameter in parameters.items()}
 
@@ -125,7 +129,7 @@ def _choice_schema(choice: CatalogEntry) -> Schema:
 def key_of_parameter(parameter: Parameter) -> Key:
     """Give the key by which a parameter of the catalog is written."""
     annotation = annotation_of_parameter(parameter)
-    return Key(AnnotatedValue(annotation), parameter.default, parameter.description)
+    return Key(TypedValueReader(annotation), parameter.default, parameter.description)
 
 
 LARGEST_INTEGER: Final = 10**9

@@ -8,19 +8,19 @@ from typing import Any
 
 from gradscope.config.document.document import INVALID
 from gradscope.config.document.tree_path import TreePath
-from gradscope.config.value_readers.single_value import AnnotatedValue
+from gradscope.config.value_readers.single_value import TypedValueReader
 from gradscope.config.value_readers.value_reader import ReadContext, Schema, ValueReader
 from gradscope.message_text import did_you_mean, sanitise, show_value
 
 
 @dataclass(frozen=True)
 class Key:
-    """One key of a mapping: its form, what it is when not written, and a sentence about it.
+    """One key of a mapping: its reader, its default and a description.
 
-    `default` is what the form would give back, or None for "not written".
+    `default` is a value as the reader gives it, or None for "not written".
     """
 
-    form: ValueReader
+    reader: ValueReader
     default: Any = None
     description: str = ""
     required: bool = False
@@ -33,7 +33,7 @@ class MappingReader:
     keys: Mapping[str, Key]
 
     def read(self, value: Any, path: TreePath, context: ReadContext) -> dict[str, Any]:
-        """Read every key; give all keys, those not written with their default."""
+        """Read every key; give all keys, with the default of a key that is not written."""
         if not isinstance(value, dict):
             if value is not INVALID:
                 listed = ", ".join(self.keys)
@@ -45,7 +45,7 @@ class MappingReader:
             if key is None:
                 report_unknown_key(name, path, self.keys, context)
             else:
-                result[name] = key.form.read(item, (*path, name), context)
+                result[name] = key.reader.read(item, (*path, name), context)
         for name, key in self.keys.items():
             if key.required and name not in value:
                 context.report((*path, name), "is required", f"add `{name}:`")
@@ -63,7 +63,7 @@ class MappingReader:
 
 
 def _key_schema(key: Key) -> Schema:
-    schema = key.form.json_schema()
+    schema = key.reader.json_schema()
     if key.description:
         schema = {**schema, "description": key.description}
     if isinstance(key.default, (bool, int, float, str)):
@@ -74,7 +74,7 @@ def _key_schema(key: Key) -> Schema:
 def report_unknown_key(
     name: str, path: TreePath, known: Mapping[str, object], context: ReadContext
 ) -> None:
-    """Report a key that does not exist here, with the nearest or all that do."""
+    """Report a key that does not exist, with the nearest one or all that do."""
     remedy = did_you_mean(name, known) or f"known here: {', '.join(known)}"
     context.report(
         (*path, name), f"unknown key '{sanitise(name)}'", remedy if known else "", at_key=True
@@ -82,15 +82,16 @@ def report_unknown_key(
 
 
 def read_open_keys(written: dict[str, Any], path: TreePath, context: ReadContext) -> dict[str, Any]:
-    """Read keys of which nothing is known but that they hold plain, finite values."""
+    """Read keys without a declaration: any plain, finite values."""
     return {
-        key: AnnotatedValue(Any).read(item, (*path, key), context) for key, item in written.items()
+        key: TypedValueReader(Any).read(item, (*path, key), context)
+        for key, item in written.items()
     }
 
 
 @dataclass(frozen=True)
 class ListReader:
-    """A list with at least one item, all of one form."""
+    """A list with at least one item; one reader reads all items."""
 
     item: ValueReader
     maximum: int = 10_000

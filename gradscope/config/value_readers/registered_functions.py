@@ -1,4 +1,4 @@
-"""The data sets and detectors that exist, as seen from a config: names and their YAML keys."""
+"""The registered data sets and detectors: their names and YAML keys in a config."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradscope.config.value_readers.mapping_reader import Key
-from gradscope.config.value_readers.single_value import AnnotatedValue
+from gradscope.config.value_readers.single_value import TypedValueReader
 
 Function = Callable[..., Any]
 
@@ -25,29 +25,29 @@ class RegisteredFunctions:
     datasets: Mapping[str, Function]
     detectors: Mapping[str, tuple[str, Function]]
 
-    def find_detector(self, word: str) -> tuple[str, str] | None:
+    def find_detector(self, name_or_code: str) -> tuple[str, str] | None:
         """Find a detector by name or code; give `(name, code)`."""
         for name, (code, _) in self.detectors.items():
-            if word in (name, code):
+            if name_or_code in (name, code):
                 return name, code
         return None
 
     def detector_names_and_codes(self) -> list[str]:
-        """Give every word a detector can be called by: names, then codes."""
+        """Give every name and every code of a detector: names first."""
         return [*self.detectors, *(code for code, _ in self.detectors.values())]
 
 
 def keys_of_function(function: Function) -> dict[str, Key]:
-    """Turn the keyword-only parameters of a function into the keys it can be told by."""
+    """Give the YAML keys of a function: its keyword-only parameters."""
     hints = typing.get_type_hints(function, include_extras=True)
     keys: dict[str, Key] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
         required = parameter.default is inspect.Parameter.empty
-        form = AnnotatedValue(hints.get(name, Any))
+        reader = TypedValueReader(hints.get(name, Any))
         default = None if required else _plain_default(parameter.default)
-        keys[name] = Key(form, default, required=required)
+        keys[name] = Key(reader, default, required=required)
     return keys
 
 

@@ -27,7 +27,7 @@ _BOOLEANS: Final = {
 
 
 @dataclass(frozen=True)
-class AnnotatedValue:
+class TypedValueReader:
     """A single value that fits a Python annotation."""
 
     annotation: Any
@@ -43,19 +43,19 @@ class AnnotatedValue:
             context.report(path, message, self._remedy(value))
             return INVALID
         if takes_path(self.annotation) and isinstance(checked, str) and context.folder is not None:
-            return str(context.folder / _expanded(checked))
+            return str(context.folder / _expand_user(checked))
         return checked
 
     def _remedy(self, value: Any) -> str:
-        wanted = expected_text(self.annotation)
+        rule = expected_text(self.annotation)
         if isinstance(value, float) and not math.isfinite(value):
             return "numbers must be finite"
-        if wanted == "true or false" and isinstance(value, str):
+        if rule == "true or false" and isinstance(value, str):
             return _BOOLEANS.get(value.lower(), "")
-        if isinstance(value, float) and "whole number" in wanted:
+        if isinstance(value, float) and "whole number" in rule:
             whole = value.is_integer() and abs(value) < 1e15
             return f"write {int(value)}" if whole else ""
-        if isinstance(value, (int, float)) and wanted == "text":
+        if isinstance(value, (int, float)) and rule == "text":
             return "put it in quotes to make it text"
         return did_you_mean(value, literal_choices(self.annotation))
 
@@ -64,7 +64,7 @@ class AnnotatedValue:
         return annotation_schema(self.annotation)
 
 
-def _expanded(text: str) -> Path:
+def _expand_user(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError:  # no such user, or no home folder: the name is then meant literally
@@ -72,24 +72,24 @@ def _expanded(text: str) -> Path:
 
 
 @dataclass(frozen=True)
-class KeywordOr:
-    """Either one fixed word, which stands for itself, or another form."""
+class KeywordOrReader:
+    """Either one fixed word, which is its own value, or what another reader takes."""
 
     word: str
-    form: ValueReader
+    reader: ValueReader
 
     def read(self, value: Any, path: TreePath, context: ReadContext) -> Any:
-        """Give the word, or what the other form reads."""
-        return value if value == self.word else self.form.read(value, path, context)
+        """Give the word, or what the other reader gives."""
+        return value if value == self.word else self.reader.read(value, path, context)
 
     def json_schema(self) -> Schema:
         """Describe both."""
-        return {"anyOf": [{"const": self.word}, self.form.json_schema()]}
+        return {"anyOf": [{"const": self.word}, self.reader.json_schema()]}
 
 
 @dataclass(frozen=True)
-class OnOffAuto:
-    """A word out of three, where true and false also mean on and off."""
+class OnOffAutoReader:
+    """`auto`, `on` or `off`; true and false also mean on and off."""
 
     def read(self, value: Any, path: TreePath, context: ReadContext) -> Any:
         """Give auto, on or off."""

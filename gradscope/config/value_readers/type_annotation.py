@@ -1,4 +1,4 @@
-"""A Python annotation as a rule for a value: check it strictly, say in words what it expects."""
+"""A Python annotation as a rule for a value: a strict check, and the rule in words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from gradscope.message_text import one_of_text
 
 _STRICT: Final = ConfigDict(strict=True, allow_inf_nan=False)
-_WORDS: Final[dict[Any, str]] = {
+_TYPE_NAMES: Final[dict[Any, str]] = {
     int: "a whole number",
     float: "a number",
     bool: "true or false",
@@ -58,43 +58,43 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
 
 def takes_path(annotation: Any) -> bool:
     """Tell whether the annotation takes a path to a file."""
-    bare, _ = _unwrap(annotation)
-    return bare is Path or any(takes_path(arm) for arm in _arms(bare))
+    plain_type, _ = _unwrap(annotation)
+    return plain_type is Path or any(takes_path(member) for member in _union_members(plain_type))
 
 
 def expected_text(annotation: Any) -> str:
-    """Say what the annotation takes: `a whole number from 1 to 900`."""
-    bare, limits = _unwrap(annotation)
-    if typing.get_origin(bare) is typing.Literal:
-        return one_of_text(typing.get_args(bare))
-    arms = _arms(bare)
-    if arms:
-        return " or ".join(expected_text(arm) for arm in arms) + _range(limits)
-    origin = typing.get_origin(bare)
+    """Give the rule in words: `a whole number from 1 to 900`."""
+    plain_type, limits = _unwrap(annotation)
+    if typing.get_origin(plain_type) is typing.Literal:
+        return one_of_text(typing.get_args(plain_type))
+    members = _union_members(plain_type)
+    if members:
+        return " or ".join(expected_text(member) for member in members) + _range(limits)
+    origin = typing.get_origin(plain_type)
     if origin in {list, tuple, set}:
-        inner = [arm for arm in typing.get_args(bare) if arm is not Ellipsis]
+        inner = [member for member in typing.get_args(plain_type) if member is not Ellipsis]
         return f"a list of {expected_text(inner[0])}" if inner else "a list"
-    return _WORDS.get(bare, "a value of another kind") + _range(limits)
+    return _TYPE_NAMES.get(plain_type, "a value of another kind") + _range(limits)
 
 
 def literal_choices(annotation: Any) -> tuple[str, ...]:
     """Give the names that the annotation allows, when it lists them."""
-    bare, _ = _unwrap(annotation)
-    if typing.get_origin(bare) is typing.Literal:
-        return tuple(arm for arm in typing.get_args(bare) if isinstance(arm, str))
-    return tuple(name for arm in _arms(bare) for name in literal_choices(arm))
+    plain_type, _ = _unwrap(annotation)
+    if typing.get_origin(plain_type) is typing.Literal:
+        return tuple(member for member in typing.get_args(plain_type) if isinstance(member, str))
+    return tuple(name for member in _union_members(plain_type) for name in literal_choices(member))
 
 
-def _arms(bare: Any) -> tuple[Any, ...]:
-    if typing.get_origin(bare) in {typing.Union, types.UnionType}:
-        return typing.get_args(bare)
+def _union_members(plain_type: Any) -> tuple[Any, ...]:
+    if typing.get_origin(plain_type) in {typing.Union, types.UnionType}:
+        return typing.get_args(plain_type)
     return ()
 
 
 def _unwrap(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
     if typing.get_origin(annotation) is Annotated:
-        bare, *metadata = typing.get_args(annotation)
-        return bare, tuple(_flat(metadata))
+        plain_type, *metadata = typing.get_args(annotation)
+        return plain_type, tuple(_flat(metadata))
     return annotation, ()
 
 

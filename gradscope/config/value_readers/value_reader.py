@@ -1,7 +1,7 @@
 """What every reader of a config's value does: read, report, describe itself as JSON Schema.
 
-A reader reports every mistake to the document, with its place, and goes on. What it gives back is
-used only when the whole config is without a problem, so a wrong value may be anything.
+A reader reports every mistake to the document, with its location, and goes on. Its result is used
+only when the whole config is without a problem, so the result for a wrong value may be anything.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 
 @dataclass
 class ReadContext:
-    """What a form needs besides the value: where to report, and where relative paths start."""
+    """What a reader needs besides the value: where to report, and where relative paths start."""
 
     document: Document
     folder: Path | None = None
@@ -29,10 +29,10 @@ class ReadContext:
 
 
 class ValueReader(Protocol):
-    """One way to write a value."""
+    """A reader of one kind of value."""
 
     def read(self, value: Any, path: TreePath, context: ReadContext) -> Any:
-        """Check `value`; report what is wrong with it; give what it stands for."""
+        """Check `value`, report its mistakes, and give the value to use."""
 
     def json_schema(self) -> Schema:
-        """Describe what may be written, as JSON Schema 2020-12."""
+        """Describe the allowed values as JSON Schema 2020-12."""

@@ -30,11 +30,19 @@ def checks(
     )
 
 
+_ACCEPTED = {
+    DiagnosisState.HEALTHY: (DiagnosisState.HEALTHY,),
+    DiagnosisState.WARNING: (DiagnosisState.HEALTHY, DiagnosisState.WARNING),
+    DiagnosisState.UNHEALTHY: (DiagnosisState.UNHEALTHY,),
+}
+"""States that each expectation accepts: a warning is a limit, the others are the state itself."""
+
+
 def _verdict(expected: str, diagnosis: Diagnosis) -> Check:
     if diagnosis.verdict is DiagnosisState.INCONCLUSIVE:
         status = Status.INCONCLUSIVE
     else:
-        status = Status.PASSED if diagnosis.verdict == expected else Status.FAILED
+        status = _status(diagnosis.verdict in _ACCEPTED[DiagnosisState(expected)])
     sentence = f"{diagnosis.verdict}, expected {expected}"
     return _check("verdict", status, sentence, diagnosis.headline)
 

@@ -25,13 +25,21 @@ def checks(
     new = [verdict for verdict in common if verdict.code not in accepted]
     if new:
         return tuple(_error(verdict, diagnosis, seeds) for verdict in new)
-    return (_summary(statistics, diagnosis, common),)
+    return (_summary(statistics, diagnosis, common, compared=baseline is not None),)
 
 
 def _summary(
-    statistics: SeedStatistics, diagnosis: Diagnosis, accepted: Sequence[ErrorCount]
+    statistics: SeedStatistics,
+    diagnosis: Diagnosis,
+    accepted: Sequence[ErrorCount],
+    *,
+    compared: bool,
 ) -> Check:
-    """What all detectors said, where nothing is new."""
+    """What all detectors said, where nothing is new.
+
+    Where the run is `compared` with a baseline of as many steps, a check that needs more of them
+    leaves nothing open: the figures are compared.
+    """
     seeds = max(1, statistics.trained_seeds)
     by_status = dict.fromkeys(VerdictStatus, 0)
     for verdict in diagnosis.verdicts:
@@ -41,7 +49,11 @@ def _summary(
     rare = [verdict for verdict in statistics.verdicts if 2 * verdict.seeds <= seeds]
     notes = [f"{v.code} {v.name} is accepted by the baseline" for v in accepted]
     notes += [f"{v.code} {v.name} in {v.seeds} of {seeds} seeds only" for v in rare]
-    if not diagnosis.verdicts or diagnosis.verdict is DiagnosisState.INCONCLUSIVE:
+    unjudged = compared and bool(diagnosis.unanswered)
+    if unjudged:
+        notes.append(f"{', '.join(diagnosis.unanswered)} could not judge this run")
+    inconclusive = diagnosis.verdict is DiagnosisState.INCONCLUSIVE and not unjudged
+    if not diagnosis.verdicts or inconclusive:
         sentence, status = diagnosis.headline, Status.INCONCLUSIVE
     else:
         sentence, status = "no detector found a new error", Status.PASSED

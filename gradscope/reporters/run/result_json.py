@@ -141,9 +141,11 @@ def verdict_items(verdict: Verdict, reader: Reader) -> Iterator[dict[str, Any]]:
             "threshold": None,
             "evidence": None,
             "message": verdict.reason or f"{verdict.name}: {verdict.status}",
+            "details": "",
             "remedy": "",
             "remedies": [],
             "cause": "",
+            "cause_details": "",
             "caused_by": "",
         }
 
@@ -157,9 +159,11 @@ def _finding(finding: Finding, reader: Reader) -> dict[str, Any]:
         "threshold": finding.threshold,
         "evidence": asdict(finding.evidence),
         "message": finding.message,
+        "details": finding.details,
         "remedy": remedies_text(finding.remedies, reader),
         "remedies": [remedy_item(remedy) for remedy in finding.remedies],
         "cause": finding.cause,
+        "cause_details": finding.cause_details,
         "caused_by": finding.caused_by,
     }
 

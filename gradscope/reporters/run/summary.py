@@ -126,7 +126,7 @@ def verdict_lines(report: Report) -> Iterator[VerdictLine]:
                 finding.severity if shown else _status(verdict),
                 finding.severity if shown else verdict.status,
                 reason,
-                printable(finding.message),
+                printable(f"{finding.message} {finding.details}".rstrip()),
                 tuple(_facts(finding, reader)),
             )
 
@@ -144,9 +144,9 @@ def _facts(finding: Finding, reader: Reader) -> Iterator[Fact]:
     yield Fact(
         "observed", f"{number(finding.observed, 'NaN')} (threshold {number(finding.threshold)})"
     )
-    cause = f"{consequence_text(finding.caused_by)} {finding.cause}".strip()
-    if cause:
-        yield Fact("cause", printable(cause))
+    causes = (consequence_text(finding.caused_by), finding.cause, finding.cause_details)
+    if any(causes):
+        yield Fact("cause", printable(" ".join(filter(None, causes))))
     if finding.remedies:
         yield Fact("try", printable(remedies_text(finding.remedies, reader)))
     yield Fact("evidence", _evidence(finding.evidence))

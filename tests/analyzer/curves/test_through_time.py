@@ -56,9 +56,9 @@ def test_why_nothing_is_judged() -> None:
 def test_the_message_holds_the_figures() -> None:
     faded = 10.0 ** np.array([-5.0, -3.75, -2.5, -1.25, 0.0])
     (finding,) = DETECTORS["vanishing_through_time"](memories(faded))
-    assert "(x0.056 per step)" in finding.message  # 10^-1.25
-    assert "falls to 1e-05" in finding.message
-    assert "3 of them get at least 1/1000" in finding.message
+    assert "(x0.056 per step)" in finding.details  # 10^-1.25
+    assert "gets 1e-05 of the largest" in finding.message
+    assert "3 of them get at least 1/1000" in finding.details
     assert "ln(5) = 1.6 " in remedies_text(finding.remedies, Reader())
 
 

@@ -81,11 +81,11 @@ def momentum() -> Iterator[Case]:
         ("hidden_2_batch_norm",),
     )
     yield case("sick", "too_slow", lambda: _net(momentum=0.999), "warning", None, None, 0.999**40)
-    yield case("sick", "few_steps", lambda: _net(steps=20), "info", None, None, 0.99**20)
+    yield case("sick", "few_steps", lambda: _net(steps=20), "warning", None, None, 0.99**20)
     yield case("borderline", "just_arrived", lambda: _net(momentum=at_half * INSIDE))
-    yield case("borderline", "keras_default", lambda: _net(steps=20, momentum=0.99), "info")
+    yield case("borderline", "keras_default", lambda: _net(steps=20, momentum=0.99), "warning")
     yield case("borderline", "above_it", lambda: _net(steps=20, momentum=0.99 * OUTSIDE), "warning")
-    yield case("borderline", "just_not", lambda: _net(momentum=at_half * OUTSIDE), "info")
+    yield case("borderline", "just_not", lambda: _net(momentum=at_half * OUTSIDE), "warning")
 
 
 def inference_gap() -> Iterator[Case]:

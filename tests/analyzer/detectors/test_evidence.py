@@ -33,7 +33,7 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
     "batch_norm_explosion": values_per_step,
     "batch_norm_inference_gap": lambda made, finding: (
         made.data.test_samples
-        if finding.message.startswith("In inference mode, where")
+        if finding.message.startswith("In inference mode the network")
         else values_per_step(made, finding)
     ),
     "batch_norm_momentum": lambda made, _: made.outcome.steps_done,

@@ -37,6 +37,16 @@ def sick(detector: str, depth: int, since: int = 0, **options: Any) -> Finding:
     return found(detector, record(layers, **{quantity: values}))
 
 
+def says(finding: Finding) -> str:
+    """The sentence and what belongs to it."""
+    return f"{finding.message} {finding.details}".strip()
+
+
+def why(finding: Finding) -> str:
+    """The same of the cause."""
+    return f"{finding.cause} {finding.cause_details}".strip()
+
+
 def rates(text: str) -> list[float]:
     return [float(number) for number in re.findall(r"x([\d.e+-]+) ", text)]
 
@@ -65,9 +75,9 @@ def sigmoid_rates(depth: int) -> tuple[float, float]:
 def test_relu_with_glorot_is_told_to_use_he(detector: str, initializer: str) -> None:
     finding = sick(detector, 30, activation="relu", initializer=initializer)
     # Glorot halves E z^2 at every ReLU layer, both ways: a factor 0.7071 on the rms.
-    assert "x0.71 per layer for the signal, x0.71 for the gradient going back" in finding.cause
-    assert f"relu with {initializer}" in finding.cause
-    assert "standard deviation is 0.707 times the one relu is paired with" in finding.cause
+    assert "x0.71 per layer for the signal, x0.71 for the gradient going back" in why(finding)
+    assert f"relu with {initializer}" in why(finding)
+    assert "standard deviation is 0.707 times the one relu is paired with" in why(finding)
     assert advice(finding).startswith("model.initializer: he_normal (theory: x1 per layer")
 
 
@@ -75,8 +85,13 @@ def test_relu_with_glorot_is_told_to_use_he(detector: str, initializer: str) -> 
 def test_sigmoid_with_glorot_is_put_down_to_the_activation(depth: int) -> None:
     finding = sick("vanishing_gradient", depth, activation="sigmoid", initializer="glorot_uniform")
     signal, gradient = sigmoid_rates(depth)
-    assert rates(finding.cause) == [float(f"{signal:.2g}"), float(f"{gradient:.2g}")]
-    assert "it is the activation, whose derivative is at most 0.25" in finding.cause
+    assert rates(finding.cause_details) == [float(f"{signal:.2g}"), float(f"{gradient:.2g}")]
+    measured = 10 ** (6 / (depth - 1))
+    assert finding.cause == (
+        f"Each sigmoid passes back 1/4 at most: x{1 / measured:.2g} per layer, "
+        f"theory x{gradient:.2g}."
+    )
+    assert "it is the activation, whose derivative is at most 0.25" in why(finding)
     assert advice(finding).startswith("model.activation: relu with model.initializer: he_normal")
     assert rates(advice(finding)) == [1.0, 1.0]
 
@@ -85,8 +100,9 @@ def test_sigmoid_with_glorot_is_put_down_to_the_activation(depth: int) -> None:
 def test_weights_twice_too_large(detector: str) -> None:
     options: dict[str, object] = {"scale": 8.0, "mode": "fan_in", "distribution": "normal"}
     finding = sick(detector, 20, initializer="variance_scaling", initializer_parameters=options)
-    assert rates(finding.cause) == [2.0, 2.0]
-    assert "standard deviation is 2 times the one relu is paired with (he_normal)" in finding.cause
+    assert rates(finding.cause_details) == [2.0, 2.0]
+    assert finding.cause.startswith("The weights of variance_scaling are 2 times those relu needs")
+    assert "standard deviation is 2 times the one relu is paired with (he_normal)" in why(finding)
     assert advice(finding).startswith("model.initializer: he_normal")
 
 
@@ -96,8 +112,8 @@ def test_weights_twice_too_large(detector: str) -> None:
 )
 def test_a_sound_start_that_training_spoils(detector: str) -> None:
     finding = sick(detector, 20, since=12)
-    assert "x1 per layer forward and x1 back at initialisation" in finding.cause
-    assert "training did it, not the initialisation" in finding.cause
+    assert "x1 per layer forward and x1 back at initialisation" in why(finding)
+    assert "Training did it, not the initialisation" in why(finding)
     assert advice(finding) == "training.learning_rate: 0.002, a tenth of the 0.02 used"
 
 
@@ -121,7 +137,7 @@ def test_a_rate_far_too_large_goes_back_to_the_default(name: str, rate: float, t
 
 def test_a_start_that_is_not_what_the_config_says() -> None:
     finding = sick("vanishing_gradient", 20)
-    assert "the network does not start as its config says" in finding.cause
+    assert "The network does not start as its config says" in why(finding)
     assert finding.remedies == ()
 
 
@@ -133,25 +149,26 @@ def test_a_departure_at_step_0_is_named_and_what_training_did_told_apart() -> No
     made = record(6, signal=over_time(41, (0, start), (12, [1.0, 1, 1, 1, 1, 1e4])), data=KNOWN)
     finding = found("exploding_signal", made)
     assert finding.since_step == 12
-    assert "The first layer outside theory's band is hidden_4" in finding.cause
-    assert finding.cause.endswith("Training did the rest.")
+    assert "The first layer outside theory's band is hidden_4" in why(finding)
+    assert finding.cause == "Training did it, not the initialisation."
     assert advice(finding).startswith("training.learning_rate")
     level = over_time(41, (0, [1.4] * 6), (12, [1.0, 1, 1, 1, 1, 1e4]))
-    sound = found("exploding_signal", record(6, signal=level, data=KNOWN)).cause
-    assert sound.endswith("at initialisation: training did it, not the initialisation.")
+    sound = found("exploding_signal", record(6, signal=level, data=KNOWN))
+    assert why(sound).startswith("Training did it, not the initialisation. Theory expects x1 ")
 
 
 def test_a_sick_start_inside_a_wide_band_is_chance() -> None:
     # 30 ReLU layers of 100 units: ln E z^2 scatters by sqrt(5 * 30 / 100) at the last.
     layers = network([100] * 30)
 
-    def cause(ratio: float) -> str:
+    def cause(ratio: float) -> Finding:
         made = record(layers, signal=1.4 * geometric(ratio, 30), data=KNOWN)
-        return DETECTORS["vanishing_signal"](made, threshold=0.15)[0].cause
+        return DETECTORS["vanishing_signal"](made, threshold=0.15)[0]
 
-    assert "every layer starts inside theory's band all the same" in cause(0.12)
-    assert "does not start as its config says" not in cause(0.12)
-    assert "does not start as its config says. The first layer outside theory's" in cause(1e-3)
+    assert "every layer starts in theory's band" in cause(0.12).cause
+    assert "does not start as its config says" not in why(cause(0.12))
+    assert "does not start as its config says." in cause(1e-3).cause
+    assert "The first layer outside theory's" in cause(1e-3).cause_details
 
 
 @pytest.mark.parametrize(
@@ -165,7 +182,7 @@ def test_where_the_config_is_the_cause_theory_says_where_it_crosses(
     detector: str, clause: str
 ) -> None:
     # 2**-10 = 0.000977 twenty layers on.
-    cause = sick(detector, 30, initializer="glorot_normal").cause
+    cause = why(sick(detector, 30, initializer="glorot_normal"))
     assert clause in cause
     assert "outside theory's band" not in cause
 
@@ -173,43 +190,43 @@ def test_where_the_config_is_the_cause_theory_says_where_it_crosses(
 @pytest.mark.parametrize("detector", ["exploding_signal", "exploding_gradient"])
 def test_theory_that_expects_the_opposite_is_no_cause(detector: str) -> None:
     finding = sick(detector, 30, since=12, initializer="glorot_normal")
-    assert "Theory expects it" not in finding.cause
-    assert "training did it" in finding.cause
+    assert "Theory expects it" not in why(finding)
+    assert "Training did it" in why(finding)
 
 
 def test_theory_that_expects_it_of_the_other_quantity_is_no_cause() -> None:
     # Sigmoid keeps the signal and loses the gradient.
     finding = sick("vanishing_signal", 20, 12, activation="sigmoid", initializer="glorot_normal")
-    assert "training did it" in finding.cause
+    assert "Training did it" in why(finding)
 
 
 def test_a_start_that_theory_puts_near_the_limit_is_put_down_to_the_config() -> None:
     # 15 ReLU layers with Glorot: 2**-7 of the rms, and chance did the rest.
     finding = sick("vanishing_gradient", 15, initializer="glorot_normal")
-    assert "Theory expects it of relu with glorot_normal" in finding.cause
-    assert "which takes no layer below 0.001 without chance" in finding.cause
+    assert "Theory expects it of relu with glorot_normal" in why(finding)
+    assert "which takes no layer below 0.001 without chance" in why(finding)
 
 
 @pytest.mark.parametrize(
-    ("options", "why"),
+    ("options", "reason"),
     [
         ({"initializer": "zeros"}, "zeros draws no random weights"),
         ({"activation": "mine"}, "activation mine of layer hidden_1 is unknown"),
     ],
 )
-def test_outside_theory_nothing_is_claimed(options: dict[str, str], why: str) -> None:
+def test_outside_theory_nothing_is_claimed(options: dict[str, str], reason: str) -> None:
     finding = sick("vanishing_gradient", 10, **options)
-    assert finding.cause.startswith("Theory does not cover this network")
-    assert why in finding.cause
+    assert finding.cause_details.startswith("Theory does not cover this network")
+    assert reason in why(finding)
     assert finding.remedies == ()
 
 
 def test_batch_norm_is_not_put_down_to_the_weights() -> None:
     finding = sick("exploding_gradient", 60, normalization="before_activation")
     # Yang et al. 2019: sqrt(1.522) per layer for ReLU on batches of 32.
-    assert "x1.2 for the gradient going back" in finding.cause
-    assert "Batch norm sets the signal's size, whatever the weights' variance." in finding.cause
-    assert "standard deviation" not in finding.cause
+    assert "x1.2 for the gradient going back" in why(finding)
+    assert "Batch norm sets the signal's size, whatever the weights' variance." in why(finding)
+    assert "standard deviation" not in why(finding)
     assert advice(finding)
 
 
@@ -263,17 +280,20 @@ def test_a_learning_rate_that_is_no_number() -> None:
 def test_causes_of_values_that_are_not_finite() -> None:
     update = over_time(41, (0, [1e-3] * 6), (7, [1e-3, 55.0, 1, 1, 1, 1]), (8, [1e-3] * 6))
     late = found("non_finite", record(update=update, broken={"forward": (40, 2, 3)}))
-    assert "step 40, first in the forward pass of hidden_2 (3 values)" in late.message
-    assert "The loss before it was 2.5." in late.message
-    assert "changed hidden_2 by 55 of its size, at step 7" in late.cause
+    assert (
+        "step 40, first in the forward pass of hidden_2. Values that are not finite there: 3."
+        in says(late)
+    )
+    assert "The loss before it was 2.5." in says(late)
+    assert late.cause == "Step 7 changed hidden_2 by 55 times its size, at learning rate 0.02."
     assert advice(late).startswith("training.learning_rate: 0.002")
     layers = network([100] * 9, initializer="glorot_normal")
     early = found("non_finite", record(layers, broken={"backward": (0, 2, 3)}))
-    assert "first in the backward pass of hidden_2" in early.message
-    assert "before any update" in early.cause
+    assert "first in the backward pass of hidden_2" in says(early)
+    assert "before any update" in why(early)
     assert "learning_rate" not in advice(early)
     lost = found("non_finite", record(loss=[np.nan] * 41))
-    assert "first in the loss." in lost.message
+    assert "first in the loss." in says(lost)
 
 
 def test_remedies_of_saturated_units() -> None:
@@ -289,33 +309,38 @@ def test_remedies_of_saturated_units() -> None:
 def test_remedies_of_dead_units() -> None:
     later = found("dead_units", record(dead=over_time(41, (0, [0.1] * 5), (9, [1.0] * 5))))
     assert advice(later).startswith("training.learning_rate: 0.002")
-    assert "at initialisation: 10%" in later.message
+    assert "at initialisation 10%" in says(later)
     assert "learning_rate" not in advice(found("dead_units", record(dead=1.0)))
 
 
 def test_a_cut_gradient_has_no_rate() -> None:
     finding = found("vanishing_gradient", record(delta=[0.0, 0.0, 1.0, 1.0, 1.0]))
-    assert "falls to 0 of its size, since initialisation; hidden_1 to hidden_2" in finding.message
+    assert "gets nothing of what reaches hidden_5" in finding.message
+    assert "delta falls, since initialisation; hidden_1 to hidden_2" in finding.details
 
 
 def test_the_rate_in_a_message() -> None:
     profile = geometric(1e-8)
     finding = found("vanishing_gradient", record(delta=profile[::-1]))
-    assert "falls to 1e-08 of its size (x0.01 per layer going back)" in finding.message
-    assert "hidden_1 to hidden_3 get less than 1/1000 of it" in finding.message
+    assert finding.message.endswith("hidden_1 gets 1e-08 of what reaches hidden_5.")
+    assert "falls (x0.01 per layer going back)" in finding.details
+    assert "hidden_1 to hidden_3 get less than 1/1000 of it" in says(finding)
     finding = found("exploding_signal", record(signal=1 / profile))
-    assert "grows to 1e+08 times its size (x1e+02 per layer)" in finding.message
-    assert "hidden_3 is the first layer above 1000 times it" in finding.message
+    assert finding.message.endswith("hidden_5 gets 1e+08 times the signal in hidden_1.")
+    assert "grows (x1e+02 per layer)" in finding.details
+    assert "hidden_3 is the first layer above 1000 times it" in says(finding)
     finding = found("vanishing_signal", record(signal=profile))
-    assert "falls to 1e-08 of its size (x0.01 per layer)" in finding.message
-    assert "hidden_3 is the first layer below 1e-03 of it" in finding.message
+    assert finding.message.endswith("hidden_5 gets 1e-08 of the signal in hidden_1.")
+    assert "falls (x0.01 per layer)" in finding.details
+    assert "hidden_3 is the first layer below 1e-03 of it" in says(finding)
 
 
 def test_the_peak_of_a_spike_is_named() -> None:
     update = over_time(41, (0, [1e-3] * 6), (4, [2.0] * 6), (5, [3.0] * 6), (6, [2.0] * 6))
     update[7:] = 1e-3
     finding = found("unstable_updates", record(update=update))
-    assert "up to 3 of their size (rms) at step 5;" in finding.message
+    assert "by 3 times their size. That is the rms of the change, at step 5;" in says(finding)
+    assert finding.cause == "The learning rate is 0.02."
     assert finding.evidence.steps == (4, 6)
     assert finding.evidence.interval == (2.0, 3.0)
 

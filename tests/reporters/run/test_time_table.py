@@ -6,15 +6,17 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
-from gradscope.reporters.report import ReportOptions
+from gradscope.reporters.report import Detail, ReportOptions
 from gradscope.reporters.run import REPORTERS
 from gradscope.reporters.run.html import render as page_of
 from gradscope.reporters.run.time_table import TITLE, time_table
 from tests.reporters import fixtures
 
+ALL = Detail(layers=True, checks=True)
+
 
 def render(report, *, width, color=False, unicode=True, files=()):
-    options = ReportOptions(width=width, color=color, unicode=unicode, files=tuple(files))
+    options = ReportOptions(width, color, unicode, tuple(files), detail=ALL)
     return REPORTERS["text"](report, options)
 
 

@@ -60,8 +60,15 @@ def collapsed_representation(record: RunRecord, *, threshold: float = 1e-3) -> t
     first = record.layers[indices[departure.layers[0]]].name
     message = (
         f"The samples collapse: from {first} on they differ by {departure.extreme:.2g} of the "
-        f"activations' size{rate_text(departure.rate)}, {departure.occurrence.text}; all of them "
-        "look the same to what comes after."
+        "activations' size."
+    )
+    details = (
+        f"All samples look the same to what comes after{rate_text(departure.rate)}, "
+        f"{departure.occurrence.text}."
     )
     remedies = causes.smallest_change(record) if departure.occurrence.since_step == 0 else ()
-    return (departures.departure_finding(record, indices, departure, message, remedies=remedies),)
+    return (
+        departures.departure_finding(
+            record, indices, departure, message, details=details, remedies=remedies
+        ),
+    )

@@ -18,6 +18,10 @@ from gradscope.record import Action, Finding, LayerInfo, Remedy, Role, RunRecord
 from gradscope.record.remedies import change_settings
 from gradscope.record.run_record import Floats, Integers
 
+LARGE_UPDATE = 0.1
+"""Share of a layer's size that one step changes from which it may have killed units, as for
+`unstable_updates`."""
+
 LEAKY = Remedy(Action.USE_LEAKY_ACTIVATION, (("model.activation", "leaky_relu"),))
 
 
@@ -84,6 +88,15 @@ def dead_units(
     return tuple(answer)
 
 
+def _shares(shares: Floats) -> str:
+    """The range of the layers' shares: `all`, `98%`, `62 to 98%`."""
+    low, high = float(shares.min()), float(shares.max())
+    if low >= 1.0:
+        return "all"
+    least, most = f"{low:.0%}", f"{high:.0%}"
+    return most if least == most else f"{least.removesuffix('%')} to {most}"
+
+
 def _nearly_dead(
     record: RunRecord, indices: tuple[int, ...], min_derivative_gain: float
 ) -> list[Finding]:
@@ -114,8 +127,9 @@ def _nearly_dead(
             threshold=min_derivative_gain,
             message=(
                 f"Units are as good as dead: in {where} only {observed:.2g} of the values let a "
-                f"gradient pass, {occurrence.text}, and the loss has not fallen."
+                "gradient pass."
             ),
+            details=f"So it is {occurrence.text}, and the loss has not fallen.",
             evidence=findings.evidence_over_steps(
                 record,
                 n=findings.values_per_step(record, layers),
@@ -149,17 +163,19 @@ def _dead(
     record = probes.record
     positions = [int(i) for i in np.flatnonzero(holds[-1])]
     layers = [record.layers[record.indices(Role.HIDDEN)[i]] for i in positions]
-    where = layer_names([layer.name for layer in layers], positions)
+    where = layer_names([layer.name for layer in layers], positions, count=False)
     since = int(probes.steps[window.onset(np.any(holds[:, positions], axis=1))])
     worst = positions[int(np.argmax(probes.share[-1, positions]))]
     share, start = probes.share[-1, worst], probes.share[0, worst]
     n = record.probe_samples
-    message = (
-        f"Units are dead: {share:.0%} of the units in {where} let no gradient pass for any of {n} "
-        f"samples (at initialisation: {start:.0%}), since step {since}."
+    message = f"Units are dead: {_shares(probes.share[-1, positions])} of the units in {where}."
+    details = (
+        f"They let no gradient pass for any of {n} samples since step {since} (in "
+        f"{layers[positions.index(worst)].name} {share:.0%}, at initialisation {start:.0%})."
     )
     if severity is Severity.ERROR:
-        message += " Nothing passes a layer that is dead as a whole: what is below it cannot learn."
+        details += " Nothing passes a layer that is dead as a whole: what is below it cannot learn."
+    killed = int(np.flatnonzero(record.steps >= since)[0]) if since else 0
     return findings.finding(
         record,
         severity,
@@ -169,6 +185,8 @@ def _dead(
         observed=share,
         threshold=threshold,
         message=message,
+        details=details,
+        cause=causes.largest_update(record, killed + 1, LARGE_UPDATE) if since else "",
         evidence=findings.evidence(
             record,
             n=n,

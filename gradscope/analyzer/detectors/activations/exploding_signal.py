@@ -46,9 +46,16 @@ def exploding_signal(
     if departure is None:
         return ()
     first = profile.names[departure.layers[0]]
+    start, furthest = profile.names[0], profile.names[departure.extreme_layer]
     message = (
-        f"The signal explodes: from {profile.names[0]} to {profile.names[-1]} the rms of z grows "
-        f"to {departure.extreme:.2g} times its size{rate_text(departure.rate)}, "
+        f"The signal explodes: {furthest} gets {departure.extreme:.2g} times the signal in {start}."
+    )
+    details = (
+        f"From {start} to {profile.names[-1]} the rms of z grows{rate_text(departure.rate)}, "
         f"{departure.occurrence.text}; {first} is the first layer above {limit:.0f} times it."
     )
-    return (departures.finding_over_depth(record, profile, departure, "signal", message),)
+    return (
+        departures.finding_over_depth(
+            record, profile, departure, "signal", message=message, details=details
+        ),
+    )

@@ -88,9 +88,10 @@ def saturated_units(
             observed=observed,
             threshold=limits[worst],
             message=(
-                f"{layers[0].activation} is saturated in {where}: its mean derivative is "
-                f"{observed:.2g} of the largest it can have, {occurrence.text}."
+                f"Units are saturated: in {where} the mean slope of {layers[0].activation} is "
+                f"{observed:.2g} of its largest."
             ),
+            details=f"So it is {occurrence.text}.",
             evidence=findings.evidence_over_steps(
                 record,
                 n=findings.values_per_step(record, layers),

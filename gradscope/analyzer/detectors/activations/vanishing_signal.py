@@ -48,9 +48,15 @@ def vanishing_signal(
         return ()
     first = profile.names[departure.layers[0]]
     rate = rate_text(departure.rate) if departure.extreme > 0 else ""
-    message = (
-        f"The signal vanishes: from {profile.names[0]} to {profile.names[-1]} the rms of z falls "
-        f"to {departure.extreme:.2g} of its size{rate}, {departure.occurrence.text}; "
-        f"{first} is the first layer below {limit:.0e} of it."
+    start, furthest = profile.names[0], profile.names[departure.extreme_layer]
+    share = f"{departure.extreme:.2g} of the" if departure.extreme > 0 else "nothing of the"
+    message = f"The signal vanishes: {furthest} gets {share} signal in {start}."
+    details = (
+        f"From {start} to {profile.names[-1]} the rms of z falls{rate}, "
+        f"{departure.occurrence.text}; {first} is the first layer below {limit:.0e} of it."
     )
-    return (departures.finding_over_depth(record, profile, departure, "signal", message),)
+    return (
+        departures.finding_over_depth(
+            record, profile, departure, "signal", message=message, details=details
+        ),
+    )

@@ -25,6 +25,7 @@ def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> 
         output without a loss leave exactly zero.
     Error when:
         The ratio is at or below the threshold at every step, and every path goes through the layer.
+        Or the loss depends on no weight at all, so that no layer can be measured.
     Warning when:
         The same holds for a layer that some path goes around, such as an output that is not
         trained.
@@ -44,20 +45,38 @@ def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> 
     Source:
         The chain rule: an unconnected path has a derivative of exactly zero.
     """
+    measured = record.indices(Role.HIDDEN, Role.OUTPUT)
+    before, aside = gradient_cut.unreached(record)
+    if before and not measured:
+        return (_whole_network(record, before, threshold),)
     if not np.any(record.steps > 1):
         raise NotMeasured("the network was seen before its first update only")
-    if not record.indices(Role.HIDDEN, Role.OUTPUT):
+    if not measured:
         raise NotMeasured("no layer with weights is measured")
     last_dead = _last_dead(record)
     cut = np.flatnonzero(gradient_cut.cut(record, threshold)).tolist()
     silent = [i for i in cut if i > last_dead]
-    before, aside = gradient_cut.unreached(record)
     on_path = [*before, *(record.layers[i] for i in silent if record.layers[i].main_path)]
     aside = [*aside, *(record.layers[i] for i in silent if not record.layers[i].main_path)]
     return tuple(
         _finding(record, severity, sorted(layers, key=lambda layer: layer.index), silent, threshold)
         for severity, layers in ((Severity.ERROR, on_path), (Severity.WARNING, aside))
         if layers
+    )
+
+
+def _whole_network(record: RunRecord, layers: Sequence[LayerInfo], threshold: float) -> Finding:
+    """The loss depends on no weight."""
+    names = tuple(layer.name for layer in layers)
+    return findings.finding(
+        record,
+        Severity.ERROR,
+        layers,
+        observed=0.0,
+        threshold=threshold,
+        message="No gradient reaches any layer: the loss depends on no weight.",
+        remedies=(Remedy(Action.RECONNECT_LAYERS, layers=names),),
+        evidence=findings.evidence(record, n=len(layers), phase="graph"),
     )
 
 
@@ -75,14 +94,15 @@ def _finding(
         for i in record.indices(Role.HIDDEN, Role.OUTPUT)
         if i > positions[-1] and i not in silent
     ]
-    between = f" It is lost between {later[0].name} and {names[-1]}." if later else ""
+    between = f"It is lost between {later[0].name} and {names[-1]}." if later else ""
     return findings.finding(
         record,
         severity,
         layers,
         observed=0.0,
         threshold=threshold,
-        message=f"No gradient reaches {layer_names(names, positions)} at any step.{between}",
+        message=f"No gradient reaches {layer_names(names, positions)} at any step.",
+        details=between,
         remedies=(
             Remedy(Action.RECONNECT_LAYERS, layers=names),
             Remedy(Action.FREEZE_LAYERS, layers=names),

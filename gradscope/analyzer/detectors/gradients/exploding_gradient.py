@@ -51,9 +51,16 @@ def exploding_gradient(
         return ()
     where = layer_names([profile.names[i] for i in departure.layers], departure.layers)
     rate = rate_text(departure.rate**-1, " going back")
+    last, furthest = profile.names[-1], profile.names[departure.extreme_layer]
     message = (
-        f"The gradient explodes: from {profile.names[-1]} back to {profile.names[0]} the rms of "
-        f"delta grows to {departure.extreme:.2g} times its size{rate}, "
+        f"The gradient explodes: {furthest} gets {departure.extreme:.2g} times what reaches {last}."
+    )
+    details = (
+        f"From {last} back to {profile.names[0]} the rms of delta grows{rate}, "
         f"{departure.occurrence.text}; {where} get more than {limit:.0f} times as much."
     )
-    return (departures.finding_over_depth(record, profile, departure, "delta", message),)
+    return (
+        departures.finding_over_depth(
+            record, profile, departure, "delta", message=message, details=details
+        ),
+    )

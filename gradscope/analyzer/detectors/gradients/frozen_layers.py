@@ -107,7 +107,8 @@ def frozen_layers(
             since_step=onset,
             observed=observed,
             threshold=threshold,
-            message=_message(where, observed, onset, "any" if grave else "most"),
+            message=_message(where, observed),
+            details=_details(onset, "any" if grave else "most"),
             remedies=_remedies(names),
             evidence=evidence,
         ),
@@ -118,9 +119,10 @@ def _remedies(names: tuple[str, ...]) -> tuple[Remedy, ...]:
     return (Remedy(Action.RAISE_LEARNING_RATE), Remedy(Action.FREEZE_LAYERS, layers=names))
 
 
-def _message(where: str, observed: float, step: int, weights: str) -> str:
+def _message(where: str, observed: float) -> str:
+    return f"Weights stand still in {where}: a step adds at most {observed:.2g} of their size."
+
+
+def _details(step: int, weights: str) -> str:
     since = "since the first step" if step <= 1 else f"since step {step}"
-    return (
-        f"Weights stand still in {where}: the update is at most {observed:.2g} of them (rms), less "
-        f"than float32 can add to {weights}, {since}."
-    )
+    return f"That is less (rms) than float32 can add to {weights} weights, {since}."

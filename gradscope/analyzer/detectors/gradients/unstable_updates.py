@@ -9,10 +9,11 @@ import numpy as np
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import detector
-from gradscope.analyzer.message_parts import layer_names
+from gradscope.analyzer.message_parts import layer_names, times_text
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
 from gradscope.record import Finding, LayerInfo, Role, RunRecord, Severity
+from gradscope.record.run_record import Floats, Integers
 
 
 @detector(
@@ -58,12 +59,7 @@ def unstable_updates(
         A ratio of 1e-3 as the aim of practice: Karpathy, CS231n, "ratio of weights to updates".
     """
     indices = record.indices(Role.HIDDEN, Role.OUTPUT)
-    update = record.series["update_ratio"][:, list(indices)]
-    update = np.where(np.isfinite(update), update, np.nan)
-    judged = ~np.all(np.isnan(update), axis=1)
-    if not judged.any():
-        raise NotMeasured("no update was made")
-    steps, update = record.steps[judged], update[judged]
+    steps, update = _updates(record, indices)
     rows = np.arange(len(steps))[window.last_quarter(len(steps))]
     median = window.median(update[rows])
     sick = np.flatnonzero(median > max_median_update)
@@ -81,6 +77,12 @@ def unstable_updates(
         since, observed = int(steps[resting[0]]), float(peaks.max())
         when, severity = f"at step {int(steps[np.argmax(peaks)])}", Severity.WARNING
     layers = [record.layers[indices[i]] for i in sick]
+    evidence = findings.evidence_over_steps(
+        record,
+        n=min(layer.parameters for layer in layers),
+        steps=steps[resting],
+        values=np.fmax.reduce(update[resting][:, sick], axis=1),
+    )
     return (
         findings.finding(
             record,
@@ -90,23 +92,32 @@ def unstable_updates(
             until_step=int(steps[resting[-1]]),
             observed=observed,
             threshold=max_median_update if lasts else max_single_update,
-            message=_message(layers, sick.tolist(), observed, when),
-            evidence=findings.evidence_over_steps(
-                record,
-                n=min(layer.parameters for layer in layers),
-                steps=steps[resting],
-                values=np.fmax.reduce(update[resting][:, sick], axis=1),
-            ),
+            message=_message(layers, sick.tolist(), observed),
+            details=f"That is the rms of the change, {when}; a thousandth is usual.",
+            cause=_learning_rate(record.scalars["learning_rate"]),
+            evidence=evidence,
             remedies=(causes.lower_learning_rate(record),),
         ),
     )
 
 
-def _message(
-    layers: Sequence[LayerInfo], positions: Sequence[int], observed: float, when: str
-) -> str:
+def _updates(record: RunRecord, indices: tuple[int, ...]) -> tuple[Integers, Floats]:
+    """The steps that made an update, and the update ratios at them, [step, layer]."""
+    update = record.series["update_ratio"][:, list(indices)]
+    update = np.where(np.isfinite(update), update, np.nan)
+    judged = ~np.all(np.isnan(update), axis=1)
+    if not judged.any():
+        raise NotMeasured("no update was made")
+    return record.steps[judged], update[judged]
+
+
+def _message(layers: Sequence[LayerInfo], positions: Sequence[int], observed: float) -> str:
     where = layer_names([layer.name for layer in layers], positions)
-    return (
-        f"Updates are unstable in {where}: a step changes the weights by up to {observed:.2g} of "
-        f"their size (rms) {when}; a thousandth is usual."
-    )
+    size = times_text(observed)
+    return f"Updates are unstable in {where}: a step changes the weights by {size} their size."
+
+
+def _learning_rate(rates: Floats) -> str:
+    """The largest learning rate in use; "" where none was recorded."""
+    rates = rates[np.isfinite(rates)]
+    return f"The learning rate is {rates.max():.3g}." if rates.size else ""

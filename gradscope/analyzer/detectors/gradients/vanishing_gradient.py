@@ -55,9 +55,15 @@ def vanishing_gradient(
     where = layer_names([profile.names[i] for i in departure.layers], departure.layers)
     # A layer that gets nothing at all is cut off, not the end of a steady decay.
     rate = rate_text(departure.rate**-1, " going back") if departure.extreme > 0 else ""
-    message = (
-        f"The gradient vanishes: from {profile.names[-1]} back to {profile.names[0]} the rms of "
-        f"delta falls to {departure.extreme:.2g} of its size{rate}, {departure.occurrence.text}; "
-        f"{where} get less than 1/{1 / limit:.0f} of it."
+    last, furthest = profile.names[-1], profile.names[departure.extreme_layer]
+    share = f"{departure.extreme:.2g} of what" if departure.extreme > 0 else "nothing of what"
+    message = f"The gradient vanishes: {furthest} gets {share} reaches {last}."
+    details = (
+        f"From {last} back to {profile.names[0]} the rms of delta falls{rate}, "
+        f"{departure.occurrence.text}; {where} get less than 1/{1 / limit:.0f} of it."
     )
-    return (departures.finding_over_depth(record, profile, departure, "delta", message),)
+    return (
+        departures.finding_over_depth(
+            record, profile, departure, "delta", message=message, details=details
+        ),
+    )

@@ -92,30 +92,30 @@ def vanishing_through_time(
     typical = window.typical(figures)
     furthest = judged[min(departure.layers, key=lambda i: float(typical[i]))]
     cause = next((FACTORS[trait] for trait in furthest.layer.traits if trait in FACTORS), "")
-    if not stuck:
-        cause += " Whether the task needs what is read first, the loss does not tell."
+    doubt = "" if stuck else "The loss does not tell whether the task needs what is read first."
     return (
         departures.departure_finding(
             record,
             [profile.layer.index for profile in judged],
             departure,
-            _message(furthest, departure, threshold),
-            cause=cause.strip(),
+            f"The gradient vanishes through time: what {furthest.layer.name} reads first gets "
+            f"{departure.extreme:.2g} of the largest.",
+            details=_details(furthest, departure, threshold),
+            cause=cause,
+            cause_details=doubt,
             remedies=_remedies(furthest),
             at_most_warning=not stuck,
         ),
     )
 
 
-def _message(profile: TimeProfile, departure: departures.Departure, threshold: float) -> str:
+def _details(profile: TimeProfile, departure: departures.Departure, threshold: float) -> str:
     rate = profile.rate_going_back
     each = f" (x{rate:.2g} per step)" if math.isfinite(rate) else ""
     above = int(np.count_nonzero(profile.typical >= threshold))
     return (
-        f"The gradient vanishes through time: going back over the {profile.layer.time_steps} time "
-        f"steps of {profile.layer.name} the rms of dL/dh_t falls to {departure.extreme:.2g} of its "
-        f"largest{each}, {departure.occurrence.text}; {above} of them get at least "
-        f"1/{1 / threshold:.0f}."
+        f"Going back over its {profile.layer.time_steps} time steps the rms of dL/dh_t falls"
+        f"{each}, {departure.occurrence.text}; {above} of them get at least 1/{1 / threshold:.0f}."
     )
 
 

@@ -23,6 +23,7 @@ SMALLEST_INPUT, LARGEST_INPUT = 0.01, 10.0
     "GS401",
     rank=58,
     follows=("vanishing_signal", "exploding_signal", "vanishing_gradient", "exploding_gradient"),
+    explains=True,
 )
 def initializer_mismatch(
     record: RunRecord,
@@ -95,9 +96,9 @@ def initializer_mismatch(
             threshold=threshold,
             message=(
                 f"{layer.initializer} does not suit {layer.activation} over {len(hidden)} layers: "
-                f"theory expects the {what} to change by x{expects:.2g} {way}, and at "
-                f"initialisation it does by x{actual:.2g}."
+                f"the {what} changes by x{actual:.2g} at initialisation."
             ),
+            details=f"Theory expects x{expects:.2g} {way}.",
             cause=causes.weights(layer),
             remedies=causes.smallest_change(record),
             evidence=findings.evidence(record, n=findings.values_per_step(record, hidden)),

@@ -78,7 +78,8 @@ def selu_conditions(
     grave = (
         off and len(record.steps) > min_steps and not loss_curve.learned(record, max_constant_ratio)
     )
-    now = f" Its activations' mean square is {size:.3g} at {layers[-1].name}." if size > 0 else ""
+    rms = f"{math.sqrt(size):.3g}" if size > 0 else ""
+    now = f"The rms of the activations is {rms} in {layers[-1].name} at the start." if rms else ""
     broken = (
         *_features(record, layers[0], max_mean, min_variance, max_variance),
         *_weights(layers, max_gain_error),
@@ -92,7 +93,8 @@ def selu_conditions(
             condition.layers,
             observed=condition.observed,
             threshold=condition.threshold,
-            message=f"A condition of SELU's self-normalization is broken: {condition.reason}.{now}",
+            message=f"A condition of SELU's self-normalization is broken: {condition.reason}.",
+            details=now,
             remedies=condition.remedies,
             evidence=findings.evidence(record, n=condition.n, phase="config"),
         )
@@ -125,7 +127,7 @@ def _features(
         yield _Broken([first], abs(data.mean), max_mean, reason, remedies, n)
     elif math.isfinite(variance) and not least <= variance <= most:
         bound = least if variance < least else most
-        reason = f"the features have variance {variance:.3g}, not 1"
+        reason = f"the features have standard deviation {math.sqrt(variance):.3g}, not 1"
         yield _Broken([first], variance, bound, reason, remedies, n)
 
 
@@ -140,9 +142,8 @@ def _weights(layers: list[LayerInfo], max_gain_error: float) -> Iterator[_Broken
     sick = [layer for error, _, layer in errors if error > max_gain_error]
     if sick:
         error, forward, layer = max(errors, key=lambda item: item[0])
-        reason = (
-            f"{layer.initializer} gives {layer.name} weights of fan_in Var w = {forward:.3g}, not 1"
-        )
+        times = f"{math.sqrt(forward):.3g} times"
+        reason = f"{layer.initializer} gives {layer.name} weights {times} as large as {PAIRED}"
         remedies = (change_settings(("model.initializer", PAIRED)),)
         yield _Broken(sick, error, max_gain_error, reason, remedies, len(sick))
 

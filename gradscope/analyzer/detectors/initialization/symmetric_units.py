@@ -87,9 +87,10 @@ def symmetric_units(record: RunRecord, *, threshold: float = 1e-5) -> tuple[Find
         return same_draws
     layers = [record.layers[indices[i]] for i in departure.layers]
     where = layer_names([layer.name for layer in layers], departure.layers)
-    message = (
-        f"The units of {where} are copies of each other, {departure.occurrence.text}: they get the "
-        "same gradient, and each layer can do no more than one unit."
+    message = f"The units of {where} are copies of each other."
+    details = (
+        f"So they are {departure.occurrence.text}: they get the same gradient, and each layer can "
+        "do no more than one unit."
     )
     entry = INITIALIZERS.get(str(layers[0].initializer))
     constant = entry is not None and not entry.seeded
@@ -98,6 +99,7 @@ def symmetric_units(record: RunRecord, *, threshold: float = 1e-5) -> tuple[Find
         indices,
         departure,
         message,
+        details=details,
         cause=f"{layers[0].initializer} gives every unit the same weights." if constant else "",
         remedies=(Remedy(Action.RANDOMIZE_WEIGHTS, (("model.initializer", "he_normal"),)),),
     )

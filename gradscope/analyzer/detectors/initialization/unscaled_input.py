@@ -76,7 +76,10 @@ def unscaled_input(
             threshold=max_rms if large else min_rms,
             message=(
                 f"The inputs are unscaled: the features fed to {layer.name} have an rms of "
-                f"{rms:.3g} (from {record.data.minimum:.3g} to {record.data.maximum:.3g}), too "
+                f"{rms:.3g}."
+            ),
+            details=(
+                f"They go from {record.data.minimum:.3g} to {record.data.maximum:.3g}, too "
                 f"{'large' if large else 'small'} for weights initialised for about 1."
             ),
             cause=f"data.scaling: {record.data.scaling} leaves them as they are.",

@@ -53,10 +53,8 @@ def diverging_loss(
             until_step=int(curve.steps[-1]),
             observed=ratio,
             threshold=max_growth,
-            message=(
-                f"The loss diverges: from {curve.first:.3g} it grew to {curve.last:.3g}, "
-                f"x{ratio:.2g}, since step {since}."
-            ),
+            message=(f"The loss diverges: from {curve.first:.3g} it grew to {curve.last:.3g}."),
+            details=f"That is x{ratio:.2g}, since step {since}.",
             evidence=findings.loss_evidence(record, curve),
             remedies=(causes.lower_learning_rate(record),),
         ),

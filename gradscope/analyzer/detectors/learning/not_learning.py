@@ -14,6 +14,10 @@ from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import Action, Evidence, Finding, Remedy, RunRecord, Severity
 from gradscope.record.run_record import Floats
 
+FEW_STEPS = 300
+"""Steps below which a network that has learned nothing yet is asked to train longer first: those of
+the shipped configs."""
+
 UNEVEN = 30.0
 """Ratio over depth from which it is mentioned beside a loss that stands still."""
 
@@ -66,8 +70,8 @@ def not_learning(
     Why it matters:
         The network is no better than one that gives every sample the same answer.
     What to do:
-        Look at the findings that come before it. Where there are none, check that each label
-        belongs to its sample, then try other learning rates.
+        Look at the findings that come before it. Where there are none, train for 300 steps at
+        least, then check that each label belongs to its sample, and try other learning rates.
     Source:
         The standard error of the difference of two means of independent batches.
     """
@@ -103,10 +107,11 @@ def not_learning(
             until_step=int(curve.steps[-1]),
             observed=test_gain if learns else fall / error if error else 0.0,
             threshold=standard_errors,
-            message=_message(learns, late, best, fall, error),
+            message=_message(learns, late, best),
+            details=_details(learns, best, fall, error),
             evidence=_evidence(record, curve, fall, error),
             cause=_ratios_over_depth(record),
-            remedies=(Remedy(Action.CHECK_LABELS), Remedy(Action.TRY_LEARNING_RATES)),
+            remedies=_remedies(record, learns=learns),
         ),
     )
 
@@ -121,19 +126,38 @@ def _evidence(record: RunRecord, curve: LossCurve, fall: float, error: float) ->
     )
 
 
-def _message(learns: bool, late: float, best: float, fall: float, error: float) -> str:
+def _remedies(record: RunRecord, *, learns: bool) -> tuple[Remedy, ...]:
+    """More steps first where few were made; labels are in doubt where more would show nothing."""
+    labels, rates = Remedy(Action.CHECK_LABELS), Remedy(Action.TRY_LEARNING_RATES)
+    done = record.outcome.steps_done
+    if learns or done >= FEW_STEPS:
+        return (labels, rates)
+    settings = () if is_user_model(record) else (("training.steps", FEW_STEPS),)
+    return (Remedy(Action.TRAIN_LONGER, settings), rates, labels)
+
+
+def _message(learns: bool, late: float, best: float) -> str:
     """What the loss does; a network that `learns` does so for its training samples alone."""
     if learns:
         return (
             f"The network learns nothing that holds: its loss of {late:.3g} is hardly below a "
-            f"constant answer's {best:.3g}, and on the test set it is right by chance only."
+            f"constant answer's {best:.3g}."
         )
-    finite = math.isfinite(best)
-    beside = f"; a constant answer has {best:.3g}" if finite else ""
+    if math.isfinite(best):
+        return (
+            f"The network does not learn: its loss of {late:.3g} is not clearly below a constant "
+            f"answer's {best:.3g}."
+        )
+    return f"The network does not learn: its loss stays at {late:.3g}."
+
+
+def _details(learns: bool, best: float, fall: float, error: float) -> str:
+    if learns:
+        return "On the test set it is right by chance only."
+    quarter = "third" if math.isfinite(best) else "first"
     return (
-        f"The network does not learn: its loss of {late:.3g} is not below that of the "
-        f"{'third' if finite else 'first'} quarter of the steps by more than its noise "
-        f"({fall:.2g} +- {error:.2g}){beside}."
+        f"Since the {quarter} quarter of the steps it fell by no more than its noise "
+        f"({fall:.2g} +- {error:.2g})."
     )
 
 

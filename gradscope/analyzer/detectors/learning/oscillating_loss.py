@@ -65,8 +65,9 @@ def oscillating_loss(
             threshold=max_swing,
             message=(
                 f"The loss oscillates: around {curve.last:.3g} it swings by {spread:.2g} from "
-                f"batch to batch, {observed:.2g} times what the samples at the start account for."
+                "batch to batch."
             ),
+            details=f"That is {observed:.2g} times what the samples at the start account for.",
             evidence=findings.loss_evidence(record, curve),
             remedies=(causes.lower_learning_rate(record),),
         ),

@@ -42,6 +42,7 @@ class _Misfit:
     threshold: float
     reason: str
     remedies: tuple[Remedy, ...]
+    details: str = ""
 
 
 @detector("GS601", rank=1)
@@ -106,6 +107,7 @@ def output_mismatch(
                 observed=misfit.observed,
                 threshold=misfit.threshold,
                 message=f"The output does not fit: {misfit.reason}.",
+                details=misfit.details,
                 remedies=misfit.remedies,
                 evidence=findings.evidence(record, n=1, phase="config"),
             )
@@ -126,8 +128,9 @@ def _reach(record: RunRecord, layer: LayerInfo, min_coverage: float) -> Iterator
     if (name in BINARY and beyond and targets.form == "real") or (
         name in BINARY and layer.units == 1 and len(targets.shares) > 2
     ):
-        reason = f"{name} needs targets from 0 to 1, and they go from {_span(targets)}"
-        yield _Misfit(Severity.ERROR, targets.maximum, 1.0, reason, _loss("mean_squared_error"))
+        reason = f"{name} needs targets from 0 to 1, and they reach beyond"
+        remedies, details = _loss("mean_squared_error"), f"They go from {_span(targets)}."
+        yield _Misfit(Severity.ERROR, targets.maximum, 1.0, reason, remedies, details)
     entry = find_activation(activation)
     if targets.form != "real" or targets.variance == 0 or entry is None or name in BINARY:
         return
@@ -140,9 +143,10 @@ def _reach(record: RunRecord, layer: LayerInfo, min_coverage: float) -> Iterator
     if covered < min_coverage:
         reason = (
             f"the {activation} of {layer.name} gives values from {low:.3g} to {high:.3g}, and the "
-            f"targets go from {_span(targets)} around {targets.mean:.3g}"
+            "targets reach beyond"
         )
-        yield _Misfit(Severity.ERROR, covered, min_coverage, reason, _activated("linear"))
+        details = f"They go from {_span(targets)} around {targets.mean:.3g}."
+        yield _Misfit(Severity.ERROR, covered, min_coverage, reason, _activated("linear"), details)
 
 
 def _span(targets: TargetSummary) -> str:

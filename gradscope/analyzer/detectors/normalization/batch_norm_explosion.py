@@ -62,6 +62,7 @@ def batch_norm_explosion(
     at_end = float(np.max(np.nan_to_num(window.typical(profile.delta_relative))))
     overcome = loss_curve.learned(record, max_constant_ratio) and at_end <= threshold
     sick = [record.layers[i] for i, x in zip(profile.indices, start, strict=True) if x > threshold]
+    furthest = profile.names[int(np.nanargmax(start))]
     expected = expectation.gradient_rate(expectation.expected(record))
     theory = (
         f"Theory expects x{expected:.2g} per layer going back at batch size {record.batch_size}."
@@ -76,9 +77,8 @@ def batch_norm_explosion(
             observed=observed,
             threshold=threshold,
             message=(
-                f"Batch norm makes the gradient explode at initialisation: from "
-                f"{profile.names[-1]} back to {profile.names[0]} the rms of delta grows to "
-                f"{observed:.2g} times its size."
+                f"Batch norm makes the gradient explode at initialisation: {furthest} gets "
+                f"{observed:.2g} times what reaches {profile.names[-1]}."
             ),
             cause=theory,
             remedies=causes.smallest_change(record) or (Remedy(Action.ADD_SKIP_CONNECTIONS),),

@@ -107,20 +107,21 @@ def batch_norm_inference_gap(
     distance = _distance(record, indices)
     departure = departures.find_departure(record, distance, threshold, below=False)
     if departure is not None and departure.occurrence.at_end:
-        message = _message_of_layers(record, indices, departure)
+        message, details = _message_of_layers(record, indices, departure)
     else:
         indices = _in_series(record, indices)
         departure = _departure_over_depth(record, indices, threshold)
         if departure is None or not departure.occurrence.at_end:
             return _by_test_answers(record, norms)
-        message = _message_over_depth(record, indices, departure)
+        message, details = _message_over_depth(record, indices, departure)
     outcome, grave = _outcome(record, max_test_loss_ratio)
     return (
         departures.departure_finding(
             record,
             indices,
             departure,
-            message + outcome,
+            message,
+            details=details + outcome,
             remedies=_REMEDIES,
             at_most_warning=not grave,
         ),
@@ -170,25 +171,26 @@ def _over_depth(logs: Floats) -> Floats:
 
 def _message_of_layers(
     record: RunRecord, indices: tuple[int, ...], departure: departures.Departure
-) -> str:
+) -> tuple[str, str]:
     names = [record.layers[indices[i]].name for i in departure.layers]
     return (
         "Batch norm's moving statistics are not the batches' in "
-        f"{layer_names(names, departure.layers)}: off by {departure.extreme:.2g} (1 is agreement), "
-        f"{departure.occurrence.text}."
+        f"{layer_names(names, departure.layers)}: off by {departure.extreme:.2g}.",
+        f"Agreement is 1; so it is {departure.occurrence.text}.",
     )
 
 
 def _message_over_depth(
     record: RunRecord, indices: tuple[int, ...], departure: departures.Departure
-) -> str:
+) -> tuple[str, str]:
     last = departure.layers[-1]
     products = np.exp(_over_depth(_logs(record, indices))[:, last : last + 1])
     [factor] = window.geometric_mean(products[window.last_quarter(len(products))])
     return (
-        "Batch norm's moving statistics are a little off in each layer, and over depth it adds up: "
-        f"in inference mode the signal in {record.layers[indices[last]].name} is about "
-        f"x{factor:.2g} of training's, {departure.occurrence.text}."
+        f"In inference mode the signal in {record.layers[indices[last]].name} is about "
+        f"x{factor:.2g} of training's.",
+        "Batch norm's moving statistics are a little off in each layer, and over depth it adds up, "
+        f"{departure.occurrence.text}.",
     )
 
 
@@ -219,11 +221,11 @@ def _by_test_answers(record: RunRecord, norms: list[LayerInfo]) -> tuple[Finding
             observed=left,
             threshold=_REMAINING,
             message=(
-                "In inference mode, where batch norm uses its moving statistics, the network "
-                f"answers differently: {record.evaluation['test_accuracy']:.1%} of the test set "
-                f"are right, as by chance, and {loss_curve.late_accuracy(record):.1%} in training. "
-                f"{left:.0%} of the moving statistics are still their start."
+                "In inference mode the network answers as by chance: "
+                f"{record.evaluation['test_accuracy']:.1%} of the test set are right, "
+                f"{loss_curve.late_accuracy(record):.1%} in training."
             ),
+            details=f"{left:.0%} of batch norm's moving statistics are still their start.",
             remedies=_REMEDIES,
             evidence=findings.evidence(record, n=record.data.test_samples),
         ),

@@ -26,9 +26,7 @@ def batch_norm_momentum(
     Error when:
         Momentum is 1: inference then normalizes by 0 and 1 whatever was learned.
     Warning when:
-        The share is above the threshold, and momentum is above Keras's 0.99.
-    Info when:
-        The share is above the threshold with a momentum up to 0.99: the run is short.
+        The share is above the threshold: momentum is above Keras's 0.99, or the run is short.
     Not judged when:
         No batch norm has moving statistics that move, or no step was made.
     Thresholds:
@@ -57,22 +55,22 @@ def batch_norm_momentum(
     momentum = max(float(layer.momentum or 0.0) for layer in sick)
     never = momentum >= 1.0
     usual = momentum <= KERAS_DEFAULT
-    where = layer_names([layer.name for layer in sick], positions)
-    left = f"are still {worst:.1%} their start after {steps} steps ({momentum:g}^{steps})"
+    where = layer_names([layer.name for layer in sick], positions, count=False)
+    left = f"are still {worst:.1%} their start after {steps} steps"
+    rule = f"Each step computes moving = moving * {momentum:g} + batch * {1.0 - momentum:g}"
+    power = "" if never else f" ({momentum:g}^{steps} of the start is left)"
     lower = (change_settings(("model.batch_norm.momentum", KERAS_DEFAULT)),)
     longer = (Remedy(Action.TRAIN_LONGER), Remedy(Action.LOWER_MOMENTUM))
     return (
         findings.finding(
             record,
-            Severity.ERROR if never else Severity.INFO if usual else Severity.WARNING,
+            Severity.ERROR if never else Severity.WARNING,
             sick,
             observed=worst,
             threshold=max_initial_share,
-            message=(
-                f"The moving statistics of {where} {'never move' if never else left}: each step "
-                f"computes moving = moving * {momentum:g} + batch * {1.0 - momentum:g}, and "
-                "inference uses them."
-            ),
+            message=f"The moving statistics of {where} {'never move' if never else left}.",
+            details=f"{rule}{power}, and inference uses them.",
+            cause=f"The batch norm momentum is {momentum:g}.",
             remedies=longer if usual else lower,
             evidence=findings.evidence(record, n=steps, phase="config"),
         ),

@@ -56,9 +56,10 @@ def batch_norm_small_batch(
             sick,
             observed=fewest,
             threshold=min_values if grave else min_reliable_values,
-            message=(
-                f"Batch norm has {fewest} values per feature to estimate mean and variance from in "
-                f"{where}: " + ("too few for a gradient." if grave else "its gradient is noisy.")
+            message=f"Batch norm has {fewest} values per feature in {where}.",
+            details=(
+                "Mean and variance are estimated from them: "
+                + ("too few for a gradient." if grave else "its gradient is noisy.")
             ),
             remedies=(Remedy(Action.ENLARGE_BATCH), Remedy(Action.NORMALIZE_EACH_SAMPLE)),
             evidence=findings.evidence(record, n=fewest, phase="config"),

@@ -69,8 +69,9 @@ def redundant_bias(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Findi
             threshold=threshold,
             message=(
                 f"The bias of {layer_names(names, positions)} does nothing: the batch norm after "
-                "it subtracts it again (its gradient is a structural zero)."
+                "it subtracts it again."
             ),
+            details="Its gradient is a structural zero.",
             remedies=(Remedy(Action.REMOVE_BIAS, layers=names),),
             evidence=findings.evidence(record, n=min(int(layer.units or 1) for layer in sick)),
         ),

@@ -8,8 +8,12 @@ from gradscope.analyzer import findings
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
-from gradscope.record import Finding, Role, RunRecord, Severity
+from gradscope.record import Finding, RunRecord, Severity
 from gradscope.record.run_record import Floats
+
+LARGE_UPDATE = 0.1
+"""Share of a layer's size that one step changes from which it is named as the likely cause, as for
+`unstable_updates`."""
 
 
 @detector("GS501", rank=5, follows=("exploding_signal", "exploding_gradient"))
@@ -48,7 +52,7 @@ def non_finite(record: RunRecord, *, max_count: float = 0) -> tuple[Finding, ...
     index, phase = _first(forward, backward, total[row])
     layer = record.layers[index] if index is not None else None
     count = int(total[row].sum()) or 1  # the loss itself
-    where = f"in the {phase} of {layer.name} ({count} values)" if layer else "in the loss"
+    where = f"in the {phase} of {layer.name}" if layer else "in the loss"
     step = int(record.steps[row])
     before = record.scalars["loss"][:row]
     finite = before[np.isfinite(before)]
@@ -61,7 +65,8 @@ def non_finite(record: RunRecord, *, max_count: float = 0) -> tuple[Finding, ...
             since_step=step,
             observed=count,
             threshold=max_count,
-            message=f"NaN or Inf appeared at step {step}, first {where}.{loss_before}",
+            message=f"NaN or Inf appeared at step {step}, first {where}.",
+            details=f"Values that are not finite there: {count}.{loss_before}",
             evidence=findings.evidence(record, n=count, steps=(step,)),
             cause=_cause(record, row),
             remedies=(
@@ -75,16 +80,7 @@ def _cause(record: RunRecord, row: int) -> str:
     """What the updates did just before: overflow is the end of a growth that can be seen."""
     if record.steps[row] == 0:
         return "It is there before any update: the data or the initialisation bring it."
-    update = record.series["update_ratio"][:row, list(record.indices(Role.HIDDEN, Role.OUTPUT))]
-    finite = np.where(np.isfinite(update), update, 0.0)
-    if not finite.size or not finite.any():
-        return ""
-    step, column = np.unravel_index(int(np.argmax(finite)), finite.shape)
-    layer = record.layers[record.indices(Role.HIDDEN, Role.OUTPUT)[column]]
-    return (
-        f"The largest update before it changed {layer.name} by {finite[step, column]:.2g} of its "
-        f"size, at step {int(record.steps[step])}."
-    )
+    return causes.largest_update(record, row, LARGE_UPDATE)
 
 
 def _first(forward: Floats, backward: Floats, total: Floats) -> tuple[int | None, str]:

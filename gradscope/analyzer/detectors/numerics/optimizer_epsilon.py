@@ -74,9 +74,11 @@ def optimizer_epsilon(
     names = [record.layers[indices[i]].name for i in departure.layers]
     message = (
         f"{name}'s epsilon of {epsilon:.0e} outweighs the gradient in "
-        f"{layer_names(names, departure.layers)}: its rms is {departure.extreme:.2g} of epsilon, "
-        f"{departure.occurrence.text}, and the steps are that much shorter than the learning rate "
-        "says."
+        f"{layer_names(names, departure.layers, count=False)}: its rms is {departure.extreme:.2g} "
+        "of epsilon."
+    )
+    details = (
+        f"The steps are that much shorter than the learning rate says, {departure.occurrence.text}."
     )
     smaller = float(f"{epsilon * departure.extreme / 10:.0e}")
     optimizer = (("training.optimizer.name", name), ("training.optimizer.epsilon", smaller))
@@ -86,6 +88,7 @@ def optimizer_epsilon(
             indices,
             departure,
             message,
+            details=details,
             remedies=(change_settings(*optimizer), Remedy(Action.REMOVE_LOSS_SCALE)),
             at_most_warning=loss_curve.learned(record, max_constant_ratio),
         ),

@@ -57,8 +57,12 @@ def underflow(record: RunRecord, *, threshold: float = 0.1) -> tuple[Finding, ..
     names = [record.layers[indices[i]].name for i in departure.layers]
     message = (
         f"The gradient underflows in {layer_names(names, departure.layers)}: "
-        f"{departure.extreme:.0%} of delta is below what float32 holds, "
-        f"{departure.occurrence.text}."
+        f"{departure.extreme:.0%} of delta is below what float32 holds."
     )
+    details = f"So it is {departure.occurrence.text}."
     remedies = (Remedy(Action.RESTORE_GRADIENT),)
-    return (departures.departure_finding(record, indices, departure, message, remedies=remedies),)
+    return (
+        departures.departure_finding(
+            record, indices, departure, message, details=details, remedies=remedies
+        ),
+    )

@@ -1,0 +1,254 @@
+"""Three lines of a terminal: what happens over depth, over time steps, and to the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.cells import cell_len
+from rich.text import Text
+
+from gradscope.analyzer.curves import loss_curve, through_time, window
+from gradscope.analyzer.curves.depth_profile import DepthProfile, depth_profile
+from gradscope.analyzer.theory.expectation import standings
+from gradscope.record import Finding, Role, RunRecord, Verdict, VerdictStatus
+from gradscope.record.run_record import Floats
+from gradscope.reporters.layout.character_plots import LogScale, sparkline
+from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol
+from gradscope.reporters.layout.numbers import number
+from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.report import Report
+
+WIDTH = 20
+"""Columns of a strip: one per layer up to twenty, so that a bad range can be counted."""
+
+_INDENT = 11
+_RANGE = 14
+_ZERO = "·"
+_ASCII_ZERO = "."
+_DOMAIN = "1/1000 to 1000"
+"""The ratios over depth that GS101, GS102, GS201 and GS202 let pass."""
+
+
+@dataclass(frozen=True)
+class CurveLine:
+    """A label, heights from 0 to 1 (NaN where there is no figure, negative for none at all), the
+    figures at both ends, and one note with the mark of a severity or a status."""
+
+    label: str
+    heights: tuple[float, ...]
+    ends: str
+    tone: str = ""
+    note: str = ""
+
+
+def add_curves(page: Page, report: Report, lead: Verdict | None) -> None:
+    """Put up to three lines on the page, the names of the first and the last layer above them."""
+    lines = list(_lines(report, lead))
+    if not lines:
+        return
+    width = max(4, min(WIDTH, page.width - _INDENT - 1))
+    page.add_text("")
+    names = _ends_of(report)
+    if names:
+        page.add_line(Text(" " * _INDENT + _header(names, width, page.unicode), STYLES["dim"]))
+    for line in lines:
+        _add_line(page, line, width)
+
+
+def _header(names: tuple[str, str], width: int, unicode: bool) -> str:
+    """The first name at the left, the last at the right."""
+    first, last = (shortened(printable(name), (width - 2) // 2, unicode) for name in names)
+    return first + " " * max(1, width - cell_len(first) - cell_len(last)) + last
+
+
+def _add_line(page: Page, line: CurveLine, width: int) -> None:
+    strip = _strip(line.heights, width, page.unicode)
+    text = Text(f"  {line.label:<9}").append(strip, STYLES["info"])
+    note = f"{symbol(line.tone, page.unicode)} {line.note}" if line.note else ""
+    beside = f"  {line.ends:<{_RANGE}}"
+    if text.cell_len + cell_len(beside) + 1 + cell_len(note) <= page.width:
+        text.append(beside).append(f" {note}", STYLES.get(line.tone, ""))
+        page.add_line(text)
+        return
+    page.add_line(text)
+    page.add_text(line.ends, indent=_INDENT, hanging=2)
+    if note:
+        page.add_text(note, line.tone, indent=_INDENT, hanging=2)
+
+
+def _strip(heights: Sequence[float], width: int, unicode: bool) -> str:
+    """Characters over `width` columns: few values are repeated, many are averaged."""
+    if not heights:
+        return ""
+    if len(heights) < width:
+        heights = [heights[i * len(heights) // width] for i in range(width)]
+    if min(heights) >= 0.0 or any(math.isnan(height) for height in heights):
+        return sparkline(heights, width, unicode, span=(0.0, 1.0))
+    zero = _ZERO if unicode else _ASCII_ZERO
+    drawn = sparkline([max(0.0, height) for height in heights], width, unicode, span=(0.0, 1.0))
+    step = len(heights) / len(drawn)
+    return "".join(
+        zero if heights[int(i * step)] < 0 else character for i, character in enumerate(drawn)
+    )
+
+
+def _ends_of(report: Report) -> tuple[str, str] | None:
+    profile = depth_profile(report.record)
+    return (profile.names[0], profile.names[-1]) if len(profile.names) > 1 else None
+
+
+def _lines(report: Report, lead: Verdict | None) -> Iterator[CurveLine]:
+    record, profile = report.record, depth_profile(report.record)
+    if not len(record.steps):
+        return
+    name = lead.name if lead is not None else ""
+    if name == "vanishing_through_time" and lead is not None:
+        yield from _time_line(record, lead)
+    if name == "dead_units" and lead is not None:
+        yield from _dead_line(record, lead)
+    if len(profile.names) > 1:
+        yield _gradient_line(report, profile)
+        if name not in ("dead_units", "vanishing_through_time"):
+            yield _signal_line(report, profile)
+    yield from _loss_line(report)
+
+
+def _verdicts(report: Report, *names: str) -> list[Verdict]:
+    return [verdict for verdict in report.diagnosis.verdicts if verdict.name in names]
+
+
+def _heights(values: Sequence[float]) -> tuple[float, ...]:
+    """Positions on a log axis that holds all values; a negative one for a value of zero."""
+    scale = LogScale.covering(values)
+    return tuple(
+        math.nan if math.isnan(value) else -1.0 if value == 0 else scale.fraction(value)
+        for value in values
+    )
+
+
+def _ends(values: Sequence[float]) -> str:
+    first, last = (number(float(f"{values[i]:.2g}")) for i in (0, -1))
+    return first if first == last else f"{first} to {last}"
+
+
+def _gradient_line(report: Report, profile: DepthProfile) -> CurveLine:
+    values = _typical(profile.delta_relative)
+    if _nothing_came_back(profile.delta):
+        values = [0.0] * len(values)
+    tone, note = _judged(report, len(values), "vanishing_gradient", "exploding_gradient")
+    if all(value == 0 for value in values):
+        tone, note = ("error", "none at all") if tone != "skipped" else (tone, note)
+    if not np.isfinite(values).any():
+        tone, note = "error", "no finite figure"
+    return CurveLine("gradient", _heights(values), _ends(values), tone, note)
+
+
+def _signal_line(report: Report, profile: DepthProfile) -> CurveLine:
+    values = _typical(profile.signal)
+    tone, note = _judged(report, len(values), "vanishing_signal", "exploding_signal")
+    if tone == "healthy" and _in_band(report):
+        note = "in theory's band at the start"
+    return CurveLine("signal", _heights(values), _ends(values), tone, note)
+
+
+def _nothing_came_back(delta: Floats) -> bool:
+    """Whether delta is zero in every layer over the last quarter: it has no ratios then."""
+    late = delta[window.last_quarter(len(delta))]
+    return bool(np.isfinite(late).any()) and not np.nan_to_num(late).any()
+
+
+def _typical(values: Floats) -> list[float]:
+    """Those of the last quarter; of a run that broke off, of the last step that has them all."""
+    typical = window.typical(values)
+    whole = np.flatnonzero(np.isfinite(values).all(axis=1))
+    if not np.isfinite(typical).all() and whole.size:
+        typical = values[whole[-1]]
+    return [float(value) for value in typical]
+
+
+def _judged(report: Report, layers: int, *names: str) -> tuple[str, str]:
+    """The mark and the note of a quantity by the two detectors that judge it."""
+    verdicts = _verdicts(report, *names)
+    for verdict in verdicts:
+        if verdict.status is VerdictStatus.FINDING:
+            return verdict.findings[0].severity, _beyond(verdict, layers)
+    if verdicts and all(verdict.status is VerdictStatus.HEALTHY for verdict in verdicts):
+        return "healthy", _DOMAIN
+    return "skipped", "not judged"
+
+
+def _beyond(verdict: Verdict, layers: int) -> str:
+    finding = verdict.findings[0]
+    limit = finding.threshold
+    side = f"below 1/{1 / limit:.0f}" if limit < 1 else f"above {limit:.0f}"
+    early = " at the start" if finding.severity == "warning" else ""
+    return f"{len(finding.layers)} of {layers} layers {side}{early}"
+
+
+def _in_band(report: Report) -> bool:
+    if report.prediction is None or report.prediction.outside:
+        return False
+    signal = [s for s in standings(report.record, report.prediction) if s.quantity == "signal"]
+    return bool(signal) and not signal[0].outside
+
+
+def _dead_line(record: RunRecord, lead: Verdict) -> Iterator[CurveLine]:
+    hidden = list(record.indices(Role.HIDDEN))
+    dead = record.series["dead_fraction"][:, hidden]
+    shown = dead[~np.all(np.isnan(dead), axis=1)]
+    if not len(shown):
+        return
+    shares = [float(share) for share in shown[-1]]
+    # Only a layer that is dead as a whole fills its cell.
+    heights = tuple(share if share >= 1.0 else min(share, 0.9) for share in shares)
+    finite = [share for share in shares if math.isfinite(share)]
+    finding: Finding = min(lead.findings, key=lambda f: f.severity.rank)
+    many = f"{len(finding.layers)} of {len(hidden)} layers"
+    note = f"{many} whole (step {finding.since_step})"
+    if finding.severity == "warning":
+        note = f"{many} above {finding.threshold:.0%}"
+    yield CurveLine(
+        "dead", heights, f"{min(finite):.0%} to {max(finite):.0%}", finding.severity, note
+    )
+
+
+def _time_line(record: RunRecord, lead: Verdict) -> Iterator[CurveLine]:
+    named = lead.findings[0].layers
+    for profile in through_time.time_profiles(record):
+        if profile.layer.name in named[:1]:
+            values = [float(value) for value in profile.typical]
+            note = f"over {len(values)} time steps"
+            severity = lead.findings[0].severity
+            yield CurveLine("in time", _heights(values), _ends(values), severity, note)
+
+
+def _loss_line(report: Report) -> Iterator[CurveLine]:
+    """The loss over the steps beside a constant answer's."""
+    record = report.record
+    loss = [float(value) for value in record.scalars["loss"][record.steps > 0]]
+    if not loss:
+        return
+    curve = loss_curve.training_curve(record)
+    finite = curve.loss
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    spread = high - low if high > low else 1.0
+    heights = tuple((value - low) / spread if math.isfinite(value) else math.nan for value in loss)
+    last = number(curve.last) if math.isfinite(loss[-1]) else "NaN"
+    ends = f"{number(loss[0], 'NaN')} to {last}"
+    tone, note = _learning(report)
+    yield CurveLine("loss", heights, ends, tone, note)
+
+
+def _learning(report: Report) -> tuple[str, str]:
+    constant = loss_curve.constant_predictor(report.record)
+    known = f"chance is {constant:.3g}" if math.isfinite(constant) else ""
+    for verdict in _verdicts(report, "non_finite", "diverging_loss", "not_learning"):
+        if verdict.status is VerdictStatus.FINDING:
+            return verdict.findings[0].severity, known or verdict.name.replace("_", " ")
+    learning = _verdicts(report, "not_learning")
+    if learning and learning[0].status is VerdictStatus.HEALTHY:
+        return "healthy", known or "it falls"
+    return "skipped", known or "not judged"

@@ -1,0 +1,51 @@
+"""What is said of a network in which nothing is wrong, and what keeps it so."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gradscope.analyzer.curves import window
+from gradscope.analyzer.curves.depth_profile import depth_profile, rate_per_layer
+from gradscope.analyzer.theory import expectation
+from gradscope.record import DiagnosisState, LayerInfo, Role
+from gradscope.reporters.layout.numbers import number
+from gradscope.reporters.report import Report
+
+
+def flow_sentence(report: Report) -> str:
+    """The gradient's way back in one sentence; the headline where there is none to tell."""
+    record = report.record
+    profile = depth_profile(record)
+    delta = window.typical(profile.delta_relative)
+    delta = delta[np.isfinite(delta)]
+    if delta.size < 2:
+        return report.diagnosis.headline
+    rate = math.nan if record.branches else rate_per_layer(delta) ** -1
+    if math.isfinite(rate):
+        return f"Gradients flow: x{rate:.2g} per layer going back, where x1 keeps the size."
+    low, high = (number(float(f"{end:.2g}")) for end in (delta.min(), delta.max()))
+    return f"Gradients flow: every layer gets {low} to {high} times what the last one gets."
+
+
+def flow_reason(report: Report) -> str:
+    """What the layers are made of and what theory expects of it; "" unless it is one thing."""
+    record = report.record
+    if report.diagnosis.verdict is not DiagnosisState.HEALTHY:
+        return ""
+    hidden = [record.layers[i] for i in record.indices(Role.HIDDEN)]
+    made = {_made_of(layer) for layer in hidden}
+    if len(made) != 1:
+        return ""
+    [parts] = made
+    prediction = report.prediction
+    if prediction is None or prediction.outside:
+        return parts
+    rate = expectation.gradient_rate(prediction)
+    return f"{parts}; theory expects x{rate:.2g}" if math.isfinite(rate) else parts
+
+
+def _made_of(layer: LayerInfo) -> str:
+    norm = " and batch norm" if layer.normalization else ""
+    return f"{layer.activation} with {layer.initializer}{norm}"
