@@ -36,7 +36,7 @@ cases (one fault, one kind of network) is on one side of the split only.
 
 - *tune*: thresholds and logic were adjusted on it. A hash of the family's name decides.
   Families whose verdicts were inspected while the corpus was written, and those written to find
-  weak points, are here whatever their hash.
+  weak points, are always here.
 - *report*: the other half by the hash. It was judged once with the result of tune.
 - *second*: written after that, and judged once with the results of tune and report.
 

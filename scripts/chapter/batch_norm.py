@@ -84,7 +84,7 @@ def _deep(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
 def _placement(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     before, after = (at_start(runs[label], SIGNAL)[1] for label in ("before", "after"))
     return (
-        near("before: E z^2 at hidden_2, whatever the weights", 1.0, before, 0.02),
+        near("before: E z^2 at hidden_2, for any weights", 1.0, before, 0.02),
         near("after: E z^2 at hidden_2, fan_in Var w", 2.0, after, 0.15),
     )
 
