@@ -45,9 +45,10 @@ gate: $(VENV)/.installed
 baselines: $(VENV)/.installed
 	$(BIN)/gradscope baseline configs/*.yaml --at-init --update --quiet
 
+# The example reports that the documentation shows.
 reports: $(VENV)/.installed
-	$(BIN)/gradscope run configs/quickstart.yaml --force
-	$(BIN)/gradscope run configs/notebook.yaml --force
+	$(BIN)/gradscope run configs/quickstart.yaml --output docs/examples/quickstart
+	$(BIN)/gradscope run configs/notebook.yaml --output docs/examples/notebook
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks

@@ -78,7 +78,7 @@ def _run(options: Options) -> dict[str, Any]:
             "other": [sys.executable, "-m", "benchmarks.hand_written"],
             "gradscope": [
                 *(sys.executable, "-m", "gradscope", "run", *config),
-                *("--output", f"{folder}/notebook", "--force"),
+                *("--output", f"{folder}/notebook"),
             ],
         }
         return _compared(options, commands, min(MOST_ROUNDS, options.rounds), _wall)

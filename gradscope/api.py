@@ -20,12 +20,13 @@ from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Checked
 from gradscope.record import RunRecord
-from gradscope.reporters.explanation import explain, list_detectors
+from gradscope.reporters.explanation import list_detectors
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows import check as check_workflow
 from gradscope.workflows.analysis import analyze, analyze_seeds, load_record
 from gradscope.workflows.baseline import measure_baseline
 from gradscope.workflows.engine import Measurement, ThisProcess
+from gradscope.workflows.explain import explain
 from gradscope.workflows.inputs import (
     config_for,
     config_schema,

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import difflib
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 SHOWN_CHARACTERS = 80
 
 
 def sanitise(text: str, limit: int = SHOWN_CHARACTERS) -> str:
     """Give `text` with every control, format, bidi and surrogate character escaped, cut."""
-    shown = "".join(_visible(character) for character in text[: limit + 1])
+    shown = escape_unprintable(text[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
-def _visible(character: str) -> str:
-    if character.isprintable() and unicodedata.category(character) != "Cf":
-        return character
+def escape_unprintable(text: str) -> str:
+    """Give `text` with every character escaped that is not printable, spaces beyond ASCII too."""
+    return "".join(c if c.isprintable() else escape_character(c) for c in text)
+
+
+def escape_character(character: str) -> str:
+    r"""Write a character as ``\x1b``, ``\u202e`` or ``\U000e0041``."""
     code = ord(character)
     if code < 0x100:
         return f"\\x{code:02x}"
@@ -50,6 +53,12 @@ def counted(count: int, noun: str) -> str:
 def noun_for(count: int, noun: str) -> str:
     """Give the noun in the form that goes with `count`; the plural adds an s."""
     return noun if count == 1 else f"{noun}s"
+
+
+def first_names(names: Sequence[str], shown: int = 3) -> str:
+    """List the first names: `a, b, c and 2 more`."""
+    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + rest
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str | None:

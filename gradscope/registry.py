@@ -1,4 +1,4 @@
-"""How a new file becomes a new detector, data set or reporter, with nothing else edited."""
+"""Registries: a new file adds a detector, a data set or a reporter; no other file changes."""
 
 from __future__ import annotations
 

@@ -18,8 +18,9 @@ if str(ROOT) not in sys.path:
 
 from benchmarks.gate import clean, faults  # noqa: E402
 from benchmarks.tables import filled  # noqa: E402
+from gradscope.catalog.activations import ACTIVATIONS  # noqa: E402
 from gradscope.gate import plan  # noqa: E402
-from gradscope.gate.comparing import pairing, repeated, seeds_needed, unpaired  # noqa: E402
+from gradscope.gate.comparing import pairing, repeated_kernels, seeds_needed, unpaired  # noqa: E402
 
 PAGE = ROOT / "docs" / "gate.md"
 RESULTS = ROOT / "benchmarks" / "results" / "gate.json"
@@ -51,12 +52,15 @@ def _percent(share: float) -> str:
 
 def constants() -> str:
     """What the code holds to, from the code."""
-    kappa = ", ".join(f"{kind} {value:g}" for kind, value in seeds_needed.KAPPA.items())
+    measured = {"batch norm": seeds_needed.KAPPA_BATCH_NORM} | {
+        name: entry.seed_scatter for name, entry in ACTIVATIONS.items() if entry.seed_scatter
+    }
+    kappa = ", ".join(f"{kind} {value:g}" for kind, value in measured.items())
     rows = [
         ("tolerance, paired, same fingerprint", _rms(pairing.SAME_MACHINE)),
         ("tolerance, paired, another fingerprint", _rms(pairing.OTHER_MACHINE)),
         ("the same draws: kernels wander over seeds by at most", f"{pairing.SAME_DRAWS:g}"),
-        ("a repeated kernel: equal to", f"{repeated.EQUAL:g}"),
+        ("a repeated kernel: equal to", f"{repeated_kernels.EQUAL:g}"),
         ("false alarms of a comparison of other draws", _percent(unpaired.BUDGET)),
         (
             "negligible, of other draws",

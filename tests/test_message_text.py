@@ -7,6 +7,7 @@ import pytest
 from gradscope.message_text import (
     counted,
     did_you_mean,
+    first_names,
     nearest_name,
     noun_for,
     one_of_text,
@@ -19,6 +20,11 @@ def test_a_number_of_things() -> None:
     assert [counted(n, "step") for n in (0, 1, 2)] == ["0 steps", "1 step", "2 steps"]
     assert counted(60_000, "sample") == "60,000 samples"
     assert [noun_for(n, "seed") for n in (0, 1, 2)] == ["seeds", "seed", "seeds"]
+
+
+def test_the_first_names() -> None:
+    assert [first_names("abcde"[:n]) for n in (1, 3, 5)] == ["a", "a, b, c", "a, b, c and 2 more"]
+    assert first_names(["x", "y"], shown=1) == "x and 1 more"
 
 
 @pytest.mark.parametrize(

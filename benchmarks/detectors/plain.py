@@ -100,7 +100,7 @@ def network(model: Mapping[str, Any], shape: tuple[int, ...], outputs: int, seed
     return keras.Model(inputs, x)
 
 
-def own_network(case: Case) -> Any:
+def user_network(case: Case) -> Any:
     """The network that a case makes by a function of its own."""
     home = networks if hasattr(networks, case.own) else compiled_networks
     return getattr(home, case.own)(**case.arguments)
@@ -122,7 +122,7 @@ def build(case: Case, parts: data.Parts) -> tuple[Any, Array, Callable[[Array], 
     keras.utils.set_random_seed(seed)
     classes = int(y.max()) + 1 if y.dtype.kind in "iu" else 0
     if case.own:
-        model = own_network(case)
+        model = user_network(case)
         activation = str(getattr(model.layers[-1].activation, "__name__", ""))
     else:
         section = dict(case.model)

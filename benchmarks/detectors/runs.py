@@ -11,7 +11,7 @@ import gradscope
 from benchmarks.detectors import data
 from benchmarks.detectors.case import Case
 from benchmarks.detectors.judging import file_of
-from benchmarks.detectors.plain import own_network
+from benchmarks.detectors.plain import user_network
 from gradscope.record import RunRecord, storage
 
 
@@ -29,7 +29,7 @@ def measured(case: Case, folder: Path) -> RunRecord:
         import keras
 
         keras.utils.set_random_seed(case.settled_seed())
-        model = own_network(case)
+        model = user_network(case)
         (x, y), test = data.MADE[case.data["made"]](**case.data.get("arguments", {}))
         record = gradscope.run(config, model=model, data=((x, y), test))
     storage.save(record, file_of(case, folder, "record.npz"))

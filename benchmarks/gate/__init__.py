@@ -1,6 +1,6 @@
-"""The gate's proof: how often it cries wolf, what it sees, and the noise its tolerances rest on.
+"""The gate's proof: its rate of false alarms, the faults it detects, the noise of its figures.
 
-Every figure is a `SeedStatistics` that was measured for it: `banks` measures what `clean` (A/A),
-`faults` (A/B), `noise` and `scatter` ask for, each once and kept in a folder, and they hold the
-banks against each other as `gradscope check` does. docs/gate.md shows the results.
+Every figure comes from `SeedStatistics` measured for it. `seed_statistics` measures what `clean`
+(A/A), `faults` (A/B), `noise` and `scatter` need, each once, and keeps it in a folder. They compare
+seed statistics as `gradscope check` does. docs/gate.md shows the results.
 """

@@ -14,20 +14,20 @@ import click
 from benchmarks import options
 from benchmarks.cases import ROOT
 from benchmarks.gate import clean, cost, faults, noise, scatter
-from benchmarks.gate.banks import Store
+from benchmarks.gate.seed_statistics import Store
 
 RESULTS = ROOT / "benchmarks" / "results" / "gate.json"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--quick", is_flag=True, help="A handful of banks, to see that it works.")
+@click.option("--quick", is_flag=True, help="A few measurements, to see that it works.")
 @click.option(
-    "--banks",
+    "--statistics",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the measured banks here, and go on from those that are there.",
+    help="Keep the measured seed statistics here, and go on from those that are there.",
 )
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Write the results here.")
-def main(*, quick: bool, banks: Path | None, file: Path | None) -> None:
+def main(*, quick: bool, statistics: Path | None, file: Path | None) -> None:
     """Measure the gate's proof, and replace benchmarks/results/gate.json unless it is quick.
 
     The whole takes about 40 minutes of one core. `python scripts/make_gate_page.py` shows it.
@@ -37,11 +37,11 @@ def main(*, quick: bool, banks: Path | None, file: Path | None) -> None:
     def report(sentence: str) -> None:
         click.echo(f"{time.monotonic() - started:5.0f} s  {sentence}", err=True)
 
-    folder = banks or Path(tempfile.mkdtemp(prefix="gradscope-gate-"))
+    folder = statistics or Path(tempfile.mkdtemp(prefix="gradscope-gate-"))
     try:
         found = measured(Store(folder, report), quick=quick)
     finally:
-        if banks is None:
+        if statistics is None:
             shutil.rmtree(folder, ignore_errors=True)
     text = json.dumps(found, indent=1) + "\n"
     kept = file or (None if quick else RESULTS)

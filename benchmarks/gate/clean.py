@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.gate.banks import USUAL, Order, Store, seeds_of
 from benchmarks.gate.networks import CNN, DEEP, NETS, NORM, RELU, SELU, TANH
+from benchmarks.gate.seed_statistics import USUAL, Order, Store, seeds_of
 from benchmarks.intervals import clopper_pearson
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Status
@@ -89,9 +89,9 @@ def run(store: Store, *, quick: bool) -> list[dict[str, Any]]:
     for pair in pairs:
         key = (pair.baseline.label, pair.again.setting, pair.fresh)
         counts = found.setdefault(key, Counter())
-        answer, sentence = judged(store.bank(pair.baseline), store.bank(pair.again))
+        answer, sentence = judged(store.read(pair.baseline), store.read(pair.again))
         counts[answer] += 1
-        counts["new verdicts"] += new_verdicts(store.bank(pair.baseline), store.bank(pair.again))
+        counts["new verdicts"] += new_verdicts(store.read(pair.baseline), store.read(pair.again))
         if answer == "alarm":
             alarms.setdefault(key, []).append(sentence)
     return [

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks import isolated
-from benchmarks.gate.banks import Reporter, seeds_of
 from benchmarks.gate.networks import DEEP, NETS, NORM, RELU, TANH
+from benchmarks.gate.seed_statistics import Reporter, seeds_of
 from gradscope import api
 from gradscope.gate.comparing import comparison
 
@@ -39,9 +39,9 @@ def measured(tree: Mapping[str, Any], seeds: int) -> dict[str, Any]:
     rounds = []
     for _ in range(ROUNDS):
         started = time.process_time()
-        bank = api.seed_statistics([next(records) for _ in range(seeds)], 0)
+        statistics = api.seed_statistics([next(records) for _ in range(seeds)], 0)
         rounds.append((time.process_time() - started) / seeds)
     started = time.process_time()
-    comparison.compare(bank, bank)
+    comparison.compare(statistics, statistics)
     compared = time.process_time() - started
     return {"seeds": seeds, "first": first, "each": min(rounds), "compare": compared}

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.gate.banks import USUAL, Order, Store, seeds_of
 from benchmarks.gate.networks import FAULTS, NETS, NORM, RELU, Fault, Tree, planted
+from benchmarks.gate.seed_statistics import USUAL, Order, Store, seeds_of
 from benchmarks.intervals import clopper_pearson
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Check, Status
@@ -60,7 +60,7 @@ SHOWN_IN_TRAINING = (
 
 @dataclass(frozen=True)
 class Trial:
-    """One fault in one network, asked in one way: (baseline, faulty bank)."""
+    """One fault in one network, asked in one way: (baseline, faulty seed statistics)."""
 
     fault: Fault
     net: str
@@ -130,7 +130,7 @@ def run(store: Store, *, quick: bool) -> list[dict[str, Any]]:
     store.measure(order for trial in asked for order in (trial.before, trial.after))
     found: dict[tuple[str, str, str], list[tuple[Trial, tuple[Check, ...]]]] = {}
     for trial in asked:
-        checks = comparison.compare(store.bank(trial.before), store.bank(trial.after)).checks
+        checks = comparison.compare(store.read(trial.before), store.read(trial.after)).checks
         found.setdefault((trial.fault.name, trial.net, trial.way), []).append((trial, checks))
     return [_entry(key, results, store) for key, results in found.items()]
 
@@ -143,7 +143,7 @@ def _entry(
     """What became of the trials of one fault in one network, asked in one way."""
     fault, net, way = key
     trial = results[0][0]
-    wanted = _wanted(trial.fault, store.bank(trial.after))
+    wanted = _wanted(trial.fault, store.read(trial.after))
     failing, firsts, words = Counter[str](), Counter[str](), ""
     detected = inconclusive = right = 0
     for _, checks in results:
@@ -177,12 +177,12 @@ def _entry(
     }
 
 
-def _wanted(fault: Fault, bank: SeedStatistics) -> tuple[str, ...]:
+def _wanted(fault: Fault, statistics: SeedStatistics) -> tuple[str, ...]:
     """The names that the first differing layer may have."""
-    hidden = bank.names(Role.HIDDEN)
+    hidden = statistics.names(Role.HIDDEN)
     places = {"middle": len(hidden) // 2, "added": -1}
     if fault.first == "batch norm":
-        norms = tuple(name for name in bank.names(Role.NORMALIZATION))
+        norms = tuple(name for name in statistics.names(Role.NORMALIZATION))
         return norms[:1] or ("hidden_1_batch_norm",)
     if fault.first in places:
         return (hidden[places[fault.first]],)

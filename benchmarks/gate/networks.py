@@ -29,11 +29,11 @@ def dense(depth: int, width: int, activation: str, law: tuple[float, str], **lay
     }
 
 
-def own(function: str, data: Tree, **training: Any) -> Tree:
-    """A config of a network of `own_networks`."""
+def user_network(function: str, data: Tree, **training: Any) -> Tree:
+    """A config of a network of `user_networks`."""
     return {
         "name": "net",
-        "model": {"factory": f"benchmarks.gate.own_networks:{function}", "arguments": {}},
+        "model": {"factory": f"benchmarks.gate.user_networks:{function}", "arguments": {}},
         "data": data,
         "training": {"steps": 40, "batch_size": 32, **training},
     }
@@ -52,8 +52,8 @@ NETS: dict[str, Tree] = {
         **dense(10, 128, "relu", HE),
         "data": {"name": "fashion_mini"},
     },
-    "own CNN": own("cnn", {"name": "fashion_mini"}, **SGD),
-    "own chain 6x64": own("chain", GAUSSIAN),
+    "own CNN": user_network("cnn", {"name": "fashion_mini"}, **SGD),
+    "own chain 6x64": user_network("chain", GAUSSIAN),
 }
 
 Change = Callable[[Tree], None]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gate.banks import USUAL, Order, Store
 from benchmarks.gate.networks import CNN, DEEP, HE, NETS, NORM, RELU, TANH, dense
+from benchmarks.gate.seed_statistics import USUAL, Order, Store
 from gradscope.gate.baselines import figures
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 
@@ -27,7 +27,7 @@ OTHERS = ("2 threads", "1 thread, XLA", "oneDNN", "op determinism", "Grappler")
 
 
 def orders(names: list[str]) -> Iterator[tuple[str, Order, Order]]:
-    """Kind, its bank under the usual setting, and the same seeds under another."""
+    """Kind, its seed statistics under the usual setting, and the same seeds under another."""
     for name in names:
         count = OWN_SEEDS if name == CNN else SEEDS
         base = Order(name, KINDS[name], USUAL, FIRST_SEED, count)
@@ -40,7 +40,7 @@ def run(store: Store, *, quick: bool) -> list[dict[str, Any]]:
     pairs = list(orders([TANH] if quick else list(KINDS)))
     store.measure(order for _, base, other in pairs for order in (base, other))
     return [
-        {"net": name, "setting": other.setting} | differences(store.bank(base), store.bank(other))
+        {"net": name, "setting": other.setting} | differences(store.read(base), store.read(other))
         for name, base, other in pairs
     ]
 

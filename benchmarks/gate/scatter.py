@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gate.banks import USUAL, Order, Store
 from benchmarks.gate.networks import GLOROT, HE, LECUN, Tree, dense
+from benchmarks.gate.seed_statistics import USUAL, Order, Store
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.comparing import seeds_needed
 
@@ -51,24 +51,27 @@ def run(store: Store, *, quick: bool) -> list[dict[str, Any]]:
         for name, tree in kinds.items()
     }
     store.measure(orders.values())
-    return [{"kind": name} | scatter(store.bank(order)) for name, order in orders.items()]
+    return [{"kind": name} | scatter(store.read(order)) for name, order in orders.items()]
 
 
-def scatter(bank: SeedStatistics) -> dict[str, Any]:
+def scatter(statistics: SeedStatistics) -> dict[str, Any]:
     """Var(ln last - ln first) over the seeds, over the sum of 1 / width of the hidden layers.
 
     `delta` is what `seeds_needed` calls kappa, `signal` the same of E z^2; the interval is that of
     a normal sample's variance, at 95 %, by Wilson and Hilferty.
     """
-    hidden = [x for x in bank.layers if x.role == "hidden" and x.main_path]
+    hidden = [x for x in statistics.layers if x.role == "hidden" and x.main_path]
     first, last = hidden[0].index, hidden[-1].index
     widths = sum(1.0 / (x.units or 1) for x in hidden)
-    found: dict[str, Any] = {"seeds": len(bank.seeds), "assumed": seeds_needed.kappa(hidden[0])}
+    found: dict[str, Any] = {
+        "seeds": len(statistics.seeds),
+        "assumed": seeds_needed.kappa(hidden[0]),
+    }
     for name in ("delta", "signal"):
-        figure = bank.initial[name]
+        figure = statistics.initial[name]
         variance = float(np.var(figure[:, last] - figure[:, first], ddof=1))
         found[name] = variance / widths
-    degrees = len(bank.seeds) - 1
+    degrees = len(statistics.seeds) - 1
     spread = 2.0 / (9.0 * degrees)
     ends = (1.0 - spread - 1.96 * spread**0.5, 1.0 - spread + 1.96 * spread**0.5)
     found["low"], found["high"] = (found["delta"] / end**3 for end in reversed(ends))

@@ -1,4 +1,4 @@
-"""What many verdicts share: a figure per layer that leaves its band, and since when."""
+"""Figures per layer that leave their band, and since when; shared by many verdicts."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def find_over_depth(
 
 
 def severity(occurrence: window.Occurrence) -> Severity:
-    """A departure that lasts is an error; one that training overcame is a warning."""
+    """A departure that remains is an error; one that ended during training is a warning."""
     return Severity.ERROR if occurrence.at_end else Severity.WARNING
 
 

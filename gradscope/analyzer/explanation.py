@@ -7,8 +7,6 @@ import re
 from dataclasses import dataclass
 
 from gradscope.analyzer.detectors import DETECTORS, Detector
-from gradscope.errors import BadRequest
-from gradscope.message_text import did_you_mean
 
 SECTIONS = (
     "What it measures",
@@ -57,18 +55,6 @@ def explanations() -> tuple[Explanation, ...]:
     """All detectors, by code."""
     by_code = sorted(DETECTORS.values(), key=lambda detector: detector.code)
     return tuple(explanation_of(detector) for detector in by_code)
-
-
-def explain(verdict: str) -> Explanation:
-    """The explanation of a detector, by name or code; raises `BadRequest` when there is none."""
-    for detector in DETECTORS.values():
-        if verdict in (detector.name, detector.code):
-            return explanation_of(detector)
-    names = [name for detector in DETECTORS.values() for name in (detector.name, detector.code)]
-    raise BadRequest(
-        f"no detector is called {verdict!r}",
-        did_you_mean(verdict, names) or "`gradscope explain` lists them all",
-    )
 
 
 def explanation_of(detector: Detector) -> Explanation:

@@ -28,7 +28,7 @@ def finding(
     cause_details: str = "",
     remedies: tuple[Remedy, ...] = (),
 ) -> Finding:
-    """A finding about `layers`: from initialisation to the last recorded step unless told else."""
+    """A finding about `layers`: by default from initialisation to the last recorded step."""
     last_step = int(record.steps[-1]) if len(record.steps) else 0
     return Finding(
         severity=severity,
@@ -56,7 +56,7 @@ def evidence(
     interval: tuple[float, float] | None = None,
     interval_meaning: str = "",
 ) -> Evidence:
-    """What a finding rests on; `n` numbers stand behind each figure."""
+    """Give the evidence of a finding; each figure is computed from `n` numbers."""
     return Evidence(
         n=n,
         batch_size=record.batch_size if batch_size is None else batch_size,
@@ -69,7 +69,7 @@ def evidence(
 
 
 def evidence_over_steps(record: RunRecord, *, n: int, steps: Integers, values: Floats) -> Evidence:
-    """What a finding over `steps` rests on; `values`, one per step, give the range."""
+    """Give the evidence of a finding over `steps`; `values`, one per step, give the range."""
     finite = values[np.isfinite(values)]
     return evidence(
         record,
@@ -81,12 +81,12 @@ def evidence_over_steps(record: RunRecord, *, n: int, steps: Integers, values: F
 
 
 def loss_evidence(record: RunRecord, curve: LossCurve) -> Evidence:
-    """What a finding about the last quarter of the losses rests on."""
+    """Give the evidence of a finding about the last quarter of the losses."""
     rows = window.last_quarter(len(curve.loss))
     steps, values = curve.steps[rows], curve.loss[rows]
     return evidence_over_steps(record, n=int(np.size(values)), steps=steps, values=values)
 
 
 def values_per_step(record: RunRecord, layers: Sequence[LayerInfo]) -> int:
-    """Numbers behind a figure that is pooled over samples and units, of the narrowest layer."""
+    """Numbers in a figure that is pooled over samples and units, of the narrowest layer."""
     return record.batch_size * min(int(layer.units or 1) for layer in layers)

@@ -1,4 +1,4 @@
-"""Questions about a record's network that several detectors ask."""
+"""Facts about a record's network that several detectors need."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def batch_norms(record: RunRecord) -> list[LayerInfo]:
 
 
 def next_normalization(record: RunRecord, layer: LayerInfo) -> LayerInfo | None:
-    """The next normalization after a layer, whatever stands between."""
+    """The next normalization after a layer, whatever layers lie between."""
     after = record.layers[layer.index + 1 :]
     return next((x for x in after if x.role == Role.NORMALIZATION), None)
 

@@ -14,14 +14,14 @@ import numpy as np
 
 def erf(x: Any) -> Any:
     """The error function of any array."""
-    # Not above: SciPy's special functions take 0.2 s to import, and few formulas need them.
+    # Imported here: SciPy's special functions take 0.2 s, and few formulas need them.
     from scipy.special import erf as scipy_erf
 
     return scipy_erf(x)
 
 
 def _exp(x: Any) -> Any:
-    """Overflow is the right answer here (the exponential activation), so it does not warn."""
+    """Overflow to infinity is correct here (the exponential activation): no warning."""
     with np.errstate(over="ignore"):
         return np.exp(x)
 

@@ -98,7 +98,7 @@ def _uniform_mean(fan_in: int, fan_out: int, minval: float = -0.05, maxval: floa
     return (minval + maxval) / 2.0
 
 
-def _one(fan_in: int, fan_out: int) -> float:
+def _mean_of_ones(fan_in: int, fan_out: int) -> float:
     return 1.0
 
 
@@ -221,7 +221,7 @@ _FIXED = (
         formula="w = 1",
         source="Keras: keras.initializers.Ones",
         variance=_no_variance,
-        mean=_one,
+        mean=_mean_of_ones,
         seeded=False,
     ),
     Initializer(

@@ -129,5 +129,5 @@ def default_loss(output_activation: str | None, target: TargetForm) -> str:
 
 
 def constant_answer(loss: str) -> ConstantAnswer:
-    """What the best constant answer comes to under this loss; ``unknown`` for any other name."""
+    """Formula of the loss of the best constant answer; ``unknown`` for any other name."""
     return LOSSES[loss].constant_answer if loss in LOSSES else ConstantAnswer.UNKNOWN

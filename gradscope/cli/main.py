@@ -69,7 +69,9 @@ def _first_line(command: str) -> str:
     epilog="Exit codes: 0 healthy, 1 unhealthy, 2 bad request, 3 could not measure, "
     "4 inconclusive, 130 interrupted, 143 terminated.",
 )
-@click.version_option(package_name="gradscope-keras", prog_name="gradscope")
+@click.version_option(
+    None, "-V", "--version", package_name="gradscope-keras", prog_name="gradscope"
+)
 def cli() -> None:
     """Do gradients flow through your Keras network, where do they stop, why, and what to change."""
 

@@ -45,6 +45,12 @@ def _survey_forms() -> Iterable[str]:
     return SURVEY_FORMS
 
 
+def _list_forms() -> Iterable[str]:
+    from gradscope.reporters.run_list import LIST_FORMS
+
+    return LIST_FORMS
+
+
 def _form(forms: Callable[[], Iterable[str]], help_text: str) -> Callable[[_Command], _Command]:
     """An option for one of `forms`, which are imported only where it is not ``text``."""
 
@@ -72,7 +78,12 @@ output = click.option(
     metavar="DIR",
     help="Folder for the report (default: reports/<name>, of a check reports/<name>.check).",
 )
-force = click.option("--force", is_flag=True, help="Replace the report of another config.")
+replace = click.option(
+    "--replace",
+    "replace_earlier",
+    is_flag=True,
+    help="Replace the earlier report instead of keeping it as reports/<name>-2, -3, ...",
+)
 quiet = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 layers = click.option("--layers", is_flag=True, help="Show the table of layers too.")
 checks = click.option("--checks", is_flag=True, help="Show every check too, sorted by code.")
@@ -94,6 +105,9 @@ def detail_of(*, layers: bool, checks: bool, verbose: bool, state_only: bool) ->
     return Detail(layers or verbose, checks or verbose, state_only)
 
 
+open_page = click.option(
+    "--open", "in_browser", is_flag=True, help="Open report.html in a browser."
+)
 exit_code = click.option(
     "--exit-code",
     "gate",
@@ -102,6 +116,7 @@ exit_code = click.option(
 )
 theory_form = _form(_theory_forms, "What to write to stdout: text (default), or json.")
 survey_form = _form(_survey_forms, "What to write to stdout: text (default), or json.")
+list_form = _form(_list_forms, "What to write to stdout: text (default), or json.")
 report_form = _form(
     _report_forms, "What to write to stdout: the report as text (default), or result.json as json."
 )

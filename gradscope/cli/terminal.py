@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -25,10 +26,18 @@ def options(files: tuple[str, ...] = ()) -> ReportOptions:
     terminal = sys.stdout.isatty()
     return ReportOptions(
         width=_width(terminal),
-        color=terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb",
+        color=_has_color(terminal),
         unicode=_has_unicode(),
         files=files,
     )
+
+
+def _has_color(terminal: bool) -> bool:
+    """NO_COLOR (no-color.org) comes before FORCE_COLOR (force-color.org)."""
+    if "NO_COLOR" in os.environ:
+        return False
+    shown = terminal and os.environ.get("TERM") != "dumb"
+    return shown or bool(os.environ.get("FORCE_COLOR"))
 
 
 def _width(terminal: bool) -> int:
@@ -53,7 +62,8 @@ def result(text: str, *, end: str = "\n") -> None:
     """
     encoding = sys.stdout.encoding or "utf-8"
     try:
-        click.echo(text.encode(encoding, "backslashreplace").decode(encoding) + end, nl=False)
+        shown = text.encode(encoding, "backslashreplace").decode(encoding) + end
+        click.echo(shown, nl=False, color=True)  # else click strips the colours that were asked for
     except BrokenPipeError:
         streams.redirect_to_nothing(sys.stdout.fileno())
     except OSError as error:
@@ -61,6 +71,19 @@ def result(text: str, *, end: str = "\n") -> None:
             f"cannot write to stdout: {error.strerror or error}",
             "send it to a place that can be written; a report's files are in its folder",
         ) from error
+
+
+def open_page(folder: Path | None) -> None:
+    """Open the page of a report in a browser; says on stderr where that cannot be done."""
+    import webbrowser
+
+    from gradscope.reporters.run.folder import PAGE
+
+    page = (folder or Path()).absolute() / PAGE
+    if not page.exists():
+        streams.say(f"there is no page {page}: `gradscope report --write` makes it")
+    elif not webbrowser.open(page.as_uri()):
+        streams.say(f"no browser could be started: open {page}")
 
 
 def show_report(

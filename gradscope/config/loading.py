@@ -80,11 +80,11 @@ def _load(
         document = read_yaml(_read_bytes(path), source_name(path))
         folder, name = path.absolute().parent, run_name_from(path.stem)
     apply_overrides(document, overrides)
-    read = read_config(document.tree, ReadContext(document, folder), registered)
+    values = read_config(document.tree, ReadContext(document, folder), registered)
     if locate_user_code:
-        report_missing_user_code(read, folder, document)
+        report_missing_user_code(values, folder, document)
     if not document.problems:
-        config = resolve(read, name, str(folder))
+        config = resolve(values, name, str(folder))
         report_size(config, document)
     if document.problems:
         raise ConfigError(tuple(dict.fromkeys(document.problems)))

@@ -26,45 +26,45 @@ from gradscope.config.sections.data import USER_DATA
 from gradscope.config.sections.model import DEFAULT_WIDTH
 from gradscope.config.sections.training import DEFAULT_STEPS, OPTIMIZER
 
-Read = dict[str, Any]
+Values = dict[str, Any]
 
 
-def resolve(read: Read, name: str, folder: str | None = None) -> ExperimentConfig:
+def resolve(values: Values, name: str, folder: str | None = None) -> ExperimentConfig:
     """Build the experiment from a config that was read without a problem.
 
     `folder` is where it was written: factories are looked for there too.
     """
     return ExperimentConfig(
-        name=read["name"] or name,
-        model=_model(read["model"], folder),
-        data=_data(read["data"], folder),
-        training=_training(read["training"], user_model=_is_user_model(read["model"])),
-        seed=read["seed"],
-        device=read["device"],
-        threads=read["threads"],
-        detectors=_detectors(read["detectors"]),
-        expect=ExpectSpec(**read["expect"]),
+        name=values["name"] or name,
+        model=_model(values["model"], folder),
+        data=_data(values["data"], folder),
+        training=_training(values["training"], user_model=_is_user_model(values["model"])),
+        seed=values["seed"],
+        device=values["device"],
+        threads=values["threads"],
+        detectors=_detectors(values["detectors"]),
+        expect=ExpectSpec(**values["expect"]),
     )
 
 
-def _data(data: Read, folder: str | None) -> DataSpec:
+def _data(data: Values, folder: str | None) -> DataSpec:
     if data["name"] == USER_DATA:
         return DataSpec(**{**data, "parameters": {**data["parameters"], "folder": folder}})
     return DataSpec(**data)
 
 
-def _is_user_model(model: Read) -> bool:
+def _is_user_model(model: Values) -> bool:
     return model["factory"] is not None or model["keras_file"] is not None
 
 
-def _source(model: Read, folder: str | None) -> ModelSource | None:
+def _source(model: Values, folder: str | None) -> ModelSource | None:
     if not _is_user_model(model):
         return None
     factory, arguments = model["factory"], model["arguments"] or {}
     return ModelSource(factory, arguments, model["keras_file"], folder if factory else None)
 
 
-def _model(model: Read, folder: str | None) -> ModelSpec:
+def _model(model: Values, folder: str | None) -> ModelSpec:
     source = _source(model, folder)
     output = model["output"]
     activation = output["activation"]
@@ -80,7 +80,7 @@ def _model(model: Read, folder: str | None) -> ModelSpec:
     )
 
 
-def _hidden_layers(model: Read) -> tuple[HiddenLayer, ...]:
+def _hidden_layers(model: Values) -> tuple[HiddenLayer, ...]:
     width = model["width"] or DEFAULT_WIDTH
     if model["layers"] is not None:
         layers = list(model["layers"])
@@ -94,13 +94,13 @@ def _hidden_layers(model: Read) -> tuple[HiddenLayer, ...]:
     )
 
 
-def _merged(layer: Read, model: Read) -> Read:
+def _merged(layer: Values, model: Values) -> Values:
     """Give the settings of a layer, with those of the model for the keys it does not have."""
     keys = ("activation", "initializer", "bias_initializer", "dropout", "use_bias")
     return {key: model[key] if layer.get(key) is None else layer[key] for key in keys}
 
 
-def _hidden_layer(settings: Read, units: int, placement: Placement) -> HiddenLayer:
+def _hidden_layer(settings: Values, units: int, placement: Placement) -> HiddenLayer:
     return HiddenLayer(
         units=units,
         activation=ActivationSpec(*settings["activation"]),
@@ -112,7 +112,7 @@ def _hidden_layer(settings: Read, units: int, placement: Placement) -> HiddenLay
     )
 
 
-def _placements(layers: list[Read], batch_norm: Read) -> list[Placement]:
+def _placements(layers: list[Values], batch_norm: Values) -> list[Placement]:
     """Give the placement of each layer: that of the layer, else the model's in layers k, 2k, ..."""
     every = batch_norm["every"]
     return [
@@ -121,7 +121,7 @@ def _placements(layers: list[Read], batch_norm: Read) -> list[Placement]:
     ]
 
 
-def _optimizer(training: Read, user_model: bool) -> OptimizerSpec | Automatic:
+def _optimizer(training: Values, user_model: bool) -> OptimizerSpec | Automatic:
     written = training["optimizer"]
     if written == "auto" or (written is None and user_model):
         return "auto"
@@ -131,7 +131,7 @@ def _optimizer(training: Read, user_model: bool) -> OptimizerSpec | Automatic:
     return OptimizerSpec(name, parameters)
 
 
-def _training(training: Read, user_model: bool) -> TrainingSpec:
+def _training(training: Values, user_model: bool) -> TrainingSpec:
     steps, epochs = training["steps"], training["epochs"]
     return TrainingSpec(
         optimizer=_optimizer(training, user_model),
@@ -147,7 +147,7 @@ def _training(training: Read, user_model: bool) -> TrainingSpec:
     )
 
 
-def _detectors(detectors: Read) -> DetectorsSpec:
+def _detectors(detectors: Values) -> DetectorsSpec:
     return DetectorsSpec(
         select=detectors["select"],
         ignore=tuple(IgnoredVerdict(code, reason) for code, reason in detectors["ignore"]),

@@ -186,7 +186,7 @@ def available_memory() -> int:
 
 
 def _meminfo(path: Path = Path("/proc/meminfo")) -> int | None:
-    for line in (_read(path) or "").splitlines():
+    for line in (_text_of(path) or "").splitlines():
         name, _, rest = line.partition(":")
         if name == "MemAvailable" and rest.split()[:1]:
             number = rest.split()[0]
@@ -200,14 +200,14 @@ def _control_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
         (root / "memory/memory.limit_in_bytes", root / "memory/memory.usage_in_bytes"),
     )
     for limit_path, used_path in pairs:
-        limit, used = _read(limit_path), _read(used_path)
+        limit, used = _text_of(limit_path), _text_of(used_path)
         if limit is not None and limit.strip().isdecimal():
             taken = int(used) if used is not None and used.strip().isdecimal() else 0
             return max(0, int(limit) - taken)
     return None
 
 
-def _read(path: Path) -> str | None:
+def _text_of(path: Path) -> str | None:
     try:
         return path.read_text(encoding="ascii", errors="replace")
     except OSError:

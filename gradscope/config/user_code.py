@@ -22,14 +22,14 @@ from gradscope.message_text import did_you_mean, nearest_name, sanitise
 _LISTED_NAMES = 8
 
 
-def report_missing_user_code(read: Mapping[str, Any], folder: Path, document: Document) -> None:
+def report_missing_user_code(values: Mapping[str, Any], folder: Path, document: Document) -> None:
     """Report a `keras_file` that is no file, and factories whose function cannot be located.
 
-    `read` is a config as read, with or without mistakes; `folder` is where it was written. The
+    `values` is a config as read, with or without mistakes; `folder` is where it was written. The
     source of a factory's module is parsed, not imported. What only running it could tell, such as
     names that come from `import *`, counts as existing.
     """
-    model, data = read.get("model") or {}, read.get("data") or {}
+    model, data = values.get("model") or {}, values.get("data") or {}
     if isinstance(model.get("keras_file"), str):
         _report_file(Path(model["keras_file"]), document)
     if isinstance(model.get("factory"), str):

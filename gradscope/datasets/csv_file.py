@@ -21,12 +21,12 @@ from gradscope.datasets.samples import (
     Seed,
     TestFraction,
     existing_file,
-    printable,
     quoted,
     split,
     training_only,
 )
 from gradscope.errors import BadRequest
+from gradscope.message_text import escape_unprintable
 
 MAX_FILE_BYTES = 2**30
 
@@ -65,7 +65,7 @@ def csv_file(
             raise BadRequest(
                 f"data: {path} is larger than {MAX_FILE_BYTES // 2**30} GiB", "save it as .npz"
             )
-        table = _read(path, label, header=header, delimiter=_DELIMITERS[delimiter])
+        table = _read_text(path, label, header=header, delimiter=_DELIMITERS[delimiter])
     except OSError as error:
         raise BadRequest(f"data: {path} cannot be read: {error.strerror or error}") from None
     targets, names = _targets(table, task)
@@ -114,7 +114,7 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             _refuse(path, line, "this line, or one shortly after it, is not UTF-8")
 
 
-def _read(path: Path, label: str | None, *, header: bool, delimiter: str) -> _Table:
+def _read_text(path: Path, label: str | None, *, header: bool, delimiter: str) -> _Table:
     rows = _rows(path, delimiter)
     first = next(rows, None)
     if first is None:
@@ -237,7 +237,7 @@ def _targets(table: _Table, task: Task) -> tuple[Array, tuple[str, ...]]:
     _refuse_odd_classes(table, len(kinds), task)
     index = {key: position for position, key in enumerate(kinds)}
     y = np.array([index[key] for key in keys], dtype=np.int64)
-    return y, tuple(printable(str(kind)) for kind in kinds)
+    return y, tuple(escape_unprintable(str(kind)) for kind in kinds)
 
 
 def _first_number(numbers: list[float | None]) -> int:

@@ -25,6 +25,7 @@ from gradscope.datasets.samples import (
     split,
 )
 from gradscope.errors import BadRequest
+from gradscope.record.objective_info import are_classes, class_labels
 
 _LAYOUTS = (
     ("x", "y"),
@@ -54,14 +55,16 @@ def npz_file(
     """Your own arrays from an .npz file, under the names x and y, or x_train, y_train, ...
 
     With x_test and y_test in the file the parts stay as they are; otherwise `test_fraction` of the
-    shuffled samples becomes the test part. task: auto reads integer targets as classes and real
-    ones as regression. The number of classes is the largest label plus 1 unless `classes` says it.
+    shuffled samples becomes the test part. task: auto reads integers, 0.0 and 1.0, and one-hot
+    rows as classes, other real targets as regression. The number of classes is the largest label
+    plus 1 unless `classes` gives it.
 
-    Shapes: x real numbers [n, ...]; y class indices [n] or [n, 1], or real targets [n] or [n, k].
+    Shapes: x real numbers [n, ...]; y class indices [n] or [n, 1], one-hot rows [n, k], or real
+    targets [n] or [n, k].
     Source: the file; it is never unpickled, and its declared sizes are checked before reading.
     Licence: yours.
     """
-    arrays = _read(existing_file(path))
+    arrays = _read_arrays(existing_file(path))
     train = "" if "x" in arrays else "_train"
     x, y = arrays[f"x{train}"], arrays[f"y{train}"]
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
@@ -71,30 +74,25 @@ def npz_file(
         )
     x_test, y_test = arrays.get("x_test", x[:0]), arrays.get("y_test", y[:0])
     if task == "auto":
-        task = "classification" if y.dtype.kind in "biu" else "regression"
+        task = "classification" if are_classes(y) else "regression"
     if task == "classification":
-        y, y_test = _class_indices(y), _class_indices(y_test)
-        classes = classes or _count_classes(y, y_test)
+        (y, count), (y_test, test_count) = _labels(y), _labels(y_test)
+        classes = classes or max(count, test_count)
     samples = Samples(x, y, x_test, y_test, task, classes if task == "classification" else None)
     return split(samples, test_fraction, seed)
 
 
-def _class_indices(y: Array) -> Array:
-    """Labels [n, 1] as [n], bool as 0 and 1; anything odd is left for the check to name."""
+def _labels(y: Array) -> tuple[Array, int]:
+    """Class indices [n] and the number of classes; wrong labels stay for the check to name."""
+    labels = class_labels(y) if y.ndim <= 2 else None
+    if labels is not None:
+        return labels
     flat = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-    return flat.astype(np.int64) if flat.dtype.kind == "b" else flat
+    return flat, int(np.max(flat, initial=0, where=np.isfinite(flat))) + 1
 
 
-def _count_classes(y: Array, y_test: Array) -> int:
-    largest = 0.0
-    for labels in (y, y_test):
-        if labels.size and labels.dtype.kind in "iuf":
-            largest = max(largest, float(np.max(labels, initial=0, where=np.isfinite(labels))))
-    return int(largest) + 1
-
-
-def _read(path: Path) -> dict[str, Array]:
-    """The named arrays, once the file's own directory and headers were found plausible."""
+def _read_arrays(path: Path) -> dict[str, Array]:
+    """Read the named arrays, after a check of the file's directory and of the array headers."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = _layout(path, archive)

@@ -31,7 +31,7 @@ class Samples:
     `x` [n, ...] holds numbers as they were read or drawn until `scale` makes them float32. `y` is a
     class index [n] for classification, one or more targets [n] or [n, k] for regression. The test
     part may have no rows. `rows` and `rows_test` are the positions of the samples in their source
-    before the split, so that a message names a sample as its source counts. `notes` are sentences
+    before the split, so that a message numbers a sample as its source does. `notes` are sentences
     shown beside the results.
     """
 
@@ -114,11 +114,6 @@ def quoted(value: object) -> str:
     """A value from a user's file, escaped and shortened for a message."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def printable(text: str) -> str:
-    """A name from a user's file with control and invisible characters escaped."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def existing_file(path: Path) -> Path:

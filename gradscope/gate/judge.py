@@ -64,7 +64,7 @@ def judge(
 
 
 def _environment(statistics: SeedStatistics, baseline: SeedStatistics) -> Check:
-    """Whether both were measured under one fingerprint, where the user insists on it."""
+    """Check that both have one fingerprint, where the user requires it."""
     differences = fingerprint.differences(baseline.fingerprint, statistics.fingerprint)
     if not differences:
         return Check(CheckKind.ENVIRONMENT, Status.PASSED, "the baseline's environment")

@@ -32,7 +32,9 @@ def for_baseline(
     """The seeds of a baseline: as requested, or as many as a comparison of other draws needs."""
     user_model = config.model.source is not None
     total = seeds or (
-        USER_MODEL_SEEDS if user_model else min(MAX_SEEDS, max(MIN_SEEDS, needed(config)))
+        USER_MODEL_SEEDS
+        if user_model
+        else min(MAX_SEEDS, max(MIN_SEEDS, seeds_for_comparison(config)))
     )
     usual = min(USER_MODEL_SEEDS if user_model else TRAINED_SEEDS, total)
     whole = 0 if at_init else trained or usual
@@ -56,7 +58,7 @@ def for_check(
     return consecutive(config.seed, max(total, whole), whole)
 
 
-def alone(
+def for_single_seed(
     config: ExperimentConfig, *, at_init: bool, seeds: int | None, trained: int | None
 ) -> Seeds:
     """The seed of a model given as an object; raises `BadRequest` where more are requested."""
@@ -74,7 +76,7 @@ def consecutive(first: int, total: int, trained: int) -> Seeds:
     return Seeds(every[:trained], every[trained:])
 
 
-def needed(config: ExperimentConfig) -> int:
+def seeds_for_comparison(config: ExperimentConfig) -> int:
     """Seeds that a comparison of independent draws of the built-in network needs."""
     layers = [
         LayerInfo(

@@ -1,4 +1,4 @@
-"""Whether measuring twice gives the same bytes, and how far another setting changes the figures."""
+"""Compare two measurements byte by byte, and the figures of two settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROVING_CONFIG: dict[str, Any] = {
         "optimizer": {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9},
     },
 }
-"""A small network of everything that was measured to change bits: batch norm, dropout, momentum."""
+"""A small network with everything known to change bits: batch norm, dropout, momentum."""
 
 
 @dataclass(frozen=True)
@@ -39,24 +39,24 @@ class Drift:
 
 
 def digest(records: Sequence[RunRecord]) -> str:
-    """SHA-256 of everything in the records but how long they took."""
+    """SHA-256 of everything in the records except their duration."""
     digest = hashlib.sha256()
     for record in records:
         digest.update(storage.dumps(replace(record, seconds=0.0)))
     return digest.hexdigest()
 
 
-def drift(one: RunRecord, other: RunRecord) -> Drift:
-    """How far two records of one seed are apart, over signal and delta of all layers."""
-    return Drift(_apart(one, other, 0), _apart(one, other, -1))
+def drift(first: RunRecord, second: RunRecord) -> Drift:
+    """Give the largest distance of two records of one seed, over signal and delta of all layers."""
+    return Drift(_distance(first, second, 0), _distance(first, second, -1))
 
 
-def _apart(one: RunRecord, other: RunRecord, row: int) -> float:
+def _distance(first: RunRecord, second: RunRecord, row: int) -> float:
     largest = 0.0
     for name in ("signal", "delta"):
         statistic = figures.QUANTITIES[name].statistic
         with np.errstate(all="ignore"):
-            ratio = np.log(one.series[statistic][row]) - np.log(other.series[statistic][row])
-        known = np.abs(ratio[np.isfinite(ratio)])
-        largest = max(largest, float(known.max(initial=0.0)))
+            ratio = np.log(first.series[statistic][row]) - np.log(second.series[statistic][row])
+        finite = np.abs(ratio[np.isfinite(ratio)])
+        largest = max(largest, float(finite.max(initial=0.0)))
     return largest

@@ -1,1 +1,1 @@
-"""gradscope inside other people's tools."""
+"""gradscope as a Keras callback, as a pytest plugin, and around a user's script."""

@@ -1,4 +1,4 @@
-"""Read the batches of a `fit` before its training function takes them, and hand them on."""
+"""Read the batches of a `fit` before its training function takes them, and pass them on."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def unpack_batch(element: Any) -> tuple[Any, Any, Any]:
 
 
 def _without_optional(leaf: Any) -> Any:
-    """Keras's adapters hand on a missing array as an empty `Optional`."""
+    """Keras's adapters pass on a missing array as an empty `Optional`."""
     return None if isinstance(leaf, tf.experimental.Optional) else leaf
 
 

@@ -150,8 +150,8 @@ class FitStep:
         return figures.packed(len(self.sites.layers))
 
 
-def _merged(one: Floats, other: Floats) -> Floats:
+def _merged(first: Floats, second: Floats) -> Floats:
     """Merge two tables of figures: counts that both have add up."""
-    summed: Floats = np.where(np.isnan(one), 0.0, one) + np.where(np.isnan(other), 0.0, other)
-    summed[np.isnan(one) & np.isnan(other)] = np.nan
+    summed: Floats = np.where(np.isnan(first), 0.0, first) + np.where(np.isnan(second), 0.0, second)
+    summed[np.isnan(first) & np.isnan(second)] = np.nan
     return summed

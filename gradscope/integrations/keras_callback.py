@@ -67,7 +67,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
     those of a `fit` without the callback. The passes are computed a second time in a graph of their
     own; steps that are not measured run as they would have. ``update_ratio`` is the change that the
     optimizer made in the very step. With ``compile(steps_per_execution=n)`` only the first step of
-    each n can be seen, and it stands for those behind it; its update cannot, and is not measured.
+    each n is measured, and it represents the others; its update is not measured.
 
     `record` and `report` have what was measured so far, also when `fit` was interrupted or failed:
     the record is partial then, and no verdict is drawn from it. `detectors` are thresholds and
@@ -151,7 +151,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 self.model.name,
             )
         if self.output is not None:
-            with folder.claimed(self.output, "", force=True):
+            with folder.claimed(self.output, replace=True):
                 folder.remove_pages(self.output)
         optimizer = self.model.optimizer
         self._fit = _Fit(untrained=not int(np.asarray(optimizer.iterations)))
@@ -286,7 +286,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             self._write(record_only=True)
 
     def _steps_of_epoch(self, fit: _Fit) -> int:
-        """Steps of the epoch that ends: data of unknown length ends with a call that finds none."""
+        """Steps of the epoch that ends: data of unknown length ends with a call without a batch."""
         length, together = self.params.get("steps"), int(self.model.steps_per_execution)
         if length:
             return min(int(length), fit.batch + together)
@@ -308,10 +308,10 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         )  # fmt: skip
 
     def _write(self, *, record_only: bool) -> None:
-        """Write into `output`; what cannot be written must not cost the training behind it."""
+        """Write into `output`; a failure to write must not end the training."""
         assert self.output is not None
         try:
-            with folder.claimed(self.output, "", force=True):
+            with folder.claimed(self.output, replace=True):
                 record = self.record
                 folder.write_record(record, self.output)
                 if not record_only:

@@ -91,7 +91,7 @@ def read_call(subject: Any, arguments: Mapping[str, Any], folder: Path) -> GateC
     """Read the arguments of a call; paths are relative to `folder`, the test file's.
 
     A mapping as `data` is a section of the config, anything else is the data itself. Raises
-    `BadRequest` for a config of no use.
+    `BadRequest` for an unusable config.
     """
     options = {name: arguments[name] for name in OPTIONS if name in arguments}
     others = (*OPTIONS, "baseline")
@@ -101,7 +101,7 @@ def read_call(subject: Any, arguments: Mapping[str, Any], folder: Path) -> GateC
     baseline = folder / file if file is not None else None
     if isinstance(subject, str | Path):
         path = folder / subject
-        beside = baseline_file.beside(path)
+        beside = baseline_file.default_path(path)
         if "baseline" not in arguments and beside.exists():
             baseline = beside
         source = _shown(path)

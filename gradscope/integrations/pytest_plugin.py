@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def gradscope_check(request: pytest.FixtureRequest) -> Callable[..., Checked]:
-    """Fail the test unless gradients flow through a model, and flow as they did.
+    """Fail the test unless gradients flow through a model as in its baseline.
 
     ``gradscope_check(model_or_config, data=..., baseline=..., at_init=False, **sections)`` takes a
     YAML file, a mapping, a function that builds a compiled Keras model, or such a model, and gives

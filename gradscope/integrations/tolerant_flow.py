@@ -9,7 +9,7 @@ from gradscope.integrations.keras_callback import GradientFlow
 
 
 class TolerantFlow(GradientFlow):
-    """`GradientFlow` for trainings that did not ask for it: what it cannot measure, it leaves.
+    """`GradientFlow` for trainings that did not ask for it: it skips what it cannot measure.
 
     Where `GradientFlow` raises `GradscopeError`, this one stops measuring and keeps the message;
     the training goes on as without it.
@@ -38,7 +38,7 @@ class TolerantFlow(GradientFlow):
         self._fit = None
 
     def finish(self) -> str:
-        """Write what an interrupted fit has left; returns why nothing was measured, or ``""``."""
+        """Write the record of an interrupted fit; return why nothing was measured, or ``""``."""
         fit = self._fit
         if self.reason or fit is None:
             return self.reason or "its `fit` did not begin to train"

@@ -1,4 +1,4 @@
-"""What one run leaves behind: plain numpy and JSON, readable without TensorFlow."""
+"""The record of one run: plain numpy and JSON, readable without TensorFlow."""
 
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo, Normalization, Role, Trait, UnmeasuredReason

@@ -156,7 +156,7 @@ class RecordBuilder:
 
 
 def _before_update(statistics: Floats) -> Floats:
-    """The first step without what its update did: no ratio, no values that it made non-finite."""
+    """The first step without the effects of its update: no ratio, no later non-finite values."""
     before = np.array(statistics, np.float64)
     before[[_NAMES.index(name) for name in complete_after(Pass.UPDATE)]] = np.nan
     passes = [_NAMES.index(f"nonfinite_{name}_count") for name in ("forward", "backward")]

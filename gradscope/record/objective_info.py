@@ -58,8 +58,8 @@ def class_labels(y: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], int] | Non
 
     Keras casts targets to the dtype of the predictions, so 0.0 and 1.0 give the same loss as 0 and
     1: one value per sample is a class where all values are 0 or 1, whatever their dtype. Other
-    whole numbers are classes in an integer dtype only, since the same floats are as well the
-    targets of a regression. Several values per sample are classes where each row is one-hot.
+    whole numbers are classes in an integer dtype only, since such floats may be the targets of a
+    regression. Several values per sample are classes where each row is one-hot.
     """
     if y.dtype.kind not in "fiub" or not y.size:
         return None
@@ -71,6 +71,14 @@ def class_labels(y: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], int] | Non
         return None
     labels = values[:, 0].astype(np.int64)
     return labels, max(2, int(labels.max()) + 1)
+
+
+def are_classes(y: npt.NDArray[Any]) -> bool:
+    """Tell whether targets are meant as classes: all integers, and what `class_labels` takes.
+
+    Integers that `class_labels` refuses are labels with a mistake, which a check can name.
+    """
+    return y.dtype.kind in "biu" or class_labels(y) is not None
 
 
 def _one_hot(values: npt.NDArray[Any]) -> bool:

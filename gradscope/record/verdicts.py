@@ -22,7 +22,7 @@ class Severity(StrEnum):
 
 
 class VerdictStatus(StrEnum):
-    """What became of a detector's question."""
+    """The outcome of one detector."""
 
     HEALTHY = "healthy"
     FINDING = "finding"
@@ -37,10 +37,10 @@ class VerdictStatus(StrEnum):
 
 
 class DiagnosisState(StrEnum):
-    """What all verdicts together say of a network.
+    """The conclusion from all verdicts on a network.
 
-    Healthy is only a network in which the checks that matter ran and found nothing. Inconclusive is
-    no state of the network: too little was measured or judged to tell.
+    A network is healthy only where the checks that matter ran and found nothing. Inconclusive is no
+    state of the network: too little was measured or judged for an answer.
     """
 
     HEALTHY = "healthy"
@@ -53,7 +53,7 @@ class DiagnosisState(StrEnum):
 class Evidence:
     """What a finding rests on.
 
-    `n` is how many numbers stand behind each figure (samples x units, or units), `interval` a
+    `n` is how many numbers each figure is computed from (samples x units, or units), `interval` a
     range for the observed figure where one can be given, `interval_meaning` what it is.
     """
 
@@ -105,7 +105,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All verdicts on one record, and what they say together.
+    """All verdicts on one record, and the conclusion from them.
 
     `verdicts` lead with the root: findings first, by severity, then by the step at which they
     began. `headline` is the sentence a person can act on; `remedies` what to try for the root.

@@ -16,8 +16,8 @@ from gradscope.reporters.report import ReportOptions
 class DoctorReport:
     """What three measurements of one config showed.
 
-    `record` is the first one's; `digests` are those of the two that must agree; `drift` is how far
-    the third, with `other_threads`, is away. `ignored_variables` are set in the user's shell and
+    `record` is the first one's; `digests` are those of the two that must agree; `drift` is the
+    distance of the third, with `other_threads`. `ignored_variables` are set in the user's shell and
     kept from the worker.
     """
 
@@ -57,11 +57,11 @@ def _add_repeatability(page: Page, report: DoctorReport) -> None:
     page.add_heading("Repeatability")
     steps = report.record.outcome.steps_done
     tone = "healthy" if report.repeats else "error"
-    words = "gave the same bytes" if report.repeats else "gave different bytes"
+    outcome = "gave the same bytes" if report.repeats else "gave different bytes"
     digests = " and ".join(digest[:12] for digest in dict.fromkeys(report.digests))
     page.add_text(
         f"{symbol(tone, page.unicode)} two processes, {report.record.name}, {steps} steps and 2 "
-        f"seeds: {words} (sha256 {digests})",
+        f"seeds: {outcome} (sha256 {digests})",
         tone,
         indent=2,
         hanging=2,

@@ -11,14 +11,6 @@ from gradscope.analyzer.explanation import Explanation
 WIDTH = 96
 
 
-def explain(verdict: str) -> str:
-    """What a detector measures and what to do about it, by name or code.
-
-    Raises `BadRequest` when there is none.
-    """
-    return explanation_text(explanation.explain(verdict))
-
-
 def list_detectors() -> str:
     """One line per detector: code, name and what it tells."""
     detectors = explanation.explanations()

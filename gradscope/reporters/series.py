@@ -40,16 +40,16 @@ def series_text(
         names: Sequence[str] = MAIN
     else:
         names = tidy.statistic_names(record) if statistic is None else (statistic,)
-    found = _values(record, names, layers, steps, last=step == LAST)
+    values = _values(record, names, layers, steps, last=step == LAST)
     if statistic is not None and (layer is not None or statistic in record.scalars):
-        return _series(found, single=step != ALL)
+        return _series(values, single=step != ALL)
     if step == ALL:
         raise BadRequest(
             "--step all shows one series", "name a --layer and a --statistic; or use export"
         )
     if layer is not None:
-        return _of_layer(found)
-    return _of_layers(found, names, options)
+        return _one_layer_text(values)
+    return _layer_table(values, names, options)
 
 
 Values = dict[tuple[str, str], list[tuple[int, float]]]
@@ -91,14 +91,14 @@ def _series(values: Values, *, single: bool) -> str:
     return "".join(f"{step}\t{value!r}\n" for step, value in rows)
 
 
-def _of_layer(values: Values) -> str:
+def _one_layer_text(values: Values) -> str:
     """Statistic and value, a line each."""
     rows = [(name, *series[-1]) for (_, name), series in values.items() if series]
     width = max((len(name) for name, _, _ in rows), default=0)
     return "".join(f"{name:<{width}}  {value:<12.6g}  step {step}\n" for name, step, value in rows)
 
 
-def _of_layers(values: Values, names: Sequence[str], options: ReportOptions) -> str:
+def _layer_table(values: Values, names: Sequence[str], options: ReportOptions) -> str:
     """A row for each layer, a column for each statistic."""
     page = Page(width=options.width, color=options.color, unicode=options.unicode)
     layers = list(dict.fromkeys(layer for layer, _ in values))

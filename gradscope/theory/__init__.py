@@ -1,1 +1,1 @@
-"""What each layer should show at initialisation (numpy only)."""
+"""Expected figures of each layer at initialisation (numpy only)."""

@@ -49,7 +49,7 @@ its moments to 1e-6."""
 
 _CORRELATION_STEP, _MAX_CORRELATION_STEPS = 1e-10, 200
 """Change of c at which the iteration ends, and when it ends anyway. Steffensen's steps converge
-quadratically: 10 are enough but at criticality, where c creeps by a power law."""
+quadratically: 10 are enough except at criticality, where c follows a power law."""
 
 _STRAIGHT = 1e-14
 """Second difference of the iterates of c that is rounding: extrapolation would divide by noise."""
@@ -208,7 +208,7 @@ def _correlation(block: Block, q: float) -> tuple[float, float]:
         new = step(c)
         if abs(new - c) < _CORRELATION_STEP:
             break
-        # Steffensen's step where plain iteration creeps.
+        # Steffensen's step where plain iteration is slow.
         third = step(new)
         bend = third - 2.0 * new + c
         c = third if abs(bend) < _STRAIGHT else min(max(c - (new - c) ** 2 / bend, 0.0), 1.0)

@@ -8,16 +8,40 @@ from typing import Any
 
 from gradscope import exit_codes
 from gradscope.analyzer.diagnose import diagnose
+from gradscope.errors import BadRequest
 from gradscope.gate.baselines import seed_statistics
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.message_text import did_you_mean, show_value
 from gradscope.record import RunRecord, storage
 from gradscope.reporters.report import Report
+from gradscope.reporters.run.folder import RECORD, REPORTS
+
+
+def report_location(path: str | Path) -> Path:
+    """The folder or record that `path` names: itself, or ``reports/<path>`` where it is a name.
+
+    Raises `BadRequest` where there is neither.
+    """
+    location = Path(path)
+    named = REPORTS / location
+    if location.is_file() or (location / RECORD).is_file():
+        return location
+    if len(location.parts) == 1 and (named / RECORD).is_file():
+        return named
+    if location.is_dir():
+        return location
+    names = [folder.parent.name for folder in REPORTS.glob(f"*/{RECORD}")]
+    raise BadRequest(
+        f"there is no report {show_value(str(path))}",
+        did_you_mean(str(path), names)
+        or "give the name or folder of what `gradscope run` has written: `gradscope list`",
+    )
 
 
 def load_record(path: str | Path) -> RunRecord:
-    """Read a record from a report folder, or from its ``record.npz``."""
-    location = Path(path)
-    return storage.load(location / "record.npz" if location.is_dir() else location)
+    """Read the record of a report, given by name or folder, or a ``record.npz``."""
+    location = report_location(path)
+    return storage.load(location / RECORD if location.is_dir() else location)
 
 
 def analyze(record: RunRecord, *, gate: bool = False) -> Report:
@@ -45,4 +69,4 @@ def analyze_seeds(records: Sequence[RunRecord], trained: int) -> tuple[SeedStati
     """
     reports = [analyze(record) for record in records[: max(1, trained)]]
     diagnoses = [report.diagnosis for report in reports]
-    return seed_statistics.of_records(records, diagnoses, trained), reports[0]
+    return seed_statistics.from_records(records, diagnoses, trained), reports[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, Interrupted
-from gradscope.gate import plan, replacing
+from gradscope.gate import baseline_replacement, plan
 from gradscope.gate.baselines import baseline_file, seed_statistics
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.comparing import comparison
@@ -68,12 +68,12 @@ def write_baseline(
         )
     if not path.parent.is_dir():
         raise BadRequest(f"cannot write {path}: there is no such folder", "make it first")
-    earlier = replacing.existing(path)
+    earlier = baseline_replacement.existing(path)
     try:
         statistics = measure()
     except Interrupted as error:
         error.remedy = "nothing was written: a baseline is whole or not there"
         raise
-    changes = replacing.changes(earlier, statistics) if earlier is not None else ()
+    changes = baseline_replacement.changes(earlier, statistics) if earlier is not None else ()
     baseline_file.write(statistics, path)
     return BaselineReport(path, statistics, earlier, changes)

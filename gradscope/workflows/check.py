@@ -17,12 +17,12 @@ from gradscope.gate.check import Checked
 from gradscope.record import RunRecord
 from gradscope.reporters.report import Report
 from gradscope.reporters.run import folder
+from gradscope.reporters.run.folder import REPORTS
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows import report_folder
 from gradscope.workflows.analysis import analyze_seeds
 from gradscope.workflows.engine import Engine, Measurement, Watch, Workers, ignore_event
-from gradscope.workflows.inputs import check_inputs
-from gradscope.workflows.report_folder import REPORTS
+from gradscope.workflows.inputs import CONFIGS, check_inputs
 from gradscope.workflows.seed_options import SeedOptions
 from gradscope.workflows.side_by_side import Outcome, measure_side_by_side
 
@@ -46,16 +46,31 @@ class ConfigCheck:
 class CheckJob(ConfigCheck):
     """One config to check whose report goes into the folder `target`.
 
-    `force` replaces the report of another config there.
+    `replace` also replaces files there that gradscope did not write.
     """
 
     target: Path
-    force: bool = False
+    replace: bool = False
 
 
 def check(job: ConfigCheck, engine: Engine, watch: Watch = ignore_event) -> Checked:
     """Measure and judge one config, and write nothing."""
     return _judge(job, list(engine.measure(Measurement(job.config, job.seeds), watch)))
+
+
+def configs_with_baseline() -> tuple[str, ...]:
+    """The configs of the working directory and of ``configs/`` that have a baseline beside them.
+
+    Raises `BadRequest` where there is none.
+    """
+    files = sorted(path for path in (*Path().glob("*.y*ml"), *CONFIGS.glob("*.y*ml")))
+    configs = tuple(str(path) for path in files if baseline_file.default_path(path).exists())
+    if not configs:
+        raise BadRequest(
+            f"no config is named, and none here or in {CONFIGS}/ has a baseline beside it",
+            "name one: gradscope check CONFIG; or keep a baseline first: gradscope baseline CONFIG",
+        )
+    return configs
 
 
 def plan_jobs(
@@ -68,7 +83,6 @@ def plan_jobs(
     use_baseline: bool = True,
     strict_environment: bool = False,
     output: Path | None = None,
-    force: bool = False,
 ) -> list[CheckJob]:
     """Load every config and its baseline: `baseline`, or the one beside the config.
 
@@ -85,8 +99,8 @@ def plan_jobs(
     jobs = []
     for source, config in seed_options.load_configs(sources, overrides):
         path = baseline
-        if path is None and use_baseline and baseline_file.beside(source).exists():
-            path = baseline_file.beside(source)
+        if path is None and use_baseline and baseline_file.default_path(source).exists():
+            path = baseline_file.default_path(source)
         earlier = baseline_file.read(path) if path else None
         jobs.append(
             CheckJob(
@@ -97,7 +111,7 @@ def plan_jobs(
                 baseline_path=str(path or ""),
                 strict_environment=strict_environment,
                 target=_target(config, output, several=len(sources) > 1),
-                force=force or output is None,
+                replace=output is None,
             )
         )
     return jobs
@@ -134,7 +148,7 @@ def check_all(
         claimed: list[int] = []
         for index, job in enumerate(jobs):
             try:
-                claim = folder.claimed(job.target, job.config.hash, force=job.force)
+                claim = folder.claimed(job.target, replace=job.replace)
                 claims.enter_context(claim)
             except BadRequest as error:
                 finish(index, error)
@@ -150,9 +164,8 @@ def check_all(
 
 
 def _measurement(job: CheckJob, engine: Engine) -> Measurement:
-    log = job.target / folder.LOG
-    inputs = partial(check_inputs, job.config, trust_model=engine.trust_model, log=log)
-    return Measurement(job.config, job.seeds, log, inputs)
+    inputs = partial(check_inputs, job.config, trust_model=engine.trust_model)
+    return Measurement(job.config, job.seeds, job.target / folder.LIVE_LOG, inputs)
 
 
 def _finish(job: CheckJob, outcome: Outcome, *, alone: bool) -> Checked:

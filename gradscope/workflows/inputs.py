@@ -16,9 +16,13 @@ from gradscope.config.sections.data import USER_DATA
 from gradscope.config.size_estimate import check_size
 from gradscope.config.value_readers.registered_functions import RegisteredFunctions
 from gradscope.datasets import DATASETS, loading
+from gradscope.datasets.samples import existing_file
 from gradscope.errors import BadRequest, ConfigError, Problem
 from gradscope.record.run_record import GIVEN
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
+
+CONFIGS = Path("configs")
+"""Where a project keeps its configs, unless in the folder where commands are typed."""
 
 
 def registered_functions() -> RegisteredFunctions:
@@ -29,12 +33,17 @@ def registered_functions() -> RegisteredFunctions:
     )
 
 
-def load_config(source: ConfigSource, overrides: Sequence[str] = ()) -> ExperimentConfig:
+def load_config(
+    source: ConfigSource, overrides: Sequence[str] = (), *, locate_user_code: bool = False
+) -> ExperimentConfig:
     """Read a config file (or mapping) with overrides such as ``model.depth=50``.
 
-    Raises `ConfigError`, which names every mistake at once.
+    With `locate_user_code`, the functions of factories and a model file must exist; no code of the
+    user is executed. Raises `ConfigError`, which names every mistake at once.
     """
-    return config_loading.load_config(source, overrides, registered_functions())
+    return config_loading.load_config(
+        source, overrides, registered_functions(), locate_user_code=locate_user_code
+    )
 
 
 def load_configs(
@@ -74,18 +83,28 @@ def config_schema() -> dict[str, Any]:
     return json_schema(registered_functions())
 
 
-def check_inputs(config: ExperimentConfig, *, trust_model: bool, log: Path | None = None) -> None:
-    """Refuse data or a model file that cannot be used, and then remove `log`.
+def look_for_files(config: ExperimentConfig) -> None:
+    """Refuse data files and model files that are not there; nothing of them is read."""
+    path, source = config.data.parameters.get("path"), config.model.source
+    if config.data.name != USER_DATA and isinstance(path, str):
+        existing_file(Path(path))
+    if (
+        source is not None
+        and source.keras_file is not None
+        and not Path(source.keras_file).exists()
+    ):
+        raise BadRequest(
+            f"model.keras_file: there is no file {source.keras_file}", "check the path"
+        )
+
+
+def check_inputs(config: ExperimentConfig, *, trust_model: bool) -> None:
+    """Refuse data or a model file that cannot be used.
 
     Keras's own data sets are loaded where the network is measured: reading them needs Keras.
     """
-    try:
-        _check_data(config)
-        _check_model_file(config, trust=trust_model)
-    except BadRequest:
-        if log is not None:
-            log.unlink(missing_ok=True)
-        raise
+    _check_data(config)
+    _check_model_file(config, trust=trust_model)
 
 
 def _check_data(config: ExperimentConfig) -> None:

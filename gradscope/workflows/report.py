@@ -9,26 +9,25 @@ from pathlib import Path
 from gradscope.errors import GradscopeError
 from gradscope.record import RunRecord
 from gradscope.reporters.run import folder
-from gradscope.workflows.analysis import analyze, load_record
-from gradscope.workflows.inputs import load_config
+from gradscope.workflows.analysis import analyze, load_record, report_location
+from gradscope.workflows.inputs import CONFIGS, load_config
 from gradscope.workflows.report_folder import WrittenReport, write_report
-
-CONFIGS = Path("configs")
-"""Where a project keeps its configs, unless beside where the command is typed."""
 
 
 def report_again(path: Path, *, gate: bool = False, write: bool = False) -> WrittenReport:
-    """Analyze the record in `path`, a report folder or a record, with the detectors of today.
+    """Analyze the record of `path`, a report's name or folder or a record, with today's detectors.
 
     `write` writes the report's files again, beside the record. TensorFlow is not needed.
     """
+    path = report_location(path)
     report = analyze(load_record(path), gate=gate)
     target = path if path.is_dir() else path.parent
     source = _source(report.record)
     if not write:
         page = target / folder.PAGE
-        return WrittenReport(report, (str(page),) if page.exists() else (), source)
-    with folder.claimed(target, report.record.environment.config_hash, force=True):
+        files = (str(page),) if page.exists() else ()
+        return WrittenReport(report, files, source, folder=target)
+    with folder.claimed(target, replace=True):
         return replace(write_report(report, target), source=source)
 
 

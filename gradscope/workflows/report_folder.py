@@ -20,20 +20,20 @@ from gradscope.reporters.report import Report
 from gradscope.reporters.run import folder
 from gradscope.workflows.analysis import analyze
 
-REPORTS = Path("reports")
-"""The folder of all reports, unless the user names one."""
-
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """A report, and the paths of its files, the page first; none where there are none.
+    """A report, its folder and the paths of its files, the page first; none if none was written.
 
-    `source` is the config file that an earlier run is known to be of.
+    `source` is the config file that an earlier run is known to be of; `earlier` is the folder into
+    which the report moved that was in its place.
     """
 
     report: Report
     files: tuple[str, ...] = ()
     source: str = ""
+    folder: Path | None = None
+    earlier: Path | None = None
 
 
 def analyze_or_keep(record: RunRecord, target: Path, *, gate: bool) -> Report:
@@ -44,6 +44,7 @@ def analyze_or_keep(record: RunRecord, target: Path, *, gate: bool) -> Report:
         folder.remove_pages(target)
         (target / folder.RESULT).unlink(missing_ok=True)
         folder.write_record(record, target)
+        folder.keep_log(target)
         raise
 
 
@@ -56,7 +57,14 @@ def keep_partial(error: GradscopeError, target: Path) -> None:
         folder.remove_pages(target)
         record = folder.write_record(report.record, target)
         folder.write_result(report, target)
+        folder.keep_log(target)
     error.remedy = f"{error.remedy}\n  kept: {record}".strip()
+
+
+def move_earlier(target: Path) -> Path | None:
+    """Make room for a new report: move the earlier one whole, whatever signal comes."""
+    with _signals_ignored():
+        return folder.move_earlier(target)
 
 
 def _ignore_signal(number: int, frame: Any) -> None:
@@ -84,6 +92,7 @@ def write_report(report: Report, target: Path) -> WrittenReport:
     folder.remove_pages(target)
     record = folder.write_record(report.record, target)
     result = folder.write_result(report, target)
+    folder.keep_log(target)
     try:
         pages = folder.write_pages(report, target)
     except BaseException as error:
@@ -91,4 +100,5 @@ def write_report(report: Report, target: Path) -> WrittenReport:
         folder.write_result(failed, target)
         raise
     pictures = [path for path in pages if path.suffix == ".png"]
-    return WrittenReport(report, tuple(map(str, (pages[0], *pictures, result, record))))
+    files = tuple(map(str, (pages[0], *pictures, result, record)))
+    return WrittenReport(report, files, folder=target)

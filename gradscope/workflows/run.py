@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import CouldNotMeasure, Interrupted
+from gradscope.record import atomic
 from gradscope.reporters.run import folder
+from gradscope.reporters.run.folder import REPORTS
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows import report_folder
 from gradscope.workflows.engine import Engine, Measurement, Watch, ignore_event
-from gradscope.workflows.inputs import check_inputs
-from gradscope.workflows.report_folder import REPORTS, WrittenReport
+from gradscope.workflows.inputs import check_inputs, look_for_files
+from gradscope.workflows.report_folder import WrittenReport
 
 
 def run(
@@ -20,29 +23,45 @@ def run(
     watch: Watch = ignore_event,
     *,
     output: Path | None = None,
-    force: bool = False,
+    replace_earlier: bool = False,
     gate: bool = False,
+    at_init: bool = False,
+    command: str = "",
 ) -> WrittenReport:
-    """Measure `config` from its own seed and write the report into `output`.
+    """Measure `config` from its own seed and write the report into ``reports/<name>``.
 
-    The default folder is ``reports/<name>``; `force` replaces the report of another config there.
-    `gate` makes the exit code follow the verdict. Data and model file are checked, and what draws
-    is imported, while TensorFlow starts. What was measured before an interruption or a failure is
-    written too, marked partial.
+    An earlier report there moves to the next numbered folder, unless `replace_earlier` is given.
+    `output` is another folder, in which an earlier report is replaced; with `replace_earlier` also
+    files that gradscope did not write. `gate` makes the exit code follow the verdict; `at_init`
+    takes one training step, which shows the network as initialised, and no more; `command` is kept
+    beside the report. Data and model file are checked, and what draws is imported, while
+    TensorFlow starts. What was measured before an interruption or a failure is written too, marked
+    partial; where nothing was measured, the folder is left as it was.
     """
     target = output or REPORTS / config.name
-    log = target / folder.LOG
+    keep_earlier = output is None and not replace_earlier
 
     def check_and_prepare() -> None:
-        check_inputs(config, trust_model=engine.trust_model, log=log)
+        check_inputs(config, trust_model=engine.trust_model)
         folder.prepare_pages()
 
-    with folder.claimed(target, config.hash, force=force):
+    def make_room() -> Path | None:
+        earlier = report_folder.move_earlier(target) if keep_earlier else None
+        if command:
+            atomic.write(target / folder.COMMAND, f"{command}\n".encode())
+        return earlier
+
+    look_for_files(config)
+    with folder.claimed(target, replace=replace_earlier or output is None):
+        log = target / folder.LIVE_LOG
+        seeds = Seeds((), (config.seed,)) if at_init else Seeds(trained=(config.seed,))
         try:
-            seeds = Seeds(trained=(config.seed,))
             [record] = engine.measure(Measurement(config, seeds, log, check_and_prepare), watch)
         except (CouldNotMeasure, Interrupted) as error:
+            if error.partial is not None:
+                make_room()
             report_folder.keep_partial(error, target)
             raise
+        earlier = make_room()
         report = report_folder.analyze_or_keep(record, target, gate=gate)
-        return report_folder.write_report(report, target)
+        return replace(report_folder.write_report(report, target), earlier=earlier)

@@ -15,8 +15,9 @@ from typing import Any
 from gradscope.errors import BadRequest, CouldNotMeasure, GradscopeError, Inconclusive, Interrupted
 from gradscope.message_text import counted
 from gradscope.reporters.run import folder
+from gradscope.reporters.run.folder import REPORTS
 from gradscope.workflows.analysis import analyze, load_record
-from gradscope.workflows.report_folder import REPORTS, WrittenReport
+from gradscope.workflows.report_folder import WrittenReport
 
 _CHILD = "gradscope.integrations.script"
 

@@ -40,12 +40,18 @@ class SeedOptions:
         self, config: ExperimentConfig, engine: Engine, baseline: SeedStatistics | None
     ) -> Seeds:
         """The seeds of a check."""
-        planner = plan.alone if engine.has_one_seed else partial(plan.for_check, baseline=baseline)
+        planner = (
+            plan.for_single_seed
+            if engine.has_one_seed
+            else partial(plan.for_check, baseline=baseline)
+        )
         return self._planned(planner, config)
 
     def for_baseline(self, config: ExperimentConfig, engine: Engine) -> Seeds:
         """The seeds of a baseline."""
-        return self._planned(plan.alone if engine.has_one_seed else plan.for_baseline, config)
+        return self._planned(
+            plan.for_single_seed if engine.has_one_seed else plan.for_baseline, config
+        )
 
     def _planned(self, planner: Callable[..., Seeds], config: ExperimentConfig) -> Seeds:
         return planner(config, at_init=self.at_init, seeds=self.seeds, trained=self.trained_seeds)

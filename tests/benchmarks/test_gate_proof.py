@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import isolated
-from benchmarks.gate import banks, clean, faults, noise, scatter
+from benchmarks.gate import clean, faults, noise, scatter, seed_statistics
 from benchmarks.gate.networks import FAULTS, NETS, planted
 from benchmarks.intervals import clopper_pearson
 from gradscope import api
@@ -134,31 +134,31 @@ def test_scatter_is_the_kappa_of_a_random_walk() -> None:
     )
 
 
-def test_each_bank_is_measured_once_and_kept(
+def test_each_order_is_measured_once_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[tuple[str, int]] = []
 
     def call(function: str, arguments: dict[str, Any], variables: dict[str, str]) -> None:
         (job,) = arguments["jobs"]
-        called.append((arguments["setting"], len(job["banks"])))
-        for path, first, seeds, _ in job["banks"]:
+        called.append((arguments["setting"], len(job["statistics"])))
+        for path, first, seeds, _ in job["statistics"]:
             baseline_file.write(bank(range(first, first + seeds)), Path(path))
 
     monkeypatch.setattr(isolated, "call", call)
-    order = banks.Order("net", {"name": "net"}, "1 thread", 5, 3)
+    order = seed_statistics.Order("net", {"name": "net"}, "1 thread", 5, 3)
     others = [replace(order, first=8), replace(order, setting="2 threads")]
-    store = banks.Store(tmp_path, lambda sentence: None)
+    store = seed_statistics.Store(tmp_path, lambda sentence: None)
     store.measure([order, *others, order])
     assert called == [("1 thread", 2), ("2 threads", 1)]
     store.measure([order, replace(order, repeat=True)])
     assert called[2:] == [("1 thread", 1)], "a repeat is measured anew"
-    assert store.bank(others[0]).seeds == (8, 9, 10)
-    assert np.isfinite(store.bank(order).initial["signal"][:, 1]).all()
+    assert store.read(others[0]).seeds == (8, 9, 10)
+    assert np.isfinite(store.read(order).initial["signal"][:, 1]).all()
 
 
 @pytest.mark.tensorflow
-def test_banks_of_one_process_are_those_of_a_baseline_byte_for_byte(tmp_path: Path) -> None:
+def test_statistics_of_one_process_are_those_of_a_baseline_byte_for_byte(tmp_path: Path) -> None:
     tree = {
         "name": "net",
         "model": {"depth": 2, "width": 6, "batch_norm": "before_activation"},
@@ -166,7 +166,7 @@ def test_banks_of_one_process_are_those_of_a_baseline_byte_for_byte(tmp_path: Pa
         "training": {"steps": 4, "batch_size": 16, "probe_samples": 40},
     }
     asked = [[str(tmp_path / "one"), 3, 2, 1], [str(tmp_path / "two"), 8, 2, 0]]
-    assert banks.measured("1 thread", [{"tree": tree, "banks": asked}]) == 2
+    assert seed_statistics.measured("1 thread", [{"tree": tree, "statistics": asked}]) == 2
     config = api.load_config(tree | {"seed": 3}, ["training.jit=off", "threads=1"])
     alone = api.baseline(config, seeds=2, trained_seeds=1)
     assert (tmp_path / "one").read_bytes() == baseline_file.render(alone)

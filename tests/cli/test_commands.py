@@ -117,9 +117,35 @@ def test_explain_lists_and_explains_every_detector(folder: Path, answer: Answer)
 
 
 @pytest.mark.parametrize(
+    ("term", "heading", "fact"),
+    [
+        ("gs203", "GS203 dead_units", "dead_layer_share"),
+        ("203", "GS203 dead_units", "dead_layer_share"),
+        ("Dead units", "GS203 dead_units", "dead_layer_share"),
+        ("relu", "relu (activation)", "max(z, 0)"),
+        ("sigmoid", "sigmoid (activation)", "at most 0.25"),
+        ("swish", "silu (activation)", "at most 1.1"),
+        ("he-normal", "he_normal (initializer)", "2 / fan_in"),
+        ("delta", "delta (notation)", "dL/dz"),
+        ("delta", "delta (notation)", "delta_second_moment"),
+        ("update_ratio", "update_ratio (statistic)", "update"),
+        ("momentum", "model.batch_norm.momentum (config key)", "training.optimizer.momentum"),
+        ("training.steps", "training.steps (config key)", "default 300"),
+        ("frozen", "GS104 frozen_layers", "threshold"),
+    ],
+)
+def test_explain_takes_other_names(answer: Answer, term: str, heading: str, fact: str) -> None:
+    text = answer("explain", term)
+    assert text.splitlines()[0] == heading
+    assert fact in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
     ("word", "remedy"),
     [
         ("vanishing_gradints", "did you mean 'vanishing_gradient'?"),
+        ("reluu", "did you mean 'relu'?"),
         ("xyz", "`gradscope explain` lists"),
     ],
 )

@@ -224,6 +224,18 @@ def test_a_config_that_cannot_be_measured_leaves_its_files_too(folder: Path) -> 
     assert "the measurement failed with RuntimeError" in (folder / "out.xml").read_text()
 
 
+def test_without_configs_those_with_a_baseline_are_checked(folder: Path) -> None:
+    (folder / "configs").mkdir()
+    for name in ("tiny.yaml", "tiny.baseline.json"):
+        (folder / name).rename(folder / "configs" / name)
+    (folder / "other.yaml").write_text("not a config")
+    done = run(folder, "check", "-q", "--format", "json", env=healthy(folder))
+    assert done.returncode == 0, done.stderr
+    assert '"source": "configs/tiny.yaml"' in done.stdout
+    (folder / "configs" / "tiny.baseline.json").unlink()
+    assert "has a baseline beside it" in refused(folder, "check", env=healthy(folder))
+
+
 def test_on_github(folder: Path) -> None:
     env = sick(folder, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(folder / "summary.md"))
     (folder / "summary.md").write_text("from another step\n")
@@ -246,7 +258,8 @@ def test_stopping_many(folder: Path) -> None:
         )
         until(
             lambda: all(
-                (folder / "reports" / f"{n}.check" / "run.log").exists() for n in ("tiny", "second")
+                (folder / "reports" / f"{n}.check" / "running.log").exists()
+                for n in ("tiny", "second")
             ),
             "both have begun",
         )

@@ -108,6 +108,28 @@ def test_colour_on_a_terminal_only(folder: Path, plain: str) -> None:
     assert on_a_terminal(folder, TERM="dumb") == plain
 
 
+def test_forced_colour(folder: Path, plain: str) -> None:
+    assert "\x1b[" in shown(folder, FORCE_COLOR="1")
+    assert shown(folder, FORCE_COLOR="") == plain
+    assert shown(folder, FORCE_COLOR="1", NO_COLOR="1") == plain
+
+
+def test_open(folder: Path) -> None:
+    """The page goes to the browser that BROWSER names."""
+    browser = folder / "browser"
+    browser.write_text('#!/bin/sh\necho "$1" > opened\n')
+    browser.chmod(0o755)
+    env = environment(folder, BROWSER=f"{browser} %s")
+    page = folder / "reports" / "tiny" / "report.html"
+    written = page.read_text()
+    done = run(folder, "report", "tiny", "--open", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (folder / "opened").read_text() == f"{page.as_uri()}\n"
+    page.unlink()
+    assert "--write" in run(folder, "report", "tiny", "--open", env=env).stderr
+    page.write_text(written)
+
+
 def test_json_is_strict_and_alone(folder: Path) -> None:
     done = run(folder, "report", "reports/tiny", "--format", "json")
     written = (folder / "reports" / "tiny" / "result.json").read_text(encoding="utf-8")

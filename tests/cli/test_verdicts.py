@@ -104,18 +104,11 @@ def test_streams_that_are_not_needed(folder: Path, where: str) -> None:
     assert result_in(folder / "reports" / "tiny.check")["exit_code"] == 1
 
 
-def test_folder_of_another_config(folder: Path) -> None:
+def test_a_check_replaces_the_report_of_another_config(folder: Path) -> None:
     env = environment(folder, stand_in="")
-    another = ("check", TINY, "-s", "seed=2", "-o", "here")
     assert run(folder, "check", TINY, "-o", "here", env=env).returncode == 0
-    record = (folder / "here" / "record.npz").read_bytes()
-    said = refused(folder, *another, env=env)
-    assert "another config" in said
-    assert "--force" in said
-    assert (folder / "here" / "record.npz").read_bytes() == record
-    assert run(folder, *another, "--force", env=env).returncode == 0
+    assert run(folder, "check", TINY, "-s", "seed=2", "-o", "here", env=env).returncode == 0
     assert result_in(folder / "here")["config"]["seed"] == 2
-    assert run(folder, *another, env=env).returncode == 0, "the same config replaces its report"
 
 
 def test_folder_in_use(folder: Path) -> None:

@@ -56,7 +56,7 @@ def test_what_spreadsheets_and_editors_leave_in_a_file(read):
         label="kind",
     )
     assert np.array_equal(samples.x, [[1, 2], [3, 4]])
-    assert samples.class_names == ("x;\\ny", "z")
+    assert samples.class_names == ("x;\\x0ay", "z")
     assert np.array_equal(read("1\t2\tu\n3\t4\tv", header=False, delimiter="tab").y, [0, 1])
 
 

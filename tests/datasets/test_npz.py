@@ -77,6 +77,19 @@ def test_label_columns_and_bools_become_class_indices(read):
     assert (logical.y.dtype, logical.classes) == (np.int64, 2)
 
 
+def test_zeros_and_ones_and_one_hot_rows_are_classes_whatever_their_dtype(read):
+    """The rule of `class_labels`, which data of a factory follows too."""
+    binary = read({"test_fraction": 0.0}, x=X, y=(Y > 1).astype(float))
+    assert (binary.task, binary.classes, binary.y.tolist()) == (
+        "classification",
+        2,
+        (Y > 1).astype(int).tolist(),
+    )
+    rows = read({"test_fraction": 0.0}, x=X, y=np.eye(5)[Y])
+    assert (rows.task, rows.classes, rows.y.tolist()) == ("classification", 5, Y.tolist())
+    assert read({"task": "regression"}, x=X, y=np.eye(5)[Y]).y.shape == (16, 5)
+
+
 def test_classes_can_be_more_than_the_file_shows(read):
     assert read({"classes": 7}, x=X, y=Y).classes == 7
     with pytest.raises(BadRequest, match="the label 3: beyond the last class, 2"):

@@ -48,7 +48,7 @@ def _diagnosis(*codes: str) -> Diagnosis:
 def test_an_error_counts_the_seeds_that_have_it() -> None:
     run = record()
     diagnoses = [_diagnosis("GS101"), _diagnosis("GS101", "GS202"), _diagnosis()]
-    made = seed_statistics.of_records([run, run, run], diagnoses, 3)
+    made = seed_statistics.from_records([run, run, run], diagnoses, 3)
     assert [(e.code, e.seeds, e.message) for e in made.verdicts] == [
         ("GS101", 2, "one"),
         ("GS202", 1, "two"),

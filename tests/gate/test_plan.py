@@ -47,7 +47,7 @@ def test_what_a_baseline_measures() -> None:
     seeds = plan.for_baseline(config, at_init=False, seeds=None, trained=None)
     assert seeds.trained == (7, 8, 9, 10, 11)
     assert seeds.initial[0] == 12
-    assert len(seeds) == max(plan.MIN_SEEDS, plan.needed(config))
+    assert len(seeds) == max(plan.MIN_SEEDS, plan.seeds_for_comparison(config))
     asked = plan.for_baseline(config, at_init=True, seeds=3, trained=5)
     assert asked == Seeds((), (7, 8, 9))
     shallow = api.load_config({"name": "net", "model": {"hidden": [16, 16]}})

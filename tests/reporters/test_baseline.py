@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gradscope.gate import replacing
+from gradscope.gate import baseline_replacement
 from gradscope.reporters.baseline import BaselineReport, baseline_text
 from gradscope.reporters.report import ReportOptions
 from tests.gate.seed_statistics import accepted, bank, shifted
@@ -23,7 +23,7 @@ def test_a_first_baseline() -> None:
 def test_a_baseline_that_replaces_another() -> None:
     earlier = bank(range(3))
     new = shifted(bank(range(3), verdicts=(accepted("GS101", 1),)), "signal", 0.2, ["hidden_2"])
-    changes = replacing.changes(earlier, new)
+    changes = baseline_replacement.changes(earlier, new)
     text = baseline_text(BaselineReport(PATH, new, earlier, changes), OPTIONS)
     assert text.startswith("Changes to the baseline\n")
     assert "initialisation: hidden_2 is the first layer that differs" in text

@@ -23,7 +23,7 @@ CUT = 0.87962566103423978
 
 
 @dataclass(frozen=True)
-class Seen:
+class InitialFigures:
     """What one network shows on one batch, per hidden layer (q: and the output layer)."""
 
     q: Floats
@@ -123,7 +123,7 @@ def initialise(
     *,
     epsilon: float = 1e-3,
     input_norm: bool = False,
-) -> Seen:
+) -> InitialFigures:
     """One network on the batch x [sample, feature] with class labels [sample]."""
     x = x.reshape(len(x), -1).astype(np.float64)
     a = normalised(x, epsilon)[0] if input_norm else x
@@ -144,7 +144,7 @@ def initialise(
         delta = delta if one.before is None else pulled_back(delta, *one.before)
         kernels.append(float(np.mean((one.fed.T @ delta / len(x)) ** 2)))
         delta = delta @ one.w.T
-    return Seen(
+    return InitialFigures(
         q=np.array([float(np.mean(z**2)) for z in [*(one.z for one in kept), logits]]),
         m=np.array([float(np.mean(one.value**2)) for one in kept]),
         delta=np.array(deltas[::-1]),

@@ -21,7 +21,7 @@ from gradscope.errors import BadRequest
 from gradscope.reporters.figures import rendering
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.theory import THEORY_FORMS
-from gradscope.reporters.theory._bands import limits
+from gradscope.reporters.theory_bands import limits
 from gradscope.theory.forecast import Forecast
 
 Answer = Callable[..., str]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gradscope.errors import BadRequest, ConfigError
-from gradscope.workflows.inputs import check_inputs, config_for, load_config, load_configs
+from gradscope.workflows.inputs import config_for, load_config, load_configs, look_for_files
 
 MODEL = object()
 DATA = ([1.0], [0])
@@ -52,19 +52,15 @@ def test_mistakes_of_all_configs_are_named_at_once(tmp_path: Path) -> None:
         load_configs(paths)
 
 
-def test_inputs_that_are_refused_leave_no_log(tmp_path: Path) -> None:
-    log = tmp_path / "run.log"
-    log.write_text("")
-    config = load_config(
-        {
-            "model": {"depth": 2},
-            "data": {"name": "csv", "path": str(tmp_path / "no.csv"), "label": "y"},
-        }
-    )
-    with pytest.raises(BadRequest, match=r"no\.csv"):
-        check_inputs(config, trust_model=False, log=log)
-    assert not log.exists()
-    log.write_text("")
-    fine = load_config({"model": {"depth": 2}, "data": {"name": "gaussian"}})
-    check_inputs(fine, trust_model=False, log=log)
-    assert log.exists()
+@pytest.mark.parametrize(
+    ("sections", "missing"),
+    [
+        ({"data": {"name": "csv", "path": "no.csv", "label": "y"}}, r"no\.csv"),
+        ({"data": {"name": "npz", "path": "no.npz"}}, r"no\.npz"),
+        ({"model": {"keras_file": "no.keras"}}, r"no\.keras"),
+    ],
+)
+def test_files_that_are_not_there(sections: dict[str, Any], missing: str) -> None:
+    config = load_config({"model": {"depth": 2}, "data": {"name": "gaussian"}} | sections)
+    with pytest.raises(BadRequest, match=missing):
+        look_for_files(config)

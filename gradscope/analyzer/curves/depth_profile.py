@@ -21,7 +21,7 @@ class DepthProfile:
 
     `signal` is the rms of z [step, layer]. `delta` is the rms of the units' deltas, each summed in
     quadrature over its `positions`: pooling from 49 pixels to one gives each pixel a 49th of the
-    gradient and takes nothing away. `signal_relative` is over the first layer's, `delta_relative`
+    gradient and none of it is lost. `signal_relative` is over the first layer's, `delta_relative`
     over the last one's (`delta_reference`; the output layer's own delta does not count: a softmax
     head drops it once, by its geometry). NaN where a figure is missing or not finite, or where
     the reference is zero.

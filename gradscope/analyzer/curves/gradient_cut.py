@@ -1,4 +1,4 @@
-"""Which layers no gradient reaches at all, as against those it reaches weakly."""
+"""Layers that no gradient reaches at all, in contrast to those it reaches weakly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gradscope.record.run_record import Floats
 
 NONE = 1e-12
 """Ratio of delta to the next layer's that counts as no gradient. Unconnected paths measure exactly
-0; no healthy layer dilutes a gradient a million million times at once."""
+0; no healthy layer reduces a gradient by a factor of 1e12 at once."""
 
 FLUSHED = 1e-30
 """Rms of delta below which float32 loses part of it: a hundred million times the smallest normal
@@ -30,13 +30,13 @@ def unreached(record: RunRecord) -> tuple[list[LayerInfo], list[LayerInfo]]:
     return [x for x in silent if x.index < first], [x for x in silent if x.index >= first]
 
 
-def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
+def cut_layers(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     """Whether each layer's trainable weights got no gradient at any step after the first, [layer].
 
     Compared is delta with the next later layer's that has one, and the kernel's gradient with the
-    largest of any kernel. A gradient that faded below float32 on its way is not cut, and one that
-    was there once is not either. All false when nothing can be compared: before the first update a
-    head that starts at zero lets nothing through.
+    largest of any kernel. A gradient that faded below float32 on its way is not cut, nor is one
+    that was there at some step. All false when nothing can be compared: before the first update a
+    head that starts at zero passes no gradient back.
     """
     rows = record.steps > 1
     delta = np.sqrt(np.nan_to_num(record.series["delta_second_moment"][rows], posinf=0.0))
@@ -57,7 +57,7 @@ def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     live = delta.max(axis=1) > FLUSHED
     delta, kernel = delta[live], kernel[live]
     largest = np.nan_to_num(np.fmax.reduce(kernel, axis=1))
-    following = after(delta)
+    following = delta_of_next_layer(delta)
     for index in record.indices(Role.HIDDEN, Role.OUTPUT):
         reference = following[:, index]
         silent = (delta[:, index] <= none * reference) & (reference > FLUSHED)
@@ -65,7 +65,7 @@ def cut(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     return is_cut
 
 
-def after(delta: Floats) -> Floats:
+def delta_of_next_layer(delta: Floats) -> Floats:
     """Delta of the next later layer that has one, [step, layer]; the largest of all if none has."""
     following = np.empty_like(delta)
     nearest = delta.max(axis=1, initial=0.0)

@@ -1,4 +1,4 @@
-"""The training loss over time: what it is called, what it cannot beat, and its noise."""
+"""The training loss over time: its name, the loss of a constant answer, and its noise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gradscope.record import LayerInfo, Role, RunRecord
 from gradscope.record.run_record import Floats, Integers
 
 MIN_TEST_SAMPLES = 100
-"""Test samples from which an accuracy on them tells something: its standard error is then 0.05."""
+"""Fewest test samples for a usable accuracy: its standard error is then 0.05."""
 
 _MEANS = frozenset(["", "sum_over_batch_size", "mean", "mean_with_sample_weight"])
 """Keras's words for a loss that is a mean over the batch."""
@@ -32,12 +32,12 @@ class LossCurve:
 
     @property
     def first(self) -> float:
-        """Where it began."""
+        """Median of the first twentieth."""
         return float(np.median(self.loss[: max(1, len(self.loss) // 20)]))
 
     @property
     def last(self) -> float:
-        """Where it is."""
+        """Median of the last quarter."""
         return float(np.median(self.loss[window.last_quarter(len(self.loss))]))
 
     def fall(self, quarter: int) -> tuple[float, float]:
@@ -64,8 +64,7 @@ def learned(record: RunRecord, share: float) -> bool:
 
     A loss that starts above the constant predictor's falls to it by the output's biases alone, and
     one that falls in the first steps has no high start to be seen. Where a constant answer's is not
-    known and the accuracy is, that has to be above chance: a loss of the user's own may have lost
-    its sign.
+    known and the accuracy is, that has to be above chance: a custom loss may have the wrong sign.
     """
     curve, best = training_curve(record), constant_predictor(record)
     if not curve.loss.size:
@@ -77,7 +76,7 @@ def learned(record: RunRecord, share: float) -> bool:
 
 
 def stuck(record: RunRecord) -> bool:
-    """Whether training went on for a while, moved some layer, and taught the network nothing.
+    """Whether training ran long enough and changed some layer, and the network learned nothing.
 
     At least 50 recorded steps, whose updates add up to a twentieth of some layer's weights.
     """

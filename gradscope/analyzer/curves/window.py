@@ -11,7 +11,7 @@ from gradscope.record.run_record import Floats, Integers
 
 LAST_SHARE = 0.25
 """The window a verdict on the trained network rests on: the last quarter of the recorded steps,
-long enough to outlive the noise of single batches and short enough to be about the present."""
+long enough to average out the noise of single batches, short enough to describe the end."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def profile_cause(
     Theory gives the cause, in the config's terms. If the prediction for the config goes the same
     way, the cause is the initialisation or the activation, and the first layer that theory expects
     beyond `threshold` is named. Otherwise the cause is training, or the first layer that leaves
-    theory's band at step 0, which is named. A departure from the start is put down to the config
+    theory's band at step 0, which is named. A departure from the start is attributed to the config
     from a predicted ratio of `GOOD_RATIO` on, since chance widens it. Outside theory the weights at
     step 0 give the cause. `rate` is the measured factor on the rms per layer in the direction of
     the quantity, NaN where there is none.

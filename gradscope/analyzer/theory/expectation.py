@@ -17,7 +17,7 @@ from gradscope.theory.depth_recursion import predict
 from gradscope.theory.prediction import Prediction
 
 NARROWEST_DEVIATION = 1e-3
-"""Bands of a smaller deviation are not held against a measurement: the rounding of half precision
+"""Bands of a smaller deviation are not compared with a measurement: the rounding of half precision
 would leave them. Orthogonal weights, which keep norms, and delta at its own reference have such."""
 
 
@@ -73,7 +73,7 @@ def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Pr
     """
     arguments = {
         "layers": tuple(layers or record.layers),
-        "input_second_moment": fed(record),
+        "input_second_moment": input_second_moment(record),
         "batch_norm_epsilon": float(record.config["model"]["batch_norm"]["epsilon"]),
         "batch_size": record.batch_size,
         "geometry": record.data.geometry,
@@ -153,7 +153,7 @@ def _at_start(record: RunRecord, quantity: str, columns: list[int], last: int) -
     return measured
 
 
-def fed(record: RunRecord) -> float:
+def input_second_moment(record: RunRecord) -> float:
     """E x^2 of what the first layer with weights is fed."""
     return 1.0 if first_normalized(record) else record.data.second_moment
 

@@ -18,7 +18,7 @@ ten layers it makes 14, far from the 1000 at which a verdict falls."""
 
 
 def explanation(record: RunRecord) -> tuple[str, tuple[Remedy, ...]]:
-    """Cause and remedies by the weights that the layers started with; "" and () if none tells.
+    """Cause and remedies from the initial weights; "" and () if they explain nothing.
 
     Compared are fan_in E w^2 as measured at step 0 and as given by the initializer that the layer's
     activation is paired with.

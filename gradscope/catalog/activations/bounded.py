@@ -91,6 +91,7 @@ TANH = Activation(
     derivative_bound=constant(1.0),
     initializer="glorot_uniform",
     saturates=True,
+    seed_scatter=0.25,
 )
 
 SIGMOID = Activation(
@@ -103,6 +104,7 @@ SIGMOID = Activation(
     derivative_bound=constant(0.25),
     initializer="glorot_uniform",
     saturates=True,
+    seed_scatter=0.35,
 )
 
 SOFTSIGN = Activation(

@@ -34,8 +34,8 @@ def _leaky_relu(z: Any, ops: Any, negative_slope: Any = 0.2) -> Any:
 
 
 def _leaky_relu_derivative(z: Any, ops: Any, negative_slope: Any = 0.2) -> Any:
-    one = ops.ones_like(z)
-    return ops.where(z > 0, one, negative_slope * one)
+    ones = ops.ones_like(z)
+    return ops.where(z > 0, ones, negative_slope * ones)
 
 
 def _leaky_relu_bound(negative_slope: float = 0.2) -> float:
@@ -110,6 +110,7 @@ LINEAR = Activation(
     derivative_bound=constant(1.0),
     negative_slope=constant(1.0),
     initializer="glorot_uniform",
+    seed_scatter=0.45,
 )
 
 RELU = Activation(
@@ -170,6 +171,7 @@ ELU = Activation(
     initializer="he_normal",
     kinks=(0.0,),
     parameters={"alpha": Parameter(1.0, minimum=0.0, description="minus the limit on the left")},
+    seed_scatter=0.35,
 )
 
 SELU = Activation(
@@ -182,10 +184,11 @@ SELU = Activation(
     derivative_bound=constant(SELU_SCALE * SELU_ALPHA),
     initializer="lecun_normal",
     kinks=(0.0,),
+    seed_scatter=0.24,
 )
 
 # Keras's gradient of celu at exactly z = 0 is 2, the sum of its two branches; the function is
-# smooth there and its derivative 1, which is what stands here.
+# smooth there and its derivative is 1, the value used here.
 CELU = Activation(
     name="celu",
     formula="max(z, 0) + alpha (exp(min(z, 0) / alpha) - 1)",

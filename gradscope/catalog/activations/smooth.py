@@ -112,6 +112,7 @@ GELU = Activation(
     parameters={
         "approximate": Parameter(False, description="the tanh form instead of the exact one")
     },
+    seed_scatter=2.6,
 )
 
 SILU = Activation(
@@ -125,6 +126,7 @@ SILU = Activation(
     derivative_bound=constant(1.0998393201288636),
     initializer="he_normal",
     aliases=("swish",),
+    seed_scatter=6.7,
 )
 
 MISH = Activation(

@@ -58,7 +58,7 @@ def command(
         )
     engine = Workers(trust_model=trust, deterministic=True)
     for source, config in seed_options.load_configs(configs, overrides):
-        path = output or baseline_file.beside(source)
+        path = output or baseline_file.default_path(source)
         with Progress(quiet=quiet) as progress:
             measure = partial(measure_baseline, config, seed_options, engine, progress.watch)
             report = write_baseline(path, measure, update=update)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("configs", nargs=-1, required=True)
+@click.argument("configs", nargs=-1)
 @options.overrides
 @click.option(
     "--baseline",
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     help="Configs measured side by side (default: one per core).",
 )
 @options.output
-@options.force
 @options.quiet
 @options.trust_model
 def command(
@@ -68,6 +67,8 @@ def command(
 ) -> None:
     """Measure every config of CONFIGS and say whether its gradients are healthy, and as before.
 
+    Without CONFIGS, those of this folder and of configs/ that have a baseline beside them.
+
     Exits 0 when all checks pass, 1 when one fails, 4 when one cannot tell; of several configs the
     worst counts. Without a baseline the verdicts and theory decide; with one the network is
     compared too: seed for seed at initialisation, statistically after training.
@@ -79,6 +80,7 @@ def command(
     from gradscope.workflows import check
     from gradscope.workflows.engine import Workers
 
+    configs = configs or check.configs_with_baseline()
     engine = Workers(trust_model=trust, deterministic=True)
     destinations = check_forms.with_stdout(forms)
     to_files = [destination for destination in destinations if destination.file is not None]

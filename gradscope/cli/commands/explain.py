@@ -1,4 +1,4 @@
-"""Explain a verdict: what it measures, when it fires, and where its threshold comes from."""
+"""Explain a verdict, an activation, an initializer, a statistic or a config key."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import click
 
 
 @click.command()
-@click.argument("verdict", required=False)
-def command(verdict: str | None) -> None:
-    """Explain VERDICT, a code such as GS101 or a name such as vanishing_gradient.
+@click.argument("term", required=False)
+def command(term: str | None) -> None:
+    """Explain TERM: GS101, 101, "dead units", relu, he_normal, delta, momentum, ...
 
-    Without one, list them all.
+    It is a verdict by code or name, an activation, an initializer, a statistic, or a key of the
+    config. Without TERM, list all verdicts.
     """
     from gradscope import api
     from gradscope.cli import terminal
 
-    terminal.result(api.explain(verdict) if verdict else api.list_detectors())
+    terminal.result(api.explain(term) if term else api.list_detectors())

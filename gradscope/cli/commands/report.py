@@ -16,9 +16,12 @@ from gradscope.cli import options
     "--write", is_flag=True, help="Also write result.json, report.html and the plots again."
 )
 @options.report_detail
+@options.open_page
 @options.exit_code
-def command(directory: Path, form: str, write: bool, gate: bool, **detail: bool) -> None:
-    """Show the report in DIRECTORY again, judged by the detectors of today.
+def command(
+    directory: Path, form: str, write: bool, in_browser: bool, gate: bool, **detail: bool
+) -> None:
+    """Show the report of DIRECTORY, a folder or a name, again, judged by the detectors of today.
 
     TensorFlow is not needed.
     """
@@ -28,4 +31,6 @@ def command(directory: Path, form: str, write: bool, gate: bool, **detail: bool)
     written = report_again(directory, gate=gate, write=write)
     shown = options.detail_of(**detail)
     terminal.show_report(written.report, form, written.files, source=written.source, detail=shown)
+    if in_browser:
+        terminal.open_page(written.folder)
     raise click.exceptions.Exit(written.report.exit_code)

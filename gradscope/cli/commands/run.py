@@ -12,20 +12,30 @@ from gradscope.cli import options
 @click.command()
 @click.argument("config")
 @options.overrides
+@click.option(
+    "--at-init",
+    is_flag=True,
+    help="Look at the network as initialised only: seconds, no training.",
+)
 @options.output
-@options.force
+@options.replace
+@click.option("--name", metavar="NAME", help="Name of this run, and of its folder in reports/.")
 @options.report_detail
 @options.report_form
 @options.trust_model
+@options.open_page
 @options.exit_code
 def command(
     config: str,
     overrides: tuple[str, ...],
     *,
+    at_init: bool,
     output: Path | None,
-    force: bool,
+    replace_earlier: bool,
+    name: str | None,
     form: str,
     trust: bool,
+    in_browser: bool,
     gate: bool,
     **detail: bool,
 ) -> None:
@@ -34,13 +44,20 @@ def command(
     Exits 0 when the measurement is complete, whatever the verdict; with --exit-code (or with
     `gradscope check`) an unhealthy network exits 1, and one of which too little is known 4.
     """
-    from gradscope.cli import terminal
+    import json
+    import shlex
+    import sys
+
+    from gradscope.cli import streams, terminal
     from gradscope.cli.progress import Progress
+    from gradscope.reporters.run_list import location_text
     from gradscope.workflows.engine import Workers
     from gradscope.workflows.inputs import load_config
     from gradscope.workflows.run import run
 
-    experiment = load_config(config, overrides)
+    # Quoted, or a name such as 50 would be read as a number.
+    named = (*overrides, f"name={json.dumps(name)}") if name is not None else overrides
+    experiment = load_config(config, named, locate_user_code=True)
     shown = options.detail_of(**detail)
     with Progress(quiet=shown.state_only) as progress:
         written = run(
@@ -48,10 +65,16 @@ def command(
             Workers(trust_model=trust),
             progress.watch,
             output=output,
-            force=force,
+            replace_earlier=replace_earlier,
             gate=gate,
+            at_init=at_init,
+            command=shlex.join(["gradscope", *sys.argv[1:]]),
         )
+    if not shown.state_only:
+        streams.say(location_text(written.folder, written.earlier))
     terminal.show_report(
         written.report, form, written.files, source=config, overrides=overrides, detail=shown
     )
+    if in_browser:
+        terminal.open_page(written.folder)
     raise click.exceptions.Exit(written.report.exit_code)

@@ -1,4 +1,4 @@
-"""Restricted YAML: every text has one reading, with a location for every error.
+"""Restricted YAML: every text has one meaning, and every error a location.
 
 Invalid: tags, anchors, aliases, merge keys, several documents, duplicate keys, keys that are not
 plain text, and files beyond the limits below. Scalars follow YAML 1.2's core schema (`1e-3` is a

@@ -45,14 +45,14 @@ class DataReader:
         parameter_keys = self._parameter_keys(name)
         if parameter_keys is None:
             declared = {key: item for key, item in written.items() if key in _DATA_KEYS}
-            read = MappingReader(_DATA_KEYS).read(declared, path, context)
+            values = MappingReader(_DATA_KEYS).read(declared, path, context)
             rest = {key: item for key, item in written.items() if key not in _DATA_KEYS}
             parameters = {} if self.registered else read_open_keys(rest, path, context)
-            return {"name": name, "scaling": read["scaling"], "parameters": parameters}
+            return {"name": name, "scaling": values["scaling"], "parameters": parameters}
         keys = {**_DATA_KEYS, **parameter_keys}
-        read = MappingReader(keys).read(written, path, context)
-        parameters = {key: read[key] for key in parameter_keys}
-        return {"name": name, "scaling": read["scaling"], "parameters": parameters}
+        values = MappingReader(keys).read(written, path, context)
+        parameters = {key: values[key] for key in parameter_keys}
+        return {"name": name, "scaling": values["scaling"], "parameters": parameters}
 
     def _name(self, written: dict[str, Any], path: TreePath, context: ReadContext) -> Any:
         name = written.get("name", DEFAULT_DATA)
@@ -95,7 +95,7 @@ class DataReader:
 
 
 def _read_factory(written: dict[str, Any], path: TreePath, context: ReadContext) -> dict[str, Any]:
-    """Read a factory and its arguments; it gives the data as the network is to be fed."""
+    """Read a factory and its arguments; its result is fed to the network unchanged."""
     others = [key for key in written if key not in _FACTORY_KEYS]
     if "factory" not in written:
         context.report(
@@ -109,8 +109,8 @@ def _read_factory(written: dict[str, Any], path: TreePath, context: ReadContext)
             at_key=True,
         )
     declared = {key: item for key, item in written.items() if key in _FACTORY_KEYS}
-    read = MappingReader(_FACTORY_KEYS).read(declared, path, context)
-    parameters = {"factory": read["factory"], "arguments": read["arguments"] or {}}
+    values = MappingReader(_FACTORY_KEYS).read(declared, path, context)
+    parameters = {"factory": values["factory"], "arguments": values["arguments"] or {}}
     return {"name": USER_DATA, "scaling": "none", "parameters": parameters}
 
 

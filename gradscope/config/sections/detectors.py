@@ -72,14 +72,14 @@ class DetectorsReader:
                     f"write {{code: {sanitise(item, 40)}, reason: ...}}",
                 )
                 continue
-            read = MappingReader(_IGNORED_KEYS).read(item, item_path, context)
-            if isinstance(read["reason"], str) and not read["reason"].strip():
+            values = MappingReader(_IGNORED_KEYS).read(item, item_path, context)
+            if isinstance(values["reason"], str) and not values["reason"].strip():
                 context.report(
                     (*item_path, "reason"), "the reason is empty", "say why it is ignored"
                 )
-            if isinstance(read["code"], str):
-                _, code = self._detector(read["code"], (*item_path, "code"), context)
-                ignored.append((code, read["reason"]))
+            if isinstance(values["code"], str):
+                _, code = self._detector(values["code"], (*item_path, "code"), context)
+                ignored.append((code, values["reason"]))
         return tuple(ignored)
 
     def _detector(self, value: Any, path: TreePath, context: ReadContext) -> tuple[str, str]:
@@ -120,9 +120,9 @@ class DetectorsReader:
         if self.registered is None:
             thresholds[name] = read_open_keys(value, (*path, name), context)
             return
-        read = MappingReader(keys).read(value, (*path, name), context)
+        values = MappingReader(keys).read(value, (*path, name), context)
         if value:
-            thresholds[name] = {key: read[key] for key in value if key in keys}
+            thresholds[name] = {key: values[key] for key in value if key in keys}
 
     def _parameter_keys(self, name: str) -> dict[str, Key] | None:
         if self.registered is None:

@@ -97,10 +97,10 @@ def read_config(
     if tree is None:
         context.report((), "the config is empty", "it needs at least a model section")
         return {}
-    read = MappingReader(config_keys(registered)).read(tree, (), context)
+    values = MappingReader(config_keys(registered)).read(tree, (), context)
     if isinstance(tree, dict):
         check_model(tree.get("model"), context)
         check_training(tree.get("training"), context, has_user_model(tree))
         if "data" not in tree and not context.document.problems:
-            read["data"] = DataReader(registered).read({}, ("data",), context)
-    return read
+            values["data"] = DataReader(registered).read({}, ("data",), context)
+    return values

@@ -72,12 +72,12 @@ def _key_schema(key: Key) -> Schema:
 
 
 def report_unknown_key(
-    name: str, path: TreePath, known: Mapping[str, object], context: ReadContext
+    name: str, path: TreePath, allowed: Mapping[str, object], context: ReadContext
 ) -> None:
     """Report a key that does not exist, with the nearest one or all that do."""
-    remedy = did_you_mean(name, known) or f"known here: {', '.join(known)}"
+    remedy = did_you_mean(name, allowed) or f"known here: {', '.join(allowed)}"
     context.report(
-        (*path, name), f"unknown key '{sanitise(name)}'", remedy if known else "", at_key=True
+        (*path, name), f"unknown key '{sanitise(name)}'", remedy if allowed else "", at_key=True
     )
 
 

@@ -37,7 +37,7 @@ _SUM = re.compile(rb'\A\{\n  "schema": "[^"\n]*",\n  "sha256": "([^"\n]*)",\n')
 _VERSION = re.compile(rb'\A\{\n  "schema": "gradscope\.baseline/(\d+)",\n')
 
 
-def beside(config: str | Path) -> Path:
+def default_path(config: str | Path) -> Path:
     """The default path of a config file's baseline: beside it."""
     path = Path(config)
     return path.with_name(path.stem + SUFFIX)

@@ -61,7 +61,7 @@ class SeedStatistics:
         return tuple(x.name for x in self.layers if x.role in roles and x.measured)
 
 
-def of_records(
+def from_records(
     records: Sequence[RunRecord], diagnoses: Sequence[Diagnosis], trained: int
 ) -> SeedStatistics:
     """Statistics of one config's records, one per seed, the first `trained` of them trained.

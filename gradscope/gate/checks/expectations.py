@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradscope.gate import words
+from gradscope.gate import difference_text
 from gradscope.gate.baselines import figures
 from gradscope.gate.baselines.seed_statistics import SeedStatistics, Series
 from gradscope.gate.check import Check, CheckKind, Status
@@ -70,7 +70,7 @@ def _ratio(name: str, ends: tuple[float, float], statistics: SeedStatistics) -> 
         with np.errstate(invalid="ignore"):
             mean = float(np.mean(series[quantity][:, top] - series[quantity][:, bottom]))
         measured = measured and not math.isnan(mean)
-        ratio = words.rms(mean)
+        ratio = difference_text.rms(mean)
         inside = inside and ends[0] <= ratio <= ends[1]
         parts.append(f"{ratio:.3g} {moment}" if not math.isnan(mean) else f"not measured {moment}")
     status = _status(inside) if measured else Status.INCONCLUSIVE

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradscope.gate import words
+from gradscope.gate import difference_text
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Check, CheckKind, Difference, Status
 from gradscope.gate.comparing.unpaired import BUDGET, NEGLIGIBLE
@@ -20,7 +20,7 @@ from gradscope.theory.prediction import Band, Prediction
 
 @dataclass(frozen=True)
 class _Judged:
-    """Figures [seed, layer], theory's band, and how many layers each figure has come through."""
+    """Figures [seed, layer], theory's band, and the number of layers before each figure."""
 
     quantity: str
     values: Floats
@@ -37,7 +37,7 @@ def check(statistics: SeedStatistics, prediction: Prediction | None) -> Check:
     """Compare the means over the seeds at initialisation with theory's bands.
 
     A layer departs when the geometric mean over K seeds leaves theory's band for such a mean by
-    more than `NEGLIGIBLE` per layer that the signal (or delta) has come through: theory is of first
+    more than `NEGLIGIBLE` per layer that the signal (or delta) has passed: theory is of first
     order in 1 / width, and its error adds up over depth.
     """
     reason = _outside(prediction)
@@ -87,7 +87,7 @@ def _outside(prediction: Prediction | None) -> str:
 
 
 def _departures(judged: _Judged, names: tuple[str, ...], comparisons: int) -> list[Difference]:
-    """The layers whose mean over the seeds is out, in the order of the flow."""
+    """The layers whose mean over the seeds is outside its band, in the order of the flow."""
     band, seeds = judged.band, len(judged.values)
     if band is None:
         return []
@@ -107,10 +107,12 @@ def _departures(judged: _Judged, names: tuple[str, ...], comparisons: int) -> li
             Difference(
                 quantity=judged.quantity,
                 layer=names[i],
-                before=words.rms(centre),
-                after=words.rms(mean),
-                effect=words.factor(mean - centre),
-                interval=words.interval(mean - ends[1], mean - ends[0], words.factor),
+                before=difference_text.rms(centre),
+                after=difference_text.rms(mean),
+                effect=difference_text.factor(mean - centre),
+                interval=difference_text.interval(
+                    mean - ends[1], mean - ends[0], difference_text.factor
+                ),
             )
         )
     return differences

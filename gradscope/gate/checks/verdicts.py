@@ -35,10 +35,10 @@ def _summary(
     *,
     compared: bool,
 ) -> Check:
-    """What all detectors said, where nothing is new.
+    """Summarize all detectors, where no error is new.
 
-    Where the run is `compared` with a baseline of as many steps, a check that needs more of them
-    leaves nothing open: the figures are compared.
+    Where the run is `compared` with a baseline of as many steps, a detector that needs more steps
+    leaves no question open: the figures are compared.
     """
     seeds = max(1, statistics.trained_seeds)
     by_status = dict.fromkeys(VerdictStatus, 0)
@@ -69,7 +69,7 @@ def _seeds(statistics: SeedStatistics) -> str:
 
 
 def _error(verdict: ErrorCount, diagnosis: Diagnosis, seeds: int) -> Check:
-    """An error of its own, with the finding of the config's own seed where it has it."""
+    """Build the check of one new error, with the finding of the config's seed where it has it."""
     finding = _finding(verdict.code, diagnosis)
     evidence = f"in {verdict.seeds} of {seeds} seeds"
     if finding is None:

@@ -14,7 +14,7 @@ COMPARED = (Role.HIDDEN, Role.OUTPUT, Role.NORMALIZATION)
 
 @dataclass(frozen=True)
 class Alignment:
-    """Pairs of indices (before, after) in depth order, and what has no counterpart.
+    """Pairs of indices (before, after) in depth order, and the layers without a counterpart.
 
     `renamed` are the pairs whose names differ.
     """
@@ -28,10 +28,10 @@ class Alignment:
 def align(before: Sequence[LayerInfo], after: Sequence[LayerInfo]) -> Alignment:
     """Match the compared layers of two networks.
 
-    Layers of one name and kind belong together. What is left is matched in order by kind, role and
-    units, so that a renamed layer is matched. Where all kinds, roles and units are equal and some
-    name is not, names are ignored: Keras calls the first Dense layer of a process
-    `dense` and of a second model `dense_3`, so that `dense_1` need not be `dense_1`.
+    Layers of one name and kind belong together. The other layers are matched in order by kind, role
+    and units: this finds renamed layers. Where all kinds, roles and units are equal and some name
+    is not, names are ignored: Keras calls the first Dense layer of a process `dense` and that of
+    a second model `dense_3`, so that `dense_1` of one model may be `dense_4` of the other.
     """
     old = [layer for layer in before if layer.measured and layer.role in COMPARED]
     new = [layer for layer in after if layer.measured and layer.role in COMPARED]
@@ -53,8 +53,8 @@ def _by_name(
     old: Sequence[LayerInfo], new: Sequence[LayerInfo]
 ) -> list[tuple[LayerInfo, LayerInfo]]:
     named = {(layer.name, layer.kind, layer.role): layer for layer in new}
-    found = [(layer, named.get((layer.name, layer.kind, layer.role))) for layer in old]
-    pairs = [(layer, same) for layer, same in found if same is not None]
+    counterparts = [(layer, named.get((layer.name, layer.kind, layer.role))) for layer in old]
+    pairs = [(layer, same) for layer, same in counterparts if same is not None]
     return [] if len(pairs) < len(old) and _shapes(old) == _shapes(new) else pairs
 
 

@@ -10,11 +10,12 @@ from gradscope.gate.baselines import figures, fingerprint
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
 from gradscope.gate.check import Check, CheckKind, Difference, Status
-from gradscope.gate.comparing import config_change, paired, repeated, unpaired
+from gradscope.gate.comparing import config_change, paired, unpaired
 from gradscope.gate.comparing.alignment import Alignment, align
 from gradscope.gate.comparing.pairing import Pairing, pairing
+from gradscope.gate.comparing.repeated_kernels import find_repeated_kernels
 from gradscope.gate.comparing.seeds_needed import seeds_needed
-from gradscope.message_text import counted
+from gradscope.message_text import counted, first_names
 from gradscope.record import Action, Remedy
 
 UPDATE = (Remedy(Action.UPDATE_BASELINE),)
@@ -101,8 +102,8 @@ def refuse_incomparable(before: SeedStatistics, after: SeedStatistics) -> None:
 
 
 def _data_changes(before: SeedStatistics, after: SeedStatistics) -> str:
-    """What is known of the difference between the two sets of data."""
-    told = [
+    """List the recorded differences between the two sets of data."""
+    changes = [
         f"{key.replace('_', ' ')} {before.data[key]} -> {after.data[key]}"
         for key in ("name", "samples", "test_samples", "feature_shape", "classes")
         if before.data[key] != after.data[key]
@@ -110,20 +111,20 @@ def _data_changes(before: SeedStatistics, after: SeedStatistics) -> str:
     for key in ("mean", "second_moment"):
         old, new = (f"{x.data[key]:.4g}" for x in (before, after))
         if old != new:
-            told.append(f"{key.replace('_', ' ')} {old} -> {new}")
-    return ", ".join(told) or "of the same size, with other values"
+            changes.append(f"{key.replace('_', ' ')} {old} -> {new}")
+    return ", ".join(changes) or "of the same size, with other values"
 
 
 def _structure(sides: _Sides) -> Check:
-    """Whether the network still has the layers that the baseline is about."""
+    """Check that the network has the layers of its baseline."""
     alignment = sides.alignment
-    told = []
+    changes = []
     if alignment.removed:
-        told.append(f"{_names(alignment.removed)} gone")
+        changes.append(f"{first_names(alignment.removed)} gone")
     if alignment.added:
-        told.append(f"{_names(alignment.added)} added")
-    if told:
-        sentence = f"the network has other layers than its baseline: {', '.join(told)}"
+        changes.append(f"{first_names(alignment.added)} added")
+    if changes:
+        sentence = f"the network has other layers than its baseline: {', '.join(changes)}"
         return Check(
             CheckKind.STRUCTURE,
             Status.FAILED,
@@ -139,29 +140,24 @@ def _structure(sides: _Sides) -> Check:
     return Check(CheckKind.STRUCTURE, Status.PASSED, sentence)
 
 
-def _names(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
-
-
 def _repeated_kernels(sides: _Sides) -> Check | None:
-    """Kernels that a seed no longer decides; None where there are none."""
-    found = repeated.repeated(sides.before, sides.after, sides.alignment)
-    if not found:
+    """Check for kernels that no longer depend on the seed; None where there are none."""
+    repeated_kernels = find_repeated_kernels(sides.before, sides.after, sides.alignment)
+    if not repeated_kernels:
         return None
     evidence = f"{counted(len(sides.after.seeds), 'seed')}; in the baseline each draws its own"
-    return _failed(CheckKind.INITIALISATION, found, evidence, sides)
+    return _failed(CheckKind.INITIALISATION, repeated_kernels, evidence, sides)
 
 
-def _unpaired_initialisation(sides: _Sides, found: Pairing, budget: float) -> Check:
-    """The networks as initialised from different draws: their distributions over the seeds."""
+def _unpaired_initialisation(sides: _Sides, seeds_paired: Pairing, budget: float) -> Check:
+    """Compare the distributions over the seeds of networks initialised from different draws."""
     before, after = sides.before, sides.after
     outcomes = unpaired.compare(
         before.initial, after.initial, sides.alignment, after.layers, budget=budget
     )
     seeds = min(len(before.seeds), len(after.seeds))
     evidence = (
-        f"{len(before.seeds)} and {len(after.seeds)} seeds, not paired ({found.reason}), "
+        f"{len(before.seeds)} and {len(after.seeds)} seeds, not paired ({seeds_paired.reason}), "
         f"{_budget(budget)}"
     )
     check = _distribution_check(CheckKind.INITIALISATION, outcomes, evidence, sides)
@@ -177,12 +173,12 @@ def _unpaired_initialisation(sides: _Sides, found: Pairing, budget: float) -> Ch
     return check
 
 
-def _paired_initialisation(sides: _Sides, found: Pairing) -> Check:
-    """The networks as initialised from the same draws: every difference is an effect."""
-    seeds = len(found.rows)
-    tolerance = f"{50 * found.tolerance:g}%"
+def _paired_initialisation(sides: _Sides, seeds_paired: Pairing) -> Check:
+    """Compare networks initialised from the same draws: every difference is an effect."""
+    seeds = len(seeds_paired.rows)
+    tolerance = f"{50 * seeds_paired.tolerance:g}%"
     evidence = f"{counted(seeds, 'seed')}, the same draws on both sides, tolerance {tolerance}"
-    departed = paired.departures(sides.before, sides.after, sides.alignment, found)
+    departed = paired.departures(sides.before, sides.after, sides.alignment, seeds_paired)
     if not departed:
         sentence = f"every layer as in the baseline, within {tolerance} of each rms"
         return Check(CheckKind.INITIALISATION, Status.PASSED, sentence, evidence)
@@ -190,14 +186,14 @@ def _paired_initialisation(sides: _Sides, found: Pairing) -> Check:
 
 
 def _training(sides: _Sides, budget: float) -> Check:
-    """What training made of them: never paired, since it amplifies every rounding."""
+    """Compare the trained networks; never paired, since training amplifies every rounding."""
     reason = _why_not_trained(sides)
     if reason:
         return Check(CheckKind.TRAINING, Status.SKIPPED, reason)
     before, after = sides.before, sides.after
     if before.steps != after.steps:
-        told = f"the baseline was trained for {before.steps} steps, this run for {after.steps}"
-        return Check(CheckKind.TRAINING, Status.INCONCLUSIVE, told, remedies=UPDATE)
+        sentence = f"the baseline was trained for {before.steps} steps, this run for {after.steps}"
+        return Check(CheckKind.TRAINING, Status.INCONCLUSIVE, sentence, remedies=UPDATE)
     whole = [
         unpaired.Sample(
             figures.QUANTITIES["learning"], "", 2 * before.learning, 2 * after.learning
@@ -218,7 +214,7 @@ def _training(sides: _Sides, budget: float) -> Check:
         f"{counted(after.steps, 'step')}, {_budget(budget)}"
     )
     check = _distribution_check(CheckKind.TRAINING, outcomes, evidence, sides)
-    # One seed shows no scatter, so that nothing is visible and `_seeds_lacking` has no estimate.
+    # One seed shows no scatter, so `_seeds_lacking` has nothing to estimate from.
     lacking = before.trained_seeds if seeds == 1 else _seeds_lacking(outcomes, seeds)
     if check.status is not Status.PASSED or not lacking:
         return check
@@ -233,7 +229,7 @@ def _training(sides: _Sides, budget: float) -> Check:
 
 
 def _why_not_trained(sides: _Sides) -> str:
-    """Why the training cannot be compared; empty when it can."""
+    """Give the reason why the training cannot be compared; empty when it can."""
     before, after = sides.before, sides.after
     if not after.trained_seeds:
         return "not trained: --at-init"
@@ -290,7 +286,7 @@ def _visible(outcomes: Sequence[unpaired.Outcome]) -> str:
 def _failed(
     kind: CheckKind, differences: Sequence[Difference], evidence: str, sides: _Sides
 ) -> Check:
-    """A check that failed, with the first layer that differs in front."""
+    """Build a failed check that starts with the first layer that differs."""
     depth = {layer.name: layer.index for layer in sides.after.layers}
     ordered = sorted(differences, key=lambda item: _order(item, depth))
     first = next((item for item in ordered if item.layer), ordered[0])
@@ -316,8 +312,8 @@ def _failed(
 def _order(difference: Difference, depth: Mapping[str, int]) -> tuple[int, int, int]:
     """Sort causes before what follows from them.
 
-    First what a layer shows when inputs pass, layer by layer: where it begins is where something
-    was done. Then the gradients, in the order in which they flow, and the whole network.
+    First the figures of the forward pass, layer by layer: the first layer that differs is the one
+    that was changed. Then the gradients, in the order in which they flow, and the whole network.
     """
     quantity = difference.quantity
     rank = list(figures.QUANTITIES).index(quantity)
@@ -327,7 +323,7 @@ def _order(difference: Difference, depth: Mapping[str, int]) -> tuple[int, int, 
 
 
 def _likely_cause(changes: Sequence[str]) -> str:
-    """The likely cause: what changed, or that nothing did that gradscope knows of."""
+    """Name the likely cause: what changed, or that gradscope knows of no change."""
     if not changes:
         return (
             ". Neither config nor environment changed: look at the code of the model and the data"

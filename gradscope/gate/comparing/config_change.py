@@ -8,6 +8,7 @@ from typing import Any
 
 from gradscope.config.document.tree_path import TreePath, dotted_path
 from gradscope.config.origins import leaf_values
+from gradscope.message_text import first_names
 
 _IGNORED_SECTIONS = ("name", "expect", "device")
 _PATH_KEYS = ("folder", "path", "keras_file")
@@ -42,13 +43,12 @@ def _layers(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
                 change = (key, _value(old.get(key)), _value(new[key]))
                 numbers_by_change.setdefault(change, []).append(number)
     for (key, old_value, new_value), numbers in numbers_by_change.items():
-        where = "every hidden layer" if len(numbers) == len(pairs) else _layer_names(numbers)
+        where = (
+            "every hidden layer"
+            if len(numbers) == len(pairs)
+            else first_names([f"hidden_{number}" for number in numbers])
+        )
         yield f"{key} of {where}: {old_value} -> {new_value}"
-
-
-def _layer_names(numbers: list[int]) -> str:
-    shown = ", ".join(f"hidden_{number}" for number in numbers[:3])
-    return shown if len(numbers) <= 3 else f"{shown} and {len(numbers) - 3} more"
 
 
 def _others(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
@@ -74,9 +74,9 @@ def _flat(config: dict[str, Any]) -> dict[TreePath, Any]:
 
 
 def _value(value: Any) -> str:
-    """A value as a person would write it: a name with those parameters that are not silent."""
+    """Write a value as in a config: a name with the parameters that are not None."""
     if isinstance(value, dict) and set(value) == {"name", "parameters"}:
-        given = {k: v for k, v in value["parameters"].items() if v is not None}
-        inside = ", ".join(f"{key} {_value(item)}" for key, item in given.items())
+        parameters = {k: v for k, v in value["parameters"].items() if v is not None}
+        inside = ", ".join(f"{key} {_value(item)}" for key, item in parameters.items())
         return f"{value['name']} ({inside})" if inside else str(value["name"])
     return value if isinstance(value, str) else json.dumps(value)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from gradscope.gate import words
+from gradscope.gate import difference_text
 from gradscope.gate.baselines import figures
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Difference
@@ -78,12 +78,12 @@ def _difference(quantity: figures.Quantity, layer: str, old: Floats, new: Floats
     low, high = (
         (float(measured.min()), float(measured.max())) if measured.size else (math.nan, math.nan)
     )
-    describe = words.points if quantity.share else words.factor
+    describe = difference_text.points if quantity.share else difference_text.factor
     return Difference(
         quantity=quantity.name,
         layer=layer,
-        before=mean_old if quantity.share else words.rms(mean_old),
-        after=mean_new if quantity.share else words.rms(mean_new),
+        before=mean_old if quantity.share else difference_text.rms(mean_old),
+        after=mean_new if quantity.share else difference_text.rms(mean_new),
         effect=describe(_mean(apart)),
-        interval=words.interval(low, high, describe),
+        interval=difference_text.interval(low, high, describe),
     )

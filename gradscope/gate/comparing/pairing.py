@@ -15,6 +15,7 @@ import numpy as np
 from gradscope.gate.baselines import fingerprint
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.comparing.alignment import Alignment
+from gradscope.message_text import first_names
 
 SAME_DRAWS = 1e-5
 """Largest range over the seeds of the difference between two sides with the same draws, in the
@@ -59,7 +60,7 @@ def pairing(before: SeedStatistics, after: SeedStatistics, alignment: Alignment)
         return Pairing(False, (), tolerance, "they have no seed in common")
     redrawn = _kernels_drawn_anew(before, after, alignment, rows)
     if redrawn:
-        layers = redrawn[0] if len(redrawn) == 1 else f"{redrawn[0]} and {len(redrawn) - 1} more"
+        layers = first_names(redrawn, shown=1)
         return Pairing(
             False, rows, tolerance, f"other numbers were drawn for the kernel of {layers}"
         )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
+from gradscope.catalog.activations import find_activation
 from gradscope.record import LayerInfo, Role
 
 GAIN = 1.1
@@ -14,23 +15,17 @@ GAIN = 1.1
 POWER = 0.99
 """Probability with which it has to be seen."""
 
-KAPPA = {
-    "batch norm": 0.45,
-    "tanh": 0.25,
-    "selu": 0.24,
-    "elu": 0.35,
-    "sigmoid": 0.35,
-    "linear": 0.45,
-    "gelu": 2.6,
-    "silu": 6.7,
-}
-"""Scatter of ln E delta^2 that one layer adds over seeds, times its width, on batches of 32: the
-largest that was measured for the kind (10 to 20 layers of 64 to 256 units, 100 to 200 seeds; docs/
-gate.md has those of ten layers of 64). Where the variance map has no stable fixed point, as of GELU
-and SiLU with He's law, layers amplify what came before, and it grows with the depth."""
+KAPPA_BATCH_NORM = 0.45
+"""Scatter of ln E delta^2 that a layer with batch norm adds over seeds, times its width.
+
+The values of the activations are in the catalog (`seed_scatter`). Each is the largest that was
+measured on batches of 32 (10 to 20 layers of 64 to 256 units, 100 to 200 seeds; docs/gate.md has
+those of ten layers of 64). GELU and SiLU with He's variance have no stable fixed point: layers
+amplify the scatter of the layers below, and it grows with the depth."""
 
 KAPPA_OTHERWISE = 1.4
-"""The same for ReLU: 0.8 to 1.7 were measured, and the intervals of all contain it."""
+"""The same for ReLU and for activations that were not measured. ReLU: 0.8 to 1.7 were measured, and
+the confidence intervals of all contain 1.4."""
 
 MARGIN = 3
 """Seeds added to the normal approximation, since the deviation itself is estimated (Welch's t)."""
@@ -56,5 +51,7 @@ def seeds_needed(layers: Sequence[LayerInfo], tail: float) -> int:
 def kappa(layer: LayerInfo) -> float:
     """The scatter that one layer adds, times its width."""
     if layer.normalization is not None:
-        return KAPPA["batch norm"]
-    return KAPPA.get(str(layer.activation), KAPPA_OTHERWISE)
+        return KAPPA_BATCH_NORM
+    entry = find_activation(layer.activation or "")
+    measured = entry.seed_scatter if entry else None
+    return KAPPA_OTHERWISE if measured is None else measured

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradscope.gate import words
+from gradscope.gate import difference_text
 from gradscope.gate.baselines import figures
 from gradscope.gate.baselines.seed_statistics import Series
 from gradscope.gate.check import Difference
@@ -125,7 +125,7 @@ def compare(
 
 
 def tail_of_slopes(budget: float) -> float:
-    """The tail that the most certain figure of the whole network is held to at initialisation."""
+    """Tail probability for the network figure of smallest p-value, at initialisation."""
     return budget / 2 / (len(SLOPES) + len(MEANS) - 1)
 
 
@@ -152,7 +152,7 @@ def _slopes(
 
 
 def _means(before: Series, after: Series, alignment: Alignment) -> list[Sample]:
-    """Means over the layers, of what moves in all of them together."""
+    """Means over the layers, for changes that all layers share."""
     samples = []
     for name in MEANS:
         if name not in before or not alignment.pairs:
@@ -234,22 +234,22 @@ def _standard_error(old: Floats, new: Floats) -> tuple[float, float]:
 def described(outcome: Outcome) -> Difference:
     """An outcome for a reader: means over the seeds, the effect and its interval."""
     sample = outcome.sample
-    describe = words.points if sample.quantity.share else words.factor
+    describe = difference_text.points if sample.quantity.share else difference_text.factor
     unit = " per layer" if sample.steps else ""
     low, high = outcome.difference - outcome.reach, outcome.difference + outcome.reach
     unknown = not math.isfinite(outcome.reach)
 
-    def read(values: Floats) -> float:
+    def mean_figure(values: Floats) -> float:
         measured = values[~np.isnan(values)]
         mean = float(measured.mean()) if measured.size else math.nan
-        return mean if sample.quantity.share else words.rms(mean)
+        return mean if sample.quantity.share else difference_text.rms(mean)
 
     return Difference(
         quantity=sample.quantity.name,
         per_layer=bool(sample.steps),
         layer=sample.layer,
-        before=read(sample.old),
-        after=read(sample.new),
+        before=mean_figure(sample.old),
+        after=mean_figure(sample.new),
         effect=describe(outcome.difference) + unit,
-        interval="" if unknown else words.interval(low, high, describe) + unit,
+        interval="" if unknown else difference_text.interval(low, high, describe) + unit,
     )

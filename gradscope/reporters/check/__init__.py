@@ -1,4 +1,4 @@
-"""One file per form in which a CI, or a person, reads what a check came to."""
+"""The forms of a check's report, one file each."""
 
 from __future__ import annotations
 

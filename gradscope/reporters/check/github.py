@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gradscope.gate.check import Checked, Status
-from gradscope.reporters.check import CHECK_FORMS, _wording
-from gradscope.reporters.check._outcomes import outcome_counts
+from gradscope.reporters import check_text
+from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.layout.sanitizing import printable_lines
 from gradscope.reporters.report import ReportOptions
 
@@ -34,7 +34,7 @@ def github(checked: Sequence[Checked], options: ReportOptions) -> str:
         lines += commands[:MOST]
     total = sum(1 for config in checked for _ in _annotations(config))
     more = f"; {total - len(lines)} more in the log" if total > len(lines) else ""
-    lines.append(f"::notice title=gradscope::{_data(outcome_counts(checked) + more)}")
+    lines.append(f"::notice title=gradscope::{_data(check_text.outcome_counts(checked) + more)}")
     return "\n".join(lines) + "\n"
 
 
@@ -42,12 +42,12 @@ def _annotations(config: Checked) -> Iterator[tuple[str, str, str]]:
     """Kind, title and text of every check that did not pass; of the config where none says so."""
     checks = [check for check in config.checks if check.status in KINDS]
     for check in checks:
-        parts = [_wording.answer(check), check.evidence, _wording.check_remedy(check, config)]
+        parts = [check_text.answer(check), check.evidence, check_text.check_remedy(check, config)]
         text = "\n".join(part for part in parts if part)
         yield KINDS[check.status], f"{config.name}: {check.name}", text
     if config.exit_code and not checks:
         kind = "warning" if config.outcome == "inconclusive" else "error"
-        text = f"{config.headline}\n{_wording.config_remedy(config)}".strip()
+        text = f"{config.headline}\n{check_text.config_remedy(config)}".strip()
         yield kind, f"{config.name}: {config.outcome}", text
 
 
@@ -56,7 +56,7 @@ def _command(kind: str, file: str, title: str, text: str) -> str:
 
 
 def _data(text: str) -> str:
-    """Escaped as the runner unescapes it; what a log would obey is made visible first."""
+    """Escaped as the runner unescapes it; control characters are made visible first."""
     return printable_lines(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from gradscope.exit_codes import worst
 from gradscope.gate.check import Check, Checked
 from gradscope.record.strict_json import dumps, plain
-from gradscope.reporters.check import CHECK_FORMS, _wording
+from gradscope.reporters import check_text
+from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.run.result_json import remedy_item, verdict_items
 
@@ -44,7 +45,7 @@ def result(checked: Sequence[Checked]) -> dict[str, Any]:
 
 def _config(config: Checked) -> dict[str, Any]:
     diagnosis, record = config.diagnosis, config.record
-    reader = _wording.reader(config)
+    reader = check_text.reader(config)
     items = diagnosis.verdicts if diagnosis is not None else ()
     return {
         "name": config.name,
@@ -53,7 +54,7 @@ def _config(config: Checked) -> dict[str, Any]:
         "outcome": config.outcome,
         "verdict": diagnosis.verdict if diagnosis is not None else None,
         "headline": config.headline,
-        "remedy": _wording.config_remedy(config),
+        "remedy": check_text.config_remedy(config),
         "remedies": [remedy_item(remedy) for remedy in config.remedies],
         "evidence": config.evidence,
         "checks": [_check(check, config) for check in config.checks],
@@ -68,5 +69,5 @@ def _config(config: Checked) -> dict[str, Any]:
 
 def _check(check: Check, config: Checked) -> dict[str, Any]:
     remedies = [remedy_item(remedy) for remedy in check.remedies]
-    text = _wording.check_remedy(check, config)
+    text = check_text.check_remedy(check, config)
     return {"name": check.name} | asdict(check) | {"remedy": text, "remedies": remedies}

@@ -10,7 +10,8 @@ from dataclasses import asdict
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from gradscope.gate.check import Check, Checked, Difference, Status
-from gradscope.reporters.check import CHECK_FORMS, _wording
+from gradscope.reporters import check_text
+from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import ReportOptions
@@ -27,8 +28,9 @@ COUNTED = {"tests": "", "failures": "/failure", "errors": "/error", "skipped": "
 def junit(checked: Sequence[Checked], options: ReportOptions) -> str:
     """Render ``testsuites``; whatever could not be measured or decided is an ``error``.
 
-    The text is ASCII, so that it is what its declaration says in every encoding of stdout. What
-    XML 1.0 cannot hold, and what a screen would obey, is written as an escape such as ``\\x1b``.
+    The text is ASCII, so that it is what its declaration says in every encoding of stdout.
+    Characters that XML 1.0 cannot hold or a screen would interpret are written as an escape such as
+    ``\\x1b``.
     """
     del options
     root = Element("testsuites", name="gradscope check")
@@ -51,11 +53,11 @@ def _suite(config: Checked) -> Element:
     classname = f"gradscope.{printable(config.name)}"
     for check in config.checks:
         case = SubElement(suite, "testcase", name=printable(check.name), classname=classname)
-        _answer(case, check, _wording.check_remedy(check, config))
+        _answer(case, check, check_text.check_remedy(check, config))
     if config.outcome == "not measured" or not config.checks:
         case = SubElement(suite, "testcase", name="measure", classname=classname)
         _time(case, config.seconds)
-        text = _text([config.headline], _wording.config_remedy(config))
+        text = _text([config.headline], check_text.config_remedy(config))
         _add(case, "error", "not measured", config.headline, text)
     suite.attrib |= _counts(suite, "testcase")
     _time(suite, config.seconds)
@@ -66,7 +68,7 @@ def _properties(config: Checked) -> Iterator[tuple[str, str]]:
     """What holds for all checks of the config."""
     yield "outcome", config.outcome
     yield "headline", config.headline
-    yield "remedy", _wording.config_remedy(config)
+    yield "remedy", check_text.config_remedy(config)
     yield "evidence", config.evidence
     yield "baseline", config.baseline
     yield "report", config.folder
@@ -80,7 +82,7 @@ def _properties(config: Checked) -> Iterator[tuple[str, str]]:
 
 def _answer(case: Element, check: Check, remedy: str) -> None:
     """Add the result of the check to `case`; a test case without a further element has passed."""
-    lines = [_wording.answer(check), check.evidence]
+    lines = [check_text.answer(check), check.evidence]
     lines += [_difference(difference) for difference in check.differences]
     if check.layers and not check.differences:
         lines.append(f"layers: {', '.join(check.layers)}")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gradscope.gate.check import Check, Checked, Status
-from gradscope.reporters.check import CHECK_FORMS, _differences, _wording
-from gradscope.reporters.check._outcomes import outcome_counts
+from gradscope.reporters import check_text
+from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import ReportOptions
 
 LARGEST = 65_000
 """Bytes; a comment holds 65,536 characters, a step summary 1 MiB: one text serves both."""
 
-OBEYED = frozenset("\\`*_[]<>|~$&#")
-"""Characters that Markdown, HTML or a table would obey anywhere."""
+SPECIAL_CHARACTERS = frozenset("\\`*_[]<>|~$&#")
+"""Characters with a meaning in Markdown, HTML or a table."""
 
 SIGNS = {
     Status.PASSED: "✅",
@@ -29,7 +29,7 @@ OUTCOME_SIGNS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "not m
 def markdown(checked: Sequence[Checked], options: ReportOptions) -> str:
     """Render a table of the configs, then each config that did not pass."""
     del options
-    lines = ["## gradscope", "", outcome_counts(checked), ""]
+    lines = ["## gradscope", "", check_text.outcome_counts(checked), ""]
     lines += ["| | config | result |", "|---|---|---|"]
     lines += [
         f"| {OUTCOME_SIGNS[config.outcome]} | {_cell(config.source)} | {_cell(config.headline)} |"
@@ -54,7 +54,7 @@ def _config(config: Checked) -> Iterator[str]:
     else:
         yield _paragraph(config.headline)
     for check in config.checks:
-        cells = (check.name, _wording.answer(check), check.evidence)
+        cells = (check.name, check_text.answer(check), check.evidence)
         yield f"| {SIGNS[check.status]} | {' | '.join(map(_cell, cells))} |"
     for check in config.checks:
         if check.differences:
@@ -65,7 +65,7 @@ def _config(config: Checked) -> Iterator[str]:
         yield ""
         for change in config.changes:
             yield f"- {_paragraph(change)}"
-    if remedy := _wording.config_remedy(config):
+    if remedy := check_text.config_remedy(config):
         yield ""
         yield f"Try: {_cell(remedy)}"
 
@@ -74,21 +74,21 @@ def _table(check: Check) -> Iterator[str]:
     yield ""
     yield f"{_cell(check.name)}:"
     yield ""
-    yield f"| {' | '.join(_differences.headings(check))} |"
+    yield f"| {' | '.join(check_text.difference_headings(check))} |"
     yield "|---|---|--:|--:|---|---|"
-    for row in _differences.rows(check):
+    for row in check_text.difference_rows(check):
         yield f"| {' | '.join(map(_cell, row))} |"
-    rest = _differences.left_out(check.differences)
+    rest = check_text.differences_left_out(check.differences)
     if rest:
         yield ""
         yield rest
 
 
 def _cell(text: str) -> str:
-    """Text on one line that neither Markdown, HTML nor the table obeys."""
+    """Text on one line in which Markdown, HTML and the table interpret nothing."""
     shown = printable(text.replace("\n", " "))
-    safe = "".join(f"&#{ord(c)};" if c in OBEYED else c for c in shown)
-    # A zero-width space parts a mention from its sign: a layer's name calls nobody.
+    safe = "".join(f"&#{ord(c)};" if c in SPECIAL_CHARACTERS else c for c in shown)
+    # A zero-width space after @ prevents a mention: a layer's name notifies nobody.
     return safe.replace("@", "@&#8203;")
 
 

@@ -17,7 +17,8 @@ from gradscope.analyzer.explanation import explanation_of
 from gradscope.exit_codes import worst
 from gradscope.gate.check import Check, Checked, CheckKind, Status
 from gradscope.record.strict_json import dumps, plain
-from gradscope.reporters.check import CHECK_FORMS, _wording
+from gradscope.reporters import check_text
+from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.explanation import explanation_text
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import ReportOptions
@@ -90,7 +91,7 @@ def _invocation(checked: Sequence[Checked]) -> dict[str, Any]:
             {
                 "descriptor": {"id": NOT_MEASURED, "index": 0},
                 "level": "error",
-                "message": _message(config.headline, remedy=_wording.config_remedy(config)),
+                "message": _message(config.headline, remedy=check_text.config_remedy(config)),
                 "locations": [{"physicalLocation": _file(config.source)}],
                 "properties": {"config": printable(config.name)},
             }
@@ -109,7 +110,7 @@ def _result(config: Checked, check: Check, rule: int) -> dict[str, Any]:
         "ruleIndex": rule,
         "level": LEVELS[check.status],
         "message": _message(
-            _wording.answer(check), check.evidence, remedy=_wording.check_remedy(check, config)
+            check_text.answer(check), check.evidence, remedy=check_text.check_remedy(check, config)
         ),
         "locations": [location],
         "partialFingerprints": {FINGERPRINT: _fingerprint(config, check)},

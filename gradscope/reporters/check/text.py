@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from gradscope.gate.check import Check, Checked, Status
-from gradscope.reporters.check import CHECK_FORMS, _differences, _wording
-from gradscope.reporters.check._outcomes import outcome_counts
+from gradscope.reporters import check_text
+from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.layout.lines import Page, shortened, symbol
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.layout.table import Column, add_table, lay_out
@@ -15,7 +15,7 @@ from gradscope.reporters.report import ReportOptions
 
 LONGEST_NAME, SHORTEST_NAME = 32, 12
 COMMAND = re.compile(r"(?:(?<=\s)|^):(?=:)|#(?=#\[)")
-"""What the log of a CI obeys: ``::`` at the start of a line, ``##[`` anywhere (GitHub, Azure)."""
+"""Commands in the log of a CI: ``::`` at the start of a line, ``##[`` anywhere (GitHub, Azure)."""
 
 TONES = {
     Status.PASSED: "healthy",
@@ -48,12 +48,12 @@ def text(checked: Sequence[Checked], options: ReportOptions) -> str:
             page.add_text("")
             _add_config(page, config, options.pytest)
     page.add_text("")
-    page.add_text(outcome_counts(checked), "title")
+    page.add_text(check_text.outcome_counts(checked), "title")
     return page.render()
 
 
 def _safe(name: str) -> str:
-    r"""A name on one line that neither a screen nor a CI obeys: ``::error`` is ``\x3a:error``."""
+    r"""A name without control characters and CI commands: ``::error`` is ``\x3a:error``."""
     return _safe_lines(printable(name))
 
 
@@ -69,8 +69,8 @@ def _add_config(page: Page, config: Checked, pytest: bool) -> None:
     page.add_text(title, tone, hanging=2)
     if config.headline not in {f"{check.name}: {check.sentence}" for check in config.checks}:
         page.add_text(_safe_lines(config.headline), "title", indent=2)
-    remedy = _wording.config_remedy(config, pytest=pytest)
-    remedies = [_wording.check_remedy(check, config, pytest=pytest) for check in config.checks]
+    remedy = check_text.config_remedy(config, pytest=pytest)
+    remedies = [check_text.check_remedy(check, config, pytest=pytest) for check in config.checks]
     if remedy and remedy not in remedies:
         page.add_text(f"Try: {_safe_lines(remedy)}", indent=2, hanging=5)
     if config.evidence:
@@ -94,7 +94,7 @@ def _add_check(page: Page, check: Check, remedy: str) -> None:
     title = f"{symbol(tone, page.unicode)} {_safe(check.name)}: "
     if check.status in (Status.SKIPPED, Status.INCONCLUSIVE):
         title += f"{check.status}: "
-    page.add_text(title + _safe_lines(_wording.answer(check)), tone, indent=2, hanging=2)
+    page.add_text(title + _safe_lines(check_text.answer(check)), tone, indent=2, hanging=2)
     if check.evidence:
         page.add_text(_safe_lines(check.evidence), "dim", indent=4)
     if check.differences:
@@ -105,11 +105,11 @@ def _add_check(page: Page, check: Check, remedy: str) -> None:
 
 def _add_differences(page: Page, check: Check) -> None:
     """A table, or a line per figure where the terminal is too narrow for one."""
-    cells = [tuple(map(_safe, row)) for row in _differences.rows(check)]
+    cells = [tuple(map(_safe, row)) for row in check_text.difference_rows(check)]
     columns = [
         Column(heading, column, right=position in (2, 3))
         for position, (heading, column) in enumerate(
-            zip(_differences.headings(check), zip(*cells, strict=True), strict=True)
+            zip(check_text.difference_headings(check), zip(*cells, strict=True), strict=True)
         )
     ]
     columns[1] = _elastic(columns[1], page)
@@ -120,7 +120,7 @@ def _add_differences(page: Page, check: Check) -> None:
         for row in cells:
             figures = f"{row[2]} -> {row[3]}, {row[4]} ({row[5]} over the seeds)"
             page.add_text(f"{row[0]} of {row[1]}: {figures}", indent=4, hanging=2)
-    rest = _differences.left_out(check.differences)
+    rest = check_text.differences_left_out(check.differences)
     if rest:
         page.add_text(rest, indent=4)
 

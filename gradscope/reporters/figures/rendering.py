@@ -62,7 +62,7 @@ def settings() -> Iterator[None]:
     """Matplotlib with its defaults and ours, independent of the user's settings."""
     style = _style_module()
     with warnings.catch_warnings(), style.context(["default", _SETTINGS]):
-        # A character that the font lacks is a box in PNG; in SVG the viewer chooses the font.
+        # A character missing in the font is a box in PNG; in SVG the viewer chooses the font.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
 

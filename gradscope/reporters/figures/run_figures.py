@@ -188,7 +188,7 @@ def _draw_steps(axes: Axes, record: RunRecord, values: Floats, rows: list[int]) 
 def _finish(axes: Axes, values: Floats) -> None:
     axes.grid(axis="y", color="#dddddd", lw=0.6)
     axes.set_axisbelow(True)
-    # Beside the lines, so that it hides none of them.
+    # Beside the lines, so that it covers none of them.
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     _note_missing(axes, values)
 

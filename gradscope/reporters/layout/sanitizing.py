@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import unicodedata
 
+from gradscope.message_text import escape_character
+
 # Controls (C0, DEL, C1), format characters (bidi, zero-width, tags), surrogates, code points
-# without a character, line and paragraph separators: all that a screen obeys instead of showing.
-_OBEYED = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
+# without a character, line and paragraph separators: a screen interprets them all.
+_INTERPRETED = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
 
 
 def printable(text: str) -> str:
-    r"""The text with everything that a screen would obey written as ``\x1b``, ``\u202e``.
+    r"""The text with everything that a screen would interpret written as ``\x1b``, ``\u202e``.
 
     Line breaks are escaped too: a name stays on its line. Markup is not changed:
     each form escapes its own.
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escape(c) if unicodedata.category(c) in _OBEYED else c for c in text)
+    return "".join(
+        escape_character(character)
+        if unicodedata.category(character) in _INTERPRETED
+        else character
+        for character in text
+    )
 
 
 def printable_lines(text: str) -> str:
@@ -28,10 +35,3 @@ def printable_lines(text: str) -> str:
 def as_ascii(text: str) -> str:
     """The text for a reader whose encoding is ASCII; other characters become escapes."""
     return text.encode("ascii", "backslashreplace").decode("ascii")
-
-
-def _escape(character: str) -> str:
-    point = ord(character)
-    if point <= 0xFF:
-        return f"\\x{point:02x}"
-    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"

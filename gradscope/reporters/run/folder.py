@@ -1,11 +1,19 @@
-"""The folder of a run: the record, and every form of the report that is made from it."""
+"""The folder of a run: the record, and every form of the report that is made from it.
+
+``reports/<name>`` is always the newest run of that name, so that the page open in a browser, the
+paths in a script and `gradscope report NAME` follow the work; an earlier run moves to
+``reports/<name>-2``, the next to ``-3`` and so on. It moves when something new was measured, so a
+run that fails changes nothing.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
+import itertools
 import os
+import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,16 +22,26 @@ from gradscope.record import RunRecord, atomic, storage
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import html, plots, result_json
 
+REPORTS = Path("reports")
+"""The folder of all reports, unless the user names one."""
+
 RECORD, RESULT, PAGE, LOG = "record.npz", "result.json", "report.html", "run.log"
+COMMAND = "command.txt"
+"""The command line that measured the record."""
+
+LIVE_LOG = "running.log"
+"""The log while a network is measured; it becomes `LOG` once something was."""
+
 _LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def claimed(folder: Path, config_hash: str, *, force: bool) -> Iterator[None]:
-    """Lock `folder` for one run: create it, check that it can be written, refuse other runs.
+def claimed(folder: Path, *, replace: bool = False) -> Iterator[None]:
+    """Lock `folder` for one run: create it, and check that it can be written.
 
-    Raises `BadRequest` when it cannot be written, is in use, or holds the report of another config
-    and `force` is not given. Folders that it created are removed if they stay empty.
+    Raises `BadRequest` when it cannot be written, is in use by another run, or holds a file that a
+    report would replace and that gradscope did not write, unless `replace` is given. At the end the
+    live log is removed, and so are folders that were created here and are still empty.
     """
     lock = folder / _LOCK
     created = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -38,10 +56,11 @@ def claimed(folder: Path, config_hash: str, *, force: bool) -> Iterator[None]:
     try:
         _lock(descriptor, lock)
         try:
-            if not force:
-                _refuse_others(folder, config_hash)
+            if not replace:
+                _refuse_foreign(folder)
             yield
         finally:
+            (folder / LIVE_LOG).unlink(missing_ok=True)
             lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
@@ -58,24 +77,73 @@ def _lock(descriptor: int, lock: Path) -> None:
             raise BlockingIOError  # the other run has just ended and removed the file
     except OSError as error:
         raise BadRequest(
-            f"{lock.parent} is in use by another run", "wait for it, or choose another --output"
+            f"{lock.parent} is in use by another run",
+            "wait for it, or give this run a --name or an --output",
         ) from error
 
 
-def _refuse_others(folder: Path, config_hash: str) -> None:
-    """Refuse to replace the report of another config."""
-    path = folder / RESULT
-    if not path.exists():
-        return
-    try:
-        existing = json.loads(path.read_text(encoding="utf-8"))["environment"]["config_hash"]
-    except (OSError, ValueError, KeyError, TypeError):
-        existing = None
-    if existing != config_hash:
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse to replace what gradscope did not write."""
+    foreign = None if holds_report(folder) else next(_written_in(folder), None)
+    if foreign is not None:
         raise BadRequest(
-            f"{folder} holds the report of another config",
-            "give another name or --output, or replace it with --force",
+            f"{foreign} would be replaced, and gradscope did not write it",
+            "choose another folder with --output, or move the file",
         )
+
+
+def holds_report(folder: Path) -> bool:
+    """Whether `folder` has a result or a record of gradscope, of any version, whole or not."""
+    with contextlib.suppress(OSError), (folder / RESULT).open("rb") as file:
+        if b'"gradscope.result/' in file.read(200):
+            return True
+    with contextlib.suppress(OSError, zipfile.BadZipFile):
+        return _archive_names(folder / RECORD) >= {"meta.npy", "steps.npy"}
+    return False
+
+
+def _archive_names(path: Path) -> set[str]:
+    with zipfile.ZipFile(path) as archive:
+        return set(archive.namelist())
+
+
+def _written_in(folder: Path) -> Iterator[Path]:
+    """The files in `folder` that have the name of one of a report's."""
+    for name in (RESULT, RECORD, *_page_names(), LOG, COMMAND):
+        if os.path.lexists(folder / name):
+            yield folder / name
+
+
+def move_earlier(folder: Path) -> Path | None:
+    """Move what a claimed `folder` holds to the next numbered folder beside it, and give that.
+
+    None where there is nothing that a report would replace.
+    """
+    if next(_written_in(folder), None) is None:
+        return None
+    target = _next_numbered(folder)
+    for path in sorted(folder.iterdir()):
+        if path.name not in (_LOCK, LIVE_LOG):
+            path.rename(target / path.name)
+    return target
+
+
+def _next_numbered(folder: Path) -> Path:
+    """Create ``<folder>-N``, where N is above every number in use, and at least 2."""
+    pattern = re.compile(re.escape(folder.name) + r"-(\d{1,9})")
+    used = [int(m[1]) for path in folder.parent.iterdir() if (m := pattern.fullmatch(path.name))]
+    for number in itertools.count(max([1, *used]) + 1):
+        target = folder.with_name(f"{folder.name}-{number}")
+        with contextlib.suppress(FileExistsError):  # of another run of this moment
+            target.mkdir()
+            return target
+    raise AssertionError  # never: the numbers do not end
+
+
+def keep_log(folder: Path) -> None:
+    """Keep the live log: something was measured."""
+    with contextlib.suppress(FileNotFoundError):
+        (folder / LIVE_LOG).replace(folder / LOG)
 
 
 def write_record(record: RunRecord, folder: Path) -> Path:
@@ -92,9 +160,12 @@ def write_result(report: Report, folder: Path) -> Path:
 
 def remove_pages(folder: Path) -> None:
     """Remove the pages of an earlier run: they do not belong to the new record."""
-    pictures = [f"{name}.{form}" for name in plots.NAMES for form in ("png", "svg")]
-    for name in (PAGE, *pictures):
+    for name in _page_names():
         (folder / name).unlink(missing_ok=True)
+
+
+def _page_names() -> tuple[str, ...]:
+    return (PAGE, *(f"{name}.{form}" for name in plots.NAMES for form in ("png", "svg")))
 
 
 def prepare_pages() -> None:

@@ -11,7 +11,7 @@ from gradscope.record.run_record import Floats
 from gradscope.record.strict_json import dumps, plain
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.theory import THEORY_FORMS
-from gradscope.reporters.theory._bands import limits
+from gradscope.reporters.theory_bands import limits
 from gradscope.theory.forecast import Forecast
 from gradscope.theory.prediction import LEVEL
 

@@ -11,7 +11,7 @@ from gradscope.errors import BadRequest
 from gradscope.reporters.figures import rendering
 from gradscope.reporters.layout.lines import shortened
 from gradscope.reporters.layout.sanitizing import printable
-from gradscope.reporters.theory._bands import limits
+from gradscope.reporters.theory_bands import limits
 from gradscope.theory.forecast import Forecast
 from gradscope.theory.prediction import LEVEL
 

@@ -14,7 +14,7 @@ from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.layout.table import NARROWEST_TABLE, Column, add_table, lay_out
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.theory import THEORY_FORMS
-from gradscope.reporters.theory._bands import limits
+from gradscope.reporters.theory_bands import limits
 from gradscope.theory.forecast import Forecast
 from gradscope.theory.prediction import LEVEL
 

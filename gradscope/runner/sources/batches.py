@@ -9,7 +9,7 @@ import numpy as np
 
 from gradscope.datasets.samples import Samples
 from gradscope.errors import BadRequest
-from gradscope.record.objective_info import class_labels
+from gradscope.record.objective_info import are_classes, class_labels
 from gradscope.runner.sources import arrays, streams
 from gradscope.runner.sources.arrays import ArrayBatches, Batch
 
@@ -99,17 +99,13 @@ def as_samples(data: Any) -> Samples:
         raise BadRequest("data.factory: the built-in network takes no sample weights")
     x, y = source.x, source.y
     x_test, y_test = source.test[:2] if source.test else (x[:0], y[:0])
-    if not all(_are_classes(targets) for _, targets, _ in parts):
+    if not all(are_classes(targets) for _, targets, _ in parts):
         return Samples(x, y, x_test, y_test, "regression", None)
     y, y_test = _labels(y), _labels(y_test)
     labels = class_labels(y)
     # Labels that cannot be class indices are refused later, with the sample's name.
     classes = labels[1] if labels is not None else int(y.max()) + 1
     return Samples(x, y, x_test, y_test, "classification", classes)
-
-
-def _are_classes(y: Any) -> bool:
-    return y.dtype.kind in "biu" or class_labels(y) is not None
 
 
 def _labels(y: Any) -> Any:

@@ -4,7 +4,8 @@ Left out on purpose, though Keras has them: what runs stored code (Lambda, TFSML
 FlaxLayer, TorchModuleWrapper, Map, Scan, Cond, WhileLoop and their like), what reads files or
 vocabularies (StringLookup, IntegerLookup, TextVectorization, Hashing, HashedCrossing), what makes
 large arrays out of small numbers (Arange, Full, Linspace and their like), quantized weights, and
-every function that is not an activation, a loss or a metric.
+every function that is not an activation, a loss or a metric. Initializers, losses, optimizers and
+activations are those of the catalog: an entry there lets a file name its class.
 """
 
 from __future__ import annotations
@@ -12,6 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
+
+from gradscope.catalog.activations import ACTIVATIONS
+from gradscope.catalog.initializers import INITIALIZERS
+from gradscope.catalog.losses import LOSSES
+from gradscope.catalog.optimizers import OPTIMIZERS
 
 _LAYERS: Final = """
     InputLayer Dense EinsumDense Embedding ReversibleEmbedding Identity Masking
@@ -38,18 +44,11 @@ _LAYERS: Final = """
     RandomZoom
 """
 
-_INITIALIZERS: Final = """
-    Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones
-    Orthogonal RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros
-"""
-
-_LOSSES: Final = """
-    BinaryCrossentropy BinaryFocalCrossentropy CTC CategoricalCrossentropy
-    CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy CategoricalHinge Circle
-    CosineSimilarity Dice Hinge Huber KLDivergence LogCosh MeanAbsoluteError
-    MeanAbsolutePercentageError MeanSquaredError MeanSquaredLogarithmicError Poisson
-    SparseCategoricalCrossentropy SquaredHinge Tversky
-"""
+_INITIALIZERS: Final = frozenset(entry.keras_class for entry in INITIALIZERS.values())
+_LOSSES: Final = frozenset(loss.keras_class for loss in LOSSES.values()) | {"CTC", "Circle"}
+_OPTIMIZERS: Final = frozenset(entry.keras_class for entry in OPTIMIZERS.values()) | {
+    "LossScaleOptimizer"
+}
 
 _METRICS: Final = """
     AUC Accuracy BinaryAccuracy BinaryCrossentropy BinaryIoU CategoricalAccuracy
@@ -61,11 +60,6 @@ _METRICS: Final = """
     SensitivityAtSpecificity SparseCategoricalAccuracy SparseCategoricalCrossentropy
     SparseTopKCategoricalAccuracy SpecificityAtSensitivity SquaredHinge Sum
     TopKCategoricalAccuracy TrueNegatives TruePositives
-"""
-
-_OPTIMIZERS: Final = """
-    Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion LossScaleOptimizer Muon Nadam
-    RMSprop SGD ScheduleFreeAdamW
 """
 
 _SCHEDULES: Final = """
@@ -93,7 +87,7 @@ _NETWORK_OPERATIONS: Final = """
     DepthToSpace SpaceToDepth
 """
 
-_PER_MODULE: Final[dict[str, str]] = {
+_PER_MODULE: Final[dict[str, str | frozenset[str]]] = {
     "keras": "Sequential Model DTypePolicy FloatDTypePolicy",
     "keras.models": "Sequential Model",
     "keras.src.models.functional": "Functional",
@@ -116,24 +110,28 @@ _PER_MODULE: Final[dict[str, str]] = {
 }
 
 CLASSES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
-    {module: frozenset(names.split()) for module, names in _PER_MODULE.items()}
+    {
+        module: frozenset(names.split()) if isinstance(names, str) else names
+        for module, names in _PER_MODULE.items()
+    }
 )
 """Module as Keras 3 writes it -> the classes of it that a file may name."""
 
-_FUNCTIONS: Final = """
-    celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu linear
-    log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign
-    sparse_plus sparse_sigmoid sparsemax squareplus tanh tanh_shrink threshold
-    binary_crossentropy binary_focal_crossentropy categorical_crossentropy
-    categorical_focal_crossentropy categorical_generalized_cross_entropy categorical_hinge circle
-    cosine_similarity ctc dice hinge huber kl_divergence log_cosh mean_absolute_error
-    mean_absolute_percentage_error mean_squared_error mean_squared_logarithmic_error poisson
-    sparse_categorical_crossentropy squared_hinge tversky
+_METRIC_FUNCTIONS: Final = """
     binary_accuracy categorical_accuracy concordance_correlation pearson_correlation
     sparse_categorical_accuracy sparse_top_k_categorical_accuracy top_k_categorical_accuracy
 """
+_OTHER_FUNCTIONS: Final = "circle ctc glu log_softmax sparsemax threshold"
+"""Losses and activations that a file may name and that have no entry in the catalog."""
 
-FUNCTIONS: Final = frozenset(_FUNCTIONS.split())
+FUNCTIONS: Final = frozenset(
+    [
+        *(entry.name for entry in ACTIVATIONS.values() if not entry.trained_parameter),
+        *LOSSES,
+        *_METRIC_FUNCTIONS.split(),
+        *_OTHER_FUNCTIONS.split(),
+    ]
+)
 """Functions that a file may name: activations, losses and metrics."""
 
 FUNCTION_MODULES: Final = frozenset(

@@ -1,9 +1,10 @@
 """Record every call of every layer in a forward pass, and what each activation receives.
 
 Nothing is added to the model. Inside `recording`, the ``call`` of each layer (and its
-``activation``, where it has one) is replaced on the instance; at the end it is restored, whatever
-happens. In a traced function the replacement is therefore active only while tracing. The recorded
-tensors are the very objects that flow on, so a tape can differentiate with respect to them.
+``activation``, where it has one) is replaced on the instance; at the end it is restored, also
+after an error. In a traced function the replacement is therefore active only while tracing. The
+recorded tensors are the objects that the pass itself uses, so a tape can differentiate with respect
+to them.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class LayerKind:
     def base_class(self, layer: Any) -> type | None:
         """The first of the classes that `layer` is an instance of."""
         classes = (getattr(keras.layers, name, None) for name in self.names)
-        return next((known for known in classes if known and isinstance(layer, known)), None)
+        return next((base for base in classes if base and isinstance(layer, base)), None)
 
 
 def traits_of(layer: Any) -> tuple[Trait, ...]:

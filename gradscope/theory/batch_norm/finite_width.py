@@ -70,7 +70,7 @@ def _signal(
     deviations = np.full(len(hidden), _EXACT)
     if hidden[0].normalization == Normalization.AFTER_ACTIVATION:
         for i, block in enumerate(hidden):
-            # Mean square correlation of two samples: what n units leave to chance.
+            # Mean square correlation of two samples: the part that n units leave random.
             chance = profile.correlation[i] ** 2 + 2.0 / block.fan_in
             pooled = (1.0 + (batch_size - 1.0) * chance) / batch_size
             variance = 2.0 * pooled / block.units + (

@@ -84,8 +84,8 @@ def before_norm(
 ) -> BeforeNorm:
     """Averages for Dense -> batch norm -> activation.
 
-    Positively homogeneous activations in closed form (Yang et al. 2019, theorems 7 to 9, carried
-    over to a slope on the left), the others numerically to about 0.2 %.
+    Positively homogeneous activations in closed form (Yang et al. 2019, theorems 7 to 9, extended
+    to a slope on the left), the others numerically to about 0.2 %.
     """
     slope = negative_slope(activation, parameters)
     if slope is not None:

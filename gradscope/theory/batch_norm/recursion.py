@@ -78,7 +78,7 @@ def norm_after_profile(
     """Dense -> activation -> batch norm: z stays normal, its scale set by the norm below.
 
     The norm's Jacobian removes what all samples share, so only `spread`, the difference of the
-    diagonal and the off-diagonal covariance of the gradient, travels on.
+    diagonal and the off-diagonal covariance of the gradient, is passed on.
     """
     b = float(batch_size)
     signal, product = geometry.second_moment, geometry.mean_product

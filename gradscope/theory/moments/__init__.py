@@ -1,1 +1,1 @@
-"""Averages of an activation over normal pre-activations, and what one layer makes of them."""
+"""Averages of an activation over normal pre-activations, and the gains of a layer."""

@@ -138,7 +138,7 @@ def _averager(nodes: Floats, weights: Floats) -> Callable[[Floats, int], float]:
             terms = weights * (values * np.exp(-0.5 / power * nodes**2)) ** power
             total = float(np.sum(terms))
         edge = float(np.max(np.abs(terms[[0, -1]])))
-        # Mass at the very edge: the integrand outgrows the density and the integral is not held.
+        # A large term at the last node: the nodes do not cover the integral.
         return total if edge <= _EDGE_UNDERFLOW + _EDGE_MASS * abs(total) else math.inf
 
     return average

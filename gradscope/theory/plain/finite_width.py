@@ -119,7 +119,7 @@ def _scatters(network: Network, responses: list[_Response]) -> list[_Scatter]:
         scatters.append(scatter(step.variance))
         above = steps[i + 1] if i + 1 < len(steps) else network.output
         weight = above.weight_share if above is not None else 1.0
-        bias = weight * (response.slope * bias + _bent(step, response, one_sample))
+        bias = weight * (response.slope * bias + _curvature_shift(step, response, one_sample))
         added, added_pairs = _unit_scatter(step)
         one_sample = weight**2 * (response.slope**2 * one_sample + added)
         pairs = weight**2 * (response.slope**2 * pairs + added_pairs)
@@ -127,7 +127,7 @@ def _scatters(network: Network, responses: list[_Response]) -> list[_Scatter]:
     return [*scatters, scatter(weights)]
 
 
-def _bent(step: Step, response: _Response, one_sample: float) -> float:
+def _curvature_shift(step: Step, response: _Response, one_sample: float) -> float:
     """Shift of the mean of E phi^2 by its curvature in q; orthogonal weights fix a part of it."""
     return 0.5 * response.curvature * (one_sample - 2.0 * step.fixed_forward / step.block.units)
 
@@ -160,7 +160,7 @@ def _activation(
     variance = response.slope**2 * scatter.batch
     variance += batch.over_all_pairs(*_unit_scatter(step, dropped=False), step.moments.second)
     variance += batch.log_mean_variance(step.moments.second)
-    bias = response.slope * scatter.bias + _bent(step, response, scatter.one_sample)
+    bias = response.slope * scatter.bias + _curvature_shift(step, response, scatter.one_sample)
     return math.log(step.second) + bias - 0.5 * variance, variance
 
 
@@ -173,16 +173,16 @@ def _delta(network: Network, responses: list[_Response], scatters: list[_Scatter
     is the bias of the mean, `growth` that of the part of the error that lies along the signal.
     """
     batch, steps = network.batch, network.steps
-    along = _along(network, scatters[-1])
+    along = _aligned_share_draws(network, scatters[-1])
     last = network.deltas[-1] / batch.over_samples(network.deltas[-1])
     sensitivity = backward = forward = shift = growth = 0.0
-    share = _passed_along(network, len(steps) - 1, responses)
+    share = _aligned_growth(network, len(steps) - 1, responses)
     figures = [(0.0, 0.0)]
     for i in range(len(steps) - 2, -1, -1):
         step, above, response, scatter = steps[i], steps[i + 1], responses[i], scatters[i]
         weights = network.deltas[i]
         growth += share * (1.0 + step.same_sample.mixed[0]) / (step.block.kept * step.block.units)
-        share *= _passed_along(network, i, responses)
+        share *= _aligned_growth(network, i, responses)
         carried = above.weight_share * sensitivity
         added = batch.over_all_pairs(*_unit_scatter(step), step.moments.second)
         forward += carried**2 * added
@@ -206,7 +206,7 @@ def _delta(network: Network, responses: list[_Response], scatters: list[_Scatter
     return _band(figures[::-1])
 
 
-def _along(network: Network, above: _Scatter) -> Floats:
+def _aligned_share_draws(network: Network, above: _Scatter) -> Floats:
     """Draws of a batch's mean of `logit_aligned_share`: the samples share a part of its scatter."""
     output, batch = network.output, network.batch
     if output is None:
@@ -218,7 +218,7 @@ def _along(network: Network, above: _Scatter) -> Floats:
     return mean + math.sqrt(shared) * (draws - mean)
 
 
-def _passed_along(network: Network, i: int, responses: list[_Response]) -> float:
+def _aligned_growth(network: Network, i: int, responses: list[_Response]) -> float:
     """Factor on the excess along the signal through a layer: slope^2 E phi^2 / (q E phi'^2).
 
     1 for positively homogeneous activations, which leave sum z delta as it is.

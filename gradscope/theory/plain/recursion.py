@@ -119,7 +119,7 @@ class Network:
 
 @dataclass(frozen=True)
 class _LayerInput:
-    """What a layer is given: `second_moment` [sample], `correlation` and its variance [pair]."""
+    """The input of a layer: `second_moment` [sample], `correlation` and its variance [pair]."""
 
     second_moment: Floats
     correlation: Floats

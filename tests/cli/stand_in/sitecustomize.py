@@ -22,6 +22,8 @@ class Experiment:
     """Two hidden layers whose figures are made up."""
 
     def __init__(self, config: Any, work: Any) -> None:
+        if BEHAVIOUR == "unable":
+            raise RuntimeError("no network today")
         self.workload = work
         self.reset(config.seed, config)
 

@@ -129,4 +129,4 @@ def test_right_checksum_of_wrong_content(small: SeedStatistics) -> None:
 
 
 def test_beside() -> None:
-    assert baseline_file.beside("configs/net.yaml") == Path("configs/net.baseline.json")
+    assert baseline_file.default_path("configs/net.yaml") == Path("configs/net.baseline.json")

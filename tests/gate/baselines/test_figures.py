@@ -70,12 +70,12 @@ def test_median() -> None:
 
 def test_the_bank_of_records(run: RunRecord) -> None:
     other = replace(run, environment=replace(run.environment, seed=8), evaluation={})
-    made = seed_statistics.of_records([run, other], [], 1)
+    made = seed_statistics.from_records([run, other], [], 1)
     assert (made.seeds, made.trained_seeds, made.steps) == ((7, 8), 1, run.outcome.steps_requested)
     assert made.initial["signal"].shape == (2, 5)
     assert made.trained["signal"].shape == (1, 5)
     assert made.names("hidden") == ("hidden_1", "hidden_2", "hidden_3")
-    at_start = seed_statistics.of_records([run], [], 0)
+    at_start = seed_statistics.from_records([run], [], 0)
     assert (at_start.steps, at_start.trained["signal"].shape, at_start.learning.size) == (
         0,
         (0, 5),

@@ -8,7 +8,7 @@ import pytest
 
 from gradscope import api
 from gradscope.errors import BadRequest
-from gradscope.gate import plan, replacing
+from gradscope.gate import baseline_replacement, plan
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Check
 from gradscope.gate.comparing import comparison
@@ -79,22 +79,22 @@ def test_a_training_of_one_seed_is_never_found_alike() -> None:
 
 def test_the_plan_of_an_object() -> None:
     config = api.load_config({"model": {"depth": 2}, "seed": 9})
-    trained = plan.alone(config, at_init=False, seeds=None, trained=1)
-    assert (trained, plan.alone(config, at_init=True, seeds=1, trained=None)) == (
+    trained = plan.for_single_seed(config, at_init=False, seeds=None, trained=1)
+    assert (trained, plan.for_single_seed(config, at_init=True, seeds=1, trained=None)) == (
         Seeds((9,), ()),
         Seeds((), (9,)),
     )
     with pytest.raises(BadRequest, match="one seed"):
-        plan.alone(config, at_init=True, seeds=3, trained=None)
+        plan.for_single_seed(config, at_init=True, seeds=3, trained=None)
 
 
 def test_what_another_baseline_changes() -> None:
     before = bank(range(3))
     after = shifted(bank(range(3), verdicts=(accepted("GS101", 1),)), "signal", 0.2)
-    told = {check.name: str(check.status) for check in replacing.changes(before, after)}
+    told = {check.name: str(check.status) for check in baseline_replacement.changes(before, after)}
     assert told["initialisation"] == "failed"
     assert told["GS101 vanishing_gradient"] == "inconclusive"
-    [other] = replacing.changes(replace(before, name="other"), after)
+    [other] = baseline_replacement.changes(replace(before, name="other"), after)
     assert "'other'" in other.sentence
-    [unread] = replacing.changes("cannot be read", after)
+    [unread] = baseline_replacement.changes("cannot be read", after)
     assert unread.sentence == "cannot be read"

@@ -13,7 +13,8 @@ import pytest
 import xmlschema
 
 from gradscope.gate.check import Checked, Difference, Status
-from gradscope.reporters.check import CHECK_FORMS, _wording
+from gradscope.reporters import check_text
+from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import ReportOptions
 from tests.reporters.check.cases import failing, inconclusive, nasty, not_measured, passing
@@ -188,7 +189,7 @@ def test_nasty_names_are_shown_and_never_obeyed() -> None:
         (answer,) = case
         if check.status is not Status.PASSED:
             assert answer.attrib["message"] == printable_lines(check.sentence)
-        for told in (check.sentence, check.evidence, _wording.check_remedy(check, checked)):
+        for told in (check.sentence, check.evidence, check_text.check_remedy(check, checked)):
             assert printable_lines(told) in (answer.text or "")
     assert "\U0001f600" in suite.attrib["name"]
 

@@ -19,7 +19,8 @@ from gradscope import api
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.gate import judge
 from gradscope.gate.check import Check, Checked, CheckKind, Status
-from gradscope.reporters.check import CHECK_FORMS, _wording
+from gradscope.reporters import check_text
+from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.check.sarif import DESCRIPTIONS, FINGERPRINT
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import ReportOptions
@@ -238,7 +239,7 @@ def test_nasty_names_are_shown_and_never_obeyed() -> None:
             continue
         result = results[check.status]
         assert result["ruleId"] == printable(check.code or check.name)
-        told = (check.sentence, check.evidence, f"Try: {_wording.check_remedy(check, checked)}")
+        told = (check.sentence, check.evidence, f"Try: {check_text.check_remedy(check, checked)}")
         lines = "\n".join(printable_lines(part) for part in told)
         assert displayed(result["message"]) == lines.replace("](", "] (")
         (location,) = result["locations"]

@@ -9,7 +9,8 @@ import pytest
 from rich.cells import cell_len
 
 from gradscope.gate.check import Check, Checked, CheckKind, Status
-from gradscope.reporters.check import CHECK_FORMS, _wording
+from gradscope.reporters import check_text
+from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.report import ReportOptions
 from tests.each_case import each_case
 from tests.reporters.check import cases
@@ -40,11 +41,11 @@ def test_every_answer_is_whole_at_every_width(name: str, width: int) -> None:
         assert f"{one.outcome.upper()}: " in told
         if len(checked) == 1 or one.exit_code:
             assert one.headline in told
-            assert _wording.config_remedy(one) in told
+            assert check_text.config_remedy(one) in told
             for check in one.checks:
                 assert check.sentence in told
                 assert check.evidence in told
-                assert _wording.check_remedy(check, one) in told
+                assert check_text.check_remedy(check, one) in told
 
 
 def test_of_several_only_what_did_not_pass_is_told_in_full() -> None:

@@ -87,9 +87,11 @@ def test_every_class_of_the_table_is_in_keras(runner_settings: Any) -> None:
     """A misspelt name would be left out as if an older Keras lacked it."""
     import keras
 
+    from gradscope.runner.sources.known_classes import CLASSES
     from gradscope.runner.survey.layer_kinds import LAYER_KINDS
 
     names = [name for kind in LAYER_KINDS for name in kind.names]
     assert len(set(names)) == len(names)
     newer = {"RMSNormalization"}
     assert [name for name in names if not hasattr(keras.layers, name)] in ([], sorted(newer))
+    assert set(names) - CLASSES["keras.layers"] == set(), "not allowed in a `.keras` file"

@@ -18,7 +18,7 @@ from gradscope.theory.depth_recursion import predict
 from gradscope.theory.moments.gaussian_moments import gaussian_moments
 from gradscope.theory.plain.batch_pairs import BatchPairs
 from gradscope.theory.prediction import Band, Prediction
-from tests.theory.initialised import Seen, initialise
+from tests.theory.initialised import InitialFigures, initialise
 from tests.theory.test_depth_recursion import network
 
 TANH_PARAMETERS = {"scale": 2.5, "mode": "fan_in", "distribution": "truncated_normal"}
@@ -223,7 +223,7 @@ class Source:
             geometry=self.geometry,
         )
 
-    def networks(self, layers: list[LayerInfo], count: int, seed: int) -> list[Seen]:
+    def networks(self, layers: list[LayerInfo], count: int, seed: int) -> list[InitialFigures]:
         rng, runs = np.random.default_rng(seed), []
         for _ in range(count):
             rows = rng.choice(len(self.x), BATCH, replace=False)

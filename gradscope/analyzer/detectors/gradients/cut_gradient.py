@@ -54,7 +54,7 @@ def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> 
     if not measured:
         raise NotMeasured("no layer with weights is measured")
     last_dead = _last_dead(record)
-    cut = np.flatnonzero(gradient_cut.cut(record, threshold)).tolist()
+    cut = np.flatnonzero(gradient_cut.cut_layers(record, threshold)).tolist()
     silent = [i for i in cut if i > last_dead]
     on_path = [*before, *(record.layers[i] for i in silent if record.layers[i].main_path)]
     aside = [*aside, *(record.layers[i] for i in silent if not record.layers[i].main_path)]

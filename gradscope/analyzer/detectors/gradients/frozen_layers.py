@@ -66,7 +66,7 @@ def frozen_layers(
     Source:
         IEEE 754, binary32: the unit roundoff.
     """
-    unused = gradient_cut.cut(record)
+    unused = gradient_cut.cut_layers(record)
     weighted = record.indices(Role.HIDDEN, Role.OUTPUT)
     indices = tuple(i for i in weighted if record.layers[i].main_path or not unused[i])
     updated = record.steps > 0

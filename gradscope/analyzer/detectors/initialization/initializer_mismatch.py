@@ -66,7 +66,7 @@ def initializer_mismatch(
     """
     prediction, profile = _comparable(record)
     hidden = [record.layers[i] for i in profile.indices]
-    fed = math.sqrt(expectation.fed(record))
+    fed = math.sqrt(expectation.input_second_moment(record))
     signal = math.sqrt(prediction.preactivation_second_moment[len(hidden) - 1]) / fed
     predicted = (signal, math.sqrt(prediction.delta_relative[0]))
     measured = (float(profile.signal[0, -1]) / fed, float(profile.delta_relative[0, 0]))
@@ -115,7 +115,7 @@ def _comparable(record: RunRecord) -> tuple[Prediction, DepthProfile]:
         raise NotMeasured("batch norm sets the signal's size, whatever the initializer")
     if not len(record.steps) or record.steps[0] != 0:
         raise NotMeasured("the network was not seen at initialisation")
-    fed = math.sqrt(expectation.fed(record))
+    fed = math.sqrt(expectation.input_second_moment(record))
     if not SMALLEST_INPUT <= fed <= LARGEST_INPUT:
         raise NotMeasured(f"features of rms {fed:.3g} decide the start, not the initializer")
     profile = depth_profile(record)

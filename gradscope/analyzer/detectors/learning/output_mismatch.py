@@ -11,7 +11,7 @@ from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.network import is_user_model
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.catalog.activations import find_activation
+from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.losses import LOSSES
 from gradscope.record import (
     Action,
@@ -30,7 +30,9 @@ DISTRIBUTIONS = frozenset(name for name, loss in LOSSES.items() if loss.probabil
 BINARY = frozenset(name for name, loss in LOSSES.items() if loss.probabilities == "sigmoid")
 """Losses that compare each unit with a probability of its own."""
 
-_PROBABILITIES = frozenset(["softmax", "sigmoid", "hard_sigmoid"])
+_PROBABILITIES = frozenset(
+    name for name, activation in ACTIVATIONS.items() if activation.range == (0.0, 1.0)
+)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def underflow(record: RunRecord, *, threshold: float = 0.1) -> tuple[Finding, ..
     if not indices or np.isnan(share).all():
         raise NotMeasured("no hidden layer's delta was measured")
     delta = np.sqrt(np.nan_to_num(record.series["delta_second_moment"], posinf=0.0))
-    size, after = delta[:, columns], gradient_cut.after(delta)[:, columns]
+    size, after = delta[:, columns], gradient_cut.delta_of_next_layer(delta)[:, columns]
     # Zero below a layer with a sound delta is cut off or dead; below a faded one it is underflow.
     faded = (size < gradient_cut.FLUSHED) & ((size > 0) | (after < gradient_cut.FLUSHED))
     lost = np.where(np.isnan(share), np.nan, np.where(faded, share, 0.0))

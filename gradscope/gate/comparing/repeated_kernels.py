@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.gate import words
+from gradscope.gate import difference_text
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Difference
 from gradscope.gate.comparing.alignment import Alignment
@@ -21,7 +21,7 @@ EQUAL = 1e-9
 two draws of the largest kernel, 4096 x 4096, one pair in 500,000 is as close by chance."""
 
 
-def repeated(
+def find_repeated_kernels(
     before: SeedStatistics, after: SeedStatistics, alignment: Alignment
 ) -> tuple[Difference, ...]:
     """Find the kernels that are no longer independent draws, in depth order.
@@ -42,7 +42,7 @@ def repeated(
             if not effect and _equal(new, other_new) and not _equal(old, other_old):
                 effect = f"the same as in {after.layers[k].name} for every seed"
         if effect:
-            rms = words.rms(float(np.mean(old))), words.rms(float(np.mean(new)))
+            rms = difference_text.rms(float(np.mean(old))), difference_text.rms(float(np.mean(new)))
             differences.append(Difference("weight", after.layers[j].name, *rms, effect, ""))
     return tuple(differences)
 

@@ -1,4 +1,4 @@
-"""What changes when one baseline takes the place of another."""
+"""The changes from a baseline to the one that replaces it."""
 
 from __future__ import annotations
 

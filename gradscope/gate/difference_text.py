@@ -1,4 +1,4 @@
-"""Differences of figures as a reader reads them: factors of an rms in %, shares in points."""
+"""Differences of figures as text: factors of an rms in %, shares in points."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def _signed(value: float) -> str:
 
 
 def interval(low: float, high: float, describe: Callable[[float], str]) -> str:
-    """``+9% to +11%``, or the one figure where both ends read alike."""
+    """``+9% to +11%``, or one figure where both ends have the same text."""
     ends = describe(low), describe(high)
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"

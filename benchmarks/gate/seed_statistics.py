@@ -1,4 +1,4 @@
-"""The banks that a proof asks for: each measured once, and kept as the file of a baseline is."""
+"""The seed statistics that a proof needs: each measured once, kept as a baseline file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Reporter = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Setting:
-    """What a process measures under; `variables` are those of its environment."""
+    """The settings of a measuring process; `variables` are those of its environment."""
 
     threads: int = 1
     xla: bool = False
@@ -49,7 +49,7 @@ JOBS_PER_PROCESS = 8
 
 @dataclass(frozen=True)
 class Order:
-    """One bank to be measured: `seeds` seeds from `first` on, the first `trained` of them trained.
+    """Statistics to measure: `seeds` seeds from `first` on, the first `trained` of them trained.
 
     `label` and `tree` are the name and the config of what is measured; a `repeat` measures again
     what was measured before, in another process.
@@ -65,14 +65,14 @@ class Order:
 
     @property
     def file(self) -> str:
-        """Where it is kept: the same for the same config, setting and seeds."""
-        asked = [self.setting, self.first, self.seeds, self.trained, self.repeat]
-        told = json.dumps([self.tree, *asked])
-        return hashlib.sha256(told.encode()).hexdigest()[:24] + baseline_file.SUFFIX
+        """Name of its file: the same for the same config, setting and seeds."""
+        seeds_and_setting = [self.setting, self.first, self.seeds, self.trained, self.repeat]
+        identity = json.dumps([self.tree, *seeds_and_setting])
+        return hashlib.sha256(identity.encode()).hexdigest()[:24] + baseline_file.SUFFIX
 
 
 class Store:
-    """A folder of banks."""
+    """A folder of measured seed statistics."""
 
     def __init__(self, folder: Path, report: Reporter) -> None:
         self.folder = folder
@@ -80,12 +80,13 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
 
     def measure(self, orders: Iterable[Order]) -> None:
-        """Measure those that are not there yet, one process after the other.
+        """Measure the missing ones, one process after the other.
 
-        A process takes a few networks of one setting; it never measures a bank and its repeat.
+        A process takes a few networks of one setting; it never measures an order and its repeat.
         """
-        asked = dict.fromkeys(orders)
-        missing = [order for order in asked if not (self.folder / order.file).exists()]
+        missing = [
+            order for order in dict.fromkeys(orders) if not (self.folder / order.file).exists()
+        ]
 
         def kind(order: Order) -> tuple[str, bool]:
             return order.setting, order.repeat
@@ -96,33 +97,35 @@ class Store:
             jobs = [(label, list(together)) for label, together in labelled]
             for start in range(0, len(jobs), JOBS_PER_PROCESS):
                 some = jobs[start : start + JOBS_PER_PROCESS]
-                told = "; ".join(f"{label} ({len(together)})" for label, together in some)
-                self.report(f"{setting}: {told}")
+                labels = "; ".join(f"{label} ({len(together)})" for label, together in some)
+                self.report(f"{setting}: {labels}")
                 self._measure(setting, [together for _, together in some])
 
     def _measure(self, setting: str, jobs: list[list[Order]]) -> None:
-        told = [
+        arguments_of_jobs = [
             {
                 "tree": job[0].tree,
-                "banks": [
+                "statistics": [
                     [str(self.folder / each.file), each.first, each.seeds, each.trained]
                     for each in job
                 ],
             }
             for job in jobs
         ]
-        arguments = {"setting": setting, "jobs": told}
-        isolated.call("benchmarks.gate.banks:measured", arguments, SETTINGS[setting].variables)
+        arguments = {"setting": setting, "jobs": arguments_of_jobs}
+        isolated.call(
+            "benchmarks.gate.seed_statistics:measured", arguments, SETTINGS[setting].variables
+        )
 
-    def bank(self, order: Order) -> SeedStatistics:
-        """The bank of an order that was measured."""
+    def read(self, order: Order) -> SeedStatistics:
+        """The seed statistics of a measured order."""
         return baseline_file.read(self.folder / order.file)
 
 
 def measured(setting: str, jobs: list[dict[str, Any]]) -> int:
-    """Measure banks in this process, each into its file; give how many.
+    """Measure seed statistics in this process, each into its file; return their number.
 
-    A job has a config as `tree` and its `banks`: path, first seed, seeds, trained seeds.
+    A job has a config as `tree` and its `statistics`: path, first seed, seeds, trained seeds.
     """
     from contextlib import nullcontext
     from unittest import mock
@@ -136,17 +139,17 @@ def measured(setting: str, jobs: list[dict[str, Any]]) -> int:
     # `device.settings` is what turns Grappler off.
     with mock.patch.object(device, "settings", nullcontext) if under.grappler else nullcontext():
         for job in jobs:
-            _measure(api.load_config(job["tree"], overrides), job["banks"])
-    return sum(len(job["banks"]) for job in jobs)
+            _measure(api.load_config(job["tree"], overrides), job["statistics"])
+    return sum(len(job["statistics"]) for job in jobs)
 
 
-def _measure(config: ExperimentConfig, banks: list[tuple[str, int, int, int]]) -> None:
-    """Measure the banks of one config, whose network is built and traced once for all of them."""
-    trained = [first + i for _, first, _, whole in banks for i in range(whole)]
-    initial = [first + i for _, first, seeds, whole in banks for i in range(whole, seeds)]
+def _measure(config: ExperimentConfig, orders: list[tuple[str, int, int, int]]) -> None:
+    """Measure the orders of one config; its network is built and traced once for all."""
+    trained = [first + i for _, first, _, whole in orders for i in range(whole)]
+    initial = [first + i for _, first, seeds, whole in orders for i in range(whole, seeds)]
     records = api.run_seeds(config, trained, at_init=initial)
     kept = {seed: next(records) for seed in trained}
-    for path, first, seeds, whole in banks:
+    for path, first, seeds, whole in orders:
         found = [kept.pop(first + i) for i in range(whole)]
         found += [next(records) for _ in range(whole, seeds)]
         partial = Path(path).with_suffix(f".{os.getpid()}")

@@ -1,4 +1,4 @@
-"""Networks of one's own for the gate's proof, as a config's `model.factory` names them."""
+"""Models for the gate's proof that a config names as `model.factory`."""
 
 from __future__ import annotations
 

@@ -10,12 +10,12 @@ from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Status
 from gradscope.gate.comparing.alignment import align
 from gradscope.gate.comparing.comparison import compare
-from gradscope.gate.comparing.repeated import repeated
+from gradscope.gate.comparing.repeated_kernels import find_repeated_kernels
 from tests.gate.seed_statistics import bank
 
 
 def found(before: SeedStatistics, after: SeedStatistics) -> list[tuple[str, str]]:
-    differences = repeated(before, after, align(before.layers, after.layers))
+    differences = find_repeated_kernels(before, after, align(before.layers, after.layers))
     return [(difference.layer, difference.effect) for difference in differences]
 
 
