@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 
+from gradscope.record import Finding  # noqa: E402
 from gradscope.reporters.layout.numbers import number  # noqa: E402
 from scripts.chapter import STATEMENTS, pictures  # noqa: E402
 from scripts.chapter.statement import FIRST_SEED, Figure, Run, Statement, findings  # noqa: E402
@@ -106,7 +107,11 @@ def _told(run: Run) -> list[str]:
     found = findings(run)
     changes = " ".join(run.changed)
     with_changes = f" with `{changes}`" if changes else ""
-    return [f"`{name}`{with_changes}: {found[name][0].message}\n" for name in run.found]
+    return [f"`{name}`{with_changes}: {_message(found[name][0])}\n" for name in run.found]
+
+
+def _message(finding: Finding) -> str:
+    return f"{finding.message} {finding.details}".rstrip()
 
 
 def page() -> str:

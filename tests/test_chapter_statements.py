@@ -117,9 +117,10 @@ def test_the_finding_has_the_momentum_of_the_run_in_the_formula(tensorflow_once:
     runs = statement_titled("Momentum").runs
     [slow], [never] = (findings(runs[m])["batch_norm_momentum"] for m in ("0.999", "1.0"))
     assert slow.observed == pytest.approx(0.999**120)
-    assert "are still 88.7% their start after 120 steps (0.999^120)" in slow.message
-    assert "moving = moving * 0.999 + batch * 0.001" in slow.message
-    assert "never move: each step computes moving = moving * 1 + batch * 0" in never.message
+    assert "are still 88.7% their start after 120 steps" in slow.message
+    assert "moving = moving * 0.999 + batch * 0.001 (0.999^120 of the start" in slow.details
+    assert "never move" in never.message
+    assert "Each step computes moving = moving * 1 + batch * 0," in never.details
     assert (slow.severity, never.severity) == ("warning", "error")
 
 
