@@ -34,7 +34,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "docs" / "ci" / "README.md",
+)
 COLUMNS = "80"
 # Commands that start TensorFlow, and Python scripts, which may.
 TENSORFLOW = re.compile(r"^(gradscope (run|fit|check|baseline|doctor|layers)|python) ")

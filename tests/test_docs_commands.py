@@ -111,6 +111,16 @@ def test_a_wrong_output_and_a_wrong_exit_code_are_told(tmp_path: Path) -> None:
     assert not differences("$ false\n", skip="it fails")
 
 
+def test_blocks_write_and_change_files_before_the_next_command(tmp_path: Path) -> None:
+    blocks = (
+        Block("yaml", {}, "# net.yaml\nname: net\ndepth: 3\n", (0, 0)),
+        Block("console", {}, "$ tail -1 net.yaml\ndepth: 3\n", (0, 0)),
+        Block("diff", {"file": "net.yaml"}, "-depth: 3\n+depth: 4\n", (0, 0)),
+        Block("console", {}, "$ tail -1 net.yaml\ndepth: 4\n", (0, 0)),
+    )
+    assert not run_docs.run(Page(ROOT / "README.md", "", blocks), tmp_path).differences
+
+
 def test_the_page_is_written_with_what_was_printed() -> None:
     assert run_docs.updated(["a", "  ...", "z"], "1\n2\n3\n4\n") == ["1", "  ...", "4"]
     assert run_docs.updated(["old"], "new\nlines\n") == ["new", "lines"]
