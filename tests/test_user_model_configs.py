@@ -261,7 +261,7 @@ def test_a_model_without_loss_or_optimizer_is_refused_with_the_remedy(
 def snippets() -> list[tuple[str, str]]:
     """Language and text of the page's blocks, in order."""
     page = (OWN.parent.parent / "docs" / "own_models.md").read_text(encoding="utf-8")
-    return re.findall(r"```(\w+)\n(.*?)```", page, flags=re.DOTALL)
+    return re.findall(r"```(python|yaml)\n(.*?)```", page, flags=re.DOTALL)
 
 
 def test_every_snippet_of_the_page_runs(
