@@ -19,7 +19,7 @@ from gradscope.runner.runtime.preserved_state import (
     preserved_model_state,
     preserved_random_generators,
 )
-from gradscope.runner.step import tape, updates, weight_figures
+from gradscope.runner.step import measured_step, updates, weight_figures
 from gradscope.runner.step.figures import Figures
 from gradscope.runner.step.reductions import reductions_for
 from gradscope.runner.survey.calls import recordable_layers
@@ -77,14 +77,14 @@ class FitStep:
         built = all(layer.built for layer in recordable_layers(model))
         # A model that is built here draws its weights as it would have when `fit` first called it.
         with preserved_random_generators() if built else contextlib.nullcontext():
-            self.sites = tape.survey_model(model, batch[0])
+            self.sites = measured_step.survey_model(model, batch[0])
         scaling = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         if scaling and not model.optimizer.built:  # it has no scale of its own before
             model.optimizer.build(model.trainable_variables)
         goal = objective.compiled_objective(batch[1])
         jit = bool(model.jit_compile)
-        self._signals = tape.measured_pass(
-            model, self.sites, goal, model.optimizer, tape.MeasurementOptions(jit)
+        self._signals = measured_step.measured_pass(
+            model, self.sites, goal, model.optimizer, measured_step.MeasurementOptions(jit)
         )
         self._weights: weight_figures.Weights | None = None
         self._passes = tf.function(self._trace_passes, autograph=False, jit_compile=jit)

@@ -124,9 +124,9 @@ def _check_model_file(config: ExperimentConfig, *, trust: bool) -> None:
     """Scan the model file that the config names, unless the user trusts it."""
     source = config.model.source
     if source is not None and source.keras_file is not None and not trust:
-        from gradscope.runner.sources import scan
+        from gradscope.runner.sources import keras_file_scan
 
-        scan.scan(source.keras_file)
+        keras_file_scan.scan(source.keras_file)
 
 
 def config_for(

@@ -77,7 +77,7 @@ def step(
     from gradscope.runner.loop import probe
     from gradscope.runner.objective.objective import Objective
     from gradscope.runner.runtime.device import dtype_of
-    from gradscope.runner.step import tape
+    from gradscope.runner.step import measured_step
 
     def total(model: Any, x: Any, y: Any, outputs: Any, weights: Any) -> Any:
         if loss is not None:
@@ -89,9 +89,11 @@ def step(
     objective = Objective("", lambda y: y, total, lambda y, o: tf.constant(0.0, tf.float64))
     optimizer = optimizer or keras.optimizers.SGD(RATE / factor)
     optimizer.build(model.trainable_variables)
-    sites = tape.survey_model(model, x)
+    sites = measured_step.survey_model(model, x)
     looked = probe.measure_probe(model, sites, (x, y), objective, backward=False)
-    measured = tape.measured_step(model, sites, objective, optimizer, tape.MeasurementOptions(jit))
+    measured = measured_step.measured_step(
+        model, sites, objective, optimizer, measured_step.MeasurementOptions(jit)
+    )
     traced = tf.function(measured, autograph=False, jit_compile=jit)
     rows, scalars, _ = traced((x, y), tf.constant(False))
     rows, scalars = rows.numpy(), scalars.numpy()

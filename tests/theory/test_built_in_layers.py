@@ -55,12 +55,12 @@ def samples_of(name: str) -> Samples:
 
 def agree(config: Any, data: str) -> None:
     from gradscope.runner.network import model
-    from gradscope.runner.step import tape
+    from gradscope.runner.step import measured_step
 
     samples = samples_of(data)
     targets = 1 if samples.y.ndim == 1 else samples.y.shape[1]
     built = model.build(config, samples.x.shape[1:], samples.task, samples.classes, targets)
-    surveyed = tape.survey_model(built.model, samples.x)
+    surveyed = measured_step.survey_model(built.model, samples.x)
     told = built_in_layers(config, samples.x.shape[1:], samples.task, samples.classes, targets)
     # What of a layer is not measured, and why, is for the runner to say.
     assert told == tuple(replace(layer, unmeasured={}) for layer in surveyed.layers)

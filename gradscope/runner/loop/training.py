@@ -25,7 +25,7 @@ from gradscope.runner.objective import loss_scale
 from gradscope.runner.objective.objective_facts import objective_info
 from gradscope.runner.runtime import device
 from gradscope.runner.sources.batches import Batch
-from gradscope.runner.step import power_histograms, tape
+from gradscope.runner.step import measured_step, power_histograms
 from gradscope.runner.survey.sites import SiteMap
 
 PROBES_PER_RUN = 10
@@ -98,21 +98,25 @@ class Experiment:
         self._forward = probe.forward_pass(self.model, self.sites, traced=again)
         self.reset(config.seed)
 
-    def _traced(self) -> tape.Chunk:
+    def _traced(self) -> measured_step.Chunk:
         """The training loop over one chunk, traced when it is first called."""
-        plain = tape.plain_step(self.model, self.objective, self.optimizer)
+        plain = measured_step.plain_step(self.model, self.objective, self.optimizer)
         if not self.measure:
-            return tape.chunked_steps(plain, plain, tape.RowWidths(), jit=self.jit)
+            return measured_step.chunked_steps(
+                plain, plain, measured_step.RowWidths(), jit=self.jit
+            )
         training, sites = self.config.training, self.sites
         powers = training.histogram_every is not None
-        options = tape.MeasurementOptions(self.jit, training.gradient_noise, powers)
-        measured = tape.measured_step(self.model, sites, self.objective, self.optimizer, options)
+        options = measured_step.MeasurementOptions(self.jit, training.gradient_noise, powers)
+        measured = measured_step.measured_step(
+            self.model, sites, self.objective, self.optimizer, options
+        )
         layers = len(sites.layers)
         counts = power_histograms.count_size(layers) if powers else 0
-        return tape.chunked_steps(
+        return measured_step.chunked_steps(
             measured,
             plain if training.record_every > 1 else None,
-            tape.RowWidths(layers, sites.time_steps, counts),
+            measured_step.RowWidths(layers, sites.time_steps, counts),
             jit=self.jit,
         )
 

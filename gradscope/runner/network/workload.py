@@ -28,7 +28,7 @@ from gradscope.runner.runtime.seeds import derive
 from gradscope.runner.sources import batches, factory
 from gradscope.runner.sources.batches import BatchSource
 from gradscope.runner.sources.user_code import attributed_to_user
-from gradscope.runner.step import tape
+from gradscope.runner.step import measured_step
 from gradscope.runner.survey.sites import SiteMap
 
 
@@ -71,7 +71,7 @@ def from_samples(config: ExperimentConfig, samples: Samples) -> Workload:
     )
     draw_weights = _weight_drawing(built)
     feed = batches.batches(samples, config.training.batch_size, config.seed)
-    sites = tape.survey_model(built.model, next(feed.iterate())[0])
+    sites = measured_step.survey_model(built.model, next(feed.iterate())[0])
     output = next(layer for layer in sites.layers if layer.role == Role.OUTPUT)
     goal = objective.for_samples(
         config.training.loss, str(output.activation), int(output.units or 0), samples
@@ -143,14 +143,14 @@ def from_model(config: ExperimentConfig, model: Any, data: Any) -> Workload:
     with attributed_to_user("model", subject):
         outputs = model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
     with attributed_to_user("model", subject):
-        sites = tape.survey_model(model, x)
+        sites = measured_step.survey_model(model, x)
     ends = [layer for layer in sites.layers if layer.role == Role.OUTPUT]
     activation = str(ends[-1].activation) if ends else "linear"
     goal = objective.for_model(config.training.loss, model, outputs, y, activation)
     objective.refuse_unknown_classes(goal, model, outputs, getattr(feed, "y", y))
     trained = objective.trained_outputs(goal, model, x, y, outputs)
     if not all(trained):
-        sites = tape.survey_model(model, x, trained)
+        sites = measured_step.survey_model(model, x, trained)
     return Workload(
         model=model,
         sites=sites,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gradscope.config.document.tree_path import TreePath, dotted_path
 from gradscope.message_text import sanitise
-from gradscope.runner.sources.archive import RESAVE, TRUST_REMEDY, refused
+from gradscope.runner.sources.keras_file_archive import RESAVE, TRUST_REMEDY, refused
 from gradscope.runner.sources.known_classes import (
     CLASSES,
     FUNCTION_MODULES,

@@ -7,7 +7,7 @@ from typing import IO, Any, Final
 
 from gradscope.errors import BadRequest
 from gradscope.message_text import sanitise
-from gradscope.runner.sources.archive import WEIGHTS, damaged, refused
+from gradscope.runner.sources.keras_file_archive import WEIGHTS, damaged, refused
 
 MAXIMUM_OBJECTS: Final = 100_000
 MAXIMUM_DEPTH: Final = 64

@@ -14,9 +14,9 @@ import numpy as np
 
 from gradscope.errors import BadRequest, CouldNotMeasure
 from gradscope.message_text import sanitise
-from gradscope.runner.sources import archive
-from gradscope.runner.sources.archive import TRUST_REMEDY, refused
-from gradscope.runner.sources.scan import Scan, check_path, scan
+from gradscope.runner.sources import keras_file_archive
+from gradscope.runner.sources.keras_file_archive import TRUST_REMEDY, refused
+from gradscope.runner.sources.keras_file_scan import Scan, check_path, scan
 from gradscope.runner.sources.user_code import exception_text
 
 MAXIMUM_SAMPLE_VALUES: Final = 2**28
@@ -24,7 +24,7 @@ MAXIMUM_SAMPLE_VALUES: Final = 2**28
 
 _SLACK: Final = 1.1
 _SLACK_BYTES: Final = 2**20
-_REBUILD: Final = f"{archive.RESAVE}, or give a factory that builds it"
+_REBUILD: Final = f"{keras_file_archive.RESAVE}, or give a factory that builds it"
 _OUT_OF_MEMORY: Final = ("ResourceExhaustedError", "OutOfMemoryError")
 
 
@@ -39,7 +39,7 @@ def load(path: str | Path, *, trust: bool = False) -> Any:
     name = sanitise(path.name)
     if trust:
         check_path(path)
-        with archive.open_archive(path, trust=True):
+        with keras_file_archive.open_archive(path, trust=True):
             pass
         return _loaded(path, name, safe=False)
     scanned = scan(path)
@@ -64,7 +64,9 @@ def _loaded(path: Path, name: str, *, safe: bool) -> Any:
         what = f"Keras {keras.__version__} cannot load it: {_innermost(error)}"
         raise refused(name, what, _REBUILD if safe else remedy) from error
     if not isinstance(model, keras.Model):
-        raise refused(name, f"holds a {type(model).__name__}, not a model", archive.RESAVE)
+        raise refused(
+            name, f"holds a {type(model).__name__}, not a model", keras_file_archive.RESAVE
+        )
     return model
 
 
@@ -93,7 +95,7 @@ def _check_built_sizes(name: str, scanned: Scan) -> None:
     (sizes,) = result
     if isinstance(sizes, Exception):
         raise refused(
-            name, f"Keras cannot build it: {_innermost(sizes)}", archive.RESAVE
+            name, f"Keras cannot build it: {_innermost(sizes)}", keras_file_archive.RESAVE
         ) from sizes
     weights, largest, operation = sizes
     if scanned.stored.bytes and weights > _SLACK * scanned.stored.bytes + _SLACK_BYTES:

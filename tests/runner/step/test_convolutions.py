@@ -127,9 +127,9 @@ FANS = {  # by counting: inputs behind each output value, outputs made of each i
 
 @pytest.mark.parametrize("case", FANS)
 def test_fans_count_what_an_output_is_made_of(case: str, runner_settings: Any) -> None:
-    from gradscope.runner.step import tape
+    from gradscope.runner.step import measured_step
 
-    sites = tape.survey_model(CASES[case].build(), CASES[case].x)
+    sites = measured_step.survey_model(CASES[case].build(), CASES[case].x)
     assert (sites.layers[0].fan_in, sites.layers[0].fan_out) == FANS[case]
 
 

@@ -18,13 +18,13 @@ def surveyed(build: Callable[[Any, Any], Any], *shapes: tuple[int, ...]) -> dict
     """The layers by name of the model that `build` lays from inputs of these shapes."""
     import keras
 
-    from gradscope.runner.step import tape
+    from gradscope.runner.step import measured_step
 
     inputs = [keras.Input(shape) for shape in shapes]
     x = inputs[0] if len(inputs) == 1 else inputs
     model = keras.Model(x, build(keras.layers, x))
     arrays = [np.zeros((2, *shape), np.float32) for shape in shapes]
-    sites = tape.survey_model(model, arrays[0] if len(arrays) == 1 else arrays)
+    sites = measured_step.survey_model(model, arrays[0] if len(arrays) == 1 else arrays)
     return {layer.name: layer for layer in sites.layers}
 
 
@@ -238,7 +238,7 @@ def test_a_network_of_one_path_does_not_branch(
 def test_a_sequential_model_does_not_branch(runner_settings: Any) -> None:
     import keras
 
-    from gradscope.runner.step import tape
+    from gradscope.runner.step import measured_step
 
     layers = keras.layers
     model = keras.Sequential(
@@ -252,14 +252,14 @@ def test_a_sequential_model_does_not_branch(runner_settings: Any) -> None:
             layers.Dense(1),
         ]
     )
-    sites = tape.survey_model(model, np.zeros((2, 6, 6, 1), np.float32))
+    sites = measured_step.survey_model(model, np.zeros((2, 6, 6, 1), np.float32))
     assert not branches(sites.layers)
 
 
 def test_a_subclassed_model_with_a_sum_in_its_call_branches(runner_settings: Any) -> None:
     import keras
 
-    from gradscope.runner.step import tape
+    from gradscope.runner.step import measured_step
 
     layers = keras.layers
 
@@ -276,6 +276,6 @@ def test_a_subclassed_model_with_a_sum_in_its_call_branches(runner_settings: Any
 
     model, x = Residual(), np.zeros((2, 5), np.float32)
     model(x)
-    sites = tape.survey_model(model, x)
+    sites = measured_step.survey_model(model, x)
     assert {layer.name for layer in sites.layers if not layer.main_path} == {"inner"}
     assert branches(sites.layers)

@@ -20,7 +20,7 @@ def test_a_head_without_a_loss_and_an_unused_layer_say_so(runner_settings: Any) 
     import tensorflow as tf
 
     from gradscope.runner.objective import objective
-    from gradscope.runner.step import tape
+    from gradscope.runner.step import measured_step
 
     layers = keras.layers
     given = keras.Input((3,))
@@ -34,14 +34,16 @@ def test_a_head_without_a_loss_and_an_unused_layer_say_so(runner_settings: Any) 
     y = {"main": np.zeros((BATCH, 2), np.float32), "spare": np.zeros((BATCH, 1), np.float32)}
     goal = objective.for_model("auto", model, outputs, y, "linear")
     trained = objective.trained_outputs(goal, model, x, y, outputs)
-    sites = tape.survey_model(model, x, trained)
+    sites = measured_step.survey_model(model, x, trained)
     spare = next(info for info in sites.layers if info.name == "spare")
     assert not spare.measured
     assert spare.reason is UnmeasuredReason.NO_GRADIENT
     optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.5)
     optimizer.build(model.trainable_variables)
     before = model.get_layer("spare").get_weights()
-    measured = tape.measured_step(model, sites, goal, optimizer, tape.MeasurementOptions())
+    measured = measured_step.measured_step(
+        model, sites, goal, optimizer, measured_step.MeasurementOptions()
+    )
     rows, _, _ = tf.function(measured, autograph=False)((x, y), tf.constant(False))
     np.testing.assert_array_equal(model.get_layer("spare").get_weights()[0], before[0])
     assert np.isnan(rows[:, spare.index]).all()

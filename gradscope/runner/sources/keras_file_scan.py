@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from gradscope.config.document.tree_path import dotted_path
 from gradscope.message_text import sanitise
-from gradscope.runner.sources import archive, config_tree, hdf5_headers
-from gradscope.runner.sources.archive import refused
+from gradscope.runner.sources import config_tree, hdf5_headers, keras_file_archive
 from gradscope.runner.sources.hdf5_headers import StoredWeights
+from gradscope.runner.sources.keras_file_archive import refused
 
 UNITS: Final = (
     "units",
@@ -68,16 +68,18 @@ def scan(path: str | Path) -> Scan:
     """Check a `.keras` file; `BadRequest` names the member, the path in it and the remedy."""
     path = Path(path)
     check_path(path)
-    with archive.open_archive(path) as archive_file:
+    with keras_file_archive.open_archive(path) as archive_file:
         config = config_tree.read(
-            archive_file.name, archive.CONFIG, archive_file.bytes_of(archive.CONFIG)
+            archive_file.name,
+            keras_file_archive.CONFIG,
+            archive_file.bytes_of(keras_file_archive.CONFIG),
         )
         config_tree.check_classes(archive_file.name, config)
-        with archive_file.unpacked(archive.WEIGHTS) as file:
+        with archive_file.unpacked(keras_file_archive.WEIGHTS) as file:
             stored = hdf5_headers.walk(archive_file.name, file)
         check_sizes(archive_file.name, config, stored)
         version = _version(archive_file)
-    return Scan(archive.sha256(path), version, config, stored)
+    return Scan(keras_file_archive.sha256(path), version, config, stored)
 
 
 def check_path(path: Path) -> None:
@@ -88,7 +90,7 @@ def check_path(path: Path) -> None:
     if not path.is_file():
         raise refused(name, "is not a regular file", "give a .keras file")
     if path.suffix != ".keras":
-        raise refused(name, "does not end with .keras", archive.RESAVE)
+        raise refused(name, "does not end with .keras", keras_file_archive.RESAVE)
 
 
 def check_sizes(name: str, config: dict[str, Any], stored: StoredWeights) -> None:
@@ -100,11 +102,11 @@ def check_sizes(name: str, config: dict[str, Any], stored: StoredWeights) -> Non
             location = f"config.json, {dotted_path((*path, key))}"
             if key in UNITS and size > limit:
                 what = f"{location} is {size:,}, but the file holds {stored.values:,} weights"
-                raise refused(name, what, archive.TRUST_REMEDY)
+                raise refused(name, what, keras_file_archive.TRUST_REMEDY)
             most = MAXIMUM_SHAPE if key in SHAPE_KEYS else COUNT_LIMITS.get(key)
             if most is not None and size > most:
                 what = f"{location} is {size:,}; the limit is {most:,}"
-                raise refused(name, what, archive.TRUST_REMEDY)
+                raise refused(name, what, keras_file_archive.TRUST_REMEDY)
 
 
 def _size(key: str, value: Any) -> int:
@@ -119,9 +121,11 @@ def _size(key: str, value: Any) -> int:
     return prod(size for size in sizes if size) if key in SHAPE_KEYS else max(sizes, default=0)
 
 
-def _version(archive_file: archive.Archive) -> str:
-    if archive.METADATA not in archive_file.zip.namelist():
+def _version(archive_file: keras_file_archive.Archive) -> str:
+    if keras_file_archive.METADATA not in archive_file.zip.namelist():
         return "unknown"
-    raw = archive_file.bytes_of(archive.METADATA)
-    version = config_tree.read(archive_file.name, archive.METADATA, raw).get("keras_version")
+    raw = archive_file.bytes_of(keras_file_archive.METADATA)
+    version = config_tree.read(archive_file.name, keras_file_archive.METADATA, raw).get(
+        "keras_version"
+    )
     return sanitise(version) if isinstance(version, str) else "unknown"

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from gradscope.errors import BadRequest
-from gradscope.runner.sources.scan import scan
+from gradscope.runner.sources.keras_file_scan import scan
 from tests.each_case import each_case
 
 from .files import Json, dense, known, model, weights, write
