@@ -291,7 +291,7 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))
 from pathlib import Path
 from gradscope.errors import BadRequest
-from gradscope.runner.sources.scan import scan
+from gradscope.runner.sources.keras_file_scan import scan
 for name in sys.argv[1:]:
     try:
         scan(Path(name))
