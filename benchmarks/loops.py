@@ -11,7 +11,7 @@ from benchmarks.timing import Contender, Cost, once
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.runner.runtime import import_tensorflow
 
-with import_tensorflow.without_extras():
+with import_tensorflow.without_optional_packages():
     import keras
 
     from gradscope.runner.loop.training import Experiment

@@ -28,7 +28,7 @@ _CLOCK = "; import time; print('ready', time.process_time())"
 PLAIN_IMPORT = "import tensorflow" + _CLOCK
 LIGHT_IMPORT = (
     "from gradscope.runner.runtime import import_tensorflow\n"
-    "with import_tensorflow.without_extras():\n"
+    "with import_tensorflow.without_optional_packages():\n"
     "    from gradscope.runner import device, workload\n"
     "    from gradscope.runner.loop.training import Experiment\n" + _CLOCK.removeprefix("; ")
 )

@@ -29,7 +29,7 @@ from gradscope.record import Role
 from gradscope.theory.built_in_layers import built_in_layers
 from gradscope.theory.forecast import Forecast
 from gradscope.theory.prediction import Band
-from tests.theory.initialised import Seen, initialise
+from tests.theory.initialised import InitialFigures, initialise
 
 RESULTS = Path(__file__).parent / "results"
 GAUSSIAN = {"name": "gaussian", "features": 100, "samples": 4000}
@@ -131,7 +131,7 @@ def config_of(name: str) -> ExperimentConfig:
     return api.load_config({"model": network, "data": data, "training": training})
 
 
-def numpy_networks(config: ExperimentConfig, count: int, seed: int) -> Iterator[Seen]:
+def numpy_networks(config: ExperimentConfig, count: int, seed: int) -> Iterator[InitialFigures]:
     """Networks at initialisation, each with its own weights and its own batch of the data."""
     data, batch = config.data, config.training.batch_size
     samples = loading.load(data.name, data.parameters, data.scaling, batch)

@@ -1,5 +1,9 @@
 """gradscope: do gradients flow through your Keras network, where do they stop, why, what to change.
 
+    record = gradscope.run("configs/quickstart.yaml")
+    report = gradscope.analyze(record)
+    print(report.text())
+
 Importing this package is cheap; TensorFlow is imported when `run`, `check` or `baseline` is
 called, and with `GradientFlow`, the callback for `model.fit`.
 """
@@ -7,7 +11,23 @@ called, and with `GradientFlow`, the callback for `model.fit`.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradscope.api import analyze, baseline, check, load_config, load_record, predict, run
+    from gradscope.api import (
+        analyze,
+        baseline,
+        check,
+        config_schema,
+        explain,
+        list_detectors,
+        load_config,
+        load_record,
+        predict,
+        registered_functions,
+        resolve,
+        run,
+        run_seeds,
+        seed_statistics,
+        survey,
+    )
     from gradscope.integrations.keras_callback import GradientFlow
 
 __all__ = [
@@ -15,11 +35,23 @@ __all__ = [
     "analyze",
     "baseline",
     "check",
+    "config_schema",
+    "explain",
+    "list_detectors",
     "load_config",
     "load_record",
     "predict",
+    "registered_functions",
+    "resolve",
     "run",
+    "run_seeds",
+    "seed_statistics",
+    "survey",
 ]
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__doc__", "__file__", "__name__", "__path__"]
 
 
 def __getattr__(name: str) -> Any:

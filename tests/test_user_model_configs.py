@@ -116,7 +116,7 @@ def test_an_example_runs_from_any_folder_on_the_command_line(tmp_path: Path) -> 
     """Factories are found beside the config file, whatever the working directory is."""
     example = str(OWN / "two_inputs.yaml")
     env = environment(tmp_path)
-    done = run(tmp_path, "run", example, "-q", "-s", "training.steps=20", env=env)
+    done = run(tmp_path, "run", example, "-q", "--layers", "-s", "training.steps=20", env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert "images:with_sums 5,000 + 1,000 samples" in " ".join(done.stdout.split())
     assert "This network branches" in done.stdout
@@ -288,7 +288,7 @@ def test_every_snippet_of_the_page_runs(
 
     import keras
 
-    small = factory.call("nets:small", {"width": 8}, key="model.factory", folder=tmp_path)
+    small = factory.call_function("nets:small", {"width": 8}, key="model.factory", folder=tmp_path)
     small.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
     small.save(tmp_path / "small.keras")
     assert {layer.units for layer in ran("small.yaml").layers} == {64, 10, None}

@@ -85,6 +85,9 @@ replace = click.option(
     help="Replace the earlier report instead of keeping it as reports/<name>-2, -3, ...",
 )
 quiet = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+open_page = click.option(
+    "--open", "in_browser", is_flag=True, help="Open report.html in a browser."
+)
 layers = click.option("--layers", is_flag=True, help="Show the table of layers too.")
 checks = click.option("--checks", is_flag=True, help="Show every check too, sorted by code.")
 verbose = click.option("-v", "--verbose", is_flag=True, help="The same as --layers --checks.")
@@ -105,9 +108,6 @@ def detail_of(*, layers: bool, checks: bool, verbose: bool, state_only: bool) ->
     return Detail(layers or verbose, checks or verbose, state_only)
 
 
-open_page = click.option(
-    "--open", "in_browser", is_flag=True, help="Open report.html in a browser."
-)
 exit_code = click.option(
     "--exit-code",
     "gate",

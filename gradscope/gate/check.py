@@ -122,6 +122,10 @@ class Checked:
     diagnosis: Diagnosis | None = None
     seconds: float = 0.0
 
+    def __repr__(self) -> str:
+        failed = f"{len(self.failed)} of {len(self.checks)} checks failed"
+        return f"<Checked {self.name}: {self.outcome}, {failed}>"
+
     @property
     def failed(self) -> tuple[Check, ...]:
         """The checks that failed."""

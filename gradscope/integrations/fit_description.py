@@ -76,7 +76,7 @@ class BatchSummary:
             samples=len(leaves[0]),
             feature_shape=tuple(int(size) for size in leaves[0].shape[1:]),
             moments=tuple(float(value) for value in figures),
-            digest=arrays.digest((x, y, weights)),
+            digest=arrays.arrays_hash((x, y, weights)),
         )
 
 

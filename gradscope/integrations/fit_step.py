@@ -15,9 +15,13 @@ from gradscope.record import STATISTICS
 from gradscope.record.run_record import Floats
 from gradscope.runner.loop import probe
 from gradscope.runner.objective import objective
-from gradscope.runner.runtime.preserved_state import python_generators_kept, undisturbed
+from gradscope.runner.runtime.preserved_state import (
+    preserved_model_state,
+    preserved_random_generators,
+)
 from gradscope.runner.step import tape, updates, weight_figures
 from gradscope.runner.step.figures import Figures
+from gradscope.runner.step.reductions import reductions_for
 from gradscope.runner.survey.calls import recordable_layers
 
 _ROW = {name: row for row, name in enumerate(STATISTICS)}
@@ -50,7 +54,7 @@ class MeasuredStep:
 
     statistics: Floats
     scalars: tuple[float, ...]
-    distributions: Callable[[], probe.Look]
+    distributions: Callable[[], probe.ProbeResult]
     skipped: bool
 
     @property
@@ -72,23 +76,27 @@ class FitStep:
         self.model = model
         built = all(layer.built for layer in recordable_layers(model))
         # A model that is built here draws its weights as it would have when `fit` first called it.
-        with python_generators_kept() if built else contextlib.nullcontext():
+        with preserved_random_generators() if built else contextlib.nullcontext():
             self.sites = tape.survey_model(model, batch[0])
         scaling = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         if scaling and not model.optimizer.built:  # it has no scale of its own before
             model.optimizer.build(model.trainable_variables)
-        goal = objective.compiled(batch[1])
+        goal = objective.compiled_objective(batch[1])
         jit = bool(model.jit_compile)
-        self._signals = tape.seeing(model, self.sites, goal, model.optimizer, tape.Asked(jit))
+        self._signals = tape.measured_pass(
+            model, self.sites, goal, model.optimizer, tape.MeasurementOptions(jit)
+        )
         self._weights: weight_figures.Weights | None = None
         self._passes = tf.function(self._trace_passes, autograph=False, jit_compile=jit)
         self._update = tf.function(self._trace_update, autograph=False)
-        with undisturbed(model):  # what a loss builds at its first call is there from here on
+        with preserved_model_state(
+            model
+        ):  # what a loss builds at its first call is there from here on
             self._passes.get_concrete_function(*batch)
 
     def measure_passes(self, batch: Batch) -> Passes:
         """Measure the passes of the step that `fit` makes on `batch` next."""
-        with undisturbed(self.model):
+        with preserved_model_state(self.model):
             packed, scalars, z, deltas, weights = self._passes(*batch)
         return Passes(
             statistics=packed.numpy(),
@@ -113,7 +121,7 @@ class FitStep:
         return MeasuredStep(
             statistics=statistics,
             scalars=passes.scalars,
-            distributions=lambda: probe.gathered(
+            distributions=lambda: probe.probe_result(
                 self.sites, passes.z, passes.deltas, passes.samples
             ),
             skipped=bool(scaling and overflow and np.isfinite(passes.scalars[0])),
@@ -146,7 +154,9 @@ class FitStep:
             for kernel, value in zip(weights.kernels, before, strict=True)
         }
         figures = Figures()
-        weight_figures.put(figures, weights, updates.Updates(made), jit=False)
+        weight_figures.add_weight_figures(
+            figures, weights, updates.Updates(made), reductions_for(jit=False)
+        )
         return figures.packed(len(self.sites.layers))
 
 

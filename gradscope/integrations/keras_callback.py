@@ -103,7 +103,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 f"GradientFlow(probe=...): expected (x, y), received {factory.describe(probe)}",
                 "sample weights may follow",
             )
-        self._probe = None if probe is None else arrays.checked(tuple(probe), "probe")
+        self._probe = None if probe is None else arrays.checked_batch(tuple(probe), "probe")
         self._fit: _Fit | None = None
 
     @property

@@ -144,6 +144,11 @@ class RunRecord:
     recurrent_delta: dict[str, Floats] = field(default_factory=dict)
     objective: ObjectiveInfo | None = None
 
+    def __repr__(self) -> str:
+        done, asked = self.outcome.steps_done, self.outcome.steps_requested
+        steps = f"{done} of {asked} steps, {self.outcome.status}"
+        return f"<RunRecord {self.name}: {len(self.layers)} layers, {steps}>"
+
     def indices(self, *roles: Role) -> tuple[int, ...]:
         """Indices of the measured layers that have one of `roles`, in depth order."""
         return tuple(layer.index for layer in self.layers if layer.role in roles and layer.measured)

@@ -118,6 +118,16 @@ class Diagnosis:
     verdicts: tuple[Verdict, ...] = field(default_factory=tuple)
     unanswered: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        found = f" {' '.join(self.codes)}" if self.codes else ""
+        return f"<Diagnosis {self.verdict}{found}: {len(self.verdicts)} checks>"
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of the verdicts that found an error or a warning, the leading one first."""
+        graves = (Severity.ERROR, Severity.WARNING)
+        return tuple(v.code for v in self.verdicts if any(f.severity in graves for f in v.findings))
+
     def with_severity(self, severity: Severity) -> tuple[Verdict, ...]:
         """Verdicts that hold a finding of this severity."""
         return tuple(v for v in self.verdicts if any(f.severity == severity for f in v.findings))

@@ -34,6 +34,9 @@ class BaselineReport:
     earlier: SeedStatistics | str | None = None
     changes: tuple[Check, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<BaselineReport {self.path}: {len(self.changes)} checks>"
+
     @property
     def unchanged(self) -> bool:
         """Whether the earlier baseline had the same bytes."""

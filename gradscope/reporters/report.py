@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from gradscope.analyzer.theory.expectation import expected
 from gradscope.record import Diagnosis, Role, RunRecord
@@ -22,8 +22,13 @@ class Report:
     prediction: Prediction | None
     exit_code: int
 
+    def __repr__(self) -> str:
+        codes = self.diagnosis.codes
+        found = f", {' '.join(codes)}" if codes else ""
+        return f"<{type(self).__name__} {self.record.name}: {self.diagnosis.verdict}{found}>"
+
     @classmethod
-    def from_diagnosis(cls, record: RunRecord, diagnosis: Diagnosis, exit_code: int) -> Report:
+    def from_diagnosis(cls, record: RunRecord, diagnosis: Diagnosis, exit_code: int) -> Self:
         """The report of a diagnosed record, with what theory expects of it."""
         prediction = expected(record) if record.indices(Role.HIDDEN) else None
         return cls(record, diagnosis, prediction, int(exit_code))
@@ -35,8 +40,8 @@ class Report:
 
 @dataclass(frozen=True)
 class Detail:
-    """How much a terminal shows: with the answer the table of layers and all checks, or the state
-    alone."""
+    """How much a terminal shows: the table of layers and all checks beside the answer, and of the
+    answer perhaps the state alone."""
 
     layers: bool = False
     checks: bool = False

@@ -13,8 +13,8 @@ from gradscope.gate.baselines import seed_statistics
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.message_text import did_you_mean, show_value
 from gradscope.record import RunRecord, storage
-from gradscope.reporters.report import Report
 from gradscope.reporters.run.folder import RECORD, REPORTS
+from gradscope.workflows.run_report import RunReport
 
 
 def report_location(path: str | Path) -> Path:
@@ -44,7 +44,7 @@ def load_record(path: str | Path) -> RunRecord:
     return storage.load(location / RECORD if location.is_dir() else location)
 
 
-def analyze(record: RunRecord, *, gate: bool = False) -> Report:
+def analyze(record: RunRecord, *, gate: bool = False) -> RunReport:
     """Judge a record by the detectors, thresholds and suppressions of its own config.
 
     `gate` makes the report's exit code follow the verdict; an experiment exits 0 once it is
@@ -59,10 +59,10 @@ def analyze(record: RunRecord, *, gate: bool = False) -> Report:
     )
     complete = record.outcome.complete and len(record.steps) > 0
     code = exit_codes.for_run(complete=complete, verdict=diagnosis.verdict, gate=gate)
-    return Report.from_diagnosis(record, diagnosis, code)
+    return RunReport.from_diagnosis(record, diagnosis, code)
 
 
-def analyze_seeds(records: Sequence[RunRecord], trained: int) -> tuple[SeedStatistics, Report]:
+def analyze_seeds(records: Sequence[RunRecord], trained: int) -> tuple[SeedStatistics, RunReport]:
     """The statistics of one config's seeds, and the report of the first; each analyzed once.
 
     The first `trained` of the records are trained, the others measured at initialisation.

@@ -83,10 +83,12 @@ class ThisProcess:
         config, seeds, trust = wanted.config, wanted.seeds, self.trust_model
         builder = partial(_WatchedBuilder, watch=watch)
         if self.model is None:
-            return in_process.records(config, seeds, trust=trust, new_builder=builder)
+            return in_process.measure_seeds(config, seeds, trust=trust, new_builder=builder)
         if self.keep_training:
-            return iter([in_process.train(config, self.model, self.data, new_builder=builder)])
-        return in_process.look_at(config, self.model, self.data, seeds, new_builder=builder)
+            return iter(
+                [in_process.train_model(config, self.model, self.data, new_builder=builder)]
+            )
+        return in_process.measure_model(config, self.model, self.data, seeds, new_builder=builder)
 
     @property
     def has_one_seed(self) -> bool:
@@ -95,7 +97,7 @@ class ThisProcess:
             return False
         from gradscope.runner.process import in_process
 
-        return in_process.is_object(self.model)
+        return in_process.is_model_object(self.model)
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Workers:
     This process never imports TensorFlow, obeys SIGINT, SIGTERM and SIGHUP at once, and survives
     the death of a worker. `deterministic` has TensorFlow refuse operations whose result may differ
     between runs: for figures that are compared with others. `signals` is where a caller that
-    handles the signals itself notes them (`supervisor.stop_noted`).
+    handles the signals itself notes them (`supervisor.recorded_stop_signals`).
     """
 
     trust_model: bool = False

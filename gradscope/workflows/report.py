@@ -9,6 +9,7 @@ from pathlib import Path
 from gradscope.errors import GradscopeError
 from gradscope.record import RunRecord
 from gradscope.reporters.run import folder
+from gradscope.reporters.run.saved_runs import typed_command
 from gradscope.workflows.analysis import analyze, load_record, report_location
 from gradscope.workflows.inputs import CONFIGS, load_config
 from gradscope.workflows.report_folder import WrittenReport, write_report
@@ -22,20 +23,27 @@ def report_again(path: Path, *, gate: bool = False, write: bool = False) -> Writ
     path = report_location(path)
     report = analyze(load_record(path), gate=gate)
     target = path if path.is_dir() else path.parent
-    source = _source(report.record)
+    source, overrides = _source(report.record, target)
     if not write:
         page = target / folder.PAGE
         files = (str(page),) if page.exists() else ()
-        return WrittenReport(report, files, source, folder=target)
+        return WrittenReport(report, files, target, source=source, overrides=overrides)
     with folder.claimed(target, replace=True):
-        return replace(write_report(report, target), source=source)
+        written = write_report(report, target)
+    return replace(written, source=source, overrides=overrides)
 
 
-def _source(record: RunRecord) -> str:
-    """The config file of the record's name in the usual places, if it still is that config."""
-    for place in (Path(), CONFIGS):
-        path = place / f"{record.name}.yaml"
+def _source(record: RunRecord, target: Path) -> tuple[str, tuple[str, ...]]:
+    """The config file and settings of the record, where they still make its config.
+
+    They are those of the command kept in `target`, or the file of the record's name in the usual
+    places.
+    """
+    typed = typed_command(target)
+    places = [typed] if typed else []
+    places += [(str(place / f"{record.name}.yaml"), ()) for place in (Path(), CONFIGS)]
+    for source, overrides in places:
         with contextlib.suppress(GradscopeError, OSError):
-            if path.is_file() and load_config(str(path)).hash == record.environment.config_hash:
-                return str(path)
-    return ""
+            if load_config(source, overrides).hash == record.environment.config_hash:
+                return source, overrides
+    return "", ()

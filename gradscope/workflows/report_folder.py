@@ -23,17 +23,18 @@ from gradscope.workflows.analysis import analyze
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """A report, its folder and the paths of its files, the page first; none if none was written.
+    """A report, its folder and the paths of its files, the page first; none where there are none.
 
-    `source` is the config file that an earlier run is known to be of; `earlier` is the folder into
-    which the report moved that was in its place.
+    `earlier` is the folder into which the report moved that was in its place. `source` and
+    `overrides` are the config file and the settings that an earlier run is known to be of.
     """
 
     report: Report
     files: tuple[str, ...] = ()
-    source: str = ""
     folder: Path | None = None
     earlier: Path | None = None
+    source: str = ""
+    overrides: tuple[str, ...] = ()
 
 
 def analyze_or_keep(record: RunRecord, target: Path, *, gate: bool) -> Report:

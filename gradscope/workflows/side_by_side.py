@@ -30,7 +30,7 @@ def measure_side_by_side(
     `remedy`, is raised after the last outcome. Signals are noted until the iterator is closed.
     """
     most = most or max(1, min(len(measurements), os.cpu_count() or 1))
-    with supervisor.stop_noted() as signals:
+    with supervisor.recorded_stop_signals() as signals:
         engine = replace(engine, signals=signals)
         with ThreadPoolExecutor(most) as pool:
             waiting: dict[Future[Outcome], int] = {

@@ -12,6 +12,7 @@ from gradscope import api
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.cli.main import cli
 from gradscope.errors import BadRequest, ConfigError
+from gradscope.record import Role
 from tests.cli.running import ROOT, write_tiny
 
 Answer = Callable[..., str]
@@ -153,6 +154,28 @@ def test_explain_of_nothing_known(answer: Answer, word: str, remedy: str) -> Non
     with pytest.raises(BadRequest, match=word) as caught:
         answer("explain", word)
     assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize("step", [0, 100, 300])
+def test_report_at_a_step(answer: Answer, step: int) -> None:
+    """Its numbers are those of the record; what other steps hold is not in it."""
+    example = ROOT / "docs" / "examples" / "quickstart"
+    record = api.load_record(example)
+    row = list(record.steps).index(step)
+    text = answer("report", str(example), "--step", str(step))
+    assert text.startswith(
+        f"quickstart at step {step} of 300, loss {record.scalars['loss'][row]:.3g}"
+    )
+    for index in record.indices(Role.HIDDEN):
+        [line] = [line for line in text.splitlines() if f" {record.layers[index].name} " in line]
+        rms = record.series["preactivation_second_moment"][row, index] ** 0.5
+        assert float(line.split()[3]) == pytest.approx(rms, rel=0.006)  # three digits are shown
+
+
+def test_report_at_a_step_that_was_not_recorded(answer: Answer) -> None:
+    with pytest.raises(BadRequest, match="step 301 was not recorded") as caught:
+        answer("report", str(ROOT / "docs" / "examples" / "quickstart"), "--step", "301")
+    assert "nearest is 300" in caught.value.remedy
 
 
 @pytest.mark.parametrize("content", [b"no record", b"", b"PK\x03\x04"])

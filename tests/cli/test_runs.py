@@ -64,7 +64,8 @@ def test_a_name_for_the_run(folder: Path) -> None:
     assert result_in(folder / "reports" / "50")["name"] == "50"
     shown = run(folder, "report", "50")
     assert shown.returncode == 0, shown.stderr
-    assert "tiny" not in shown.stdout
+    assert "50" in shown.stdout.splitlines()[0]
+    assert "gradscope run tiny.yaml" in shown.stdout, "the command that made it is known"
     assert "did you mean '50'?" in refused(folder, "report", "500")
     assert "name" in refused(folder, "run", TINY, "--name", "a/b")
 
@@ -209,3 +210,6 @@ def test_at_init(folder: Path) -> None:
     result = result_in(folder / "reports" / "tiny")
     assert result["training"]["outcome"] == "made up"
     assert (result["status"], result["training"]["steps_done"]) == ("complete", 1)
+    assert result["verdict"] == "inconclusive"
+    done = run(folder, "run", TINY, "--at-init", env=environment(folder, stand_in="vanish"))
+    assert result_in(folder / "reports" / "tiny")["verdict"] == "unhealthy", done.stderr

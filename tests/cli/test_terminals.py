@@ -114,6 +114,13 @@ def test_forced_colour(folder: Path, plain: str) -> None:
     assert shown(folder, FORCE_COLOR="1", NO_COLOR="1") == plain
 
 
+def test_other_commands_take_a_name_too(folder: Path) -> None:
+    by_name = run(folder, "show", "tiny")
+    assert (by_name.returncode, by_name.stderr) == (0, "")
+    assert by_name.stdout == run(folder, "show", "reports/tiny").stdout
+    assert run(folder, "export", "tiny", "--format", "csv").stdout.startswith("step,layer,")
+
+
 def test_open(folder: Path) -> None:
     """The page goes to the browser that BROWSER names."""
     browser = folder / "browser"

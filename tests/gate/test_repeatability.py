@@ -37,7 +37,11 @@ def runs() -> list[list[RunRecord]]:
         for plan, hash_seed in ((Seeds((5, 6), (7,)), "1"), (Seeds((5,), (6, 7)), "2")):
             patch.setenv("PYTHONHASHSEED", hash_seed)
             found.append(
-                supervisor.measure_seeds(config, plan, lambda h, b: None, None, ["--deterministic"])
+                list(
+                    supervisor.stream_seeds(
+                        config, plan, lambda h, b: None, None, ["--deterministic"]
+                    )
+                )
             )
             patch.setenv("TZ", "Asia/Tokyo")
             patch.setenv("LANG", "tr_TR.UTF-8")

@@ -128,7 +128,7 @@ def test_a_baseline_of_a_worker_is_another_environment(runner_settings: Any) -> 
     )
     flags = ["--deterministic"]
     seeds = Seeds((), (42, 43, 44))
-    records = supervisor.measure_seeds(config, seeds, lambda *told: None, None, flags)
+    records = list(supervisor.stream_seeds(config, seeds, lambda *told: None, None, flags))
     found = api.check(config, baseline=api.seed_statistics(records, 0), at_init=True)
     assert "op determinism: on -> off" in found.changes
     assert status(found)["initialisation"] == "passed"

@@ -86,7 +86,7 @@ def _train(case: str, *, measure: bool) -> tuple[list[np.ndarray], Any]:
         x[::3, 2] = 0.0  # masked
     y = random.integers(0, 3, 96)
     config = small(training={"steps": STEPS, "batch_size": 8})
-    work = replace(workload.of_model(config, model, (x, y)), optimizer=model.optimizer)
+    work = replace(workload.from_model(config, model, (x, y)), optimizer=model.optimizer)
     experiment = Experiment(config, work, measure=measure)
     builder = RecordBuilder()
     builder.begin(experiment.beginning())

@@ -90,3 +90,15 @@ def test_nothing_measured_nothing_kept(tmp_path: Path) -> None:
     report_folder.keep_partial(error, tmp_path)
     assert error.remedy == "try again"
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_the_number_of_an_earlier_report_is_above_all_others(tmp_path: Path) -> None:
+    """A gap is not filled: the highest number is the latest of the earlier reports."""
+    target = tmp_path / "net"
+    for name in ("net", "net-4", "net-x", "network-9"):
+        (tmp_path / name).mkdir()
+    folder.write_record(fixtures.healthy().record, target)
+    assert report_folder.move_earlier(target) == tmp_path / "net-5"
+    assert (tmp_path / "net-5" / "record.npz").exists()
+    assert list(target.iterdir()) == []
+    assert report_folder.move_earlier(target) is None, "nothing is in the way"

@@ -56,6 +56,11 @@ class SeedStatistics:
     loss: Floats
     verdicts: tuple[ErrorCount, ...]
 
+    def __repr__(self) -> str:
+        trained = f"{self.trained_seeds} trained for {self.steps} steps"
+        seeds = f"{len(self.seeds)} seeds, {trained}"
+        return f"<SeedStatistics {self.name}: {len(self.layers)} layers, {seeds}>"
+
     def names(self, *roles: Role) -> tuple[str, ...]:
         """Names of the measured layers of these roles, in depth order."""
         return tuple(x.name for x in self.layers if x.role in roles and x.measured)

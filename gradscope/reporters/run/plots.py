@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gradscope.reporters.figures import rendering
@@ -28,24 +29,25 @@ def prepare() -> None:
             importlib.import_module(f"gradscope.reporters.figures.{name}")
 
 
-def draw(report: Report) -> dict[str, Figure]:
-    """Every figure of the report, by the name of its file.
+def draw(report: Report, names: Sequence[str] = NAMES) -> dict[str, Figure]:
+    """Every figure of `names` that the report has, by the name of its file.
 
     ``time_profile`` only where a recurrent layer was followed through time.
     """
     with rendering.settings():
         from gradscope.reporters.figures import loss_curve, ridgelines, run_figures
 
-        figures = {
-            "gradient_heatmap": run_figures.heatmaps(report),
-            "depth_profile": run_figures.profiles(report),
-            "time_profile": run_figures.time_profiles(report),
-            "histograms": ridgelines.ridgelines(report),
-            "loss": loss_curve.loss(report),
+        functions: dict[str, Callable[[Report], Figure | None]] = {
+            "gradient_heatmap": run_figures.heatmaps,
+            "depth_profile": run_figures.profiles,
+            "time_profile": run_figures.time_profiles,
+            "histograms": ridgelines.ridgelines,
+            "loss": loss_curve.loss,
         }
+        figures = {name: functions[name](report) for name in names}
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-def files(report: Report) -> dict[str, bytes]:
-    """Every figure of the report as PNG and SVG: file name -> content."""
-    return rendering.rendered(draw(report))
+def files(report: Report, names: Sequence[str] = NAMES) -> dict[str, bytes]:
+    """The figures of `draw` as PNG and SVG: file name -> content."""
+    return rendering.rendered(draw(report, names))

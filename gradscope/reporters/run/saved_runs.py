@@ -79,7 +79,7 @@ def _result_without_series(path: Path) -> Mapping[str, Any]:
 
 
 def _summary(folder: Path, written: datetime, result: Mapping[str, Any]) -> SavedRun:
-    training = result["training"]
+    training, command = result["training"], typed_command(folder)
     return SavedRun(
         folder,
         written,
@@ -89,7 +89,7 @@ def _summary(folder: Path, written: datetime, result: Mapping[str, Any]) -> Save
         steps=int(training["steps_done"]),
         code=next((str(v["code"]) for v in result["verdicts"] if v["severity"]), ""),
         accuracy=_accuracy(training),
-        overrides=_overrides(folder / COMMAND),
+        overrides=command[1] if command else None,
     )
 
 
@@ -99,11 +99,14 @@ def _accuracy(training: Mapping[str, Any]) -> float | None:
     return float(measured[0]) if measured else None
 
 
-def _overrides(command: Path) -> tuple[str, ...] | None:
+def typed_command(folder: Path) -> tuple[str, tuple[str, ...]] | None:
+    """The config file and the settings of the command that made a report; None where unknown."""
     try:
-        return tuple(_settings(shlex.split(command.read_text(encoding="utf-8"))))
+        arguments = shlex.split((folder / COMMAND).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    sources = [text for text in arguments[2:] if text.endswith((".yaml", ".yml"))]
+    return (sources[0], tuple(_settings(arguments))) if sources else None
 
 
 def _settings(arguments: Sequence[str]) -> Iterator[str]:

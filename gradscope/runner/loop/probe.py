@@ -1,4 +1,4 @@
-"""The probe set: the same samples at every look, for what one batch is too small to tell."""
+"""Measure the probe set: the same samples each time, for what one batch is too small to show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gradscope.catalog.array_ops import NUMPY_OPS
 from gradscope.record import Histogram
 from gradscope.record.run_record import Floats, Integers
 from gradscope.runner.objective.objective import Objective
-from gradscope.runner.runtime.preserved_state import undisturbed
+from gradscope.runner.runtime.preserved_state import preserved_model_state
 from gradscope.runner.step.signal_figures import Signal
 from gradscope.runner.survey.calls import recordable_layers, recording
 from gradscope.runner.survey.sites import Site, SiteMap
@@ -28,17 +28,17 @@ PREACTIVATION_EDGES: Floats = np.sinh(np.linspace(-10.0, 10.0, 81))
 LOG_DELTA_EDGES: Floats = np.linspace(-40.0, 12.0, 209)
 """Quarter decades of |delta| over the whole range of normal float32 values that errors take."""
 
-FEW = 64
-"""Samples that are looked at before the rest of the probe set, to find the living units."""
+FIRST_SAMPLES = 64
+"""Samples that are tried before the rest of the probe set, to find the living units."""
 
 Arrays = dict[int, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the probe set showed at one step, by layer index, each [sample, ...].
+class ProbeResult:
+    """The probe set's tensors at one step, by layer index, each [sample, ...].
 
-    `delta` is empty unless it was asked for; `dead` is the share of dead units per layer.
+    `delta` is empty where no backward pass was made; `dead` is the share of dead units per layer.
     """
 
     z: Arrays
@@ -46,7 +46,7 @@ class Look:
     dead: Floats
 
 
-def look(
+def measure_probe(
     model: Any,
     sites: SiteMap,
     batch: tuple[Any, ...],
@@ -54,16 +54,16 @@ def look(
     *,
     backward: bool,
     scale: Any = 1.0,
-) -> Look:
-    """Send the probe set through the network in training mode, leaving no trace of the visit.
+) -> ProbeResult:
+    """Pass the probe set through the network in training mode, and restore its state.
 
-    `scale` is the factor that keeps small gradients from being lost on the way; delta is without.
-    Moving statistics and the state of dropout are put back as they were, so that training goes on
-    bit for bit as it would have.
+    `scale` multiplies the loss, so that small gradients are not lost; delta is given without it.
+    Moving statistics and the state of dropout are restored, so that training goes on bit for bit as
+    without the pass.
     """
     x, y, *rest = batch
     deltas: list[Any] = []
-    with undisturbed(model):
+    with preserved_model_state(model):
         maybe_tape: Any = tf.GradientTape() if backward else contextlib.nullcontext()
         with maybe_tape as tape:
             watch = tape.watch if tape is not None else None
@@ -71,26 +71,27 @@ def look(
                 outputs = model(x, training=True)
             weights = rest[0] if rest else None
             loss = objective.loss(model, x, y, outputs, weights) * scale if backward else None
-        heard = {call.key: call for call in recorder.calls}
-        signals = [Signal.of(site, heard[site.key]) for site in sites.sites]
+        calls = {call.key: call for call in recorder.calls}
+        signals = [Signal.from_call(site, calls[site.key]) for site in sites.sites]
         if backward:
             zero = tf.UnconnectedGradients.ZERO
             deltas = tape.gradient(loss, [s.z for s in signals], unconnected_gradients=zero)
     samples = len(keras.tree.flatten(x)[0]) / float(scale)
-    return gathered(sites, [signal.z for signal in signals], deltas, samples)
+    return probe_result(sites, [signal.z for signal in signals], deltas, samples)
 
 
 def forward_pass(model: Any, sites: SiteMap, *, traced: bool) -> Callable[[Any], list[Any]]:
-    """Give what sends inputs through the network in training mode and returns each site's z.
+    """Make the function that passes inputs through the network and returns each site's z.
 
-    `traced` pays from the third pass on, and is for a model whose every call does the same.
+    It runs in training mode. `traced` saves time from the third pass on; use it for a model whose
+    calls all do the same.
     """
 
     def z_of(x: Any) -> list[Any]:
         with recording(recordable_layers(model), None, sites.keys) as recorder:
             model(x, training=True)
-        heard = {call.key: call for call in recorder.calls}
-        return [Signal.of(site, heard[site.key]).z for site in sites.sites]
+        calls = {call.key: call for call in recorder.calls}
+        return [Signal.from_call(site, calls[site.key]).z for site in sites.sites]
 
     return tf.function(z_of) if traced else z_of
 
@@ -98,34 +99,36 @@ def forward_pass(model: Any, sites: SiteMap, *, traced: bool) -> Callable[[Any],
 def dead_fraction(
     model: Any, sites: SiteMap, x: Any, forward: Callable[[Any], list[Any]]
 ) -> Floats:
-    """Share of dead units per layer on the inputs `x`, leaving no trace of the visit."""
-    with undisturbed(model):
+    """Share of dead units per layer on the inputs `x`; the model's state is restored."""
+    with preserved_model_state(model):
         passed = zip(sites.sites, forward(x), strict=True)
         z = {site.index: _wide(tensor.numpy()) for site, tensor in passed}
     return _dead(sites.sites, z, len(sites.layers))
 
 
-def gathered(sites: SiteMap, z: Sequence[Any], deltas: Sequence[Any], samples: float) -> Look:
-    """Make a look of the eager tensors of a pass over `samples` samples, in the sites' order."""
+def probe_result(
+    sites: SiteMap, z: Sequence[Any], deltas: Sequence[Any], samples: float
+) -> ProbeResult:
+    """Make the result from the eager tensors of a pass over `samples` samples, in sites' order."""
     indices = [site.index for site in sites.sites]
     values = {index: _wide(tensor.numpy()) for index, tensor in zip(indices, z, strict=True)}
     delta = {
         index: tf.convert_to_tensor(d).numpy().astype(np.float64) * samples
         for index, d in zip(indices, deltas, strict=False)
     }
-    return Look(values, delta, _dead(sites.sites, values, len(sites.layers)))
+    return ProbeResult(values, delta, _dead(sites.sites, values, len(sites.layers)))
 
 
 def _wide(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """At least float32: numpy counts no bfloat16."""
+    """At least float32: numpy makes no histograms of bfloat16."""
     return values.astype(np.float32) if values.dtype.itemsize < 4 else values
 
 
 def _dead(sites: Sequence[Site], z: Arrays, layers: int) -> Floats:
     """Share of each layer's units that let no gradient pass for any sample, [layer].
 
-    A unit (a channel, where there are places) is dead when phi'(z) is exactly zero for every sample
-    and place; NaN for layers without an activation that the catalog knows.
+    A unit (a channel, where there are positions) is dead when phi'(z) is exactly zero for every
+    sample and position; NaN for layers without an activation that the catalog knows.
     """
     shares = np.full(layers, np.nan)
     for site in sites:
@@ -135,24 +138,24 @@ def _dead(sites: Sequence[Site], z: Arrays, layers: int) -> Floats:
 
 
 def _alive(site: Site, z: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Which units of z [sample, ...] let a gradient pass for at least one sample and place.
+    """Which units of z [sample, ...] let a gradient pass for at least one sample and position.
 
-    A few samples settle it for most units; the rest are looked at for the others only.
+    A few samples decide for most units; the other samples are tried for the remaining units only.
     """
     if site.trained_parameter is not None:
         passing = _derivative(site, z) != 0
         alive: npt.NDArray[np.bool_] = np.any(_by_unit(site, passing), axis=0)
         return alive
     units = _by_unit(site, z)
-    alive = np.any(_derivative(site, units[:FEW]) != 0, axis=0)
-    doubtful = np.flatnonzero(~alive)
-    if doubtful.size:
-        alive[doubtful] = np.any(_derivative(site, units[FEW:, doubtful]) != 0, axis=0)
+    alive = np.any(_derivative(site, units[:FIRST_SAMPLES]) != 0, axis=0)
+    undecided = np.flatnonzero(~alive)
+    if undecided.size:
+        alive[undecided] = np.any(_derivative(site, units[FIRST_SAMPLES:, undecided]) != 0, axis=0)
     return alive
 
 
 def _by_unit(site: Site, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The values as [sample or place, unit]."""
+    """The values as [sample or position, unit]."""
     axes = site.unit_axes or (values.ndim - 1,)
     last = np.moveaxis(values, axes, range(-len(axes), 0))
     return last.reshape(-1, math.prod(values.shape[axis] for axis in axes))
@@ -168,14 +171,14 @@ def _derivative(site: Site, z: npt.NDArray[Any]) -> Floats:
         return np.asarray(site.activation.derivative(z.astype(np.float64), NUMPY_OPS, **parameters))
 
 
-def histograms(layers: int, seen: Look, step: int) -> dict[str, Histogram]:
-    """Count the pre-activations, and log10 |delta| when the look has it, per layer."""
-    found = {"preactivation": _counted("z", seen.z, PREACTIVATION_EDGES, step, layers)}
-    if seen.delta:
+def histograms(layers: int, result: ProbeResult, step: int) -> dict[str, Histogram]:
+    """Count the pre-activations, and log10 |delta| where there is a delta, per layer."""
+    by_name = {"preactivation": _counted("z", result.z, PREACTIVATION_EDGES, step, layers)}
+    if result.delta:
         with np.errstate(divide="ignore", invalid="ignore"):
-            logs = {index: np.log10(np.abs(delta)) for index, delta in seen.delta.items()}
-        found["log10_abs_delta"] = _counted("log10 |delta|", logs, LOG_DELTA_EDGES, step, layers)
-    return found
+            logs = {index: np.log10(np.abs(delta)) for index, delta in result.delta.items()}
+        by_name["log10_abs_delta"] = _counted("log10 |delta|", logs, LOG_DELTA_EDGES, step, layers)
+    return by_name
 
 
 def _counted(quantity: str, values: Arrays, edges: Floats, step: int, layers: int) -> Histogram:

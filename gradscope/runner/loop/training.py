@@ -1,4 +1,4 @@
-"""The loop: a network built and traced once, trained and measured from any seed."""
+"""The training loop: a network built and traced once, trained and measured from any seed."""
 
 from __future__ import annotations
 
@@ -29,45 +29,45 @@ from gradscope.runner.step import power_histograms, tape
 from gradscope.runner.survey.sites import SiteMap
 
 PROBES_PER_RUN = 10
-"""Looks at the probe set per run, besides the first and the last step: a forward pass each."""
+"""Measurements of the probe set per run, besides the first and last step: a forward pass each."""
 
-EVALUATED_TOGETHER = 512
+EVALUATION_BATCH = 512
 """Test samples per forward pass."""
 
-COUNTS_AT_ONCE = 2**24
+COUNTS_PER_CALL = 2**24
 """Counts of powers of two that one call may give: 64 MiB."""
 
 _COMPILED_TRAITS = frozenset([Trait.FULLY_CONNECTED, Trait.BATCH_NORM])
-WORTH_COMPILING = 25_000
+COMPILED_STEPS = 25_000
 """Steps from which ``jit: auto`` compiles a small network of Dense layers. Compiling the measured
 step took 4 to 6 s for 2 to 50 such layers and saved 0.2 to 0.5 ms a step (benchmarks/README.md), so
 it pays between 11,000 and 20,000 steps; with fewer, graph mode is ahead."""
 
-SMALL = 2**18
-"""Most parameters of a layer for that: at 512 x 512 the compiled step was the slower one, and a
-convolution under XLA on a CPU is slower several times over."""
+COMPILED_PARAMETERS = 2**18
+"""Most parameters of a layer for that: at 512 x 512 the compiled step was slower, and a convolution
+under XLA on a CPU is several times slower."""
 
 _NONFINITE = list(STATISTICS).index("nonfinite_count")
 
 
 class Listener(Protocol):
-    """Whoever wants to know what a run measures, while it measures."""
+    """Receives the measurements of a run while it trains."""
 
     def begin(self, beginning: Beginning) -> None:
-        """Hear what is known before the first step."""
+        """Receive what is known before the first step."""
 
     def step(self, step: int, statistics: Floats, scalars: Sequence[float], times: Floats) -> None:
-        """Hear the figures of one recorded step; `times` is delta over time, layer by layer."""
+        """Receive the figures of one recorded step; `times` is delta over time, by layer."""
 
     def probe(self, step: int, dead_fraction: Floats) -> None:
-        """Hear what the probe set showed."""
+        """Receive the dead fractions of the probe set [layer]."""
 
     def histogram(self, name: str, snapshot: Histogram) -> None:
-        """Hear one snapshot of a distribution."""
+        """Receive one snapshot of a distribution."""
 
 
 @dataclass(frozen=True)
-class End:
+class TrainingEnd:
     """How the loop ended, complete or diverged, and the test figures after it."""
 
     status: OutcomeStatus
@@ -78,7 +78,7 @@ class End:
 class Experiment:
     """A workload as a traced training loop.
 
-    Building and tracing are paid once; `reset` draws new weights from another seed in place.
+    It is built and traced once; `reset` draws new weights from another seed in place.
     """
 
     def __init__(
@@ -87,14 +87,14 @@ class Experiment:
         self.config = config
         self.workload = workload
         self.measure = measure
-        self.device = device.choose(config.device)
+        self.device = device.choose_device(config.device)
         self.model, self.sites = workload.model, workload.sites
         self.objective, self.optimizer = workload.objective, workload.optimizer
         self.optimizer.build(self.model.trainable_variables)
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
         self.jit = compiles(config, self.sites, self.steps, self.device)
         self.run_chunk = self._traced()
-        again = workload.redraw is not None
+        again = workload.draw_weights is not None
         self._forward = probe.forward_pass(self.model, self.sites, traced=again)
         self.reset(config.seed)
 
@@ -102,23 +102,23 @@ class Experiment:
         """The training loop over one chunk, traced when it is first called."""
         plain = tape.plain_step(self.model, self.objective, self.optimizer)
         if not self.measure:
-            return tape.chunked(plain, plain, tape.Widths(), jit=self.jit)
+            return tape.chunked_steps(plain, plain, tape.RowWidths(), jit=self.jit)
         training, sites = self.config.training, self.sites
         powers = training.histogram_every is not None
-        asked = tape.Asked(self.jit, training.gradient_noise, powers)
-        measured = tape.measured_step(self.model, sites, self.objective, self.optimizer, asked)
+        options = tape.MeasurementOptions(self.jit, training.gradient_noise, powers)
+        measured = tape.measured_step(self.model, sites, self.objective, self.optimizer, options)
         layers = len(sites.layers)
-        counts = power_histograms.size(layers) if powers else 0
-        return tape.chunked(
+        counts = power_histograms.count_size(layers) if powers else 0
+        return tape.chunked_steps(
             measured,
             plain if training.record_every > 1 else None,
-            tape.Widths(layers, sites.time_steps, counts),
+            tape.RowWidths(layers, sites.time_steps, counts),
             jit=self.jit,
         )
 
     @property
     def steps(self) -> int:
-        """Training steps asked for; an epoch is every whole batch once."""
+        """Training steps of the config; an epoch is every whole batch once."""
         training = self.config.training
         if training.steps is not None:
             return training.steps
@@ -131,15 +131,15 @@ class Experiment:
         return int(training.epochs or 0) * per_epoch
 
     def reset(self, seed: int) -> None:
-        """Draw every weight anew from `seed`, and forget what the optimizer and batch norm know.
+        """Draw every weight again from `seed`, and reset the optimizer and batch norms.
 
-        A user's own model keeps the weights it came with: only building it again draws new ones.
+        A model of the user keeps its weights: only building it again draws new ones.
         """
         self.config = replace(self.config, seed=seed)
         self.feed = self.workload.feed.with_seed(seed)
-        if self.workload.redraw is None:
+        if self.workload.draw_weights is None:
             return
-        self.workload.redraw(seed)
+        self.workload.draw_weights(seed)
         for variable, start in zip(self.optimizer.variables, self._optimizer_start, strict=True):
             variable.assign(start)
 
@@ -166,40 +166,40 @@ class Experiment:
             objective=objective_info(self.objective.loss_name, self.model, self.optimizer),
         )
 
-    def train(self, listener: Listener) -> End:
-        """Train from the present weights, telling `listener` of every recorded step.
+    def train(self, listener: Listener) -> TrainingEnd:
+        """Train from the present weights, and send every recorded step to `listener`.
 
-        Stops, as ``diverged``, at the first step that holds a non-finite value.
+        Stops, as ``diverged``, at the first step with a non-finite value.
         """
-        steps, pace = self.steps, Pace()
-        looks = _probe_steps(steps) if self.measure else {}
+        steps, pace = self.steps, ChunkPace()
+        probe_steps = _probe_steps(steps) if self.measure else {}
         feed, step = self.feed.iterate(), 0
         while step < steps:
-            if step + 1 in looks:
-                self.look(step + 1, looks[step + 1], listener)
-            ahead = min((at for at in looks if at > step + 1), default=steps + 1)
-            count = pace.steps(min(ahead - 1 - step, self._at_once))
+            if step + 1 in probe_steps:
+                self.measure_probe(step + 1, probe_steps[step + 1], listener)
+            ahead = min((at for at in probe_steps if at > step + 1), default=steps + 1)
+            count = pace.steps(min(ahead - 1 - step, self._steps_per_call))
             batches = [next(feed) for _ in range(count)]
             with pace.timing(count):
                 rows, scalars, counts = self.measured_chunk(batches, step)
             for row, scalar, counted in zip(rows, scalars, counts, strict=True):
                 step += 1
-                self._take_counts(step, counted, listener)
-                if self._take(step, row, scalar, listener):
+                self._send_counts(step, counted, listener)
+                if self._send_step(step, row, scalar, listener):
                     continue
                 sentence = f"stopped at step {step} of {steps}: a non-finite value appeared"
-                return End(OutcomeStatus.DIVERGED, sentence, {})
-        return End(OutcomeStatus.COMPLETE, f"{steps} steps", self.evaluate())
+                return TrainingEnd(OutcomeStatus.DIVERGED, sentence, {})
+        return TrainingEnd(OutcomeStatus.COMPLETE, f"{steps} steps", self.evaluate())
 
-    def first_step(self, listener: Listener) -> End:
+    def first_step(self, listener: Listener) -> TrainingEnd:
         """Take the first step alone: the network as initialised, and what its first update does."""
         inputs = self._prepared(self.feed.probe(self.config.training.probe_samples))[0]
         x = keras.tree.map_structure(tf.convert_to_tensor, inputs)
         listener.probe(1, probe.dead_fraction(self.model, self.sites, x, self._forward))
         rows, scalars = self.chunk([next(self.feed.iterate())], 0)
-        finite = self._take(1, rows[0], scalars[0], listener)
+        finite = self._send_step(1, rows[0], scalars[0], listener)
         status = OutcomeStatus.COMPLETE if finite else OutcomeStatus.DIVERGED
-        return End(status, "the first step only", {})
+        return TrainingEnd(status, "the first step only", {})
 
     def chunk(self, batches: Sequence[Batch], done: int) -> tuple[Floats, Floats]:
         """Train on `batches` after `done` steps; gives the rows and scalars of each."""
@@ -218,9 +218,9 @@ class Experiment:
                 f"data: batches differ in shape ({error})", "pad them to one shape"
             ) from error
         steps = range(done + 1, done + 1 + len(batches))
-        wanted = [[self._recorded(step), self._counted(step)] for step in steps]
+        flags = [[self._recorded(step), self._counted(step)] for step in steps]
         rows, scalars, counts = self.run_chunk(
-            keras.tree.map_structure(tf.convert_to_tensor, stacked), tf.constant(wanted)
+            keras.tree.map_structure(tf.convert_to_tensor, stacked), tf.constant(flags)
         )
         return rows.numpy(), scalars.numpy(), counts.numpy()
 
@@ -240,20 +240,20 @@ class Experiment:
         return every is not None and self._recorded(step) and (step == 1 or step % every == 0)
 
     @property
-    def _at_once(self) -> int:
-        """Steps of a chunk at most, so that the counts of all of them fit."""
+    def _steps_per_call(self) -> int:
+        """Most steps of a chunk whose counts stay within `COUNTS_PER_CALL`."""
         powers = self.config.training.histogram_every is not None
-        size = power_histograms.size(len(self.sites.layers)) if powers else 1
-        return max(1, COUNTS_AT_ONCE // size)
+        size = power_histograms.count_size(len(self.sites.layers)) if powers else 1
+        return max(1, COUNTS_PER_CALL // size)
 
-    def _take_counts(self, step: int, counts: npt.NDArray[np.int32], listener: Listener) -> None:
+    def _send_counts(self, step: int, counts: npt.NDArray[np.int32], listener: Listener) -> None:
         if self.measure and self._counted(step):
-            found = power_histograms.histograms(counts, len(self.sites.layers), step)
-            for name, snapshot in found.items():
+            snapshots = power_histograms.histograms(counts, len(self.sites.layers), step)
+            for name, snapshot in snapshots.items():
                 listener.histogram(name, snapshot)
 
-    def _take(self, step: int, row: Floats, scalar: Floats, listener: Listener) -> bool:
-        """Pass one step on if it is to be recorded; tells whether all of it was finite."""
+    def _send_step(self, step: int, row: Floats, scalar: Floats, listener: Listener) -> bool:
+        """Send one step if it is recorded; return whether all of it was finite."""
         finite = bool(math.isfinite(scalar[0]))
         recorded = self.measure and self._recorded(step)
         if recorded:
@@ -271,15 +271,15 @@ class Experiment:
             return {}
         size, prepared = len(keras.tree.flatten(test[0])[0]), self._prepared(test)
         figures = np.zeros(2)
-        for start in range(0, size, EVALUATED_TOGETHER):
-            part = slice(start, start + EVALUATED_TOGETHER)
+        for start in range(0, size, EVALUATION_BATCH):
+            part = slice(start, start + EVALUATION_BATCH)
             x, y, *rest = keras.tree.map_structure(
                 lambda array, part=part: tf.convert_to_tensor(array[part]), prepared
             )
             outputs = self.model(x, training=False)
             loss = self.objective.loss(self.model, x, y, outputs, rest[0] if rest else None)
-            found = [float(loss), float(self.objective.accuracy(y, outputs))]
-            figures += np.array(found) * min(EVALUATED_TOGETHER, size - start) / size
+            batch_figures = [float(loss), float(self.objective.accuracy(y, outputs))]
+            figures += np.array(batch_figures) * min(EVALUATION_BATCH, size - start) / size
         named = {"test_loss": float(figures[0]), "test_accuracy": float(figures[1])}
         return {name: value for name, value in named.items() if not math.isnan(value)}
 
@@ -287,47 +287,47 @@ class Experiment:
         """Copies of all weights, batch norm's moving statistics included."""
         return [np.array(weight) for weight in self.model.get_weights()]
 
-    def look(self, step: int, backward: bool, listener: Listener) -> None:
-        """Look at the probe set with the weights that `step` starts from."""
+    def measure_probe(self, step: int, backward: bool, listener: Listener) -> None:
+        """Measure the probe set with the weights that `step` starts from."""
         prepared = self._prepared(self.feed.probe(self.config.training.probe_samples))
         batch = keras.tree.map_structure(tf.convert_to_tensor, prepared)
-        seen = probe.look(
+        result = probe.measure_probe(
             self.model,
             self.sites,
             batch,
             self.objective,
             backward=backward,
-            scale=loss_scale.of(self.optimizer),
+            scale=loss_scale.current_scale(self.optimizer),
         )
-        listener.probe(step, seen.dead)
+        listener.probe(step, result.dead)
         if backward:
-            for name, snapshot in probe.histograms(len(self.sites.layers), seen, step).items():
+            for name, snapshot in probe.histograms(len(self.sites.layers), result, step).items():
                 listener.histogram(name, snapshot)
 
 
 def compiles(config: ExperimentConfig, sites: SiteMap, steps: int, device: str) -> bool:
-    """Whether XLA compiles the training step: as asked or, for ``auto``, where it pays.
+    """Whether XLA compiles the training step: as configured or, for ``auto``, where it is faster.
 
-    What decides is in the config alone, never a measured time: XLA changes the last bits, and two
-    runs of one config must not differ by how busy the machine was.
+    Only the config decides, never a measured time: XLA changes the last bits, and two runs of one
+    config must not differ by the load of the machine.
     """
-    asked = config.training.jit
-    if asked != "auto":
-        return asked == "on"
+    requested = config.training.jit
+    if requested != "auto":
+        return requested == "on"
     small = all(
         _COMPILED_TRAITS & set(layer.traits) or not layer.parameters for layer in sites.layers
-    ) and all(layer.parameters <= SMALL for layer in sites.layers)
-    return device == "cpu" and small and steps >= WORTH_COMPILING
+    ) and all(layer.parameters <= COMPILED_PARAMETERS for layer in sites.layers)
+    return device == "cpu" and small and steps >= COMPILED_STEPS
 
 
-class Pace:
-    """How many steps to run in one call, so that the loop comes back often enough.
+class ChunkPace:
+    """The number of steps of one call, so that the loop returns often enough.
 
-    A call costs a millisecond or so beside its steps, and nothing can stop it while it runs.
+    A call costs about a millisecond beside its steps, and nothing can stop it while it runs.
     """
 
     SECONDS = 0.25
-    """Aim of one call: half of the half second in which Ctrl-C and the progress bar must live."""
+    """Target of one call: half of the half second in which Ctrl-C and the progress bar react."""
 
     MOST = 1000
 
@@ -351,9 +351,9 @@ class Pace:
 
 
 def _probe_steps(steps: int) -> dict[int, bool]:
-    """Steps before which the probe set is looked at, and whether histograms are taken there."""
+    """Steps before which the probe set is measured, and whether histograms are taken there."""
     every = max(1, math.ceil(steps / PROBES_PER_RUN))
-    looks = dict.fromkeys(range(every, steps, every), False)
+    steps_with_histogram = dict.fromkeys(range(every, steps, every), False)
     if steps:
-        looks |= {1: True, max(1, (steps + 1) // 2): True, steps: True}
-    return looks
+        steps_with_histogram |= {1: True, max(1, (steps + 1) // 2): True, steps: True}
+    return steps_with_histogram

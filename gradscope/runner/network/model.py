@@ -21,7 +21,10 @@ from gradscope.runner.runtime.seeds import derive
 
 @dataclass(frozen=True)
 class Weight:
-    """A weight whose initial value comes from the config: its layer, attribute, role and law."""
+    """A weight whose initial value comes from the config.
+
+    `owner` and `attribute` name it in the derivation of its seed.
+    """
 
     layer: Any
     attribute: str
@@ -46,7 +49,7 @@ class Weight:
 
 @dataclass(frozen=True)
 class Built:
-    """A Keras model with the weights that a seed decides."""
+    """A Keras model with its weights that a seed decides."""
 
     model: Any
     weights: tuple[Weight, ...]
@@ -60,7 +63,7 @@ def initializer(spec: InitializerSpec, seed: int) -> Any:
 
 
 def activation_function(spec: ActivationSpec) -> Any:
-    """Give Keras's own function for a catalog activation, with its parameters filled in."""
+    """Keras's function for a catalog activation, with its parameters filled in."""
     function = getattr(keras.activations, spec.name)
     if not spec.parameters:
         return function
@@ -74,7 +77,7 @@ def activation_function(spec: ActivationSpec) -> Any:
 
 
 class _Builder:
-    """Lays Keras layers one after another."""
+    """Appends Keras layers one after another."""
 
     def __init__(self, config: ExperimentConfig, feature_shape: tuple[int, ...]) -> None:
         self.config = config
@@ -108,7 +111,7 @@ class _Builder:
             self.weights.append(Weight(dense, "bias", name, bias))
 
     def hidden(self, number: int, layer: HiddenLayer) -> None:
-        """Append one hidden layer: Dense, activation, and batch norm and dropout as asked."""
+        """Append one hidden layer: Dense and activation, batch norm and dropout if configured."""
         name, spec = f"hidden_{number}", layer.activation
         before = layer.batch_norm == "before_activation"
         fused = not before and ACTIVATIONS[spec.name].trained_parameter is None

@@ -1,4 +1,4 @@
-"""Models of the user's own that theory's band can be held against: plain, and not yet trained."""
+"""Recognise untrained plain models of the user, to which theory's bands apply."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _PLAIN = (
 _DEVIATIONS = 6.0
 
 
-def geometry(model: Any, feed: Any, batch_norm_epsilon: float) -> SampleGeometry | None:
-    """How the samples differ as the first Dense layer is fed them; None where that is not known.
+def plain_model_geometry(model: Any, feed: Any, batch_norm_epsilon: float) -> SampleGeometry | None:
+    """How the samples differ at the input of the first Dense layer; None where that is not known.
 
-    Known it is of a `Sequential` model of dense layers, whose layers are all there is between one
-    array of floats and the output, with weights as their initializers draw them, and on samples of
-    equal weight. At its input may stand a batch norm; all have `batch_norm_epsilon`.
+    It is known for a `Sequential` model of dense layers on one array of floats, with weights as
+    their initializers draw them, and on samples of equal weight. A batch norm may precede the first
+    Dense layer; all batch norms have `batch_norm_epsilon`.
     """
     if type(model) is not keras.Sequential or not isinstance(feed, ArrayBatches):
         return None
@@ -60,7 +60,7 @@ def geometry(model: Any, feed: Any, batch_norm_epsilon: float) -> SampleGeometry
 
 
 def _before_the_first_dense(model: Any, rank: int) -> list[type] | None:
-    """The kinds of the layers there: at most a Flatten, then at most a batch norm over features.
+    """The classes of the layers before it: at most a Flatten, then at most a batch norm.
 
     None where there are others, or samples of more than one axis and no Flatten.
     """
@@ -74,10 +74,10 @@ def _before_the_first_dense(model: Any, rank: int) -> list[type] | None:
 
 
 def _as_drawn(layer: Any) -> bool:
-    """Whether a layer's weights can be those it was built with.
+    """Whether a layer's weights can be those that it was built with.
 
     A kernel's mean square lies within six standard errors of its initializer's, sqrt(2 / n) for a
-    normal law and less for others; what starts as a constant still is that constant.
+    normal distribution and less for others; a constant start is unchanged.
     """
     if type(layer) is keras.layers.BatchNormalization:
         starts = ((layer.gamma, 1.0), (layer.beta, 0.0))

@@ -1,4 +1,4 @@
-"""What is trained on what: gradscope's own network, or the user's model and data."""
+"""A model with its data, loss and optimizer: the built-in network, or a model of the user."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from gradscope.record import DataSummary, Role
 from gradscope.record.objective_info import target_summary
 from gradscope.record.sample_geometry import sample_geometry
 from gradscope.runner import sources
-from gradscope.runner.network import model as own_network
+from gradscope.runner.network import model as built_in_network
 from gradscope.runner.network import plain_start
 from gradscope.runner.objective import objective
 from gradscope.runner.objective.objective import Objective
 from gradscope.runner.runtime.seeds import derive
 from gradscope.runner.sources import batches, factory
 from gradscope.runner.sources.batches import BatchSource
-from gradscope.runner.sources.user_code import blamed
+from gradscope.runner.sources.user_code import attributed_to_user
 from gradscope.runner.step import tape
 from gradscope.runner.survey.sites import SiteMap
 
@@ -36,8 +36,8 @@ from gradscope.runner.survey.sites import SiteMap
 class Workload:
     """A model with everything it needs to be trained.
 
-    `redraw(seed)` gives the model the initial weights of another seed in place; None where only
-    building it again can.
+    `draw_weights(seed)` gives the model the initial weights of another seed in place; None where
+    the model has to be built again for that.
     """
 
     model: Any
@@ -47,27 +47,29 @@ class Workload:
     optimizer: Any
     data: DataSummary
     data_hash: str
-    redraw: Callable[[int], None] | None
+    draw_weights: Callable[[int], None] | None
 
 
 def from_config(config: ExperimentConfig, *, trust: bool = False) -> Workload:
-    """Build what the config describes; raises `BadRequest` for data or models of no use."""
+    """Build what the config describes; raises `BadRequest` for unusable data or models."""
     if config.model.source is None:
-        return of_samples(config, sources.samples(config))
+        return from_samples(config, sources.samples(config))
     keras.utils.set_random_seed(config.seed)
     model = factory.model_from(config.model.source, trust=trust)
     if config.data.name == "factory":
-        given = factory.data_from(config.data.parameters)
+        data = factory.data_from(config.data.parameters)
     else:
-        given = sources.samples(config)
-    return of_model(config, model, given)
+        data = sources.samples(config)
+    return from_model(config, model, data)
 
 
-def of_samples(config: ExperimentConfig, samples: Samples) -> Workload:
-    """gradscope's own network on one of its data sets."""
+def from_samples(config: ExperimentConfig, samples: Samples) -> Workload:
+    """The built-in network on one of the built-in data sets."""
     width = 1 if samples.y.ndim == 1 else samples.y.shape[1]
-    built = own_network.build(config, samples.x.shape[1:], samples.task, samples.classes, width)
-    redraw = _redrawing(built)
+    built = built_in_network.build(
+        config, samples.x.shape[1:], samples.task, samples.classes, width
+    )
+    draw_weights = _weight_drawing(built)
     feed = batches.batches(samples, config.training.batch_size, config.seed)
     sites = tape.survey_model(built.model, next(feed.iterate())[0])
     output = next(layer for layer in sites.layers if layer.role == Role.OUTPUT)
@@ -83,12 +85,15 @@ def of_samples(config: ExperimentConfig, samples: Samples) -> Workload:
         optimizer=make_optimizer(config.training.optimizer),
         data=_with_geometry(config, samples),
         data_hash=fingerprint(samples),
-        redraw=redraw,
+        draw_weights=draw_weights,
     )
 
 
-def _redrawing(built: own_network.Built) -> Callable[[int], None]:
-    """Give what draws the network anew; made while it is as built, since it puts the rest back."""
+def _weight_drawing(built: built_in_network.Built) -> Callable[[int], None]:
+    """Make the function that draws new weights; call it on the network as built.
+
+    Weights that no seed decides get the values that they have now.
+    """
     drawn = [weight for weight in built.weights if weight.seeded]
     seeded = {id(weight.variable) for weight in drawn}
     # A tensor read from a variable shares its memory until one of the two changes: no copies.
@@ -103,7 +108,7 @@ def _redrawing(built: own_network.Built) -> Callable[[int], None]:
         if isinstance(layer, keras.layers.Dropout) and layer.rate
     ]
 
-    def redraw(seed: int) -> None:
+    def draw_weights(seed: int) -> None:
         for weight in drawn:
             weight.draw(seed)
         for variable, value in constant:
@@ -112,7 +117,7 @@ def _redrawing(built: own_network.Built) -> Callable[[int], None]:
             start = [derive(seed, layer.name, "dropout"), 0]
             layer.seed_generator.state.assign(np.array(start, np.uint32))
 
-    return redraw
+    return draw_weights
 
 
 def _with_geometry(config: ExperimentConfig, samples: Samples) -> DataSummary:
@@ -124,25 +129,25 @@ def _with_geometry(config: ExperimentConfig, samples: Samples) -> DataSummary:
         batch_size=config.training.batch_size,
         batch_norm_epsilon=norm.epsilon if norm.input else None,
     )
-    told = summary(samples, config.data.name, config.data.scaling)
-    return replace(told, geometry=geometry)
+    described = summary(samples, config.data.name, config.data.scaling)
+    return replace(described, geometry=geometry)
 
 
-def of_model(config: ExperimentConfig, model: Any, given: Any) -> Workload:
-    """The user's own model on the user's data (or on one of gradscope's)."""
+def from_model(config: ExperimentConfig, model: Any, data: Any) -> Workload:
+    """A model of the user on data of the user or on a built-in data set."""
     if not isinstance(model, keras.Model):
         raise BadRequest(f"model: expected a keras.Model, received {factory.describe(model)}")
-    feed = batches.batches(given, config.training.batch_size, config.seed)
+    feed = batches.batches(data, config.training.batch_size, config.seed)
     x, y, _ = next(feed.iterate())
-    what = "the model on its first batch"
-    with blamed("model", what):
+    subject = "the model on its first batch"
+    with attributed_to_user("model", subject):
         outputs = model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
-    with blamed("model", what):
+    with attributed_to_user("model", subject):
         sites = tape.survey_model(model, x)
     ends = [layer for layer in sites.layers if layer.role == Role.OUTPUT]
     activation = str(ends[-1].activation) if ends else "linear"
     goal = objective.for_model(config.training.loss, model, outputs, y, activation)
-    objective.refuse_strangers(goal, model, outputs, getattr(feed, "y", y))
+    objective.refuse_unknown_classes(goal, model, outputs, getattr(feed, "y", y))
     trained = objective.trained_outputs(goal, model, x, y, outputs)
     if not all(trained):
         sites = tape.survey_model(model, x, trained)
@@ -154,17 +159,17 @@ def of_model(config: ExperimentConfig, model: Any, given: Any) -> Workload:
         optimizer=_optimizer_of(config, model),
         data=replace(
             _summary(feed, config),
-            geometry=plain_start.geometry(model, feed, config.model.batch_norm.epsilon),
+            geometry=plain_start.plain_model_geometry(model, feed, config.model.batch_norm.epsilon),
         ),
         data_hash=feed.fingerprint(),
-        redraw=None,
+        draw_weights=None,
     )
 
 
 def _optimizer_of(config: ExperimentConfig, model: Any) -> Any:
-    asked = config.training.optimizer
-    if asked != "auto":
-        return make_optimizer(asked)
+    requested = config.training.optimizer
+    if requested != "auto":
+        return make_optimizer(requested)
     if getattr(model, "compiled", False) and getattr(model, "optimizer", None) is not None:
         return model.optimizer
     raise BadRequest(
@@ -176,20 +181,20 @@ def _optimizer_of(config: ExperimentConfig, model: Any) -> Any:
 def make_optimizer(spec: OptimizerSpec | str) -> Any:
     """Make the Keras optimizer that the config names.
 
-    Only what differs from Keras's own default is passed on: an older Keras may lack the rest.
+    Only parameters that differ from Keras's default are passed: an older Keras may lack the rest.
     """
     assert isinstance(spec, OptimizerSpec)
     entry = OPTIMIZERS[spec.name]
-    given = {
+    changed = {
         name: value
         for name, value in spec.parameters.items()
         if value != entry.parameters[name].default or name == "learning_rate"
     }
-    return getattr(keras.optimizers, entry.keras_class)(**given)
+    return getattr(keras.optimizers, entry.keras_class)(**changed)
 
 
 def _summary(feed: BatchSource, config: ExperimentConfig) -> DataSummary:
-    """Size and moments of the features, over the probe set; NaN where they are no real numbers."""
+    """Size and moments of the features, over the probe set; NaN where they are not real numbers."""
     x, y, _ = feed.probe(config.training.probe_samples)
     targets = keras.tree.flatten(y)
     leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(x)]

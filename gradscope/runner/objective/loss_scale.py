@@ -1,4 +1,4 @@
-"""Loss scaling: what mixed precision multiplies the loss by, taken out of every figure again.
+"""Loss scaling: the factor of the loss in mixed precision, which no figure contains.
 
 The optimizer divides the gradients by the scale before it uses them. One that adapts its scale
 (`LossScaleOptimizer`) leaves the weights alone in a step whose scaled gradients overflowed, and
@@ -21,13 +21,13 @@ _BACKWARD = [name in complete_after(Pass.BACKWARD) for name in STATISTICS]
 _NAMES = list(STATISTICS)
 
 
-def of(optimizer: Any) -> Any:
+def current_scale(optimizer: Any) -> Any:
     """The factor of the loss in this step: a number, or a tensor where the optimizer adapts it."""
     return optimizer.scale_loss(1.0)
 
 
-def adapts(optimizer: Any) -> bool:
-    """Whether overflows are part of the optimizer's way of finding its scale."""
+def is_dynamic(optimizer: Any) -> bool:
+    """Whether the optimizer finds its scale by overflows."""
     return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
 
@@ -39,21 +39,21 @@ def unscaled(gradients: Sequence[Any], scale: Any) -> list[Any]:
 
 
 def _wide(gradient: Any) -> Any:
-    """Dense, and wide enough for what scaling kept from being lost."""
+    """Dense, and wide enough for the small gradients that scaling preserved."""
     dense = tf.convert_to_tensor(gradient)
     return tf.cast(dense, tf.float32) if dense.dtype.size < 4 else dense
 
 
 def without_overflow(figures: Any, gradients: Sequence[Any]) -> Any:
-    """Take the backward figures [statistic, layer] out where the scaled gradients overflowed."""
-    given = [tf.convert_to_tensor(g) for g in gradients if g is not None]
-    finite = [tf.reduce_all(tf.math.is_finite(gradient)) for gradient in given]
+    """Replace the backward figures [statistic, layer] by NaN where scaled gradients overflowed."""
+    dense = [tf.convert_to_tensor(g) for g in gradients if g is not None]
+    finite = [tf.reduce_all(tf.math.is_finite(gradient)) for gradient in dense]
     overflowed = ~tf.reduce_all(tf.stack(finite))
     backward = tf.constant(_BACKWARD)[:, tf.newaxis]
-    absent = tf.where(backward, tf.constant(math.nan, tf.float64), figures)
+    without = tf.where(backward, tf.constant(math.nan, tf.float64), figures)
     forward = figures[_NAMES.index("nonfinite_forward_count")]
-    at = [_NAMES.index("nonfinite_count"), _NAMES.index("nonfinite_backward_count")]
+    rows = [_NAMES.index("nonfinite_count"), _NAMES.index("nonfinite_backward_count")]
     counted = tf.stack([forward, tf.zeros_like(forward)])
-    counted = tf.where(tf.math.is_nan(tf.gather(figures, at)), tf.gather(figures, at), counted)
-    absent = tf.tensor_scatter_nd_update(absent, [[i] for i in at], counted)
-    return tf.where(overflowed, absent, figures)
+    counted = tf.where(tf.math.is_nan(tf.gather(figures, rows)), tf.gather(figures, rows), counted)
+    without = tf.tensor_scatter_nd_update(without, [[i] for i in rows], counted)
+    return tf.where(overflowed, without, figures)

@@ -1,4 +1,4 @@
-"""What the network is trained to do: the loss, and the labels in the form that loss needs."""
+"""The training objective: the loss, and the labels in the form that the loss needs."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Targets = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss, how labels are put in its form, and the accuracy of a batch.
+    """A loss, how labels are converted to its form, and the accuracy of a batch.
 
-    `prepare(labels)` works on numpy arrays (nested for several outputs). ``loss(model, x, y,
-    outputs, weights)`` is the mean loss per sample with what the layers add to it.
+    `prepare(labels)` takes numpy arrays (nested for several outputs). ``loss(model, x, y, outputs,
+    weights)`` is the mean loss per sample plus the losses that layers add.
     ``accuracy(y, outputs)`` is a float64 scalar, the share of right classes; NaN where there are no
-    classes to be right about.
+    classes.
     """
 
     loss_name: str
@@ -37,14 +37,14 @@ class Objective:
     accuracy: Callable[[Any, Any], Any]
 
 
-def for_samples(asked: str, output_activation: str, units: int, samples: Samples) -> Objective:
-    """Settle the loss (``auto``: from the output layer and the labels) for gradscope's own network.
+def for_samples(requested: str, output_activation: str, units: int, samples: Samples) -> Objective:
+    """Choose the loss (``auto``: by the output layer and the labels) of the built-in network.
 
     Softmax trains on cross-entropy, sigmoid on binary cross-entropy, anything else on the mean
-    squared error. Raises `BadRequest` when the labels cannot be put in the form the loss needs.
+    squared error. Raises `BadRequest` when the labels do not fit the form that the loss needs.
     """
     form: TargetForm = "class_index" if samples.task == "classification" else "real"
-    name = asked if asked != "auto" else default_loss(output_activation, form)
+    name = requested if requested != "auto" else default_loss(output_activation, form)
     entry = LOSSES[name]
     _refuse_misfits(name, entry.target, units, samples)
     classification = samples.task == "classification"
@@ -56,22 +56,22 @@ def for_samples(asked: str, output_activation: str, units: int, samples: Samples
     )
 
 
-def for_model(asked: str, model: Any, outputs: Any, y: Any, activation: str) -> Objective:
-    """Settle the loss of the user's own model: the config's, its compiled one, or by its output.
+def for_model(requested: str, model: Any, outputs: Any, y: Any, activation: str) -> Objective:
+    """Choose the loss of a model of the user: the config's, the compiled one, or by its output.
 
     `outputs` and `y` are what the model gives for one batch and that batch's labels, `activation`
-    the one of its output layer. Raises `BadRequest` when nothing says what to train on.
+    the one of its output layer. Raises `BadRequest` when nothing determines the loss.
     """
     several = len(keras.tree.flatten(outputs)) > 1
     accuracy = _no_accuracy if several else _fitting_accuracy(outputs, y)
-    if asked == "auto" and getattr(model, "compiled", False) and model.loss is not None:
+    if requested == "auto" and getattr(model, "compiled", False) and model.loss is not None:
         return Objective("compiled", _as_is, _compiled_loss, accuracy)
     if several:
         raise BadRequest(
             "the model has several outputs and was not compiled with a loss",
             "compile it with a loss for each output",
         )
-    name = asked if asked != "auto" else _by_output(activation, outputs, y)
+    name = requested if requested != "auto" else _by_output(activation, outputs, y)
     entry = LOSSES[name]
     units, classes = int(outputs.shape[-1]), entry.target in ("class_index", "one_hot", "binary")
     one_hot = entry.target == "one_hot" and _are_indices(outputs, y)
@@ -81,8 +81,8 @@ def for_model(asked: str, model: Any, outputs: Any, y: Any, activation: str) -> 
     return Objective(name, prepare, _with(getattr(keras.losses, entry.keras_class)()), accuracy)
 
 
-def compiled(y: Any) -> Objective:
-    """What `model.fit` trains a compiled model to do; `y` are the labels of one eager batch."""
+def compiled_objective(y: Any) -> Objective:
+    """The objective of `model.fit` on a compiled model; `y` are the labels of one eager batch."""
 
     def accuracy(targets: Any, outputs: Any) -> Any:
         alone = hasattr(outputs, "shape") and hasattr(y, "shape")
@@ -93,7 +93,7 @@ def compiled(y: Any) -> Objective:
 
 def trained_outputs(goal: Objective, model: Any, x: Any, y: Any, outputs: Any) -> list[bool]:
     """Which of the model's outputs the loss depends on: a compiled loss may leave some out."""
-    # Copies: Keras's cross-entropies take the logits that hang on the tensor of a softmax instead.
+    # Copies: Keras's cross-entropies would use the logits attached to the tensor of a softmax.
     flat = [tf.identity(tensor) for tensor in keras.tree.flatten(outputs)]
     if len(flat) == 1:
         return [True]
@@ -104,15 +104,15 @@ def trained_outputs(goal: Objective, model: Any, x: Any, y: Any, outputs: Any) -
     return [gradient is not None for gradient in tape.gradient(loss, flat)]
 
 
-def refuse_strangers(goal: Objective, model: Any, outputs: Any, labels: Any) -> None:
+def refuse_unknown_classes(goal: Objective, model: Any, outputs: Any, labels: Any) -> None:
     """Raise `BadRequest` for class indices that the output layer has no unit for.
 
-    A cross-entropy on indices ends in an error of TensorFlow's, or under XLA in NaN.
+    A cross-entropy on indices would end in an error of TensorFlow, or under XLA in NaN.
     """
     if len(keras.tree.flatten(outputs)) > 1 or not _takes_indices(goal, model):
         return
-    units, found = int(outputs.shape[-1]), np.asarray(labels)
-    lowest, highest = found.min(), found.max()
+    units, indices = int(outputs.shape[-1]), np.asarray(labels)
+    lowest, highest = indices.min(), indices.max()
     if lowest < 0 or highest >= units:
         raise BadRequest(
             f"data: the labels run from {lowest} to {highest}, and the model's last layer has "
@@ -170,10 +170,10 @@ def _with(loss: Any) -> Callable[[Any, Any, Any, Any, Any], Any]:
 
 
 def _compiled_loss(model: Any, x: Any, y: Any, outputs: Any, weights: Any) -> Any:
-    given = {"x": x, "y": y, "y_pred": outputs, "sample_weight": weights}
+    arguments = {"x": x, "y": y, "y_pred": outputs, "sample_weight": weights}
     if "training" in inspect.signature(model.compute_loss).parameters:
-        given["training"] = True  # as Keras: a compute_loss of the user's may be older than it
-    return model.compute_loss(**given)
+        arguments["training"] = True  # as Keras: a compute_loss of the user's may be older than it
+    return model.compute_loss(**arguments)
 
 
 def _refuse_misfits(name: str, form: str, units: int, samples: Samples) -> None:

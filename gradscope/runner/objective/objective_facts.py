@@ -1,4 +1,4 @@
-"""What Keras knows of the loss and the optimizer, in its own names."""
+"""The loss and the optimizer in Keras's names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOSS_NAMES = {loss.keras_class: name for name, loss in LOSSES.items()}
 _OPTIMIZER_NAMES = {entry.keras_class: name for name, entry in OPTIMIZERS.items()}
 
 MEAN = "sum_over_batch_size"
-"""Keras's word for the mean over a batch, its default."""
+"""Keras's name for the mean over a batch, its default."""
 
 
 def objective_info(loss_name: str, model: Any, optimizer: Any) -> ObjectiveInfo:
@@ -33,16 +33,16 @@ def objective_info(loss_name: str, model: Any, optimizer: Any) -> ObjectiveInfo:
     )
 
 
-def _compiled(given: Any) -> tuple[str, bool, str]:
-    """Name, from_logits and reduction of a compiled loss: name, function or object of Keras's."""
-    if isinstance(given, str):
+def _compiled(loss: Any) -> tuple[str, bool, str]:
+    """Name, from_logits and reduction of a compiled loss: name, function or Keras object."""
+    if isinstance(loss, str):
         try:
-            given = keras.losses.get(given)
+            loss = keras.losses.get(loss)
         except ValueError:
             return "", False, MEAN
-    if isinstance(given, keras.losses.Loss):
-        name = _LOSS_NAMES.get(type(given).__name__, "")
-        return name, bool(getattr(given, "from_logits", False)), str(given.reduction)
-    name = str(getattr(given, "__name__", ""))
-    own = not str(getattr(given, "__module__", "")).startswith("keras.")
-    return ("" if own or name not in LOSSES else name), False, MEAN
+    if isinstance(loss, keras.losses.Loss):
+        name = _LOSS_NAMES.get(type(loss).__name__, "")
+        return name, bool(getattr(loss, "from_logits", False)), str(loss.reduction)
+    name = str(getattr(loss, "__name__", ""))
+    user_defined = not str(getattr(loss, "__module__", "")).startswith("keras.")
+    return ("" if user_defined or name not in LOSSES else name), False, MEAN

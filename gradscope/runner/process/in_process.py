@@ -1,7 +1,7 @@
-"""Measuring in the process of the caller, who pays for TensorFlow and may bring a model as object.
+"""Measure in the process of the caller, which imports TensorFlow; a model may be an object.
 
-The command line measures in a worker instead (`supervisor`), where nothing of the caller's is in
-the way.
+The command line measures in a worker instead (`supervisor`), where no setting of the caller's
+process changes a figure.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from gradscope.runner.loop.training import Experiment
 from gradscope.runner.network import workload
 from gradscope.runner.process import seed_loop
 from gradscope.runner.runtime import device
-from gradscope.runner.runtime.preserved_state import globals_kept, variables_kept
+from gradscope.runner.runtime.preserved_state import preserved_global_state, preserved_variables
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.runner.sources import factory
-from gradscope.runner.sources.user_code import blamed
+from gradscope.runner.sources.user_code import attributed_to_user
 
 NewBuilder = Callable[[], RecordBuilder]
-"""Makes the builder that collects one run; one of the caller's can watch the run."""
+"""Makes the builder that collects one run; the caller's own builder can watch the run."""
 
 
-def records(
+def measure_seeds(
     config: ExperimentConfig,
     seeds: Seeds,
     *,
@@ -43,19 +43,19 @@ def records(
     with device.settings():
         for experiment in seed_loop.experiments(config, seeds, trust=trust):
             whole = experiment.config.seed in seeds.trained
-            yield record_of(experiment, whole=whole, new_builder=new_builder)
+            yield run_experiment(experiment, whole=whole, new_builder=new_builder)
 
 
-def train(
+def train_model(
     config: ExperimentConfig, model: Any, data: Any, *, new_builder: NewBuilder = RecordBuilder
 ) -> RunRecord:
-    """Train and measure a model given as an object; `data` None is what the config names."""
+    """Train and measure a model object; `data` None means the data that the config names."""
     device.set_threads(config.threads)
     with device.settings(keep_policy=True):
-        return record_of(_experiment(config, model, data), new_builder=new_builder)
+        return run_experiment(_experiment(config, model, data), new_builder=new_builder)
 
 
-def look_at(
+def measure_model(
     config: ExperimentConfig,
     model: Any,
     data: Any,
@@ -63,30 +63,32 @@ def look_at(
     *,
     new_builder: NewBuilder = RecordBuilder,
 ) -> Iterator[RunRecord]:
-    """Measure a model given as an object, or one per seed of a function that builds it.
+    """Measure a model object, or the models that a function builds, one per seed.
 
-    The function is called with Keras seeded by each of `seeds`; its layers that have no name of
-    their own are called as in a process that builds this model alone, so that a baseline finds them
-    again. An object has the weights that it has, whatever the seed, and is left as it was: weights,
-    optimizer, generators. Keras's, Python's and numpy's global state is put back after each;
-    TensorFlow's global seed is not.
+    The function is called with Keras seeded by each of `seeds`. Layers without a name get the names
+    that they have in a process that builds this model alone, so that a baseline finds them again.
+    An object keeps its weights for every seed, and its weights, optimizer and generators are
+    restored. Keras's, Python's and numpy's global state is restored after each seed; TensorFlow's
+    global seed is not.
     """
     device.set_threads(config.threads)
     for seed in (*seeds.trained, *seeds.initial):
         seeded, whole = replace(config, seed=seed), seed in seeds.trained
-        with globals_kept(), device.settings(keep_policy=True):
-            experiment = _experiment(seeded, _model_of(model, seed), data)
-            with variables_kept([*experiment.model.variables, *experiment.optimizer.variables]):
-                record = record_of(experiment, whole=whole, new_builder=new_builder)
+        with preserved_global_state(), device.settings(keep_policy=True):
+            experiment = _experiment(seeded, _built_model(model, seed), data)
+            with preserved_variables(
+                [*experiment.model.variables, *experiment.optimizer.variables]
+            ):
+                record = run_experiment(experiment, whole=whole, new_builder=new_builder)
         yield record
 
 
-def is_object(model: Any) -> bool:
-    """Tell a model from a function that builds one: a model can be called as well."""
+def is_model_object(model: Any) -> bool:
+    """Whether this is a model, not a function that builds one; a model can be called as well."""
     return model is not None and (isinstance(model, keras.Model) or not callable(model))
 
 
-def record_of(
+def run_experiment(
     experiment: Experiment, *, whole: bool = True, new_builder: NewBuilder = RecordBuilder
 ) -> RunRecord:
     """The record of one experiment: trained, or its first step alone."""
@@ -101,17 +103,17 @@ def record_of(
 
 
 def _experiment(config: ExperimentConfig, model: Any, data: Any) -> Experiment:
-    given = sources.samples(config) if data is None else data
-    return Experiment(config, workload.of_model(config, model, given))
+    data = sources.samples(config) if data is None else data
+    return Experiment(config, workload.from_model(config, model, data))
 
 
-def _model_of(model: Any, seed: int) -> Any:
+def _built_model(model: Any, seed: int) -> Any:
     """The model itself, or what the function builds from `seed`."""
-    if is_object(model):
+    if is_model_object(model):
         return model
     keras.utils.set_random_seed(seed)
     name = getattr(model, "__qualname__", type(model).__qualname__)
-    with blamed("model", name):
+    with attributed_to_user("model", name):
         built = model()
     if not isinstance(built, keras.Model):
         raise BadRequest(

@@ -1,4 +1,4 @@
-"""What a worker tells its parent: JSON, and raw float64 for the rows, over one pipe."""
+"""The messages from worker to parent: JSON, and raw float64 for the rows, over one pipe."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gradscope.record.run_record import Floats
 
 
 class Sender:
-    """The worker's end: a listener that passes everything on."""
+    """The worker's end of the pipe: a listener that sends everything."""
 
     def __init__(self, connection: Connection[bytes, bytes]) -> None:
         self._connection = connection
@@ -34,7 +34,7 @@ class Sender:
         self._connection.send_bytes(text + b"\n" + body)
 
     def begin(self, beginning: Beginning) -> None:
-        """Tell the layers, the data and the environment."""
+        """Send the layers, the data and the environment."""
         self.send("begin", **asdict(beginning))
 
     def step(
@@ -44,24 +44,24 @@ class Sender:
         scalars: Sequence[float],
         times: Floats = NO_TIMES,
     ) -> None:
-        """Tell one recorded step; delta over time follows the statistics."""
+        """Send one recorded step; delta over time follows the statistics."""
         body = np.ascontiguousarray(statistics).tobytes() + times.tobytes()
         self.send("step", body, step=step, scalars=list(scalars), times=len(times))
 
     def probe(self, step: int, dead_fraction: Floats) -> None:
-        """Tell what the probe set showed."""
+        """Send the dead fractions of the probe set."""
         self.send("probe", dead_fraction.tobytes(), step=step)
 
     def histogram(self, name: str, snapshot: Histogram) -> None:
-        """Tell one snapshot of the distributions."""
+        """Send one snapshot of a distribution."""
         arrays = {
             key: getattr(snapshot, key).tolist() for key in ("steps", "edges", "counts", "outside")
         }
         self.send("histogram", name=name, quantity=snapshot.quantity, **arrays)
 
 
-def take(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
-    """Put one message into `builder`; gives its header, whose ``event`` says what it was."""
+def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
+    """Add one message to `builder`; return its header, whose ``event`` is the kind of message."""
     line, _, body = message.partition(b"\n")
     header: dict[str, Any] = json.loads(line)
     match header["event"]:

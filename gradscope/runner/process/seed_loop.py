@@ -12,14 +12,14 @@ from gradscope.runner.runtime.seeds import Seeds
 
 
 def experiments(config: ExperimentConfig, seeds: Seeds, *, trust: bool) -> Iterator[Experiment]:
-    """Give the experiment once per seed, with that seed's weights, to be trained before the next.
+    """Yield the experiment once per seed, with that seed's weights; train it before the next.
 
-    gradscope's own network is built and traced once and its weights drawn again in place, bit for
-    bit those of a network built from that seed. A model of the user's is built again for each.
+    The built-in network is built and traced once and its weights are drawn again in place, bit for
+    bit those of a network built from that seed. A model of the user is built again for each seed.
     """
     experiment: Experiment | None = None
     for seed in (*seeds.trained, *seeds.initial):
-        if experiment is None or experiment.workload.redraw is None:
+        if experiment is None or experiment.workload.draw_weights is None:
             seeded = replace(config, seed=seed)
             experiment = Experiment(seeded, workload.from_config(seeded, trust=trust))
         else:

@@ -1,7 +1,7 @@
-"""The parent's side: starts the worker, listens, and keeps what was measured whatever happens.
+"""Start the worker, receive its messages, and keep what was measured if it fails.
 
-This module never imports TensorFlow, so a bad request is answered at once and Ctrl-C is obeyed at
-once, even while TensorFlow is deep inside a call that ignores it.
+This module never imports TensorFlow. A bad request is therefore refused at once, and Ctrl-C ends
+the measurement at once, even while TensorFlow is in a call that ignores it.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, CouldNotMeasure, ExitCode, Interrupted
 from gradscope.record.builder import RecordBuilder
 from gradscope.record.run_record import OutcomeStatus, RunRecord
-from gradscope.runner.process.messages import take
+from gradscope.runner.process.messages import add_message
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
 
 Watcher = Callable[[dict[str, Any], RecordBuilder], None]
 """Called for every message of the worker: its header, and the record so far."""
 
-_PASSED_ON = (
+_PASSED_VARIABLES = (
     "PATH",
     "HOME",
     "LANG",
@@ -45,36 +45,11 @@ _POLL_SECONDS = 0.2
 
 
 def measure(
-    config: ExperimentConfig,
-    watch: Watcher,
-    log: Path | None = None,
-    flags: Sequence[str] = (),
-    *,
-    meanwhile: Callable[[], None] = lambda: None,
+    config: ExperimentConfig, watch: Watcher, log: Path | None = None, flags: Sequence[str] = ()
 ) -> RunRecord:
-    """Measure `config` from its own seed in a process of its own and give the record.
-
-    See `measure_seeds`, whose only seed it is.
-    """
-    seeds = Seeds(trained=(config.seed,))
-    return measure_seeds(config, seeds, watch, log, flags, meanwhile=meanwhile)[0]
-
-
-def measure_seeds(
-    config: ExperimentConfig,
-    seeds: Seeds,
-    watch: Watcher,
-    log: Path | None = None,
-    flags: Sequence[str] = (),
-    *,
-    meanwhile: Callable[[], None] = lambda: None,
-    stop: list[int] | None = None,
-) -> list[RunRecord]:
-    """Measure `config` from several seeds in one process of its own; one record per seed, in order.
-
-    See `stream_seeds`, of which these are all records.
-    """
-    return list(stream_seeds(config, seeds, watch, log, flags, meanwhile=meanwhile, stop=stop))
+    """Measure `config` from its seed in a separate process; see `stream_seeds`."""
+    (record,) = stream_seeds(config, Seeds(trained=(config.seed,)), watch, log, flags)
+    return record
 
 
 def stream_seeds(
@@ -87,21 +62,22 @@ def stream_seeds(
     meanwhile: Callable[[], None] = lambda: None,
     stop: list[int] | None = None,
 ) -> Iterator[RunRecord]:
-    """Measure `config` from several seeds in one process of its own; give each record at its end.
+    """Measure `config` from several seeds in one separate process; yield each record at its end.
 
     Closing the iterator ends the worker. Only the first record is kept here.
 
     `flags` go to the worker: ``--trust-model``, ``--survey``, ``--deterministic``. `meanwhile` runs
-    here while the worker imports TensorFlow; what it raises ends the worker. `stop` is where the
-    caller, who has `stop_noted`, notes signals; without it they are noted here.
+    here while the worker imports TensorFlow; an exception of it ends the worker. `stop` is the list
+    of `recorded_stop_signals` of a caller who records signals; without it they are recorded here.
 
-    Everything the worker prints goes to `log` (default: a temporary file). Raises what the worker
-    refused as `BadRequest`; `CouldNotMeasure` when it failed or was killed; `Interrupted` after
-    SIGINT, SIGTERM or SIGHUP. The last two carry the first seed's record so far as ``partial``.
+    Everything the worker prints goes to `log` (default: a temporary file). Raises `BadRequest` when
+    the worker refused the config; `CouldNotMeasure` when it failed or was killed; `Interrupted`
+    after SIGINT, SIGTERM or SIGHUP. The last two carry the first seed's record so far as
+    ``partial``.
     """
-    heard = _Heard(len(seeds))
-    noted = stop_noted() if stop is None else contextlib.nullcontext(stop)
-    with noted as asked, contextlib.ExitStack() as stack:
+    received = _Received(len(seeds))
+    recording = recorded_stop_signals() if stop is None else contextlib.nullcontext(stop)
+    with recording as signals, contextlib.ExitStack() as stack:
         output: IO[bytes]
         if log is None:
             output = stack.enter_context(tempfile.TemporaryFile())
@@ -115,17 +91,17 @@ def stream_seeds(
             except BaseException:
                 _kill(worker, patience=0.0)
                 raise
-            yield from _hear_out(worker, connection, heard, watch, asked)
-        if asked:
-            raise _interrupted_in(asked[0], heard)
-        if not heard.complete:
-            raise _explained(heard, worker, output)
+            yield from _stream_records(worker, connection, received, watch, signals)
+        if signals:
+            raise _interruption(signals[0], received)
+        if not received.complete:
+            raise _failure(received, worker, output)
 
 
-class _Heard:
-    """What the worker has told so far: the seed it is at, and the record of the first.
+class _Received:
+    """The messages received so far: the seed in progress, and the record of the first seed.
 
-    The records of the others are given away, so that many seeds need the memory of one.
+    Other records are not kept, so that many seeds need the memory of one.
     """
 
     def __init__(self, count: int) -> None:
@@ -137,10 +113,10 @@ class _Heard:
         self._started = time.monotonic()
 
     def take(self, message: bytes) -> RunRecord | None:
-        """Take one message; gives the record of the seed that it ends."""
+        """Take one message; return the record of the seed that it ends."""
         if self.last["event"] == "end":
             self.builder = RecordBuilder()
-        self.last = take(message, self.builder)
+        self.last = add_message(message, self.builder)
         if self.last["event"] != "end":
             return None
         record = self._built(OutcomeStatus(self.last["status"]), self.last["sentence"])
@@ -160,7 +136,7 @@ class _Heard:
 
     @property
     def done(self) -> bool:
-        """Whether the worker has no more to say."""
+        """Whether the worker will send no more."""
         return self._ended == self._count or self.last["event"] in ("refused", "failed")
 
     @property
@@ -176,7 +152,7 @@ class _Heard:
 def _start(
     config: ExperimentConfig, seeds: Seeds, output: IO[bytes], home: str, flags: Sequence[str]
 ) -> tuple[subprocess.Popen[bytes], Connection[bytes, bytes]]:
-    """Start the worker in a session of its own, so that Ctrl-C reaches only the parent."""
+    """Start the worker in a new session, so that Ctrl-C reaches only the parent."""
     receiver, sender = Pipe(duplex=False)
     with sender:
         worker = subprocess.Popen(
@@ -202,11 +178,11 @@ def _start(
 
 
 def _environment(config: ExperimentConfig, home: str) -> dict[str, str]:
-    """Only what a worker needs: Keras and TensorFlow obey many variables that change figures."""
+    """Only the variables a worker needs: many variables of Keras and TensorFlow change figures."""
     kept = {
         key: value
         for key, value in os.environ.items()
-        if key in _PASSED_ON or key.startswith(_PASSED_PREFIXES)
+        if key in _PASSED_VARIABLES or key.startswith(_PASSED_PREFIXES)
     }
     if config.data.name in KERAS_DATASETS:
         kept |= {k: v for k, v in os.environ.items() if k == "KERAS_HOME"}
@@ -221,21 +197,21 @@ def _environment(config: ExperimentConfig, home: str) -> dict[str, str]:
         "NVIDIA_TF32_OVERRIDE": "0",
         "MPLBACKEND": "Agg",
         "PYTHONFAULTHANDLER": "1",
-        "TMPDIR": home,  # what is left there by a worker that is killed goes with its home
+        "TMPDIR": home,  # files of a killed worker are deleted with its home
     }
 
 
 @contextlib.contextmanager
-def stop_noted() -> Iterator[list[int]]:
-    """Note the signals that ask to stop, where Python allows it, for `_listen` to obey.
+def recorded_stop_signals() -> Iterator[list[int]]:
+    """Record the signals that ask to stop, where Python allows it; `_receive` reads the list.
 
-    An exception out of the handler could strike while a step is half taken into the record.
+    An exception in the handler could be raised while a step is half added to the record.
     """
-    asked: list[int] = []
+    signals: list[int] = []
 
-    def note(number: int, frame: Any) -> None:
+    def record(number: int, frame: Any) -> None:
         del frame
-        asked.append(number)
+        signals.append(number)
 
     before: dict[signal.Signals, Any] = {}
     try:
@@ -243,59 +219,59 @@ def stop_noted() -> Iterator[list[int]]:
             if number != signal.SIGTERM and signal.getsignal(number) == signal.SIG_IGN:
                 continue  # ignored by the parent: nohup, or a background job of a script
             with contextlib.suppress(ValueError):  # not in the main thread
-                before[number] = signal.signal(number, note)
-        yield asked
+                before[number] = signal.signal(number, record)
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _hear_out(
+def _stream_records(
     worker: subprocess.Popen[bytes],
     connection: Connection[bytes, bytes],
-    heard: _Heard,
+    received: _Received,
     watch: Watcher,
-    asked: list[int],
+    signals: list[int],
 ) -> Iterator[RunRecord]:
-    """Give records until the worker has ended: by itself, or by force after a signal."""
+    """Yield records until the worker has ended: by itself, or killed after a signal."""
     try:
-        yield from _listen(worker, connection, heard, watch, asked)
+        yield from _receive(worker, connection, received, watch, signals)
     except BaseException:
         _kill(worker, patience=0.0)
         raise
-    _kill(worker, patience=0.0 if asked else 1.0)
-    if asked:
-        _drain(connection, heard)
+    _kill(worker, patience=0.0 if signals else 1.0)
+    if signals:
+        _drain(connection, received)
 
 
-def _listen(
+def _receive(
     worker: subprocess.Popen[bytes],
     connection: Connection[bytes, bytes],
-    heard: _Heard,
+    received: _Received,
     watch: Watcher,
-    asked: list[int],
+    signals: list[int],
 ) -> Iterator[RunRecord]:
-    """Take every message until the worker has no more to say; give each record at its end."""
-    while not heard.done and not asked:
+    """Take every message until the worker sends no more; yield each record at its end."""
+    while not received.done and not signals:
         try:
             if not connection.poll(_POLL_SECONDS):
                 if worker.poll() is None or connection.poll(0):
                     continue
                 return
             message = connection.recv_bytes()
-        except (EOFError, OSError):  # it is gone, perhaps in the middle of a message
+        except (EOFError, OSError):  # the worker ended, perhaps in the middle of a message
             return
-        record = heard.take(message)
-        watch(heard.last, heard.builder)
+        record = received.take(message)
+        watch(received.last, received.builder)
         if record is not None:
             yield record
 
 
-def _drain(connection: Connection[bytes, bytes], heard: _Heard) -> None:
+def _drain(connection: Connection[bytes, bytes], received: _Received) -> None:
     """Take what the killed worker had already sent."""
     with contextlib.suppress(EOFError, ConnectionError, OSError, ValueError):
         while connection.poll(0):
-            heard.take(connection.recv_bytes())
+            received.take(connection.recv_bytes())
 
 
 def _kill(worker: subprocess.Popen[bytes], patience: float) -> None:
@@ -308,36 +284,36 @@ def _kill(worker: subprocess.Popen[bytes], patience: float) -> None:
 
 
 def interrupted(number: int, remedy: str = "", moment: str = "") -> Interrupted:
-    """The error that says which signal stopped everything."""
+    """The error that names the signal that stopped the measurement."""
     sentence = f"stopped by {signal.Signals(number).name} {moment}".strip()
     error = Interrupted(sentence, remedy)
     error.exit_code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
     return error
 
 
-def _interrupted_in(number: int, heard: _Heard) -> Interrupted:
-    steps = heard.steps_done
+def _interruption(number: int, received: _Received) -> Interrupted:
+    steps = received.steps_done
     moment = f"after step {steps}" if steps else "before the first step"
     remedy = "what was measured is kept, marked partial" if steps else ""
     error = interrupted(number, remedy, moment)
-    error.partial = heard.first(error.message)
+    error.partial = received.first(error.message)
     return error
 
 
-def _explained(
-    heard: _Heard, worker: subprocess.Popen[bytes], output: IO[bytes]
+def _failure(
+    received: _Received, worker: subprocess.Popen[bytes], output: IO[bytes]
 ) -> BadRequest | CouldNotMeasure:
-    """The exception that explains why not every seed has its record."""
-    last = heard.last
+    """The exception that says why not every seed has its record."""
+    last = received.last
     if last["event"] == "refused" and last["code"] == ExitCode.BAD_REQUEST:
         return BadRequest(last["message"], last["remedy"])
-    message, remedy = _death(last, worker.returncode, output)
+    message, remedy = _failure_message(last, worker.returncode, output)
     error = CouldNotMeasure(message, remedy)
-    error.partial = heard.first(message.splitlines()[0])
+    error.partial = received.first(message.splitlines()[0])
     return error
 
 
-def _death(last: dict[str, Any], code: int, output: IO[bytes]) -> tuple[str, str]:
+def _failure_message(last: dict[str, Any], code: int, output: IO[bytes]) -> tuple[str, str]:
     """Say why the worker ended without a result."""
     if last["event"] == "refused":
         return last["message"], last["remedy"]

@@ -1,7 +1,7 @@
-"""The child process: the one that pays for TensorFlow, and may die without taking results along.
+"""The child process, which imports TensorFlow; results are kept when it fails.
 
 Started by `supervisor` as ``python -m gradscope.runner.process.worker FD`` with config and seeds as
-JSON on stdin. It sends every step through the pipe at once, so its parent holds all of them.
+JSON on stdin. It sends every step through the pipe at once, so the parent has all of them.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def main() -> None:
     _die_with_parent()
     sender = Sender(Connection(int(sys.argv[1]), readable=False))
     try:
-        asked = json.load(sys.stdin)
-        config = ExperimentConfig.from_dict(asked["config"])
-        _measure(config, Seeds(**asked["seeds"]), sender, set(sys.argv[2:]))
+        request = json.load(sys.stdin)
+        config = ExperimentConfig.from_dict(request["config"])
+        _measure(config, Seeds(**request["seeds"]), sender, set(sys.argv[2:]))
     except GradscopeError as error:
         sender.send(
             "refused", message=error.message, remedy=error.remedy, code=int(error.exit_code)
@@ -45,7 +45,7 @@ def main() -> None:
     except BaseException as error:
         traceback.print_exc()
         sender.send("failed", kind=type(error).__name__, message=str(error).strip())
-    # Leaving TensorFlow to tear itself down takes seconds, and everything is said.
+    # TensorFlow takes seconds to shut down, and everything is sent.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
@@ -53,7 +53,11 @@ def main() -> None:
 
 def _measure(config: ExperimentConfig, seeds: Seeds, sender: Sender, flags: set[str]) -> None:
     sender.send("phase", text="importing TensorFlow")
-    with contextlib.nullcontext() if _is_users(config) else import_tensorflow.without_extras():
+    with (
+        contextlib.nullcontext()
+        if _runs_user_code(config)
+        else import_tensorflow.without_optional_packages()
+    ):
         from gradscope.runner.process import seed_loop
         from gradscope.runner.runtime import device
 
@@ -62,13 +66,13 @@ def _measure(config: ExperimentConfig, seeds: Seeds, sender: Sender, flags: set[
         device.make_deterministic()
     with device.settings():
         sender.send("phase", text="building the network")
-        told = False
+        notes_sent = False
         for experiment in seed_loop.experiments(config, seeds, trust="--trust-model" in flags):
             sender.begin(experiment.beginning())
-            if not told:
+            if not notes_sent:
                 for note in experiment.workload.feed.notes:
                     sender.send("note", text=note)
-            told = True
+            notes_sent = True
             if "--survey" in flags:
                 _end(sender, OutcomeStatus.PARTIAL, "surveyed, not trained", {})
                 return
@@ -83,8 +87,8 @@ def _end(
     sender.send("end", status=status, sentence=sentence, evaluation=evaluation)
 
 
-def _is_users(config: ExperimentConfig) -> bool:
-    """Whether code of the user's runs here, which may need whatever is installed."""
+def _runs_user_code(config: ExperimentConfig) -> bool:
+    """Whether code of the user runs here, which may need any installed package."""
     return config.model.source is not None or config.data.name == USER_DATA
 
 

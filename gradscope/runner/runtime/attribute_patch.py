@@ -1,4 +1,4 @@
-"""Standing in for an attribute of a Keras object for a while."""
+"""Replace an attribute of a Keras object for a while."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def shadowed(instance: Any, name: str, replacement: Any) -> Iterator[None]:
-    """Set an instance attribute past Keras's own bookkeeping, and put back what was there."""
-    own = vars(instance)
-    had, before = name in own, own.get(name)
+def patched_attribute(instance: Any, name: str, replacement: Any) -> Iterator[None]:
+    """Set an instance attribute without Keras's tracking, and restore the old state at the end."""
+    attributes = vars(instance)
+    present, before = name in attributes, attributes.get(name)
     object.__setattr__(instance, name, replacement)
     try:
         yield
     finally:
-        if had:
+        if present:
             object.__setattr__(instance, name, before)
         else:
             object.__delattr__(instance, name)

@@ -1,4 +1,4 @@
-"""Choosing between two computations inside a traced step."""
+"""A conditional inside a traced step whose unused branch costs nothing."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 import tensorflow as tf
 
 
-def choose(condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
-    """``tf.cond``, except that the branch which is not taken costs nothing.
+def unlowered_cond(condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+    """``tf.cond``, kept as a function call.
 
-    TensorFlow lowers a conditional into the graph around it, where every operation of the branch
-    not taken is visited to be told that it is dead, and every tensor it needs passes a switch. Kept
-    as the function call that it was written as, it is called or not.
+    TensorFlow lowers a conditional into the graph around it. There every operation of the branch
+    that is not taken is still visited, and every tensor that a branch needs passes a switch. As a
+    function call, the branch that is not taken costs nothing.
     """
-    chosen = tf.cond(condition, then, otherwise)
+    result = tf.cond(condition, then, otherwise)
     if not tf.executing_eagerly():
-        for tensor in tf.nest.flatten(chosen):
+        for tensor in tf.nest.flatten(result):
             operation = tensor.op
             while operation.type == "Identity":
                 operation = operation.inputs[0].op
-            kept = tf.compat.v1.AttrValue(b=False)
-            operation._set_attr("_lower_using_switch_merge", kept)
-    return chosen
+            unlowered = tf.compat.v1.AttrValue(b=False)
+            operation._set_attr("_lower_using_switch_merge", unlowered)
+    return result

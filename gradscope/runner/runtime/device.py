@@ -1,4 +1,4 @@
-"""The settings a run is made under, applied and written down."""
+"""Apply and describe the settings that a run is made under."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CPU_FLAGS = ("avx", "avx2", "fma", "avx512f", "avx512_vnni", "amx_bf16", "sse4_
 
 
 def set_threads(threads: int) -> None:
-    """Pin TensorFlow's threads before its first operation; 0 leaves it its own choice.
+    """Set TensorFlow's number of threads before its first operation; 0 leaves its default.
 
     One thread is the default of a run: the number of threads changes the bits of a result, the
     number of cores differs between machines, and small networks train faster on one.
@@ -35,15 +35,15 @@ def set_threads(threads: int) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
-def choose(asked: str) -> str:
-    """Settle on ``cpu`` or ``gpu``; `BadRequest` when a GPU is asked for and there is none."""
+def choose_device(requested: str) -> str:
+    """Resolve ``auto`` to ``cpu`` or ``gpu``; `BadRequest` when a GPU is requested and absent."""
     gpus = tf.config.list_physical_devices("GPU")
-    if asked == "gpu" and not gpus:
+    if requested == "gpu" and not gpus:
         raise BadRequest(
             "device: gpu was asked for, and TensorFlow sees no GPU",
             "set device: cpu (or auto), or install the cuda extra on a machine with an NVIDIA GPU",
         )
-    if asked == "cpu" or not gpus:
+    if requested == "cpu" or not gpus:
         return "cpu"
     for gpu in gpus:
         with contextlib.suppress(RuntimeError):
@@ -51,7 +51,7 @@ def choose(asked: str) -> str:
     return "gpu"
 
 
-def describe(device: str) -> str:
+def device_name(device: str) -> str:
     """Name the device for a person: ``CPU (2 cores)`` or the GPU's own name."""
     if device == "cpu":
         return f"CPU ({os.cpu_count()} cores)"
@@ -61,10 +61,10 @@ def describe(device: str) -> str:
 
 
 def make_deterministic() -> None:
-    """Have TensorFlow take only operations that give the same bits every time, for good.
+    """Let TensorFlow use only operations that give the same bits every time, until it ends.
 
-    Meant for a process of its own: it cannot be undone, and TensorFlow refuses random operations
-    without a seed from then on.
+    Use it in a separate process: it cannot be undone, and TensorFlow then refuses random operations
+    without a seed.
     """
     tf.config.experimental.enable_op_determinism()
 
@@ -106,7 +106,7 @@ def dtype_of(model: Any) -> str:
 def environment(
     config: ExperimentConfig, *, device: str, jit: bool, threads: int, dtype: str, data_hash: str
 ) -> Environment:
-    """Write down everything that was seen to change the bits of a run."""
+    """Collect everything that was observed to change the bits of a run."""
     return Environment(
         gradscope=version("gradscope-keras"),
         python=platform.python_version(),
@@ -114,7 +114,7 @@ def environment(
         numpy=np.__version__,
         tensorflow=tf.__version__,
         keras=keras.__version__,
-        device=describe(device),
+        device=device_name(device),
         cpu_flags=_cpu_flags(),
         threads=threads,
         jit=jit,

@@ -1,4 +1,4 @@
-"""Looking at a model in the middle of its training, and leaving no trace of the visit."""
+"""Restore the state that measuring a model changes, so that its training goes on unchanged."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ _GLOBALS = (_NAMES, "global_random_seed", "global_seed_generator")
 
 
 @contextlib.contextmanager
-def undisturbed(model: Any) -> Iterator[None]:
-    """Put back at the end, whatever happens, all state that a forward pass and a loss may change.
+def preserved_model_state(model: Any) -> Iterator[None]:
+    """Restore at the end, whatever happens, all state that a forward pass and a loss may change.
 
-    Moving statistics, the seeds of dropout and of Keras as a whole, metrics; Python's and numpy's
-    generators, for layers that draw from them while they are traced. Training goes on bit for bit
-    as it would have. Weights are not among it: no forward pass changes them.
+    That is moving statistics, the seeds of dropout and of Keras as a whole, and metrics; also
+    Python's and numpy's generators, for layers that draw from them while they are traced. Training
+    goes on bit for bit as without the pass. Weights are not included: no forward pass changes them.
     """
     # A tensor read from a variable shares its memory until one of the two changes: no copies.
-    kept = [(variable, tf.convert_to_tensor(variable.value)) for variable in _state(model)]
+    saved = [(variable, tf.convert_to_tensor(variable.value)) for variable in _state(model)]
     try:
-        with python_generators_kept():
+        with preserved_random_generators():
             yield
     finally:
-        for variable, value in kept:
+        for variable, value in saved:
             variable.assign(value)
 
 
 @contextlib.contextmanager
-def python_generators_kept() -> Iterator[None]:
-    """Put Python's and numpy's global generators back as they were."""
+def preserved_random_generators() -> Iterator[None]:
+    """Restore Python's and numpy's global generators at the end."""
     state, numpy_state = random.getstate(), np.random.get_state()
     try:
         yield
@@ -46,29 +46,29 @@ def python_generators_kept() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def globals_kept() -> Iterator[None]:
-    """Begin with Keras's count of layer names at zero, and put back at the end what is global.
+def preserved_global_state() -> Iterator[None]:
+    """Begin with Keras's count of layer names at zero, and restore global state at the end.
 
-    That is Keras's count, its seed and its generator; Python's and numpy's generators.
+    Global state is Keras's count, its seed and its generator; Python's and numpy's generators.
     """
-    kept = {name: global_state.get_global_attribute(name) for name in _GLOBALS}
+    saved = {name: global_state.get_global_attribute(name) for name in _GLOBALS}
     global_state.set_global_attribute(_NAMES, collections.defaultdict(int))
     try:
-        with python_generators_kept():
+        with preserved_random_generators():
             yield
     finally:
-        for name, value in kept.items():
+        for name, value in saved.items():
             global_state.set_global_attribute(name, value)
 
 
 @contextlib.contextmanager
-def variables_kept(variables: Iterable[Any]) -> Iterator[None]:
-    """Put the values of Keras variables back at the end."""
-    kept = [(variable, variable.numpy()) for variable in variables]
+def preserved_variables(variables: Iterable[Any]) -> Iterator[None]:
+    """Restore the values of Keras variables at the end."""
+    saved = [(variable, variable.numpy()) for variable in variables]
     try:
         yield
     finally:
-        for variable, value in kept:
+        for variable, value in saved:
             variable.assign(value)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Seeds:
-    """Which seeds one worker measures: `trained` all the way, `initial` for their first step only.
+    """The seeds that one worker measures: `trained` to the end, `initial` for the first step only.
 
     An initial seed costs milliseconds: the network is built and traced once.
     """
@@ -21,7 +21,7 @@ class Seeds:
 
 
 def derive(seed: int, *role: str) -> int:
-    """Give the seed of one role, for example ``derive(42, "hidden_3", "kernel")``.
+    """Derive the seed of one role, for example ``derive(42, "hidden_3", "kernel")``.
 
     Roles get independent, stable values in [0, 2**31): inserting a layer or a dropout does not move
     the others, as it would with Keras's default seeds, which come from one global generator; and no

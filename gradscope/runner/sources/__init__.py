@@ -1,4 +1,4 @@
-"""The data a run is fed, and the models it is made of: gradscope's, Keras's, the user's own.
+"""Data and models of a run: built-in ones, Keras's data sets, and those of the user.
 
 Importing this package never imports TensorFlow; calling into it may.
 """
@@ -13,7 +13,7 @@ from gradscope.runner.sources.keras_data import KERAS_DATASETS
 
 
 def samples(config: ExperimentConfig) -> Samples:
-    """Load, check and scale what ``data:`` names, as the built-in network takes it.
+    """Load, check and scale the data that ``data:`` names, for the built-in network.
 
     Raises `BadRequest` when it cannot be trained on.
     """
@@ -23,6 +23,6 @@ def samples(config: ExperimentConfig) -> Samples:
     if data.name == USER_DATA:
         from gradscope.runner.sources import batches, factory
 
-        own = batches.as_samples(factory.data_from(data.parameters))
-        return loading.prepare(own, data.scaling, batch_size)
+        user_samples = batches.as_samples(factory.data_from(data.parameters))
+        return loading.prepare(user_samples, data.scaling, batch_size)
     return loading.load(data.name, data.parameters, data.scaling, batch_size)

@@ -1,4 +1,4 @@
-"""The zip around a `.keras` file: which members there are and how large, before any is unpacked."""
+"""Check the zip directory of a `.keras` file, its members and sizes, before unpacking."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAXIMUM_TOTAL: Final = 2 * 2**30
 MAXIMUM_BYTES: Final = {CONFIG: 8 * 2**20, METADATA: 2**20, WEIGHTS: MAXIMUM_TOTAL}
 
 _HARMLESS_BYTES: Final = 2**16
-"""Below this a member may shrink as well as it likes."""
+"""Members below this size may have any compression ratio."""
 
 _BLOCK: Final = 2**20
 _END: Final = b"PK\x05\x06"
@@ -43,6 +43,7 @@ _BROKEN = (
     OverflowError,
 )
 RESAVE: Final = "save it again with model.save('name.keras')"
+TRUST_REMEDY: Final = "if the file is your own: --trust-model, or a factory that loads it"
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ class Archive:
 
 
 @contextmanager
-def opened(path: Path, *, trust: bool = False) -> Iterator[Archive]:
-    """Open a `.keras` file, refusing what is no complete zip of the three members Keras writes.
+def open_archive(path: Path, *, trust: bool = False) -> Iterator[Archive]:
+    """Open a `.keras` file; refuse any other than a complete zip of Keras's three members.
 
     With `trust` it may be of any size and hold assets.
     """
@@ -105,12 +106,12 @@ def sha256(path: Path) -> str:
 
 
 def refused(name: str, what: str, remedy: str) -> BadRequest:
-    """Say what is wrong with a model file and what to do about it."""
+    """The error that says what is wrong with a model file and what to do."""
     return BadRequest(f"model.keras_file: {name}: {what}", remedy)
 
 
 def damaged(name: str, member: str, error: Exception) -> BadRequest:
-    """Say that a member cannot be read as what it should be."""
+    """The error for a member that cannot be read."""
     lines = sanitise(str(error)).strip() or type(error).__name__
     return refused(name, f"{member} is damaged ({lines})", RESAVE)
 
@@ -129,41 +130,40 @@ def _check_end(name: str, file: IO[bytes], trust: bool) -> None:
     """Check how many members there are before zipfile reads the directory into memory."""
     size = file.seek(0, 2)
     if size > MAXIMUM_TOTAL and not trust:
-        raise refused(name, f"has {size:,} bytes, the limit is {MAXIMUM_TOTAL:,}", _TRUST)
+        raise refused(name, f"has {size:,} bytes, the limit is {MAXIMUM_TOTAL:,}", TRUST_REMEDY)
     file.seek(max(0, size - 2**16 - 22))
     tail = file.read()
-    place = tail.rfind(_END)
-    if place < 0 or len(tail) - place < 22:
+    position = tail.rfind(_END)
+    if position < 0 or len(tail) - position < 22:
         raise refused(name, "is not complete: the end of the zip is missing", RESAVE)
     file.seek(0)
     if trust:
         return
-    members, directory = struct.unpack_from("<HI", tail, place + 10)
-    if members > MAXIMUM_MEMBERS or directory > 2**20 or _END_64 in tail[:place][-20:]:
+    members, directory = struct.unpack_from("<HI", tail, position + 10)
+    if members > MAXIMUM_MEMBERS or directory > 2**20 or _END_64 in tail[:position][-20:]:
         raise refused(
             name, f"holds more than {MAXIMUM_MEMBERS} members or a huge directory", _FOREIGN
         )
 
 
-_TRUST: Final = "if the file is your own: --trust-model, or a factory that loads it"
 _FOREIGN: Final = "Keras writes three: do not use a file of unknown origin"
 
 
 def _check_members(name: str, archive: zipfile.ZipFile) -> None:
-    seen: set[str] = set()
+    names: set[str] = set()
     for info in archive.infolist():
         shown = sanitise(info.filename)
-        if info.filename in seen:
+        if info.filename in names:
             raise refused(name, f"holds the member {shown} twice", _FOREIGN)
-        seen.add(info.filename)
+        names.add(info.filename)
         if info.filename not in MAXIMUM_BYTES:
-            raise refused(name, _about_member(info.filename), _TRUST)
+            raise refused(name, _about_member(info.filename), TRUST_REMEDY)
         if info.flag_bits & 1:
             raise refused(name, f"the member {shown} is encrypted", RESAVE)
         limit = MAXIMUM_BYTES[info.filename]
         if info.file_size > limit:
             what = f"{shown} unpacks to {info.file_size:,} bytes, the limit is {limit:,}"
-            raise refused(name, what, _TRUST)
+            raise refused(name, what, TRUST_REMEDY)
         packed = max(info.compress_size, 1)
         if info.file_size > max(_HARMLESS_BYTES, MAXIMUM_RATIO * packed):
             what = f"{shown} unpacks {packed:,} bytes to {info.file_size:,}"
@@ -171,9 +171,9 @@ def _check_members(name: str, archive: zipfile.ZipFile) -> None:
     total = sum(info.file_size for info in archive.infolist())
     if total > MAXIMUM_TOTAL:
         what = f"unpacks to {total:,} bytes, the limit is {MAXIMUM_TOTAL:,}"
-        raise refused(name, what, _TRUST)
+        raise refused(name, what, TRUST_REMEDY)
     for member in (CONFIG, WEIGHTS):
-        if member not in seen:
+        if member not in names:
             raise refused(name, f"has no {member}, so it is no .keras file", RESAVE)
 
 

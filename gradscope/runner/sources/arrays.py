@@ -1,4 +1,4 @@
-"""Arrays of the user's own, alone or nested in dicts, lists and tuples: made into plain numbers."""
+"""Arrays of the user, alone or nested in dicts, lists and tuples, converted to numbers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ArrayBatches:
     @property
     def samples(self) -> int:
         """How many samples there are to train on."""
-        return length(self.x)
+        return sample_count(self.x)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -59,7 +59,7 @@ class ArrayBatches:
         return self.samples // self.batch_size
 
     def iterate(self) -> Iterator[Batch]:
-        """Give batches for ever."""
+        """Yield batches without end."""
         random = np.random.default_rng(derive(self.seed, "batches"))
         while True:
             order = random.permutation(self.samples)
@@ -68,44 +68,47 @@ class ArrayBatches:
                 yield self.rows(rows)
 
     def probe(self, n: int) -> Batch:
-        """Give the same `n` samples, or all there are, at every call."""
+        """Return the same `n` samples, or all there are, at every call."""
         random = np.random.default_rng(derive(self.seed, "probe"))
         count = min(n, self.samples)
         return self.rows(np.sort(random.choice(self.samples, count, replace=False)))
 
     def rows(self, rows: npt.NDArray[np.int64]) -> Batch:
-        """Give the samples at these places."""
-        return taken((self.x, self.y, self.weights), rows)
+        """Return the samples at these indices."""
+        return select_samples((self.x, self.y, self.weights), rows)
 
     def fingerprint(self) -> str:
         """SHA-256 of the arrays: same digest, same training and test data, bit for bit."""
-        return digest((self.x, self.y, self.weights), self.test)
+        return arrays_hash((self.x, self.y, self.weights), self.test)
 
     def with_seed(self, seed: int) -> ArrayBatches:
-        """Give the same data in the order of another seed."""
+        """Return the same data in the order of another seed."""
         return replace(self, seed=seed)
 
 
 def from_samples(samples: Samples, batch_size: int, seed: int) -> ArrayBatches:
-    """Take one of gradscope's data sets, which is checked already."""
+    """Make batches of a built-in data set, which is checked already."""
     test = (samples.x_test, samples.y_test, None) if len(samples.x_test) else None
     size = min(batch_size, len(samples.x))
     return ArrayBatches(samples.x, samples.y, None, size, seed, test, samples.notes)
 
 
 def from_arrays(data: tuple[Any, ...], batch_size: int, seed: int) -> ArrayBatches:
-    """Take the user's arrays, with or without a test part; `BadRequest` when they are unusable."""
-    training, testing = parts(data)
-    x, y, weights = checked(training, "training")
-    test = checked(testing, "test") if testing is not None else None
-    size = min(batch_size, length(x))
-    few = f"there are {length(x)} training samples, fewer than batch_size {batch_size}"
+    """Make batches of the user's arrays; `BadRequest` when they are unusable.
+
+    `data` is (x, y) or (x, y, weights), or a pair of these for training and test.
+    """
+    training, testing = split_test_part(data)
+    x, y, weights = checked_batch(training, "training")
+    test = checked_batch(testing, "test") if testing is not None else None
+    size = min(batch_size, sample_count(x))
+    few = f"there are {sample_count(x)} training samples, fewer than batch_size {batch_size}"
     notes = (few,) if size < batch_size else ()
     return ArrayBatches(x, y, weights, size, seed, test, notes)
 
 
-def parts(data: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
-    """Tell ((x, y), (x_test, y_test)), as Keras's data sets give, from (x, y).
+def split_test_part(data: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
+    """Split ((x, y), (x_test, y_test)), the form of Keras's data sets; (x, y) has no test part.
 
     Two tuples of two or three are always the former: several inputs are a list or a dict.
     """
@@ -114,8 +117,8 @@ def parts(data: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...] | Non
     return data, None
 
 
-def checked(data: tuple[Any, ...], part: str) -> Batch:
-    """Make inputs, targets and weights into arrays of numbers of one length."""
+def checked_batch(data: tuple[Any, ...], part: str) -> Batch:
+    """Convert inputs, targets and weights to arrays of numbers of one length."""
     if len(data) not in {2, 3}:
         raise BadRequest(
             f"data: the {part} part has {len(data)} items; "
@@ -123,15 +126,15 @@ def checked(data: tuple[Any, ...], part: str) -> Batch:
         )
     padded = (*data, None) if len(data) == 2 else data
     x, y, weights = (
-        None if role == ROLES[2] and tree is None else numbers(tree, role, part)
+        None if role == ROLES[2] and tree is None else number_arrays(tree, role, part)
         for role, tree in zip(ROLES, padded, strict=True)
     )
     _check_lengths((x, y, weights), part)
     return x, y, weights
 
 
-def numbers(tree: Any, role: str, part: str) -> Any:
-    """Make a tree of what the user gave into a tree of arrays Keras can be fed."""
+def number_arrays(tree: Any, role: str, part: str) -> Any:
+    """Convert a tree of the user's values to a tree of arrays that Keras takes."""
     import keras
 
     if isinstance(tree, (list, tuple)) and not any(hasattr(i, "shape") for i in _leaves(tree)):
@@ -144,7 +147,7 @@ def numbers(tree: Any, role: str, part: str) -> Any:
 
 
 def _array(value: Any, path: tuple[Any, ...], role: str, part: str) -> npt.NDArray[Any]:
-    """Make one array, in Keras's own float type where it is real, as `model.fit` does."""
+    """Convert to one array, in Keras's float type where it is real, as `model.fit` does."""
     import keras
 
     where = f"{part} {role}{''.join(f'[{sanitise(repr(key))}]' for key in path)}"
@@ -153,9 +156,9 @@ def _array(value: Any, path: tuple[Any, ...], role: str, part: str) -> npt.NDArr
     except Exception as error:  # ragged lists, tensors of a kind numpy cannot take
         raise BadRequest(f"data: the {where} are no array: {sanitise(str(error), 200)}") from None
     if value is None or array.dtype.kind not in "biuf":
-        found = _KINDS.get(array.dtype.kind, f"of dtype {array.dtype}")
-        found = "missing (None)" if value is None else found
-        raise BadRequest(f"data: the {where} are {found}; they must be real numbers")
+        kind = _KINDS.get(array.dtype.kind, f"of dtype {array.dtype}")
+        kind = "missing (None)" if value is None else kind
+        raise BadRequest(f"data: the {where} are {kind}; they must be real numbers")
     if array.ndim == 0:
         raise BadRequest(
             f"data: the {where} are a single number; they need one row per sample",
@@ -171,16 +174,16 @@ def _array(value: Any, path: tuple[Any, ...], role: str, part: str) -> npt.NDArr
 
 
 def _check_finite(array: npt.NDArray[Any], where: str) -> None:
-    """Refuse NaN, Inf and what has become Inf in the type that Keras computes in."""
+    """Refuse NaN, Inf and numbers that overflow in the type that Keras computes in."""
     bad = samples_out_of_range(array)
     if bad.any():
         index = int(np.flatnonzero(bad)[0])
         sample = np.atleast_1d(array[index])
-        place = first_position_out_of_range(sample)
-        at = f" at {', '.join(map(str, place))}" if array.ndim > 1 else ""
+        position = first_position_out_of_range(sample)
+        at = f" at {', '.join(map(str, position))}" if array.ndim > 1 else ""
         raise BadRequest(
             f"data: sample {index} (counted from 0) of the {where} has the value "
-            f"{sample[place]}{at}; {bad.sum()} such sample(s) among {len(array)}",
+            f"{sample[position]}{at}; {bad.sum()} such sample(s) among {len(array)}",
             f"remove or repair them before training; the largest number is that of {array.dtype}",
         )
 
@@ -205,13 +208,13 @@ def _leaves(tree: Any) -> list[Any]:
     return leaves
 
 
-def length(tree: Any) -> int:
-    """Give the number of samples in a tree of arrays."""
+def sample_count(tree: Any) -> int:
+    """The number of samples in a tree of arrays."""
     return len(_leaves(tree)[0])
 
 
-def taken(batch: Batch, rows: Any) -> Batch:
-    """Give the samples of a batch at these places, or in this slice."""
+def select_samples(batch: Batch, rows: Any) -> Batch:
+    """Return the samples of a batch at these indices, or in this slice."""
     import keras
 
     x, y, weights = (
@@ -221,16 +224,16 @@ def taken(batch: Batch, rows: Any) -> Batch:
     return x, y, weights
 
 
-def digest(*batches: Batch | None) -> str:
+def arrays_hash(*batches: Batch | None) -> str:
     """SHA-256 of trees of arrays, with their structure, types and shapes."""
     import keras
 
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     for batch in batches:
         for path, leaf in keras.tree.flatten_with_path(batch):
             if leaf is None:
-                found.update(f"{path}None".encode())
+                hasher.update(f"{path}None".encode())
                 continue
-            found.update(f"{path}".encode())
-            add_array(found, leaf)
-    return found.hexdigest()
+            hasher.update(f"{path}".encode())
+            add_array(hasher, leaf)
+    return hasher.hexdigest()

@@ -1,4 +1,4 @@
-"""One way to be fed, whatever the data is: arrays, nested arrays, datasets."""
+"""One interface to batches for all forms of data: arrays, nested arrays, datasets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Batch", "BatchSource", "as_samples", "batches", "is_data"]
 
 
 class BatchSource(Protocol):
-    """Where the batches of a run come from; inputs and targets are nested numpy arrays."""
+    """The batches of a run; inputs and targets are nested numpy arrays."""
 
     @property
     def steps_per_epoch(self) -> int | None:
@@ -29,27 +29,27 @@ class BatchSource(Protocol):
 
     @property
     def test(self) -> Batch | None:
-        """What the trained network is evaluated on."""
+        """The data that the trained network is evaluated on."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences a reader should see beside the results."""
+        """Sentences to show beside the results."""
 
     def iterate(self) -> Iterator[Batch]:
-        """Give `(x, y, sample weights or None)` for ever, passing over the data again and again."""
+        """Yield `(x, y, sample weights or None)` without end, epoch after epoch."""
 
     def probe(self, n: int) -> Batch:
-        """Give the same samples, at most `n`, at every call."""
+        """Return the same samples, at most `n`, at every call."""
 
     def fingerprint(self) -> str:
         """Identify the data: the same digest, the same figures."""
 
     def with_seed(self, seed: int) -> BatchSource:
-        """Give the same data in the order of another seed; it is not checked again."""
+        """Return the same data in the order of another seed; it is not checked again."""
 
 
 def batches(data: Any, batch_size: int, seed: int) -> BatchSource:
-    """Take data in any of its forms; `BadRequest` says what cannot be trained on.
+    """Make batches of data in any of its forms; `BadRequest` for data that cannot be trained on.
 
     Arrays are cut into batches of `batch_size`; a dataset gives batches of its own size.
     """
@@ -67,7 +67,7 @@ def batches(data: Any, batch_size: int, seed: int) -> BatchSource:
 
 
 def is_data(data: Any) -> bool:
-    """Tell whether this has one of the forms that `batches` takes."""
+    """Whether this has one of the forms that `batches` takes."""
     if isinstance(data, Samples) or streams.is_stream(data):
         return True
     if not isinstance(data, tuple) or len(data) not in {2, 3}:
@@ -77,9 +77,10 @@ def is_data(data: Any) -> bool:
 
 
 def as_samples(data: Any) -> Samples:
-    """Give the user's arrays as the built-in network takes them: one of inputs, one of targets.
+    """Convert the user's arrays for the built-in network: one of inputs, one of targets.
 
-    Integers and what `class_labels` calls classes are classes; other floats are a regression.
+    Integers and floats that are classes to `class_labels` are classes; other floats are a
+    regression.
     """
     if isinstance(data, Samples):
         return data

@@ -1,4 +1,4 @@
-"""The `config.json` of a `.keras` file: JSON read strictly, and every class in it known."""
+"""Read the `config.json` of a `.keras` file strictly, and refuse unknown classes in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gradscope.config.document.tree_path import TreePath, dotted_path
 from gradscope.message_text import sanitise
-from gradscope.runner.sources.archive import RESAVE, refused
+from gradscope.runner.sources.archive import RESAVE, TRUST_REMEDY, refused
 from gradscope.runner.sources.known_classes import (
     CLASSES,
     FUNCTION_MODULES,
@@ -19,7 +19,6 @@ from gradscope.runner.sources.known_classes import (
 )
 
 MAXIMUM_DEPTH: Final = 64
-OWN_CODE: Final = "if the file is your own: --trust-model, or a factory that loads it"
 _NUMERIC: Final = re.compile(r"(bool|u?int(8|16|32|64)|b?float(16|32|64)|string)\Z")
 
 
@@ -46,35 +45,35 @@ def read(name: str, member: str, raw: bytes) -> dict[str, Any]:
 
 
 def _too_deep(name: str, member: str) -> Exception:
-    return refused(name, f"{member} is nested more than {MAXIMUM_DEPTH} levels deep", OWN_CODE)
+    return refused(name, f"{member} is nested more than {MAXIMUM_DEPTH} levels deep", TRUST_REMEDY)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         names = [key for key, _ in pairs]
         raise _DuplicateError(repr(sanitise(next(key for key in names if names.count(key) > 1))))
-    return found
+    return mapping
 
 
 def nodes(tree: Any) -> Iterator[tuple[TreePath, Any]]:
-    """Give every mapping and list of a tree with its path, without recursion."""
-    waiting: list[tuple[TreePath, Any]] = [((), tree)]
-    while waiting:
-        path, node = waiting.pop()
+    """Yield every mapping and list of a tree with its path, without recursion."""
+    pending: list[tuple[TreePath, Any]] = [((), tree)]
+    while pending:
+        path, node = pending.pop()
         if len(path) > MAXIMUM_DEPTH:
             continue
         if isinstance(node, (dict, list)):
             yield path, node
             items = node.items() if isinstance(node, dict) else enumerate(node)
-            # Only what holds more: a path for each of a million numbers would fill the memory.
-            waiting += [
+            # Only containers: a path for each of a million numbers would fill the memory.
+            pending += [
                 ((*path, key), item) for key, item in items if isinstance(item, (dict, list))
             ]
 
 
 def check_classes(name: str, tree: dict[str, Any]) -> None:
-    """Refuse whatever is not known to compute only: classes, functions, stored values.
+    """Refuse classes, functions and stored values that are not known to only compute.
 
     The whole tree is walked, so nothing hides in a nested model, a wrapper, a `compile_config`,
     an initializer or an argument of a call.
@@ -85,8 +84,8 @@ def check_classes(name: str, tree: dict[str, Any]) -> None:
         if isinstance(node, dict) and "class_name" in node:
             problem = _problem(node)
             if problem:
-                place = dotted_path(path) or "the model itself"
-                raise refused(name, f"config.json, {place}: {problem}", OWN_CODE)
+                location = dotted_path(path) or "the model itself"
+                raise refused(name, f"config.json, {location}: {problem}", TRUST_REMEDY)
 
 
 def _problem(node: dict[str, Any]) -> str | None:
@@ -115,7 +114,7 @@ def _problem_of_function(node: dict[str, Any]) -> str | None:
 
 
 def _problem_of_value(class_name: str, value: Any) -> str | None:
-    """Check the type of a stored array: a type of text of a gigabyte each is one, too."""
+    """Check the type of a stored array: a text type of a gigabyte per value is a type, too."""
     if class_name not in ("__tensor__", "__numpy__", "__keras_tensor__"):
         return None
     dtype = value.get("dtype") if isinstance(value, dict) else None

@@ -1,4 +1,4 @@
-"""The user's own functions: found, called with the config's arguments, held to their promise."""
+"""Import the user's functions, call them with the config's arguments, and check the results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from gradscope.config.experiment import ModelSource
 from gradscope.errors import BadRequest
 from gradscope.message_text import did_you_mean, nearest_name, sanitise
-from gradscope.runner.sources.user_code import blamed
+from gradscope.runner.sources.user_code import attributed_to_user
 
 Folder = Path | str | None
 
@@ -24,24 +24,24 @@ DATA_FORMS = (
 )
 
 
-def call(spec: str, arguments: Mapping[str, Any], *, key: str, folder: Folder) -> Any:
-    """Call `package.module:function` with keyword arguments and give what it returns.
+def call_function(spec: str, arguments: Mapping[str, Any], *, key: str, folder: Folder) -> Any:
+    """Call `package.module:function` with keyword arguments and return its result.
 
-    The working directory and `folder` are importable while it runs. `BadRequest` says what is
-    missing, with the nearest name, or shows where in the user's own lines an exception was raised.
+    The working directory and `folder` are importable while it runs. `BadRequest` names what is
+    missing and the nearest name, or shows where in the user's code an exception was raised.
     """
     module_name, _, attribute = spec.partition(":")
     package = module_name.partition(".")[0]
     with _importable(folder):
         module = _imported(module_name, key, folder)
-        function = _found(module, attribute, spec, key)
+        function = _attribute(module, attribute, spec, key)
         _check_arguments(function, arguments, spec, key)
-        with blamed(key, spec, package):
+        with attributed_to_user(key, spec, package):
             return function(**arguments)
 
 
 def model_from(source: ModelSource, *, trust: bool) -> Any:
-    """Give the user's own Keras model: from their factory, or from a file that was scanned."""
+    """The Keras model of the user: from a factory, or from a scanned file."""
     if source.keras_file is not None:
         from gradscope.runner.sources import keras_file
 
@@ -49,7 +49,7 @@ def model_from(source: ModelSource, *, trust: bool) -> Any:
     import keras
 
     key = "model.factory"
-    model = call(str(source.factory), source.arguments, key=key, folder=source.folder)
+    model = call_function(str(source.factory), source.arguments, key=key, folder=source.folder)
     if not isinstance(model, keras.Model):
         raise BadRequest(
             f"{key}: {source.factory} must return a Keras model, it returned {describe(model)}",
@@ -59,10 +59,10 @@ def model_from(source: ModelSource, *, trust: bool) -> Any:
 
 
 def data_from(parameters: Mapping[str, Any]) -> Any:
-    """Give what the user's data factory returns, once it has one of the forms of `DATA_FORMS`."""
+    """The result of the user's data factory; `BadRequest` unless in a form of `DATA_FORMS`."""
     key, spec = "data.factory", str(parameters["factory"])
     arguments = parameters.get("arguments") or {}
-    data = call(spec, arguments, key=key, folder=parameters.get("folder"))
+    data = call_function(spec, arguments, key=key, folder=parameters.get("folder"))
     from gradscope.runner.sources.batches import is_data
 
     if not is_data(data):
@@ -73,7 +73,7 @@ def data_from(parameters: Mapping[str, Any]) -> Any:
 
 
 def describe(value: Any) -> str:
-    """Say what a value is, in a few words."""
+    """Describe a value in a few words."""
     if value is None:
         return "nothing (None)"
     if isinstance(value, type):
@@ -98,7 +98,7 @@ def _about_model(value: Any) -> str:
 
 @contextlib.contextmanager
 def _importable(folder: Folder) -> Iterator[None]:
-    """Put the working directory and `folder` where Python looks first, as for a script there."""
+    """Put the working directory and `folder` first on `sys.path`, as for a script there."""
     before = list(sys.path)
     sys.path[:0] = [item for item in _folders(folder) if item not in sys.path]
     importlib.invalidate_caches()
@@ -109,19 +109,19 @@ def _importable(folder: Folder) -> Iterator[None]:
 
 
 def _folders(folder: Folder) -> list[str]:
-    found = []
+    folders = []
     with contextlib.suppress(OSError):  # the working directory may have been deleted
-        found.append(str(Path.cwd()))
+        folders.append(str(Path.cwd()))
     if folder is not None:
-        found.append(str(folder))
-    return list(dict.fromkeys(found))
+        folders.append(str(folder))
+    return list(dict.fromkeys(folders))
 
 
 def _imported(name: str, key: str, folder: Folder) -> Any:
     package = name.partition(".")[0]
-    _forget_namesake(package, folder)
+    _unload_same_name(package, folder)
     try:
-        with blamed(key, f"importing {name}", package):
+        with attributed_to_user(key, f"importing {name}", package):
             return importlib.import_module(name)
     except BadRequest as error:
         cause = error.__cause__
@@ -137,41 +137,41 @@ def _imported(name: str, key: str, folder: Folder) -> Any:
         raise
 
 
-def _forget_namesake(package: str, folder: Folder) -> None:
-    """Forget a module of the same name that an earlier config brought from another folder."""
+def _unload_same_name(package: str, folder: Folder) -> None:
+    """Unload a module of the same name that an earlier config imported from another folder."""
     loaded = sys.modules.get(package)
     before = getattr(getattr(loaded, "__spec__", None), "origin", None)
     if before is None:
         return
-    found = importlib.machinery.PathFinder.find_spec(package, _folders(folder))
-    if found is None or found.origin in (None, before):
+    spec = importlib.machinery.PathFinder.find_spec(package, _folders(folder))
+    if spec is None or spec.origin in (None, before):
         return
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         del sys.modules[name]
 
 
 def _modules_beside(missing: str, folder: Folder) -> list[str]:
-    """Give the names of the modules that stand where the missing one was looked for."""
+    """The names of the modules in the folders where the missing one was looked for."""
     parent, _, _ = missing.rpartition(".")
     above = sys.modules.get(parent)
-    places = list(getattr(above, "__path__", ())) if parent else _folders(folder)
+    folders = list(getattr(above, "__path__", ())) if parent else _folders(folder)
     names = []
-    for place in places:
+    for path in folders:
         with contextlib.suppress(OSError):
             names += [
                 item.stem
-                for item in sorted(Path(place).iterdir())
+                for item in sorted(Path(path).iterdir())
                 if item.suffix == ".py" or (item / "__init__.py").exists()
             ]
     return names
 
 
-def _found(module: Any, attribute: str, spec: str, key: str) -> Any:
-    found, walked = module, module.__name__
+def _attribute(module: Any, attribute: str, spec: str, key: str) -> Any:
+    value, walked = module, module.__name__
     for name in attribute.split("."):
-        if not hasattr(found, name):
-            public = [item for item in dir(found) if not item.startswith("_")]
-            functions = [item for item in public if callable(getattr(found, item, None))]
+        if not hasattr(value, name):
+            public = [item for item in dir(value) if not item.startswith("_")]
+            functions = [item for item in public if callable(getattr(value, item, None))]
             near = nearest_name(name, functions) or nearest_name(name, public)
             listed = ", ".join(sanitise(item) for item in functions[:8])
             remedy = f"it has {listed}" if listed else "it has no function"
@@ -179,10 +179,10 @@ def _found(module: Any, attribute: str, spec: str, key: str) -> Any:
                 f"{key}: {sanitise(walked)} has no {name}",
                 f"did you mean '{sanitise(near)}'?" if near else remedy,
             )
-        found, walked = getattr(found, name), f"{walked}.{name}"
-    if not callable(found):
-        raise BadRequest(f"{key}: {spec} is {describe(found)}, not a function")
-    return found
+        value, walked = getattr(value, name), f"{walked}.{name}"
+    if not callable(value):
+        raise BadRequest(f"{key}: {spec} is {describe(value)}, not a function")
+    return value
 
 
 def _check_arguments(function: Any, arguments: Mapping[str, Any], spec: str, key: str) -> None:

@@ -1,4 +1,4 @@
-"""Keras's own data sets, from Keras's own cache and download."""
+"""Keras's data sets, from Keras's cache and download."""
 
 from __future__ import annotations
 

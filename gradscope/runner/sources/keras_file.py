@@ -1,4 +1,4 @@
-"""Load a `.keras` file of unknown origin: looked through, measured, only then given to Keras."""
+"""Load a `.keras` file of unknown origin: scan it, compute its sizes, then let Keras load it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ import numpy as np
 from gradscope.errors import BadRequest, CouldNotMeasure
 from gradscope.message_text import sanitise
 from gradscope.runner.sources import archive
-from gradscope.runner.sources.archive import refused
-from gradscope.runner.sources.config_tree import OWN_CODE
+from gradscope.runner.sources.archive import TRUST_REMEDY, refused
 from gradscope.runner.sources.scan import Scan, check_path, scan
-from gradscope.runner.sources.user_code import said
+from gradscope.runner.sources.user_code import exception_text
 
 MAXIMUM_SAMPLE_VALUES: Final = 2**28
 """The largest output of a layer for one sample: 1 GiB of float32."""
@@ -26,52 +25,41 @@ MAXIMUM_SAMPLE_VALUES: Final = 2**28
 _SLACK: Final = 1.1
 _SLACK_BYTES: Final = 2**20
 _REBUILD: Final = f"{archive.RESAVE}, or give a factory that builds it"
-_GIVES_UP: Final = ("ResourceExhaustedError", "OutOfMemoryError")
+_OUT_OF_MEMORY: Final = ("ResourceExhaustedError", "OutOfMemoryError")
 
 
 def load(path: str | Path, *, trust: bool = False) -> Any:
-    """Give the model saved in a `.keras` file, as its owner compiled it.
+    """Load the model saved in a `.keras` file, as its owner compiled it.
 
     Without `trust` it is refused (`BadRequest`) unless every class in it is known and every size
     agrees with the weights it holds; `trust` lets it run whatever code is stored in it. Keras's
-    global settings are afterwards what they were.
+    global settings are restored.
     """
     path = Path(path)
     name = sanitise(path.name)
     if trust:
         check_path(path)
-        with archive.opened(path, trust=True):
+        with archive.open_archive(path, trust=True):
             pass
         return _loaded(path, name, safe=False)
-    found = scan(path)
-    _check_built_sizes(name, found)
+    scanned = scan(path)
+    _check_built_sizes(name, scanned)
     return _loaded(path, name, safe=True)
-
-
-def notes(model: Any) -> tuple[str, ...]:
-    """Say what is odd about the weights a model came with."""
-    bad = [
-        sanitise(weight.path)
-        for weight in model.weights
-        if not np.isfinite(np.asarray(weight, dtype=np.float64)).all()
-    ]
-    if not bad:
-        return ()
-    more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
-    return (f"the weights it starts from are not finite in {', '.join(bad[:3])}{more}",)
 
 
 def _loaded(path: Path, name: str, *, safe: bool) -> Any:
     import keras
 
     try:
-        with _settings_kept(name, refuse=safe):
+        with _preserved_settings(name, refuse=safe):
             model = keras.saving.load_model(path, safe_mode=safe)
     except (BadRequest, MemoryError):
         raise
     except Exception as error:
-        if type(error).__name__ in _GIVES_UP:
-            raise CouldNotMeasure(f"{name} does not fit into memory: {said(error)}") from error
+        if type(error).__name__ in _OUT_OF_MEMORY:
+            raise CouldNotMeasure(
+                f"{name} does not fit into memory: {exception_text(error)}"
+            ) from error
         remedy = "its own classes must be importable: give a factory that loads it"
         what = f"Keras {keras.__version__} cannot load it: {_innermost(error)}"
         raise refused(name, what, _REBUILD if safe else remedy) from error
@@ -81,20 +69,24 @@ def _loaded(path: Path, name: str, *, safe: bool) -> Any:
 
 
 def _innermost(error: BaseException) -> str:
-    """Give what Keras says went wrong, without the configs it wraps around it at every level."""
+    """Keras's innermost message, without the configs that it adds at every level."""
     text = str(error).rpartition("Exception encountered: ")[2]
-    return said(type(error)(text)) if type(error) in (TypeError, ValueError) else said(error)
+    return (
+        exception_text(type(error)(text))
+        if type(error) in (TypeError, ValueError)
+        else exception_text(error)
+    )
 
 
-def _check_built_sizes(name: str, found: Scan) -> None:
+def _check_built_sizes(name: str, scanned: Scan) -> None:
     """Refuse a model whose weights, or whose outputs for one sample, are out of proportion.
 
-    Keras itself works out the shapes, without allocating one, in a thread of its own: what it
-    keeps in mind while building is kept per thread and is gone with it.
+    Keras itself computes the shapes, without allocating, in a separate thread: its state while
+    building is per thread and ends with it.
     """
     result: list[Any] = []
     state = random.getstate()
-    thread = threading.Thread(target=_measure, args=(found.config, result), daemon=True)
+    thread = threading.Thread(target=_measure, args=(scanned.config, result), daemon=True)
     thread.start()
     thread.join()
     random.setstate(state)
@@ -104,16 +96,16 @@ def _check_built_sizes(name: str, found: Scan) -> None:
             name, f"Keras cannot build it: {_innermost(sizes)}", archive.RESAVE
         ) from sizes
     weights, largest, operation = sizes
-    if found.stored.bytes and weights > _SLACK * found.stored.bytes + _SLACK_BYTES:
+    if scanned.stored.bytes and weights > _SLACK * scanned.stored.bytes + _SLACK_BYTES:
         what = f"its layers need {weights:,} bytes of weights, but it holds"
-        raise refused(name, f"{what} {found.stored.bytes:,}", OWN_CODE)
+        raise refused(name, f"{what} {scanned.stored.bytes:,}", TRUST_REMEDY)
     if largest > MAXIMUM_SAMPLE_VALUES:
         what = f"{sanitise(operation)} gives {largest:,} values for one sample"
-        raise refused(name, f"{what}; the limit is {MAXIMUM_SAMPLE_VALUES:,}", OWN_CODE)
+        raise refused(name, f"{what}; the limit is {MAXIMUM_SAMPLE_VALUES:,}", TRUST_REMEDY)
 
 
 def _measure(config: dict[str, Any], result: list[Any]) -> None:
-    """Build a model without weights; give their bytes, and its largest output and where it is."""
+    """Build a model without weights; append their bytes, the largest output and its operation."""
     import keras
 
     try:
@@ -135,14 +127,14 @@ def _numpy_type(dtype: str) -> str:
 
 
 def _uncompiled(node: Any) -> Any:
-    """Give a config without optimizers, losses and metrics, whose state is not asked for."""
+    """A config without optimizers, losses and metrics, whose state is not counted."""
     if isinstance(node, dict):
         return {key: _uncompiled(item) for key, item in node.items() if key != "compile_config"}
     return [_uncompiled(item) for item in node] if isinstance(node, list) else node
 
 
 def _operations(model: Any) -> Iterator[Any]:
-    """Give every layer and operation, those of nested models too."""
+    """Yield every layer and operation, also of nested models."""
     operations: list[Any] = getattr(model, "operations", None) or getattr(model, "layers", [])
     for operation in operations:
         yield operation
@@ -160,8 +152,8 @@ def _output_sizes(operation: Any) -> list[int]:
 
 
 @contextlib.contextmanager
-def _settings_kept(name: str, *, refuse: bool) -> Iterator[None]:
-    """Put Keras's global settings back as they were; `refuse` a file that changed one."""
+def _preserved_settings(name: str, *, refuse: bool) -> Iterator[None]:
+    """Restore Keras's global settings at the end; `refuse` a file that changed one."""
     before, numbers = _settings(), random.getstate()
     try:
         yield
@@ -170,7 +162,7 @@ def _settings_kept(name: str, *, refuse: bool) -> Iterator[None]:
         _restore(before, changed)
         random.setstate(numbers)
     if changed and refuse:
-        raise refused(name, f"loading it changed {', '.join(changed)} of Keras", OWN_CODE)
+        raise refused(name, f"loading it changed {', '.join(changed)} of Keras", TRUST_REMEDY)
 
 
 def _settings() -> dict[str, Any]:
@@ -201,7 +193,7 @@ def _restore(before: dict[str, Any], changed: list[str]) -> None:
 
 
 def _seed() -> Any:
-    """Give the seed Keras was told, if any; it has no public way to ask."""
+    """Keras's global seed, if any; there is no public way to read it."""
     try:
         from keras.src.utils.rng_utils import get_random_seed
     except ImportError:

@@ -1,4 +1,4 @@
-"""What a `.keras` file may name: Keras's own layers, operations and settings that only compute.
+"""The classes that a `.keras` file may name: Keras's own, where they only compute.
 
 Left out on purpose, though Keras has them: what runs stored code (Lambda, TFSMLayer, JaxLayer,
 FlaxLayer, TorchModuleWrapper, Map, Scan, Cond, WhileLoop and their like), what reads files or
@@ -156,4 +156,4 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "TextVectorization": "reads a vocabulary file",
     }
 )
-"""Why a class that a reader may well know is not among them."""
+"""Why a class that readers know is not among them."""

@@ -1,7 +1,7 @@
-"""Look through a `.keras` file before Keras does: everything in it is known, nothing is too large.
+"""Scan a `.keras` file before Keras loads it: everything in it is known, nothing is too large.
 
-Nothing here imports Keras or runs anything. What is refused is what is not known: that is no
-proof that the rest is harmless, and TensorFlow is no sandbox.
+Nothing here imports Keras or runs code of the file. Unknown content is refused. That is no proof
+that the rest is harmless, and TensorFlow is no sandbox.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gradscope.config.document.tree_path import dotted_path
 from gradscope.message_text import sanitise
 from gradscope.runner.sources import archive, config_tree, hdf5_headers
 from gradscope.runner.sources.archive import refused
-from gradscope.runner.sources.hdf5_headers import Stored
+from gradscope.runner.sources.hdf5_headers import StoredWeights
 
 UNITS: Final = (
     "units",
@@ -33,7 +33,7 @@ UNITS: Final = (
 """Keys of a layer that has at least so many weights, so the file must hold at least as many."""
 
 UNBUILT_LIMIT: Final = 2**14
-"""What they may be when the file holds no weights: the model was saved before it was built."""
+"""Their limit when the file holds no weights: the model was saved before it was built."""
 
 COUNT_LIMITS: Final = {
     "num_thresholds": 10**5,
@@ -48,7 +48,7 @@ COUNT_LIMITS: Final = {
     "kernel_size": 2**16,
     "pool_size": 2**20,
 }
-"""Keys that make something large without a weight, and how large."""
+"""Keys that make large tensors without a weight, and their limits."""
 
 SHAPE_KEYS: Final = ("batch_shape", "target_shape", "shape", "output_shape")
 MAXIMUM_SHAPE: Final = 2**28
@@ -56,30 +56,32 @@ MAXIMUM_SHAPE: Final = 2**28
 
 @dataclass(frozen=True)
 class Scan:
-    """What is known of a `.keras` file that was not refused."""
+    """The content of a `.keras` file that was not refused."""
 
     sha256: str
     keras_version: str
     config: dict[str, Any]
-    stored: Stored
+    stored: StoredWeights
 
 
 def scan(path: str | Path) -> Scan:
-    """Check a `.keras` file; `BadRequest` names the member, the place in it and the remedy."""
+    """Check a `.keras` file; `BadRequest` names the member, the path in it and the remedy."""
     path = Path(path)
     check_path(path)
-    with archive.opened(path) as opened:
-        config = config_tree.read(opened.name, archive.CONFIG, opened.bytes_of(archive.CONFIG))
-        config_tree.check_classes(opened.name, config)
-        with opened.unpacked(archive.WEIGHTS) as file:
-            stored = hdf5_headers.walk(opened.name, file)
-        check_sizes(opened.name, config, stored)
-        version = _version(opened)
+    with archive.open_archive(path) as archive_file:
+        config = config_tree.read(
+            archive_file.name, archive.CONFIG, archive_file.bytes_of(archive.CONFIG)
+        )
+        config_tree.check_classes(archive_file.name, config)
+        with archive_file.unpacked(archive.WEIGHTS) as file:
+            stored = hdf5_headers.walk(archive_file.name, file)
+        check_sizes(archive_file.name, config, stored)
+        version = _version(archive_file)
     return Scan(archive.sha256(path), version, config, stored)
 
 
 def check_path(path: Path) -> None:
-    """Refuse what is no `.keras` file by its name, is missing, or may never end."""
+    """Refuse a path that is missing, no regular file, or does not end with `.keras`."""
     name = sanitise(str(path), 200)
     if not path.exists():
         raise refused(name, "there is no such file", "check the path; it starts at the config")
@@ -89,24 +91,24 @@ def check_path(path: Path) -> None:
         raise refused(name, "does not end with .keras", archive.RESAVE)
 
 
-def check_sizes(name: str, config: dict[str, Any], stored: Stored) -> None:
+def check_sizes(name: str, config: dict[str, Any], stored: StoredWeights) -> None:
     """Refuse sizes that the weights in the file contradict, or that would fill the memory."""
     limit = stored.values or UNBUILT_LIMIT
     for path, node in config_tree.nodes(config):
         for key, value in node.items() if isinstance(node, dict) else ():
             size = _size(key, value)
-            place = f"config.json, {dotted_path((*path, key))}"
+            location = f"config.json, {dotted_path((*path, key))}"
             if key in UNITS and size > limit:
-                what = f"{place} is {size:,}, but the file holds {stored.values:,} weights"
-                raise refused(name, what, config_tree.OWN_CODE)
+                what = f"{location} is {size:,}, but the file holds {stored.values:,} weights"
+                raise refused(name, what, archive.TRUST_REMEDY)
             most = MAXIMUM_SHAPE if key in SHAPE_KEYS else COUNT_LIMITS.get(key)
             if most is not None and size > most:
-                what = f"{place} is {size:,}; the limit is {most:,}"
-                raise refused(name, what, config_tree.OWN_CODE)
+                what = f"{location} is {size:,}; the limit is {most:,}"
+                raise refused(name, what, archive.TRUST_REMEDY)
 
 
 def _size(key: str, value: Any) -> int:
-    """Give a number as it is, a shape as its product, other lists as their largest number."""
+    """The value of a number, the product of a shape, the largest number of another list."""
     if isinstance(value, bool):
         return 0
     if isinstance(value, (int, float)):
@@ -117,9 +119,9 @@ def _size(key: str, value: Any) -> int:
     return prod(size for size in sizes if size) if key in SHAPE_KEYS else max(sizes, default=0)
 
 
-def _version(opened: archive.Archive) -> str:
-    if archive.METADATA not in opened.zip.namelist():
+def _version(archive_file: archive.Archive) -> str:
+    if archive.METADATA not in archive_file.zip.namelist():
         return "unknown"
-    raw = opened.bytes_of(archive.METADATA)
-    found = config_tree.read(opened.name, archive.METADATA, raw).get("keras_version")
-    return sanitise(found) if isinstance(found, str) else "unknown"
+    raw = archive_file.bytes_of(archive.METADATA)
+    version = config_tree.read(archive_file.name, archive.METADATA, raw).get("keras_version")
+    return sanitise(version) if isinstance(version, str) else "unknown"

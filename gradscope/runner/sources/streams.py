@@ -1,4 +1,4 @@
-"""Data that comes in batches by itself: a `tf.data.Dataset` or a Keras `PyDataset`."""
+"""Data that makes its own batches: a `tf.data.Dataset` or a Keras `PyDataset`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ import numpy as np
 
 from gradscope.errors import BadRequest
 from gradscope.runner.runtime.seeds import derive
-from gradscope.runner.sources.arrays import Batch, checked, digest, length, taken
-from gradscope.runner.sources.user_code import blamed
+from gradscope.runner.sources.arrays import (
+    Batch,
+    arrays_hash,
+    checked_batch,
+    sample_count,
+    select_samples,
+)
+from gradscope.runner.sources.user_code import attributed_to_user
 
 TEST_SAMPLES: Final = 10_000
-"""How many samples of a test stream are kept: it is evaluated in one piece."""
+"""Most samples of a test stream that are kept in memory for the evaluation."""
 
 FINGERPRINT_SAMPLES: Final = 1000
 _END: Final = object()
@@ -23,7 +29,7 @@ _END: Final = object()
 
 @dataclass(frozen=True)
 class StreamBatches:
-    """Batches as the user's dataset makes them, over and over.
+    """Batches as the user's dataset makes them, epoch after epoch.
 
     `epoch(number)` opens one pass. A last batch smaller than the first is dropped; the order and
     any shuffling of a `tf.data.Dataset` are its own, the batches of a `PyDataset` are shuffled by
@@ -39,49 +45,49 @@ class StreamBatches:
     _probes: dict[int, Batch] = field(default_factory=dict, repr=False, compare=False)
 
     def iterate(self) -> Iterator[Batch]:
-        """Give batches for ever."""
-        # Passes are numbered from the seed on, so that another seed gives other orders; 0 is kept
-        # for looking at the data.
+        """Yield batches without end."""
+        # Passes are numbered from the seed on, so that another seed gives other orders; pass 0 is
+        # the one that inspects the data.
         for number in itertools.count(derive(self.seed, "epoch") + 1):
-            given, held = 0, None
+            yielded, pending = 0, None
             for batch in _read(self.epoch, number):
-                if held is not None:
-                    yield held
-                    given += 1
-                held = batch
-            if held is None:
+                if pending is not None:
+                    yield pending
+                    yielded += 1
+                pending = batch
+            if pending is None:
                 raise BadRequest(
                     "data: the dataset gives nothing when it is read once more",
                     "what it reads from must be able to start again",
                 )
-            if not given or length(held[0]) >= self.batch_size:
-                yield held
+            if not yielded or sample_count(pending[0]) >= self.batch_size:
+                yield pending
 
     def probe(self, n: int) -> Batch:
-        """Give the first `n` samples, read once and kept."""
+        """Return the first `n` samples, read once and kept."""
         if n not in self._probes:
-            self._probes[n] = collected(self.epoch, n)
+            self._probes[n] = first_samples(self.epoch, n)
         return self._probes[n]
 
     def fingerprint(self) -> str:
         """SHA-256 of the first samples and of the test part: the whole may have no end."""
-        return digest(self.probe(FINGERPRINT_SAMPLES), self.test)
+        return arrays_hash(self.probe(FINGERPRINT_SAMPLES), self.test)
 
     def with_seed(self, seed: int) -> StreamBatches:
-        """Give the same data in the order of another seed, as far as the seed decides it."""
+        """Return the same data in the order of another seed, where the seed decides the order."""
         return replace(self, seed=seed)
 
 
 def from_stream(data: Any, testing: Any, seed: int) -> StreamBatches:
-    """Take the user's dataset, after a look at its first batch."""
+    """Make batches of the user's dataset, whose first batch is read for its size."""
     epoch, count = _opened(data, seed)
-    batch_size = length(collected(epoch, 1, whole=True)[0])
-    test = None if testing is None else collected(_opened(testing, seed)[0], TEST_SAMPLES)
+    batch_size = sample_count(first_samples(epoch, 1, whole=True)[0])
+    test = None if testing is None else first_samples(_opened(testing, seed)[0], TEST_SAMPLES)
     return StreamBatches(epoch, count, batch_size, seed, test)
 
 
 def is_stream(data: Any) -> bool:
-    """Tell whether this is a dataset that gives batches by itself."""
+    """Whether this is a dataset that makes its own batches."""
     import keras
     import tensorflow as tf
 
@@ -89,39 +95,39 @@ def is_stream(data: Any) -> bool:
 
 
 def _opened(data: Any, seed: int) -> tuple[Callable[[int], Iterator[Any]], int | None]:
-    """Give the way to open one pass over a dataset, and how many batches it says it has."""
+    """The function that opens one pass over a dataset, and its number of batches if known."""
     import tensorflow as tf
 
     if isinstance(data, tf.data.Dataset):
-        with blamed("data.factory", "the dataset"):
+        with attributed_to_user("data.factory", "the dataset"):
             count = int(data.cardinality())
         return (lambda number: iter(data.as_numpy_iterator())), count if count >= 0 else None
-    with blamed("data.factory", "the PyDataset"):
+    with attributed_to_user("data.factory", "the PyDataset"):
         count = data.num_batches
     return (lambda number: _py_dataset(data, count, seed, number)), count
 
 
 def _py_dataset(data: Any, count: int | None, seed: int, number: int) -> Iterator[Any]:
-    """One pass over a `PyDataset`; pass 0, for looking at it, is in its own order.
+    """One pass over a `PyDataset`; pass 0, which inspects the data, is in its own order.
 
     The last batch stays the last: it may be a remainder, which is to be dropped.
     """
-    places: Any = itertools.count() if count is None else range(count)
+    indices: Any = itertools.count() if count is None else range(count)
     if count is not None and number:
         random = np.random.default_rng([derive(seed, "batches"), number])
-        places = [*random.permutation(count - 1), count - 1] if count else []
-    for place in places:
-        yield data[int(place)]
+        indices = [*random.permutation(count - 1), count - 1] if count else []
+    for index in indices:
+        yield data[int(index)]
     if number:
         data.on_epoch_end()
 
 
 def _read(epoch: Callable[[int], Iterator[Any]], number: int) -> Iterator[Batch]:
-    """Read one pass, checking every batch; what goes wrong in it is the user's code's."""
-    with blamed("data.factory", "opening the dataset"):
+    """Read one pass and check every batch; exceptions are attributed to the user's code."""
+    with attributed_to_user("data.factory", "opening the dataset"):
         elements = epoch(number)
     while True:
-        with blamed("data.factory", "reading the dataset"):
+        with attributed_to_user("data.factory", "reading the dataset"):
             element = next(elements, _END)
         if element is _END:
             return
@@ -130,29 +136,29 @@ def _read(epoch: Callable[[int], Iterator[Any]], number: int) -> Iterator[Batch]
                 "data: each element of the dataset must be (inputs, targets) or "
                 f"(inputs, targets, sample weights), not a {type(element).__name__}"
             )
-        yield checked(tuple(element), "training")
+        yield checked_batch(tuple(element), "training")
 
 
-def collected(epoch: Callable[[int], Iterator[Any]], n: int, *, whole: bool = False) -> Batch:
-    """Give the first `n` samples of the first pass, or the whole batches they are in."""
+def first_samples(epoch: Callable[[int], Iterator[Any]], n: int, *, whole: bool = False) -> Batch:
+    """Return the first `n` samples of the first pass, or the whole batches that hold them."""
     import keras
 
-    found: list[Batch] = []
+    read: list[Batch] = []
     for batch in _read(epoch, 0):
-        if found and _shapes(batch) != _shapes(found[0]):
+        if read and _shapes(batch) != _shapes(read[0]):
             break  # batches padded to lengths of their own do not stack
-        found.append(batch)
-        if sum(length(item[0]) for item in found) >= n:
+        read.append(batch)
+        if sum(sample_count(item[0]) for item in read) >= n:
             break
-    if not found:
+    if not read:
         raise BadRequest("data: the dataset is empty")
     x, y, weights = (
         None
         if trees[0] is None
         else keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *trees)
-        for trees in zip(*found, strict=True)
+        for trees in zip(*read, strict=True)
     )
-    return (x, y, weights) if whole else taken((x, y, weights), slice(n))
+    return (x, y, weights) if whole else select_samples((x, y, weights), slice(n))
 
 
 def _shapes(batch: Batch) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The user's own code is run as such: when it fails, they see their own lines and nothing else."""
+"""Run the user's code so that its errors show the user's own lines only."""
 
 from __future__ import annotations
 
@@ -24,23 +24,25 @@ _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @contextlib.contextmanager
-def blamed(key: str, what: str, package: str = "") -> Iterator[None]:
+def attributed_to_user(key: str, what: str, package: str = "") -> Iterator[None]:
     """Turn an exception of the user's code into a `BadRequest` that shows where it was raised.
 
-    `what` names their code, `package` the top of the module it is in, which counts as theirs
-    wherever it is installed. An exit they ask for is not obeyed. Running out of memory is not
-    their code's fault and passes through.
+    `what` names the code, `package` the top-level package it is in, which counts as the user's
+    wherever it is installed. `SystemExit` is turned too. `MemoryError` passes through: it is no
+    error of the code.
     """
     try:
         yield
     except (MemoryError, GradscopeError):
         raise
     except (Exception, SystemExit) as error:
-        raise BadRequest(f"{key}: {what} raised {said(error)}", frames(error, package)) from error
+        raise BadRequest(
+            f"{key}: {what} raised {exception_text(error)}", user_frames(error, package)
+        ) from error
 
 
-def said(error: BaseException) -> str:
-    """Give the kind of an exception and its message, cut and safe to print."""
+def exception_text(error: BaseException) -> str:
+    """The kind of an exception and its message, shortened and safe to print."""
     text = _COLOUR.sub("", str(error)).strip()
     lines = [sanitise(line.rstrip(), 200) for line in text.splitlines() if line.strip()]
     shown = "\n    ".join(lines[:_SHOWN_LINES])
@@ -49,22 +51,22 @@ def said(error: BaseException) -> str:
     return f"{kind}: {shown}{more}" if shown else kind
 
 
-def frames(error: BaseException, package: str = "") -> str:
-    """Give the frames of the user's code in an exception's traceback, innermost last."""
+def user_frames(error: BaseException, package: str = "") -> str:
+    """The frames of the user's code in an exception's traceback, innermost last."""
     walked = [
         (frame, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
-        if is_users(frame, package)
+        if is_user_frame(frame, package)
     ]
     shown = [_frame(frame, line) for frame, line in walked[-_SHOWN_FRAMES:]]
     if isinstance(error, SyntaxError) and error.filename:
-        place = f"{_relative(error.filename)}:{error.lineno}"
-        shown.append(f"{place}\n      {sanitise((error.text or '').strip(), 200)}")
+        location = f"{_relative(error.filename)}:{error.lineno}"
+        shown.append(f"{location}\n      {sanitise((error.text or '').strip(), 200)}")
     return "\n  ".join(["in your code:", *(f"  {text}" for text in shown)]) if shown else ""
 
 
-def is_users(frame: FrameType, package: str = "") -> bool:
-    """Tell whether a frame is of the user's code: not of an installed library, not of gradscope."""
+def is_user_frame(frame: FrameType, package: str = "") -> bool:
+    """Whether a frame is in the user's code: not in an installed library, not in gradscope."""
     top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
     if package and top == package:
         return True
@@ -85,12 +87,12 @@ def _library_folders() -> list[Path]:
 def _frame(frame: FrameType, line: int) -> str:
     name = frame.f_code.co_filename
     source = linecache.getline(name, line, frame.f_globals).strip()
-    place = f"{_relative(name)}:{line}, in {sanitise(frame.f_code.co_name)}"
-    return f"{place}\n      {sanitise(source, 200)}" if source else place
+    location = f"{_relative(name)}:{line}, in {sanitise(frame.f_code.co_name)}"
+    return f"{location}\n      {sanitise(source, 200)}" if source else location
 
 
 def _relative(name: str) -> str:
-    """Give a path as the user would type it."""
+    """A path as the user would type it."""
     with contextlib.suppress(ValueError, OSError):
         return sanitise(str(Path(name).relative_to(Path.cwd())), 300)
     return sanitise(name, 300)

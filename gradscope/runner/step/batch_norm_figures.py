@@ -9,18 +9,22 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gradscope.runner.runtime.attribute_patch import shadowed
-from gradscope.runner.runtime.conditional import choose
+from gradscope.runner.runtime.attribute_patch import patched_attribute
+from gradscope.runner.runtime.conditional import unlowered_cond
 from gradscope.runner.step.figures import Figures
-from gradscope.runner.step.moments import nonfinite
+from gradscope.runner.step.moments import nonfinite_count
 from gradscope.runner.survey.calls import CallRecorder
 from gradscope.runner.survey.sites import BatchNormSite
 
 Pair = tuple[Any, Any]
 
 
-class Hearing:
-    """What the batch norms of a model compute in one forward pass, and what they knew before it."""
+class BatchMoments:
+    """The moments that batch norms compute in one forward pass, and the moving ones before it.
+
+    `moving` has a pair (mean, variance) for each batch norm, `batch` the pairs of each of its
+    calls by the identity of the layer.
+    """
 
     def __init__(self, norms: Sequence[BatchNormSite]) -> None:
         self.moving: list[Pair] = [
@@ -34,69 +38,76 @@ class Hearing:
 
 
 @contextlib.contextmanager
-def listening(norms: Sequence[BatchNormSite]) -> Iterator[Hearing]:
-    """Hear the mean and variance that each batch norm takes of its batch, call by call."""
-    hearing = Hearing(norms)
+def recorded_moments(norms: Sequence[BatchNormSite]) -> Iterator[BatchMoments]:
+    """Record the mean and variance that each batch norm computes of its batch, call by call."""
+    moments = BatchMoments(norms)
     with contextlib.ExitStack() as stack:
         for layer in {id(norm.layer): norm.layer for norm in norms}.values():
-            stack.enter_context(shadowed(layer, "_moments", _heard(layer, hearing)))
-        yield hearing
+            replacement = _recording_moments(layer, moments)
+            stack.enter_context(patched_attribute(layer, "_moments", replacement))
+        yield moments
 
 
-def _heard(layer: Any, hearing: Hearing) -> Callable[..., Pair]:
+def _recording_moments(layer: Any, moments: BatchMoments) -> Callable[..., Pair]:
     original = layer._moments
 
-    def moments(*args: Any, **kwargs: Any) -> Pair:
+    def compute_and_record(*args: Any, **kwargs: Any) -> Pair:
         mean, variance = original(*args, **kwargs)
-        hearing.batch[id(layer)].append((mean, variance))
+        moments.batch[id(layer)].append((mean, variance))
         return mean, variance
 
-    return moments
+    return compute_and_record
 
 
-def put(
-    figures: Figures, norms: Sequence[BatchNormSite], hearing: Hearing, recorder: CallRecorder
+def add_batch_norm_figures(
+    figures: Figures,
+    norms: Sequence[BatchNormSite],
+    moments: BatchMoments,
+    recorder: CallRecorder,
 ) -> None:
-    """Compare the batch's mean and variance with the moving ones, all features end to end."""
+    """Compare the batch's mean and variance with the moving ones, all features in one vector.
+
+    The moments are those that Keras computed and normalized by, in its own precision.
+    """
     if not norms:
         return
     calls = {call.key: call for call in recorder.calls}
-    batch = [_of_batch(norm, hearing, calls[norm.key]) for norm in norms]
+    batch = [_batch_moments(norm, moments, calls[norm.key]) for norm in norms]
     sizes = np.array([int(mean.shape[0]) for mean, _ in batch])
     owners = np.repeat(np.arange(len(norms)), sizes)
     epsilon = np.repeat([float(norm.layer.epsilon) for norm in norms], sizes)
-    mean, variance = (_end_to_end([pair[i] for pair in batch]) for i in (0, 1))
+    mean, variance = (_concatenated([pair[i] for pair in batch]) for i in (0, 1))
     moving_mean, moving_variance = (
-        _end_to_end([pair[i] for pair in hearing.moving]) for i in (0, 1)
+        _concatenated([pair[i] for pair in moments.moving]) for i in (0, 1)
     )
     scale = moving_variance + epsilon
     gap = tf.square(mean - moving_mean) / scale
     ratio = tf.math.log((variance + epsilon) / scale)
     gap, ratio = (tf.math.unsorted_segment_sum(x, owners, len(norms)) / sizes for x in (gap, ratio))
-    lost = choose(
+    nonfinite = unlowered_cond(
         tf.reduce_all(tf.math.is_finite(gap) & tf.math.is_finite(ratio)),
         lambda: tf.zeros_like(gap),
-        lambda: tf.stack([nonfinite(calls[norm.key].inputs[0]) for norm in norms]),
+        lambda: tf.stack([nonfinite_count(calls[norm.key].inputs[0]) for norm in norms]),
     )
     names = ["batch_norm_mean_gap", "batch_norm_variance_ratio"]
-    figures.put(
+    figures.add(
         [*names, "nonfinite_forward_count", "nonfinite_count"],
         [norm.index for norm in norms],
-        tf.stack([tf.sqrt(gap), tf.exp(ratio), lost, lost]),
+        tf.stack([tf.sqrt(gap), tf.exp(ratio), nonfinite, nonfinite]),
     )
 
 
-def _of_batch(norm: BatchNormSite, hearing: Hearing, call: Any) -> Pair:
-    """Mean and variance per feature, heard or (where the layer took none: frozen) computed."""
-    heard = hearing.batch[id(norm.layer)]
-    if len(heard) > call.number:
-        mean, variance = heard[call.number]
+def _batch_moments(norm: BatchNormSite, moments: BatchMoments, call: Any) -> Pair:
+    """Mean and variance per feature: as recorded; computed where a frozen layer computed none."""
+    recorded = moments.batch[id(norm.layer)]
+    if len(recorded) > call.number:
+        mean, variance = recorded[call.number]
         return tf.reshape(mean, [-1]), tf.reshape(variance, [-1])
     inputs = call.inputs[0]
     axis = norm.layer.axis % inputs.shape.rank
-    others = [i for i in range(inputs.shape.rank) if i != axis]
-    return tf.nn.moments(tf.cast(inputs, tf.float64), others)  # type: ignore[no-any-return]
+    axes = [i for i in range(inputs.shape.rank) if i != axis]
+    return tf.nn.moments(tf.cast(inputs, tf.float64), axes)  # type: ignore[no-any-return]
 
 
-def _end_to_end(vectors: Sequence[Any]) -> Any:
+def _concatenated(vectors: Sequence[Any]) -> Any:
     return tf.concat([tf.cast(vector, tf.float64) for vector in vectors], 0)

@@ -26,7 +26,7 @@ def with_main_path(sites: SiteMap, recorder: CallRecorder, inputs: Any, outputs:
     set for batch norms whose moving statistics move.
     """
     calls = {call.key: call for call in recorder.calls}
-    tensors = {site.index: Signal.of(site, calls[site.key]).z for site in sites.sites}
+    tensors = {site.index: Signal.from_call(site, calls[site.key]).z for site in sites.sites}
     tensors |= {norm.index: calls[norm.key].inputs[0] for norm in sites.batch_norms}
     paths = _PathCounts.between(keras.tree.flatten(inputs), keras.tree.flatten(outputs))
     layers = list(sites.layers)

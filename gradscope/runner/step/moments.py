@@ -1,10 +1,11 @@
-"""Sums over the values of like tensors [batch, unit], and the moments they give.
+"""Sums over the values of tensors of one shape [batch, unit], and the moments they give.
 
-A step is short, so what costs is the number of readings and of operations. `read` takes each value
-once per sum, in float32; that is exact as long as no square leaves float32's range and no variance
-is the small difference of large sums. `Reading.exact` is the same in float64 with deviations from
-the mean (two passes), where 1e-30 stays apart from zero and a spread of 1e-3 around 1 is no
-rounding.
+A step is short, so what costs is the number of passes over the values and of operations.
+`read_sums` takes each sum in one pass in the tensors' own type (float32). The sums of `a` that give
+variances are taken of the differences to the first sample's values: a variance over the batch is
+the same for them, and their squares are as small as the variance itself, however large the mean is.
+`Sums.exact` is the same in float64 with deviations from the mean (two passes), for everything that
+`moments_of_sums` does not accept.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gradscope.runner.step import slabs
+from gradscope.runner.step.reductions import Reductions, Tensors
 
 SMALLEST_NORMAL = 1.1754943508222875e-38
 """Below it float32 has only subnormals, which TensorFlow flushes to zero on a CPU."""
@@ -24,122 +25,122 @@ SMALLEST_NORMAL = 1.1754943508222875e-38
 SAFE = (1e-30, 1e30)
 """Mean squares between which float32 loses nothing: terms below 1e-38 are 1e-8 of the smallest."""
 
-SPREAD = 0.01
-"""Variance over second moment above which the difference of two float32 sums keeps five digits."""
+SPREAD = 0.2
+"""Least variance over second moment for which the difference of two float32 sums is used.
 
-TOGETHER = 2**13
-"""Values of a tensor up to which copying it beside others costs less than operations of its own."""
+The difference multiplies the relative error of the sums by up to 1 / SPREAD. A float32 sum of
+values like these is within 4e-7, whatever the width of the processor's vectors (measured for 300 to
+1,000,000 values with Eigen's sums, tests/runner/step/test_variances.py), so a variance is within
+2e-6 of its size; 1e-5 is promised."""
+
+SPREAD_OF_MEANS = 1e-6
+"""The same for the difference of two float64 sums of the means of units."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What one reading of equally shaped tensors [batch, unit] gave.
+class Sums:
+    """The sums of equally shaped tensors [batch, unit].
 
-    `sums` [9, tensor], in the tensors' type: the sums of z, a and delta; of their squares; of the
-    squares of a's sums per unit; and the numbers of values of a and of delta that are not zero
-    (subnormals count as zero, as everywhere in TensorFlow). ``exact()`` reads the tensors again:
-    float64 [15, tensor], the rows of `of_sums`, then the numbers of NaN and Inf in z, a and delta.
+    `fast` float64 [10, tensor], from one float32 pass each, with d = a minus the first sample's a:
+    the sums of z and of delta; of their squares; of d^2; the numbers of values of delta and of a
+    that are not zero (subnormals count as zero, as everywhere in TensorFlow); the sums over units
+    of (the sum of d over the batch)^2, of a's mean over the batch, and of that mean's square.
+    ``exact()`` reads the tensors again: float64 [15, tensor], the rows of `moments_of_sums`, then
+    the numbers of NaN and Inf in z, delta and a.
     """
 
-    sums: Any
+    fast: Any
     exact: Callable[[], Any]
 
 
-def read(z: Sequence[Any], a: Sequence[Any], delta: Sequence[Any], *, jit: bool) -> Reading:
-    """Read z, a and delta once; `jit` says that XLA compiles it, which other operations suit."""
-    if jit or z[0].shape.num_elements() <= TOGETHER:
-        stack = tf.stack([*z, *a, *delta])
-        sums = slabs.sums if jit else _sums_together
-        return Reading(sums(stack, len(z)), lambda: _exact_together(stack))
-    units = [_unit_sums(tensor) for tensor in a]
-    rows = [
-        *(tf.reduce_sum(tensor) for tensor in z),
-        *(tf.reduce_sum(unit) for unit in units),
-        *(tf.reduce_sum(tensor) for tensor in delta),
-        *(_square(tensor) for tensor in (*z, *a, *delta)),
-        *(_square(unit) for unit in units),
-        *(_square(tf.sign(tensor)) for tensor in (*a, *delta)),
+def read_sums(
+    z: Sequence[Any], a: Sequence[Any], delta: Sequence[Any], reductions: Reductions
+) -> Sums:
+    """Sum z, a and delta of some layers, in one stack where the tensors are small."""
+    count = len(z)
+    if z[0].shape.num_elements() > reductions.stacking_limit:
+        firsts = [tensor[:1] for tensor in a]
+        differences = [tensor - first for tensor, first in zip(a, firsts, strict=True)]
+        fast = _fast_sums([*z, *delta], [*delta, *a], tf.concat(firsts, 0), differences, reductions)
+        return Sums(fast, lambda: _exact_separately(z, a, delta))
+    stack = tf.stack([*z, *delta, *a])
+    z_and_delta, a_stack = tf.split(stack, [2 * count, count])
+    _, delta_and_a = tf.split(stack, [count, 2 * count])
+    first = a_stack[:, :1]
+    differences = a_stack - first
+    fast = _fast_sums(z_and_delta, delta_and_a, tf.squeeze(first, 1), differences, reductions)
+    return Sums(fast, lambda: _exact_stacked(stack))
+
+
+def _fast_sums(
+    z_and_delta: Tensors, delta_and_a: Tensors, first: Any, differences: Tensors, r: Reductions
+) -> Any:
+    """The rows of `Sums.fast`; `first` [tensor, unit] is what `differences` are taken to."""
+    in_own_type = [
+        r.sums(z_and_delta),
+        r.square_sums(z_and_delta),
+        r.square_sums(differences),
+        r.nonzero_counts(delta_and_a),
     ]
-    sums = tf.reshape(tf.stack(rows), [9, len(z)])
-    return Reading(sums, lambda: _exact_apart(z, a, delta))
-
-
-def _sums_together(stack: Any, count: int) -> Any:
-    units = tf.reduce_sum(stack, 1)
-    _, units_of_a, _ = tf.split(units, 3)
-    _, counted = tf.split(stack, [count, 2 * count])
-    rows = [
-        tf.reduce_sum(units, 1),
-        _squares(stack, [1, 2]),
-        _squares(units_of_a, [1]),
-        tf.round(_squares(tf.sign(counted), [1, 2])),  # the root of a count need not be exact
+    count = int(first.shape[0])
+    batch = float((differences[0] if isinstance(differences, list) else differences).shape[-2])
+    sums = tf.cast(r.row_sums(differences), tf.float64)
+    means = tf.cast(first, tf.float64) + sums / batch
+    of_units = [
+        tf.reduce_sum(tf.square(sums), 1),
+        tf.reduce_sum(means, 1),
+        tf.reduce_sum(tf.square(means), 1),
     ]
-    return tf.reshape(tf.concat(rows, 0), [9, count])
+    rows = tf.concat([tf.cast(tf.concat(in_own_type, 0), tf.float64), *of_units], 0)
+    return tf.reshape(rows, [10, count])
 
 
-def _squares(x: Any, axes: list[int]) -> Any:
-    """Sums of squares, by the one operation that takes them in one pass without a copy."""
-    return tf.square(tf.raw_ops.EuclideanNorm(input=x, axis=axes))
+def moments_of_sums(sums: Any, sizes: np.ndarray, batches: np.ndarray) -> tuple[Any, Any]:
+    """Moments from `Sums.fast`: float64 [12, tensor], and whether all of them hold 1e-5.
 
+    Means of z, delta and a, their mean squares, their variances; the variance of a over the batch
+    for each unit, averaged over units; and the numbers of nonzero values of delta and of a. `sizes`
+    are the values of each tensor and `batches` the length of its first axis.
 
-def _square(x: Any) -> Any:
-    """The sum of squares of a whole tensor."""
-    return 2.0 * tf.raw_ops.L2Loss(t=x)
-
-
-def _unit_sums(x: Any) -> Any:
-    """Sums over the batch, by the product that vectorises best."""
-    return tf.matmul(tf.ones([1, x.shape[0]], x.dtype), x)
-
-
-def of_sums(sums: Any, sizes: np.ndarray, batches: np.ndarray) -> tuple[Any, Any]:
-    """Moments from the float64 sums of `read`: [12, tensor], and whether they tell the truth.
-
-    Means of z, a and delta, their mean squares, their variances; the variance of a over the batch
-    for each unit, averaged over units; and the two numbers of nonzero values. `sizes` are the
-    values of each tensor and `batches` the length of its first axis.
-
-    They are true as long as every square stayed inside float32's range and every variance is a
-    fair share of its second moment. No NaN or Inf passes; an `a` or a delta that holds nothing but
-    zeros is told exactly.
+    The pooled variance of a is the mean of the units' variances plus the variance of the units'
+    means (Chan, Golub and LeVeque 1983), which are sums of terms that are not negative. They hold
+    1e-5 as long as every square stayed inside float32's range and no variance is a small difference
+    of large sums. No NaN or Inf is accepted; an `a` or a delta that holds nothing but zeros is
+    measured exactly.
     """
-    inverse = 1.0 / np.stack([*[sizes] * 6, sizes * batches])
-    sums, nonzero = tf.split(sums, [7, 2])
-    means, squares, between = tf.split(sums * inverse, [3, 3, 1])
-    of_a = tf.split(squares, 3)[1]
-    spreads = squares - tf.square(means)
-    within = of_a - between
-    true = (squares > SAFE[0]) & (squares < SAFE[1]) & (spreads > SPREAD * squares)
-    no_a, no_delta = tf.split(nonzero == 0.0, 2)
-    z, a, delta = tf.split(true, 3)
-    a = (a & (within > SPREAD * of_a)) | no_a
-    safe = tf.reduce_all(tf.concat([z, a, delta | no_delta], 0))
-    return tf.concat([means, squares, spreads, within, nonzero], 0), safe
+    ones = np.ones_like(sizes)
+    units = sizes / batches
+    divisors = np.stack([*[sizes] * 5, ones, ones, sizes * batches, units, units])
+    parts = tf.split(sums / divisors, [2, 2, 1, 2, 1, 1, 1])
+    means, squares, difference, nonzero, between, mean_a, unit_mean_square = parts
+    within = difference - between
+    means = tf.concat([means, mean_a], 0)
+    in_range = tf.concat([squares, difference], 0)
+    squares = tf.concat([squares, within + unit_mean_square], 0)
+    variances = squares - tf.square(means)
+    in_range = (in_range > SAFE[0]) & (in_range < SAFE[1])
+    least = np.array([[SPREAD], [SPREAD], [SPREAD_OF_MEANS]])
+    z, delta, a = tf.split(in_range & (variances > least * squares), 3)
+    no_delta, no_a = tf.split(nonzero == 0.0, 2)
+    a = (a & (within > SPREAD * difference)) | no_a
+    safe = tf.reduce_all(tf.concat([z, delta | no_delta, a], 0))
+    return tf.concat([means, squares, variances, within, nonzero], 0), safe
 
 
-def _exact_together(stack: Any) -> Any:
-    z, a, delta = tf.split(stack, 3)
-    return _rows(_two_passes(z, 0.0), _two_passes(a, 0.0), _two_passes(delta, SMALLEST_NORMAL))
+def _exact_stacked(stack: Any) -> Any:
+    z, delta, a = tf.split(stack, 3)
+    return _rows(_two_passes(z, 0.0), _two_passes(delta, SMALLEST_NORMAL), _two_passes(a, 0.0))
 
 
-def _exact_apart(z: Sequence[Any], a: Sequence[Any], delta: Sequence[Any]) -> Any:
-    return tf.concat(
-        [
-            _rows(
-                _two_passes(one[tf.newaxis], 0.0),
-                _two_passes(other[tf.newaxis], 0.0),
-                _two_passes(third[tf.newaxis], SMALLEST_NORMAL),
-            )
-            for one, other, third in zip(z, a, delta, strict=True)
-        ],
-        1,
-    )
+def _exact_separately(z: Sequence[Any], a: Sequence[Any], delta: Sequence[Any]) -> Any:
+    triples = zip(z, delta, a, strict=True)
+    return tf.concat([_exact_stacked(tf.stack(triple)) for triple in triples], 1)
 
 
-def _rows(*kinds: Any) -> Any:
-    """The order of `of_sums` from the figures of z, of a and of delta [6, tensor]."""
-    mean, square, variance, within, nonzero, lost = tf.unstack(tf.stack(kinds, 1))
-    return tf.concat([mean, square, variance, within[1:2], nonzero[1:], lost], 0)
+def _rows(*quantities: Any) -> Any:
+    """The order of `moments_of_sums` from the figures of z, of delta and of a [6, tensor]."""
+    mean, square, variance, within, nonzero, nonfinite = tf.unstack(tf.stack(quantities, 1))
+    return tf.concat([mean, square, variance, within[2:], nonzero[1:], nonfinite], 0)
 
 
 def _two_passes(stack: Any, smallest: float) -> Any:
@@ -147,24 +148,31 @@ def _two_passes(stack: Any, smallest: float) -> Any:
 
     Values below `smallest` count as zero. Pooled and per-unit variances come from the same
     deviations by the identity of Chan, Golub and LeVeque (1983): pooled variance = mean of the
-    units' variances + variance of the units' means.
+    units' variances + variance of the units' means. A variance of equal values is exactly 0.
     """
     x = tf.cast(stack, tf.float64)
-    means = tf.reduce_mean(x, 1, keepdims=True)
-    within = tf.reduce_mean(tf.math.squared_difference(x, means), [1, 2])
-    means = tf.squeeze(means, 1)
-    mean = tf.reduce_mean(means, 1, keepdims=True)
-    variance = within + tf.reduce_mean(tf.math.squared_difference(means, mean), 1)
-    mean = tf.squeeze(mean, 1)
+    means, within = _mean_and_variance(x, 1)
+    mean, between = _mean_and_variance(means, 1)
+    within = tf.reduce_mean(within, 1)
+    variance = within + between
     zero = tf.abs(x) < smallest if smallest else tf.equal(x, 0.0)
-    counts = [_count(~zero), nonfinite(stack, [1, 2])]
+    counts = [_count(~zero), nonfinite_count(stack, [1, 2])]
     return tf.stack([mean, variance + tf.square(mean), variance, within, *counts])
+
+
+def _mean_and_variance(x: Any, axis: int) -> tuple[Any, Any]:
+    """Mean and variance over an axis, of the differences to the first value along it."""
+    first = tf.gather(x, [0], axis=axis)
+    differences = x - first
+    mean = tf.reduce_mean(differences, axis, keepdims=True)
+    variance = tf.reduce_mean(tf.math.squared_difference(differences, mean), axis)
+    return tf.squeeze(first + mean, axis), variance
 
 
 def _count(truth: Any) -> Any:
     return tf.reduce_sum(tf.cast(truth, tf.float64), [1, 2])
 
 
-def nonfinite(values: Any, axes: list[int] | None = None) -> Any:
+def nonfinite_count(values: Any, axes: list[int] | None = None) -> Any:
     """Number of NaN and Inf over `axes` (all of them by default), float64."""
     return tf.reduce_sum(tf.cast(~tf.math.is_finite(values), tf.float64), axes)

@@ -1,7 +1,7 @@
-"""How the sizes of delta and of the kernels' gradients spread over the powers of two.
+"""Histograms of the sizes of delta and of the kernels' gradients, in powers of two.
 
 A float32 carries its power of two in eight of its bits, so a histogram of log2 |x| needs no
-logarithm: all values of all layers are counted in one go by the bits they have. The bins are exact
+logarithm: all values of all layers are counted together by these bits. The bins are exact
 and the same everywhere, so that histograms of several steps or runs can be added.
 """
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from gradscope.record import Histogram
+from gradscope.runner.step.reductions import Reductions
 from gradscope.runner.step.signal_figures import Signal
 from gradscope.runner.step.weight_figures import Weights
 
@@ -26,38 +27,33 @@ EDGES = np.arange(-126.0, 129.0)
 """Bin i holds 2^edge[i] <= |x| < 2^edge[i + 1]."""
 
 
-def size(layers: int) -> int:
+def count_size(layers: int) -> int:
     """Counts of one step: of delta and of the gradient, for each layer and exponent."""
     return len(NAMES) * layers * EXPONENTS
 
 
-def count(
+def count_powers(
     signals: Sequence[Signal],
     deltas: Sequence[Any],
     samples: int,
     weights: Weights,
     layers: int,
     *,
-    jit: bool,
+    reductions: Reductions,
 ) -> Any:
-    """Count the values of delta (times the batch size) and of the gradients: int32 [`size`].
-
-    `jit` says that XLA compiles it, which has no operation for a count into bins.
-    """
+    """Count values of delta (times the batch size) and of gradients: int32 [`count_size`]."""
     gradients = dict(zip(map(id, weights.kernels), weights.raw, strict=True))
-    places = [
+    values_by_row = [
         (signal.site.index, tf.cast(delta, tf.float32) * float(samples))
         for signal, delta in zip(signals, deltas, strict=True)
     ]
-    places += [
+    values_by_row += [
         (layers + site.index, tf.convert_to_tensor(gradients[id(kernel)]))
         for site in weights.sites
         for kernel in site.kernels
     ]
-    bins = tf.concat([_bins(values) + EXPONENTS * place for place, values in places], 0)
-    if jit:
-        return tf.math.unsorted_segment_sum(tf.ones_like(bins), bins, size(layers))
-    return tf.math.bincount(bins, minlength=size(layers), maxlength=size(layers))
+    bins = tf.concat([_bins(values) + EXPONENTS * row for row, values in values_by_row], 0)
+    return reductions.bin_counts(bins, count_size(layers))
 
 
 def _bins(values: Any) -> Any:
@@ -66,7 +62,7 @@ def _bins(values: Any) -> Any:
 
 
 def histograms(counts: npt.NDArray[np.int32], layers: int, step: int) -> dict[str, Histogram]:
-    """The counts of one step as histograms by name; what no bin holds is `outside`."""
+    """The counts of one step as histograms by name; values in no bin are `outside`."""
     table = counts.astype(np.int64).reshape(len(NAMES), 1, layers, EXPONENTS)
     steps = np.array([step], np.int64)
     return {
@@ -74,8 +70,8 @@ def histograms(counts: npt.NDArray[np.int32], layers: int, step: int) -> dict[st
             quantity=name.replace("_abs_", " |").replace("_", " ") + "|",
             steps=steps,
             edges=EDGES,
-            counts=found[..., 1:-1],
-            outside=found[..., 0] + found[..., -1],
+            counts=row[..., 1:-1],
+            outside=row[..., 0] + row[..., -1],
         )
-        for name, found in zip(NAMES, table, strict=True)
+        for name, row in zip(NAMES, table, strict=True)
     }

@@ -1,4 +1,4 @@
-"""Figures of z, a and delta."""
+"""Figures of pre-activations z, activations a and their gradients delta."""
 
 from __future__ import annotations
 
@@ -12,39 +12,40 @@ import numpy as np
 import tensorflow as tf
 
 from gradscope.catalog.activations import Activation
-from gradscope.runner.runtime.conditional import choose
+from gradscope.runner.runtime.conditional import unlowered_cond
 from gradscope.runner.step import moments
 from gradscope.runner.step.figures import Figures
+from gradscope.runner.step.reductions import Reductions
 from gradscope.runner.survey.calls import Call
 from gradscope.runner.survey.sites import Site
 
 # Rows of the moments [12, tensor]: which statistic each of them is.
 _MOMENTS = (
-    ("", "activation_mean", ""),
-    ("preactivation_second_moment", "activation_second_moment", "delta_second_moment"),
-    ("preactivation_variance", "activation_variance", "delta_variance"),
+    ("", "", "activation_mean"),
+    ("preactivation_second_moment", "delta_second_moment", "activation_second_moment"),
+    ("preactivation_variance", "delta_variance", "activation_variance"),
     ("activation_sample_variance",),
 )
-_POWERS = np.array([[0.0, 0.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0]]).T
-_LOST = ("nonfinite_forward_count", "nonfinite_forward_count", "nonfinite_backward_count")
+_POWERS = np.array([[0.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0, 0.0]]).T
+_NONFINITE = ("nonfinite_forward_count", "nonfinite_backward_count", "nonfinite_forward_count")
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Signal:
-    """What one site's activation received and gave."""
+    """The argument z and the result a of one site's activation."""
 
     site: Site
     z: Any
     a: Any
 
     @classmethod
-    def of(cls, site: Site, call: Call) -> Signal:
+    def from_call(cls, site: Site, call: Call) -> Signal:
         """Take z and a from the call that carries them.
 
-        A fused activation was heard itself; an activation layer's input is its z; a layer without
-        an activation has z = a, its output.
+        A fused activation was recorded itself. The input of an activation layer is its z. A layer
+        without an activation has z = a, its output.
         """
         output = call.outputs[site.output]
         if call.z is not None and (call.z.shape, call.z.dtype) == (call.a.shape, call.a.dtype):
@@ -64,10 +65,14 @@ class _Group:
     delta: tuple[Any, ...]
 
 
-def put(
-    figures: Figures, signals: Sequence[Signal], deltas: Sequence[Any], samples: Any, *, jit: bool
+def add_signal_figures(
+    figures: Figures,
+    signals: Sequence[Signal],
+    deltas: Sequence[Any],
+    samples: Any,
+    reductions: Reductions,
 ) -> None:
-    """Compute the figures of all sites, those that look alike in one go.
+    """Add the figures of all sites; those of one shape are computed together.
 
     `samples` is the batch size (some tensors have no batch axis, or one longer than that) over the
     factor by which the loss was scaled.
@@ -76,16 +81,16 @@ def put(
         return
     pairs = list(zip(signals, deltas, strict=True))
     groups = [_group(pairs) for pairs in _grouped(pairs, _shape)]
-    found, nonzero, lost = tf.split(_moments(groups, jit), [10, 2, 3])
+    values, nonzero, nonfinite = tf.split(_moments(groups, reductions), [10, 2, 3])
     ordered = [signal for group in groups for signal in group.signals]
     indices = [signal.site.index for signal in ordered]
     # The tape differentiates the mean over the batch: times the batch size, sizes compare.
     base = tf.cast(samples, tf.float64) if tf.is_tensor(samples) else samples
     names = [name for row in _MOMENTS for name in row]
-    figures.put(names, indices, found * base**_POWERS)
-    figures.put(_LOST, indices, lost)
-    figures.put(["nonfinite_count"] * 3, indices, lost)
-    _put_shares(figures, groups, nonzero)
+    figures.add(names, indices, values * base**_POWERS)
+    figures.add(_NONFINITE, indices, nonfinite)
+    figures.add(["nonfinite_count"] * 3, indices, nonfinite)
+    _add_shares(figures, groups, nonzero, reductions)
 
 
 def _shape(pair: tuple[Signal, Any]) -> tuple[Any, ...]:
@@ -109,41 +114,43 @@ def _flat(x: Any) -> Any:
     return wide if wide.shape.rank == 2 else tf.reshape(wide, [wide.shape[0], -1])
 
 
-def _moments(groups: Sequence[_Group], jit: bool) -> Any:
+def _moments(groups: Sequence[_Group], reductions: Reductions) -> Any:
     """Moments and counts of all signals, group after group: float64 [15, signal]."""
     sizes = np.array([float(z.shape.num_elements()) for group in groups for z in group.z])
     batches = np.array([float(z.shape[0]) for group in groups for z in group.z])
-    readings = [moments.read(g.z, g.a, g.delta, jit=jit) for g in groups]
-    sums = tf.concat([tf.cast(reading.sums, tf.float64) for reading in readings], 1)
-    fast, safe = moments.of_sums(sums, sizes, batches)
-    return choose(
+    group_sums = [moments.read_sums(g.z, g.a, g.delta, reductions) for g in groups]
+    sums = tf.concat([sums_of_group.fast for sums_of_group in group_sums], 1)
+    fast, safe = moments.moments_of_sums(sums, sizes, batches)
+    return unlowered_cond(
         safe,
         lambda: tf.pad(fast, [[0, 3], [0, 0]]),
-        lambda: tf.concat([reading.exact() for reading in readings], 1),
+        lambda: tf.concat([sums_of_group.exact() for sums_of_group in group_sums], 1),
     )
 
 
-def _put_shares(figures: Figures, groups: Sequence[_Group], nonzero: Any) -> None:
+def _add_shares(
+    figures: Figures, groups: Sequence[_Group], nonzero: Any, reductions: Reductions
+) -> None:
     """Shares of zeros and of underflow, and the mean derivative.
 
-    `nonzero` are the numbers of values of a and of delta that are not zero [2, signal].
+    `nonzero` are the numbers of values of delta and of a that are not zero [2, signal].
     """
-    full, arrived = tf.unstack(nonzero)
+    nonzero_delta, nonzero_a = tf.unstack(nonzero)
     blocks: dict[tuple[str, ...], list[tuple[list[int], Any]]] = {}
     start = 0
     for group in groups:
         count, size = len(group.signals), float(group.z[0].shape.num_elements())
         activations = [_activation(signal) for signal in group.signals]
-        for places in _grouped(range(count), activations.__getitem__):
-            indices = [group.signals[i].site.index for i in places]
-            whole = [start + i for i in places]
-            living, delta = tf.gather(full, whole), tf.gather(arrived, whole)
-            names, block = _shares(group, places, living, delta, size)
+        for positions in _grouped(range(count), activations.__getitem__):
+            indices = [group.signals[i].site.index for i in positions]
+            columns = [start + i for i in positions]
+            counts = tf.gather(nonzero_a, columns), tf.gather(nonzero_delta, columns)
+            names, block = _shares(group, positions, counts, size, reductions)
             blocks.setdefault(names, []).append((indices, block))
         start += count
     for names, parts in blocks.items():
         indices = [index for part, _ in parts for index in part]
-        figures.put(names, indices, tf.concat([block for _, block in parts], 1))
+        figures.add(names, indices, tf.concat([block for _, block in parts], 1))
 
 
 def _activation(signal: Signal) -> tuple[Any, ...]:
@@ -152,40 +159,50 @@ def _activation(signal: Signal) -> tuple[Any, ...]:
 
 
 def _shares(
-    group: _Group, places: Sequence[int], living: Any, delta: Any, size: float
+    group: _Group,
+    positions: Sequence[int],
+    counts: tuple[Any, Any],
+    size: float,
+    reductions: Reductions,
 ) -> tuple[tuple[str, ...], Any]:
-    first = group.signals[places[0]].site
-    zero = 1.0 - living / size
+    """Names and figures of signals with one activation; `counts` are nonzero values of a, delta."""
+    nonzero_a, nonzero_delta = counts
+    first = group.signals[positions[0]].site
+    zero = 1.0 - nonzero_a / size
     if first.activation is None:
-        return ("zero_fraction", "underflow_fraction"), tf.stack([zero, 1.0 - delta / size])
+        names: tuple[str, ...] = ("zero_fraction", "underflow_fraction")
+        return names, tf.stack([zero, 1.0 - nonzero_delta / size])
     if first.activation.switches:
-        passing, total = living, living
+        passing, total = nonzero_a, nonzero_a
     else:
-        passing, total = _derivatives(
-            first.activation, [group.signals[i] for i in places], [group.z[i] for i in places]
+        passing, total = _derivative_sums(
+            first.activation,
+            [group.signals[i] for i in positions],
+            [group.z[i] for i in positions],
+            reductions,
         )
-    # Where phi' is zero so is delta, exactly: the rest of the vanished deltas are lost signals.
-    lost = tf.math.divide_no_nan(tf.maximum(passing - delta, 0.0), passing)
+    # Where phi' is zero so is delta, exactly: the other vanished deltas are lost signals.
+    underflow = tf.math.divide_no_nan(tf.maximum(passing - nonzero_delta, 0.0), passing)
     bound = first.activation.derivative_bound(**dict(first.parameters))
     # Without a largest derivative (exp) there is no share of it.
     largest = bound if math.isfinite(bound) else math.nan
     names = ("zero_fraction", "underflow_fraction", "derivative_gain")
-    return names, tf.stack([zero, lost, total / (size * largest)])
+    return names, tf.stack([zero, underflow, total / (size * largest)])
 
 
-def _derivatives(entry: Activation, signals: Sequence[Signal], z: Sequence[Any]) -> tuple[Any, Any]:
+def _derivative_sums(
+    entry: Activation, signals: Sequence[Signal], z: Sequence[Any], reductions: Reductions
+) -> tuple[Any, Any]:
     """Number of nonzero phi'(z) and sum of phi'(z), each float64 [signal]."""
-    if z[0].shape.num_elements() <= moments.TOGETHER:
-        found = _derivative(entry, signals, tf.stack(z))
-        passing = tf.reduce_sum(tf.abs(tf.sign(found)), [1, 2])
-        total = tf.reduce_sum(found, [1, 2])
+    derivatives: Any
+    if z[0].shape.num_elements() <= reductions.stacking_limit:
+        derivatives = _derivative(entry, signals, tf.stack(z))
     else:
-        each = [
-            _derivative(entry, [signal], one[tf.newaxis])
-            for signal, one in zip(signals, z, strict=True)
+        derivatives = [
+            _derivative(entry, [signal], values[tf.newaxis])[0]
+            for signal, values in zip(signals, z, strict=True)
         ]
-        passing = tf.stack([2.0 * tf.nn.l2_loss(tf.sign(one)) for one in each])
-        total = tf.stack([tf.reduce_sum(one) for one in each])
+    passing, total = reductions.nonzero_counts(derivatives), reductions.sums(derivatives)
     return tf.cast(passing, tf.float64), tf.cast(total, tf.float64)
 
 

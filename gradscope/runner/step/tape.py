@@ -13,8 +13,8 @@ import tensorflow as tf
 from gradscope.record import STATISTICS
 from gradscope.runner.objective import loss_scale
 from gradscope.runner.objective.objective import Objective
-from gradscope.runner.runtime.conditional import choose
-from gradscope.runner.runtime.import_tensorflow import without_collecting
+from gradscope.runner.runtime.conditional import unlowered_cond
+from gradscope.runner.runtime.import_tensorflow import without_garbage_collection
 from gradscope.runner.step import (
     batch_norm_figures,
     example_gradients,
@@ -25,6 +25,7 @@ from gradscope.runner.step import (
 )
 from gradscope.runner.step.figures import Figures
 from gradscope.runner.step.main_path import with_main_path
+from gradscope.runner.step.reductions import reductions_for
 from gradscope.runner.survey import recurrent
 from gradscope.runner.survey.calls import Call, recordable_layers, recording
 from gradscope.runner.survey.sites import Site, SiteMap
@@ -36,35 +37,35 @@ sample weights); `counting` says whether the powers of two are counted."""
 
 
 def survey_model(model: Any, x: Any, trained: Sequence[bool] | None = None) -> SiteMap:
-    """Find out what can be measured where, by tracing one forward pass that is never run.
+    """Find what can be measured where, by tracing one forward pass that is never run.
 
     `x` is the structure of arrays or specs of one batch. `trained` says of each of the model's
     outputs whether the loss depends on it; all do unless it is given.
     """
     layers = recordable_layers(model)
-    found: list[SiteMap] = []
+    site_maps: list[SiteMap] = []
 
     def forward(inputs: Any) -> None:
         with recording(layers) as recorder:
             outputs = model(inputs, training=True)
         flat = keras.tree.flatten(outputs)
-        wanted = trained or [True] * len(flat)
-        ends = [tensor for tensor, used in zip(flat, wanted, strict=True) if used]
-        found_sites = survey(model, layers, recorder, outputs, [*ends, *model.losses])
-        found.append(with_main_path(found_sites, recorder, inputs, outputs))
+        in_loss = trained or [True] * len(flat)
+        ends = [tensor for tensor, used in zip(flat, in_loss, strict=True) if used]
+        site_map = survey(model, layers, recorder, outputs, [*ends, *model.losses])
+        site_maps.append(with_main_path(site_map, recorder, inputs, outputs))
 
     specs = keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), x)
     tf.function(forward, autograph=False).get_concrete_function(specs)
-    return found[-1]
+    return site_maps[-1]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One forward and backward pass, as it stands before any update.
+class MeasuredPass:
+    """The tensors and figures of one forward and backward pass, before the update.
 
-    `gradients` are what the optimizer takes: of the scaled loss, where it scales; None where the
-    loss does not depend on the variable. `deltas` and `weights` have those of the mean loss itself.
-    `figures` lack what only the update shows (`weight_figures.put`).
+    `gradients` are the optimizer's arguments: those of the scaled loss where it scales; None where
+    the loss does not depend on the variable. `deltas` and `weights` have those of the mean loss.
+    `figures` lack those of the weights and their update (`weight_figures`).
     """
 
     figures: Figures
@@ -77,61 +78,62 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Asked:
+class MeasurementOptions:
     """How a step is measured.
 
-    `jit` says that XLA will compile it. `noise` asks for the gradients of single samples, `powers`
-    for the counts of `power_histograms` at the steps that want them.
+    `jit` says that XLA will compile it. `gradient_noise` adds the figures of `example_gradients`,
+    `histograms` the counts of `power_histograms` at the steps whose flag is set.
     """
 
     jit: bool = False
-    noise: bool = False
-    powers: bool = False
+    gradient_noise: bool = False
+    histograms: bool = False
 
 
-def seeing(
-    model: Any, sites: SiteMap, objective: Objective, optimizer: Any, asked: Asked
-) -> Callable[[Any, Any, Any], Seen]:
+def measured_pass(
+    model: Any, sites: SiteMap, objective: Objective, optimizer: Any, options: MeasurementOptions
+) -> Callable[[Any, Any, Any], MeasuredPass]:
     """Make the function of (x, y, sample weights or None) that measures a pass, without update."""
     layers = recordable_layers(model)
     timed = [site for site in sites.sites if site.time_steps]
+    reductions = reductions_for(jit=options.jit)
 
-    def see(x: Any, y: Any, sample_weights: Any) -> Seen:
+    def measure_pass(x: Any, y: Any, sample_weights: Any) -> MeasuredPass:
         with (
             tf.GradientTape() as tape,
             recording(layers, tape.watch, sites.keys) as recorder,
-            batch_norm_figures.listening(sites.batch_norms) as norms,
+            batch_norm_figures.recorded_moments(sites.batch_norms) as norms,
         ):
             outputs = model(x, training=True)
             loss = objective.loss(model, x, y, outputs, sample_weights)
             scaled = optimizer.scale_loss(loss)
-        heard = {call.key: call for call in recorder.calls}
-        signals = [signal_figures.Signal.of(site, heard[site.key]) for site in sites.sites]
+        calls = {call.key: call for call in recorder.calls}
+        signals = [signal_figures.Signal.from_call(site, calls[site.key]) for site in sites.sites]
         variables = model.trainable_variables
-        zeros = [heard[site.key].zeros for site in timed]
+        zeros = [calls[site.key].zeros for site in timed]
         sources = (variables, [signal.z for signal in signals], zeros)
         gradients, deltas, through_time = tape.gradient(scaled, sources)
         deltas = [_or_zeros(delta, signal.z) for delta, signal in zip(deltas, signals, strict=True)]
-        scale = loss_scale.of(optimizer)
+        scale = loss_scale.current_scale(optimizer)
         figures = Figures()
-        batch_norm_figures.put(figures, sites.batch_norms, norms, recorder)
+        batch_norm_figures.add_batch_norm_figures(figures, sites.batch_norms, norms, recorder)
         samples = _samples(x)
-        signal_figures.put(figures, signals, deltas, samples / scale, jit=asked.jit)
+        signal_figures.add_signal_figures(figures, signals, deltas, samples / scale, reductions)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
-        times = _over_time(timed, heard, through_time, samples / scale)
+        times = _over_time(timed, calls, through_time, samples / scale)
         scalars = tf.concat([scalars, *times], 0) if times else scalars
-        own = loss_scale.unscaled(gradients, scale)
+        unscaled = loss_scale.unscaled(gradients, scale)
         deltas = loss_scale.unscaled(deltas, scale)
-        weights = weight_figures.find(sites.sites, variables, own)
-        if asked.noise:
-            example_gradients.put(figures, weights, samples)
-        return Seen(figures, signals, deltas, variables, gradients, weights, scalars)
+        weights = weight_figures.trained_weights(sites.sites, variables, unscaled)
+        if options.gradient_noise:
+            example_gradients.add_example_gradient_figures(figures, weights, samples)
+        return MeasuredPass(figures, signals, deltas, variables, gradients, weights, scalars)
 
-    return see
+    return measure_pass
 
 
 def measured_step(
-    model: Any, sites: SiteMap, objective: Objective, optimizer: Any, asked: Asked
+    model: Any, sites: SiteMap, objective: Objective, optimizer: Any, options: MeasurementOptions
 ) -> Step:
     """Make the step that trains and measures.
 
@@ -140,30 +142,38 @@ def measured_step(
     learning rate, before the update; then delta over time of each recurrent layer in turn. All of
     it in training mode.
     """
-    see = seeing(model, sites, objective, optimizer, asked)
+    measure_pass = measured_pass(model, sites, objective, optimizer, options)
     layers = len(sites.layers)
+    reductions = reductions_for(jit=options.jit)
 
     def step(batch: Any, counting: Any) -> tuple[Any, Any, Any]:
         x, y, sample_weights = _split(batch)
-        seen = see(x, y, sample_weights)
-        with updates.listening(optimizer, seen.weights.kernels, seen.weights.raw) as changes:
-            _apply(optimizer, seen.gradients, seen.variables)
-        weight_figures.put(seen.figures, seen.weights, changes, jit=asked.jit)
-        row = seen.figures.packed(layers)
-        if loss_scale.adapts(optimizer):
-            row = loss_scale.without_overflow(row, seen.gradients)
-        changes.make(first=row)
-        return row, seen.scalars, counted(seen, _samples(x), counting)
+        result = measure_pass(x, y, sample_weights)
+        with updates.intercepted_updates(
+            optimizer, result.weights.kernels, result.weights.raw
+        ) as intercepted:
+            _apply(optimizer, result.gradients, result.variables)
+        weight_figures.add_weight_figures(result.figures, result.weights, intercepted, reductions)
+        row = result.figures.packed(layers)
+        if loss_scale.is_dynamic(optimizer):
+            row = loss_scale.without_overflow(row, result.gradients)
+        intercepted.apply(after=row)
+        return row, result.scalars, counted(result, _samples(x), counting)
 
-    def counted(seen: Seen, samples: int, counting: Any) -> Any:
-        if not asked.powers:
+    def counted(result: MeasuredPass, samples: int, counting: Any) -> Any:
+        if not options.histograms:
             return _none()
-        return choose(
+        return unlowered_cond(
             counting,
-            lambda: power_histograms.count(
-                seen.signals, seen.deltas, samples, seen.weights, layers, jit=asked.jit
+            lambda: power_histograms.count_powers(
+                result.signals,
+                result.deltas,
+                samples,
+                result.weights,
+                layers,
+                reductions=reductions,
             ),
-            lambda: _none(power_histograms.size(layers)),
+            lambda: _none(power_histograms.count_size(layers)),
         )
 
     return step
@@ -197,22 +207,21 @@ def plain_step(model: Any, objective: Objective, optimizer: Any) -> Step:
 
 
 @dataclass(frozen=True)
-class Widths:
-    """How much a measured step gives: layers, time steps of recurrent layers, counts of powers."""
+class RowWidths:
+    """Sizes of a measured step's results: layers, time steps of recurrent layers, counts."""
 
     layers: int = 0
     times: int = 0
     counts: int = 0
 
 
-def chunked(measured: Step, plain: Step | None, widths: Widths, *, jit: bool) -> Chunk:
-    """Run several steps in one call: ``run(batches, wanted)`` on batches stacked on a first axis.
+def chunked_steps(measured: Step, plain: Step | None, widths: RowWidths, *, jit: bool) -> Chunk:
+    """Run several steps in one call: ``run(batches, flags)`` on batches stacked on a first axis.
 
-    `wanted` [step, 2] says which steps to measure, and of which to count the powers of two; the
-    others run `plain` where it is given. Gives float64 [step, statistic, layer] and [step, scalar],
-    where delta over time follows the scalars of a measured step, and int32 [step, count]. The
-    number of steps is read from the batches at run time, so every chunk and remainder shares one
-    trace.
+    `flags` [step, 2] says which steps to measure, and in which to count powers of two; the others
+    run `plain` where it is given. The results are float64 [step, statistic, layer], float64 [step,
+    scalar], where delta over time follows the scalars of a measured step, and int32 [step, count].
+    The number of steps is read from the batches at run time, so chunks of any length share a trace.
     """
     nothing = tf.fill([len(STATISTICS), widths.layers], tf.constant(math.nan, tf.float64))
 
@@ -223,14 +232,14 @@ def chunked(measured: Step, plain: Step | None, widths: Widths, *, jit: bool) ->
             scalars = tf.pad(scalars, [[0, widths.times]], constant_values=math.nan)
         return nothing, scalars, _none(widths.counts)
 
-    def one(batch: Any, wanted: Any) -> Any:
-        recorded, counting = tf.unstack(wanted)
+    def run_step(batch: Any, flags: Any) -> Any:
+        recorded, counting = tf.unstack(flags)
         if plain is None or plain is measured:
             return measured(batch, counting)
-        return choose(recorded, lambda: measured(batch, counting), lambda: skipped(batch))
+        return unlowered_cond(recorded, lambda: measured(batch, counting), lambda: skipped(batch))
 
-    def run(batches: Any, wanted: Any) -> tuple[Any, Any, Any]:
-        count = tf.shape(wanted)[0]
+    def run(batches: Any, flags: Any) -> tuple[Any, Any, Any]:
+        count = tf.shape(flags)[0]
         arrays = (
             tf.TensorArray(tf.float64, count, element_shape=[len(STATISTICS), widths.layers]),
             tf.TensorArray(tf.float64, count, element_shape=[3 + widths.times]),
@@ -239,8 +248,8 @@ def chunked(measured: Step, plain: Step | None, widths: Widths, *, jit: bool) ->
 
         def body(i: Any, arrays: Any) -> Any:
             batch = keras.tree.map_structure(lambda stacked: stacked[i], batches)
-            found = one(batch, wanted[i])
-            return i + 1, tuple(a.write(i, x) for a, x in zip(arrays, found, strict=True))
+            results = run_step(batch, flags[i])
+            return i + 1, tuple(a.write(i, x) for a, x in zip(arrays, results, strict=True))
 
         _, arrays = tf.while_loop(lambda i, _: i < count, body, (0, arrays), parallel_iterations=1)
         rows, scalars, counts = (array.stack() for array in arrays)
@@ -256,16 +265,16 @@ class Chunk:
         self._run, self._jit = run, jit
         self._traced: Any = None
 
-    def __call__(self, batches: Any, wanted: Any) -> tuple[Any, Any, Any]:
+    def __call__(self, batches: Any, flags: Any) -> tuple[Any, Any, Any]:
         """Run the steps of `batches` [step, sample, ...]; the first call traces."""
         if self._traced is None:
             specs = keras.tree.map_structure(
-                lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), (batches, wanted)
+                lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), (batches, flags)
             )
             self._traced = tf.function(self._run, specs, jit_compile=self._jit, autograph=False)
-            with without_collecting():
-                return self._traced(batches, wanted)  # type: ignore[no-any-return]
-        return self._traced(batches, wanted)  # type: ignore[no-any-return]
+            with without_garbage_collection():
+                return self._traced(batches, flags)  # type: ignore[no-any-return]
+        return self._traced(batches, flags)  # type: ignore[no-any-return]
 
     def traces(self) -> int:
         """How often the loop was traced."""
@@ -283,13 +292,13 @@ def _or_zeros(gradient: Any, source: Any) -> Any:
 
 
 def _over_time(
-    timed: Sequence[Site], heard: dict[Any, Call], gradients: Sequence[Any], scale: Any
+    timed: Sequence[Site], calls: dict[Any, Call], gradients: Sequence[Any], scale: Any
 ) -> list[Any]:
     """Delta at each time step of each recurrent layer that is followed."""
-    calls = [heard[site.key] for site in timed]
+    pairs = zip((calls[site.key] for site in timed), gradients, strict=True)
     return [
         recurrent.delta_second_moments(_or_zeros(gradient, call.zeros), call.mask, scale)
-        for call, gradient in zip(calls, gradients, strict=True)
+        for call, gradient in pairs
     ]
 
 

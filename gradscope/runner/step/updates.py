@@ -1,7 +1,7 @@
-"""Hearing the change that an optimizer is about to make to a kernel, instead of looking for it.
+"""Intercept the change that an optimizer makes to a kernel, instead of comparing copies.
 
-Keras's optimizers compute a change and hand it to their own ``assign_add`` or ``assign_sub``. While
-these are shadowed, the change is a tensor like any other and the kernel keeps its value until the
+Keras's optimizers compute a change and pass it to their own ``assign_add`` or ``assign_sub``. While
+these are replaced, the change is a tensor like any other and the kernel keeps its value until the
 figures are taken: no copy of the old kernel, no subtraction.
 """
 
@@ -15,10 +15,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gradscope.runner.runtime.attribute_patch import shadowed
+from gradscope.runner.runtime.attribute_patch import patched_attribute
 
 _OPTIMIZERS = keras.optimizers
-HEARD = (
+INTERCEPTED_OPTIMIZERS = (
     _OPTIMIZERS.SGD,
     _OPTIMIZERS.Adam,
     _OPTIMIZERS.Adamax,
@@ -34,18 +34,18 @@ HEARD = (
 
 @dataclass(frozen=True)
 class Update:
-    """The change of one kernel: as it was asked for or, out of hearing, as it was made.
+    """The change of one kernel: as the optimizer computed it, or as a comparison shows it.
 
-    `before` is the kernel's value before it, and ``sign * change`` what is added to it. `factor` is
-    the scalar that made the change of the gradient, None where the optimizer did more than that.
-    `make` carries out what was held.
+    `before` is the kernel's value before it, and ``sign * change`` is what is added to it. `factor`
+    is the scalar that made the change of the gradient, None where the optimizer did more than that.
+    `apply` makes a change that was held back.
     """
 
     before: Any
     change: Any
     sign: float
     factor: Any = None
-    make: Callable[[], None] = lambda: None
+    apply: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -54,17 +54,17 @@ class Updates:
 
     by_kernel: dict[int, Update] = field(default_factory=dict)
 
-    def make(self, first: Any) -> None:
-        """Make the changes that were held, once `first` (what was read before) is computed."""
-        with tf.control_dependencies([first]):
+    def apply(self, after: Any) -> None:
+        """Make the changes that were held back, once the tensor `after` is computed."""
+        with tf.control_dependencies([after]):
             for update in self.by_kernel.values():
-                update.make()
+                update.apply()
 
 
-def can_be_heard(optimizer: Any, kernel: Any, gradient: Any) -> bool:
+def is_interceptable(optimizer: Any, kernel: Any, gradient: Any) -> bool:
     """Whether the kernel will be changed once, through the optimizer's own addition."""
     return (
-        type(optimizer) in HEARD
+        type(optimizer) in INTERCEPTED_OPTIMIZERS
         and not optimizer.weight_decay
         and not optimizer.use_ema
         and not optimizer.gradient_accumulation_steps
@@ -74,49 +74,51 @@ def can_be_heard(optimizer: Any, kernel: Any, gradient: Any) -> bool:
 
 
 @contextlib.contextmanager
-def listening(
+def intercepted_updates(
     optimizer: Any, kernels: Sequence[Any], gradients: Sequence[Any]
 ) -> Iterator[Updates]:
-    """Hear, and hold, what the optimizer does to `kernels` while it is applied in the block.
+    """Intercept and hold back the changes of `kernels` while the optimizer is applied in the block.
 
-    A kernel whose update cannot be heard is changed at once, and compared with a copy.
+    A kernel whose update cannot be intercepted is changed at once and compared with a copy.
     """
-    found = Updates()
-    wanted: dict[int, tuple[Any, Any]] = {}
+    updates = Updates()
+    intercepted: dict[int, tuple[Any, Any]] = {}
     copies: dict[int, tuple[Any, Any]] = {}
     for kernel, gradient in zip(kernels, gradients, strict=True):
-        if can_be_heard(optimizer, kernel, gradient):
-            wanted[id(kernel.value)] = (kernel, gradient)
+        if is_interceptable(optimizer, kernel, gradient):
+            intercepted[id(kernel.value)] = (kernel, gradient)
         else:
             copies[id(kernel)] = (kernel, tf.identity(tf.convert_to_tensor(kernel)))
     with contextlib.ExitStack() as stack:
-        for name in ("assign_add", "assign_sub") if wanted else ():
-            stack.enter_context(shadowed(optimizer, name, _shadow(optimizer, name, wanted, found)))
-        yield found
-    if len(found.by_kernel) != len(wanted):
-        raise RuntimeError(f"{type(optimizer).__name__} changed a kernel out of hearing")
+        for name in ("assign_add", "assign_sub") if intercepted else ():
+            replacement = _holding_assign(optimizer, name, intercepted, updates)
+            stack.enter_context(patched_attribute(optimizer, name, replacement))
+        yield updates
+    if len(updates.by_kernel) != len(intercepted):
+        raise RuntimeError(f"{type(optimizer).__name__} changed a kernel without assign_add")
     for key, (kernel, before) in copies.items():
-        found.by_kernel[key] = Update(before, tf.convert_to_tensor(kernel) - before, 1.0)
+        updates.by_kernel[key] = Update(before, tf.convert_to_tensor(kernel) - before, 1.0)
 
 
-def _shadow(
-    optimizer: Any, name: str, wanted: dict[int, tuple[Any, Any]], found: Updates
+def _holding_assign(
+    optimizer: Any, name: str, intercepted: dict[int, tuple[Any, Any]], updates: Updates
 ) -> Callable[[Any, Any], None]:
+    """The optimizer's method `name`, which holds back the changes of `intercepted` kernels."""
     original = getattr(optimizer, name)
     sign = -1.0 if name == "assign_sub" else 1.0
 
     def assign(variable: Any, value: Any) -> None:
-        if id(variable) not in wanted:
+        if id(variable) not in intercepted:
             original(variable, value)
             return
-        kernel, gradient = wanted[id(variable)]
+        kernel, gradient = intercepted[id(variable)]
         before, change = tf.convert_to_tensor(kernel), tf.cast(value, variable.dtype)
-        found.by_kernel[id(kernel)] = Update(
+        updates.by_kernel[id(kernel)] = Update(
             before,
             change,
             sign,
             _factor(change, gradient),
-            make=lambda: original(variable, change),
+            apply=lambda: original(variable, change),
         )
 
     return assign
@@ -126,14 +128,14 @@ def _factor(change: Any, gradient: Any) -> Any:
     """The scalar that makes the change of the gradient, or None where it is not that simple."""
     if tf.executing_eagerly() or change.op.type != "Mul":
         return None
-    one, other = (_passed_on(tensor) for tensor in change.op.inputs)
-    if one.ref() != gradient.ref():
-        one, other = other, one
-    return other if one.ref() == gradient.ref() and other.shape.rank == 0 else None
+    left, right = (_without_identities(tensor) for tensor in change.op.inputs)
+    if left.ref() != gradient.ref():
+        left, right = right, left
+    return right if left.ref() == gradient.ref() and right.shape.rank == 0 else None
 
 
-def _passed_on(tensor: Any) -> Any:
-    """The tensor that identities hand through."""
+def _without_identities(tensor: Any) -> Any:
+    """The tensor that a chain of identities passes on."""
     while tensor.op.type in ("Identity", "IdentityN"):
         tensor = tensor.op.inputs[tensor.value_index]
     return tensor

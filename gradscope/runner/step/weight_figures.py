@@ -2,9 +2,9 @@
 
 Kernels are the largest tensors of a step, so each is read in float32 as few times as there are
 figures. A float32 sum of squares is exact to about 1e-7 unless its terms leave float32's range, a
-variance as a difference unless the mean rules, and a change as it was asked for unless rounding
-eats it; where any of that may be, all of it is computed again in float64 from the same tensors
-(`_exact`).
+variance as a difference of sums unless it is small against them, and a change as the optimizer
+computed it unless adding it rounds much of it away. Where any of that may be, everything is
+computed again in float64 from the same tensors (`_exact`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gradscope.runner.runtime.conditional import choose
-from gradscope.runner.step import slabs
+from gradscope.runner.runtime.conditional import unlowered_cond
 from gradscope.runner.step.figures import Figures
-from gradscope.runner.step.moments import SAFE, SPREAD, nonfinite
+from gradscope.runner.step.moments import SAFE, SPREAD, nonfinite_count
+from gradscope.runner.step.reductions import Reductions
 from gradscope.runner.step.updates import Update, Updates
 from gradscope.runner.survey.sites import Site
 
@@ -27,7 +27,7 @@ SMALL_CHANGE = 1e-10
 """Mean square of the change over the kernel's below which rounding shows: an update of 1e-5 of the
 kernel loses 1e-5 of its mean square to float32's 6e-8, and smaller ones lose all of it."""
 
-WORTHWHILE = 2
+SIZE_RATIO = 2
 """How many times larger than its factors a gradient must be for its sum to be taken from them."""
 
 
@@ -45,7 +45,9 @@ class Weights:
     bias_gradients: tuple[Any, ...]
 
 
-def find(sites: Sequence[Site], variables: Sequence[Any], gradients: Sequence[Any]) -> Weights:
+def trained_weights(
+    sites: Sequence[Site], variables: Sequence[Any], gradients: Sequence[Any]
+) -> Weights:
     """Find the kernels and biases of `sites` among the trained variables."""
     raw = {id(v): g for v, g in zip(variables, gradients, strict=True) if g is not None}
     kernels: dict[int, Any] = {}
@@ -61,26 +63,30 @@ def find(sites: Sequence[Site], variables: Sequence[Any], gradients: Sequence[An
     )
 
 
-def put(figures: Figures, weights: Weights, updates: Updates, *, jit: bool) -> None:
-    """Compute the figures of kernels, gradients and updates; `jit` says that XLA compiles it."""
+def add_weight_figures(
+    figures: Figures, weights: Weights, updates: Updates, reductions: Reductions
+) -> None:
+    """Add the figures of kernels, gradients and updates."""
     if weights.sites:
-        _put_kernels(figures, weights, updates, jit)
+        _add_kernel_figures(figures, weights, updates, reductions)
     if weights.biased:
-        _put_biases(figures, weights)
+        _add_bias_figures(figures, weights)
 
 
-def _put_kernels(figures: Figures, weights: Weights, updates: Updates, jit: bool) -> None:
+def _add_kernel_figures(
+    figures: Figures, weights: Weights, updates: Updates, reductions: Reductions
+) -> None:
     changes = [updates.by_kernel[id(kernel)] for kernel in weights.kernels]
     gradients = [tf.convert_to_tensor(gradient) for gradient in weights.raw]
     sizes = np.array([float(np.prod(kernel.shape)) for kernel in weights.kernels])
     factors = _factors(changes)
-    squares, totals = _read(gradients, changes, factors, jit)
+    squares, totals = _read(gradients, changes, factors, reductions)
     weight, gradient, change = tf.unstack(squares)
     deviation = gradient - tf.square(totals) / sizes
     safe = tf.reduce_all((squares > SAFE[0] * sizes) & (squares < SAFE[1] * sizes)) & tf.reduce_all(
         (deviation > SPREAD * gradient) & (change > SMALL_CHANGE * weight)
     )
-    sums = choose(
+    sums = unlowered_cond(
         safe,
         lambda: tf.pad(tf.concat([squares, [deviation]], 0), [[0, 2], [0, 0]]),
         lambda: _exact(gradients, changes, factors),
@@ -90,9 +96,9 @@ def _put_kernels(figures: Figures, weights: Weights, updates: Updates, jit: bool
         spread = tf.gather(tf.transpose(sums), rows)
         summed = tf.math.unsorted_segment_sum(spread, owners, len(weights.sites))
         sums = tf.transpose(summed)
-    weight, gradient, change, deviation, lost, lost_after = tf.unstack(sums)
+    weight, gradient, change, deviation, nonfinite, nonfinite_after = tf.unstack(sums)
     counts = np.bincount(owners, sizes[rows])
-    figures.put(
+    figures.add(
         [
             "weight_second_moment",
             "kernel_gradient_second_moment",
@@ -108,39 +114,35 @@ def _put_kernels(figures: Figures, weights: Weights, updates: Updates, jit: bool
                 gradient / counts,
                 deviation / counts,
                 tf.sqrt(change / weight),
-                lost,
-                lost + lost_after,
+                nonfinite,
+                nonfinite + nonfinite_after,
             ]
         ),
     )
 
 
 def _factors(changes: Sequence[Update]) -> Any:
-    """The scalars that made every change of its gradient [kernel], or None if one is not so."""
+    """The scalars that made each change of its gradient [kernel]; None if any change is not so."""
     factors = [update.factor for update in changes]
     return None if any(factor is None for factor in factors) else tf.stack(factors)
 
 
 def _read(
-    gradients: Sequence[Any], changes: Sequence[Update], factors: Any, jit: bool
+    gradients: Sequence[Any], changes: Sequence[Update], factors: Any, reductions: Reductions
 ) -> tuple[Any, Any]:
     """Sums of squares of kernel, gradient and change [3, kernel], and the gradients' sums [kernel].
 
-    Each is taken in the kernel's own type and given in float64.
+    Each is computed in the kernel's type and returned in float64.
     """
     read = [*(update.before for update in changes), *gradients]
     if factors is None:
         read += [update.change for update in changes]
-    if jit:
-        flat, totals = slabs.squares_and_totals(read, gradients)
-    else:
-        # L2Loss is half the sum of squares, in one pass that makes no copy.
-        flat = 2.0 * _wide([tf.raw_ops.L2Loss(t=tensor) for tensor in read])
-        totals = _wide([_total(gradient) for gradient in gradients])
+    flat = reductions.kernel_square_sums(read)
+    totals = reductions.kernel_sums(gradients, _total)
     squares = tf.reshape(flat, [-1, len(changes)])
     if factors is not None:
-        _, of_gradients = tf.unstack(squares)
-        changed = tf.square(tf.cast(factors, tf.float64)) * of_gradients
+        _, gradient_squares = tf.unstack(squares)
+        changed = tf.square(tf.cast(factors, tf.float64)) * gradient_squares
         squares = tf.concat([squares, [changed]], 0)
     return squares, totals
 
@@ -154,7 +156,7 @@ def _total(gradient: Any) -> Any:
     if pair is not None:
         x, delta = pair
         read = x.shape.num_elements() + delta.shape.num_elements()
-        if gradient.shape.num_elements() > WORTHWHILE * read:
+        if gradient.shape.num_elements() > SIZE_RATIO * read:
             return tf.reduce_sum(tf.reduce_sum(x, 1) * tf.reduce_sum(delta, 1))
     return tf.raw_ops.Sum(input=gradient, axis=list(range(gradient.shape.rank)))
 
@@ -168,34 +170,27 @@ def factors(gradient: Any) -> tuple[Any, Any] | None:
     return (x, delta) if turned == (True, False) else None
 
 
-def _wide(scalars: Sequence[Any]) -> Any:
-    """Scalars of one type or several as one float64 vector."""
-    if len({scalar.dtype for scalar in scalars}) > 1:
-        scalars = [tf.cast(scalar, tf.float64) for scalar in scalars]
-    return tf.cast(tf.stack(scalars), tf.float64)
-
-
 def _exact(gradients: Sequence[Any], changes: Sequence[Update], factors: Any) -> Any:
     """The same in float64, with squared deviations and NaN and Inf counted: [6, kernel].
 
-    Kernels of one shape are taken in one go: this is seldom run, and always traced.
+    Kernels of one shape are computed together: this seldom runs, and is always traced.
     """
-    alike: dict[tuple[Any, ...], list[int]] = {}
-    for place, update in enumerate(changes):
+    positions_by_kind: dict[tuple[Any, ...], list[int]] = {}
+    for position, update in enumerate(changes):
         key = (tuple(update.before.shape), update.before.dtype, update.sign)
-        alike.setdefault(key, []).append(place)
-    found = []
-    for places in alike.values():
-        group, stack = [changes[i] for i in places], tf.stack([gradients[i] for i in places])
+        positions_by_kind.setdefault(key, []).append(position)
+    parts = []
+    for positions in positions_by_kind.values():
+        group, stack = [changes[i] for i in positions], tf.stack([gradients[i] for i in positions])
         if factors is None:
             change = tf.stack([update.change for update in group])
         else:
             shape = [-1] + [1] * (stack.shape.rank - 1)
-            change = stack * tf.reshape(tf.gather(factors, places), shape)
+            change = stack * tf.reshape(tf.gather(factors, positions), shape)
         before = tf.stack([update.before for update in group])
-        found.append(_exact_group(before, before + group[0].sign * change, stack))
-    order = [place for places in alike.values() for place in places]
-    return tf.gather(tf.concat(found, 1), np.argsort(order), axis=1)
+        parts.append(_exact_group(before, before + group[0].sign * change, stack))
+    order = [position for positions in positions_by_kind.values() for position in positions]
+    return tf.gather(tf.concat(parts, 1), np.argsort(order), axis=1)
 
 
 def _exact_group(before: Any, after: Any, gradients: Any) -> Any:
@@ -208,17 +203,17 @@ def _exact_group(before: Any, after: Any, gradients: Any) -> Any:
             tf.reduce_sum(tf.square(gradient), axes),
             tf.reduce_sum(tf.square(tf.cast(after - before, tf.float64)), axes),
             tf.reduce_sum(tf.math.squared_difference(gradient, centre), axes),
-            nonfinite(gradient, axes),
-            nonfinite(after, axes),
+            nonfinite_count(gradient, axes),
+            nonfinite_count(after, axes),
         ]
     )
 
 
 def _ownership(weights: Weights) -> tuple[np.ndarray, np.ndarray]:
-    """Which kernel belongs to which site: pairs of places; a shared kernel is in several."""
-    places = {id(kernel): i for i, kernel in enumerate(weights.kernels)}
+    """Which kernel belongs to which site, as pairs of positions; a shared kernel is in several."""
+    positions = {id(kernel): i for i, kernel in enumerate(weights.kernels)}
     pairs = [
-        (places[id(kernel)], column)
+        (positions[id(kernel)], column)
         for column, site in enumerate(weights.sites)
         for kernel in site.kernels
     ]
@@ -226,8 +221,8 @@ def _ownership(weights: Weights) -> tuple[np.ndarray, np.ndarray]:
     return np.array(rows, np.int32), np.array(owners, np.int32)
 
 
-def _put_biases(figures: Figures, weights: Weights) -> None:
-    """Biases are short: their gradients are laid end to end and taken in one go."""
+def _add_bias_figures(figures: Figures, weights: Weights) -> None:
+    """Biases are short: their gradients are concatenated and computed together."""
     gradients = [_vector(gradient) for gradient in weights.bias_gradients]
     sizes = np.array([int(gradient.shape[0]) for gradient in gradients])
     if len({gradient.dtype for gradient in gradients}) > 1:
@@ -235,17 +230,17 @@ def _put_biases(figures: Figures, weights: Weights) -> None:
     wide = tf.cast(tf.concat(gradients, 0), tf.float64)
     owners = np.repeat(np.arange(len(sizes)), sizes)
     squares = tf.math.unsorted_segment_sum(tf.square(wide), owners, len(sizes))
-    lost = choose(
+    nonfinite = unlowered_cond(
         tf.reduce_all(tf.math.is_finite(squares)),
         lambda: tf.zeros_like(squares),
         lambda: tf.math.unsorted_segment_sum(
             tf.cast(~tf.math.is_finite(wide), tf.float64), owners, len(sizes)
         ),
     )
-    figures.put(
+    figures.add(
         ["bias_gradient_second_moment", "nonfinite_backward_count", "nonfinite_count"],
         [site.index for site in weights.biased],
-        tf.stack([squares / sizes, lost, lost]),
+        tf.stack([squares / sizes, nonfinite, nonfinite]),
     )
 
 

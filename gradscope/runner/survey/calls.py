@@ -17,7 +17,7 @@ from typing import Any
 import keras
 
 from gradscope.record.layers import Trait
-from gradscope.runner.runtime.attribute_patch import shadowed
+from gradscope.runner.runtime.attribute_patch import patched_attribute
 from gradscope.runner.survey import recurrent
 from gradscope.runner.survey.layer_kinds import has_trait
 
@@ -144,11 +144,11 @@ def recording(
     recorder = CallRecorder(watch, watched)
     with contextlib.ExitStack() as stack:
         for layer in layers:
-            stack.enter_context(shadowed(layer, "call", _recorded_call(layer, recorder)))
+            stack.enter_context(patched_attribute(layer, "call", _recorded_call(layer, recorder)))
             fused = getattr(layer, "activation", None)
             if callable(fused) and not has_trait(layer, Trait.LOOP):
                 activation = _recorded_activation(layer, fused, recorder)
-                stack.enter_context(shadowed(layer, "activation", activation))
+                stack.enter_context(patched_attribute(layer, "activation", activation))
         yield recorder
 
 

@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 
 from gradscope.record.layers import UnmeasuredReason
-from gradscope.runner.runtime.attribute_patch import shadowed
+from gradscope.runner.runtime.attribute_patch import patched_attribute
 
 if TYPE_CHECKING:
     from gradscope.runner.survey.calls import Call
@@ -90,10 +90,10 @@ def _cell_that_adds_zeros(layer: Any, features: int) -> Iterator[None]:
         return dropout_mask(inputs[:, :features])
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(shadowed(cell, "call", call))
-        stack.enter_context(shadowed(cell, "get_dropout_mask", get_dropout_mask))
+        stack.enter_context(patched_attribute(cell, "call", call))
+        stack.enter_context(patched_attribute(cell, "get_dropout_mask", get_dropout_mask))
         # Without a GPU Keras tries the fused loop first, which fails on the extended input.
-        stack.enter_context(shadowed(layer, "use_cudnn", False))
+        stack.enter_context(patched_attribute(layer, "use_cudnn", False))
         yield
 
 

@@ -152,7 +152,7 @@ if "gradscope.runner.process.worker" in sys.orig_argv:
     feed = types.SimpleNamespace(notes=("a note from the data",))
     _module(
         "gradscope.runner.network.workload",
-        from_config=lambda config, trust: types.SimpleNamespace(feed=feed, redraw=True),
+        from_config=lambda config, trust: types.SimpleNamespace(feed=feed, draw_weights=True),
     )
     _module("gradscope.runner.loop.training", Experiment=Experiment)
 elif "gradscope" in sys.orig_argv:

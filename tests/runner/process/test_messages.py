@@ -17,7 +17,7 @@ from gradscope.record import (
     storage,
 )
 from gradscope.record.builder import Beginning, RecordBuilder
-from gradscope.runner.process.messages import Sender, take
+from gradscope.runner.process.messages import Sender, add_message
 from tests.layers import layer_row
 
 LAYERS = 3
@@ -107,7 +107,7 @@ def test_a_record_told_equals_the_record_built(seed: int, layout: str) -> None:
             telling.send("end", status="complete", sentence="9 steps", evaluation=here.evaluation)
         events = []
         while not events or events[-1]["event"] != "end":
-            events.append(take(receiver.recv_bytes(), there))
+            events.append(add_message(receiver.recv_bytes(), there))
     assert [event["event"] for event in events] == (
         ["begin"] + ["probe", "step"] * 3 + ["histogram"] * 2 + ["end"]
     )
@@ -135,6 +135,8 @@ def test_the_builder_keeps_no_view_of_the_message() -> None:
 
 def test_a_message_without_an_event_is_refused() -> None:
     with pytest.raises(KeyError):
-        take(b"{}\n", RecordBuilder())
+        add_message(b"{}\n", RecordBuilder())
     with pytest.raises(ValueError, match="reshape"):
-        take(b'{"event": "step", "step": 1, "scalars": [1, 1, 1]}\n' + b"\0" * 8, RecordBuilder())
+        add_message(
+            b'{"event": "step", "step": 1, "scalars": [1, 1, 1]}\n' + b"\0" * 8, RecordBuilder()
+        )

@@ -12,9 +12,10 @@ from gradscope.runner.runtime import import_tensorflow
 FRESH = """
 import gc, sys
 from gradscope.runner.runtime import import_tensorflow
-with import_tensorflow.without_extras():
+with import_tensorflow.without_optional_packages():
     import tensorflow, keras
-assert not import_tensorflow.EXTRAS & set(sys.modules), import_tensorflow.EXTRAS & set(sys.modules)
+loaded = import_tensorflow.OPTIONAL_PACKAGES & set(sys.modules)
+assert not loaded, loaded
 assert gc.isenabled()
 import matplotlib.pyplot
 model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
@@ -27,7 +28,7 @@ model.fit(numpy.ones((4, 3)), numpy.ones((4, 2)), verbose=0)
 def test_an_extra_is_hidden_inside_only() -> None:
     before = list(sys.meta_path)
     # colorsys is not loaded by anything here; an extra that is loaded stays loaded
-    with import_tensorflow.without_extras():
+    with import_tensorflow.without_optional_packages():
         with pytest.raises(ModuleNotFoundError, match="hidden"):
             import sklearn.nothing  # noqa: F401
         import colorsys  # noqa: F401

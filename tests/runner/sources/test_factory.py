@@ -1,4 +1,4 @@
-"""The user's own functions: found, called, and blamed only for their own lines."""
+"""The user's own functions: found, called, and attributed_to_user only for their own lines."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 
 
 def call(spec: str, folder: Path, **arguments: Any) -> Any:
-    return factory.call(spec, arguments, key="model.factory", folder=folder)
+    return factory.call_function(spec, arguments, key="model.factory", folder=folder)
 
 
 def refusal(spec: str, folder: Path, **arguments: Any) -> str:

@@ -166,7 +166,6 @@ def test_what_keras_saved_loads_as_it_was(
         assert after.optimizer.get_config() == before.optimizer.get_config()
         assert isinstance(after.loss, type(before.loss))
         assert int(after.optimizer.iterations) == int(before.optimizer.iterations) == 1
-    assert keras_file.notes(after) == ()
 
 
 def test_a_stack_too_deep_for_its_weights_is_measured_first(
@@ -194,16 +193,6 @@ def test_keras_own_words_are_replaced(runner_settings: Any, tmp_path: Path) -> N
         BadRequest, match=r"n.keras: Keras cannot build it: TypeError: Dense.__init__\(\) miss"
     ):
         keras_file.load(wrong)
-
-
-def test_weights_that_are_not_finite_are_noted(runner_settings: Any, tmp_path: Path) -> None:
-    import keras
-
-    built = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="odd")])
-    built.layers[0].kernel.assign(np.array([[1.0, np.nan], [0.0, 0.0]]))
-    built.save(tmp_path / "m.keras")
-    loaded = keras_file.load(tmp_path / "m.keras")
-    assert keras_file.notes(loaded) == ("the weights it starts from are not finite in odd/kernel",)
 
 
 def test_trust_lets_code_run_and_nothing_else_does(
