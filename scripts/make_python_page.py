@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import gradscope
-from gradscope import api
 from gradscope.record import RunRecord
-from gradscope.reporters.report import Report
+from gradscope.workflows.run_report import RunReport
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "python.md"
@@ -27,7 +26,7 @@ import gradscope
 
 record = gradscope.run("configs/notebook.yaml")
 report = gradscope.analyze(record)
-print(report.diagnosis.verdict, report.diagnosis.headline)
+print(report.text())
 record.to_frame()  # step, layer, statistic, value; needs pandas
 ```
 
@@ -35,20 +34,17 @@ Importing `gradscope` takes milliseconds. TensorFlow is imported by `run`, `chec
 `GradientFlow`. Nothing prints. Every error is a `gradscope.errors.GradscopeError`, whose `remedy`
 says what to do.
 """
-CLASSES = (RunRecord, Report)
+CLASSES = (RunRecord, RunReport)
 
 
 def page() -> str:
     """The whole page."""
     names = [name for name in gradscope.__all__ if not isinstance(getattr(gradscope, name), type)]
-    others = [name for name in api.__all__ if name not in gradscope.__all__]
     parts = [
         _HEAD,
         *(_function(f"gradscope.{name}", getattr(gradscope, name)) for name in sorted(names)),
         _class("gradscope.GradientFlow", gradscope.GradientFlow),
         *(_class(cls.__name__, cls) for cls in CLASSES),
-        "## More functions in `gradscope.api`\n",
-        *(_row(name, getattr(api, name)) for name in others),
     ]
     return "\n".join(parts).rstrip("\n") + "\n"
 
@@ -63,7 +59,9 @@ def _function(title: str, function: Any, level: str = "##") -> str:
 def _class(title: str, cls: Any) -> str:
     methods = [
         (name, member)
-        for name, member in vars(cls).items()
+        for base in cls.__mro__
+        if base.__module__.startswith("gradscope.")
+        for name, member in vars(base).items()
         if not name.startswith(("_", "on_", "set_")) and inspect.getdoc(member)
     ]
     functions = [pair for pair in methods if inspect.isfunction(pair[1])]
@@ -76,10 +74,6 @@ def _class(title: str, cls: Any) -> str:
         parts.append("\n".join(rows) + "\n")
     parts += [_function(f"{cls.__name__}.{name}", member, "###") for name, member in functions]
     return "\n".join(parts)
-
-
-def _row(name: str, function: Any) -> str:
-    return f"- `{name}`: {_line(function)}"
 
 
 def _signature(name: str, function: Any) -> str:
