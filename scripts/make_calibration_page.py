@@ -23,24 +23,25 @@ Row = dict[str, Any]
 _HEAD = """# Error rates and calibration
 
 Written by `scripts/make_calibration_page.py` from `benchmarks/results/detectors.json`, which
-`python -m benchmarks.detectors` makes; the cases are declared in `benchmarks/detectors/cases/`.
+`python -m benchmarks.detectors` makes. The cases are declared in `benchmarks/detectors/cases/`.
+Symbols and words: [notation.md](notation.md).
 """
 
 _HOW = """## How it was measured
 
 A *case* is one training: a network, data, an optimizer, a number of steps, a seed. It is
-labelled healthy or sick by construction, and a sick one says which detectors may lead its
-verdict: the fault itself, and what cannot be told from it. Families of cases (one fault, one
-kind of network) lie on one side of the split only.
+labelled healthy or sick by construction. A sick case names the detectors that may lead its
+verdict: that of the fault, and those of faults that cannot be distinguished from it. A family of
+cases (one fault, one kind of network) is on one side of the split only.
 
-- *tune*: thresholds and logic were adjusted on it. A hash of the family's name put it here;
-  families whose verdicts were looked at while the corpus was written, and those that were
-  written to find weak points, are here whatever their hash.
-- *report*: the other half by the hash. It was judged once with what tune had given.
-- *second*: written after that, and judged once with what tune and report had given.
+- *tune*: thresholds and logic were adjusted on it. A hash of the family's name decides.
+  Families whose verdicts were inspected while the corpus was written, and those written to find
+  weak points, are always here.
+- *report*: the other half by the hash. It was judged once with the result of tune.
+- *second*: written after that, and judged once with the results of tune and report.
 
-What report and second gave when they were judged for the first time is kept in
-`benchmarks/results/detectors_unseen.json`; what they showed was used afterwards.
+The first results of report and second are kept in `benchmarks/results/detectors_unseen.json`.
+Their errors were used afterwards.
 
 The *criterion* checks each label without gradscope: plain Keras builds and trains the same case
 from another seed's draw. A healthy case has to reach 0.6 of the skill (balanced accuracy above
@@ -56,23 +57,23 @@ Intervals are Clopper and Pearson's, 95 %, as if cases were independent; those o
 less so.
 """
 
-_FIRST = "On the {part} part, when nobody had looked at it yet (judged {judged})"
+_FIRST = "On the {part} part, at its first use (judged {judged})"
 
 _TOOLS = """The other tools' rules are computed on the plain Keras training of the same case, since
 they need tensors that gradscope's record does not keep (mean absolute values, percentiles,
-single units): 20 looks per training, which stand for epochs where a rule speaks of epochs. A
-tool finds fault when any of its rules fires at any look. Definitions and defaults are those of
-their sources; what is left out is named in `benchmarks/detectors/rules.py`. SageMaker's
-LossNotDecreasing compares the losses of single batches here, ten looks apart, as it would with
-the losses that a training script hands it.
+single units). The rules are evaluated 20 times per training; each evaluation stands for an epoch
+where a rule uses epochs. A tool finds a fault when any of its rules fires at any evaluation.
+Definitions and defaults are those of their sources; `benchmarks/detectors/rules.py` names what is
+left out. SageMaker's LossNotDecreasing compares the losses of single batches here, ten evaluations
+apart, as it would with the losses that a training script gives it.
 """
 
 _DISTANCES = """## Where the thresholds lie
 
-For each detector's first threshold, on tune: by which factor it may be moved, to either side,
-until an error falls on a healthy case, and until one is lost on a sick case that the detector
-may lead. A dash: no such case within a factor of a million, or none that it may lead. Beside
-it, how many of the healthy and of those sick cases it errs on with its default.
+For the first threshold of each detector, on tune: the factor by which it can change, in either
+direction, until a healthy case gets an error, and until a sick case that the detector may lead
+loses its error. A dash: no such case within a factor of a million, or no case that it may lead. The
+last columns: how many of the healthy cases, and of those sick cases, get an error with the default.
 
 | detector | threshold | default | nearest healthy | nearest sick | healthy | sick |
 |---|---|---|---|---|---|---|

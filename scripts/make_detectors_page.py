@@ -26,11 +26,13 @@ _HEAD = """# Detectors
 
 Written by `scripts/make_detectors_page.py` from the same texts that `gradscope explain` shows.
 
-A detector reads the record of a run and answers healthy, finding, or skipped with the reason: what
-was not measured is not called healthy. Its thresholds are keys under `detectors.<name>` in the
-config; `detectors: {ignore: [{code: GS301, reason: "..."}]}` silences one, with a reason. When
-several fire, causes come before their consequences, and what was there at initialisation before
-what training did.
+Symbols and words: [notation.md](notation.md).
+
+A detector reads the record of a run. Its answer is healthy, finding, or skipped with the reason:
+what was not measured is not called healthy. Its thresholds are keys under `detectors.<name>` in the
+config. `detectors: {ignore: [{code: GS301, reason: "..."}]}` ignores one, with a reason. When
+several detectors find something, causes come before consequences, and findings at initialisation
+before those of training.
 """
 
 

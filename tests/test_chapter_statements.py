@@ -17,9 +17,9 @@ from scripts.make_chapter_page import PAGE, head
 RUNS = {run.command: run for statement in STATEMENTS for run in statement.runs.values()}
 
 
-def of_title(words: str) -> Statement:
-    [found] = [one for one in STATEMENTS if one.title.startswith(words)]
-    return found
+def statement_titled(start: str) -> Statement:
+    [statement] = [each for each in STATEMENTS if each.title.startswith(start)]
+    return statement
 
 
 def committed(statement: Statement) -> dict[str, float]:
@@ -36,12 +36,20 @@ def relu(z: np.ndarray) -> np.ndarray:
 # --- without TensorFlow ----------------------------------------------------------------------
 
 
-def test_the_page_tells_every_statement_with_its_configs_and_commands() -> None:
+def test_the_page_has_every_statement_with_its_commands_and_picture() -> None:
     written = PAGE.read_text(encoding="utf-8")
     for statement in STATEMENTS:
         assert head(statement) in written, "run scripts/make_chapter_page.py"
         assert committed(statement)
     assert written.count("\n## ") == len(STATEMENTS)
+    pictures = {statement.picture for statement in STATEMENTS}
+    assert {f"chapter/{path.name}" for path in (PAGE.parent / "chapter").iterdir()} == pictures
+
+
+def test_the_page_has_every_command_once() -> None:
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    commands = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    assert sorted(commands) == sorted(RUNS)
 
 
 def test_every_config_of_the_chapter_is_run_by_a_statement() -> None:
@@ -75,16 +83,16 @@ def test_the_formula_of_momentum_is_printed(capsys: pytest.CaptureFixture[str]) 
     """The chapter's notebook says that close to 1 the last batch counts: it is the other end."""
     with cli.make_context("gradscope", ["explain", "batch_norm_momentum"]) as context:
         cli.invoke(context)
-    told = " ".join(capsys.readouterr().out.split())
-    assert "moving = moving * momentum + batch * (1 - momentum)" in told
-    assert "At momentum 1 they never move; at 0 they are the last batch's." in told
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "moving = moving * momentum + batch * (1 - momentum)" in printed
+    assert "At momentum 1 they never move; at 0 they are the last batch's." in printed
 
 
 # --- on real runs ----------------------------------------------------------------------------
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("statement", STATEMENTS, ids=lambda one: one.title)
+@pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement.title)
 def test_a_statement_holds(statement: Statement, tensorflow_once: Any) -> None:
     page = committed(statement)
     figures = statement.figures()
@@ -98,31 +106,32 @@ def test_a_statement_holds(statement: Statement, tensorflow_once: Any) -> None:
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS.keys())
 def test_the_verdicts_say_so(run: Run, tensorflow_once: Any) -> None:
-    found = {name for name, told in findings(run).items() if told}
-    assert set(run.found) <= found
-    assert not set(run.clear) & found
+    finding = {name for name, items in findings(run).items() if items}
+    assert set(run.found) <= finding
+    assert not set(run.clear) & finding
 
 
 @pytest.mark.tensorflow
 def test_the_finding_has_the_momentum_of_the_run_in_the_formula(tensorflow_once: Any) -> None:
     """0.999^120 = 88.7 %; and at 1 nothing of the batch is ever taken."""
-    runs = of_title("Momentum").runs
+    runs = statement_titled("Momentum").runs
     [slow], [never] = (findings(runs[m])["batch_norm_momentum"] for m in ("0.999", "1.0"))
     assert slow.observed == pytest.approx(0.999**120)
-    assert "are still 88.7% their start after 120 steps (0.999^120)" in slow.message
-    assert "moving = moving * 0.999 + batch * 0.001" in slow.message
-    assert "never move: each step computes moving = moving * 1 + batch * 0" in never.message
+    assert "are still 88.7% their start after 120 steps" in slow.message
+    assert "moving = moving * 0.999 + batch * 0.001 (0.999^120 of the start" in slow.details
+    assert "never move" in never.message
+    assert "Each step computes moving = moving * 1 + batch * 0," in never.details
     assert (slow.severity, never.severity) == ("warning", "error")
 
 
 @pytest.mark.tensorflow
 def test_each_condition_of_selu_has_a_message_of_its_own(tensorflow_once: Any) -> None:
-    told = {
+    reported = {
         statement.title: findings(statement.runs["broken"])["selu_conditions"]
         for statement in STATEMENTS
         if " condition of SELU" in statement.title
     }
-    words = ("he_normal gives", "the features have mean", "plain dropout of 0.1", "goes around")
-    assert len(told) == len(words)
-    for (title, found), word in zip(told.items(), words, strict=True):
-        assert [word in one.message for one in found] == [True], (title, found)
+    reasons = ("he_normal gives", "the features have mean", "plain dropout of 0.1", "goes around")
+    assert len(reported) == len(reasons)
+    for (title, items), reason in zip(reported.items(), reasons, strict=True):
+        assert [reason in finding.message for finding in items] == [True], (title, items)

@@ -86,7 +86,7 @@ def checkout(tmp_path: Path) -> Path:
     """A repository with two configs, and gradscope as an installed command."""
     (tmp_path / "configs").mkdir()
     for number, name in enumerate(("first", "second")):
-        config = TINY.format(steps=5 + number)
+        config = TINY.format(steps=60 + number)
         (tmp_path / "configs" / f"{name}.yaml").write_text(config, encoding="utf-8")
     command = tmp_path / "bin" / "gradscope"
     command.parent.mkdir()

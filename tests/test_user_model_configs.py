@@ -116,7 +116,7 @@ def test_an_example_runs_from_any_folder_on_the_command_line(tmp_path: Path) -> 
     """Factories are found beside the config file, whatever the working directory is."""
     example = str(OWN / "two_inputs.yaml")
     env = environment(tmp_path)
-    done = run(tmp_path, "run", example, "-q", "-s", "training.steps=20", env=env)
+    done = run(tmp_path, "run", example, "-q", "--layers", "-s", "training.steps=20", env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert "images:with_sums 5,000 + 1,000 samples" in " ".join(done.stdout.split())
     assert "This network branches" in done.stdout
@@ -261,7 +261,7 @@ def test_a_model_without_loss_or_optimizer_is_refused_with_the_remedy(
 def snippets() -> list[tuple[str, str]]:
     """Language and text of the page's blocks, in order."""
     page = (OWN.parent.parent / "docs" / "own_models.md").read_text(encoding="utf-8")
-    return re.findall(r"```(\w+)\n(.*?)```", page, flags=re.DOTALL)
+    return re.findall(r"```(python|yaml)\n(.*?)```", page, flags=re.DOTALL)
 
 
 def test_every_snippet_of_the_page_runs(

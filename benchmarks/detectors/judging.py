@@ -111,7 +111,7 @@ def _rates(rows: list[Row]) -> Row:
     borne = [[r for r in rs if r["criterion"]["answer"] == "agrees"] for rs in (healthy, sick)]
     result: Row = {
         "gradscope": _own(healthy, sick),
-        "gradscope, where the criterion bears the label out": _own(*borne),
+        "gradscope, where the criterion agrees with the label": _own(*borne),
     }
     for tool in rules.TOOLS:
         fired = partial(_fires, tool)

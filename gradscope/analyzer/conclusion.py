@@ -100,9 +100,10 @@ def _nothing(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
 def _unanswered(record: RunRecord, verdicts: Sequence[Verdict]) -> list[Verdict]:
     """The checks that matter for this network and were skipped, in the order of `_QUESTIONS`.
 
-    A check that the config ignores or does not select is the reader's own decision.
+    A check that the config ignores or does not select is the reader's own decision. A run of one
+    step is a look at the start: it has the weights of step 0, and nothing was trained yet.
     """
-    trained = record.outcome.steps_requested > 0 and bool(np.any(record.steps > 0))
+    trained = record.outcome.steps_done > 1
     matters = {
         "vanishing_gradient": len(stations(record)) > 1,
         "exploding_gradient": len(stations(record)) > 1,

@@ -40,8 +40,8 @@ class Report:
 
 @dataclass(frozen=True)
 class Detail:
-    """How much a terminal shows: with the answer the table of layers and all checks, or the state
-    alone."""
+    """How much a terminal shows: the table of layers and all checks beside the answer, and of the
+    answer perhaps the state alone."""
 
     layers: bool = False
     checks: bool = False

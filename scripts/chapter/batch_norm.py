@@ -15,6 +15,7 @@ from scripts.chapter import closed_forms
 from scripts.chapter.statement import (
     CONFIGS,
     Figure,
+    Panel,
     Records,
     Run,
     Statement,
@@ -29,6 +30,10 @@ from scripts.chapter.statement import (
 
 SIGNAL, DELTA = "preactivation_second_moment", "delta_second_moment"
 START, DEEP, MOMENTUM = (f"chapter/batch_norm_{name}" for name in ("start", "deep", "momentum"))
+
+_MOVING = "Variance of the batch over the moving variance"
+FIRST_NORM = Panel(f"{_MOVING}, first batch norm", "batch_norm_variance_ratio", "steps")
+LAST_NORM = Panel(f"{_MOVING}, last batch norm", "batch_norm_variance_ratio", "steps", layer=-1)
 
 
 def _start(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
@@ -79,7 +84,7 @@ def _deep(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
 def _placement(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     before, after = (at_start(runs[label], SIGNAL)[1] for label in ("before", "after"))
     return (
-        near("before: E z^2 at hidden_2, whatever the weights", 1.0, before, 0.02),
+        near("before: E z^2 at hidden_2, for any weights", 1.0, before, 0.02),
         near("after: E z^2 at hidden_2, fan_in Var w", 2.0, after, 0.15),
     )
 
@@ -159,11 +164,11 @@ BIASED = Run("notebook_bn_before", ("model.use_bias=true",))
 STATEMENTS = (
     Statement(
         "Batch norm makes up for a bad start, going forward",
-        "Weights of standard deviation 0.02 take all but a fiftieth of E z^2 in every layer. "
-        "Batch norm before the activation sets it anew, to s^2 / (s^2 + 0.001) for a batch of "
-        "variance s^2, and the network learns; without it the loss stays at ln 10. The gradient"
-        " does not depend on the size of the weights either: it grows by the rate of the next "
-        "statement.",
+        "Weights of standard deviation 0.02 reduce E z^2 to a fiftieth in every layer. Batch "
+        "norm before the activation sets it to s^2 / (s^2 + 0.001), where s^2 is the variance "
+        "of the batch, and the network learns. Without batch norm the loss stays at ln 10. The "
+        "gradient does not depend on the size of the weights either: it grows by the rate of "
+        "the next statement.",
         {
             "normed": Run(START, start=False, clear=("vanishing_signal", "vanishing_gradient")),
             "plain": Run(
@@ -175,8 +180,8 @@ STATEMENTS = (
     Statement(
         "Batch norm makes the gradient explode with depth, at initialisation",
         "Every ReLU layer with batch norm multiplies E delta^2 by pi / (pi - 1) = 1.467, and by"
-        " more on small batches (Yang et al. 2019). Forward nothing shows. Over 40 layers the "
-        "rms grows more than a thousandfold.",
+        " more on small batches (Yang et al. 2019). The signal does not show it. Over 40 "
+        "layers the rms of delta grows more than a thousandfold.",
         {
             "32": Run(DEEP, found=("batch_norm_explosion",)),
             "128": Run(
@@ -189,9 +194,9 @@ STATEMENTS = (
     ),
     Statement(
         "Before the activation or after it",
-        "Before: z itself is normalized, so that E z^2 is 1 whatever the weights are. After: "
-        "what the next layer is fed is normalized, and its z has fan_in Var w, 2 with He's "
-        "variance.",
+        "Before the activation: z is normalized, so E z^2 is 1 for any weights. After the "
+        "activation: the input of the next layer is normalized, so its E z^2 is fan_in Var w, "
+        "which is 2 with He's variance.",
         {
             "before": BIASED,
             "after": Run("notebook"),
@@ -200,19 +205,22 @@ STATEMENTS = (
     ),
     Statement(
         "A bias before batch norm does nothing",
-        "Batch norm subtracts the batch's mean, and with it any constant: the bias has a "
-        "gradient of zero, to rounding. After the activation a bias does have an effect.",
+        "Batch norm subtracts the mean of the batch, and every constant with it, so the "
+        "gradient of the bias is zero except for rounding. If batch norm stands after the "
+        "activation, the bias has an effect.",
         {
             "before": replace(BIASED, found=("redundant_bias",)),
             "after": Run("notebook", clear=("redundant_bias",)),
         },
         _bias,
+        (Panel("Rms of the bias gradient at step 0", "bias_gradient_second_moment"),),
     ),
     Statement(
         "Training normalizes by the batch, inference by moving averages",
-        "Until the moving averages have arrived, inference is another network. After 100 steps "
-        "momentum 0.99 has left 37 % of the variance 1 that they start from; the batches of "
-        "this network, with its small weights, start at 0.014.",
+        "Until the moving averages are close to the statistics of the batches, inference "
+        "computes a different function than training. After 100 steps with momentum 0.99 the "
+        "moving variance still holds 37 % of its start, 1. The batches of this network, with "
+        "its small weights, start at 0.014.",
         {
             "0.9": Run(START, start=False, clear=("batch_norm_inference_gap",)),
             "0.99": Run(
@@ -223,14 +231,16 @@ STATEMENTS = (
             ),
         },
         _inference,
+        (LAST_NORM,),
     ),
     Statement(
         "Momentum: close to 1, many batches count; at 0, only the last",
-        "The chapter's notebook has it the other way round. Keras computes moving = moving * "
-        "momentum + batch * (1 - momentum): of the start, momentum^t is left after t updates. "
-        "At 1 nothing ever moves, at 0 the moving statistics are those of the last batch, and "
-        "Keras's 0.99 leaves 36.6 % after 100 updates. `gradscope explain batch_norm_momentum` "
-        "prints the formula, and the finding its numbers.",
+        "The chapter's notebook states the opposite. Keras computes moving = moving * momentum "
+        "+ batch * (1 - momentum), so after t updates the share momentum^t of the start is "
+        "left. With momentum 1 the moving statistics never change. With 0 they are those of the "
+        "last batch. With Keras's default, 0.99, 36.6 % of the start is left after 100 updates. "
+        "`gradscope explain batch_norm_momentum` prints the formula, and the finding its "
+        "numbers.",
         {
             "0.99": Run(MOMENTUM, start=False, clear=("batch_norm_momentum",)),
             "1.0": Run(
@@ -253,5 +263,6 @@ STATEMENTS = (
             ),
         },
         _momentum,
+        (FIRST_NORM,),
     ),
 )

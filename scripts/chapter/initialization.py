@@ -9,6 +9,7 @@ import numpy as np
 from scripts.chapter import closed_forms
 from scripts.chapter.statement import (
     Figure,
+    Panel,
     Records,
     Run,
     Statement,
@@ -21,6 +22,7 @@ from scripts.chapter.statement import (
     within,
 )
 
+DEAD = "dead_fraction"
 SIGNAL, DELTA = "preactivation_second_moment", "delta_second_moment"
 FAN_OUT = "model.initializer={name: variance_scaling, scale: 2.0, mode: fan_out}"
 
@@ -92,10 +94,10 @@ def _dying(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
 STATEMENTS = (
     Statement(
         "Glorot's variance keeps signal and gradient, where the activation is linear",
-        "Var w = 2 / (fan_in + fan_out) is 1 / n in square layers: E z^2 and E delta^2 pass "
-        "through linear layers unchanged. tanh is linear for small z only. It takes a little of"
-        " the signal in every layer, by a power law (E z^2 falls like 1 / (2 depth)), not "
-        "exponentially: ten layers keep a usable signal and gradient.",
+        "Var w = 2 / (fan_in + fan_out) is 1 / n in square layers, so E z^2 and E delta^2 pass "
+        "through linear layers unchanged. tanh is linear only for small z. Each tanh layer "
+        "reduces the signal a little: E z^2 falls like 1 / (2 depth), a power law and not an "
+        "exponential. Ten layers keep a usable signal and gradient.",
         {
             "tanh": Run("chapter/glorot", seeds=3, clear=("vanishing_gradient",)),
             "linear": Run("chapter/glorot", ("model.activation=linear",), seeds=2),
@@ -104,17 +106,18 @@ STATEMENTS = (
     ),
     Statement(
         "In layers that are not square, Glorot's variance is a compromise",
-        "Forward, fan_in Var w should be 1; backward, fan_out Var w. Both at once is possible "
-        "in square layers only. Glorot's average of the fans gives each direction 2 fan / "
-        "(fan_in + fan_out), fan_in keeps the signal exactly, fan_out the gradient.",
+        "To keep the signal, fan_in Var w should be 1. To keep the gradient, fan_out Var w "
+        "should be 1. Both are possible only in square layers. Glorot's variance uses the "
+        "average of the two fans: each direction gets the factor 2 fan / (fan_in + fan_out). "
+        "A variance of 1 / fan_in keeps the signal exactly, 1 / fan_out the gradient.",
         {"Glorot": Run("chapter/glorot_widths", seeds=3)},
         _widths,
     ),
     Statement(
         "He's variance keeps the signal through ReLU; Glorot's halves it",
-        "ReLU lets half of E z^2 pass, so that fan_in Var w has to be 2 (He et al. 2015). With "
-        "Glorot's 1 signal and gradient both halve in every layer. The kernels' gradients are "
-        "their product and stay flat: they do not show it.",
+        "ReLU passes half of E z^2, so fan_in Var w has to be 2 (He et al. 2015). Glorot's "
+        "variance gives 1: E z^2 and E delta^2 halve in every layer. A kernel's gradient is "
+        "the product of both. It stays the same over depth and does not show the fault.",
         {
             "he": Run("relu_he_20", seeds=3, clear=("vanishing_signal", "vanishing_gradient")),
             "glorot": Run(
@@ -125,9 +128,9 @@ STATEMENTS = (
     ),
     Statement(
         "He with fan_in keeps the signal, with fan_out the gradient",
-        "He et al. say that either will do: what one direction loses is a ratio of widths, "
-        "which does not grow with depth, as in a network that goes from 256 units to 64 and "
-        "back.",
+        "He et al. state that either is sufficient. The other direction changes by a ratio of "
+        "widths, which does not grow with depth. The network here goes from 256 units to 64 "
+        "and back.",
         {
             "fan_in": Run("chapter/he_widths", seeds=3),
             "fan_out": Run("chapter/he_widths", (FAN_OUT,), seeds=3),
@@ -136,9 +139,9 @@ STATEMENTS = (
     ),
     Statement(
         "ReLU units die; leaky ReLU's and ELU's do not",
-        "A ReLU unit whose z is negative for every sample has no gradient and stays as it is. "
-        "Large steps push units there. Where phi' is never zero the same steps leave no unit "
-        "dead.",
+        "A ReLU unit whose z is negative for every sample has no gradient and does not change "
+        "any more. Large steps bring units into this state. With leaky ReLU and ELU, phi' is "
+        "never zero, and the same steps leave no unit dead.",
         {
             "relu": Run("chapter/dying", start=False, found=("dead_units",)),
             **{
@@ -152,5 +155,6 @@ STATEMENTS = (
             },
         },
         _dying,
+        (Panel("Dead units at the last step, share", DEAD, "layers at the end", share=True),),
     ),
 )

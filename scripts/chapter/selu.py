@@ -12,6 +12,7 @@ from scripts.chapter import closed_forms
 from scripts.chapter.statement import (
     CONFIGS,
     Figure,
+    Panel,
     Records,
     Run,
     Statement,
@@ -23,6 +24,7 @@ from scripts.chapter.statement import (
 )
 
 SQUARE = "activation_second_moment"
+SQUARE_PANEL = Panel("Rms of a at step 0", SQUARE)
 DETECTOR = ("selu_conditions",)
 
 
@@ -102,14 +104,16 @@ STATEMENTS = (
         "LeCun's variance puts SELU at its fixed point: mean 0, variance 1",
         "SELU's two constants are chosen so that z of mean 0 and variance 1 gives activations "
         "of mean 0 and variance 1 (Klambauer et al. 2017). Var w = 1 / fan_in then gives z of "
-        "variance 1 again, without any normalization layer. The point attracts: what chance "
-        "moves away from it comes back, in `configs/selu_lecun_100.yaml` over a hundred layers.",
+        "variance 1 again, without any normalization layer. The fixed point is stable: after a "
+        "chance deviation the moments return to it. `configs/selu_lecun_100.yaml` shows it over "
+        "a hundred layers.",
         {"kept": KEPT},
         _fixed_point,
+        (SQUARE_PANEL,),
     ),
     Statement(
         "First condition of SELU: LeCun's variance",
-        "With He's variance, twice LeCun's, there is no fixed point: far from 0 a layer "
+        "He's variance is twice LeCun's and has no fixed point: far from 0 each layer "
         "multiplies E z^2 by 1.0507^2 = 1.104.",
         {
             "kept": KEPT,
@@ -118,33 +122,37 @@ STATEMENTS = (
             ),
         },
         _initializer,
+        (SQUARE_PANEL,),
     ),
     Statement(
         "Second condition of SELU: standardized inputs",
         "The fixed point has a domain (mean within 0.1 of 0, variance 0.8 to 1.5). Pixels from "
-        "0 to 255 are far outside. The layers bring them back, but it takes them twenty to do "
-        "it.",
+        "0 to 255 are far outside. The layers reduce the signal again, but need about twenty "
+        "layers for it.",
         {
             "kept": KEPT,
             "broken": Run("selu_unscaled_inputs", seeds=3, found=(*DETECTOR, "unscaled_input")),
         },
         _inputs,
+        (SQUARE_PANEL,),
     ),
     Statement(
         "Third condition of SELU: a plain stack, without plain dropout",
         "Dropout at rate r multiplies E a^2 by 1 / (1 - r) in every layer and moves the fixed "
-        "point; AlphaDropout is made not to.",
+        "point. AlphaDropout keeps it.",
         {
             "kept": KEPT,
             "broken": Run("chapter/selu", ("model.dropout=0.1",), seeds=3, found=DETECTOR),
         },
         _dropout,
+        (SQUARE_PANEL,),
     ),
     Statement(
         "Third condition of SELU: a plain stack, without shortcuts",
-        "A sum x + selu(W x) adds the variances, and later the means. Nothing takes them back: "
-        "E x^2 doubles with the first sum and grows exponentially from there.",
+        "A sum x + selu(W x) adds the variances, and later the means. No layer reduces them "
+        "again: E x^2 doubles with the first sum and then grows exponentially.",
         {"broken": Run("chapter/selu_shortcuts", found=DETECTOR)},
         _shortcuts,
+        (SQUARE_PANEL,),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -86,13 +87,45 @@ def above(what: str, bound: float, measured: float) -> Figure:
 
 
 @dataclass(frozen=True)
+class Panel:
+    """One of the plots of a statement's picture.
+
+    `over` is ``layers`` (the rms of a second moment at step 0), ``layers at the end`` or ``steps``
+    (of `layer`, a position among those that have the statistic). `relative` divides by the last
+    hidden layer; `share` is for values between 0 and 1.
+    """
+
+    title: str
+    statistic: str
+    over: str = "layers"
+    relative: bool = False
+    share: bool = False
+    layer: int = 0
+
+
+SIGNAL_PANEL = Panel("Signal at step 0: rms of z", "preactivation_second_moment")
+DELTA_PANEL = Panel(
+    "Gradient at step 0: rms of delta, relative",
+    "delta_second_moment",
+    relative=True,
+)
+
+
+@dataclass(frozen=True)
 class Statement:
-    """A statement of the chapter, the runs that show it, and what is seen in them."""
+    """A statement of the chapter, the runs that show it, what is seen in them, and its picture."""
 
     title: str
     text: str
     runs: Mapping[str, Run]
     seen: Callable[[Mapping[str, Records]], tuple[Figure, ...]]
+    panels: tuple[Panel, ...] = (SIGNAL_PANEL, DELTA_PANEL)
+
+    @property
+    def picture(self) -> str:
+        """The file of the picture, beside the page, named by the title."""
+        words = re.findall(r"[a-z0-9]+", self.title.lower().replace("'s", ""))
+        return f"chapter/{'_'.join(words)}.svg"
 
     def figures(self) -> tuple[Figure, ...]:
         """Run what has not been run yet, and read the figures."""

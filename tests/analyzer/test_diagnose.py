@@ -119,6 +119,13 @@ def test_few_steps_are_inconclusive() -> None:
     assert remedy.settings == (("training.steps", 100),)
 
 
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_look_at_the_start_asks_nothing_of_training(steps: int) -> None:
+    """`check --at-init` measures one step, whose weights are those of step 0."""
+    diagnosis = diagnose(record(steps=steps))
+    assert (diagnosis.verdict, diagnosis.unanswered) == ("healthy", ())
+
+
 def test_nearly_all_units_dead_above_chance_is_a_warning() -> None:
     """98 % of the units dead, at an accuracy of 19.7 %."""
     dead = over_time(STEPS + 1, (0, [0.05] * 5), (9, [0.98] * 5))

@@ -51,7 +51,11 @@ def test_the_flags_add_what_they_name(folder: Path) -> None:
 
 
 def test_the_state_alone(folder: Path) -> None:
-    assert shown(folder, "-q") == shown(folder)[:1]
+    state = shown(folder)[:1]
+    assert shown(folder, "-q") == state
+    table = shown(folder, "-q", "--layers")
+    assert "Layers, from input to output" in table
+    assert table[-1:] == state
 
 
 def test_the_config_of_an_earlier_run_is_found(

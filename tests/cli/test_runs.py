@@ -210,6 +210,6 @@ def test_at_init(folder: Path) -> None:
     result = result_in(folder / "reports" / "tiny")
     assert result["training"]["outcome"] == "made up"
     assert (result["status"], result["training"]["steps_done"]) == ("complete", 1)
-    assert result["verdict"] == "inconclusive"
+    assert result["verdict"] == "warning"
     done = run(folder, "run", TINY, "--at-init", env=environment(folder, stand_in="vanish"))
     assert result_in(folder / "reports" / "tiny")["verdict"] == "unhealthy", done.stderr

@@ -152,6 +152,6 @@ def test_a_verdict_names_the_layer_whose_kernel_was_shrunk(runner_settings: Any)
     signal, gradient = (
         verdicts[name].findings[0] for name in ("vanishing_signal", "vanishing_gradient")
     )
-    assert "The first layer outside theory's band is hidden_3 (rms of z" in signal.cause
-    assert "outside theory's band is hidden_2 (rms of delta" in gradient.cause
-    assert "it comes through hidden_3" in gradient.cause
+    assert "The first layer outside theory's band is hidden_3 (rms of z" in signal.cause_details
+    assert "outside theory's band is hidden_2 (rms of delta" in gradient.cause_details
+    assert "it comes through hidden_3" in gradient.cause_details

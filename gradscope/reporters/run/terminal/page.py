@@ -33,9 +33,6 @@ def text(report: Report, options: ReportOptions) -> str:
     narrow = Page(
         width=min(options.width, WIDEST_ANSWER), color=options.color, unicode=options.unicode
     )
-    if options.detail.state_only:
-        add_state(narrow, report)
-        return narrow.render()
     if options.detail.layers:
         _add_layers(page, report)
     if options.detail.checks:
@@ -43,7 +40,10 @@ def text(report: Report, options: ReportOptions) -> str:
     if options.detail.layers or options.detail.checks:
         _add_files(page, options.files)
         page.add_text("")
-    add_answer(narrow, report, options)
+    if options.detail.state_only:
+        add_state(narrow, report)
+    else:
+        add_answer(narrow, report, options)
     before = page.render() if options.detail.layers or options.detail.checks else ""
     return before + narrow.render()
 
