@@ -1,9 +1,10 @@
 """Run a user's script with `GradientFlow` in every `model.fit`; no line of the script changes.
 
-Started by `gradscope fit` as ``python -m gradscope.integrations.script MANIFEST FOLDER EVERY SCRIPT
-ARGUMENTS``. Keras is imported when the script imports it, so what the script sets before (its
-backend, its devices, its flags) holds. The manifest lists each `fit` in order, as JSON: the folder
-of its report, or the reason why it was not measured.
+Started by `gradscope fit` as ``python -m gradscope.integrations.script MANIFEST FOLDER KEEP EVERY
+SCRIPT ARGUMENTS``, where KEEP is 1 for earlier reports to be kept in numbered folders. Keras is
+imported when the script imports it, so what the script sets before (its backend, its devices, its
+flags) holds. The manifest lists each `fit` in order, as JSON: the folder of its report, or the
+reason why it was not measured.
 """
 
 from __future__ import annotations
@@ -31,18 +32,24 @@ _LOG = logging.getLogger("gradscope")
 class FitLog:
     """The fits of a script, kept in the manifest at every change."""
 
-    def __init__(self, manifest: Path, folder: Path, every: int) -> None:
+    def __init__(self, manifest: Path, folder: Path, every: int, *, keep_earlier: bool) -> None:
         self._manifest = manifest
         self._folder = folder
+        self._keep_earlier = keep_earlier
         self.every = every
         self.fits: list[dict[str, str]] = []
         self._write()
 
     def add(self, model: str) -> tuple[int, Path]:
-        """Number and folder of the next fit: ``reports/train``, then ``reports/train-2``."""
+        """Number and folder of the next fit: ``reports/train``, then ``reports/train.fit-2``."""
         number = len(self.fits) + 1
-        name = self._folder.name if number == 1 else f"{self._folder.name}-{number}"
+        name = self._folder.name if number == 1 else f"{self._folder.name}.fit-{number}"
         folder = self._folder.with_name(name)
+        if self._keep_earlier:
+            from gradscope.reporters.run.folder import claimed, move_earlier
+
+            with claimed(folder):
+                move_earlier(folder)
         self.fits.append({"model": model, "folder": str(folder), "not_measured": ""})
         self._write()
         return number - 1, folder
@@ -152,9 +159,10 @@ def run_script(script: str, arguments: Sequence[str]) -> None:
 
 def main() -> None:
     """Run the script that the command line names."""
-    manifest, folder, every, script, *arguments = sys.argv[1:]
+    manifest, folder, keep, every, script, *arguments = sys.argv[1:]
     logging.getLogger("gradscope").addHandler(logging.StreamHandler())
-    log = FitLog(Path(manifest), Path(folder).absolute(), int(every))
+    target = Path(folder).absolute()
+    log = FitLog(Path(manifest), target, int(every), keep_earlier=keep == "1")
     sys.meta_path.insert(0, _PatchOnImport("keras", lambda keras: measure_every_fit(keras, log)))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # stdout is for the report
     run_script(script, arguments)

@@ -45,15 +45,17 @@ def run_script(
 ) -> ScriptFits:
     """Run `script` as ``python script arguments`` does, with a `GradientFlow` in every `fit`.
 
-    The first report is in `output` (default ``reports/<script>``), the next in ``<output>-2`` and
-    so on. What the script prints goes to stderr. Raises `BadRequest` where there is no such script.
+    The first report is in `output` (default ``reports/<script>``), the next in ``<output>.fit-2``
+    and so on. Without `output`, earlier reports there move to numbered folders. What the script
+    prints goes to stderr. Raises `BadRequest` where there is no such script.
     """
     if not script.is_file():
         raise BadRequest(f"cannot run {script}: no such file", "name a Python script that trains")
     target = output or REPORTS / script.stem
     with tempfile.TemporaryDirectory(prefix="gradscope-fit-") as place:
         manifest = Path(place) / "fits.json"
-        status = _run(script, arguments, manifest, target, every)
+        options = [str(manifest), str(target), "1" if output is None else "0", str(every)]
+        status = _run([*options, str(script), *arguments])
         fits = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else []
     reports = tuple(_report(fit, gate=gate) for fit in fits if not fit["not_measured"])
     return ScriptFits(
@@ -63,13 +65,12 @@ def run_script(
     )
 
 
-def _run(script: Path, arguments: Sequence[str], manifest: Path, target: Path, every: int) -> int:
+def _run(arguments: Sequence[str]) -> int:
     """Run the child to its end; Ctrl-C reaches it directly, and is waited for here."""
-    child_arguments = [str(manifest), str(target), str(every), str(script), *arguments]
     # A handler, not SIG_IGN, which the child would inherit.
     handler = signal.signal(signal.SIGINT, lambda number, frame: None)
     try:
-        command = [sys.executable, "-m", _CHILD, *child_arguments]
+        command = [sys.executable, "-m", _CHILD, *arguments]
         return subprocess.run(command, check=False).returncode
     finally:
         signal.signal(signal.SIGINT, handler)

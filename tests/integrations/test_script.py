@@ -61,7 +61,7 @@ def test_every_fit_is_measured_and_the_weights_are_those_of_the_script_alone(
     assert alone.stdout.splitlines()[-1] in measured.stderr.splitlines()
     assert measured.stderr.count("\nepoch ") + measured.stderr.startswith("epoch") == 2
     assert alone.stdout.split()[-3] not in measured.stdout, "stdout holds the reports alone"
-    for name, steps in (("train", 4), ("train-2", 2)):
+    for name, steps in (("train", 4), ("train.fit-2", 2)):
         record = api.load_record(tmp_path / "reports" / name)
         assert record.outcome.steps_done == steps
         assert [layer.name for layer in record.layers if layer.measured][:2] == [
@@ -73,7 +73,7 @@ def test_every_fit_is_measured_and_the_weights_are_those_of_the_script_alone(
     assert failed.returncode == 3
     assert "ValueError: the script's own mistake" in failed.stderr
     assert "train.py failed with exit code 1 after 2 measured fits" in failed.stderr
-    assert (tmp_path / "kept" / "here-2" / "report.html").exists()
+    assert (tmp_path / "kept" / "here.fit-2" / "report.html").exists()
 
 
 @pytest.mark.tensorflow
@@ -128,7 +128,7 @@ def keras(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 
 
 def test_callbacks_are_added_to(keras: types.ModuleType, tmp_path: Path) -> None:
-    log = script.FitLog(tmp_path / "fits.json", tmp_path / "net", 7)
+    log = script.FitLog(tmp_path / "fits.json", tmp_path / "net", 7, keep_earlier=False)
     script.measure_every_fit(keras, log)
     model, mine = keras.Model(), object()
     [flow], _ = model.fit()
@@ -141,15 +141,19 @@ def test_callbacks_are_added_to(keras: types.ModuleType, tmp_path: Path) -> None
     assert isinstance(held.callbacks[1], _Flow)
     listed = json.loads((tmp_path / "fits.json").read_text())
     names = [Path(fit["folder"]).name for fit in listed]
-    assert names == ["net", "net-2", "net-3", "net-4"]
+    assert names == ["net", "net.fit-2", "net.fit-3", "net.fit-4"]
     assert all(not fit["not_measured"] for fit in listed)
 
 
 def test_a_fit_without_a_report_says_why(keras: types.ModuleType, tmp_path: Path) -> None:
-    log = script.FitLog(tmp_path / "fits.json", tmp_path / "net", 1)
+    log = script.FitLog(tmp_path / "fits.json", tmp_path / "net", 1, keep_earlier=True)
     script.measure_every_fit(keras, log)
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "result.json").write_text('{"schema": "gradscope.result/1"}')
     keras.Model().fit()
     assert json.loads((tmp_path / "fits.json").read_text())[0]["not_measured"] == "refused"
+    assert not (tmp_path / "net" / "result.json").exists()
+    assert (tmp_path / "net-2" / "result.json").exists(), "the earlier report is kept"
 
 
 def test_modules_are_patched_when_they_are_imported(

@@ -36,7 +36,7 @@ def command(
 
     The script runs as ``python SCRIPT ARGUMENTS`` does, without a changed line, and trains the same
     weights to the last bit. What it prints goes to stderr; the reports go to stdout at the end, and
-    to reports/<script>, reports/<script>-2, ...: one for each fit. Options of gradscope stand
+    to reports/<script>, reports/<script>.fit-2, ...: one for each fit. Options of gradscope stand
     before SCRIPT.
     """
     from gradscope import exit_codes
