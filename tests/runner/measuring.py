@@ -161,7 +161,7 @@ def hold(measured: Measured, name: str, wanted: dict[str, float], relative: floa
     assert set(found) == set(wanted) | SWITCHED_ON
     assert all(math.isnan(found[statistic]) for statistic in SWITCHED_ON)
     for statistic, value in wanted.items():
-        close = relative * abs(value) + _rounding(statistic, wanted)
+        close = relative * abs(value) + rounding(statistic, wanted)
         same = (
             math.isnan(found[statistic])
             if math.isnan(value)
@@ -170,7 +170,7 @@ def hold(measured: Measured, name: str, wanted: dict[str, float], relative: floa
         assert same, (name, statistic, found[statistic], value)
 
 
-def _rounding(statistic: str, wanted: dict[str, float]) -> float:
+def rounding(statistic: str, wanted: dict[str, float]) -> float:
     """What float32 may add where the figure itself cancels: 1e-6 of the size of its terms."""
     if statistic == "activation_mean":
         return 1e-6 * math.sqrt(wanted["activation_second_moment"])

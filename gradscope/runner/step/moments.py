@@ -44,7 +44,7 @@ class Sums:
     `fast` float64 [10, tensor], from one float32 pass each, with d = a minus the first sample's a:
     the sums of z and of delta; of their squares; of d^2; the numbers of values of delta and of a
     that are not zero (subnormals count as zero, as everywhere in TensorFlow); the sums over units
-    of (the sum of d over the batch)^2, of a's mean over the batch, and of that mean's square.
+    of a's mean over the batch, of (the sum of d over the batch)^2, and of that mean's square.
     ``exact()`` reads the tensors again: float64 [15, tensor], the rows of `moments_of_sums`, then
     the numbers of NaN and Inf in z, delta and a.
     """
@@ -57,42 +57,48 @@ def read_sums(
     z: Sequence[Any], a: Sequence[Any], delta: Sequence[Any], reductions: Reductions
 ) -> Sums:
     """Sum z, a and delta of some layers, in one stack where the tensors are small."""
-    count = len(z)
+    count, batch = len(z), int(z[0].shape[0])
     if z[0].shape.num_elements() > reductions.stacking_limit:
-        firsts = [tensor[:1] for tensor in a]
-        differences = [tensor - first for tensor, first in zip(a, firsts, strict=True)]
-        fast = _fast_sums([*z, *delta], [*delta, *a], tf.concat(firsts, 0), differences, reductions)
+        first = tf.concat([tensor[:1] for tensor in a], 0)
+        fast = _fast_sums(
+            [*z, *delta], [*delta, *a], list(a), first, batch=batch, reductions=reductions
+        )
         return Sums(fast, lambda: _exact_separately(z, a, delta))
     stack = tf.stack([*z, *delta, *a])
     z_and_delta, a_stack = tf.split(stack, [2 * count, count])
     _, delta_and_a = tf.split(stack, [count, 2 * count])
-    first = a_stack[:, :1]
-    differences = a_stack - first
-    fast = _fast_sums(z_and_delta, delta_and_a, tf.squeeze(first, 1), differences, reductions)
+    fast = _fast_sums(
+        z_and_delta, delta_and_a, a_stack, a_stack[:, 0], batch=batch, reductions=reductions
+    )
     return Sums(fast, lambda: _exact_stacked(stack))
 
 
 def _fast_sums(
-    z_and_delta: Tensors, delta_and_a: Tensors, first: Any, differences: Tensors, r: Reductions
+    z_and_delta: Tensors,
+    delta_and_a: Tensors,
+    a: Tensors,
+    first: Any,
+    *,
+    batch: int,
+    reductions: Reductions,
 ) -> Any:
-    """The rows of `Sums.fast`; `first` [tensor, unit] is what `differences` are taken to."""
-    in_own_type = [
-        r.sums(z_and_delta),
-        r.square_sums(z_and_delta),
-        r.square_sums(differences),
-        r.nonzero_counts(delta_and_a),
+    """The rows of `Sums.fast`; `first` [tensor, unit] is the first sample of a."""
+    differences = reductions.differences(a)
+    rows = [
+        reductions.sums(z_and_delta),
+        reductions.square_sums(z_and_delta),
+        reductions.square_sums(differences),
+        reductions.nonzero_counts(delta_and_a),
     ]
-    count = int(first.shape[0])
-    batch = float((differences[0] if isinstance(differences, list) else differences).shape[-2])
-    sums = tf.cast(r.row_sums(differences), tf.float64)
+    sums = tf.cast(reductions.row_sums(differences), tf.float64)
     means = tf.cast(first, tf.float64) + sums / batch
-    of_units = [
-        tf.reduce_sum(tf.square(sums), 1),
+    squares = tf.reduce_sum(tf.square(tf.stack([sums, means])), 2)
+    wide = [
+        tf.cast(tf.concat(rows, 0), tf.float64),
         tf.reduce_sum(means, 1),
-        tf.reduce_sum(tf.square(means), 1),
+        tf.reshape(squares, [-1]),
     ]
-    rows = tf.concat([tf.cast(tf.concat(in_own_type, 0), tf.float64), *of_units], 0)
-    return tf.reshape(rows, [10, count])
+    return tf.reshape(tf.concat(wide, 0), [10, first.shape[0]])
 
 
 def moments_of_sums(sums: Any, sizes: np.ndarray, batches: np.ndarray) -> tuple[Any, Any]:
@@ -110,9 +116,9 @@ def moments_of_sums(sums: Any, sizes: np.ndarray, batches: np.ndarray) -> tuple[
     """
     ones = np.ones_like(sizes)
     units = sizes / batches
-    divisors = np.stack([*[sizes] * 5, ones, ones, sizes * batches, units, units])
+    divisors = np.stack([*[sizes] * 5, ones, ones, units, sizes * batches, units])
     parts = tf.split(sums / divisors, [2, 2, 1, 2, 1, 1, 1])
-    means, squares, difference, nonzero, between, mean_a, unit_mean_square = parts
+    means, squares, difference, nonzero, mean_a, between, unit_mean_square = parts
     within = difference - between
     means = tf.concat([means, mean_a], 0)
     in_range = tf.concat([squares, difference], 0)

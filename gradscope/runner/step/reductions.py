@@ -30,6 +30,9 @@ class Reductions(Protocol):
 
     stacking_limit: float
 
+    def differences(self, tensors: Tensors) -> Tensors:
+        """The tensors minus their first rows."""
+
     def sums(self, tensors: Tensors) -> Any:
         """Sums: [tensor]."""
 
@@ -56,6 +59,13 @@ class GraphReductions:
     """The operations that cost least in a graph on a CPU."""
 
     stacking_limit: float = 2**13
+
+    def differences(self, tensors: Tensors) -> Tensors:
+        """The tensors minus their first rows."""
+        if isinstance(tensors, list):
+            return [tensor - tensor[:1] for tensor in tensors]
+        # Eigen broadcasts a middle axis slowly: copying the row costs less than half of that.
+        return tensors - tf.gather(tensors, np.zeros(tensors.shape[1], np.int32), axis=1)
 
     def sums(self, tensors: Tensors) -> Any:
         """Sums: [tensor]."""
@@ -106,6 +116,10 @@ class XlaReductions:
     """
 
     stacking_limit: float = math.inf
+
+    def differences(self, tensors: Tensors) -> Tensors:
+        """The tensors minus their first rows."""
+        return tensors - tensors[:, :1]
 
     def sums(self, tensors: Tensors) -> Any:
         """Sums: [tensor]."""

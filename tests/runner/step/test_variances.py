@@ -104,6 +104,18 @@ def test_moments_hold_half_of_what_is_promised(case: str, jit: bool, runner_sett
 
 
 @pytest.mark.parametrize("jit", [False, True], ids=["graph", "XLA"])
+@pytest.mark.parametrize("exponent", [-22, -19, -18, -16, 17, 19, 22])
+def test_squares_outside_float32_are_not_lost(
+    exponent: int, jit: bool, runner_settings: Any
+) -> None:
+    """At 1e-19 some squares are subnormal and flushed to zero, at 1e19 some are infinite."""
+    random = np.random.default_rng(9)
+    for shape in SHAPES:
+        values = random.normal(size=shape) * 10.0**exponent
+        _hold(values.astype(np.float32), jit=jit, case=str(exponent))
+
+
+@pytest.mark.parametrize("jit", [False, True], ids=["graph", "XLA"])
 @pytest.mark.parametrize("value", [1.1, -0.1, 1e-3, 333.3, 0.0])
 def test_the_variance_of_a_constant_is_zero(value: float, jit: bool, runner_settings: Any) -> None:
     for shape in SHAPES:
