@@ -1,0 +1,65 @@
+"""Which steps are recorded, when training stops, and the figures of the test set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradscope.record.builder import RecordBuilder
+from gradscope.record.run_record import OutcomeStatus
+from tests.runner.configs import small
+
+pytestmark = pytest.mark.tensorflow
+
+
+def _experiment(*sections: Any) -> Any:
+    from gradscope.runner.loop.training import Experiment
+    from gradscope.runner.network import workload
+
+    config = small(*sections)
+    return Experiment(config, workload.from_config(config))
+
+
+def _train(experiment: Any) -> tuple[Any, RecordBuilder]:
+    builder = RecordBuilder()
+    builder.begin(experiment.beginning())
+    return experiment.train(builder), builder
+
+
+def test_the_first_and_the_last_step_are_recorded_beside_every_fifth(runner_settings: Any) -> None:
+    experiment = _experiment({}, {"steps": 12, "record_every": 5})
+    end, builder = _train(experiment)
+    assert end.status == OutcomeStatus.COMPLETE
+    record = builder.build(end.status, end.sentence, 0.0)
+    assert record is not None
+    assert list(record.steps) == [1, 5, 10, 12]
+
+
+def test_training_stops_at_an_infinite_preactivation_under_a_finite_loss(
+    runner_settings: Any,
+) -> None:
+    experiment = _experiment({"activation": "tanh"}, {"steps": 6})
+    bias = experiment.model.get_layer("hidden_2").bias
+    bias.assign(np.where(np.arange(6) == 2, np.inf, 0.0))
+    end, builder = _train(experiment)
+    assert end.status == OutcomeStatus.DIVERGED
+    assert end.evaluation == {}
+    record = builder.build(end.status, end.sentence, 0.0)
+    assert record is not None
+    assert list(record.steps) == [1]
+    assert np.isfinite(record.loss).all()
+
+
+def test_the_test_set_is_weighted_by_the_samples_of_each_forward_pass(runner_settings: Any) -> None:
+    """3500 test samples are seven forward passes, the last of them smaller."""
+    experiment = _experiment({}, {}, {"samples": 17_500})
+    x, y, _ = experiment.feed.test
+    assert len(x) == 3500
+    evaluation = experiment.evaluate()
+    p = np.asarray(experiment.model(x, training=False), np.float64)
+    assert evaluation["test_loss"] == pytest.approx(
+        -np.log(p[np.arange(len(y)), y]).mean(), rel=1e-5
+    )
+    assert evaluation["test_accuracy"] == pytest.approx(np.mean(p.argmax(1) == y), rel=1e-12)
