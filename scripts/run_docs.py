@@ -97,10 +97,16 @@ class Page:
 
 @dataclass
 class Ran:
-    """What came of a page: differences, and the page with the output that was printed."""
+    """The result of a page: wrong exit codes, other output, and the page with today's output."""
 
-    differences: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    other_output: list[str] = field(default_factory=list)
     text: str = ""
+
+    @property
+    def differences(self) -> list[str]:
+        """Everything that is not as the page shows it."""
+        return [*self.failures, *self.other_output]
 
 
 def read(path: Path) -> Page:
@@ -179,11 +185,11 @@ def _run_block(page: Page, block: Block, folder: Path, ran: Ran, echo: bool) -> 
             print(f"{time.monotonic() - start:6.1f} s  {page.name}: {command}", flush=True)
         code = status
         if shown and not matches(shown, output, numbers="numbers" in block.attributes):
-            ran.differences.append(f"{page.name}: `{command}` printed\n{output}\n{errors}")
+            ran.other_output.append(f"{page.name}: `{command}` printed\n{output}\n{errors}")
         lines += [f"$ {command}", *(updated(shown, output) if shown else [])]
     expected = int(block.attributes.get("exit", "0"))
     if "echo $?" not in block.text and code != expected:
-        ran.differences.append(f"{page.name}: `{command}` ended with {code}\n{errors}")
+        ran.failures.append(f"{page.name}: `{command}` ended with {code}\n{errors}")
     return "\n".join(lines) + "\n"
 
 

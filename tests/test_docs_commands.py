@@ -17,25 +17,25 @@ WITH_COMMANDS = [page for page in ALL if page.commands]
 OTHER = {"diff", "json", "python", "text", "yaml"}
 
 
-def check(page: Page, folder: Path) -> None:
-    if page.slow:
-        pytest.skip(f"{page.slow}; run: python -m scripts.run_docs {page.name}")
-    assert not run_docs.run(page, folder).differences
-
-
 @pytest.mark.parametrize(
     "page", [p for p in WITH_COMMANDS if not p.tensorflow], ids=lambda page: page.name
 )
 def test_a_page_without_tensorflow_prints_what_it_shows(page: Page, tmp_path: Path) -> None:
-    check(page, tmp_path)
+    assert not run_docs.run(page, tmp_path).differences
 
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(
     "page", [p for p in WITH_COMMANDS if p.tensorflow], ids=lambda page: page.name
 )
-def test_a_page_prints_what_it_shows(page: Page, tmp_path: Path) -> None:
-    check(page, tmp_path)
+def test_every_command_of_a_page_runs(page: Page, tmp_path: Path) -> None:
+    """Only exit codes: what training prints depends on the processor's rounding.
+
+    ``python -m scripts.run_docs`` compares the output too.
+    """
+    if page.slow:
+        pytest.skip(f"{page.slow}; run: python -m scripts.run_docs {page.name}")
+    assert not run_docs.run(page, tmp_path).failures
 
 
 @pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)

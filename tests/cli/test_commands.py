@@ -31,6 +31,7 @@ def answer(
 ) -> Answer:
     """Call a command in this process; gives what it prints."""
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "100")
 
     def call(*arguments: str) -> str:
         with cli.make_context("gradscope", list(arguments)) as context:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradscope.analyzer.message_parts import times_text
+from gradscope.analyzer.network import is_user_model
 from gradscope.analyzer.theory import expectation, measured_start
 from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.initializers import INITIALIZERS
@@ -133,10 +134,11 @@ def _crossing(prediction: Prediction, quantity: str, threshold: float, *, below:
 def smallest_change(record: RunRecord) -> tuple[Remedy, ...]:
     """The first change, from small to large, whose predicted profiles stay level; () if none.
 
-    Also () for fewer than two hidden layers, which have no profile, and for a model of the user's,
-    which no key of the config changes.
+    Also () for fewer than two hidden layers, which have no profile. A model of the user's has no
+    keys in the config: the settings then name the arguments of its layers, and batch norm, which
+    would be a layer more, is not among them.
     """
-    if len(_hidden(record)) < 2 or record.config["model"].get("source") is not None:
+    if len(_hidden(record)) < 2:
         return ()
     for settings, layers in _candidates(record):
         prediction = expectation.expected(record, layers)
@@ -184,6 +186,8 @@ def _candidates(record: RunRecord) -> Iterator[tuple[Settings, list[LayerInfo]]]
                 (("model.activation", other), ("model.initializer", initializer)),
                 _changed(record, activation=other, initializer=initializer),
             )
+    if is_user_model(record):
+        return
     if first.normalization is None:
         yield (
             (("model.batch_norm", "before_activation"),),

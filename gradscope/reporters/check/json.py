@@ -55,7 +55,7 @@ def _config(config: Checked) -> dict[str, Any]:
         "verdict": diagnosis.verdict if diagnosis is not None else None,
         "headline": config.headline,
         "remedy": check_text.config_remedy(config),
-        "remedies": [remedy_item(remedy) for remedy in config.remedies],
+        "remedies": [remedy_item(remedy, reader) for remedy in config.remedies],
         "evidence": config.evidence,
         "checks": [_check(check, config) for check in config.checks],
         "changes": config.changes,
@@ -68,6 +68,6 @@ def _config(config: Checked) -> dict[str, Any]:
 
 
 def _check(check: Check, config: Checked) -> dict[str, Any]:
-    remedies = [remedy_item(remedy) for remedy in check.remedies]
+    remedies = [remedy_item(remedy, check_text.reader(config)) for remedy in check.remedies]
     text = check_text.check_remedy(check, config)
     return {"name": check.name} | asdict(check) | {"remedy": text, "remedies": remedies}

@@ -14,7 +14,7 @@ from gradscope.analyzer.curves.depth_profile import delta_reference
 from gradscope.analyzer.theory.expectation import standings
 from gradscope.record import STATISTICS, Finding, Remedy, RunRecord, Verdict
 from gradscope.record.strict_json import dumps, plain
-from gradscope.reporters.remedies import Reader, arguments, reader_of, remedies_text
+from gradscope.reporters.remedies import Form, Reader, arguments, reader_of, remedies_text
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS
 from gradscope.theory.prediction import LEVEL, Prediction
@@ -41,7 +41,7 @@ def result(report: Report) -> dict[str, Any]:
         "verdict": diagnosis.verdict,
         "headline": diagnosis.headline,
         "remedy": remedies_text(diagnosis.remedies, reader),
-        "remedies": [remedy_item(remedy) for remedy in diagnosis.remedies],
+        "remedies": [remedy_item(remedy, reader) for remedy in diagnosis.remedies],
         "environment": asdict(record.environment),
         "config": record.config,
         "data": asdict(record.data),
@@ -161,13 +161,20 @@ def _finding(finding: Finding, reader: Reader) -> dict[str, Any]:
         "message": finding.message,
         "details": finding.details,
         "remedy": remedies_text(finding.remedies, reader),
-        "remedies": [remedy_item(remedy) for remedy in finding.remedies],
+        "remedies": [remedy_item(remedy, reader) for remedy in finding.remedies],
         "cause": finding.cause,
         "cause_details": finding.cause_details,
         "caused_by": finding.caused_by,
     }
 
 
-def remedy_item(remedy: Remedy) -> dict[str, Any]:
-    """A remedy as data; `arguments` are those of `gradscope run` that apply its settings."""
-    return asdict(remedy) | {"settings": dict(remedy.settings), "arguments": arguments(remedy)}
+def remedy_item(remedy: Remedy, reader: Reader) -> dict[str, Any]:
+    """A remedy as data; `arguments` are those of `gradscope run` that apply its settings.
+
+    There are none for the layers of a user's model, which no key of the config describes.
+    """
+    in_code = reader.form is Form.KERAS and any(
+        key.startswith("model.") for key, _ in remedy.settings
+    )
+    options = [] if in_code else arguments(remedy)
+    return asdict(remedy) | {"settings": dict(remedy.settings), "arguments": options}

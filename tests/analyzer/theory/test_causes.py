@@ -14,7 +14,8 @@ from gradscope.analyzer.theory import causes, expectation
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.record import Action, Finding, Remedy, RunRecord
 from gradscope.record.sample_geometry import SampleGeometry
-from gradscope.reporters.remedies import Reader, remedies_text, remedy_text
+from gradscope.reporters.remedies import Reader, reader_of, remedies_text, remedy_text
+from gradscope.reporters.run.result_json import remedy_item
 from tests.analyzer.synthetic import DATA, geometric, network, over_time, record
 
 
@@ -366,3 +367,19 @@ def test_theory_starts_from_what_the_first_layer_is_fed() -> None:
         prediction = expectation.expected(made)
         # He: E z^2 = 2 E x^2 at the first layer.
         assert prediction.preactivation_second_moment[0] == pytest.approx(2.0 * fed, rel=1e-12)
+
+
+def test_a_model_of_the_user_gets_a_change_of_its_layers() -> None:
+    built_in = record(network([64] * 20, activation="sigmoid"), steps=1)
+    source = {"factory": "nets:build", "arguments": {}}
+    users = replace(
+        built_in, config=built_in.config | {"model": built_in.config["model"] | {"source": source}}
+    )
+    [remedy] = causes.smallest_change(users)
+    assert [remedy] == list(causes.smallest_change(built_in))
+    assert dict(remedy.settings) == {"model.activation": "relu", "model.initializer": "he_normal"}
+    reader = reader_of(users)
+    text = 'activation="relu" with kernel_initializer="he_normal"'
+    assert remedy_text(remedy, reader).startswith(text)
+    assert remedy_item(remedy, reader)["arguments"] == []
+    assert len(remedy_item(remedy, reader_of(built_in))["arguments"]) == 4
