@@ -148,6 +148,7 @@ def test_an_infinite_activation_still_counts_under_loss_scaling(runner_settings:
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.25))
     figures = step(model, x, drawn(model, x), optimizer=optimizer).figures["first"]
     assert figures["nonfinite_forward_count"] == figures["nonfinite_count"] == BATCH * 6
+    assert figures["nonfinite_backward_count"] == 0
 
 
 def _cnn_rnn() -> Any:

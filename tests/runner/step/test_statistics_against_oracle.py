@@ -105,9 +105,15 @@ def _experiment(model: dict[str, Any], seed: int, **sections: Any) -> Any:
     return Experiment(config, workload.from_config(config))
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_every_statistic_of_a_step_is_the_oracle_s(case: str, runner_settings: Any) -> None:
-    experiment = _experiment(CASES[case], seed=5)
+@pytest.mark.parametrize(
+    ("case", "jit"),
+    # One network under XLA is enough: it costs seconds to compile.
+    [*((case, "off") for case in CASES), ("tanh, norm before, input", "on")],
+)
+def test_every_statistic_of_a_step_is_the_oracle_s(
+    case: str, jit: str, runner_settings: Any
+) -> None:
+    experiment = _experiment(CASES[case], seed=5, training={"jit": jit})
     _perturb(experiment, seed=6)
     twin, rate = _twin(experiment), 0.01
     measured, x, y, loss = _one_step(experiment)
