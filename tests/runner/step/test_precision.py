@@ -140,12 +140,15 @@ def test_a_step_that_overflows_its_scale_is_no_fault_of_the_network(runner_setti
     assert figures["preactivation_second_moment"] > 0
 
 
-def test_an_infinite_activation_still_counts_under_loss_scaling(runner_settings: Any) -> None:
+@pytest.mark.parametrize("scale", [2.0**15, 2.0**30], ids=["kept scale", "overflow"])
+def test_an_infinite_activation_still_counts_under_loss_scaling(
+    scale: float, runner_settings: Any
+) -> None:
     import keras
 
     x, model = inputs(5), mlp("mixed_float16")
     model.get_layer("first").bias.assign(np.full(6, 1e6, np.float32))
-    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.25))
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.25), initial_scale=scale)
     figures = step(model, x, drawn(model, x), optimizer=optimizer).figures["first"]
     assert figures["nonfinite_forward_count"] == figures["nonfinite_count"] == BATCH * 6
     assert figures["nonfinite_backward_count"] == 0
