@@ -83,3 +83,24 @@ def test_a_preactivation_with_another_use_loses_no_delta(runner_settings: Any) -
     x = inputs(5)
     measured = step(model, x, targets(model, x))
     assert measured.figures["first"]["underflow_fraction"] == 0
+
+
+def test_a_change_near_a_power_of_two_is_rounded_in_its_own_direction(runner_settings: Any) -> None:
+    """1 - 4e-8 is a float32 below 1; 1 + 4e-8 would be 1."""
+    import keras
+    import tensorflow as tf
+
+    given = keras.Input((5,))
+    model = keras.Model(given, keras.layers.Dense(2, use_bias=False, name="first")(given))
+    kernel = model.get_layer("first").kernel
+    kernel.assign(np.ones((5, 2)))
+    x = np.ones((3, 5), np.float32)
+    measured = step(
+        model,
+        x,
+        np.zeros((3, 2), np.float32),
+        loss=lambda y, outputs: tf.reduce_sum(outputs) / 3.0,
+        optimizer=keras.optimizers.SGD(4e-8),
+    )
+    np.testing.assert_array_equal(kernel.numpy(), np.full((5, 2), 1 - 2.0**-24, np.float32))
+    assert measured.figures["first"]["update_ratio"] == pytest.approx(2.0**-24, rel=1e-6)
