@@ -3,6 +3,15 @@
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo, Normalization, Role, Trait, UnmeasuredReason
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
+from gradscope.record.objective_start import (
+    AnswerScale,
+    ConstantAnswer,
+    LossValues,
+    ObjectiveStart,
+    TargetDependence,
+    UnknownVariables,
+    WeightCounts,
+)
 from gradscope.record.remedies import Action, Promise, Remedy
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, OutcomeStatus, RunRecord
 from gradscope.record.statistics import PROFILES, STATISTICS, Statistic
@@ -20,6 +29,8 @@ __all__ = [
     "PROFILES",
     "STATISTICS",
     "Action",
+    "AnswerScale",
+    "ConstantAnswer",
     "DataSummary",
     "Diagnosis",
     "DiagnosisState",
@@ -28,8 +39,10 @@ __all__ = [
     "Finding",
     "Histogram",
     "LayerInfo",
+    "LossValues",
     "Normalization",
     "ObjectiveInfo",
+    "ObjectiveStart",
     "Outcome",
     "OutcomeStatus",
     "Promise",
@@ -38,9 +51,12 @@ __all__ = [
     "RunRecord",
     "Severity",
     "Statistic",
+    "TargetDependence",
     "TargetSummary",
     "Trait",
+    "UnknownVariables",
     "UnmeasuredReason",
     "Verdict",
     "VerdictStatus",
+    "WeightCounts",
 ]
