@@ -93,7 +93,6 @@ class WeightCounts:
     """How many weights (kernels, biases, scales) there are, and how many of them train.
 
     `frozen_by` names the outermost layers, or the model, whose ``trainable`` is False.
-    `unreached` counts the weights that train and that the loss does not depend on.
     """
 
     weights: int
@@ -101,7 +100,6 @@ class WeightCounts:
     parameters: int
     trained_parameters: int
     frozen_by: tuple[str, ...] = ()
-    unreached: int | None = None
     unknown: tuple[UnknownVariables, ...] = ()
 
 
