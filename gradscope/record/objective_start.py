@@ -34,14 +34,15 @@ class LossValues:
 
     `start` is that of the network as initialised; `right` the smallest over answers that are right,
     in the model's own graph: its output activation is fed with pre-activations of 1 to 64 times the
-    right sign, or the answers are the targets. `constant` is that of `ConstantAnswer`. `penalty` is
-    what layers add to the loss at the start.
+    right sign, or the answers are the targets. `constant` is that of `ConstantAnswer`, `neutral`
+    that of a pre-activation of zero. `penalty` is what layers add to the loss at the start.
     """
 
     start: float
     right: float | None
     constant: float | None
     penalty: float = 0.0
+    neutral: float | None = None
 
 
 @dataclass(frozen=True)

@@ -323,7 +323,8 @@ class StartMeasurement:
         constant = (
             None if self._constant is None else self._constant_value(self._constant, y, weights)
         )
-        return LossValues(start, right, constant, first.penalty)
+        neutral = loss(np.zeros_like(first.z)) if self._graph.known else None
+        return LossValues(start, right, constant, first.penalty, neutral)
 
 
 @contextlib.contextmanager
