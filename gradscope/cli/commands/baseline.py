@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=options.NamedPath(),
     metavar="FILE",
     help="Where the baseline goes (default: beside the config, as <config>.baseline.json).",
 )
@@ -50,6 +50,7 @@ def command(
     from gradscope.reporters.baseline import baseline_text
     from gradscope.workflows.baseline import measure_baseline, write_baseline
     from gradscope.workflows.engine import Workers
+    from gradscope.workflows.inputs import input_files
 
     if output is not None and len(configs) > 1:
         raise BadRequest(
@@ -61,5 +62,6 @@ def command(
         path = output or baseline_file.default_path(source)
         with Progress(quiet=quiet) as progress:
             measure = partial(measure_baseline, config, seed_options, engine, progress.watch)
-            report = write_baseline(path, measure, update=update)
+            inputs = [Path(source), *input_files(config)]
+            report = write_baseline(path, measure, update=update, inputs=inputs)
         terminal.result(baseline_text(report, terminal.options()).rstrip("\n"))

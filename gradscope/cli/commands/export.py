@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from gradscope.cli import options
+
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
@@ -27,7 +29,7 @@ import click
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=options.NamedPath(),
     metavar="FILE",
     help="Write to FILE (default: stdout, for csv).",
 )

@@ -51,6 +51,7 @@ def command(
     from gradscope.cli import streams, terminal
     from gradscope.cli.progress import Progress
     from gradscope.reporters.run_list import location_text
+    from gradscope.workflows import report_folder
     from gradscope.workflows.engine import Workers
     from gradscope.workflows.inputs import load_config
     from gradscope.workflows.run import run
@@ -72,9 +73,14 @@ def command(
         )
     if not shown.state_only:
         streams.say(location_text(written.folder, written.earlier))
-    terminal.show_report(
-        written.report, form, written.files, source=config, overrides=overrides, detail=shown
-    )
+    try:
+        terminal.show_report(
+            written.report, form, written.files, source=config, overrides=overrides, detail=shown
+        )
+        streams.flush()
+    except OSError as error:
+        report_folder.mark_failed(written, error)
+        raise
     if in_browser:
         terminal.open_page(written.folder)
     raise click.exceptions.Exit(written.report.exit_code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from multiprocessing.connection import Connection
@@ -27,9 +28,16 @@ class Sender:
 
     def __init__(self, connection: Connection[bytes, bytes]) -> None:
         self._connection = connection
+        self._process = os.getpid()
 
     def send(self, event: str, body: bytes = b"", **header: Any) -> None:
-        """Send one message: a JSON line and, after it, raw bytes."""
+        """Send one message: a JSON line and, after it, raw bytes.
+
+        A copy of this process, which code of the user has forked, sends nothing and ends: two
+        processes in one pipe would make one record of two trainings.
+        """
+        if os.getpid() != self._process:
+            os._exit(1)
         text = json.dumps({"event": event, **header}).encode()
         self._connection.send_bytes(text + b"\n" + body)
 

@@ -24,6 +24,7 @@ from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, CouldNotMeasure, ExitCode, Interrupted
 from gradscope.record.builder import RecordBuilder
 from gradscope.record.run_record import OutcomeStatus, RunRecord
+from gradscope.runner.process import worker_failure, worker_home
 from gradscope.runner.process.messages import add_message
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
@@ -82,8 +83,9 @@ def stream_seeds(
         if log is None:
             output = stack.enter_context(tempfile.TemporaryFile())
         else:
-            output = stack.enter_context(log.open("w+b"))
-        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="gradscope-"))
+            log.unlink(missing_ok=True)  # a link is not followed
+            output = stack.enter_context(log.open("x+b"))
+        home = stack.enter_context(worker_home.created())
         worker, connection = _start(config, seeds, output, home, flags)
         with connection:
             try:
@@ -294,9 +296,13 @@ def interrupted(number: int, remedy: str = "", moment: str = "") -> Interrupted:
 def _interruption(number: int, received: _Received) -> Interrupted:
     steps = received.steps_done
     moment = f"after step {steps}" if steps else "before the first step"
-    remedy = "what was measured is kept, marked partial" if steps else ""
-    error = interrupted(number, remedy, moment)
+    error = interrupted(number, "", moment)
     error.partial = received.first(error.message)
+    if steps and error.partial is not None:
+        whole = error.partial.outcome.complete
+        error.remedy = (
+            f"what was measured is kept{', and complete' if whole else ', marked partial'}"
+        )
     return error
 
 
@@ -307,35 +313,7 @@ def _failure(
     last = received.last
     if last["event"] == "refused" and last["code"] == ExitCode.BAD_REQUEST:
         return BadRequest(last["message"], last["remedy"])
-    message, remedy = _failure_message(last, worker.returncode, output)
+    message, remedy = worker_failure.explain(last, worker.returncode, output)
     error = CouldNotMeasure(message, remedy)
     error.partial = received.first(message.splitlines()[0])
     return error
-
-
-def _failure_message(last: dict[str, Any], code: int, output: IO[bytes]) -> tuple[str, str]:
-    """Say why the worker ended without a result."""
-    if last["event"] == "refused":
-        return last["message"], last["remedy"]
-    memory = "ask for a smaller network, batch or probe set, or for more memory"
-    if last["event"] == "failed":
-        kind, text = last["kind"], last["message"].splitlines() or [""]
-        out_of_memory = kind in ("MemoryError", "ResourceExhaustedError") or "OOM" in text[0]
-        message = f"the measurement failed with {kind}: {text[0][:300]}".removesuffix(": ")
-        return message, memory if out_of_memory else _tail(output)
-    if code < 0:
-        name = signal.Signals(-code).name
-        message = f"the worker was killed by {name} (signal {-code})"
-        if name == "SIGKILL":
-            return message, f"this is often the system running out of memory: {memory}"
-        return message, _tail(output)
-    return f"the worker ended with code {code} before it had a result", _tail(output)
-
-
-def _tail(output: IO[bytes], lines: int = 6) -> str:
-    """The last lines the worker printed, for the reader of the error."""
-    with contextlib.suppress(OSError, ValueError):
-        output.seek(max(0, os.fstat(output.fileno()).st_size - 4000))
-        text = output.read().decode(errors="replace").strip().splitlines()[-lines:]
-        return "it said last:\n    " + "\n    ".join(text) if text else ""
-    return ""

@@ -20,7 +20,7 @@ from gradscope.config.sections.data import USER_DATA
 from gradscope.errors import GradscopeError
 from gradscope.record import OutcomeStatus
 from gradscope.runner.process.messages import Sender
-from gradscope.runner.runtime import import_tensorflow
+from gradscope.runner.runtime import import_tensorflow, memory_limit
 from gradscope.runner.runtime.seeds import Seeds
 
 
@@ -35,6 +35,7 @@ def main() -> None:
     try:
         request = json.load(sys.stdin)
         config = ExperimentConfig.from_dict(request["config"])
+        memory_limit.limit_memory(config.device)
         _measure(config, Seeds(**request["seeds"]), sender, set(sys.argv[2:]))
     except GradscopeError as error:
         sender.send(
