@@ -50,6 +50,7 @@ def command(
 
     from gradscope.cli import streams, terminal
     from gradscope.cli.progress import Progress
+    from gradscope.errors import CouldNotMeasure
     from gradscope.reporters.run_list import location_text
     from gradscope.workflows import report_folder
     from gradscope.workflows.engine import Workers
@@ -78,7 +79,7 @@ def command(
             written.report, form, written.files, source=config, overrides=overrides, detail=shown
         )
         streams.flush()
-    except OSError as error:
+    except (OSError, CouldNotMeasure) as error:
         report_folder.mark_failed(written, error)
         raise
     if in_browser:

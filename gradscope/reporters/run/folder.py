@@ -62,9 +62,11 @@ def claimed(folder: Path, *, replace: bool = False) -> Iterator[None]:
             if not replace:
                 _refuse_foreign(folder)
             atomic.remove_abandoned(folder)
-            yield
+            try:
+                yield
+            finally:
+                (folder / LIVE_LOG).unlink(missing_ok=True)
         finally:
-            (folder / LIVE_LOG).unlink(missing_ok=True)
             lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
