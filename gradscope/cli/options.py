@@ -133,6 +133,12 @@ list_form = _form(_list_forms, "What to write to stdout: text (default), or json
 report_form = _form(
     _report_forms, "What to write to stdout: the report as text (default), or result.json as json."
 )
+timeout = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="End a measurement that takes longer, and keep what was measured (exit 3).",
+)
 trust_model = click.option(
     "--trust-model",
     "trust",

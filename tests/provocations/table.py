@@ -265,6 +265,35 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         prepare="mkdir gradscope-999999999-abc gradscope-mine; echo x > gradscope-999999999-abc/f",
         holds="test ! -e gradscope-999999999-abc && test -e gradscope-mine",
     ),
+    Provocation(
+        PROCESSES,
+        "a training that never ends",
+        "timeout 30 $G run small.yaml -o o --timeout 3",
+        3,
+        says="stopped after step 3: it took longer than 3 s",
+        holds='grep -q \'"status": "partial"\' o/result.json && test -s o/record.npz',
+        stand_in="silent",
+    ),
+    Provocation(
+        PROCESSES,
+        "Ctrl-C while the second of two configs never ends",
+        "timeout --preserve-status -s INT 6"
+        " $G check small.yaml slow.yaml --no-baseline -j 2 --format json=j.json",
+        130,
+        says="stopped by SIGINT",
+        prepare="sed 's/name: small/name: slow/; s/steps: 6/steps: 1000000/' small.yaml"
+        " > slow.yaml",
+        holds="grep -q inconclusive j.json && grep -q 'stopped by SIGINT' j.json",
+    ),
+    Provocation(
+        PROCESSES,
+        "the worker aborts",
+        "$G run small.yaml -o o",
+        3,
+        says="killed by SIGABRT",
+        holds='grep -q \'"status": "partial"\' o/result.json',
+        stand_in="abort",
+    ),
     # Early
     Provocation(
         EARLY,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--update", is_flag=True, help="Show what changed, and replace the baseline.")
 @options.seed_options
 @options.quiet
+@options.timeout
 @options.trust_model
 def command(
     configs: tuple[str, ...],
@@ -36,6 +37,7 @@ def command(
     update: bool,
     seed_options: SeedOptions,
     quiet: bool,
+    timeout: float | None,
     trust: bool,
 ) -> None:
     """Measure several seeds of every config of CONFIGS and write one JSON file for each.
@@ -57,7 +59,7 @@ def command(
             f"one file for {len(configs)} configs",
             "leave --output out: each goes beside its config",
         )
-    engine = Workers(trust_model=trust, deterministic=True)
+    engine = Workers(timeout=timeout, trust_model=trust, deterministic=True)
     for source, config in seed_options.load_configs(configs, overrides):
         path = output or baseline_file.default_path(source)
         with Progress(quiet=quiet) as progress:

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 )
 @options.output
 @options.quiet
+@options.timeout
 @options.trust_model
 def command(
     configs: tuple[str, ...],
@@ -62,6 +63,7 @@ def command(
     seed_options: SeedOptions,
     jobs: int | None,
     quiet: bool,
+    timeout: float | None,
     trust: bool,
     **settings: Any,
 ) -> None:
@@ -81,7 +83,7 @@ def command(
     from gradscope.workflows.engine import Workers
 
     configs = configs or check.configs_with_baseline()
-    engine = Workers(trust_model=trust, deterministic=True)
+    engine = Workers(timeout=timeout, trust_model=trust, deterministic=True)
     destinations = check_forms.with_stdout(forms)
     check_forms.check_files(destinations, map(Path, configs))
     to_files = [destination for destination in destinations if destination.file is not None]

@@ -22,6 +22,7 @@ from gradscope.cli import options
 @click.option("--name", metavar="NAME", help="Name of this run, and of its folder in reports/.")
 @options.report_detail
 @options.report_form
+@options.timeout
 @options.trust_model
 @options.open_page
 @options.exit_code
@@ -34,6 +35,7 @@ def command(
     replace_earlier: bool,
     name: str | None,
     form: str,
+    timeout: float | None,
     trust: bool,
     in_browser: bool,
     gate: bool,
@@ -64,7 +66,7 @@ def command(
     with Progress(quiet=shown.state_only) as progress:
         written = run(
             experiment,
-            Workers(trust_model=trust),
+            Workers(timeout=timeout, trust_model=trust),
             progress.watch,
             output=output,
             replace_earlier=replace_earlier,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import IO, Any
@@ -62,6 +63,7 @@ def stream_seeds(
     *,
     meanwhile: Callable[[], None] = lambda: None,
     stop: list[int] | None = None,
+    timeout: float | None = None,
 ) -> Iterator[RunRecord]:
     """Measure `config` from several seeds in one separate process; yield each record at its end.
 
@@ -70,15 +72,17 @@ def stream_seeds(
     `flags` go to the worker: ``--trust-model``, ``--survey``, ``--deterministic``. `meanwhile` runs
     here while the worker imports TensorFlow; an exception of it ends the worker. `stop` is the list
     of `recorded_stop_signals` of a caller who records signals; without it they are recorded here.
+    After `timeout` seconds the worker is ended.
 
     Everything the worker prints goes to `log` (default: a temporary file). Raises `BadRequest` when
-    the worker refused the config; `CouldNotMeasure` when it failed or was killed; `Interrupted`
-    after SIGINT, SIGTERM or SIGHUP. The last two carry the first seed's record so far as
-    ``partial``.
+    the worker refused the config; `CouldNotMeasure` when it failed, was killed or took longer than
+    `timeout`; `Interrupted` after SIGINT, SIGTERM or SIGHUP. The last two carry the first seed's
+    record so far as ``partial``.
     """
     received = _Received(len(seeds))
     recording = recorded_stop_signals() if stop is None else contextlib.nullcontext(stop)
     with recording as signals, contextlib.ExitStack() as stack:
+        ending = _Ending(signals, math.inf if timeout is None else time.monotonic() + timeout)
         output: IO[bytes]
         if log is None:
             output = stack.enter_context(tempfile.TemporaryFile())
@@ -93,11 +97,26 @@ def stream_seeds(
             except BaseException:
                 _kill(worker, patience=0.0)
                 raise
-            yield from _stream_records(worker, connection, received, watch, signals)
+            yield from _stream_records(worker, connection, received, watch, ending)
         if signals:
             raise _interruption(signals[0], received)
+        if not received.done and ending.due:
+            raise _too_slow(timeout, received)
         if not received.complete:
             raise _failure(received, worker, output)
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """When a measurement is ended from outside: after a signal, or at a time (monotonic)."""
+
+    signals: list[int]
+    deadline: float
+
+    @property
+    def due(self) -> bool:
+        """Whether it is to end now."""
+        return bool(self.signals) or time.monotonic() > self.deadline
 
 
 class _Received:
@@ -233,16 +252,17 @@ def _stream_records(
     connection: Connection[bytes, bytes],
     received: _Received,
     watch: Watcher,
-    signals: list[int],
+    ending: _Ending,
 ) -> Iterator[RunRecord]:
-    """Yield records until the worker has ended: by itself, or killed after a signal."""
+    """Yield records until the worker has ended: by itself, or killed after a signal or too long."""
     try:
-        yield from _receive(worker, connection, received, watch, signals)
+        yield from _receive(worker, connection, received, watch, ending)
     except BaseException:
         _kill(worker, patience=0.0)
         raise
-    _kill(worker, patience=0.0 if signals else 1.0)
-    if signals:
+    stopped = ending.due
+    _kill(worker, patience=0.0 if stopped else 1.0)
+    if stopped:
         _drain(connection, received)
 
 
@@ -251,10 +271,10 @@ def _receive(
     connection: Connection[bytes, bytes],
     received: _Received,
     watch: Watcher,
-    signals: list[int],
+    ending: _Ending,
 ) -> Iterator[RunRecord]:
     """Take every message until the worker sends no more; yield each record at its end."""
-    while not received.done and not signals:
+    while not received.done and not ending.due:
         try:
             if not connection.poll(_POLL_SECONDS):
                 if worker.poll() is None or connection.poll(0):
@@ -303,6 +323,17 @@ def _interruption(number: int, received: _Received) -> Interrupted:
         error.remedy = (
             f"what was measured is kept{', and complete' if whole else ', marked partial'}"
         )
+    return error
+
+
+def _too_slow(timeout: float | None, received: _Received) -> CouldNotMeasure:
+    steps = received.steps_done
+    moment = f"after step {steps}" if steps else "before the first step"
+    error = CouldNotMeasure(
+        f"stopped {moment}: it took longer than {timeout:g} s",
+        "give it longer with --timeout, or take fewer steps",
+    )
+    error.partial = received.first(error.message)
     return error
 
 
