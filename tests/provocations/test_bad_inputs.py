@@ -38,7 +38,11 @@ def test_there_are_three_hundred() -> None:
 def test_a_bad_input_is_refused(
     item: BadInput, forking: Forking, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    folder = tmp_path_factory.mktemp("bad")
+    refuse(item, forking, tmp_path_factory.mktemp("bad"))
+
+
+def refuse(item: BadInput, forking: Forking, folder: Path) -> None:
+    """Give the command its bad input in an empty `folder`; it must be refused."""
     (folder / "small.yaml").write_text(SMALL, encoding="utf-8")
     for name, content in item.files.items():
         data = content if isinstance(content, bytes) else content.encode()
