@@ -25,6 +25,7 @@ is left. The rows are in `tests/provocations/`; the same rows are tests.
 
 A result that is complete is on disk before anything of an earlier one is removed. What can be
 refused is refused before anything is measured, with exit code 2. Exit codes: `gradscope --help`.
+Words: [notation.md](notation.md).
 """
 
 

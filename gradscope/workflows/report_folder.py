@@ -108,12 +108,17 @@ def write_report(report: Report, target: Path) -> WrittenReport:
     return WrittenReport(report, files, folder=target)
 
 
-def mark_failed(written: WrittenReport, error: BaseException) -> None:
-    """Write the exit code of `error` into a result whose process cannot tell it."""
-    if written.folder is not None:
-        with contextlib.suppress(GradscopeError):
+@contextlib.contextmanager
+def marked_failed_on_error(written: WrittenReport) -> Iterator[None]:
+    """Write the exit code of an error into the result, which otherwise says what was measured."""
+    try:
+        yield
+    except (OSError, GradscopeError) as error:
+        if written.folder is not None:
             code = exit_codes.for_exception(error)
-            folder.write_result(_unfinished(written.report, code), written.folder)
+            with contextlib.suppress(GradscopeError):
+                folder.write_result(_unfinished(written.report, code), written.folder)
+        raise
 
 
 def _unfinished(report: Report, code: ExitCode) -> Report:

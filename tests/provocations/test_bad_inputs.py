@@ -10,7 +10,8 @@ import pytest
 
 from tests.cli.forking import Forking
 from tests.each_case import each_case
-from tests.provocations.bad_inputs import BadInput, bad_inputs
+from tests.provocations.bad_input import BadInput
+from tests.provocations.bad_inputs import bad_inputs
 from tests.provocations.provocation import FORBIDDEN, SMALL
 
 pytestmark = pytest.mark.tensorflow  # 440 processes

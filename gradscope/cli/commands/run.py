@@ -52,7 +52,6 @@ def command(
 
     from gradscope.cli import streams, terminal
     from gradscope.cli.progress import Progress
-    from gradscope.errors import CouldNotMeasure
     from gradscope.reporters.run_list import location_text
     from gradscope.workflows import report_folder
     from gradscope.workflows.engine import Workers
@@ -76,14 +75,11 @@ def command(
         )
     if not shown.state_only:
         streams.say(location_text(written.folder, written.earlier))
-    try:
+    with report_folder.marked_failed_on_error(written):
         terminal.show_report(
             written.report, form, written.files, source=config, overrides=overrides, detail=shown
         )
         streams.flush()
-    except (OSError, CouldNotMeasure) as error:
-        report_folder.mark_failed(written, error)
-        raise
     if in_browser:
         terminal.open_page(written.folder)
     raise click.exceptions.Exit(written.report.exit_code)

@@ -55,16 +55,20 @@ def _no_memory(lines: list[str]) -> bool:
 def _last_lines(output: IO[bytes]) -> list[str]:
     """The last lines the worker printed that say why it ended.
 
-    Of a report of Python's faulthandler that is its first line, and nothing after it.
+    Of a report of Python's faulthandler that is the error and where it happened.
     """
     with contextlib.suppress(OSError, ValueError):
         output.seek(max(0, os.fstat(output.fileno()).st_size - _READ_BYTES))
         text = output.read().decode(errors="replace").strip()
         lines = [line for line in text.splitlines() if line.strip() and not _NOISE.search(line)]
         fatal = [n for n, line in enumerate(lines) if line.startswith("Fatal Python error")]
-        lines = lines[: fatal[0] + 1] if fatal else lines
-        return lines[-_LINES:]
+        return _fatal_error(lines[fatal[0] :]) if fatal else lines[-_LINES:]
     return []
+
+
+def _fatal_error(lines: list[str]) -> list[str]:
+    """The first line of faulthandler's report, and the place that ran."""
+    return [lines[0], *[line for line in lines[1:] if line.lstrip().startswith("File ")][:1]]
 
 
 def _quoted(lines: list[str]) -> str:
