@@ -15,6 +15,7 @@ from gradscope.record import (
     DataSummary,
     Environment,
     Histogram,
+    InitialWeight,
     LayerInfo,
     ObjectiveInfo,
 )
@@ -92,6 +93,7 @@ def _beginning(header: dict[str, Any]) -> Beginning:
         probe_samples=header["probe_samples"],
         steps_requested=header["steps_requested"],
         objective=ObjectiveInfo(**header["objective"]) if header["objective"] else None,
+        initial_weights=tuple(map(InitialWeight.from_json, header["initial_weights"])),
     )
 
 

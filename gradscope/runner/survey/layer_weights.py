@@ -67,6 +67,21 @@ def initializer_of(layer: Any) -> tuple[str | None, Parameters]:
     return None, {}
 
 
+def initializer_of_weight(layer: Any, variable: Any) -> tuple[str | None, Parameters]:
+    """The catalog's name and parameters of the initializer of one matrix of the layer.
+
+    (None, {}) where the layer that holds it has no such setting: a weight that a layer of one's own
+    adds is made by what its ``build`` passes to ``add_weight``, which Keras does not keep.
+    """
+    for holder in (layer, *_inner_layers(layer)):
+        if any(variable is held for held in holder._trainable_variables):
+            for name in (variable.name, variable.name.removesuffix("_kernel")):
+                initializer = getattr(holder, f"{name}_initializer", None)
+                if initializer is not None:
+                    return _catalog_initializer(initializer)
+    return None, {}
+
+
 def bias_initializer_of(layer: Any) -> tuple[str | None, Parameters]:
     """The catalog's name and parameters of the bias's initializer; None where there is no bias."""
     initializer = getattr(layer, "bias_initializer", None)
