@@ -73,13 +73,19 @@ _DISTRIBUTIONS = {
 """The values of Keras's parameter `distribution`; without it the entry's own law holds."""
 
 
-def keras_fans(shape: Sequence[int]) -> tuple[int, int]:
+def keras_fans(
+    shape: Sequence[int],
+    input_axes: Sequence[int] | None = None,
+    output_axes: Sequence[int] | None = None,
+) -> tuple[int, int]:
     """fan_in and fan_out as Keras's initializers take them from the shape of a weight.
 
-    All axes but the last two count as positions of a convolution, whatever the layer does with
-    them, so that the fans of an attention's kernels [dim, head, key] are not those of the layer.
+    From Keras 3.15 on an EinsumDense says which axes are inputs and outputs. Without, all axes but
+    the last two count as positions of a convolution, whatever the layer does with them.
     """
     sizes = tuple(int(size) for size in shape)
+    if input_axes is not None and output_axes is not None:
+        return math.prod(sizes[i] for i in input_axes), math.prod(sizes[i] for i in output_axes)
     if len(sizes) < 2:
         size = sizes[0] if sizes else 1
         return size, size

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gradscope.catalog.weight_promises import WeightPromise, promise
+
 
 @dataclass(frozen=True)
 class InitialWeight:
@@ -14,19 +16,31 @@ class InitialWeight:
     `layer` is the name of its `LayerInfo`, `weight` Keras's name: kernel, recurrent_kernel.
     `initializer` is that of the layer's config: the catalog's name, the name of the class where
     the catalog lacks it, None where the layer names none. `mean` and `variance` are those of the
-    entries, about their mean and with the divisor n.
+    entries, about their mean and with the divisor n. `fan_in` and `fan_out` are those that the
+    initializer takes: for a convolution as for the layer, for other kernels of three axes perhaps
+    not (see `catalog.initializers.keras_fans`).
     """
 
     layer: str
     weight: str
     shape: tuple[int, ...]
     dtype: str
+    fan_in: int
+    fan_out: int
     mean: float
     variance: float
     minimum: float
     maximum: float
     initializer: str | None = None
     parameters: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def promise(self) -> WeightPromise | None:
+        """What the initializer promises; None where it is not in the catalog."""
+        fans = (self.fan_in, self.fan_out)
+        return promise(
+            self.initializer or "", self.parameters, self.shape, fans=fans, dtype=self.dtype
+        )
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> InitialWeight:

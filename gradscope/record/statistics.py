@@ -88,7 +88,7 @@ class Column:
 
     `position` orders the columns from left to right. A narrow terminal keeps the columns of low
     `priority`. `logarithmic` says that two layers are compared by decades, not by difference, when
-    equal rows are folded.
+    equal rows are folded; they are not compared at all unless it is `compared`.
     """
 
     heading: str
@@ -97,6 +97,7 @@ class Column:
     position: int
     priority: int
     logarithmic: bool = False
+    compared: bool = True
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ _TABLE = (
         column=Column(
             "mean a", NumberForm.NUMBER,
             "mean of the activations",
-            6, 4,
+            6, 4, compared=False,
         ),
     ),
     Statistic(

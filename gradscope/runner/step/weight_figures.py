@@ -134,7 +134,7 @@ def _factors(changes: Sequence[Update]) -> Any:
 def _read(
     gradients: Sequence[Any], changes: Sequence[Update], factors: Any, reductions: Reductions
 ) -> tuple[Any, Any]:
-    """Sums of squares of kernel, gradient and change [3, kernel]; of kernel and gradient [2, kernel].
+    """Sums of squares of kernel, gradient, change [3, kernel]; sums of the first two [2, kernel].
 
     Each is computed in the kernel's type and returned in float64.
     """

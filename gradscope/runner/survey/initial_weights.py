@@ -29,13 +29,17 @@ def initial_weights(model: Any, sites: SiteMap) -> tuple[InitialWeight, ...]:
 
 def _initial_weight(name: str, layer: Any, variable: Any) -> InitialWeight:
     values = keras.ops.convert_to_numpy(variable.value)
-    initializer, parameters = layer_weights.initializer_of_weight(layer, variable)
+    initializer, parameters, (fan_in, fan_out) = layer_weights.initializer_of_weight(
+        layer, variable
+    )
     mean, variance = _moments(values)
     return InitialWeight(
         layer=name,
         weight=variable.name,
         shape=tuple(int(size) for size in values.shape),
         dtype=str(keras.backend.standardize_dtype(variable.dtype)),
+        fan_in=fan_in,
+        fan_out=fan_out,
         mean=mean,
         variance=variance,
         minimum=float(values.min()),

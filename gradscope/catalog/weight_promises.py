@@ -4,7 +4,7 @@ n independent draws of variance v and kurtosis k have a sample variance S^2 (div
 Var S^2 = v^2 (2 / (n - 1) + (k - 3) / n). Its quantiles are those of the gamma law with this
 variance and with the skewness of w^2 over sqrt(n - 1), moved to the mean v (Pearson's type III): a
 chi-square, and exact, for normal draws. For the others fewer draws are outside than promised where
-n is below 100, and as many from there on (tests/theory/test_initial_weights.py).
+n is below 100, and as many from there on (tests/catalog/test_weight_promises.py).
 
 An orthogonal matrix of r rows and c columns has sum w^2 = min(r, c) without any scatter. Only the
 mean of its entries scatters: with the unit vectors u and v along (1, ..., 1), mean^2 / v is
@@ -24,7 +24,7 @@ from gradscope.catalog.initializers import INITIALIZERS, TRUNCATION_FACTOR, Law,
 
 ROUNDING = 1e-5
 """Relative error of a float32 matrix that its initializer computed: 6e-8 for each weight, and 1e-6
-for the decomposition of an orthogonal matrix of 1000 rows (tests/theory/test_initial_weights.py).
+for the decomposition of an orthogonal matrix of 1000 rows (tests/catalog/test_weight_promises.py).
 The record's statistics promise as much."""
 
 _SHORT_ROUNDING = 2.0**-7
@@ -112,18 +112,25 @@ class WeightPromise:
 
 
 def promise(
-    initializer: str, parameters: Mapping[str, Any], shape: Sequence[int], dtype: str = "float32"
+    initializer: str,
+    parameters: Mapping[str, Any],
+    shape: Sequence[int],
+    *,
+    fans: tuple[int, int] | None = None,
+    dtype: str = "float32",
 ) -> WeightPromise | None:
     """What `initializer` promises of a weight of `shape`; None where the catalog lacks it.
 
-    `parameters` may lack those that have a default, and may have others, such as a seed.
+    `fans` are those that Keras takes from the shape unless they are given. `parameters` may lack
+    those that have a default, and may have others, such as a seed.
     """
     entry = INITIALIZERS.get(initializer)
     if entry is None or not shape or not math.prod(shape):
         return None
     complete = entry.complete(entry.without_unknown(parameters))
     law, sizes = entry.law_of(complete), tuple(int(size) for size in shape)
-    fans = _matrix_shape(sizes) if law in (Law.ORTHOGONAL, Law.FIXED) else keras_fans(sizes)
+    whole = law in (Law.ORTHOGONAL, Law.FIXED)
+    fans = _matrix_shape(sizes) if whole else fans or keras_fans(sizes)
     variance = entry.variance(*fans, **complete)
     limits = {Law.UNIFORM: 3.0, Law.TRUNCATED_NORMAL: (2.0 / TRUNCATION_FACTOR) ** 2}
     limit = math.sqrt(limits[law] * variance) if law in limits else None
@@ -132,5 +139,5 @@ def promise(
 
 
 def _matrix_shape(shape: Sequence[int]) -> tuple[int, int]:
-    """Rows and columns of the matrix that Keras makes orthogonal: all axes but the last are rows."""
+    """Rows and columns of the matrix that Keras makes orthogonal: the last axis has the columns."""
     return math.prod(shape[:-1]), int(shape[-1])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gradscope.catalog.initializers import INITIALIZERS, keras_fans
-from gradscope.theory.initial_weights import promise
+from gradscope.catalog.weight_promises import promise
 
 DRAWS = 40_000
 
@@ -148,3 +148,15 @@ def test_the_fans_are_keras_s(shape: tuple[int, ...]) -> None:
     from keras.src.initializers.random_initializers import compute_fans
 
     assert keras_fans(shape) == compute_fans(shape)
+
+
+@pytest.mark.tensorflow
+def test_the_fans_of_named_axes_are_keras_s() -> None:
+    import inspect
+
+    from keras.src.initializers.random_initializers import compute_fans
+
+    if "input_axes" not in inspect.signature(compute_fans).parameters:
+        pytest.skip("Keras before 3.15 knows no axes")
+    axes = {"input_axes": [0], "output_axes": [1, 2]}
+    assert keras_fans((12, 2, 8), **axes) == compute_fans((12, 2, 8), **axes) == (12, 16)
