@@ -23,6 +23,7 @@ from gradscope.runner.step import measured_step, updates, weight_figures
 from gradscope.runner.step.figures import Figures
 from gradscope.runner.step.reductions import reductions_for
 from gradscope.runner.survey.calls import recordable_layers
+from gradscope.runner.survey.initial_weights import initial_weights
 
 _ROW = {name: row for row, name in enumerate(STATISTICS)}
 
@@ -78,6 +79,7 @@ class FitStep:
         # A model that is built here draws its weights as it would have when `fit` first called it.
         with preserved_random_generators() if built else contextlib.nullcontext():
             self.sites = measured_step.survey_model(model, batch[0])
+        self.initial_weights = initial_weights(model, self.sites)
         scaling = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         if scaling and not model.optimizer.built:  # it has no scale of its own before
             model.optimizer.build(model.trainable_variables)

@@ -128,7 +128,11 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         seconds = fit.seconds if fit.seconds is not None else time.monotonic() - fit.started
         record = fit.builder.build(status, sentence, seconds)
         assert record is not None
-        record = replace(record, outcome=replace(record.outcome, steps_done=done))
+        record = replace(
+            record,
+            outcome=replace(record.outcome, steps_done=done),
+            initial_weights=fit.fit_step.initial_weights if fit.untrained else (),
+        )
         return record if fit.untrained else _without_start(record)
 
     @property

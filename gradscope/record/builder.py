@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradscope.record.environment import Environment
+from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Role
 from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.run_record import (
@@ -40,6 +41,7 @@ class Beginning:
     probe_samples: int
     steps_requested: int
     objective: ObjectiveInfo | None = None
+    initial_weights: tuple[InitialWeight, ...] = ()
 
 
 @dataclass
@@ -132,6 +134,7 @@ class RecordBuilder:
             evaluation=dict(self.evaluation),
             recurrent_delta=self._recurrent_delta(beginning.layers),
             objective=beginning.objective,
+            initial_weights=beginning.initial_weights,
         )
 
     def _recurrent_delta(self, layers: Sequence[LayerInfo]) -> dict[str, Floats]:

@@ -14,6 +14,7 @@ from gradscope.errors import BadRequest
 from gradscope.message_text import sanitise
 from gradscope.record import atomic, record_archive
 from gradscope.record.environment import Environment
+from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo
 from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
@@ -64,6 +65,7 @@ def dumps(record: RunRecord) -> bytes:
         "evaluation": record.evaluation,
         "recurrent_delta": list(record.recurrent_delta),
         "objective": asdict(record.objective) if record.objective else None,
+        "initial_weights": [asdict(weight) for weight in record.initial_weights],
         "histograms": {key: value.quantity for key, value in record.histograms.items()},
     }
     arrays: dict[str, Any] = {
@@ -139,6 +141,7 @@ def _record(arrays: dict[str, Any]) -> RunRecord:
         evaluation=meta["evaluation"],
         recurrent_delta=recurrent_delta,
         objective=ObjectiveInfo(**meta["objective"]) if meta.get("objective") else None,
+        initial_weights=tuple(map(InitialWeight.from_json, meta.get("initial_weights", ()))),
     )
 
 

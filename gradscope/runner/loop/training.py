@@ -26,6 +26,7 @@ from gradscope.runner.objective.objective_facts import objective_info
 from gradscope.runner.runtime import device
 from gradscope.runner.sources.batches import Batch
 from gradscope.runner.step import measured_step, power_histograms
+from gradscope.runner.survey.initial_weights import initial_weights
 from gradscope.runner.survey.sites import SiteMap
 
 PROBES_PER_RUN = 10
@@ -168,6 +169,7 @@ class Experiment:
             probe_samples=len(keras.tree.flatten(probe_x)[0]),
             steps_requested=self.steps,
             objective=objective_info(self.objective.loss_name, self.model, self.optimizer),
+            initial_weights=initial_weights(self.model, self.sites),
         )
 
     def train(self, listener: Listener) -> TrainingEnd:

@@ -16,6 +16,7 @@ from gradscope.record import (
     DataSummary,
     Environment,
     Histogram,
+    InitialWeight,
     LayerInfo,
     ObjectiveInfo,
 )
@@ -100,6 +101,7 @@ def _beginning(header: dict[str, Any]) -> Beginning:
         probe_samples=header["probe_samples"],
         steps_requested=header["steps_requested"],
         objective=ObjectiveInfo(**header["objective"]) if header["objective"] else None,
+        initial_weights=tuple(map(InitialWeight.from_json, header["initial_weights"])),
     )
 
 
