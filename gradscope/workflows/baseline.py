@@ -54,20 +54,25 @@ def measure_baseline(
     return analyze_seeds(records, needed)[0]
 
 
-def write_baseline(
-    path: Path, measure: Callable[[], SeedStatistics], *, update: bool
-) -> BaselineReport:
-    """Write the baseline that `measure` gives into `path`, and compare it with the earlier one.
-
-    Raises `BadRequest` before anything is measured where there is one and `update` is not given,
-    or where `path` cannot be written. After an interruption the file is what it was.
-    """
+def check_target(path: Path, *, update: bool) -> None:
+    """Refuse a baseline's file that exists, unless `update` is given, or that cannot be written."""
     if path.exists() and not update:
         raise BadRequest(
             f"{path} exists", "compare with it: gradscope check CONFIG; or replace it: --update"
         )
     if not path.parent.is_dir():
         raise BadRequest(f"cannot write {path}: there is no such folder", "make it first")
+
+
+def write_baseline(
+    path: Path, measure: Callable[[], SeedStatistics], *, update: bool
+) -> BaselineReport:
+    """Write the baseline that `measure` gives into `path`, and compare it with the earlier one.
+
+    Raises `BadRequest` before anything is measured where `check_target` does. After an interruption
+    the file is what it was.
+    """
+    check_target(path, update=update)
     earlier = baseline_replacement.existing(path)
     try:
         statistics = measure()

@@ -48,7 +48,7 @@ def command(
     from gradscope.errors import BadRequest
     from gradscope.gate.baselines import baseline_file
     from gradscope.reporters.baseline import baseline_text
-    from gradscope.workflows.baseline import measure_baseline, write_baseline
+    from gradscope.workflows.baseline import check_target, measure_baseline, write_baseline
     from gradscope.workflows.engine import Workers
 
     if output is not None and len(configs) > 1:
@@ -57,8 +57,13 @@ def command(
             "leave --output out: each goes beside its config",
         )
     engine = Workers(trust_model=trust, deterministic=True)
-    for source, config in seed_options.load_configs(configs, overrides):
-        path = output or baseline_file.default_path(source)
+    planned = [
+        (config, output or baseline_file.default_path(source))
+        for source, config in seed_options.load_configs(configs, overrides)
+    ]
+    for _, path in planned:
+        check_target(path, update=update)
+    for config, path in planned:
         with Progress(quiet=quiet) as progress:
             measure = partial(measure_baseline, config, seed_options, engine, progress.watch)
             report = write_baseline(path, measure, update=update)
