@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradscope.cli import options
+from gradscope.cli import completion, options
 
 if TYPE_CHECKING:
     from gradscope.workflows.seed_options import SeedOptions
 
 
 @click.command()
-@click.argument("configs", nargs=-1, required=True)
+@click.argument("configs", nargs=-1, required=True, shell_complete=completion.configs)
 @options.overrides
 @click.option(
     "-o",
