@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from gradscope import exit_codes
-from gradscope.cli import streams
+from gradscope.cli import completion, streams
 from gradscope.errors import ConfigError, ExitCode, GradscopeError
 from gradscope.message_text import did_you_mean, show_value
 
@@ -48,11 +49,18 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that the first argument names, or suggest the nearest name."""
         names = self.list_commands(ctx)
-        if args[0] not in names and not args[0].startswith("-"):
+        known = args[0] in names or args[0].startswith("-")
+        if not known and not ctx.resilient_parsing:
             remedy = did_you_mean(args[0], names)
             message = f"no command is called {show_value(args[0])}"
             ctx.fail(f"{message}; {remedy}" if remedy else message)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the commands without importing any of them, and the options."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=_first_line(name)) for name in names]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by the first line of their files, without importing any of them."""
@@ -86,6 +94,8 @@ def main() -> NoReturn:
     _end_on_signals()
     code: int = ExitCode.HEALTHY
     try:
+        if asked := os.environ.get(completion.VARIABLE):
+            sys.exit(completion.answer(cli, asked))
         with cli.make_context("gradscope", sys.argv[1:]) as context:
             cli.invoke(context)
     except click.exceptions.Exit as end:

@@ -12,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from gradscope.reporters.report import Detail
 
+from gradscope.cli import completion
 from gradscope.message_text import did_you_mean, one_of_text, show_value
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -76,6 +77,10 @@ def _form(forms: Callable[[], Iterable[str]], help_text: str) -> Callable[[_Comm
     )
 
 
+config_argument = click.argument("config", shell_complete=completion.configs)
+report_argument = click.argument(
+    "directory", type=click.Path(path_type=Path), shell_complete=completion.reports
+)
 overrides = click.option(
     "-s",
     "--set",

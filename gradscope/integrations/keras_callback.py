@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from gradscope import api
 from gradscope.errors import BadRequest, GradscopeError
-from gradscope.integrations import fit_batches
+from gradscope.integrations import fit_batches, fit_cadence
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
 from gradscope.integrations.fit_step import FitStep, MeasuredStep
 from gradscope.record import STATISTICS, OutcomeStatus, RunRecord
@@ -57,11 +57,13 @@ class _Fit:
 class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
     """Measure, inside an existing `model.fit`, what `gradscope.run` measures.
 
-    ``model.fit(x, y, callbacks=[flow := gradscope.GradientFlow(every=50)])``, then
-    ``print(flow.text())``. The first step, every `every`-th and, where its number is known, the
-    last one are measured: on the batch that is trained on, before it is, or on
-    ``probe=(x, y)`` or ``(x, y, sample weights)``. `steps` names the steps instead (the first is
-    always one of them). Steps count from 1 through all epochs of a `fit`.
+    ``model.fit(x, y, callbacks=[flow := gradscope.GradientFlow()])``, then ``print(flow.text())``.
+    Every step is measured at first, then every 2nd, 4th, ... up to every 64th, so that short
+    trainings have enough measured steps for the verdicts and long ones stay cheap. With `every`,
+    these are the first step and every `every`-th. The last one is always measured where its number
+    is known. `steps` names the steps instead (the first is always one of them). They are measured
+    on the batch that is trained on, before it is, or on ``probe=(x, y)`` or ``(x, y, sample
+    weights)``. Steps count from 1 through all epochs of a `fit`.
 
     What is trained does not change by a bit: weights, optimizer, seeds, metrics and history are
     those of a `fit` without the callback. The passes are computed a second time in a graph of their
@@ -84,7 +86,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(
         self,
-        every: int = 50,
+        every: int | None = None,
         steps: Iterable[int] | None = None,
         *,
         probe: tuple[Any, ...] | None = None,
@@ -94,7 +96,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.steps = None if steps is None else frozenset(_counts("steps", steps))
-        self.every = _counts("every", [every])[0]
+        self.every = None if every is None else _counts("every", [every])[0]
         self.output = None if output is None else Path(output)
         self._options = FitOptions(name, self.every, detectors or {})
         self._options.config(steps=1, batch_size=1, jit=False)  # refuses wrong thresholds at once
@@ -185,7 +187,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         if self.steps is not None:
             return step == 1 or step in self.steps
         assert self._fit is not None
-        return step in {1, self._fit.total} or step % self.every == 0
+        return step == self._fit.total or fit_cadence.is_measured(step, self.every)
 
     def _measure_next_call(self, fit: _Fit, step: int, together: int) -> None:
         """Replace the training function for one call.

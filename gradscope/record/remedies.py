@@ -18,6 +18,7 @@ class Action(StrEnum):
     RAISE_LEARNING_RATE = "raise_learning_rate"
     TRY_LEARNING_RATES = "try_learning_rates"
     TRAIN_LONGER = "train_longer"
+    MEASURE_MORE_STEPS = "measure_more_steps"
     ENLARGE_BATCH = "enlarge_batch"
     AVERAGE_LOSS = "average_loss"
     REMOVE_LOSS_SCALE = "remove_loss_scale"

@@ -112,6 +112,15 @@ def _default_learning_rate(remedy: Remedy, reader: Reader) -> str:
     return f"{_settings(remedy, reader)}, Keras's default, in place of {remedy.replaces:g}"
 
 
+def _measure_more(remedy: Remedy, reader: Reader) -> str:
+    [(_, every)] = remedy.settings
+    if reader.form is Form.KERAS:
+        return (
+            f"every={every} (`gradscope fit --every {every}`), which measures enough of the steps"
+        )
+    return f"{_settings(remedy, reader)}, which records enough of the steps"
+
+
 def _enlarge_batch(remedy: Remedy, reader: Reader) -> str:
     return "a larger batch size" if reader.form is Form.KERAS else "a larger training.batch_size"
 
@@ -179,6 +188,7 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.RAISE_LEARNING_RATE: _always("a larger learning rate"),
     Action.TRY_LEARNING_RATES: _always("other learning rates"),
     Action.TRAIN_LONGER: _always("more steps"),
+    Action.MEASURE_MORE_STEPS: _measure_more,
     Action.ENLARGE_BATCH: _enlarge_batch,
     Action.AVERAGE_LOSS: _always(
         "reduction='sum_over_batch_size' in the loss, which now adds up a whole batch"

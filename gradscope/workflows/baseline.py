@@ -54,18 +54,12 @@ def measure_baseline(
     return analyze_seeds(records, needed)[0]
 
 
-def write_baseline(
-    path: Path,
-    measure: Callable[[], SeedStatistics],
-    *,
-    update: bool,
-    inputs: Sequence[Path] = (),
-) -> BaselineReport:
-    """Write the baseline that `measure` gives into `path`, and compare it with the earlier one.
+def check_target(path: Path, *, update: bool, inputs: Sequence[Path] = ()) -> None:
+    """Refuse a file that a baseline must not take the place of, before anything is measured.
 
-    Raises `BadRequest` before anything is measured where there is one and `update` is not given,
-    where `path` cannot be written, is one of `inputs`, or holds something else than a baseline of
-    any version, damaged or not. After an interruption the file is what it was.
+    Raises `BadRequest` where there is one and `update` is not given, where `path` cannot be
+    written, is one of `inputs`, or holds something else than a baseline of any version, damaged or
+    not.
     """
     if path.exists() and not update:
         raise BadRequest(
@@ -76,6 +70,21 @@ def write_baseline(
         raise BadRequest(
             f"{path} is not a baseline, and would be replaced", "name another file with --output"
         )
+
+
+def write_baseline(
+    path: Path,
+    measure: Callable[[], SeedStatistics],
+    *,
+    update: bool,
+    inputs: Sequence[Path] = (),
+) -> BaselineReport:
+    """Write the baseline that `measure` gives into `path`, and compare it with the earlier one.
+
+    Raises `BadRequest` before anything is measured where `check_target` does. After an interruption
+    the file is what it was.
+    """
+    check_target(path, update=update, inputs=inputs)
     earlier = baseline_replacement.existing(path)
     try:
         statistics = measure()

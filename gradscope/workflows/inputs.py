@@ -38,8 +38,8 @@ def load_config(
 ) -> ExperimentConfig:
     """Read a config file (or mapping) with overrides such as ``model.depth=50``.
 
-    With `locate_user_code`, the functions of factories and a model file must exist; no code of the
-    user is executed. Raises `ConfigError`, which names every mistake at once.
+    With `locate_user_code`, the files that it names and the functions of factories must exist; no
+    code of the user is executed. Raises `ConfigError`, which names every mistake at once.
     """
     return config_loading.load_config(
         source, overrides, registered_functions(), locate_user_code=locate_user_code
@@ -51,13 +51,14 @@ def load_configs(
 ) -> list[tuple[str, ExperimentConfig]]:
     """Read several configs, whose names must differ, and give each with its source.
 
-    Raises `ConfigError`, which names every mistake of all of them at once.
+    The files that they name and the functions of factories must exist. Raises `ConfigError`, which
+    names every mistake of all of them at once.
     """
     problems: list[Problem] = []
     loaded = []
     for source in sources:
         try:
-            loaded.append((source, load_config(source, overrides)))
+            loaded.append((source, load_config(source, overrides, locate_user_code=True)))
         except ConfigError as error:
             problems.extend(error.problems)
     if problems:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradscope.cli import options
+from gradscope.cli import completion, options
 
 if TYPE_CHECKING:
     from gradscope.workflows.seed_options import SeedOptions
 
 
 @click.command()
-@click.argument("configs", nargs=-1, required=True)
+@click.argument("configs", nargs=-1, required=True, shell_complete=completion.configs)
 @options.overrides
 @click.option(
     "-o",
@@ -50,7 +50,7 @@ def command(
     from gradscope.errors import BadRequest
     from gradscope.gate.baselines import baseline_file
     from gradscope.reporters.baseline import baseline_text
-    from gradscope.workflows.baseline import measure_baseline, write_baseline
+    from gradscope.workflows.baseline import check_target, measure_baseline, write_baseline
     from gradscope.workflows.engine import Workers
     from gradscope.workflows.inputs import input_files
 
@@ -60,10 +60,14 @@ def command(
             "leave --output out: each goes beside its config",
         )
     engine = Workers(timeout=timeout, trust_model=trust, deterministic=True)
-    for source, config in seed_options.load_configs(configs, overrides):
-        path = output or baseline_file.default_path(source)
+    planned = [
+        (config, output or baseline_file.default_path(source), [Path(source), *input_files(config)])
+        for source, config in seed_options.load_configs(configs, overrides)
+    ]
+    for _, path, inputs in planned:
+        check_target(path, update=update, inputs=inputs)
+    for config, path, inputs in planned:
         with Progress(quiet=quiet) as progress:
             measure = partial(measure_baseline, config, seed_options, engine, progress.watch)
-            inputs = [Path(source), *input_files(config)]
             report = write_baseline(path, measure, update=update, inputs=inputs)
         terminal.result(baseline_text(report, terminal.options()).rstrip("\n"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradscope.cli import check_forms, options
+from gradscope.cli import check_forms, completion, options
 
 if TYPE_CHECKING:
     from gradscope.gate.check import Checked
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("configs", nargs=-1)
+@click.argument("configs", nargs=-1, shell_complete=completion.configs)
 @options.overrides
 @click.option(
     "--baseline",

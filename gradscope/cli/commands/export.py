@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from gradscope.cli import options
+from gradscope.cli import completion, options
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path))
+@options.report_argument
 @click.option(
     "--format",
     "form",
@@ -24,6 +24,7 @@ from gradscope.cli import options
     "statistics",
     multiple=True,
     metavar="NAME",
+    shell_complete=completion.statistics,
     help="Only this one, for example delta_rms or loss; may be repeated.",
 )
 @click.option(

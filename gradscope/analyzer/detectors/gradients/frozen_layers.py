@@ -73,7 +73,7 @@ def frozen_layers(
     steps, update = record.steps[updated], record.series["update_ratio"][updated][:, list(indices)]
     if np.isnan(update).all():
         raise NotMeasured("no update was made")
-    rows = window.last_quarter(len(steps))
+    rows = window.last_quarter(steps)
     # The mean, not the median: gradients that are accumulated over steps move nothing in most.
     typical = window.mean(update[rows])
     if not np.any(typical < threshold):

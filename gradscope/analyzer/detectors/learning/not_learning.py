@@ -12,7 +12,6 @@ from gradscope.analyzer.detectors import EVERY_EARLIER, detector
 from gradscope.analyzer.network import is_user_model
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import Action, Evidence, Finding, Remedy, RunRecord, Severity
-from gradscope.record.run_record import Floats
 
 FEW_STEPS = 300
 """Steps below which a network that has learned nothing yet is asked to train longer first: those of
@@ -79,13 +78,13 @@ def not_learning(
     if len(curve.loss) < min_steps:
         raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to tell a fall from noise")
     path = loss_curve.path_length(record)
-    if not path >= min_weight_change and not _moved_away(curve.loss):
+    if not path >= min_weight_change and not _moved_away(curve):
         raise NotMeasured(
             f"updates added up to {path:.2g} of the weights: too little to see a difference"
         )
     best = loss_curve.constant_predictor(record)
     fall, error = curve.fall(2 if math.isfinite(best) else 0)
-    late = float(curve.loss[window.last_quarter(len(curve.loss))].mean())
+    late = float(curve.late.mean())
     noise = standard_errors * error
     falls = fall > max(noise, min_relative_fall * late) or late < max_constant_ratio * best
     learns = falls or loss_curve.above_chance(record) or _above_chance_on_test_set(record)
@@ -192,8 +191,8 @@ def _ratios_over_depth(record: RunRecord) -> str:
     profile = depth_profile(record)
     if len(profile.names) < 2:
         return ""
-    signal = float(window.typical(profile.signal_relative)[-1])
-    delta = float(window.typical(profile.delta_relative)[0])
+    signal = float(window.typical(profile.signal_relative, record.steps)[-1])
+    delta = float(window.typical(profile.delta_relative, record.steps)[0])
     if not any(ratio > 0 and not 1 / UNEVEN < ratio < UNEVEN for ratio in (signal, delta)):
         return ""
     return (
@@ -202,9 +201,9 @@ def _ratios_over_depth(record: RunRecord) -> str:
     )
 
 
-def _moved_away(loss: Floats) -> bool:
+def _moved_away(curve: LossCurve) -> bool:
     """Whether the loss is clearly elsewhere than at the first batch: by a tenth and by four of its
     present standard deviations."""
-    late = loss[window.last_quarter(len(loss))]
-    distance = abs(float(loss[0] - late.mean()))
+    late = curve.late
+    distance = abs(float(curve.loss[0] - late.mean()))
     return distance > max(0.1 * abs(float(late.mean())), 4.0 * float(late.std()))

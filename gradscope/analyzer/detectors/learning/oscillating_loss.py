@@ -48,7 +48,7 @@ def oscillating_loss(
         raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to see a swing")
     if not curve.first > 0:
         raise NotMeasured("the loss is not positive, so it has no ratio")
-    rows = window.last_quarter(len(curve.loss))
+    rows = window.last_quarter(curve.steps)
     spread = float(curve.loss[rows].std(ddof=1))
     observed = spread * record.batch_size**0.5 / curve.first
     if not observed > max_swing:

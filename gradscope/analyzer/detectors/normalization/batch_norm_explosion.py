@@ -59,7 +59,7 @@ def batch_norm_explosion(
     observed = float(np.nanmax(start))
     if not observed > threshold:
         return ()
-    at_end = float(np.max(np.nan_to_num(window.typical(profile.delta_relative))))
+    at_end = float(np.max(np.nan_to_num(window.typical(profile.delta_relative, record.steps))))
     overcome = loss_curve.learned(record, max_constant_ratio) and at_end <= threshold
     sick = [record.layers[i] for i, x in zip(profile.indices, start, strict=True) if x > threshold]
     furthest = profile.names[int(np.nanargmax(start))]
