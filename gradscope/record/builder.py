@@ -10,6 +10,7 @@ import numpy as np
 
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo, Role
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.run_record import (
     DataSummary,
@@ -48,6 +49,7 @@ class RecordBuilder:
 
     beginning: Beginning | None = None
     evaluation: dict[str, float] = field(default_factory=dict)
+    nonfinite_origin: NonFiniteOrigin | None = None
     _steps: list[int] = field(default_factory=list)
     _rows: list[Floats] = field(default_factory=list)
     _scalars: list[Floats] = field(default_factory=list)
@@ -132,6 +134,7 @@ class RecordBuilder:
             evaluation=dict(self.evaluation),
             recurrent_delta=self._recurrent_delta(beginning.layers),
             objective=beginning.objective,
+            nonfinite_origin=self.nonfinite_origin,
         )
 
     def _recurrent_delta(self, layers: Sequence[LayerInfo]) -> dict[str, Floats]:

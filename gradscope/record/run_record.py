@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo, Role, branches
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.sample_geometry import SampleGeometry
 
@@ -124,7 +125,8 @@ class RunRecord:
     `evaluation` has the figures of the test set after training, in inference mode.
     `recurrent_delta` is `recurrent_delta_second_moment` of `PROFILES` for each recurrent layer that
     was followed through time: layer name -> [step, time]. `objective` is None in records of
-    earlier versions.
+    earlier versions. `nonfinite_origin` says where the first value that is not finite came from;
+    None where all values are finite, and where the origin was not located.
     """
 
     name: str
@@ -143,6 +145,7 @@ class RunRecord:
     evaluation: dict[str, float] = field(default_factory=dict)
     recurrent_delta: dict[str, Floats] = field(default_factory=dict)
     objective: ObjectiveInfo | None = None
+    nonfinite_origin: NonFiniteOrigin | None = None
 
     def __repr__(self) -> str:
         done, asked = self.outcome.steps_done, self.outcome.steps_requested

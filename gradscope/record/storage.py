@@ -14,6 +14,7 @@ from gradscope.errors import BadRequest
 from gradscope.record import atomic
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
 from gradscope.record.statistics import STATISTICS
@@ -55,6 +56,7 @@ def dumps(record: RunRecord) -> bytes:
         "evaluation": record.evaluation,
         "recurrent_delta": list(record.recurrent_delta),
         "objective": asdict(record.objective) if record.objective else None,
+        "nonfinite_origin": asdict(record.nonfinite_origin) if record.nonfinite_origin else None,
         "histograms": {key: value.quantity for key, value in record.histograms.items()},
     }
     arrays: dict[str, Any] = {
@@ -107,6 +109,7 @@ def _record(arrays: dict[str, Any]) -> RunRecord:
     }
     if any(v.ndim != 2 or len(v) != len(arrays["steps"]) for v in recurrent_delta.values()):
         raise ValueError("its profiles over time are not [step, time]")
+    origin = meta.get("nonfinite_origin")
     return RunRecord(
         name=meta["name"],
         layers=tuple(LayerInfo.from_json(layer) for layer in meta["layers"]),
@@ -124,6 +127,7 @@ def _record(arrays: dict[str, Any]) -> RunRecord:
         evaluation=meta["evaluation"],
         recurrent_delta=recurrent_delta,
         objective=ObjectiveInfo(**meta["objective"]) if meta.get("objective") else None,
+        nonfinite_origin=NonFiniteOrigin.from_json(origin) if origin else None,
     )
 
 

@@ -253,19 +253,22 @@ def weights_over_paired(layer: LayerInfo) -> float:
     return math.sqrt(gain.forward / usual.forward)
 
 
-def largest_update(record: RunRecord, before: int, least: float = 0.0) -> str:
-    """The largest change of a layer's weights in the rows before `before`, as a sentence.
+def largest_update(
+    record: RunRecord, before: int, least: float = 0.0, *, first: int = 0
+) -> str:
+    """The largest change of a layer's weights in the rows from `first` to `before`, as a sentence.
 
     "" where none is above `least`, a ratio to the size of the weights.
     """
     columns = list(record.indices(Role.HIDDEN, Role.OUTPUT))
-    update = record.series["update_ratio"][:before, columns]
+    update = record.series["update_ratio"][first:before, columns]
     finite = np.where(np.isfinite(update), update, 0.0)
     if not finite.size or not finite.max() > least:
         return ""
     row, column = np.unravel_index(int(np.argmax(finite)), finite.shape)
+    row += first
     layer, step = record.layers[columns[column]].name, int(record.steps[row])
-    change = f"Step {step} changed {layer} by {times_text(float(finite[row, column]))} its size"
+    change = f"Step {step} changed {layer} by {times_text(float(finite[row - first, column]))} its size"
     rate = float(record.scalars["learning_rate"][row])
     return f"{change}, at learning rate {rate:g}." if math.isfinite(rate) else f"{change}."
 

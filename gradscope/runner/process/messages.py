@@ -17,8 +17,10 @@ from gradscope.record import (
     Histogram,
     LayerInfo,
     ObjectiveInfo,
+    OutcomeStatus,
 )
 from gradscope.record.builder import NO_TIMES, Beginning, RecordBuilder
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.run_record import Floats
 
 
@@ -59,6 +61,17 @@ class Sender:
         }
         self.send("histogram", name=name, quantity=snapshot.quantity, **arrays)
 
+    def end(
+        self,
+        status: OutcomeStatus,
+        sentence: str,
+        evaluation: dict[str, float],
+        origin: NonFiniteOrigin | None = None,
+    ) -> None:
+        """Send how the training ended."""
+        located = None if origin is None else asdict(origin)
+        self.send("end", status=status, sentence=sentence, evaluation=evaluation, origin=located)
+
 
 def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
     """Add one message to `builder`; return its header, whose ``event`` is the kind of message."""
@@ -78,6 +91,8 @@ def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
             builder.histogram(header["name"], _histogram(header))
         case "end":
             builder.evaluation = header["evaluation"]
+            origin = header.get("origin")
+            builder.nonfinite_origin = NonFiniteOrigin.from_json(origin) if origin else None
     return header
 
 
