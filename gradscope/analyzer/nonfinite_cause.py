@@ -11,7 +11,6 @@ from gradscope.analyzer.theory.causes import Cause
 from gradscope.message_text import counted, invalid_value_text
 from gradscope.record import Action, Remedy, RunRecord
 from gradscope.record.nonfinite_origin import NonFiniteOrigin, OperationKind, OriginPlace
-from gradscope.record.run_record import Floats
 
 LARGE_UPDATE = 0.1
 """Share of a layer's size that one step changes from which it is named as a likely cause, as for
@@ -63,8 +62,11 @@ def _unlocated(record: RunRecord, row: int) -> Cause:
     if record.steps[row] == 0:
         sentence = "It is there before any update: the data or the initialisation bring it."
         return Cause(sentence, details, causes.smallest_change(record))
-    remedies = () if _small_updates(record, row) else (causes.lower_learning_rate(record),)
-    return Cause(large_update(record, row), details, remedies)
+    update = large_update(record, row)
+    if update or _loss_grew(record, row):
+        return Cause(update, details, (causes.lower_learning_rate(record),))
+    measured = int(record.steps[row]) - 1 in record.steps.tolist()
+    return Cause("", details, () if measured else (Remedy(Action.MEASURE_EVERY_STEP),))
 
 
 def _of_weights(record: RunRecord, row: int, origin: NonFiniteOrigin) -> Cause:
@@ -184,26 +186,11 @@ def large_update(record: RunRecord, row: int) -> str:
     return recent or causes.largest_update(record, row, 1.0)
 
 
-def _small_updates(record: RunRecord, row: int) -> bool:
-    """Whether the step just before was measured, and no recent update was large.
-
-    Then the learning rate is not the cause, unless the loss grew all the same.
-    """
-    previous = int(record.steps[row]) - 1
-    updates = _updates(record)[max(row - RECENT_ROWS, 0) : row]
-    measured = previous in record.steps.tolist() and np.isfinite(updates[-1:]).any()
-    return measured and not large_update(record, row) and not _loss_grew(record, row)
-
-
 def _loss_grew(record: RunRecord, row: int) -> bool:
     """Whether the last loss before `row` is above the first."""
     loss = record.scalars["loss"][:row]
     finite = loss[np.isfinite(loss)]
     return bool(finite.size > 1 and finite[-1] > finite[0])
-
-
-def _updates(record: RunRecord) -> Floats:
-    return record.series["update_ratio"]
 
 
 def _lower(text: str) -> str:

@@ -19,12 +19,13 @@ from gradscope import api
 from gradscope.errors import BadRequest, GradscopeError
 from gradscope.integrations import fit_batches
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
-from gradscope.integrations.fit_step import FitStep, MeasuredStep
+from gradscope.integrations.fit_step import FitStep, MeasuredStep, Passes
 from gradscope.record import STATISTICS, OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, folder
 from gradscope.runner.loop import probe as probe_set
+from gradscope.runner.nonfinite import origin as nonfinite_origin
 from gradscope.runner.sources import arrays, factory
 
 _LOG = logging.getLogger("gradscope")
@@ -209,11 +210,16 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             return train(feed)
         with self._timed(fit):
             passes = self._passes(fit, elements[0])
+            if passes is not None and self._probe is None:
+                self._locate(fit, step, *passes, elements[0])
         outputs = train(feed)
         with self._timed(fit):
             if passes is not None:
                 fit_step, measured = passes
                 self._keep(fit, step, fit_step.measure_update(measured, one_step=together == 1))
+                if together == 1 and fit.lost_at and measured.finite:
+                    origin = nonfinite_origin.lost_weights(fit_step.training, step)
+                    fit.builder.nonfinite_origin = origin
         return outputs
 
     def _passes(self, fit: _Fit, element: Any) -> tuple[FitStep, Any] | None:
@@ -246,6 +252,16 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 ) from error
             fit.batch_summary = BatchSummary.from_batch(batch)
         return fit.fit_step
+
+    def _locate(self, fit: _Fit, step: int, fit_step: FitStep, measured: Passes, element: Any) -> None:
+        """Find where the first value that is not finite comes from, before the step is made."""
+        if measured.finite or fit_step.skips(measured):
+            return
+        batch = fit_batches.unpack_batch(element)
+        origin = nonfinite_origin.locate(fit_step.training, batch, step)
+        if origin is not None and fit.builder.steps_done:
+            origin = replace(origin, last_finite_step=fit.builder.steps_done)
+        fit.builder.nonfinite_origin = origin
 
     def _keep(self, fit: _Fit, step: int, measured: MeasuredStep) -> None:
         """Keep one measured step, and its distributions at the 1st, 2nd, 4th, 8th... of them.

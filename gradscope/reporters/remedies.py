@@ -238,7 +238,8 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.COMPUTE_IN_FLOAT32: _compute_in_float32,
     Action.REPAIR_DATA: _always("remove or repair these samples before training"),
     Action.MEASURE_EVERY_STEP: _always(
-        "measure every step, which names the operation: GradientFlow(every=1)"
+        "measure every step, which names the operation: GradientFlow(every=1), or "
+        "training.record_every: 1"
     ),
     Action.UPDATE_BASELINE: _update_baseline,
     Action.MAKE_BASELINE: _make_baseline,

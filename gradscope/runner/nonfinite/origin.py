@@ -219,13 +219,14 @@ def _fetched(
         kinds = [operation.type for operation in again.operations]
         if kinds != [operation.type for operation in graph.operations]:
             raise RuntimeError("the model computes something else each time it is traced")
-        return {
+        # The counts stay in it: without them, fused operations would round in another way.
+        return traced_step.counts(again)[1], {
             name: tf.identity(again.operations[at].outputs[index])
             for name, (at, index) in places.items()
         }
 
     with preserved_model_state(training.model):
-        fetched = traced_step.run_traced(batch, fetch)
+        _, fetched = traced_step.run_traced(batch, fetch)
     return {name: np.asarray(value.numpy()).astype(np.float64) for name, value in fetched.items()}
 
 

@@ -63,7 +63,7 @@ def non_finite(record: RunRecord, *, max_count: float = 0) -> tuple[Finding, ...
             since_step=step,
             observed=count,
             threshold=max_count,
-            message=f"NaN or Inf appeared at step {step}, first {where}.",
+            message=f"NaN or Inf appeared {_moment(record, row)}, first {where}.",
             details=f"Values that are not finite there: {count}.{loss_before}",
             evidence=findings.evidence(record, n=count, steps=(step,)),
             cause=cause.sentence,
@@ -71,6 +71,15 @@ def non_finite(record: RunRecord, *, max_count: float = 0) -> tuple[Finding, ...
             remedies=cause.remedies,
         ),
     )
+
+
+def _moment(record: RunRecord, row: int) -> str:
+    """When the values were lost; a range of steps where those before it were not measured."""
+    step, origin = int(record.steps[row]), record.nonfinite_origin
+    located = origin is not None and origin.place not in (OriginPlace.WEIGHTS, OriginPlace.UNKNOWN)
+    if located or not row or record.steps[row - 1] >= step - 1:
+        return f"at step {step}"
+    return f"after step {record.steps[row - 1]} and by step {step}"
 
 
 def _place(
