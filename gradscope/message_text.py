@@ -96,7 +96,7 @@ def one_of_text(names: Iterable[object]) -> str:
 
 
 def invalid_value_text(
-    role: str, index: int, position: Sequence[int], value: str, count: int, samples: int
+    *, role: str, index: int, position: Sequence[int], value: str, count: int, samples: int
 ) -> str:
     """Name the first value of some data that is not finite, and how many samples have one."""
     at = f" at {', '.join(map(str, position))}" if position else ""

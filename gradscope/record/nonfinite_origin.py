@@ -69,7 +69,7 @@ class NonFiniteOrigin:
     """The operation whose result was not finite although what it was given was.
 
     It is found by computing the batch of `step` again with the weights from before that step.
-    `layer` is the innermost layer that makes the operation, ``""`` outside of all layers (the loss).
+    `layer` is the innermost layer that makes the operation, ``""`` outside of all layers.
     In the backward pass the operation is the one that is differentiated: its derivative is not
     finite. `operation` is its name in Keras, `type` in TensorFlow. `operand` is what decides: the
     argument of a root, logarithm or exponential, the divisor of a division. `count` is the number

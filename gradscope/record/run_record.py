@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.record.environment import Environment
+from gradscope.record.fault import Fault
 from gradscope.record.layers import LayerInfo, Role, branches
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
@@ -127,6 +128,7 @@ class RunRecord:
     was followed through time: layer name -> [step, time]. `objective` is None in records of
     earlier versions. `nonfinite_origin` says where the first value that is not finite came from;
     None where all values are finite, and where the origin was not located.
+    `faults` are the side computations of the measurement that failed.
     """
 
     name: str
@@ -146,6 +148,7 @@ class RunRecord:
     recurrent_delta: dict[str, Floats] = field(default_factory=dict)
     objective: ObjectiveInfo | None = None
     nonfinite_origin: NonFiniteOrigin | None = None
+    faults: tuple[Fault, ...] = ()
 
     def __repr__(self) -> str:
         done, asked = self.outcome.steps_done, self.outcome.steps_requested

@@ -13,6 +13,7 @@ import numpy as np
 from gradscope.errors import BadRequest
 from gradscope.record import atomic
 from gradscope.record.environment import Environment
+from gradscope.record.fault import Fault
 from gradscope.record.layers import LayerInfo
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
@@ -57,6 +58,7 @@ def dumps(record: RunRecord) -> bytes:
         "recurrent_delta": list(record.recurrent_delta),
         "objective": asdict(record.objective) if record.objective else None,
         "nonfinite_origin": asdict(record.nonfinite_origin) if record.nonfinite_origin else None,
+        "faults": [asdict(fault) for fault in record.faults],
         "histograms": {key: value.quantity for key, value in record.histograms.items()},
     }
     arrays: dict[str, Any] = {
@@ -128,6 +130,7 @@ def _record(arrays: dict[str, Any]) -> RunRecord:
         recurrent_delta=recurrent_delta,
         objective=ObjectiveInfo(**meta["objective"]) if meta.get("objective") else None,
         nonfinite_origin=NonFiniteOrigin.from_json(origin) if origin else None,
+        faults=tuple(Fault(**fault) for fault in meta.get("faults", ())),
     )
 
 

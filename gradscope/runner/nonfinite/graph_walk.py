@@ -73,7 +73,9 @@ def _sources(tensor: Any, lost: Mapping[str, Counts]) -> list[Any]:
 
 def _is_constant(tensor: Any) -> bool:
     """Whether a tensor holds infinite values that the program wrote, or chose by a mask."""
-    while tensor.op.type in ("Cast", "Reshape", "Identity", "ExpandDims", "Neg") and tensor.op.inputs:
+    while (
+        tensor.op.type in ("Cast", "Reshape", "Identity", "ExpandDims", "Neg") and tensor.op.inputs
+    ):
         if tensor.op.type == "Cast" and tensor.op.inputs[0].dtype.size > tensor.dtype.size:
             return False
         tensor = tensor.op.inputs[0]

@@ -159,7 +159,7 @@ def _of_operation(
         layer_inputs=_range([values[tensor.name] for tensor in layer_inputs]),
     )
     batch_size = int(keras.tree.flatten(batch)[0].shape[0])
-    arguments = [values[t.name] if t.name in values else None for t in subject.inputs]
+    arguments = [values.get(tensor.name) for tensor in subject.inputs]
     origin = _with_kind(origin, subject, arguments, result, batch_size, backward=backward)
     if origin.kind is OperationKind.LOGARITHM:
         argument = arguments[operations.OPERATIONS[subject.type].operand]
@@ -269,7 +269,7 @@ def _with_kind(
 
 
 def _counted(lost: Values, batch_size: int) -> tuple[int, bool]:
-    """How many samples have a value that is marked; the values where the first axis is no sample's."""
+    """How many samples have a marked value; how many values where the first axis is another."""
     if lost.ndim and lost.shape[0] == batch_size:
         return int(lost.reshape(batch_size, -1).any(axis=1).sum()), True
     return int(lost.sum()), False

@@ -20,6 +20,7 @@ from gradscope.record import (
     OutcomeStatus,
 )
 from gradscope.record.builder import NO_TIMES, Beginning, RecordBuilder
+from gradscope.record.fault import Fault
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.run_record import Floats
 
@@ -67,10 +68,17 @@ class Sender:
         sentence: str,
         evaluation: dict[str, float],
         origin: NonFiniteOrigin | None = None,
+        faults: Sequence[Fault] = (),
     ) -> None:
         """Send how the training ended."""
-        located = None if origin is None else asdict(origin)
-        self.send("end", status=status, sentence=sentence, evaluation=evaluation, origin=located)
+        self.send(
+            "end",
+            status=status,
+            sentence=sentence,
+            evaluation=evaluation,
+            origin=None if origin is None else asdict(origin),
+            faults=[asdict(fault) for fault in faults],
+        )
 
 
 def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
@@ -93,6 +101,7 @@ def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
             builder.evaluation = header["evaluation"]
             origin = header.get("origin")
             builder.nonfinite_origin = NonFiniteOrigin.from_json(origin) if origin else None
+            builder.faults = tuple(Fault(**fault) for fault in header.get("faults", ()))
     return header
 
 

@@ -78,7 +78,7 @@ def _measure(config: ExperimentConfig, seeds: Seeds, sender: Sender, flags: set[
                 return
             whole = experiment.config.seed in seeds.trained
             end = experiment.train(sender) if whole else experiment.first_step(sender)
-            sender.end(end.status, end.sentence, end.evaluation, end.origin)
+            sender.end(end.status, end.sentence, end.evaluation, end.origin, end.faults)
 
 
 def _runs_user_code(config: ExperimentConfig) -> bool:

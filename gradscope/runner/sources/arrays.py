@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -180,13 +181,12 @@ def _check_finite(array: npt.NDArray[Any], where: str) -> None:
     if invalid is not None:
         raise BadRequest(
             f"data: {invalid_value_text(**asdict(invalid))}",
-            "remove or repair them before training; the largest number is that of "
-            f"{array.dtype}",
+            f"remove or repair them before training; the largest number is that of {array.dtype}",
         )
 
 
 def invalid_value(array: npt.NDArray[Any], where: str) -> InvalidValue | None:
-    """The first value of an array [sample, ...] that is NaN, Inf or beyond its type; None if none."""
+    """The first value of an array [sample, ...] that is NaN, Inf or beyond its type, if any."""
     bad = samples_out_of_range(array)
     if not bad.any():
         return None
@@ -214,6 +214,15 @@ def _check_lengths(batch: Batch, part: str) -> None:
             f"data: the {part} part has {listed}",
             "every array has one row per sample, and a tf.data.Dataset must be batched",
         )
+
+
+def value_range(leaves: Sequence[npt.NDArray[Any]]) -> tuple[float, float]:
+    """Smallest and largest number in some arrays; of the real ones where there are any."""
+    numbers = [leaf for leaf in leaves if leaf.dtype.kind == "f"]
+    numbers = numbers or [leaf for leaf in leaves if leaf.dtype.kind in "biu"]
+    if not numbers:
+        return math.nan, math.nan
+    return float(min(n.min() for n in numbers)), float(max(n.max() for n in numbers))
 
 
 def _leaves(tree: Any) -> list[Any]:
