@@ -37,7 +37,6 @@ WITHOUT = {
     "diverging_loss": ("Warning when",),
     "non_finite": ("Warning when",),
     "redundant_bias": ("Error when", "Warning when"),
-    "unscaled_input": ("Warning when",),
 }
 """Sections that do not apply: severities that these detectors do not give."""
 

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from gradscope.record.environment import Environment
+from gradscope.record.fault import Fault
 from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Role
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.run_record import (
     DataSummary,
@@ -50,6 +52,8 @@ class RecordBuilder:
 
     beginning: Beginning | None = None
     evaluation: dict[str, float] = field(default_factory=dict)
+    nonfinite_origin: NonFiniteOrigin | None = None
+    faults: tuple[Fault, ...] = ()
     _steps: list[int] = field(default_factory=list)
     _rows: list[Floats] = field(default_factory=list)
     _scalars: list[Floats] = field(default_factory=list)
@@ -135,6 +139,8 @@ class RecordBuilder:
             recurrent_delta=self._recurrent_delta(beginning.layers),
             objective=beginning.objective,
             initial_weights=beginning.initial_weights,
+            nonfinite_origin=self.nonfinite_origin,
+            faults=self.faults,
         )
 
     def _recurrent_delta(self, layers: Sequence[LayerInfo]) -> dict[str, Floats]:

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.record.environment import Environment
+from gradscope.record.fault import Fault
 from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Role, branches
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.sample_geometry import SampleGeometry
 
@@ -126,7 +128,9 @@ class RunRecord:
     `recurrent_delta` is `recurrent_delta_second_moment` of `PROFILES` for each recurrent layer that
     was followed through time: layer name -> [step, time]. `objective` is None, and
     `initial_weights` empty, in records of earlier versions; these are also empty where the model
-    had been trained before.
+    had been trained before. `nonfinite_origin` says where the first value that is not finite came
+    from; None where all values are finite, and where the origin was not located. `faults` are the
+    side computations of the measurement that failed.
     """
 
     name: str
@@ -146,6 +150,8 @@ class RunRecord:
     recurrent_delta: dict[str, Floats] = field(default_factory=dict)
     objective: ObjectiveInfo | None = None
     initial_weights: tuple[InitialWeight, ...] = ()
+    nonfinite_origin: NonFiniteOrigin | None = None
+    faults: tuple[Fault, ...] = ()
 
     def __repr__(self) -> str:
         done, asked = self.outcome.steps_done, self.outcome.steps_requested

@@ -14,8 +14,10 @@ from gradscope.errors import BadRequest
 from gradscope.message_text import sanitise
 from gradscope.record import atomic, record_archive
 from gradscope.record.environment import Environment
+from gradscope.record.fault import Fault
 from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
 from gradscope.record.statistics import STATISTICS
@@ -66,6 +68,8 @@ def dumps(record: RunRecord) -> bytes:
         "recurrent_delta": list(record.recurrent_delta),
         "objective": asdict(record.objective) if record.objective else None,
         "initial_weights": [asdict(weight) for weight in record.initial_weights],
+        "nonfinite_origin": asdict(record.nonfinite_origin) if record.nonfinite_origin else None,
+        "faults": [asdict(fault) for fault in record.faults],
         "histograms": {key: value.quantity for key, value in record.histograms.items()},
     }
     arrays: dict[str, Any] = {
@@ -124,6 +128,7 @@ def _record(arrays: dict[str, Any]) -> RunRecord:
     }
     if any(v.ndim != 2 or len(v) != len(arrays["steps"]) for v in recurrent_delta.values()):
         raise ValueError("its profiles over time are not [step, time]")
+    origin = meta.get("nonfinite_origin")
     return RunRecord(
         name=meta["name"],
         layers=tuple(LayerInfo.from_json(layer) for layer in meta["layers"]),
@@ -142,6 +147,8 @@ def _record(arrays: dict[str, Any]) -> RunRecord:
         recurrent_delta=recurrent_delta,
         objective=ObjectiveInfo(**meta["objective"]) if meta.get("objective") else None,
         initial_weights=tuple(map(InitialWeight.from_json, meta.get("initial_weights", ()))),
+        nonfinite_origin=NonFiniteOrigin.from_json(origin) if origin else None,
+        faults=tuple(Fault(**fault) for fault in meta.get("faults", ())),
     )
 
 

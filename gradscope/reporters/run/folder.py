@@ -15,6 +15,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from gradscope.errors import BadRequest
@@ -29,6 +30,9 @@ REPORTS = Path("reports")
 RECORD, RESULT, PAGE, LOG = "record.npz", "result.json", "report.html", "run.log"
 COMMAND = "command.txt"
 """The command line that measured the record."""
+
+FAULTS = "faults.txt"
+"""Tracebacks of side computations that failed, for a bug report; only where there are any."""
 
 LIVE_LOG = "running.log"
 """The log while a network is measured; it becomes `LOG` once something was."""
@@ -190,7 +194,7 @@ def remove_pages(folder: Path) -> None:
 
 
 def _page_names() -> tuple[str, ...]:
-    return (PAGE, *(f"{name}.{form}" for name in plots.NAMES for form in ("png", "svg")))
+    return (PAGE, FAULTS, *(f"{name}.{form}" for name in plots.NAMES for form in ("png", "svg")))
 
 
 def prepare_pages() -> None:
@@ -199,16 +203,31 @@ def prepare_pages() -> None:
         plots.prepare()
 
 
+def _tracebacks(report: Report) -> list[str]:
+    """The tracebacks of crashed checks and side computations, each under what crashed."""
+    crashed = [(v.name, v.traceback) for v in report.diagnosis.verdicts if v.traceback]
+    return [
+        f"{computation}\n{traceback}"
+        for computation, traceback in (
+            *((f.computation, f.traceback) for f in report.faults),
+            *crashed,
+        )
+    ]
+
+
 def write_pages(report: Report, folder: Path) -> list[Path]:
     """Draw the plots and write them and ``report.html``."""
-    files = plots.files(report)
+    drawn = plots.files(report)
+    report = replace(report, page_faults=drawn.faults)
+    if tracebacks := _tracebacks(report):
+        atomic.write(folder / FAULTS, "\n".join(tracebacks).encode())
     paths = []
-    for name, content in files.items():
+    for name, content in drawn.files.items():
         atomic.write(folder / name, content)
         paths.append(folder / name)
     svg = {
         name.removesuffix(".svg"): content.decode()
-        for name, content in files.items()
+        for name, content in drawn.files.items()
         if name.endswith(".svg")
     }
     atomic.write(folder / PAGE, html.render(report, svg).encode())

@@ -18,9 +18,13 @@ from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest
 from gradscope.record import STATISTICS, Histogram, OutcomeStatus, Trait
 from gradscope.record.builder import Beginning
+from gradscope.record.fault import Fault, Faults
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.run_record import Floats
 from gradscope.runner.loop import probe
 from gradscope.runner.network.workload import Workload
+from gradscope.runner.nonfinite import replay
+from gradscope.runner.nonfinite.origin import Training
 from gradscope.runner.objective import loss_scale
 from gradscope.runner.objective.objective_facts import objective_info
 from gradscope.runner.runtime import device
@@ -69,11 +73,17 @@ class Listener(Protocol):
 
 @dataclass(frozen=True)
 class TrainingEnd:
-    """How the loop ended, complete or diverged, and the test figures after it."""
+    """How the loop ended, complete or diverged, and the test figures after it.
+
+    `origin` says where the value that ended a diverged one came from, where that was located;
+    `faults` are the side computations that failed.
+    """
 
     status: OutcomeStatus
     sentence: str
     evaluation: dict[str, float]
+    origin: NonFiniteOrigin | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 class Experiment:
@@ -180,12 +190,15 @@ class Experiment:
         steps, pace = self.steps, ChunkPace()
         probe_steps = _probe_steps(steps) if self.measure else {}
         feed, step = self.feed.iterate(), 0
+        recent, faults = self._recent_steps(), Faults()
         while step < steps:
             if step + 1 in probe_steps:
-                self.measure_probe(step + 1, probe_steps[step + 1], listener)
+                with faults.isolated("probe set"):
+                    self.measure_probe(step + 1, probe_steps[step + 1], listener)
             ahead = min((at for at in probe_steps if at > step + 1), default=steps + 1)
             count = pace.steps(min(ahead - 1 - step, self._steps_per_call))
             batches = [next(feed) for _ in range(count)]
+            recent.keep(batches, step)
             with pace.timing(count):
                 rows, scalars, counts = self.measured_chunk(batches, step)
             for row, scalar, counted in zip(rows, scalars, counts, strict=True):
@@ -194,18 +207,31 @@ class Experiment:
                 if self._send_step(step, row, scalar, listener):
                     continue
                 sentence = f"stopped at step {step} of {steps}: a non-finite value appeared"
-                return TrainingEnd(OutcomeStatus.DIVERGED, sentence, {})
-        return TrainingEnd(OutcomeStatus.COMPLETE, f"{steps} steps", self.evaluate())
+                located = recent.locate(step)
+                return TrainingEnd(OutcomeStatus.DIVERGED, sentence, {}, located, faults.collected)
+        evaluation: dict[str, float] = {}
+        with faults.isolated("test set"):
+            evaluation = self.evaluate()
+        return TrainingEnd(
+            OutcomeStatus.COMPLETE, f"{steps} steps", evaluation, faults=faults.collected
+        )
 
     def first_step(self, listener: Listener) -> TrainingEnd:
         """Take the first step alone: the network as initialised, and what its first update does."""
         inputs = self._prepared(self.feed.probe(self.config.training.probe_samples))[0]
         x = keras.tree.map_structure(tf.convert_to_tensor, inputs)
         listener.probe(1, probe.dead_fraction(self.model, self.sites, x, self._forward))
-        rows, scalars = self.chunk([next(self.feed.iterate())], 0)
+        recent, batches = self._recent_steps(), [next(self.feed.iterate())]
+        recent.keep(batches, 0)
+        rows, scalars = self.chunk(batches, 0)
         finite = self._send_step(1, rows[0], scalars[0], listener)
         status = OutcomeStatus.COMPLETE if finite else OutcomeStatus.DIVERGED
-        return TrainingEnd(status, "the first step only", {})
+        return TrainingEnd(status, "the first step only", {}, None if finite else recent.locate(1))
+
+    def _recent_steps(self) -> replay.RecentSteps:
+        """What the last steps started from, to make them again where a value was lost."""
+        training = Training(self.model, self.objective, self.optimizer, self.sites)
+        return replay.RecentSteps(training, self.measured_chunk, self._prepared)
 
     def chunk(self, batches: Sequence[Batch], done: int) -> tuple[Floats, Floats]:
         """Train on `batches` after `done` steps; gives the rows and scalars of each."""

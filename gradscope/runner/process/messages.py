@@ -19,8 +19,11 @@ from gradscope.record import (
     InitialWeight,
     LayerInfo,
     ObjectiveInfo,
+    OutcomeStatus,
 )
 from gradscope.record.builder import NO_TIMES, Beginning, RecordBuilder
+from gradscope.record.fault import Fault
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.run_record import Floats
 
 
@@ -68,6 +71,24 @@ class Sender:
         }
         self.send("histogram", name=name, quantity=snapshot.quantity, **arrays)
 
+    def end(
+        self,
+        status: OutcomeStatus,
+        sentence: str,
+        evaluation: dict[str, float],
+        origin: NonFiniteOrigin | None = None,
+        faults: Sequence[Fault] = (),
+    ) -> None:
+        """Send how the training ended."""
+        self.send(
+            "end",
+            status=status,
+            sentence=sentence,
+            evaluation=evaluation,
+            origin=None if origin is None else asdict(origin),
+            faults=[asdict(fault) for fault in faults],
+        )
+
 
 def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
     """Add one message to `builder`; return its header, whose ``event`` is the kind of message."""
@@ -87,6 +108,9 @@ def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
             builder.histogram(header["name"], _histogram(header))
         case "end":
             builder.evaluation = header["evaluation"]
+            origin = header.get("origin")
+            builder.nonfinite_origin = NonFiniteOrigin.from_json(origin) if origin else None
+            builder.faults = tuple(Fault(**fault) for fault in header.get("faults", ()))
     return header
 
 

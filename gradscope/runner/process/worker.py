@@ -75,17 +75,11 @@ def _measure(config: ExperimentConfig, seeds: Seeds, sender: Sender, flags: set[
                     sender.send("note", text=note)
             notes_sent = True
             if "--survey" in flags:
-                _end(sender, OutcomeStatus.PARTIAL, "surveyed, not trained", {})
+                sender.end(OutcomeStatus.PARTIAL, "surveyed, not trained", {})
                 return
             whole = experiment.config.seed in seeds.trained
             end = experiment.train(sender) if whole else experiment.first_step(sender)
-            _end(sender, end.status, end.sentence, end.evaluation)
-
-
-def _end(
-    sender: Sender, status: OutcomeStatus, sentence: str, evaluation: dict[str, float]
-) -> None:
-    sender.send("end", status=status, sentence=sentence, evaluation=evaluation)
+            sender.end(end.status, end.sentence, end.evaluation, end.origin, end.faults)
 
 
 def _runs_user_code(config: ExperimentConfig) -> bool:
