@@ -19,6 +19,7 @@ from gradscope import api
 from gradscope.errors import BadRequest, GradscopeError
 from gradscope.integrations import fit_batches, fit_cadence
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
+from gradscope.integrations.fit_start import FitStart
 from gradscope.integrations.fit_step import FitStep, MeasuredStep, Passes
 from gradscope.record import STATISTICS, OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
@@ -55,6 +56,7 @@ class _Fit:
     seconds: float | None = None
     fit_step: FitStep | None = None
     batch_summary: BatchSummary | None = None
+    start: FitStart | None = None
 
 
 class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
@@ -130,6 +132,8 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 steps=max(done, fit.total or 0),
             )
         )
+        if fit.start is not None:
+            fit.start.tell(fit.builder, ended=fit.ended)
         seconds = fit.seconds if fit.seconds is not None else time.monotonic() - fit.started
         fit.builder.faults = fit.faults.collected
         record = fit.builder.build(status, sentence, seconds)
@@ -221,10 +225,12 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             passes = self._passes(fit, elements[0])
             if passes is not None and self._probe is None:
                 self._locate(fit, step, passes, fit_batches.unpack_batch(elements[0]))
+        first = not fit.rows
         outputs = train(feed)
         with self._timed(fit):
             if passes is not None:
                 fit_step, measured = passes
+                self._observe(fit, step, elements[0], updated=first and together == 1)
                 self._keep(fit, step, fit_step.measure_update(measured, one_step=together == 1))
                 if together == 1 and fit.lost_at and measured.finite:
                     origin = nonfinite_origin.lost_weights(fit_step.training, step)
@@ -260,6 +266,8 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                     "take the callback out to train without it",
                 ) from error
             fit.batch_summary = BatchSummary.from_batch(batch)
+            fit.start = FitStart(self.model, fit.fit_step.objective)
+            fit.start.before(batch, untrained=fit.untrained)
         return fit.fit_step
 
     def _locate(self, fit: _Fit, step: int, passes: tuple[FitStep, Passes], batch: Any) -> None:
@@ -271,6 +279,14 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         if origin is not None and fit.builder.steps_done:
             origin = replace(origin, last_finite_step=fit.builder.steps_done)
         fit.builder.nonfinite_origin = origin
+
+    def _observe(self, fit: _Fit, step: int, element: Any, *, updated: bool) -> None:
+        """Keep the targets of a measured step, and what the first update changed."""
+        assert fit.start is not None
+        batch = self._batch(element)
+        if updated:
+            fit.start.after_first_update(batch[0])
+        fit.start.add(step, batch)
 
     def _keep(self, fit: _Fit, step: int, measured: MeasuredStep) -> None:
         """Keep one measured step, and its distributions at the 1st, 2nd, 4th, 8th... of them.

@@ -19,6 +19,7 @@ from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
+from gradscope.record.objective_start import ObjectiveStart
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
 from gradscope.record.statistics import STATISTICS
 
@@ -70,6 +71,7 @@ def dumps(record: RunRecord) -> bytes:
         "initial_weights": [asdict(weight) for weight in record.initial_weights],
         "nonfinite_origin": asdict(record.nonfinite_origin) if record.nonfinite_origin else None,
         "faults": [asdict(fault) for fault in record.faults],
+        "objective_start": asdict(record.objective_start) if record.objective_start else None,
         "histograms": {key: value.quantity for key, value in record.histograms.items()},
     }
     arrays: dict[str, Any] = {
@@ -129,6 +131,7 @@ def _record(arrays: dict[str, Any]) -> RunRecord:
     if any(v.ndim != 2 or len(v) != len(arrays["steps"]) for v in recurrent_delta.values()):
         raise ValueError("its profiles over time are not [step, time]")
     origin = meta.get("nonfinite_origin")
+    start = meta.get("objective_start")
     return RunRecord(
         name=meta["name"],
         layers=tuple(LayerInfo.from_json(layer) for layer in meta["layers"]),
@@ -149,6 +152,7 @@ def _record(arrays: dict[str, Any]) -> RunRecord:
         initial_weights=tuple(map(InitialWeight.from_json, meta.get("initial_weights", ()))),
         nonfinite_origin=NonFiniteOrigin.from_json(origin) if origin else None,
         faults=tuple(Fault(**fault) for fault in meta.get("faults", ())),
+        objective_start=ObjectiveStart.from_json(start) if start else None,
     )
 
 

@@ -149,6 +149,7 @@ def constant_predictor(record: RunRecord) -> float:
 
     Cross-entropy over classes of frequency p: sum -p ln p. Binary cross-entropy: the mean over the
     units of -p ln p - (1 - p) ln(1 - p). Mean squared error: the variance of the targets.
+    Entropies of a sample of the targets are corrected for its size.
     """
     answer, ends = constant_answer(loss_name(record)), output_layers(record)
     objective = record.objective
@@ -156,11 +157,12 @@ def constant_predictor(record: RunRecord) -> float:
         return math.nan
     p, units = np.array(class_shares(record)), ends[0].units or 0
     if answer is ConstantAnswer.CLASS_ENTROPY and p.size and units >= p.size:
-        return float(_entropy(p).sum())
+        return float(_entropy(p).sum()) + _missing_entropy(record, int(np.count_nonzero(p)))
     if answer is ConstantAnswer.UNIT_ENTROPY and p.size == 2 and units == 1:
-        return float(_entropy(p).sum())
+        return float(_entropy(p).sum()) + _missing_entropy(record, int(np.count_nonzero(p)))
     if answer is ConstantAnswer.UNIT_ENTROPY and p.size and units == p.size:
-        return float((_entropy(p) + _entropy(1.0 - p)).mean())
+        by_unit = float((_entropy(p) + _entropy(1.0 - p)).mean())
+        return by_unit + _missing_entropy(record, 2)
     targets = record.data.targets
     real = answer is ConstantAnswer.VARIANCE and targets is not None and targets.form == "real"
     if real and targets is not None and targets.width == units:
@@ -226,6 +228,17 @@ def late_accuracy(record: RunRecord) -> float:
     accuracy = record.scalars["accuracy"]
     late = accuracy[window.last_quarter(record.steps)]
     return float(np.nanmean(late)) if np.isfinite(late).any() else math.nan
+
+
+def _missing_entropy(record: RunRecord, classes: int) -> float:
+    """What the entropy of a sample lacks on average: (classes - 1) / 2n (Miller 1955).
+
+    0 where all targets were read, or where the record does not say how many were.
+    """
+    targets = record.data.targets
+    if targets is None or not 0 < targets.samples < record.data.samples:
+        return 0.0
+    return (classes - 1) / (2.0 * targets.samples)
 
 
 def _entropy(p: Floats) -> Floats:
