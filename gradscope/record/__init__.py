@@ -3,6 +3,7 @@
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo, Normalization, Role, Trait, UnmeasuredReason
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
+from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.remedies import Action, Promise, Remedy
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, OutcomeStatus, RunRecord
 from gradscope.record.statistics import PROFILES, STATISTICS, Statistic
@@ -32,6 +33,7 @@ __all__ = [
     "ObjectiveInfo",
     "Outcome",
     "OutcomeStatus",
+    "ProbeAnswers",
     "Promise",
     "Remedy",
     "Role",

@@ -11,6 +11,7 @@ import numpy as np
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo, Role
 from gradscope.record.objective_info import ObjectiveInfo
+from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.run_record import (
     DataSummary,
     Floats,
@@ -48,6 +49,7 @@ class RecordBuilder:
 
     beginning: Beginning | None = None
     evaluation: dict[str, float] = field(default_factory=dict)
+    final_answers: ProbeAnswers | None = None
     _steps: list[int] = field(default_factory=list)
     _rows: list[Floats] = field(default_factory=list)
     _scalars: list[Floats] = field(default_factory=list)
@@ -92,6 +94,10 @@ class RecordBuilder:
         """Add one snapshot (its arrays have one entry along the snapshot axis)."""
         self._snapshots.setdefault(name, []).append(snapshot)
 
+    def answers(self, answers: ProbeAnswers) -> None:
+        """Add what the trained network answers to the probe set."""
+        self.final_answers = answers
+
     @property
     def steps_done(self) -> int:
         """Training steps taken so far."""
@@ -132,6 +138,7 @@ class RecordBuilder:
             evaluation=dict(self.evaluation),
             recurrent_delta=self._recurrent_delta(beginning.layers),
             objective=beginning.objective,
+            answers=self.final_answers,
         )
 
     def _recurrent_delta(self, layers: Sequence[LayerInfo]) -> dict[str, Floats]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo, Role, branches
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
+from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.sample_geometry import SampleGeometry
 
 Floats = npt.NDArray[np.float64]
@@ -123,8 +124,8 @@ class RunRecord:
     `scalars` [step] has ``loss``, ``accuracy`` (NaN for regression) and ``learning_rate``;
     `evaluation` has the figures of the test set after training, in inference mode.
     `recurrent_delta` is `recurrent_delta_second_moment` of `PROFILES` for each recurrent layer that
-    was followed through time: layer name -> [step, time]. `objective` is None in records of
-    earlier versions.
+    was followed through time: layer name -> [step, time]. `objective` and `answers` are None in
+    records of earlier versions, `answers` also where nothing was trained to the end.
     """
 
     name: str
@@ -143,6 +144,7 @@ class RunRecord:
     evaluation: dict[str, float] = field(default_factory=dict)
     recurrent_delta: dict[str, Floats] = field(default_factory=dict)
     objective: ObjectiveInfo | None = None
+    answers: ProbeAnswers | None = None
 
     def __repr__(self) -> str:
         done, asked = self.outcome.steps_done, self.outcome.steps_requested

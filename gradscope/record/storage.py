@@ -15,6 +15,7 @@ from gradscope.record import atomic
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
 from gradscope.record.objective_info import ObjectiveInfo
+from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
 from gradscope.record.statistics import STATISTICS
 
@@ -55,6 +56,7 @@ def dumps(record: RunRecord) -> bytes:
         "evaluation": record.evaluation,
         "recurrent_delta": list(record.recurrent_delta),
         "objective": asdict(record.objective) if record.objective else None,
+        "answers": asdict(record.answers) if record.answers else None,
         "histograms": {key: value.quantity for key, value in record.histograms.items()},
     }
     arrays: dict[str, Any] = {
@@ -124,6 +126,7 @@ def _record(arrays: dict[str, Any]) -> RunRecord:
         evaluation=meta["evaluation"],
         recurrent_delta=recurrent_delta,
         objective=ObjectiveInfo(**meta["objective"]) if meta.get("objective") else None,
+        answers=ProbeAnswers(**meta["answers"]) if meta.get("answers") else None,
     )
 
 

@@ -16,10 +16,11 @@ import tensorflow as tf
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest
-from gradscope.record import STATISTICS, Histogram, OutcomeStatus, Trait
+from gradscope.record import STATISTICS, Histogram, OutcomeStatus, ProbeAnswers, Trait
 from gradscope.record.builder import Beginning
 from gradscope.record.run_record import Floats
 from gradscope.runner.loop import probe
+from gradscope.runner.loop.final_answers import final_answers
 from gradscope.runner.network.workload import Workload
 from gradscope.runner.objective import loss_scale
 from gradscope.runner.objective.objective_facts import objective_info
@@ -64,6 +65,9 @@ class Listener(Protocol):
 
     def histogram(self, name: str, snapshot: Histogram) -> None:
         """Receive one snapshot of a distribution."""
+
+    def answers(self, answers: ProbeAnswers) -> None:
+        """Receive what the trained network answers to the probe set."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,7 @@ class Experiment:
                     continue
                 sentence = f"stopped at step {step} of {steps}: a non-finite value appeared"
                 return TrainingEnd(OutcomeStatus.DIVERGED, sentence, {})
+        self._send_answers(listener)
         return TrainingEnd(OutcomeStatus.COMPLETE, f"{steps} steps", self.evaluate())
 
     def first_step(self, listener: Listener) -> TrainingEnd:
@@ -267,6 +272,15 @@ class Experiment:
             absent = np.full_like(scalar[3:], np.nan)
             listener.step(step, np.full_like(row, np.nan), tuple(scalar[:3].tolist()), absent)
         return finite
+
+    def _send_answers(self, listener: Listener) -> None:
+        if not self.measure:
+            return
+        batch = self._prepared(self.feed.probe(self.config.training.probe_samples))
+        size = self.feed.batch_size
+        answers = final_answers(self.model, batch, self.objective, batch_size=size)
+        if answers is not None:
+            listener.answers(answers)
 
     def evaluate(self) -> dict[str, float]:
         """Loss and accuracy on the test set, in inference mode."""

@@ -17,6 +17,7 @@ from gradscope.record import (
     Histogram,
     LayerInfo,
     ObjectiveInfo,
+    ProbeAnswers,
 )
 from gradscope.record.builder import NO_TIMES, Beginning, RecordBuilder
 from gradscope.record.run_record import Floats
@@ -59,6 +60,10 @@ class Sender:
         }
         self.send("histogram", name=name, quantity=snapshot.quantity, **arrays)
 
+    def answers(self, answers: ProbeAnswers) -> None:
+        """Send what the trained network answers to the probe set."""
+        self.send("answers", **asdict(answers))
+
 
 def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
     """Add one message to `builder`; return its header, whose ``event`` is the kind of message."""
@@ -76,6 +81,8 @@ def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
             builder.probe(header["step"], np.frombuffer(body, np.float64))
         case "histogram":
             builder.histogram(header["name"], _histogram(header))
+        case "answers":
+            builder.answers(ProbeAnswers(**{k: v for k, v in header.items() if k != "event"}))
         case "end":
             builder.evaluation = header["evaluation"]
     return header
