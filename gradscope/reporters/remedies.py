@@ -187,6 +187,10 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.ACCEPT_LOGITS: _always("from_logits=True in the loss"),
     Action.ONE_UNIT_PER_CLASS: _always("one unit per class"),
     Action.CHECK_LABELS: _always("check that each label belongs to its sample"),
+    Action.CHECK_TARGETS: _always(
+        "see whether the inputs hold anything about the targets: with shuffled targets the loss "
+        "should end higher"
+    ),
     Action.SHORTEN_SEQUENCES: _always("shorter sequences"),
     Action.OPEN_FORGET_GATE: _open_forget_gate,
     Action.USE_LEAKY_ACTIVATION: _leaky_activation,

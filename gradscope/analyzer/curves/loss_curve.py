@@ -62,6 +62,7 @@ def training_curve(record: RunRecord) -> LossCurve:
 def learned(record: RunRecord, share: float) -> bool:
     """Whether the loss is below `share` of a constant answer's; if not known, of where it began.
 
+    Judged is `end_loss` where it is known, else the last quarter's.
     A loss that starts above the constant predictor's falls to it by the output's biases alone, and
     one that falls in the first steps has no high start to be seen. Where a constant answer's is not
     known and the accuracy is, that has to be above chance: a custom loss may have the wrong sign.
@@ -69,10 +70,20 @@ def learned(record: RunRecord, share: float) -> bool:
     curve, best = training_curve(record), constant_predictor(record)
     if not curve.loss.size:
         return False
+    end = end_loss(record)
     if math.isfinite(best) and best > 0:
-        return curve.last < share * best
-    fell = curve.last < share * curve.first
+        return (curve.last if math.isnan(end) else end) < share * best
+    fell = curve.last < share * curve.first and not end > curve.first
     return fell and (not accuracy_is_known(record) or above_chance(record))
+
+
+def end_loss(record: RunRecord) -> float:
+    """Loss over the probe set after training, in training mode; NaN where it was not measured.
+
+    It is without penalties, and decides where it is known: single batches say little of a loss
+    that comes in spikes.
+    """
+    return math.nan if record.answers is None else record.answers.training_loss
 
 
 def stuck(record: RunRecord) -> bool:
