@@ -3,6 +3,15 @@
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo, Normalization, Role, Trait, UnmeasuredReason
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
+from gradscope.record.objective_start import (
+    AnswerScale,
+    ConstantAnswer,
+    LossValues,
+    ObjectiveStart,
+    TargetDependence,
+    UnknownVariables,
+    WeightCounts,
+)
 from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.remedies import Action, Promise, Remedy
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, OutcomeStatus, RunRecord
@@ -21,6 +30,8 @@ __all__ = [
     "PROFILES",
     "STATISTICS",
     "Action",
+    "AnswerScale",
+    "ConstantAnswer",
     "DataSummary",
     "Diagnosis",
     "DiagnosisState",
@@ -29,8 +40,10 @@ __all__ = [
     "Finding",
     "Histogram",
     "LayerInfo",
+    "LossValues",
     "Normalization",
     "ObjectiveInfo",
+    "ObjectiveStart",
     "Outcome",
     "OutcomeStatus",
     "ProbeAnswers",
@@ -40,9 +53,12 @@ __all__ = [
     "RunRecord",
     "Severity",
     "Statistic",
+    "TargetDependence",
     "TargetSummary",
     "Trait",
+    "UnknownVariables",
     "UnmeasuredReason",
     "Verdict",
     "VerdictStatus",
+    "WeightCounts",
 ]

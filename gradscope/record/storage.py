@@ -15,6 +15,7 @@ from gradscope.record import atomic
 from gradscope.record.environment import Environment
 from gradscope.record.layers import LayerInfo
 from gradscope.record.objective_info import ObjectiveInfo
+from gradscope.record.objective_start import ObjectiveStart
 from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
 from gradscope.record.statistics import STATISTICS
@@ -56,6 +57,7 @@ def dumps(record: RunRecord) -> bytes:
         "evaluation": record.evaluation,
         "recurrent_delta": list(record.recurrent_delta),
         "objective": asdict(record.objective) if record.objective else None,
+        "objective_start": asdict(record.objective_start) if record.objective_start else None,
         "answers": asdict(record.answers) if record.answers else None,
         "histograms": {key: value.quantity for key, value in record.histograms.items()},
     }
@@ -109,6 +111,7 @@ def _record(arrays: dict[str, Any]) -> RunRecord:
     }
     if any(v.ndim != 2 or len(v) != len(arrays["steps"]) for v in recurrent_delta.values()):
         raise ValueError("its profiles over time are not [step, time]")
+    start = meta.get("objective_start")
     return RunRecord(
         name=meta["name"],
         layers=tuple(LayerInfo.from_json(layer) for layer in meta["layers"]),
@@ -126,6 +129,7 @@ def _record(arrays: dict[str, Any]) -> RunRecord:
         evaluation=meta["evaluation"],
         recurrent_delta=recurrent_delta,
         objective=ObjectiveInfo(**meta["objective"]) if meta.get("objective") else None,
+        objective_start=ObjectiveStart.from_json(start) if start else None,
         answers=ProbeAnswers(**meta["answers"]) if meta.get("answers") else None,
     )
 

@@ -67,12 +67,12 @@ def learned(record: RunRecord, share: float) -> bool:
     one that falls in the first steps has no high start to be seen. Where a constant answer's is not
     known and the accuracy is, that has to be above chance: a custom loss may have the wrong sign.
     """
-    curve, best = training_curve(record), constant_predictor(record)
+    curve, end = training_curve(record), end_loss(record)
     if not curve.loss.size:
         return False
-    end = end_loss(record)
-    if math.isfinite(best) and best > 0:
-        return (curve.last if math.isnan(end) else end) < share * best
+    reached = loss_share(record, curve.last if math.isnan(end) else end)
+    if not math.isnan(reached):
+        return reached < share
     fell = curve.last < share * curve.first and not end > curve.first
     return fell and (not accuracy_is_known(record) or above_chance(record))
 
@@ -140,6 +140,8 @@ def constant_predictor(record: RunRecord) -> float:
 
     Cross-entropy over classes of frequency p: sum -p ln p. Binary cross-entropy: the mean over the
     units of -p ln p - (1 - p) ln(1 - p). Mean squared error: the variance of the targets.
+    Entropies of a sample of the targets are corrected for its size. Of any other loss, what was
+    measured at the start.
     """
     answer, ends = constant_answer(loss_name(record)), output_layers(record)
     objective = record.objective
@@ -147,16 +149,31 @@ def constant_predictor(record: RunRecord) -> float:
         return math.nan
     p, units = np.array(class_shares(record)), ends[0].units or 0
     if answer is ConstantAnswer.CLASS_ENTROPY and p.size and units >= p.size:
-        return float(_entropy(p).sum())
+        return float(_entropy(p).sum()) + _missing_entropy(record, int(np.count_nonzero(p)))
     if answer is ConstantAnswer.UNIT_ENTROPY and p.size == 2 and units == 1:
-        return float(_entropy(p).sum())
+        return float(_entropy(p).sum()) + _missing_entropy(record, int(np.count_nonzero(p)))
     if answer is ConstantAnswer.UNIT_ENTROPY and p.size and units == p.size:
-        return float((_entropy(p) + _entropy(1.0 - p)).mean())
+        by_unit = float((_entropy(p) + _entropy(1.0 - p)).mean())
+        return by_unit + _missing_entropy(record, 2)
     targets = record.data.targets
     real = answer is ConstantAnswer.VARIANCE and targets is not None and targets.form == "real"
     if real and targets is not None and targets.width == units:
         return targets.variance
-    return math.nan
+    start = record.objective_start
+    return math.nan if start is None or start.constant is None else start.constant.loss
+
+
+def loss_share(record: RunRecord, loss: float) -> float:
+    """Where `loss` stands between that of right answers (0) and a constant answer's (1).
+
+    Right answers have the loss that was measured at the start, else 0: a cross-entropy of soft
+    targets, or with label smoothing, never comes near 0. NaN where the constant's is not known or
+    is no larger.
+    """
+    best, start = constant_predictor(record), record.objective_start
+    right = start.values.right if start is not None and start.values is not None else None
+    floor = right if right is not None and 0.0 <= right < best else 0.0
+    return (loss - floor) / (best - floor) if best > floor else math.nan
 
 
 def accuracy_is_known(record: RunRecord) -> bool:
@@ -217,6 +234,17 @@ def late_accuracy(record: RunRecord) -> float:
     accuracy = record.scalars["accuracy"]
     late = accuracy[window.last_quarter(len(accuracy))]
     return float(np.nanmean(late)) if np.isfinite(late).any() else math.nan
+
+
+def _missing_entropy(record: RunRecord, classes: int) -> float:
+    """What the entropy of a sample lacks on average: (classes - 1) / 2n (Miller 1955).
+
+    0 where all targets were read, or where the record does not say how many were.
+    """
+    targets = record.data.targets
+    if targets is None or not 0 < targets.samples < record.data.samples:
+        return 0.0
+    return (classes - 1) / (2.0 * targets.samples)
 
 
 def _entropy(p: Floats) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,7 +16,14 @@ import tensorflow as tf
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest
-from gradscope.record import STATISTICS, Histogram, OutcomeStatus, ProbeAnswers, Trait
+from gradscope.record import (
+    STATISTICS,
+    Histogram,
+    ObjectiveStart,
+    OutcomeStatus,
+    ProbeAnswers,
+    Trait,
+)
 from gradscope.record.builder import Beginning
 from gradscope.record.run_record import Floats
 from gradscope.runner.loop import probe
@@ -56,6 +63,12 @@ class Listener(Protocol):
 
     def begin(self, beginning: Beginning) -> None:
         """Receive what is known before the first step."""
+
+    def start(self, facts: ObjectiveStart) -> None:
+        """Receive what loss, targets and variables are before the first update."""
+
+    def constant_losses(self, losses: Mapping[int, float]) -> None:
+        """Receive the loss of the constant answer on the batches of these steps."""
 
     def step(self, step: int, statistics: Floats, scalars: Sequence[float], times: Floats) -> None:
         """Receive the figures of one recorded step; `times` is delta over time, by layer."""

@@ -196,7 +196,7 @@ def make_optimizer(spec: OptimizerSpec | str) -> Any:
 def _summary(feed: BatchSource, config: ExperimentConfig) -> DataSummary:
     """Size and moments of the features, over the probe set; NaN where they are not real numbers."""
     x, y, _ = feed.probe(config.training.probe_samples)
-    targets = keras.tree.flatten(y)
+    targets = keras.tree.flatten(getattr(feed, "y", y))  # all of them where they are arrays
     leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(x)]
     real = [leaf.astype(np.float64) for leaf in leaves if leaf.dtype.kind == "f"]
     flat = np.concatenate([leaf.reshape(-1) for leaf in real]) if real else np.array([math.nan])

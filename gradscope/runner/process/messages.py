@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
@@ -17,6 +17,7 @@ from gradscope.record import (
     Histogram,
     LayerInfo,
     ObjectiveInfo,
+    ObjectiveStart,
     ProbeAnswers,
 )
 from gradscope.record.builder import NO_TIMES, Beginning, RecordBuilder
@@ -37,6 +38,14 @@ class Sender:
     def begin(self, beginning: Beginning) -> None:
         """Send the layers, the data and the environment."""
         self.send("begin", **asdict(beginning))
+
+    def start(self, facts: ObjectiveStart) -> None:
+        """Send what loss, targets and variables are before the first update."""
+        self.send("start", facts=asdict(facts))
+
+    def constant_losses(self, losses: Mapping[int, float]) -> None:
+        """Send the loss of the constant answer on the batches of these steps."""
+        self.send("constant_losses", losses=list(losses.items()))
 
     def step(
         self,
@@ -72,6 +81,10 @@ def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
     match header["event"]:
         case "begin":
             builder.begin(_beginning(header))
+        case "start":
+            builder.start(ObjectiveStart.from_json(header["facts"]))
+        case "constant_losses":
+            builder.constant_losses(dict(header["losses"]))
         case "step":
             figures = np.frombuffer(body, np.float64)
             end = len(figures) - header.get("times", 0)

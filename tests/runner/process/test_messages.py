@@ -13,6 +13,7 @@ from gradscope.record import (
     DataSummary,
     Environment,
     Histogram,
+    ObjectiveStart,
     ProbeAnswers,
     UnmeasuredReason,
     storage,
@@ -69,6 +70,8 @@ def tell(listener: Any, seed: int, layout: str) -> None:
     """Say everything a run can say, with figures of every kind, through `listener`."""
     random = np.random.default_rng(seed)
     listener.begin(beginning())
+    listener.start(ObjectiveStart(unmeasured={"values": "naïve"}))
+    listener.constant_losses({1: 0.1, 9: float("nan")})
     for step in (1, 2, 9):
         listener.probe(
             step, random.random(2 * LAYERS)[::2] if layout == "strided" else random.random(LAYERS)
@@ -111,7 +114,10 @@ def test_a_record_told_equals_the_record_built(seed: int, layout: str) -> None:
         while not events or events[-1]["event"] != "end":
             events.append(add_message(receiver.recv_bytes(), there))
     assert [event["event"] for event in events] == (
-        ["begin"] + ["probe", "step"] * 3 + ["histogram"] * 2 + ["answers", "end"]
+        ["begin", "start", "constant_losses"]
+        + ["probe", "step"] * 3
+        + ["histogram"] * 2
+        + ["answers", "end"]
     )
     assert events[-1]["status"] == "complete"
     built, told = here.build("complete", "s", 1.0), there.build("complete", "s", 1.0)

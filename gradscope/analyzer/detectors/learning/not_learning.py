@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
+from gradscope.analyzer.curves.constant_loss import paired_loss
 from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.analyzer.curves.loss_curve import LossCurve
 from gradscope.analyzer.curves.training_amount import TrainingAmount, still_falls, training_amount
@@ -18,6 +19,11 @@ from gradscope.record.run_record import Floats
 
 UNEVEN = 30.0
 """Ratio over depth from which it is mentioned beside a loss that stands still."""
+
+LITTLE = 0.25
+"""Way from chance to all right up to which an accuracy is little, beside a loss that is no better
+than a constant answer's. Chosen on a softmax that is taken twice: it has 0.1 after 300 steps, where
+its repaired twin has 0.9."""
 
 SETTLES = 1.05
 """Loss over a constant answer's below which a falling loss only settles there: the biases of the
@@ -64,9 +70,12 @@ def not_learning(
     Warning when:
         The same holds after too little training: fewer than `min_error_steps` steps, fewer than
         `min_samples_per_class` samples shown of each class, or fewer than `enough_steps` steps that
-        are less than `min_epochs` passes over the data, or of unknown length. Or the loss still falls from quarter to quarter
-        and is above a constant prediction's by a twentieth. Or the model is the user's own and
-        neither a constant nor an accuracy is known: it may have come trained.
+        are less than `min_epochs` passes over the data, or of unknown length. Or the loss still
+        falls from quarter to quarter and is above a constant prediction's by a twentieth. Or the
+        network learns little: its loss is not below `max_constant_ratio`, and yet it is below the
+        constant's on the same batches by `standard_errors` and by `min_relative_fall`, or the
+        accuracy is above chance, by less than a quarter of the way. Or the model is the user's own
+        and neither a constant nor an accuracy is known: it may have come trained.
     Not judged when:
         Fewer than `min_steps` losses were recorded; no layer's updates add up to
         `min_weight_change` and the loss is where it began; or the noise is above `max_noise` and
@@ -111,27 +120,37 @@ def not_learning(
     seen = _Course.of(record, curve, max_end_growth)
     noise = standard_errors * seen.error
     falls = seen.fall > max(noise, min_relative_fall * seen.late)
-    below = seen.level < max_constant_ratio * seen.best
-    answers = loss_curve.above_chance(record) or _above_chance_on_test_set(record)
-    learns = not seen.grew and (falls or below or answers)
+    below = seen.share < max_constant_ratio
+    right = loss_curve.above_chance(record) or _above_chance_on_test_set(record)
+    ahead = _ahead_of_constant(record, standard_errors, min_relative_fall)
+    learns = not seen.grew and (falls or below or right or ahead)
     if not learns and not seen.ended and noise > max_noise * abs(seen.late):
         raise NotMeasured(
             f"the loss of {seen.late:.3g} scatters too much from batch to batch: only a fall by "
             f"{noise:.2g} in a quarter of the steps would have shown"
         )
-    test_gain = _test_gain(record, seen.late, seen.best)
-    if learns and not test_gain <= standard_errors:
+    test_gain, amount = _test_gain(record, seen.late, seen.best), training_amount(record)
+    by_heart = learns and test_gain <= standard_errors
+    little = seen.ended and not (falls or below) and not loss_curve.skill(record) > LITTLE
+    if learns and not by_heart and not little:
         return ()
-    amount = training_amount(record)
     early = (
         amount.steps < min_error_steps
         or amount.samples_per_class < min_samples_per_class
         or (amount.steps < enough_steps and not amount.epochs >= min_epochs)
     )
-    on_its_way = still_falls(curve) and not seen.level <= SETTLES * seen.best and not seen.grew
-    certain = math.isfinite(seen.best) or _started_untrained(record)
-    grave = certain and not early and not on_its_way
-    rule = _Rule(learns=learns, early=early, falling=on_its_way, noise=noise)
+    if learns and not by_heart and early:
+        return ()
+    on_its_way = still_falls(curve) and not seen.share <= SETTLES and not seen.grew
+    certain = not math.isnan(seen.share) or _started_untrained(record)
+    grave = certain and not early and not on_its_way and (by_heart or not learns)
+    rule = _Rule(
+        by_heart=by_heart,
+        little=learns and not by_heart,
+        early=early,
+        falling=on_its_way,
+        noise=noise,
+    )
     in_errors = seen.fall / seen.error if seen.error else 0.0
     return (
         findings.finding(
@@ -140,7 +159,7 @@ def not_learning(
             (),
             since_step=int(curve.steps[0]),
             until_step=int(curve.steps[-1]),
-            observed=test_gain if learns else min(in_errors, standard_errors * (1.0 - 1e-12)),
+            observed=test_gain if by_heart else min(in_errors, standard_errors * (1.0 - 1e-12)),
             threshold=standard_errors,
             message=_message(seen, rule, amount),
             details=_details(seen, rule, amount),
@@ -155,8 +174,9 @@ def not_learning(
 class _Course:
     """What the loss did: its late mean, its fall with its standard error, and where it ended.
 
-    `best` is a constant prediction's and NaN where it is not known, `level` the loss that is judged
-    and `ended` whether that is the probe set's; `grew` says that it ended far above the start.
+    `best` is a constant prediction's and NaN where it is not known, `level` the loss that is judged,
+    `share` its `loss_curve.loss_share`, and `ended` says that it is the probe set's; `grew` that it
+    ended far above the start.
     """
 
     late: float
@@ -164,6 +184,7 @@ class _Course:
     fall: float
     error: float
     level: float
+    share: float
     ended: bool
     grew: bool
 
@@ -175,14 +196,17 @@ class _Course:
         end = loss_curve.end_loss(record)
         ended = not math.isnan(end) and math.isfinite(best)
         grew = curve.first > 0 and end > max_growth * max(curve.first, best if best > 0 else 0.0)
-        return cls(late, best, fall, error, end if ended or grew else late, ended, grew)
+        level = end if ended or grew else late
+        share = loss_curve.loss_share(record, level)
+        return cls(late, best, fall, error, level, share, ended, grew)
 
 
 @dataclass(frozen=True)
 class _Rule:
     """Which rule a finding is about; `noise` is what a fall has to exceed."""
 
-    learns: bool
+    by_heart: bool
+    little: bool
     early: bool
     falling: bool
     noise: float
@@ -205,7 +229,7 @@ def _remedies(
     classes = bool(loss_curve.class_shares(record))
     targets = Remedy(Action.CHECK_LABELS if classes else Action.CHECK_TARGETS)
     rates = Remedy(Action.TRY_LEARNING_RATES)
-    if rule.early or rule.falling or (amount.steps < enough and not rule.learns):
+    if rule.early or rule.falling or (amount.steps < enough and not rule.by_heart):
         asked = max(enough, 2 * amount.steps)
         settings = () if is_user_model(record) else (("training.steps", asked),)
         longer = Remedy(Action.TRAIN_LONGER, settings)
@@ -214,8 +238,8 @@ def _remedies(
 
 
 def _message(seen: _Course, rule: _Rule, amount: TrainingAmount) -> str:
-    """What the loss does; a network that `learns` does so for its training samples alone."""
-    if rule.learns:
+    """What the loss does."""
+    if rule.by_heart:
         return (
             f"The network learns nothing that holds: its loss of {seen.late:.3g} is hardly below a "
             f"constant answer's {seen.best:.3g}."
@@ -226,6 +250,11 @@ def _message(seen: _Course, rule: _Rule, amount: TrainingAmount) -> str:
         if seen.fall > rule.noise:
             return f"The network learns very slowly: its loss of {seen.late:.3g} hardly falls."
         return f"The network does not learn: its loss stays at {seen.late:.3g}."
+    if rule.little:
+        return (
+            f"The network learns little: its loss of {seen.level:.3g} is just below a constant "
+            f"answer's {seen.best:.3g}."
+        )
     if rule.early or rule.falling:
         return (
             f"The network has not learned in {amount.text}: its loss is not clearly below a "
@@ -239,19 +268,17 @@ def _message(seen: _Course, rule: _Rule, amount: TrainingAmount) -> str:
 
 def _details(seen: _Course, rule: _Rule, amount: TrainingAmount) -> str:
     """The rule that it fails, with its figures."""
-    if rule.learns:
+    if rule.by_heart:
         return "On the test set it is right by chance only."
     quarter = "third" if math.isfinite(seen.best) else "first"
     fell = f"{seen.fall:.2g} +- {seen.error:.2g}"
-    if seen.fall <= rule.noise:
-        course = (
-            f"Since the {quarter} quarter of the steps it fell by no more than its noise ({fell})."
-        )
-    else:
-        share = seen.fall / abs(seen.late) if seen.late else 0.0
-        course = f"Since the {quarter} quarter of the steps it fell by {share:.2%} ({fell})."
-    ended = f"It is {seen.level:.3g} at the end, and a constant answer's {seen.best:.3g}."
-    told = f"{ended} " if rule.early or rule.falling else ""
+    by = "no more than its noise"
+    if seen.fall > rule.noise:
+        by = f"{seen.fall / abs(seen.late) if seen.late else 0.0:.2%}"
+    course = f"Since the {quarter} quarter of the steps it fell by {by} ({fell})."
+    told = ""
+    if math.isfinite(seen.best) and (rule.early or rule.falling):
+        told = f"It is {seen.level:.3g} at the end, and a constant answer's {seen.best:.3g}. "
     if rule.falling:
         return f"{told}{course} It still falls from quarter to quarter."
     if rule.early:
@@ -269,6 +296,14 @@ def _test_gain(record: RunRecord, late: float, best: float) -> float:
     gain, error = loss_curve.test_accuracy_gain(record)
     tells = error > 0 and late >= 0.9 * best and loss >= best
     return gain / error if tells else math.inf
+
+
+def _ahead_of_constant(record: RunRecord, errors: float, least: float) -> bool:
+    """Whether the late losses are below the constant answer's on the same batches."""
+    pair = paired_loss(record)
+    if pair is None:
+        return False
+    return -pair.difference > max(errors * pair.error, least * abs(pair.constant))
 
 
 def _above_chance_on_test_set(record: RunRecord, least: float = 0.05) -> bool:
