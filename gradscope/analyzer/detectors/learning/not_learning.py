@@ -144,13 +144,8 @@ def not_learning(
     on_its_way = still_falls(curve) and not seen.share <= SETTLES and not seen.grew
     certain = not math.isnan(seen.share) or _started_untrained(record)
     grave = certain and not early and not on_its_way and (by_heart or not learns)
-    rule = _Rule(
-        by_heart=by_heart,
-        little=learns and not by_heart,
-        early=early,
-        falling=on_its_way,
-        noise=noise,
-    )
+    little = learns and not by_heart
+    rule = _Rule(by_heart, little, early, falling=on_its_way, noise=noise)
     in_errors = seen.fall / seen.error if seen.error else 0.0
     return (
         findings.finding(
@@ -174,9 +169,9 @@ def not_learning(
 class _Course:
     """What the loss did: its late mean, its fall with its standard error, and where it ended.
 
-    `best` is a constant prediction's and NaN where it is not known, `level` the loss that is judged,
-    `share` its `loss_curve.loss_share`, and `ended` says that it is the probe set's; `grew` that it
-    ended far above the start.
+    `best` is a constant prediction's and NaN where it is not known, `level` the loss that is
+    judged, `share` its `loss_curve.loss_share`, and `ended` says that it is the probe set's; `grew`
+    that it ended far above the start.
     """
 
     late: float
@@ -252,7 +247,7 @@ def _message(seen: _Course, rule: _Rule, amount: TrainingAmount) -> str:
         return f"The network does not learn: its loss stays at {seen.late:.3g}."
     if rule.little:
         return (
-            f"The network learns little: its loss of {seen.level:.3g} is just below a constant "
+            f"The network learns little: its loss of {seen.level:.3g} stands beside a constant "
             f"answer's {seen.best:.3g}."
         )
     if rule.early or rule.falling:
