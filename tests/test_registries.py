@@ -34,6 +34,7 @@ FAMILIES = {
 
 
 WITHOUT = {
+    "constant_normalization": ("Warning when",),
     "diverging_loss": ("Warning when",),
     "non_finite": ("Warning when",),
     "redundant_bias": ("Error when", "Warning when"),

@@ -39,6 +39,7 @@ class Action(StrEnum):
     ADD_SKIP_CONNECTIONS = "add_skip_connections"
     ADD_NORMALIZATION = "add_normalization"
     NORMALIZE_BRANCHES = "normalize_branches"
+    NORMALIZE_OTHER_AXIS = "normalize_other_axis"
     NORMALIZE_EACH_SAMPLE = "normalize_each_sample"
     LOWER_MOMENTUM = "lower_momentum"
     RESTORE_GRADIENT = "restore_gradient"

@@ -215,6 +215,7 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
         "a LayerNormalization or BatchNormalization in every branch"
     ),
     Action.NORMALIZE_EACH_SAMPLE: _always("a normalization within the sample"),
+    Action.NORMALIZE_OTHER_AXIS: _always("another axis of several values, or no such layer"),
     Action.LOWER_MOMENTUM: _always("a smaller batch norm momentum"),
     Action.RESTORE_GRADIENT: _always(
         "whatever keeps the gradient's size over depth; a larger loss only moves the limit"

@@ -34,6 +34,22 @@ class TrainingAmount:
             return steps
         return f"{steps} ({self.epochs:.2g} epochs)"
 
+    def is_little(
+        self,
+        *,
+        min_steps: float,
+        enough_steps: float,
+        min_epochs: float,
+        min_samples_per_class: float,
+    ) -> bool:
+        """Whether it is less than one of these; `enough_steps` make up for epochs, and stand for
+        them where they are not known."""
+        return (
+            self.steps < min_steps
+            or self.samples_per_class < min_samples_per_class
+            or (self.steps < enough_steps and not self.epochs >= min_epochs)
+        )
+
 
 def training_amount(record: RunRecord) -> TrainingAmount:
     """Give the amount of training; data of which only a batch was seen has no known size."""

@@ -48,7 +48,14 @@ def explosion() -> Iterator[Case]:
     yield case("healthy", "one_layer", lambda: _net(1), "skipped")
     yield case("healthy", "no_rows", lambda: _net(steps=()), "skipped")
     yield case("healthy", "nan", lambda: _net(delta=np.nan), "skipped")
-    yield case("sick", "lasting", lambda: net(1e7, loss=learns), "error", (0, 40), None, 1e7)
+    a_little = np.linspace(1.0, 0.8, 41) * np.log(10)
+    yield case("sick", "lasting", lambda: net(1e7, loss=a_little), "error", (0, 40), None, 1e7)
+    yield case("sick", "lasting_and_learning", lambda: net(1e7, loss=learns), "warning")
+    # A scale that batch norm takes out again: delta has its reciprocal.
+    units = np.array([1e-4, 1.0, 1.0, 1.0, 1.0])
+    made = partial(_net, placement="after_activation", signal=units)
+    yield case("healthy", "small_input", lambda: made(delta=1.0 / units))
+    yield case("sick", "small_input_explodes", lambda: made(delta=geometric(2e-4) / units), "error")
     yield case("sick", "no_progress", lambda: levelled(1e7), "error")
     yield case("sick", "overcome", lambda: levelled(1e7, loss=learns), "warning", (0, 40))
     yield case("borderline", "inside", lambda: levelled(1e3 * INSIDE))
@@ -59,6 +66,25 @@ def explosion() -> Iterator[Case]:
     ):
         loss = np.where(np.arange(41) < 20, 1.0, left) * np.log(10)
         yield case("borderline", name, partial(levelled, 1e7, loss=loss), severity)
+
+
+def constant() -> Iterator[Case]:
+    case = partial(Case, "constant_normalization")
+
+    def net(*counts: int | None) -> RunRecord:
+        layers = normed(network([100] * len(counts)), momentum=None)
+        for i, count in enumerate(counts):
+            layers = changed(layers, f"hidden_{i + 1}_batch_norm", normalized_values=count)
+        return record(layers)
+
+    yield case("healthy", "many", lambda: net(100, 100, 100))
+    yield case("healthy", "none_within_the_sample", lambda: net(None, None), "skipped")
+    yield case("healthy", "no_norm", record, "skipped")
+    one = ("hidden_2_batch_norm",)
+    yield case("sick", "one_value", lambda: net(100, 1, None), "error", (0, 40), one, 1.0)
+    yield case("sick", "all", lambda: net(1, 1, 1), "error", (0, 40))
+    yield case("borderline", "two_values", lambda: net(2, 2))
+    yield case("borderline", "two_values_and_one", lambda: net(2, 1), "error")
 
 
 def momentum() -> Iterator[Case]:
@@ -256,5 +282,5 @@ def redundant() -> Iterator[Case]:
 def normalization() -> Iterator[Case]:
     """Every case of this file."""
     gaps = (inference_gap, inference_answers, inference_gap_over_depth)
-    for cases in (explosion, momentum, *gaps, small_batch, redundant):
+    for cases in (explosion, constant, momentum, *gaps, small_batch, redundant):
         yield from cases()

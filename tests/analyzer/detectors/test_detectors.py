@@ -22,6 +22,7 @@ WINDOWED = PROFILED | {"saturated_units", "frozen_layers", "unstable_updates"}
 FALLS = {
     "batch_norm_small_batch",
     "collapsed_representation",
+    "constant_normalization",
     "cut_gradient",
     "frozen_layers",
     "not_learning",

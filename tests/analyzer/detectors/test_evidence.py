@@ -41,6 +41,7 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
         made.batch_size * layer.positions for layer in made.layers if layer.name in finding.layers
     ),
     "collapsed_representation": values_per_step,
+    "constant_normalization": lambda made, finding: len(finding.layers),
     "cut_gradient": lambda made, _: sum(step > 1 for step in made.steps.tolist()),
     "dead_units": lambda made, finding: (
         made.probe_samples

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import Enum
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
@@ -117,52 +118,92 @@ def not_learning(
         raise NotMeasured(
             f"updates added up to {path:.2g} of the weights: too little to see a difference"
         )
-    seen = _Course.of(record, curve, max_end_growth)
-    noise = standard_errors * seen.error
-    falls = seen.fall > max(noise, min_relative_fall * seen.late)
-    below = seen.share < max_constant_ratio
+    seen, amount = _Course.of(record, curve, max_end_growth), training_amount(record)
+    limits = _Limits(standard_errors, max_constant_ratio, min_relative_fall, max_noise)
+    early = amount.is_little(
+        min_steps=min_error_steps,
+        enough_steps=enough_steps,
+        min_epochs=min_epochs,
+        min_samples_per_class=min_samples_per_class,
+    )
+    rule = _rule(record, curve, seen, limits, early=early)
+    if rule is None:
+        return ()
+    certain = not math.isnan(seen.share) or _started_untrained(record)
+    return (
+        findings.finding(
+            record,
+            Severity.ERROR if certain and not early and rule.grave else Severity.WARNING,
+            (),
+            since_step=int(curve.steps[0]),
+            until_step=int(curve.steps[-1]),
+            observed=_observed(record, seen, rule, limits),
+            threshold=standard_errors,
+            message=_message(seen, rule, limits, amount),
+            details=_details(seen, rule, limits, amount),
+            evidence=_evidence(record, curve, seen),
+            cause=_over_depth(record),
+            remedies=_remedies(record, rule, amount, enough=int(enough_steps)),
+        ),
+    )
+
+
+def _observed(record: RunRecord, seen: _Course, rule: _Rule, limits: _Limits) -> float:
+    """The figure beside the threshold, both in standard errors.
+
+    A loss that ends far above the start may have fallen before: it is then just below.
+    """
+    if rule is _Rule.BY_HEART:
+        return _test_gain(record, seen)
+    return min(seen.fall_in_errors, limits.standard_errors * (1.0 - 1e-12))
+
+
+class _Rule(Enum):
+    """The rule that a finding is about."""
+
+    NOTHING = "nothing was learned"
+    BY_HEART = "what was learned does not hold on the test set"
+    LITTLE = "the loss is no better than a constant answer's, and something was learned"
+    EARLY = "nothing was learned yet, after little training"
+    FALLING = "nothing was learned yet, and the loss still falls"
+
+    @property
+    def grave(self) -> bool:
+        """Whether it is an error."""
+        return self in (_Rule.NOTHING, _Rule.BY_HEART)
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """The thresholds of the detector that say whether something was learned."""
+
+    standard_errors: float
+    constant_ratio: float
+    relative_fall: float
+    noise: float
+
+
+def _rule(
+    record: RunRecord, curve: LossCurve, seen: _Course, limits: _Limits, *, early: bool
+) -> _Rule | None:
+    """The rule that the record fails; None where the network learns. Raises `NotMeasured`."""
+    noise = limits.standard_errors * seen.error
+    falls = seen.fall > max(noise, limits.relative_fall * seen.late)
+    below = seen.share < limits.constant_ratio
     right = loss_curve.above_chance(record) or _above_chance_on_test_set(record)
-    ahead = _ahead_of_constant(record, standard_errors, min_relative_fall)
-    learns = not seen.grew and (falls or below or right or ahead)
-    if not learns and not seen.ended and noise > max_noise * abs(seen.late):
+    if not seen.grew and (falls or below or right or _ahead_of_constant(record, limits)):
+        if _test_gain(record, seen) <= limits.standard_errors:
+            return _Rule.BY_HEART
+        little = seen.ended and not (falls or below or loss_curve.skill(record) > LITTLE)
+        return _Rule.LITTLE if little and not early else None
+    if not seen.ended and not seen.grew and noise > limits.noise * abs(seen.late):
         raise NotMeasured(
             f"the loss of {seen.late:.3g} scatters too much from batch to batch: only a fall by "
             f"{noise:.2g} in a quarter of the steps would have shown"
         )
-    test_gain, amount = _test_gain(record, seen.late, seen.best), training_amount(record)
-    by_heart = learns and test_gain <= standard_errors
-    little = seen.ended and not (falls or below) and not loss_curve.skill(record) > LITTLE
-    if learns and not by_heart and not little:
-        return ()
-    early = (
-        amount.steps < min_error_steps
-        or amount.samples_per_class < min_samples_per_class
-        or (amount.steps < enough_steps and not amount.epochs >= min_epochs)
-    )
-    if learns and not by_heart and early:
-        return ()
-    on_its_way = still_falls(curve) and not seen.share <= SETTLES and not seen.grew
-    certain = not math.isnan(seen.share) or _started_untrained(record)
-    grave = certain and not early and not on_its_way and (by_heart or not learns)
-    little = learns and not by_heart
-    rule = _Rule(by_heart, little, early, falling=on_its_way, noise=noise)
-    in_errors = seen.fall / seen.error if seen.error else 0.0
-    return (
-        findings.finding(
-            record,
-            Severity.ERROR if grave else Severity.WARNING,
-            (),
-            since_step=int(curve.steps[0]),
-            until_step=int(curve.steps[-1]),
-            observed=test_gain if by_heart else min(in_errors, standard_errors * (1.0 - 1e-12)),
-            threshold=standard_errors,
-            message=_message(seen, rule, amount),
-            details=_details(seen, rule, amount),
-            evidence=_evidence(record, curve, seen),
-            cause=_over_depth(record),
-            remedies=_remedies(record, amount, rule, enough=int(enough_steps)),
-        ),
-    )
+    if still_falls(curve) and not seen.share <= SETTLES and not seen.grew:
+        return _Rule.FALLING
+    return _Rule.EARLY if early else _Rule.NOTHING
 
 
 @dataclass(frozen=True)
@@ -195,16 +236,10 @@ class _Course:
         share = loss_curve.loss_share(record, level)
         return cls(late, best, fall, error, level, share, ended, grew)
 
-
-@dataclass(frozen=True)
-class _Rule:
-    """Which rule a finding is about; `noise` is what a fall has to exceed."""
-
-    by_heart: bool
-    little: bool
-    early: bool
-    falling: bool
-    noise: float
+    @property
+    def fall_in_errors(self) -> float:
+        """The fall in its standard errors; 0 without noise."""
+        return self.fall / self.error if self.error else 0.0
 
 
 def _evidence(record: RunRecord, curve: LossCurve, seen: _Course) -> Evidence:
@@ -218,70 +253,72 @@ def _evidence(record: RunRecord, curve: LossCurve, seen: _Course) -> Evidence:
 
 
 def _remedies(
-    record: RunRecord, amount: TrainingAmount, rule: _Rule, *, enough: int
+    record: RunRecord, rule: _Rule, amount: TrainingAmount, *, enough: int
 ) -> tuple[Remedy, ...]:
     """More steps first where few were made; labels are in doubt where more would show nothing."""
     classes = bool(loss_curve.class_shares(record))
     targets = Remedy(Action.CHECK_LABELS if classes else Action.CHECK_TARGETS)
     rates = Remedy(Action.TRY_LEARNING_RATES)
-    if rule.early or rule.falling or (amount.steps < enough and not rule.by_heart):
-        asked = max(enough, 2 * amount.steps)
-        settings = () if is_user_model(record) else (("training.steps", asked),)
-        longer = Remedy(Action.TRAIN_LONGER, settings)
-        return (longer,) if rule.early or rule.falling else (longer, rates, targets)
-    return (targets, rates)
+    not_yet = rule in (_Rule.EARLY, _Rule.FALLING)
+    if not (not_yet or (amount.steps < enough and rule is not _Rule.BY_HEART)):
+        return (targets, rates)
+    steps = max(enough, 2 * amount.steps)
+    longer = Remedy(
+        Action.TRAIN_LONGER, () if is_user_model(record) else (("training.steps", steps),)
+    )
+    return (longer,) if not_yet else (longer, rates, targets)
 
 
-def _message(seen: _Course, rule: _Rule, amount: TrainingAmount) -> str:
+def _message(seen: _Course, rule: _Rule, limits: _Limits, amount: TrainingAmount) -> str:
     """What the loss does."""
-    if rule.by_heart:
+    beside = f"a constant answer's {seen.best:.3g}"
+    if rule is _Rule.BY_HEART:
         return (
-            f"The network learns nothing that holds: its loss of {seen.late:.3g} is hardly below a "
-            f"constant answer's {seen.best:.3g}."
+            f"The network learns nothing that holds: its loss of {seen.late:.3g} is hardly below "
+            f"{beside}."
         )
     if seen.grew:
         return f"The network does not learn: over the probe set its loss ends at {seen.level:.3g}."
     if not math.isfinite(seen.best):
-        if seen.fall > rule.noise:
+        if seen.fall > limits.standard_errors * seen.error:
             return f"The network learns very slowly: its loss of {seen.late:.3g} hardly falls."
         return f"The network does not learn: its loss stays at {seen.late:.3g}."
-    if rule.little:
+    if rule is _Rule.LITTLE:
+        return f"The network learns little: its loss of {seen.level:.3g} stands beside {beside}."
+    if rule is _Rule.NOTHING:
         return (
-            f"The network learns little: its loss of {seen.level:.3g} stands beside a constant "
-            f"answer's {seen.best:.3g}."
-        )
-    if rule.early or rule.falling:
-        return (
-            f"The network has not learned in {amount.text}: its loss is not clearly below a "
-            "constant answer's."
+            f"The network does not learn: its loss of {seen.level:.3g} is not clearly below "
+            f"{beside}."
         )
     return (
-        f"The network does not learn: its loss of {seen.level:.3g} is not clearly below a constant "
-        f"answer's {seen.best:.3g}."
+        f"The network has not learned in {amount.text}: its loss is not clearly below a constant "
+        "answer's."
     )
 
 
-def _details(seen: _Course, rule: _Rule, amount: TrainingAmount) -> str:
+def _details(seen: _Course, rule: _Rule, limits: _Limits, amount: TrainingAmount) -> str:
     """The rule that it fails, with its figures."""
-    if rule.by_heart:
+    if rule is _Rule.BY_HEART:
         return "On the test set it is right by chance only."
-    quarter = "third" if math.isfinite(seen.best) else "first"
-    fell = f"{seen.fall:.2g} +- {seen.error:.2g}"
     by = "no more than its noise"
-    if seen.fall > rule.noise:
+    if seen.fall > limits.standard_errors * seen.error:
         by = f"{seen.fall / abs(seen.late) if seen.late else 0.0:.2%}"
-    course = f"Since the {quarter} quarter of the steps it fell by {by} ({fell})."
-    told = ""
-    if math.isfinite(seen.best) and (rule.early or rule.falling):
-        told = f"It is {seen.level:.3g} at the end, and a constant answer's {seen.best:.3g}. "
-    if rule.falling:
-        return f"{told}{course} It still falls from quarter to quarter."
-    if rule.early:
-        return f"{told}{course} That is too little training to tell."
-    return f"{course} It was trained for {amount.text}."
+    quarter = "third" if math.isfinite(seen.best) else "first"
+    course = (
+        f"Since the {quarter} quarter of the steps it fell by {by} ({seen.fall:.2g} +- "
+        f"{seen.error:.2g})."
+    )
+    if rule not in (_Rule.EARLY, _Rule.FALLING):
+        return f"{course} It was trained for {amount.text}."
+    if math.isfinite(seen.best):
+        ends = f"It is {seen.level:.3g} at the end, and a constant answer's {seen.best:.3g}."
+        course = f"{ends} {course}"
+    if rule is _Rule.FALLING:
+        return f"{course} It still falls from quarter to quarter."
+    return f"{course} That is too little training to tell."
 
 
-def _test_gain(record: RunRecord, late: float, best: float) -> float:
+def _test_gain(record: RunRecord, seen: _Course) -> float:
     """Accuracy on the test set above naming the commonest class, in its standard errors.
 
     Infinite where the loss of training (below 0.9 of a constant answer's) or of the test (below it)
@@ -289,16 +326,17 @@ def _test_gain(record: RunRecord, late: float, best: float) -> float:
     """
     loss = record.evaluation.get("test_loss", math.nan)
     gain, error = loss_curve.test_accuracy_gain(record)
-    tells = error > 0 and late >= 0.9 * best and loss >= best
+    tells = error > 0 and seen.late >= 0.9 * seen.best and loss >= seen.best
     return gain / error if tells else math.inf
 
 
-def _ahead_of_constant(record: RunRecord, errors: float, least: float) -> bool:
+def _ahead_of_constant(record: RunRecord, limits: _Limits) -> bool:
     """Whether the late losses are below the constant answer's on the same batches."""
     pair = paired_loss(record)
     if pair is None:
         return False
-    return -pair.difference > max(errors * pair.error, least * abs(pair.constant))
+    least = limits.relative_fall * abs(pair.constant)
+    return -pair.difference > max(limits.standard_errors * pair.error, least)
 
 
 def _above_chance_on_test_set(record: RunRecord, least: float = 0.05) -> bool:
@@ -321,7 +359,7 @@ def _over_depth(record: RunRecord) -> str:
     if len(profile.names) < 2:
         return ""
     signal = float(window.typical(profile.signal_relative)[-1])
-    delta = float(window.typical(profile.delta_relative)[0])
+    delta = float(window.typical(profile.gradient_relative)[0])
     if not (signal > 0 and delta > 0):
         return ""
     if all(1 / UNEVEN < ratio < UNEVEN for ratio in (signal, delta)):
