@@ -129,11 +129,10 @@ def not_learning(
     rule = _rule(record, curve, seen, limits, early=early)
     if rule is None:
         return ()
-    certain = not math.isnan(seen.share) or _started_untrained(record)
     return (
         findings.finding(
             record,
-            Severity.ERROR if certain and not early and rule.grave else Severity.WARNING,
+            _severity(record, seen, rule, early=early),
             (),
             since_step=int(curve.steps[0]),
             until_step=int(curve.steps[-1]),
@@ -146,6 +145,12 @@ def not_learning(
             remedies=_remedies(record, rule, amount, enough=int(enough_steps)),
         ),
     )
+
+
+def _severity(record: RunRecord, seen: _Course, rule: _Rule, *, early: bool) -> Severity:
+    """An error where nothing was learned for certain, after enough training."""
+    certain = not math.isnan(seen.share) or _started_untrained(record)
+    return Severity.ERROR if certain and rule.grave and not early else Severity.WARNING
 
 
 def _observed(record: RunRecord, seen: _Course, rule: _Rule, limits: _Limits) -> float:
