@@ -32,7 +32,9 @@ def late_losses(made: RunRecord, _: Finding) -> int:
 COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
     "batch_norm_explosion": values_per_step,
     "batch_norm_inference_gap": lambda made, finding: (
-        made.data.test_samples
+        made.answers.samples
+        if finding.evidence.phase == "both modes"
+        else made.data.test_samples
         if finding.message.startswith("In inference mode the network")
         else values_per_step(made, finding)
     ),

@@ -53,6 +53,7 @@ def figures(made: RunRecord, finding: Finding) -> Iterator[float]:
     yield made.outcome.steps_done * made.batch_size / (made.data.samples or 1)
     if made.answers is not None:
         yield from (made.answers.training_loss, made.answers.inference_loss)
+        yield from (made.answers.training_accuracy, made.answers.inference_accuracy)
     named = [layer for layer in made.layers if layer.name in finding.layers]
     yield from (value for layer in named for value in (layer.units or 0, layer.dropout))
     hidden = sum(layer.role == "hidden" for layer in made.layers)
