@@ -17,6 +17,7 @@ class Action(StrEnum):
     DEFAULT_LEARNING_RATE = "default_learning_rate"
     RAISE_LEARNING_RATE = "raise_learning_rate"
     TRY_LEARNING_RATES = "try_learning_rates"
+    SLOW_SCHEDULE = "slow_schedule"
     TRAIN_LONGER = "train_longer"
     ENLARGE_BATCH = "enlarge_batch"
     AVERAGE_LOSS = "average_loss"

@@ -178,6 +178,9 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.DEFAULT_LEARNING_RATE: _default_learning_rate,
     Action.RAISE_LEARNING_RATE: _always("a larger learning rate"),
     Action.TRY_LEARNING_RATES: _always("other learning rates"),
+    Action.SLOW_SCHEDULE: _always(
+        "a schedule that lasts as long as the training; its steps are batches, not epochs"
+    ),
     Action.TRAIN_LONGER: _always("more steps"),
     Action.ENLARGE_BATCH: _enlarge_batch,
     Action.AVERAGE_LOSS: _always(

@@ -268,6 +268,35 @@ def end_of_training() -> Iterator[Case]:
     yield Case("oscillating_loss", "healthy", "goes_below_zero", sunk, "skipped")
 
 
+def exhausted() -> Iterator[Case]:
+    """A learning rate that is below a thousandth of its largest for half of the steps or more."""
+    case = partial(Case, "exhausted_learning_rate")
+    steps = np.arange(101)
+
+    def net(rates: Any, **more: Any) -> RunRecord:
+        made = record(steps=100, **more)
+        scalars = made.scalars | {"learning_rate": np.broadcast_to(rates, (101,)).astype(float)}
+        return replace(made, scalars=scalars)
+
+    per_step, cosine = 1e-3 * 0.8**steps, 1e-3 * np.cos(np.pi * steps / 202) ** 2
+    learned = np.geomspace(2.3, 0.4, 101)
+    yield case("healthy", "constant", lambda: net(1e-3))
+    yield case("healthy", "warm_up", lambda: net(1e-3 * (1e-6 + steps / 100)))
+    yield case("healthy", "cosine_to_the_end", lambda: net(np.where(steps < 100, cosine, 0.0)))
+    yield case("healthy", "per_step_and_learned", lambda: net(per_step, loss=learned))
+    yield case("healthy", "not_recorded", lambda: net(np.nan), "skipped")
+    yield case("healthy", "no_rows", empty, "skipped")
+    facts = ObjectiveInfo(schedule="ExponentialDecay", schedule_parameters={"decay_steps": 1.0})
+    told = partial(net, per_step, objective=facts, data=PASSED)
+    yield case("sick", "per_step", told, "error", (32, 100), ())
+    yield case("sick", "per_step_from_nothing_known", lambda: net(per_step), "error", (32, 100))
+    for name, since, severity in (("half_inside", 51, ""), ("half_outside", 50, "error")):
+        drops = np.where(steps < since, 1.0, 0.999e-3)
+        yield case("borderline", name, partial(net, drops), severity)
+    for name, low, severity in (("share_inside", 1e-3, ""), ("share_outside", 0.999e-3, "error")):
+        yield case("borderline", name, partial(net, np.where(steps < 9, 1.0, low)), severity)
+
+
 def diverging() -> Iterator[Case]:
     case = partial(Case, "diverging_loss")
 
@@ -324,6 +353,6 @@ def oscillating() -> Iterator[Case]:
 
 def learning() -> Iterator[Case]:
     """Every case of this file."""
-    judged = (stuck, little_training, end_of_training, diverging, oscillating)
+    judged = (stuck, little_training, end_of_training, exhausted, diverging, oscillating)
     for cases in (output, told_output, *judged):
         yield from cases()

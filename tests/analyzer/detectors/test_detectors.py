@@ -24,6 +24,7 @@ FALLS = {
     "collapsed_representation",
     "constant_normalization",
     "cut_gradient",
+    "exhausted_learning_rate",
     "frozen_layers",
     "not_learning",
     "optimizer_epsilon",
@@ -38,7 +39,13 @@ BOTH_SIDES = {"dead_units", "output_mismatch", "selu_conditions", "unscaled_inpu
 LOWEST = {0.001, 0.01, 0.6, 0.8}
 """Thresholds of these that are lower ends."""
 
-WITHOUT_LAYERS = {"non_finite", "not_learning", "diverging_loss", "oscillating_loss"}
+WITHOUT_LAYERS = {
+    "exhausted_learning_rate",
+    "non_finite",
+    "not_learning",
+    "diverging_loss",
+    "oscillating_loss",
+}
 
 
 @cache

@@ -51,6 +51,9 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
         else values_per_step(made, finding)
     ),
     "diverging_loss": late_losses,
+    "exhausted_learning_rate": lambda made, _: int(
+        np.isfinite(made.scalars["learning_rate"][made.steps > 0]).sum()
+    ),
     "exploding_gradient": values_per_step,
     "exploding_signal": values_per_step,
     "frozen_layers": weights,

@@ -19,6 +19,9 @@ from tests.each_case import each_case
 
 MOST_NUMBERS = 2
 NUMBER = re.compile(r"(?<![\w./#])x?(-?\d+(?:\.\d+)?(?:e[+-]\d+)?)(%?)(?![\w/])")
+STEP = re.compile(r"at step \d+")
+"""When: no figure of its own."""
+
 LONGEST = 130
 CONSTANTS = (0.0, 1.0)
 """What a figure should be: `variance 50, not 1`."""
@@ -61,6 +64,7 @@ def figures(made: RunRecord, finding: Finding) -> Iterator[float]:
     dead = made.series["dead_fraction"]
     shown = dead[~np.isnan(dead).all(axis=1)]
     yield from (shown[-1, layer.index] for layer in named if len(shown))
+    yield from made.scalars["learning_rate"]
     for name in ("loss", "accuracy"):
         values = made.scalars[name][np.isfinite(made.scalars[name])]
         trained = values[1:] if len(values) > 1 else values
@@ -105,7 +109,7 @@ def start_figures(made: RunRecord) -> Iterator[float]:
 def problems(case: Case) -> Iterator[str]:
     """What is wrong with the messages of a case."""
     for finding in answer(case)[1]:
-        shown = numbers(finding.message)
+        shown = numbers(STEP.sub("", finding.message))
         if len(shown) > MOST_NUMBERS:
             yield f"{case}: {len(shown)} numbers: {finding.message}"
         if len(finding.message) > LONGEST or not finding.message.endswith("."):
