@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gradscope.analyzer.conclusion import conclude, leading
+from gradscope.analyzer.contradictions import without_contradictions
 from gradscope.analyzer.detectors import DETECTORS, Detector
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import Diagnosis, Finding, RunRecord, Severity, Verdict, VerdictStatus
@@ -35,7 +36,7 @@ def diagnose(
             verdicts.append(Verdict(chosen.code, chosen.name, VerdictStatus.IGNORED, reason=reason))
             continue
         verdicts.append(_judge(chosen, record, (thresholds or {}).get(chosen.name, {})))
-    return conclude(record, _related(sorted(verdicts, key=_order)))
+    return conclude(record, without_contradictions(_related(sorted(verdicts, key=_order))))
 
 
 def _judge(chosen: Detector, record: RunRecord, thresholds: Mapping[str, float]) -> Verdict:

@@ -26,6 +26,7 @@ class Action(StrEnum):
     ONE_UNIT_PER_CLASS = "one_unit_per_class"
     CHECK_LABELS = "check_labels"
     CHECK_TARGETS = "check_targets"
+    SCALE_ONCE = "scale_once"
     SHORTEN_SEQUENCES = "shorten_sequences"
     OPEN_FORGET_GATE = "open_forget_gate"
     USE_LEAKY_ACTIVATION = "use_leaky_activation"

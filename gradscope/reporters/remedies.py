@@ -194,6 +194,9 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
         "see whether the inputs hold anything about the targets: with shuffled targets the loss "
         "should end higher"
     ),
+    Action.SCALE_ONCE: _always(
+        "inputs scaled once, to mean 0 and standard deviation 1: by the data or by the model"
+    ),
     Action.SHORTEN_SEQUENCES: _always("shorter sequences"),
     Action.OPEN_FORGET_GATE: _open_forget_gate,
     Action.USE_LEAKY_ACTIVATION: _leaky_activation,

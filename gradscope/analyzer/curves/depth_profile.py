@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradscope.analyzer.network import first_trained
 from gradscope.catalog.activations import find_activation
 from gradscope.record import LayerInfo, Role, RunRecord, Trait
 from gradscope.record.run_record import Floats
@@ -73,7 +74,7 @@ def stations(record: RunRecord) -> tuple[int, ...]:
 
     What stands before the first layer that trains is left out: no gradient is needed there.
     """
-    first = next((x.index for x in record.layers if x.parameters and not x.frozen), 0)
+    first = first_trained(record)
     return tuple(
         layer.index
         for layer in record.layers

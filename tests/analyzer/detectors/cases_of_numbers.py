@@ -12,7 +12,7 @@ import numpy as np
 from gradscope.analyzer.curves.gradient_cut import FLUSHED
 from gradscope.record import ObjectiveInfo, RunRecord, UnmeasuredReason
 from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case
-from tests.analyzer.synthetic import ENVIRONMENT, changed, empty, network, over_time, record
+from tests.analyzer.synthetic import DATA, ENVIRONMENT, changed, empty, network, over_time, record
 
 
 def cut() -> Iterator[Case]:
@@ -85,6 +85,8 @@ def collapsed() -> Iterator[Case]:
     yield case(
         "sick", "at_first", lambda: net(over_time(41, (0, 1e-6), (3, 0.5))), "warning", (0, 2)
     )
+    alike = replace(DATA, mean=-2.0, second_moment=4.0 + 6e-5)
+    yield case("sick", "scaled_twice", lambda: net(1e-6, data=alike), "error")
     yield case("borderline", "inside", lambda: net(1e-3 * OUTSIDE))
     yield case("borderline", "outside", lambda: net(1e-3 * INSIDE), "error")
 
