@@ -61,6 +61,26 @@ def cut() -> Iterator[Case]:
     yield case("borderline", "outside", lambda: net([INSIDE * 1e-12, 1, 1, 1, 1]), "error")
 
 
+def cut_around() -> Iterator[Case]:
+    """Layers that a shortcut goes around."""
+    case = partial(Case, "cut_gradient")
+
+    def net(delta: object, layers: Any, **more: Any) -> RunRecord:
+        return record(layers, delta=delta, **more)  # type: ignore[arg-type]
+
+    blocks = network([9] * 5)
+    for name in ("hidden_2", "hidden_3", "hidden_4"):
+        blocks = changed(blocks, name, main_path=False)
+    half = {"kernel_gradient_second_moment": [1.0, 0.0, 0.0, 0.0, 1.0]}
+    yield case(
+        "borderline",
+        "half_of_the_layers",
+        lambda: net([1, 0, 0, 0, 1], blocks, hidden_figures=half),
+        "error",
+    )
+    yield case("borderline", "two_of_six", lambda: net([1, 0, 0, 1, 1], blocks), "warning")
+
+
 def collapsed() -> Iterator[Case]:
     case = partial(Case, "collapsed_representation")
 
@@ -172,5 +192,5 @@ def epsilon() -> Iterator[Case]:
 
 def numbers() -> Iterator[Case]:
     """Every case of this file."""
-    for cases in (cut, collapsed, underflow, epsilon):
+    for cases in (cut, cut_around, collapsed, underflow, epsilon):
         yield from cases()
