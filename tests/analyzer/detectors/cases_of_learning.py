@@ -127,7 +127,8 @@ def stuck() -> Iterator[Case]:
 
     falling = np.linspace(3.0, 2.4, 101)
     real = replace(PASSED, task="regression", classes=None)
-    yield case("healthy", "learns", lambda: net(falling))
+    yield case("healthy", "learns", lambda: net(falling - 0.2))
+    yield case("sick", "still_above_a_constant", lambda: net(falling), "warning")
     yield case("healthy", "learnt_before", lambda: net(0.3))
     yield case("healthy", "tiny_learning_rate", lambda: net(best, update=1e-6), "skipped")
     yield case("healthy", "few_steps", lambda: record(loss=best, steps=40), "skipped")
@@ -173,7 +174,10 @@ def stuck() -> Iterator[Case]:
         lambda: net(np.where(np.arange(101) < 2, 3.1, best), 1e-3, update=1e-6),
         "error",
     )
-    for name, left, severity in (("least_inside", 0.0101, ""), ("least_outside", 0.0099, "error")):
+    for name, left, severity in (
+        ("least_inside", 0.0101, "warning"),
+        ("least_outside", 0.0099, "error"),
+    ):
         steps = np.where(np.arange(101) < 76, 3.0 * (1 + left), 3.0)
         yield case("borderline", name, partial(net, steps, 0.0), severity)
     for name, level, severity in (
@@ -184,7 +188,7 @@ def stuck() -> Iterator[Case]:
         made = partial(record, loss=loss, steps=100, data=PASSED)
         yield case("borderline", name, made, severity)
     for name, times, severity in (
-        ("fall_inside", 3 * OUTSIDE, ""),
+        ("fall_inside", 3 * OUTSIDE, "warning"),
         ("fall_outside", 3 * INSIDE, "error"),
     ):
         loss = np.concatenate([np.full(51, 9.0), 9 + times * error + noise, 9 + noise])

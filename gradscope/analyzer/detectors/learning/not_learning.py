@@ -72,7 +72,8 @@ def not_learning(
         The same holds after too little training: fewer than `min_error_steps` steps, fewer than
         `min_samples_per_class` samples shown of each class, or fewer than `enough_steps` steps that
         are less than `min_epochs` passes over the data, or of unknown length. Or the loss still
-        falls from quarter to quarter and is above a constant prediction's by a twentieth. Or the
+        falls, or did so from quarter to quarter, and is above a constant prediction's by a
+        twentieth. Or the
         network learns little: its loss is not below `max_constant_ratio`, and yet it is below the
         constant's on the same batches by `standard_errors` and by `min_relative_fall`, or the
         accuracy is above chance, by less than a quarter of the way. Or the model is the user's own
@@ -196,7 +197,10 @@ def _rule(
     falls = seen.fall > max(noise, limits.relative_fall * seen.late)
     below = seen.share < limits.constant_ratio
     right = loss_curve.above_chance(record) or _above_chance_on_test_set(record)
-    if not seen.grew and (falls or below or right or _ahead_of_constant(record, limits)):
+    better = below or right or _ahead_of_constant(record, limits)
+    if falls and not better and not seen.grew and seen.share > SETTLES:
+        return _Rule.FALLING
+    if not seen.grew and (falls or better):
         if _test_gain(record, seen) <= limits.standard_errors:
             return _Rule.BY_HEART
         little = seen.ended and not (falls or below or loss_curve.skill(record) > LITTLE)
@@ -319,7 +323,7 @@ def _details(seen: _Course, rule: _Rule, limits: _Limits, amount: TrainingAmount
         ends = f"It is {seen.level:.3g} at the end, and a constant answer's {seen.best:.3g}."
         course = f"{ends} {course}"
     if rule is _Rule.FALLING:
-        return f"{course} It still falls from quarter to quarter."
+        return f"{course} It still falls."
     return f"{course} That is too little training to tell."
 
 
