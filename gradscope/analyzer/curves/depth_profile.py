@@ -8,7 +8,7 @@ import numpy as np
 
 from gradscope.analyzer.network import first_trained
 from gradscope.catalog.activations import find_activation
-from gradscope.record import LayerInfo, Role, RunRecord, Trait
+from gradscope.record import LayerInfo, Normalization, Role, RunRecord, Trait
 from gradscope.record.run_record import Floats
 
 
@@ -31,7 +31,8 @@ class DepthProfile:
     `gradient_relative` is what verdicts compare. It is `delta_relative` unless `scale_free`: where
     a batch or layer normalization takes the scale out of the output of one of the layers, that
     scale is a unit of measurement, and delta has its reciprocal. Then delta is taken times the rms
-    of z, which is the change of the loss with a relative change of the signal.
+    of z, which is the change of the loss with a relative change of the signal. `signal_comparable`
+    is `signal_relative` without such layers, over the first of the others.
     """
 
     names: tuple[str, ...]
@@ -41,6 +42,7 @@ class DepthProfile:
     signal_relative: Floats
     delta_relative: Floats
     gradient_relative: Floats
+    signal_comparable: Floats
     scale_free: bool
 
     @property
@@ -55,7 +57,10 @@ def depth_profile(record: RunRecord) -> DepthProfile:
     columns = list(indices)
     signal = _rms(record.series["preactivation_second_moment"][:, columns])
     delta = _unit_delta(record)[:, columns]
-    relative, scale_free = relative_delta(record)[:, columns], _is_scale_free(record, indices)
+    unscaled = [_loses_its_scale(record, index) for index in indices]
+    relative, scale_free = relative_delta(record)[:, columns], any(unscaled)
+    kept = np.where(unscaled, np.nan, signal)
+    first = unscaled.index(False) if False in unscaled else 0
     gradient = _ratio(delta * signal, (delta * signal)[:, -1:]) if scale_free else relative
     return DepthProfile(
         names=tuple(record.layers[i].name for i in indices),
@@ -65,6 +70,7 @@ def depth_profile(record: RunRecord) -> DepthProfile:
         signal_relative=_ratio(signal, signal[:, :1]),
         delta_relative=relative,
         gradient_relative=gradient,
+        signal_comparable=_ratio(kept, kept[:, first : first + 1]),
         scale_free=scale_free,
     )
 
@@ -82,13 +88,15 @@ def stations(record: RunRecord) -> tuple[int, ...]:
     )
 
 
-def _is_scale_free(record: RunRecord, indices: tuple[int, ...]) -> bool:
-    """Whether a normalization that everything passes follows one of the layers, with nothing but
-    layers without weights and activations without a scale of their own in between."""
-    return any(
-        _keeps_scale(record.layers[index]) and _is_normalized_next(record, index)
-        for index in indices
-    )
+def _loses_its_scale(record: RunRecord, index: int) -> bool:
+    """Whether a normalization that everything passes takes out the scale of the layer's z.
+
+    It does where it comes next, with nothing but layers without weights and activations without a
+    scale of their own in between. What is normalized before the activation has z behind it.
+    """
+    layer = record.layers[index]
+    before = layer.normalization == Normalization.BEFORE_ACTIVATION
+    return not before and _keeps_scale(layer) and _is_normalized_next(record, index)
 
 
 def _keeps_scale(layer: LayerInfo) -> bool:

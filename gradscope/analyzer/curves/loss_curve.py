@@ -78,12 +78,16 @@ def learned(record: RunRecord, share: float) -> bool:
 
 
 def end_loss(record: RunRecord) -> float:
-    """Loss over the probe set after training, in training mode; NaN where it was not measured.
+    """Loss over the probe set after training, without penalties; NaN where it was not measured.
 
-    It is without penalties, and decides where it is known: single batches say little of a loss
-    that comes in spikes.
+    It is that of the better mode: dropout spoils the answers of training, moving statistics that
+    have not arrived those of inference, and neither says that nothing was learned. It decides where
+    it is known: single batches say little of a loss that comes in spikes.
     """
-    return math.nan if record.answers is None else record.answers.training_loss
+    answers = record.answers
+    if answers is None:
+        return math.nan
+    return float(np.fmin(answers.training_loss, answers.inference_loss))
 
 
 def stuck(record: RunRecord) -> bool:
@@ -200,10 +204,20 @@ def above_chance(record: RunRecord, least: float = 0.05, errors: float = 5.0) ->
     """
     above = skill(record)
     if not above > least:
-        return False
+        return _right_in_the_end(record, least, errors)
     chance = max(class_shares(record))
     samples = len(record.steps[window.last_quarter(len(record.steps))]) * record.batch_size
     return above * (1.0 - chance) > errors * _chance_error(chance, samples)
+
+
+def _right_in_the_end(record: RunRecord, least: float, errors: float) -> bool:
+    """Whether the same holds of the answers to the probe set, in the better mode."""
+    answers, shares = record.answers, class_shares(record)
+    if answers is None or not shares or max(shares) >= 1.0:
+        return False
+    chance = max(shares)
+    gain = float(np.fmax(answers.training_accuracy, answers.inference_accuracy)) - chance
+    return gain > max(least * (1.0 - chance), errors * _chance_error(chance, answers.samples))
 
 
 def test_accuracy_gain(record: RunRecord) -> tuple[float, float]:

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
 from gradscope.analyzer import departures
 from gradscope.analyzer.curves.depth_profile import stations
+from gradscope.analyzer.curves.sample_differences import alike_inputs, differences
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import rate_text
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
 from gradscope.record import Action, Finding, Remedy, Role, RunRecord
-from gradscope.record.run_record import Floats
-
-ALIKE = 0.02
-"""Difference of samples over their size below which the input is the cause, a judgement: images
-in [-1, 1] behind a scaling made for 0 to 255 differ by 0.004."""
 
 
 @detector(
@@ -57,7 +49,7 @@ def collapsed_representation(record: RunRecord, *, threshold: float = 1e-3) -> t
     indices = tuple(i for i in stations(record) if record.layers[i].role == Role.HIDDEN)
     if not indices:
         raise NotMeasured("no hidden layer on the main path is measured")
-    ratio = _differences(record)
+    ratio = differences(record)
     departure = departures.find_departure(record, ratio[:, list(indices)], threshold, below=True)
     if departure is None:
         return ()
@@ -70,7 +62,7 @@ def collapsed_representation(record: RunRecord, *, threshold: float = 1e-3) -> t
         f"All samples look the same to what comes after{rate_text(departure.rate)}, "
         f"{departure.occurrence.text}."
     )
-    cause, remedies = _alike_inputs(record, ratio), (Remedy(Action.SCALE_ONCE),)
+    cause, remedies = alike_inputs(record), (Remedy(Action.SCALE_ONCE),)
     if not cause:
         remedies = causes.smallest_change(record) if departure.occurrence.since_step == 0 else ()
     return (
@@ -78,31 +70,3 @@ def collapsed_representation(record: RunRecord, *, threshold: float = 1e-3) -> t
             record, indices, departure, message, details=details, cause=cause, remedies=remedies
         ),
     )
-
-
-def _differences(record: RunRecord) -> Floats:
-    """Deviation of a unit over the batch over the rms of the activations, [step, layer]."""
-    size = record.series["activation_second_moment"]
-    variance = record.series["activation_sample_variance"]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.sqrt(np.where((size > 0) & np.isfinite(size), variance / size, np.nan))
-
-
-def _alike_inputs(record: RunRecord, ratio: Floats) -> str:
-    """That the samples come in alike, as a sentence; "" where they do not.
-
-    A layer without weights in front of all others tells how they come in: data that was scaled
-    before leaves a model's own scaling as a constant with a little on top. Else the data tells.
-    """
-    if not len(record.steps) or record.steps[0] != 0:
-        return ""
-    data = record.data
-    first = next((x for x in record.layers if np.isfinite(ratio[0, x.index])), None)
-    if first is not None and not first.weighted:
-        differs, where = float(ratio[0, first.index]), f", at {first.name}"
-    else:
-        differs = math.sqrt(max(1.0 - data.mean**2 / (data.second_moment or math.inf), 0.0))
-        where = ""
-    if not differs < ALIKE:
-        return ""
-    return f"The input itself differs by {differs:.2g} of its size{where}: is it scaled twice?"
