@@ -81,7 +81,7 @@ class FitStep:
         scaling = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         if scaling and not model.optimizer.built:  # it has no scale of its own before
             model.optimizer.build(model.trainable_variables)
-        goal = objective.compiled_objective(batch[1])
+        self.objective = goal = objective.compiled_objective(batch[1])
         jit = bool(model.jit_compile)
         self._signals = measured_step.measured_pass(
             model, self.sites, goal, model.optimizer, measured_step.MeasurementOptions(jit)

@@ -19,6 +19,7 @@ from gradscope import api
 from gradscope.errors import BadRequest, GradscopeError
 from gradscope.integrations import fit_batches
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
+from gradscope.integrations.fit_start import FitStart
 from gradscope.integrations.fit_step import FitStep, MeasuredStep
 from gradscope.record import STATISTICS, OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
@@ -52,6 +53,7 @@ class _Fit:
     seconds: float | None = None
     fit_step: FitStep | None = None
     batch_summary: BatchSummary | None = None
+    start: FitStart | None = None
 
 
 class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
@@ -125,6 +127,8 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 steps=max(done, fit.total or 0),
             )
         )
+        if fit.start is not None:
+            fit.start.tell(fit.builder, ended=fit.ended)
         seconds = fit.seconds if fit.seconds is not None else time.monotonic() - fit.started
         record = fit.builder.build(status, sentence, seconds)
         assert record is not None
@@ -209,10 +213,12 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             return train(feed)
         with self._timed(fit):
             passes = self._passes(fit, elements[0])
+        first = not fit.rows
         outputs = train(feed)
         with self._timed(fit):
             if passes is not None:
                 fit_step, measured = passes
+                self._observe(fit, step, elements[0], updated=first and together == 1)
                 self._keep(fit, step, fit_step.measure_update(measured, one_step=together == 1))
         return outputs
 
@@ -245,7 +251,17 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                     "take the callback out to train without it",
                 ) from error
             fit.batch_summary = BatchSummary.from_batch(batch)
+            fit.start = FitStart(self.model, fit.fit_step.objective)
+            fit.start.before(batch, untrained=fit.untrained)
         return fit.fit_step
+
+    def _observe(self, fit: _Fit, step: int, element: Any, *, updated: bool) -> None:
+        """Keep the targets of a measured step, and what the first update changed."""
+        assert fit.start is not None
+        batch = self._batch(element)
+        if updated:
+            fit.start.after_first_update(batch[0])
+        fit.start.add(step, batch)
 
     def _keep(self, fit: _Fit, step: int, measured: MeasuredStep) -> None:
         """Keep one measured step, and its distributions at the 1st, 2nd, 4th, 8th... of them.

@@ -121,7 +121,7 @@ def target_summary(y: npt.NDArray[Any], classes: int | None = None) -> TargetSum
         variance=variance,
         shares=shares,
         samples=len(values),
-        zeros=1.0 - np.count_nonzero(values) / values.size,
+        zeros=1.0 - float(np.count_nonzero(values)) / values.size,
     )
 
 

@@ -34,14 +34,15 @@ class LossValues:
 
     `start` is that of the network as initialised; `right` the smallest over answers that are right,
     in the model's own graph: its output activation is fed with pre-activations of 1 to 64 times the
-    right sign, or the answers are the targets. `constant` is that of `ConstantAnswer`. `penalty` is
-    what layers add to the loss at the start.
+    right sign, or the answers are the targets. `constant` is that of `ConstantAnswer`, `neutral`
+    that of a pre-activation of zero. `penalty` is what layers add to the loss at the start.
     """
 
     start: float
     right: float | None
     constant: float | None
     penalty: float = 0.0
+    neutral: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,6 @@ class WeightCounts:
     """How many weights (kernels, biases, scales) there are, and how many of them train.
 
     `frozen_by` names the outermost layers, or the model, whose ``trainable`` is False.
-    `unreached` counts the weights that train and that the loss does not depend on.
     """
 
     weights: int
@@ -101,7 +101,6 @@ class WeightCounts:
     parameters: int
     trained_parameters: int
     frozen_by: tuple[str, ...] = ()
-    unreached: int | None = None
     unknown: tuple[UnknownVariables, ...] = ()
 
 

@@ -137,6 +137,11 @@ def _shrink_weights(remedy: Remedy, reader: Reader) -> str:
     return f"a smaller {name}, so that z stays near 0"
 
 
+def _train_layers(remedy: Remedy, reader: Reader) -> str:
+    names = ", ".join(remedy.layers) or "the model"
+    return f"trainable = True on {names}, set before compile"
+
+
 def _remove_bias(remedy: Remedy, reader: Reader) -> str:
     return "use_bias=False there" if reader.form is Form.KERAS else "use_bias: false there"
 
@@ -208,6 +213,17 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.RECONNECT_LAYERS: _always(
         "look there for an operation without a derivative (argmax, round, a cast, stop_gradient) "
         "or an output that nothing uses"
+    ),
+    Action.TRAIN_LAYERS: _train_layers,
+    Action.TRACK_VARIABLES: _always(
+        "self.add_weight(...) in the layer's build, in place of a variable of its own"
+    ),
+    Action.MATCH_TARGETS: _always("targets with the axes of the answers: y[:, None]"),
+    Action.COMPARE_EACH_SAMPLE: _always(
+        "compare each target with the answer to its sample before anything is averaged"
+    ),
+    Action.SCALE_TARGETS: _always(
+        "scale the targets: (y - y.mean()) / y.std(), and scale the answers back"
     ),
     Action.FREEZE_LAYERS: _always("trainable = False, if they are meant not to learn"),
     Action.REPLACE_DROPOUT: _always("keras.layers.AlphaDropout, or no dropout"),

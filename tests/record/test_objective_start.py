@@ -27,7 +27,7 @@ FACTS = ObjectiveStart(
     values=LossValues(2.4, None, 0.1 + 0.2, 1e-310),
     constant=ConstantAnswer((0.1, 0.9), 0.7, 100, 2000),
     scale=AnswerScale(0.35, 170_000.0, 170_001.0, None, 0.0),
-    weights=WeightCounts(6, 4, 100, 90, ("dense",), 1, (UnknownVariables("mine", 2, 320, True),)),
+    weights=WeightCounts(6, 4, 100, 90, ("dense",), (UnknownVariables("mine", 2, 320, True),)),
     targets=TargetSummary("indices", 1, 0.0, 1.0, 0.5, 0.25, (0.5, 0.5), 32, 0.5),
     unmeasured={"values": "ValueError: no"},
 )

@@ -261,7 +261,12 @@ def end_of_training() -> Iterator[Case]:
     ):
         yield Case(detector, kind, name, partial(net, *given), severity)
     scattered = best + 2.0 * ALWAYS
-    yield Case("not_learning", "sick", "scattered", lambda: net(best, scattered), "error")
+    for kind, name, samples, severity in (
+        ("sick", "scattered_for_four_epochs", 800, "error"),
+        ("borderline", "scattered_for_less", 801, "warning"),
+    ):
+        made = partial(net, best, scattered, data=replace(PASSED, samples=samples))
+        yield Case("not_learning", kind, name, made, severity)
     swings = np.where(np.arange(101) < 50, 3.0, 6.0 + 5.0 * ALWAYS)
     for name, end, severity in (("and_ends_well", 1.0, "warning"), ("and_ends_high", 9.0, "error")):
         yield Case("oscillating_loss", "sick", name, partial(net, end, swings), severity)

@@ -56,7 +56,11 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
     ),
     "exploding_gradient": values_per_step,
     "exploding_signal": values_per_step,
-    "frozen_layers": weights,
+    "frozen_layers": lambda made, finding: (
+        made.objective_start.weights.parameters  # type: ignore[union-attr]
+        if "trainable" in finding.message
+        else weights(made, finding)
+    ),
     "initializer_mismatch": values_per_step,
     "non_finite": lambda made, finding: round(finding.observed),
     "not_learning": lambda made, _: int(np.isfinite(made.scalars["loss"][made.steps > 0]).sum()),
@@ -73,7 +77,15 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
         if "start with the same" in finding.message
         else values_per_step(made, finding)
     ),
+    "saturated_output": lambda made, _: made.batch_size,
     "underflow": values_per_step,
+    "unmatched_targets": lambda made, _: made.objective_start.dependence.answer_shape[0],  # type: ignore[union-attr]
+    "unscaled_targets": lambda made, _: made.batch_size,
+    "untracked_variables": lambda made, _: sum(
+        item.parameters
+        for item in made.objective_start.weights.unknown  # type: ignore[union-attr]
+        if item.reached
+    ),
     "unscaled_input": lambda made, _: made.data.samples,
     "unstable_updates": weights,
     "vanishing_gradient": values_per_step,

@@ -74,6 +74,20 @@ def figures(made: RunRecord, finding: Finding) -> Iterator[float]:
         yield late.std(ddof=1) if late.size > 1 else 0.0
     yield from optimizer_figures(made)
     yield from start_figures(made)
+    yield from objective_figures(made)
+
+
+def objective_figures(made: RunRecord) -> Iterator[float]:
+    """What loss, targets and variables are at the start."""
+    start = made.objective_start
+    if start is None:
+        return
+    if start.scale is not None:
+        yield from (start.scale.answers, start.scale.targets or 0.0)
+    if start.values is not None:
+        yield from (start.values.start, start.values.constant or 0.0)
+    if start.weights is not None:
+        yield from (start.weights.weights, sum(x.count for x in start.weights.unknown if x.reached))
 
 
 def optimizer_figures(made: RunRecord) -> Iterator[float]:
