@@ -34,6 +34,8 @@ FAMILIES = {
 
 
 WITHOUT = {
+    "exhausted_learning_rate": ("Warning when",),
+    "constant_normalization": ("Warning when",),
     "diverging_loss": ("Warning when",),
     "non_finite": ("Warning when",),
     "redundant_bias": ("Error when", "Warning when"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gradscope.analyzer.conclusion import conclude, leading
+from gradscope.analyzer.contradictions import without_contradictions
 from gradscope.analyzer.detectors import DETECTORS, Detector
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import Diagnosis, Finding, RunRecord, Severity, Verdict, VerdictStatus
@@ -38,7 +39,7 @@ def diagnose(
         verdicts.append(_judge(chosen, record, (thresholds or {}).get(chosen.name, {})))
     related = _related(sorted(verdicts, key=_order))
     yielded = [_yielding(verdict, related) for verdict in verdicts]
-    return conclude(record, _related(sorted(yielded, key=_order)))
+    return conclude(record, without_contradictions(_related(sorted(yielded, key=_order))))
 
 
 def _judge(chosen: Detector, record: RunRecord, thresholds: Mapping[str, float]) -> Verdict:

@@ -13,6 +13,7 @@ from gradscope.record.objective_start import (
     UnknownVariables,
     WeightCounts,
 )
+from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.remedies import Action, Promise, Remedy
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, OutcomeStatus, RunRecord
 from gradscope.record.statistics import PROFILES, STATISTICS, Statistic
@@ -47,6 +48,7 @@ __all__ = [
     "ObjectiveStart",
     "Outcome",
     "OutcomeStatus",
+    "ProbeAnswers",
     "Promise",
     "Remedy",
     "Role",

@@ -15,6 +15,7 @@ from gradscope.record.layers import LayerInfo, Role
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.objective_start import CONSTANT_LOSS, ObjectiveStart
+from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.run_record import (
     DataSummary,
     Floats,
@@ -56,6 +57,7 @@ class RecordBuilder:
     nonfinite_origin: NonFiniteOrigin | None = None
     faults: tuple[Fault, ...] = ()
     objective_start: ObjectiveStart | None = None
+    final_answers: ProbeAnswers | None = None
     _steps: list[int] = field(default_factory=list)
     _rows: list[Floats] = field(default_factory=list)
     _scalars: list[Floats] = field(default_factory=list)
@@ -109,6 +111,10 @@ class RecordBuilder:
         """Add one snapshot (its arrays have one entry along the snapshot axis)."""
         self._snapshots.setdefault(name, []).append(snapshot)
 
+    def answers(self, answers: ProbeAnswers) -> None:
+        """Add what the trained network answers to the probe set."""
+        self.final_answers = answers
+
     @property
     def steps_done(self) -> int:
         """Training steps taken so far."""
@@ -154,6 +160,7 @@ class RecordBuilder:
             nonfinite_origin=self.nonfinite_origin,
             faults=self.faults,
             objective_start=self.objective_start,
+            answers=self.final_answers,
         )
 
     def _constant_loss(self) -> dict[str, Floats]:

@@ -17,6 +17,7 @@ from gradscope.record.layers import LayerInfo, Role, branches
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.objective_start import CONSTANT_LOSS, ObjectiveStart
+from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.sample_geometry import SampleGeometry
 
 Floats = npt.NDArray[np.float64]
@@ -128,12 +129,12 @@ class RunRecord:
     ``constant_loss`` (that of `objective_start.constant` on the same batch) where it was measured;
     `evaluation` has the figures of the test set after training, in inference mode.
     `recurrent_delta` is `recurrent_delta_second_moment` of `PROFILES` for each recurrent layer that
-    was followed through time: layer name -> [step, time]. `objective` and `objective_start`, what
-    loss, targets and variables are before the first update, are None in records of earlier
-    versions. `initial_weights` is empty there, and where the model had been trained before.
-    `nonfinite_origin` says where the first value that is not finite came from; None where all
-    values are finite, and where the origin was not located. `faults` are the side computations of
-    the measurement that failed.
+    was followed through time: layer name -> [step, time]. `objective`, `objective_start`, what
+    loss, targets and variables are before the first update, and `answers` are None in records of
+    earlier versions; `answers` also where nothing was trained to the end. `initial_weights` is
+    empty there, and where the model had been trained before. `nonfinite_origin` says where the
+    first value that is not finite came from; None where all values are finite, and where the origin
+    was not located. `faults` are the side computations of the measurement that failed.
     """
 
     name: str
@@ -156,6 +157,7 @@ class RunRecord:
     nonfinite_origin: NonFiniteOrigin | None = None
     faults: tuple[Fault, ...] = ()
     objective_start: ObjectiveStart | None = None
+    answers: ProbeAnswers | None = None
 
     @property
     def constant_loss(self) -> Floats:

@@ -20,6 +20,7 @@ from gradscope.record.layers import LayerInfo
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.objective_start import ObjectiveStart
+from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
 from gradscope.record.statistics import STATISTICS
 
@@ -72,6 +73,7 @@ def dumps(record: RunRecord) -> bytes:
         "nonfinite_origin": asdict(record.nonfinite_origin) if record.nonfinite_origin else None,
         "faults": [asdict(fault) for fault in record.faults],
         "objective_start": asdict(record.objective_start) if record.objective_start else None,
+        "answers": asdict(record.answers) if record.answers else None,
         "histograms": {key: value.quantity for key, value in record.histograms.items()},
     }
     arrays: dict[str, Any] = {
@@ -153,6 +155,7 @@ def _record(arrays: dict[str, Any]) -> RunRecord:
         nonfinite_origin=NonFiniteOrigin.from_json(origin) if origin else None,
         faults=tuple(Fault(**fault) for fault in meta.get("faults", ())),
         objective_start=ObjectiveStart.from_json(start) if start else None,
+        answers=ProbeAnswers(**meta["answers"]) if meta.get("answers") else None,
     )
 
 

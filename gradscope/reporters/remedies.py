@@ -202,6 +202,9 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.DEFAULT_LEARNING_RATE: _default_learning_rate,
     Action.RAISE_LEARNING_RATE: _always("a larger learning rate"),
     Action.TRY_LEARNING_RATES: _always("other learning rates"),
+    Action.SLOW_SCHEDULE: _always(
+        "a schedule that lasts as long as the training; its steps are batches, not epochs"
+    ),
     Action.TRAIN_LONGER: _always("more steps"),
     Action.MEASURE_MORE_STEPS: _measure_more,
     Action.ENLARGE_BATCH: _enlarge_batch,
@@ -212,6 +215,13 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.ACCEPT_LOGITS: _always("from_logits=True in the loss"),
     Action.ONE_UNIT_PER_CLASS: _always("one unit per class"),
     Action.CHECK_LABELS: _always("check that each label belongs to its sample"),
+    Action.CHECK_TARGETS: _always(
+        "see whether the inputs hold anything about the targets: with shuffled targets the loss "
+        "should end higher"
+    ),
+    Action.SCALE_ONCE: _always(
+        "inputs scaled once, to mean 0 and standard deviation 1: by the data or by the model"
+    ),
     Action.SHORTEN_SEQUENCES: _always("shorter sequences"),
     Action.OPEN_FORGET_GATE: _open_forget_gate,
     Action.USE_LEAKY_ACTIVATION: _leaky_activation,
@@ -247,6 +257,7 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
         "a LayerNormalization or BatchNormalization in every branch"
     ),
     Action.NORMALIZE_EACH_SAMPLE: _always("a normalization within the sample"),
+    Action.NORMALIZE_OTHER_AXIS: _always("another axis of several values, or no such layer"),
     Action.LOWER_MOMENTUM: _always("a smaller batch norm momentum"),
     Action.RESTORE_GRADIENT: _always(
         "whatever keeps the gradient's size over depth; a larger loss only moves the limit"

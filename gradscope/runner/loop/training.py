@@ -16,12 +16,20 @@ import tensorflow as tf
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest
-from gradscope.record import STATISTICS, Histogram, ObjectiveStart, OutcomeStatus, Trait
+from gradscope.record import (
+    STATISTICS,
+    Histogram,
+    ObjectiveStart,
+    OutcomeStatus,
+    ProbeAnswers,
+    Trait,
+)
 from gradscope.record.builder import Beginning
 from gradscope.record.fault import Fault, Faults
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.run_record import Floats
 from gradscope.runner.loop import probe
+from gradscope.runner.loop.final_answers import final_answers
 from gradscope.runner.network.workload import Workload
 from gradscope.runner.nonfinite import replay
 from gradscope.runner.nonfinite.origin import Training
@@ -81,6 +89,9 @@ class Listener(Protocol):
 
     def histogram(self, name: str, snapshot: Histogram) -> None:
         """Receive one snapshot of a distribution."""
+
+    def answers(self, answers: ProbeAnswers) -> None:
+        """Receive what the trained network answers to the probe set."""
 
 
 @dataclass(frozen=True)
@@ -227,12 +238,24 @@ class Experiment:
                 sentence = f"stopped at step {step} of {steps}: a non-finite value appeared"
                 located = recent.locate(step)
                 return TrainingEnd(OutcomeStatus.DIVERGED, sentence, {}, located, faults.collected)
+        with faults.isolated("answers to the probe set"):
+            self._send_answers(listener)
         evaluation: dict[str, float] = {}
         with faults.isolated("test set"):
             evaluation = self.evaluate()
         return TrainingEnd(
             OutcomeStatus.COMPLETE, f"{steps} steps", evaluation, faults=faults.collected
         )
+
+    def _send_answers(self, listener: Listener) -> None:
+        """Send what the trained network answers to the probe set."""
+        if not self.measure:
+            return
+        batch = self._prepared(self.feed.probe(self.config.training.probe_samples))
+        size = self.feed.batch_size
+        answers = final_answers(self.model, batch, self.objective, batch_size=size)
+        if answers:
+            listener.answers(answers)
 
     def first_step(self, listener: Listener) -> TrainingEnd:
         """Take the first step alone: the network as initialised, and what its first update does."""

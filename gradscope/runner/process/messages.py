@@ -21,6 +21,7 @@ from gradscope.record import (
     ObjectiveInfo,
     ObjectiveStart,
     OutcomeStatus,
+    ProbeAnswers,
 )
 from gradscope.record.builder import NO_TIMES, Beginning, RecordBuilder
 from gradscope.record.fault import Fault
@@ -80,6 +81,10 @@ class Sender:
         }
         self.send("histogram", name=name, quantity=snapshot.quantity, **arrays)
 
+    def answers(self, answers: ProbeAnswers) -> None:
+        """Send what the trained network answers to the probe set."""
+        self.send("answers", **asdict(answers))
+
     def end(
         self,
         status: OutcomeStatus,
@@ -119,6 +124,8 @@ def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
             builder.probe(header["step"], np.frombuffer(body, np.float64))
         case "histogram":
             builder.histogram(header["name"], _histogram(header))
+        case "answers":
+            builder.answers(ProbeAnswers(**{k: v for k, v in header.items() if k != "event"}))
         case "end":
             builder.evaluation = header["evaluation"]
             origin = header.get("origin")

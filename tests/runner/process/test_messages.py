@@ -15,6 +15,7 @@ from gradscope.record import (
     Histogram,
     InitialWeight,
     ObjectiveStart,
+    ProbeAnswers,
     UnmeasuredReason,
     storage,
 )
@@ -97,6 +98,7 @@ def tell(listener: Any, seed: int, layout: str) -> None:
             random.integers(0, 9, (1, LAYERS)),
         )
         listener.histogram("delta", snapshot)
+    listener.answers(ProbeAnswers(64, 1 / 3, float("inf"), float("nan"), 0.1 + 0.2))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -116,7 +118,10 @@ def test_a_record_told_equals_the_record_built(seed: int, layout: str) -> None:
         while not events or events[-1]["event"] != "end":
             events.append(add_message(receiver.recv_bytes(), there))
     assert [event["event"] for event in events] == (
-        ["begin", "start", "constant_losses"] + ["probe", "step"] * 3 + ["histogram"] * 2 + ["end"]
+        ["begin", "start", "constant_losses"]
+        + ["probe", "step"] * 3
+        + ["histogram"] * 2
+        + ["answers", "end"]
     )
     assert events[-1]["status"] == "complete"
     built, told = here.build("complete", "s", 1.0), there.build("complete", "s", 1.0)

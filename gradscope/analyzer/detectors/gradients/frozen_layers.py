@@ -152,7 +152,8 @@ def _remedies(names: tuple[str, ...]) -> tuple[Remedy, ...]:
 
 
 def _message(where: str, observed: float) -> str:
-    return f"Weights stand still in {where}: a step adds at most {observed:.2g} of their size."
+    size = f"at most {observed:.2g} of their size" if observed > 0 else "nothing to them"
+    return f"Weights stand still in {where}: a step adds {size}."
 
 
 def _details(step: int, weights: str) -> str:
