@@ -15,11 +15,17 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from gradscope.errors import BadRequest
-from gradscope.record import atomic
+from gradscope.message_text import sanitise
+from gradscope.record import atomic, record_archive
 from gradscope.record.environment import Environment
+from gradscope.record.fault import Fault
 from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
+from gradscope.record.objective_start import ObjectiveStart
+from gradscope.record.probe_answers import ProbeAnswers
+from gradscope.record.record_archive import RecordArchive
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
 from gradscope.record.series_on_disk import Series
 from gradscope.record.statistics import STATISTICS
@@ -31,6 +37,7 @@ EAGER_BYTES = 2**26
 _LEVEL = 3
 """Of zlib: 5 % larger than its default of 6, in half the time (the series of a record)."""
 
+_SECTIONS = ("model", "training")
 _HISTOGRAM_ARRAYS = ("steps", "edges", "counts", "outside")
 
 
@@ -47,12 +54,17 @@ def load(path: Path) -> RunRecord:
     is asked for, which raises the same error where the file is broken.
     """
     try:
+        if not path.is_file():
+            there = "it is not a regular file" if path.exists() else "no such file"
+            raise OSError(None, there)
         file = path.open("rb")
     except OSError as error:
         raise _unreadable(path, error) from error
     with contextlib.ExitStack() as stack:
         stack.enter_context(file)
         try:
+            with _refusing(str(path)):
+                record_archive.check_declared_sizes(file)
             archive = _opened(file, str(path))
             record = _loaded(archive, lazy=archive.size > EAGER_BYTES)
         except OSError as error:
@@ -117,6 +129,10 @@ def _meta(record: RunRecord) -> dict[str, Any]:
         "recurrent_delta": list(record.recurrent_delta),
         "objective": asdict(record.objective) if record.objective else None,
         "initial_weights": [asdict(weight) for weight in record.initial_weights],
+        "nonfinite_origin": asdict(record.nonfinite_origin) if record.nonfinite_origin else None,
+        "faults": [asdict(fault) for fault in record.faults],
+        "objective_start": asdict(record.objective_start) if record.objective_start else None,
+        "answers": asdict(record.answers) if record.answers else None,
         "histograms": {key: value.quantity for key, value in record.histograms.items()},
     }
 
@@ -124,41 +140,6 @@ def _meta(record: RunRecord) -> dict[str, Any]:
 def loads(content: bytes, source: str = "the record") -> RunRecord:
     """Read a record from its bytes; `source` names it in the error."""
     return _loaded(_opened(io.BytesIO(content), source))
-
-
-class _Archive:
-    """The arrays of a file, each read when it is asked for."""
-
-    def __init__(self, file: BinaryIO, source: str) -> None:
-        self._archive, self.source = zipfile.ZipFile(file), source
-        self.names = [name.removesuffix(".npy") for name in self._archive.namelist()]
-        self.unread = set(self.names)
-        self.size = sum(member.file_size for member in self._archive.infolist())
-
-    def __getitem__(self, name: str) -> Any:
-        self.unread.discard(name)
-        with self._archive.open(f"{name}.npy") as member:
-            return np.lib.format.read_array(member, allow_pickle=False)
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of an array, without its values."""
-        self.unread.discard(name)
-        with self._archive.open(f"{name}.npy") as member:
-            version = np.lib.format.read_magic(member)
-            read = {(1, 0): np.lib.format.read_array_header_1_0}.get(
-                version, np.lib.format.read_array_header_2_0
-            )
-            shape: tuple[int, ...] = read(member)[0]
-            return shape
-
-    def refuse_unread(self) -> None:
-        """Raise an error where the file has an array that nobody asked for."""
-        if self.unread:
-            raise ValueError(f"it has an array {min(self.unread)!r}")
-
-    def starting(self, prefix: str) -> dict[str, str]:
-        """The names that start with `prefix`, by the rest of each."""
-        return {n.removeprefix(prefix): n for n in self.names if n.startswith(prefix)}
 
 
 @contextlib.contextmanager
@@ -170,28 +151,30 @@ def _refusing(source: str) -> Iterator[None]:
         on_disk = isinstance(error, OSError) and error.errno is not None
         if on_disk or isinstance(error, BadRequest):
             raise  # zipfile raises an OSError without a number for broken bytes
+        reason = sanitise(" ".join(str(error).split()), 300)
         raise BadRequest(
-            f"{source} is not a record of this version ({SCHEMA}): {error}",
+            f"{source} is not a record of this version ({SCHEMA}): {reason}",
             "run the config again to make a new one",
         ) from error
 
 
-def _opened(file: BinaryIO, source: str) -> _Archive:
+def _opened(file: BinaryIO, source: str) -> RecordArchive:
     with _refusing(source):
-        return _Archive(file, source)
+        return RecordArchive(file, source)
 
 
-def _loaded(archive: _Archive, *, lazy: bool = False) -> RunRecord:
+def _loaded(archive: RecordArchive, *, lazy: bool = False) -> RunRecord:
     with _refusing(archive.source):
         record = _record(archive, lazy=lazy)
         archive.refuse_unread()
         return record
 
 
-def _record(arrays: _Archive, *, lazy: bool) -> RunRecord:
+def _record(arrays: RecordArchive, *, lazy: bool) -> RunRecord:
     meta = json.loads(arrays["meta"].tobytes())
     if meta["schema"] != SCHEMA:
         raise ValueError(f"its schema is {meta['schema']!r}")
+    _refuse_implausible(meta, arrays["steps"])
     histograms = {
         name: Histogram(
             quantity, **{key: arrays[f"histograms/{name}/{key}"] for key in _HISTOGRAM_ARRAYS}
@@ -205,6 +188,8 @@ def _record(arrays: _Archive, *, lazy: bool) -> RunRecord:
     }
     if any(v.ndim != 2 or len(v) != len(arrays["steps"]) for v in recurrent_delta.values()):
         raise ValueError("its profiles over time are not [step, time]")
+    origin = meta.get("nonfinite_origin")
+    start = meta.get("objective_start")
     return RunRecord(
         name=meta["name"],
         layers=tuple(LayerInfo.from_json(layer) for layer in meta["layers"]),
@@ -223,10 +208,14 @@ def _record(arrays: _Archive, *, lazy: bool) -> RunRecord:
         recurrent_delta=recurrent_delta,
         objective=ObjectiveInfo(**meta["objective"]) if meta.get("objective") else None,
         initial_weights=tuple(map(InitialWeight.from_json, meta.get("initial_weights", ()))),
+        nonfinite_origin=NonFiniteOrigin.from_json(origin) if origin else None,
+        faults=tuple(Fault(**fault) for fault in meta.get("faults", ())),
+        objective_start=ObjectiveStart.from_json(start) if start else None,
+        answers=ProbeAnswers(**meta["answers"]) if meta.get("answers") else None,
     )
 
 
-def _series(arrays: _Archive, shape: tuple[int, int], *, lazy: bool) -> Mapping[str, Any]:
+def _series(arrays: RecordArchive, shape: tuple[int, int], *, lazy: bool) -> Mapping[str, Any]:
     """The statistics; one that is newer than the record was not measured."""
     stored = arrays.starting("series/")
     if not set(stored) <= set(STATISTICS) or any(arrays.shape(n) != shape for n in stored.values()):
@@ -237,3 +226,15 @@ def _series(arrays: _Archive, shape: tuple[int, int], *, lazy: bool) -> Mapping[
             return arrays[stored[name]] if name in stored else np.full(shape, np.nan)
 
     return Series(STATISTICS, read) if lazy else {name: read(name) for name in STATISTICS}
+
+
+def _refuse_implausible(meta: dict[str, Any], steps: Any) -> None:
+    """Refuse what no run can have recorded, which analysis would stumble over."""
+    sections = [name for name in _SECTIONS if not isinstance(meta["config"].get(name), dict)]
+    if sections:
+        raise ValueError(f"its config has no section {sections[0]}")
+    if steps.ndim != 1 or steps.dtype.kind != "i" or (np.diff(steps) <= 0).any():
+        raise ValueError("its steps are not growing whole numbers")
+    for key in ("batch_size", "probe_samples"):
+        if not isinstance(meta[key], int) or meta[key] < (key == "batch_size"):
+            raise ValueError(f"its {key} is {meta[key]!r}")

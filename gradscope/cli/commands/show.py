@@ -6,15 +6,20 @@ from pathlib import Path
 
 import click
 
+from gradscope.cli import completion, options
+
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path))
+@options.report_argument
 @click.option("--layer", metavar="NAME", help="Only this layer.")
 @click.option(
     "--step", metavar="N", default="last", show_default=True, help="A step, last, or all."
 )
 @click.option(
-    "--statistic", metavar="NAME", help="Only this one, for example delta_rms or update_ratio."
+    "--statistic",
+    metavar="NAME",
+    shell_complete=completion.statistics,
+    help="Only this one, for example delta_rms or update_ratio.",
 )
 @click.option(
     "--weights",

@@ -43,6 +43,7 @@ def render(report: Report, figures_svg: Mapping[str, str]) -> str:
         record=report.record,
         diagnosis=report.diagnosis,
         limits=summary.warning(report).split("\n") if summary.warning(report) else [],
+        faults=[f"{fault.computation}: {fault.crashed}" for fault in report.faults],
         evidence=summary.evidence(report.record),
         theory=summary.theory(report),
         table=table,

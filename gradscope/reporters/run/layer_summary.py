@@ -8,7 +8,7 @@ import numpy as np
 
 from gradscope.analyzer.curves.window import geometric_mean, last_quarter, median
 from gradscope.record import STATISTICS, RunRecord
-from gradscope.record.run_record import Floats
+from gradscope.record.run_record import Floats, Integers
 from gradscope.record.statistics import OverSteps
 
 
@@ -19,16 +19,18 @@ def layer_summary(record: RunRecord) -> dict[str, Any]:
     the other figures over all recorded steps. What is not finite is left out of all of them.
     """
     return {
-        name: figures for name in STATISTICS if (figures := _figures(name, record.series[name]))
+        name: figures
+        for name in STATISTICS
+        if (figures := _figures(name, record.series[name], record.steps))
     }
 
 
-def _figures(name: str, values: Floats) -> dict[str, Any]:
+def _figures(name: str, values: Floats, steps: Integers) -> dict[str, Any]:
     finite = np.isfinite(values)
     if not finite.any():
         return {}
     known: Floats = np.where(finite, values, np.nan)
-    window = known[last_quarter(len(known))]
+    window = known[last_quarter(steps)]
     last = _end(known[::-1], finite[::-1])
     match STATISTICS[name].over_steps:
         case OverSteps.GEOMETRIC_MEAN:

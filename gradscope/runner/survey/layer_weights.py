@@ -51,6 +51,12 @@ def direct_weights(layer: Any) -> list[Any]:
     return [weight for weight in layer._trainable_variables if id(weight) not in inner]
 
 
+def is_frozen(layer: Any) -> bool:
+    """Whether the layer has weights of its own and none of them trains."""
+    weights = direct_weights(layer)
+    return bool(weights) and not any(weight.trainable for weight in weights)
+
+
 def parameter_count(layer: Any) -> int:
     """Number of the layer's weights, without those of layers that have rows of their own."""
     whole = _loops(layer) or not layer._layers
