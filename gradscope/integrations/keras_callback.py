@@ -143,7 +143,8 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             outcome=replace(record.outcome, steps_done=done),
             initial_weights=fit.fit_step.initial_weights if fit.untrained else (),
         )
-        return record if fit.untrained else _without_start(record)
+        # Step 0 is the network as initialised, and this one had been trained before.
+        return record if fit.untrained else record.at_rows(slice(1, None))
 
     @property
     def report(self) -> Report:
@@ -417,13 +418,3 @@ def _refuse(model: Any) -> None:
             f"GradientFlow: {model.name} was compiled without an optimizer",
             "compile it with one: model.compile(optimizer=..., loss=...)",
         )
-
-
-def _without_start(record: RunRecord) -> RunRecord:
-    """The record without step 0, "as initialised": the model had been trained before."""
-    return replace(
-        record,
-        steps=record.steps[1:],
-        series={name: values[1:] for name, values in record.series.items()},
-        scalars={name: values[1:] for name, values in record.scalars.items()},
-    )
