@@ -153,7 +153,7 @@ def _healthy(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
     checks, steps = counted(len(judged), "check"), counted(record.outcome.steps_done, "step")
     result = f"{checks} found nothing to act on in {steps}."
     profile = depth_profile(record)
-    delta = window.typical(profile.delta_relative, record.steps)
+    delta = window.typical(profile.gradient_relative, record.steps)
     delta = delta[np.isfinite(delta)]
     flow = {"vanishing_gradient", "exploding_gradient"} <= {verdict.name for verdict in judged}
     if not flow or delta.size < 2:
@@ -165,7 +165,7 @@ def _healthy(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
     kind = "hidden layer" if plain else "layer"
     where = f"{len(profile.names)} {kind}s" + ("" if plain else " that everything passes")
     return (
-        f"Gradients flow: over {where} the rms of delta stays between "
+        f"Gradients flow: over {where} {profile.quantity} stays between "
         f"{delta.min():.2g} and {delta.max():.2g} of the last {kind}'s"
         f"{rate_text(rate, ' going back')}; {result}"
     )

@@ -100,6 +100,7 @@ def finding_over_depth(
     *,
     message: str,
     details: str,
+    at_most_warning: bool = False,
 ) -> Finding:
     """A departure of the ``signal`` or ``delta`` profile, with theory's cause and remedies."""
     rate = departure.rate if quantity == "signal" else departure.rate**-1
@@ -120,6 +121,7 @@ def finding_over_depth(
         cause=cause.sentence,
         cause_details=cause.details,
         remedies=cause.remedies,
+        at_most_warning=at_most_warning,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import re
 import signal
 import sys
 import tempfile
@@ -22,6 +23,9 @@ from gradscope import exit_codes
 from gradscope.cli import completion, streams
 from gradscope.errors import ConfigError, ExitCode, GradscopeError
 from gradscope.message_text import did_you_mean, show_value
+
+_COMMAND_OF_CI = re.compile(r"^(\s*)::", re.MULTILINE)
+"""A line of a user's exception must not be a command of a CI system that reads the log."""
 
 
 class _Commands(click.Group):
@@ -115,7 +119,7 @@ def _failure(error: Exception) -> str:
     if isinstance(error, ConfigError):
         return str(error)
     if isinstance(error, GradscopeError):
-        return f"gradscope: {error}"
+        return _COMMAND_OF_CI.sub(r"\1: :", f"gradscope: {error}")
     if isinstance(error, OSError):
         where = error.filename or "to stdout"
         return f"gradscope: cannot read or write {where}: {error.strerror or error}"

@@ -65,7 +65,7 @@ class BatchSummary:
     samples: int
     feature_shape: tuple[int, ...]
     moments: tuple[float, ...]
-    """Mean, second moment, minimum and maximum of the real inputs."""
+    """Mean and second moment of the real inputs, minimum and maximum of all numbers."""
     digest: str
 
     @classmethod
@@ -75,7 +75,7 @@ class BatchSummary:
         leaves = present_leaves(x)
         real = [leaf.astype(np.float64).reshape(-1) for leaf in leaves if leaf.dtype.kind == "f"]
         flat = np.concatenate(real) if real else np.array([math.nan])
-        figures = flat.mean(), np.mean(flat**2), flat.min(), flat.max()
+        figures = flat.mean(), np.mean(flat**2), *arrays.value_range(leaves)
         return cls(
             samples=len(leaves[0]),
             feature_shape=tuple(int(size) for size in leaves[0].shape[1:]),

@@ -19,12 +19,15 @@ from gradscope import api
 from gradscope.errors import BadRequest, GradscopeError
 from gradscope.integrations import fit_batches, fit_cadence
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
-from gradscope.integrations.fit_step import FitStep, MeasuredStep
+from gradscope.integrations.fit_start import FitStart
+from gradscope.integrations.fit_step import FitStep, MeasuredStep, Passes
 from gradscope.record import STATISTICS, OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
+from gradscope.record.fault import Faults
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, folder
 from gradscope.runner.loop import probe as probe_set
+from gradscope.runner.nonfinite import origin as nonfinite_origin
 from gradscope.runner.sources import arrays, factory
 
 _LOG = logging.getLogger("gradscope")
@@ -40,6 +43,7 @@ class _Fit:
 
     started: float = field(default_factory=time.monotonic)
     builder: RecordBuilder = field(default_factory=RecordBuilder)
+    faults: Faults = field(default_factory=Faults)
     measuring: float = 0.0
     done: int = 0
     batch: int = 0
@@ -52,6 +56,7 @@ class _Fit:
     seconds: float | None = None
     fit_step: FitStep | None = None
     batch_summary: BatchSummary | None = None
+    start: FitStart | None = None
 
 
 class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
@@ -127,10 +132,17 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 steps=max(done, fit.total or 0),
             )
         )
+        if fit.start is not None:
+            fit.start.tell(fit.builder, ended=fit.ended)
         seconds = fit.seconds if fit.seconds is not None else time.monotonic() - fit.started
+        fit.builder.faults = fit.faults.collected
         record = fit.builder.build(status, sentence, seconds)
         assert record is not None
-        record = replace(record, outcome=replace(record.outcome, steps_done=done))
+        record = replace(
+            record,
+            outcome=replace(record.outcome, steps_done=done),
+            initial_weights=fit.fit_step.initial_weights if fit.untrained else (),
+        )
         return record if fit.untrained else _without_start(record)
 
     @property
@@ -211,11 +223,18 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             return train(feed)
         with self._timed(fit):
             passes = self._passes(fit, elements[0])
+            if passes is not None and self._probe is None:
+                self._locate(fit, step, passes, fit_batches.unpack_batch(elements[0]))
+        first = not fit.rows
         outputs = train(feed)
         with self._timed(fit):
             if passes is not None:
                 fit_step, measured = passes
+                self._observe(fit, step, elements[0], updated=first and together == 1)
                 self._keep(fit, step, fit_step.measure_update(measured, one_step=together == 1))
+                if together == 1 and fit.lost_at and measured.finite:
+                    origin = nonfinite_origin.lost_weights(fit_step.training, step)
+                    fit.builder.nonfinite_origin = origin
         return outputs
 
     def _passes(self, fit: _Fit, element: Any) -> tuple[FitStep, Any] | None:
@@ -247,7 +266,27 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                     "take the callback out to train without it",
                 ) from error
             fit.batch_summary = BatchSummary.from_batch(batch)
+            fit.start = FitStart(self.model, fit.fit_step.objective)
+            fit.start.before(batch, untrained=fit.untrained)
         return fit.fit_step
+
+    def _locate(self, fit: _Fit, step: int, passes: tuple[FitStep, Passes], batch: Any) -> None:
+        """Find where the first value that is not finite comes from, before the step is made."""
+        fit_step, measured = passes
+        if measured.finite or fit_step.skips(measured):
+            return
+        origin = nonfinite_origin.locate(fit_step.training, batch, step)
+        if origin is not None and fit.builder.steps_done:
+            origin = replace(origin, last_finite_step=fit.builder.steps_done)
+        fit.builder.nonfinite_origin = origin
+
+    def _observe(self, fit: _Fit, step: int, element: Any, *, updated: bool) -> None:
+        """Keep the targets of a measured step, and what the first update changed."""
+        assert fit.start is not None
+        batch = self._batch(element)
+        if updated:
+            fit.start.after_first_update(batch[0])
+        fit.start.add(step, batch)
 
     def _keep(self, fit: _Fit, step: int, measured: MeasuredStep) -> None:
         """Keep one measured step, and its distributions at the 1st, 2nd, 4th, 8th... of them.
@@ -263,11 +302,12 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         fit.rows += 1
         if fit.rows & (fit.rows - 1) == 0 or step == fit.total:
             assert fit.fit_step is not None
-            distributions = measured.distributions()
-            fit.builder.probe(step, distributions.dead)
-            layers = len(fit.fit_step.sites.layers)
-            for name, snapshot in probe_set.histograms(layers, distributions, step).items():
-                fit.builder.histogram(name, snapshot)
+            with fit.faults.isolated("distributions"):
+                distributions = measured.distributions()
+                fit.builder.probe(step, distributions.dead)
+                layers = len(fit.fit_step.sites.layers)
+                for name, snapshot in probe_set.histograms(layers, distributions, step).items():
+                    fit.builder.histogram(name, snapshot)
         if not measured.finite:
             fit.lost_at = step
 

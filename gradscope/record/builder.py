@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from gradscope.record.environment import Environment
+from gradscope.record.fault import Fault
+from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Role
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
+from gradscope.record.objective_start import CONSTANT_LOSS, ObjectiveStart
+from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.run_record import (
     DataSummary,
     Floats,
@@ -40,6 +45,7 @@ class Beginning:
     probe_samples: int
     steps_requested: int
     objective: ObjectiveInfo | None = None
+    initial_weights: tuple[InitialWeight, ...] = ()
 
 
 @dataclass
@@ -48,16 +54,29 @@ class RecordBuilder:
 
     beginning: Beginning | None = None
     evaluation: dict[str, float] = field(default_factory=dict)
+    nonfinite_origin: NonFiniteOrigin | None = None
+    faults: tuple[Fault, ...] = ()
+    objective_start: ObjectiveStart | None = None
+    final_answers: ProbeAnswers | None = None
     _steps: list[int] = field(default_factory=list)
     _rows: list[Floats] = field(default_factory=list)
     _scalars: list[Floats] = field(default_factory=list)
     _times: list[Floats] = field(default_factory=list)
     _dead: dict[int, Floats] = field(default_factory=dict)
+    _constant: dict[int, float] = field(default_factory=dict)
     _snapshots: dict[str, list[Histogram]] = field(default_factory=dict)
 
     def begin(self, beginning: Beginning) -> None:
         """Add the layers, the data and the environment."""
         self.beginning = beginning
+
+    def start(self, facts: ObjectiveStart) -> None:
+        """Add what loss, targets and variables are before the first update."""
+        self.objective_start = facts
+
+    def constant_losses(self, losses: Mapping[int, float]) -> None:
+        """Add the loss of the constant answer on the batches of these steps."""
+        self._constant |= losses
 
     def step(
         self,
@@ -92,6 +111,10 @@ class RecordBuilder:
         """Add one snapshot (its arrays have one entry along the snapshot axis)."""
         self._snapshots.setdefault(name, []).append(snapshot)
 
+    def answers(self, answers: ProbeAnswers) -> None:
+        """Add what the trained network answers to the probe set."""
+        self.final_answers = answers
+
     @property
     def steps_done(self) -> int:
         """Training steps taken so far."""
@@ -120,7 +143,8 @@ class RecordBuilder:
             layers=beginning.layers,
             steps=np.array(self._steps, np.int64),
             series=series,
-            scalars={name: scalars[:, i].copy() for i, name in enumerate(SCALARS)},
+            scalars={name: scalars[:, i].copy() for i, name in enumerate(SCALARS)}
+            | self._constant_loss(),
             histograms={name: _joined(parts) for name, parts in self._snapshots.items()},
             outcome=Outcome(status, sentence, beginning.steps_requested, self.steps_done),
             environment=beginning.environment,
@@ -132,7 +156,19 @@ class RecordBuilder:
             evaluation=dict(self.evaluation),
             recurrent_delta=self._recurrent_delta(beginning.layers),
             objective=beginning.objective,
+            initial_weights=beginning.initial_weights,
+            nonfinite_origin=self.nonfinite_origin,
+            faults=self.faults,
+            objective_start=self.objective_start,
+            answers=self.final_answers,
         )
+
+    def _constant_loss(self) -> dict[str, Floats]:
+        """The loss of the constant answer at each recorded step, if it is known at one of them."""
+        first = self._constant.get(1, np.nan)
+        values = [self._constant.get(step, np.nan) if step else first for step in self._steps]
+        losses = np.array(values, np.float64)
+        return {} if np.isnan(losses).all() else {CONSTANT_LOSS: losses}
 
     def _recurrent_delta(self, layers: Sequence[LayerInfo]) -> dict[str, Floats]:
         """Delta over time by layer name, each [step, time]."""

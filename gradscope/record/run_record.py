@@ -11,8 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.record.environment import Environment
+from gradscope.record.fault import Fault
+from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Role, branches
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
+from gradscope.record.objective_start import CONSTANT_LOSS, ObjectiveStart
+from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.sample_geometry import SampleGeometry
 
 Floats = npt.NDArray[np.float64]
@@ -120,11 +125,16 @@ class RunRecord:
     counts training steps: step 0 is the network as initialised, seen by the first batch before any
     update; step t is the t-th training step, whose forward and backward pass use the weights
     after step t - 1. Steps 0 and 1 therefore share weights and batch and differ only in the update.
-    `scalars` [step] has ``loss``, ``accuracy`` (NaN for regression) and ``learning_rate``;
+    `scalars` [step] has ``loss``, ``accuracy`` (NaN for regression) and ``learning_rate``, and
+    ``constant_loss`` (that of `objective_start.constant` on the same batch) where it was measured;
     `evaluation` has the figures of the test set after training, in inference mode.
     `recurrent_delta` is `recurrent_delta_second_moment` of `PROFILES` for each recurrent layer that
-    was followed through time: layer name -> [step, time]. `objective` is None in records of
-    earlier versions.
+    was followed through time: layer name -> [step, time]. `objective`, `objective_start`, what
+    loss, targets and variables are before the first update, and `answers` are None in records of
+    earlier versions; `answers` also where nothing was trained to the end. `initial_weights` is
+    empty there, and where the model had been trained before. `nonfinite_origin` says where the
+    first value that is not finite came from; None where all values are finite, and where the origin
+    was not located. `faults` are the side computations of the measurement that failed.
     """
 
     name: str
@@ -143,6 +153,16 @@ class RunRecord:
     evaluation: dict[str, float] = field(default_factory=dict)
     recurrent_delta: dict[str, Floats] = field(default_factory=dict)
     objective: ObjectiveInfo | None = None
+    initial_weights: tuple[InitialWeight, ...] = ()
+    nonfinite_origin: NonFiniteOrigin | None = None
+    faults: tuple[Fault, ...] = ()
+    objective_start: ObjectiveStart | None = None
+    answers: ProbeAnswers | None = None
+
+    @property
+    def constant_loss(self) -> Floats:
+        """Loss of the constant answer on the batch of each step; NaN where it is not known."""
+        return self.scalars.get(CONSTANT_LOSS, np.full(len(self.steps), np.nan))
 
     def __repr__(self) -> str:
         done, asked = self.outcome.steps_done, self.outcome.steps_requested

@@ -99,6 +99,27 @@ def look_for_files(config: ExperimentConfig) -> None:
         )
 
 
+def input_files(config: ExperimentConfig) -> list[Path]:
+    """The files of the user that measuring `config` reads, there or not: an output must be none.
+
+    Of a factory, the file of its module beside the config.
+    """
+    parameters, source = config.data.parameters, config.model.source
+    files = [Path(parameters["path"])] if isinstance(parameters.get("path"), str) else []
+    factories = [parameters.get("factory") if config.data.name == USER_DATA else None]
+    if source is not None:
+        factories.append(source.factory)
+        files += [Path(source.keras_file)] if source.keras_file is not None else []
+    folders = {Path(), Path((source.folder if source is not None else None) or "")}
+    modules = [name.partition(":")[0] for name in factories if name is not None]
+    files += [
+        folder.joinpath(*module.split(".")).with_suffix(".py")
+        for folder in folders
+        for module in modules
+    ]
+    return files
+
+
 def check_inputs(config: ExperimentConfig, *, trust_model: bool) -> None:
     """Refuse data or a model file that cannot be used.
 

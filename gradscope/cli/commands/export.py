@@ -30,7 +30,7 @@ from gradscope.cli import completion, options
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=options.NamedPath(),
     metavar="FILE",
     help="Write to FILE (default: stdout, for csv).",
 )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gradscope.cli import options
+
 if TYPE_CHECKING:
     from gradscope.reporters.new_config import NewConfig
     from gradscope.workflows.new_ci_file import CiFile
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     help="none (default), before_activation or after_activation.",
 )
 @click.option("--data", metavar="DATA", help="A data set, a .csv or .npz file, or MODULE:FUNCTION.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="The config.")
+@click.option("-o", "--output", type=options.NamedPath(), metavar="FILE", help="The config.")
 @click.option(
     "--ci",
     "cis",
@@ -41,7 +43,7 @@ def command(
     output: Path | None,
     cis: tuple[str, ...],
     replace_file: bool,
-    **options: int | str | None,
+    **written: int | str | None,
 ) -> None:
     """Write a new config to FILE (default: network.yaml).
 
@@ -58,7 +60,7 @@ def command(
     from gradscope.workflows.new_ci_file import plan_ci_file
     from gradscope.workflows.new_config import name_of
 
-    choices: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    choices: dict[str, Any] = {key: value for key, value in written.items() if value is not None}
     factory = target if target is not None and _is_function(target) else ""
     if factory:
         surplus = sorted(set(choices) - {"data"})

@@ -42,7 +42,7 @@ def _over_steps(name: str, record: RunRecord, window: slice) -> Floats:
         case OverSteps.GEOMETRIC_MEAN:
             return typical(values, record.steps)
         case OverSteps.LATEST:
-            return _latest(values)
+            return latest(values)
         case OverSteps.MEDIAN:
             return median(values[window])
 
@@ -71,7 +71,7 @@ def _profile(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
     }
 
 
-def _latest(values: Floats) -> Floats:
+def latest(values: Floats) -> Floats:
     """The last finite value of each layer: the probe set is not measured at every step."""
     latest = np.full(values.shape[1:], np.nan)
     for row in values:

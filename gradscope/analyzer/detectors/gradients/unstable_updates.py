@@ -24,6 +24,7 @@ from gradscope.record.run_record import Floats, Integers
         "exploding_signal",
         "exploding_gradient",
         "batch_norm_explosion",
+        "dead_units",  # whose cause names the largest update
     ),
 )
 def unstable_updates(
