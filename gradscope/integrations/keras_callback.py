@@ -19,14 +19,13 @@ from gradscope import api
 from gradscope.errors import BadRequest, GradscopeError
 from gradscope.integrations import fit_batches
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
-from gradscope.integrations.fit_step import FitStep, MeasuredStep, Passes
+from gradscope.integrations.fit_step import FitStep, MeasuredStep
 from gradscope.record import STATISTICS, OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
 from gradscope.record.fault import Faults
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, folder
 from gradscope.runner.loop import probe as probe_set
-from gradscope.runner.nonfinite import origin as nonfinite_origin
 from gradscope.runner.sources import arrays, factory
 
 _LOG = logging.getLogger("gradscope")
@@ -214,15 +213,15 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         with self._timed(fit):
             passes = self._passes(fit, elements[0])
             if passes is not None and self._probe is None:
-                self._locate(fit, step, passes, fit_batches.unpack_batch(elements[0]))
+                batch, last = fit_batches.unpack_batch(elements[0]), fit.builder.steps_done
+                fit.builder.nonfinite_origin = passes[0].origin(passes[1], batch, step, last)
         outputs = train(feed)
         with self._timed(fit):
             if passes is not None:
                 fit_step, measured = passes
                 self._keep(fit, step, fit_step.measure_update(measured, one_step=together == 1))
                 if together == 1 and fit.lost_at and measured.finite:
-                    origin = nonfinite_origin.lost_weights(fit_step.training, step)
-                    fit.builder.nonfinite_origin = origin
+                    fit.builder.nonfinite_origin = fit_step.origin_in_update(step)
         return outputs
 
     def _passes(self, fit: _Fit, element: Any) -> tuple[FitStep, Any] | None:
@@ -255,16 +254,6 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 ) from error
             fit.batch_summary = BatchSummary.from_batch(batch)
         return fit.fit_step
-
-    def _locate(self, fit: _Fit, step: int, passes: tuple[FitStep, Passes], batch: Any) -> None:
-        """Find where the first value that is not finite comes from, before the step is made."""
-        fit_step, measured = passes
-        if measured.finite or fit_step.skips(measured):
-            return
-        origin = nonfinite_origin.locate(fit_step.training, batch, step)
-        if origin is not None and fit.builder.steps_done:
-            origin = replace(origin, last_finite_step=fit.builder.steps_done)
-        fit.builder.nonfinite_origin = origin
 
     def _keep(self, fit: _Fit, step: int, measured: MeasuredStep) -> None:
         """Keep one measured step, and its distributions at the 1st, 2nd, 4th, 8th... of them.

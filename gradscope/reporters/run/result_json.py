@@ -90,6 +90,7 @@ def _prediction(report: Report) -> dict[str, Any] | None:
     if report.prediction is None:
         return None
     prediction = asdict(report.prediction) | {"band": _band(report.record, report.prediction)}
+    del prediction["fault"]  # the page has it
     rounded: dict[str, Any] = _rounded(plain(prediction))
     return rounded
 

@@ -76,7 +76,9 @@ class Experiment:
 
     def first_step(self, listener: Any) -> Any:
         listener.step(1, _figures(), (1.0, 0.5, 0.01))
-        return types.SimpleNamespace(status="complete", sentence="made up", evaluation={})
+        return types.SimpleNamespace(
+            status="complete", sentence="made up", evaluation={}, origin=None, faults=()
+        )
 
     def train(self, listener: Any) -> Any:
         import time
@@ -89,7 +91,9 @@ class Experiment:
                 _trouble(listener)
             if step > STEPS_BEFORE_TROUBLE:
                 time.sleep(0.001)
-        return types.SimpleNamespace(status="complete", sentence="made up", evaluation={})
+        return types.SimpleNamespace(
+            status="complete", sentence="made up", evaluation={}, origin=None, faults=()
+        )
 
 
 def _figures() -> Any:
