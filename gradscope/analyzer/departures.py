@@ -58,7 +58,7 @@ def find_departure(
     from_start = occurrence.since_step == 0 and (
         record.outcome.status == OutcomeStatus.DIVERGED or not occurrence.at_end
     )
-    rows = slice(0, 1) if from_start else window.last_quarter(len(steps))
+    rows = slice(0, 1) if from_start else window.last_quarter(steps)
     values = window.geometric_mean(judged[rows][holds[rows]])
     extreme_layer = int(np.nanargmin(values) if below else np.nanargmax(values))
     extreme = float(values[extreme_layer])

@@ -14,6 +14,7 @@ import tensorflow as tf
 from gradscope.record import STATISTICS
 from gradscope.record.run_record import Floats
 from gradscope.runner.loop import probe
+from gradscope.runner.nonfinite.origin import Training
 from gradscope.runner.objective import objective
 from gradscope.runner.runtime.preserved_state import (
     preserved_model_state,
@@ -23,6 +24,7 @@ from gradscope.runner.step import measured_step, updates, weight_figures
 from gradscope.runner.step.figures import Figures
 from gradscope.runner.step.reductions import reductions_for
 from gradscope.runner.survey.calls import recordable_layers
+from gradscope.runner.survey.initial_weights import initial_weights
 
 _ROW = {name: row for row, name in enumerate(STATISTICS)}
 
@@ -43,6 +45,18 @@ class Passes:
     deltas: list[Any]
     weights: tuple[Any, Any, Any]
     samples: int
+
+    @property
+    def finite(self) -> bool:
+        """Whether no NaN and no Inf was met."""
+        lost = np.nansum(self.statistics[_ROW["nonfinite_count"]])
+        return bool(np.isfinite(self.scalars[0])) and not lost > 0 and self.finite_gradients
+
+    @property
+    def finite_gradients(self) -> bool:
+        """Whether the gradients of all kernels and biases are finite."""
+        _, kernels, biases = self.weights
+        return all(bool(tf.reduce_all(tf.math.is_finite(g))) for g in (*kernels, *biases))
 
 
 @dataclass(frozen=True)
@@ -78,10 +92,12 @@ class FitStep:
         # A model that is built here draws its weights as it would have when `fit` first called it.
         with preserved_random_generators() if built else contextlib.nullcontext():
             self.sites = measured_step.survey_model(model, batch[0])
+        self.initial_weights = initial_weights(model, self.sites)
         scaling = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         if scaling and not model.optimizer.built:  # it has no scale of its own before
             model.optimizer.build(model.trainable_variables)
         self.objective = goal = objective.compiled_objective(batch[1])
+        self.training = Training(model, goal, model.optimizer, self.sites)
         jit = bool(model.jit_compile)
         self._signals = measured_step.measured_pass(
             model, self.sites, goal, model.optimizer, measured_step.MeasurementOptions(jit)
@@ -116,16 +132,21 @@ class FitStep:
         ratios = statistics[_ROW["update_ratio"]]
         if not one_step or (self._accumulates() and not np.nansum(ratios)):
             ratios[:] = np.nan
-        scaling = isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer)
-        overflow = np.nansum(statistics[_ROW["nonfinite_backward_count"]]) > 0
         return MeasuredStep(
             statistics=statistics,
             scalars=passes.scalars,
             distributions=lambda: probe.probe_result(
                 self.sites, passes.z, passes.deltas, passes.samples
             ),
-            skipped=bool(scaling and overflow and np.isfinite(passes.scalars[0])),
+            skipped=self.skips(passes),
         )
+
+    def skips(self, passes: Passes) -> bool:
+        """Whether the optimizer skips the step, as gradients of the scaled loss overflow."""
+        scaling = isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer)
+        overflow = np.nansum(passes.statistics[_ROW["nonfinite_backward_count"]]) > 0
+        overflow = overflow or not passes.finite_gradients
+        return bool(scaling and overflow and np.isfinite(passes.scalars[0]))
 
     def _accumulates(self) -> bool:
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 from gradscope.errors import CouldNotMeasure
+
+_TEMPORARY = re.compile(r"\..+\.(\d{1,9})\.tmp")
 
 
 def write(path: Path, content: bytes) -> None:
@@ -16,17 +19,18 @@ def write(path: Path, content: bytes) -> None:
     the folder is flushed too, so that a crash cannot undo the rename. Raises `CouldNotMeasure`
     with the path and the size when the disk refuses.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    new = temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        new.unlink(missing_ok=True)  # a link of that name is not followed
+        with new.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        new.replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            new.unlink()
         if not isinstance(error, OSError):
             raise
         raise CouldNotMeasure(
@@ -35,6 +39,31 @@ def write(path: Path, content: bytes) -> None:
         ) from error
     with contextlib.suppress(OSError):  # some file systems cannot, and the file is written
         _flush_folder(path.parent)
+
+
+def temporary(path: Path) -> Path:
+    """The file beside `path` that this process writes before it is renamed to `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files in `folder` of processes that were killed while they wrote."""
+    for path in folder.glob(".*.tmp"):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match and not is_running(int(match[1])):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def is_running(process: int) -> bool:
+    """Whether a process has this number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _flush_folder(folder: Path) -> None:

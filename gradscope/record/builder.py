@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from gradscope.record.environment import Environment
+from gradscope.record.fault import Fault
+from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Role
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.objective_start import CONSTANT_LOSS, ObjectiveStart
 from gradscope.record.probe_answers import ProbeAnswers
@@ -42,6 +45,7 @@ class Beginning:
     probe_samples: int
     steps_requested: int
     objective: ObjectiveInfo | None = None
+    initial_weights: tuple[InitialWeight, ...] = ()
 
 
 @dataclass
@@ -50,6 +54,8 @@ class RecordBuilder:
 
     beginning: Beginning | None = None
     evaluation: dict[str, float] = field(default_factory=dict)
+    nonfinite_origin: NonFiniteOrigin | None = None
+    faults: tuple[Fault, ...] = ()
     objective_start: ObjectiveStart | None = None
     final_answers: ProbeAnswers | None = None
     _steps: list[int] = field(default_factory=list)
@@ -150,6 +156,9 @@ class RecordBuilder:
             evaluation=dict(self.evaluation),
             recurrent_delta=self._recurrent_delta(beginning.layers),
             objective=beginning.objective,
+            initial_weights=beginning.initial_weights,
+            nonfinite_origin=self.nonfinite_origin,
+            faults=self.faults,
             objective_start=self.objective_start,
             answers=self.final_answers,
         )

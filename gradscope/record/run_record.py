@@ -11,7 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.record.environment import Environment
+from gradscope.record.fault import Fault
+from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Role, branches
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.objective_start import CONSTANT_LOSS, ObjectiveStart
 from gradscope.record.probe_answers import ProbeAnswers
@@ -128,7 +131,10 @@ class RunRecord:
     `recurrent_delta` is `recurrent_delta_second_moment` of `PROFILES` for each recurrent layer that
     was followed through time: layer name -> [step, time]. `objective`, `objective_start`, what
     loss, targets and variables are before the first update, and `answers` are None in records of
-    earlier versions; `answers` also where nothing was trained to the end.
+    earlier versions; `answers` also where nothing was trained to the end. `initial_weights` is
+    empty there, and where the model had been trained before. `nonfinite_origin` says where the
+    first value that is not finite came from; None where all values are finite, and where the origin
+    was not located. `faults` are the side computations of the measurement that failed.
     """
 
     name: str
@@ -147,6 +153,9 @@ class RunRecord:
     evaluation: dict[str, float] = field(default_factory=dict)
     recurrent_delta: dict[str, Floats] = field(default_factory=dict)
     objective: ObjectiveInfo | None = None
+    initial_weights: tuple[InitialWeight, ...] = ()
+    nonfinite_origin: NonFiniteOrigin | None = None
+    faults: tuple[Fault, ...] = ()
     objective_start: ObjectiveStart | None = None
     answers: ProbeAnswers | None = None
 

@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 
 from gradscope.errors import BadRequest
-from gradscope.record import atomic
+from gradscope.message_text import sanitise
+from gradscope.record import atomic, record_archive
 from gradscope.record.environment import Environment
+from gradscope.record.fault import Fault
+from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.objective_start import ObjectiveStart
 from gradscope.record.probe_answers import ProbeAnswers
@@ -21,6 +25,7 @@ from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunReco
 from gradscope.record.statistics import STATISTICS
 
 SCHEMA = "gradscope.record/1"
+_SECTIONS = ("model", "training")
 _HISTOGRAM_ARRAYS = ("steps", "edges", "counts", "outside")
 
 
@@ -32,7 +37,14 @@ def save(record: RunRecord, path: Path) -> None:
 def load(path: Path) -> RunRecord:
     """Read a record; raises `BadRequest` when `path` does not hold one of this version."""
     try:
+        if not path.is_file():
+            there = "it is not a regular file" if path.exists() else "no such file"
+            raise OSError(None, there)
+        with path.open("rb") as file:
+            record_archive.check_declared_sizes(file)
         content = path.read_bytes()
+    except record_archive.Implausible as error:
+        raise _unusable(str(path), error) from error
     except OSError as error:
         raise BadRequest(
             f"cannot read the record {path}: {error.strerror or error}",
@@ -57,6 +69,9 @@ def dumps(record: RunRecord) -> bytes:
         "evaluation": record.evaluation,
         "recurrent_delta": list(record.recurrent_delta),
         "objective": asdict(record.objective) if record.objective else None,
+        "initial_weights": [asdict(weight) for weight in record.initial_weights],
+        "nonfinite_origin": asdict(record.nonfinite_origin) if record.nonfinite_origin else None,
+        "faults": [asdict(fault) for fault in record.faults],
         "objective_start": asdict(record.objective_start) if record.objective_start else None,
         "answers": asdict(record.answers) if record.answers else None,
         "histograms": {key: value.quantity for key, value in record.histograms.items()},
@@ -84,16 +99,22 @@ def loads(content: bytes, source: str = "the record") -> RunRecord:
     except (
         Exception
     ) as error:  # zip, zlib, numpy and JSON each raise errors of their own for broken bytes
-        raise BadRequest(
-            f"{source} is not a record of this version ({SCHEMA}): {error}",
-            "run the config again to make a new one",
-        ) from error
+        raise _unusable(source, error) from error
+
+
+def _unusable(source: str, error: Exception) -> BadRequest:
+    reason = sanitise(" ".join(str(error).split()), 300)
+    return BadRequest(
+        f"{source} is not a record of this version ({SCHEMA}): {reason}",
+        "run the config again to make a new one",
+    )
 
 
 def _record(arrays: dict[str, Any]) -> RunRecord:
     meta = json.loads(arrays["meta"].tobytes())
     if meta["schema"] != SCHEMA:
         raise ValueError(f"its schema is {meta['schema']!r}")
+    _refuse_implausible(meta, arrays["steps"])
     histograms = {
         name: Histogram(
             quantity, **{key: arrays[f"histograms/{name}/{key}"] for key in _HISTOGRAM_ARRAYS}
@@ -111,6 +132,7 @@ def _record(arrays: dict[str, Any]) -> RunRecord:
     }
     if any(v.ndim != 2 or len(v) != len(arrays["steps"]) for v in recurrent_delta.values()):
         raise ValueError("its profiles over time are not [step, time]")
+    origin = meta.get("nonfinite_origin")
     start = meta.get("objective_start")
     return RunRecord(
         name=meta["name"],
@@ -129,9 +151,24 @@ def _record(arrays: dict[str, Any]) -> RunRecord:
         evaluation=meta["evaluation"],
         recurrent_delta=recurrent_delta,
         objective=ObjectiveInfo(**meta["objective"]) if meta.get("objective") else None,
+        initial_weights=tuple(map(InitialWeight.from_json, meta.get("initial_weights", ()))),
+        nonfinite_origin=NonFiniteOrigin.from_json(origin) if origin else None,
+        faults=tuple(Fault(**fault) for fault in meta.get("faults", ())),
         objective_start=ObjectiveStart.from_json(start) if start else None,
         answers=ProbeAnswers(**meta["answers"]) if meta.get("answers") else None,
     )
+
+
+def _refuse_implausible(meta: dict[str, Any], steps: Any) -> None:
+    """Refuse what no run can have recorded, which analysis would stumble over."""
+    sections = [name for name in _SECTIONS if not isinstance(meta["config"].get(name), dict)]
+    if sections:
+        raise ValueError(f"its config has no section {sections[0]}")
+    if steps.ndim != 1 or steps.dtype.kind != "i" or (np.diff(steps) <= 0).any():
+        raise ValueError("its steps are not growing whole numbers")
+    for key in ("batch_size", "probe_samples"):
+        if not isinstance(meta[key], int) or meta[key] < (key == "batch_size"):
+            raise ValueError(f"its {key} is {meta[key]!r}")
 
 
 def _by_prefix(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gradscope.config.experiment import ExperimentConfig
@@ -11,7 +11,7 @@ from gradscope.gate import baseline_replacement, plan
 from gradscope.gate.baselines import baseline_file, seed_statistics
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.comparing import comparison
-from gradscope.record import RunRecord
+from gradscope.record import RunRecord, output_file
 from gradscope.reporters.baseline import BaselineReport
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows.analysis import analyze_seeds
@@ -54,20 +54,37 @@ def measure_baseline(
     return analyze_seeds(records, needed)[0]
 
 
-def write_baseline(
-    path: Path, measure: Callable[[], SeedStatistics], *, update: bool
-) -> BaselineReport:
-    """Write the baseline that `measure` gives into `path`, and compare it with the earlier one.
+def check_target(path: Path, *, update: bool, inputs: Sequence[Path] = ()) -> None:
+    """Refuse a file that a baseline must not take the place of, before anything is measured.
 
-    Raises `BadRequest` before anything is measured where there is one and `update` is not given,
-    or where `path` cannot be written. After an interruption the file is what it was.
+    Raises `BadRequest` where there is one and `update` is not given, where `path` cannot be
+    written, is one of `inputs`, or holds something else than a baseline of any version, damaged or
+    not.
     """
     if path.exists() and not update:
         raise BadRequest(
             f"{path} exists", "compare with it: gradscope check CONFIG; or replace it: --update"
         )
-    if not path.parent.is_dir():
-        raise BadRequest(f"cannot write {path}: there is no such folder", "make it first")
+    output_file.check_outputs([path], inputs)
+    if path.is_file() and not baseline_file.is_baseline(path):
+        raise BadRequest(
+            f"{path} is not a baseline, and would be replaced", "name another file with --output"
+        )
+
+
+def write_baseline(
+    path: Path,
+    measure: Callable[[], SeedStatistics],
+    *,
+    update: bool,
+    inputs: Sequence[Path] = (),
+) -> BaselineReport:
+    """Write the baseline that `measure` gives into `path`, and compare it with the earlier one.
+
+    Raises `BadRequest` before anything is measured where `check_target` does. After an interruption
+    the file is what it was.
+    """
+    check_target(path, update=update, inputs=inputs)
     earlier = baseline_replacement.existing(path)
     try:
         statistics = measure()

@@ -116,7 +116,7 @@ def never() -> SeedStatistics:
 
 def test_what_cannot_be_written_is_not_measured(tmp_path: Path) -> None:
     path = tmp_path / "net.baseline.json"
-    with pytest.raises(BadRequest, match="no such folder"):
+    with pytest.raises(BadRequest, match="there is no folder"):
         write_baseline(tmp_path / "no" / "net.baseline.json", never, update=True)
     path.write_text("{}")
     with pytest.raises(BadRequest, match="exists") as caught:

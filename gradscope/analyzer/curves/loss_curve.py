@@ -38,18 +38,33 @@ class LossCurve:
     @property
     def last(self) -> float:
         """Median of the last quarter."""
-        return float(np.median(self.loss[window.last_quarter(len(self.loss))]))
+        return float(np.median(self.late))
+
+    @property
+    def late(self) -> Floats:
+        """The losses of the last quarter."""
+        return self.loss[window.last_quarter(self.steps)]
 
     def fall(self, quarter: int) -> tuple[float, float]:
         """Fall of the mean from a quarter (0 to 2) to the last one, and its standard error.
 
         Batches are taken as independent, which is what makes the noise of a mean.
         """
-        count = len(self.loss[window.last_quarter(len(self.loss))])
-        start = quarter * (len(self.loss) - count) // 3
-        early, late = self.loss[start : start + count], self.loss[-count:]
-        error = math.sqrt((early.var(ddof=1) + late.var(ddof=1)) / count) if count > 1 else math.inf
+        early, late = self.loss[self._early(quarter)], self.late
+        if min(len(early), len(late)) < 2:
+            return float(early.mean() - late.mean()), math.inf
+        error = math.sqrt(early.var(ddof=1) / len(early) + late.var(ddof=1) / len(late))
         return float(early.mean() - late.mean()), error
+
+    def _early(self, quarter: int) -> slice:
+        """The rows of a quarter (0 to 2), which takes as many steps as the last one."""
+        late = window.last_quarter(self.steps)
+        since_first = self.steps - self.steps[0]
+        length = int(self.steps[-1] - self.steps[late.start])
+        latest_start = quarter * (int(since_first[-1]) - length)
+        start = int(np.flatnonzero(3 * since_first <= latest_start)[-1])
+        end = int(np.searchsorted(self.steps, self.steps[start] + length, "right"))
+        return slice(start, max(end, start + 1))
 
 
 def training_curve(record: RunRecord) -> LossCurve:
@@ -100,12 +115,17 @@ def stuck(record: RunRecord) -> bool:
 
 
 def path_length(record: RunRecord) -> float:
-    """Sum of the update ratios of the layer that moved most; steps not recorded count alike."""
+    """Sum of the update ratios of the layer that moved most.
+
+    A step counts for itself and those before it that were not recorded.
+    """
     columns = list(record.indices(Role.HIDDEN, Role.OUTPUT))
-    update = record.series["update_ratio"][:, columns]
+    trained = record.steps > 0
+    update = record.series["update_ratio"][trained][:, columns]
     update = np.where(np.isfinite(update), update, 0.0)
-    rows = max(1, int(np.count_nonzero(record.steps > 0)))
-    return float(update.sum(axis=0).max(initial=0.0)) * record.outcome.steps_done / rows
+    represented = np.diff(record.steps[trained], prepend=0)
+    total = float((update * represented[:, None]).sum(axis=0).max(initial=0.0))
+    return total * record.outcome.steps_done / max(1, int(represented.sum()))
 
 
 def output_layers(record: RunRecord) -> list[LayerInfo]:
@@ -206,7 +226,7 @@ def above_chance(record: RunRecord, least: float = 0.05, errors: float = 5.0) ->
     if not above > least:
         return _right_in_the_end(record, least, errors)
     chance = max(class_shares(record))
-    samples = len(record.steps[window.last_quarter(len(record.steps))]) * record.batch_size
+    samples = len(record.steps[window.last_quarter(record.steps)]) * record.batch_size
     return above * (1.0 - chance) > errors * _chance_error(chance, samples)
 
 
@@ -246,7 +266,7 @@ def learns_well(record: RunRecord, share: float = 0.5) -> bool:
 def late_accuracy(record: RunRecord) -> float:
     """Mean accuracy of the training batches of the last quarter; NaN where none was counted."""
     accuracy = record.scalars["accuracy"]
-    late = accuracy[window.last_quarter(len(accuracy))]
+    late = accuracy[window.last_quarter(record.steps)]
     return float(np.nanmean(late)) if np.isfinite(late).any() else math.nan
 
 

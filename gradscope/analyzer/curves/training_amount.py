@@ -69,7 +69,7 @@ def still_falls(curve: LossCurve, last_errors: float = 2.0, all_errors: float = 
     Mean and median of each quarter have to be below those of the quarter before, the fall since the
     third quarter above `last_errors` standard errors and that since the first above `all_errors`.
     """
-    count = len(curve.loss[window.last_quarter(len(curve.loss))])
+    count = len(curve.loss[window.last_quarter(curve.steps)])
     if count < 2:
         return False
     starts = [quarter * (len(curve.loss) - count) // 3 for quarter in range(4)]

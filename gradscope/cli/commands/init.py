@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from gradscope.cli import options
+
 
 @click.command()
 @click.argument("target", required=False, metavar="[FILE | MODULE:FUNCTION]")
@@ -21,10 +23,10 @@ import click
     help="none (default), before_activation or after_activation.",
 )
 @click.option("--data", metavar="DATA", help="A data set, a .csv or .npz file, or MODULE:FUNCTION.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="The config.")
+@click.option("-o", "--output", type=options.NamedPath(), metavar="FILE", help="The config.")
 @click.option("--replace", "replace_file", is_flag=True, help="Replace a file that exists.")
 def command(
-    target: str | None, *, output: Path | None, replace_file: bool, **options: int | str | None
+    target: str | None, *, output: Path | None, replace_file: bool, **written: int | str | None
 ) -> None:
     """Write a new config to FILE (default: network.yaml).
 
@@ -36,7 +38,7 @@ def command(
     from gradscope.reporters.new_config import NewConfig, written_text
     from gradscope.workflows.new_config import name_of, write_config
 
-    choices: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    choices: dict[str, Any] = {key: value for key, value in written.items() if value is not None}
     factory = target if target is not None and _is_function(target) else ""
     if factory:
         surplus = sorted(set(choices) - {"data"})

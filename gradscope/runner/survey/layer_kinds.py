@@ -165,6 +165,15 @@ def _einsum_axes(equation: str) -> tuple[str, str, str]:
     return kernel, inputs, output
 
 
+def einsum_kernel_axes(layer: Any) -> tuple[list[int], list[int]] | tuple[None, None]:
+    """The input and output axes of an EinsumDense kernel; (None, None) for other layers."""
+    if not isinstance(layer, keras.layers.EinsumDense):
+        return None, None
+    kernel, _, output = _einsum_axes(layer.equation)
+    produced = [i for i, axis in enumerate(kernel) if axis in output]
+    return [i for i in range(len(kernel)) if i not in produced], produced
+
+
 def _einsum_fans(layer: Any, shape: Shape) -> Fans:
     kernel, inputs, output = _einsum_axes(layer.equation)
     axes = list(zip(kernel, shape, strict=True))

@@ -13,6 +13,7 @@ from gradscope.record import (
     DataSummary,
     Environment,
     Histogram,
+    InitialWeight,
     ObjectiveStart,
     ProbeAnswers,
     UnmeasuredReason,
@@ -34,6 +35,9 @@ def beginning() -> Beginning:
     flags = dict.fromkeys(("jit", "grappler", "onednn", "op_determinism"), True)
     return Beginning(
         name="naïve λ",
+        initial_weights=(
+            InitialWeight("hidden_0", "kernel", (3, 8), "float32", 3, 8, 0.1, 0.2, -0.5, 0.5),
+        ),
         layers=tuple(
             layer_row(
                 i,

@@ -124,7 +124,7 @@ def _nearly_dead(
     if not judged.any():
         return []
     steps, gain = record.steps[judged], gain[judged]
-    rows = window.last_quarter(len(steps))
+    rows = window.last_quarter(steps)
     typical = window.median(gain[rows])
     shut = [i for i, value in enumerate(typical) if value < min_derivative_gain]
     if not shut:

@@ -73,7 +73,7 @@ def saturated_units(
     occurrence = window.occurrence(steps, holds)
     if not occurrence:
         return ()
-    rows = window.last_quarter(len(steps)) if occurrence.at_end else slice(0, 1)
+    rows = window.last_quarter(steps) if occurrence.at_end else slice(0, 1)
     profile = window.median(gain[rows][holds[rows]])
     worst = int(np.nanargmin(profile / limits))
     sick = [i for i in range(len(indices)) if profile[i] < limits[i]] or [worst]

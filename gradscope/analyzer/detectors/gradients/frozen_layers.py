@@ -27,6 +27,7 @@ a gradient has vanished."""
     "GS104",
     rank=70,
     follows=(
+        "non_finite",
         "vanishing_signal",
         "saturated_units",
         "dead_units",
@@ -72,11 +73,13 @@ def frozen_layers(
     unused = gradient_cut.cut_layers(record)
     weighted = record.indices(Role.HIDDEN, Role.OUTPUT)
     indices = tuple(i for i in weighted if record.layers[i].main_path or not unused[i])
-    updated = record.steps > 0
+    # A step with values that are not finite is skipped by the optimizer, or `non_finite`'s.
+    lost = np.nansum(record.series["nonfinite_count"], axis=1) > 0
+    updated = (record.steps > 0) & ~lost & np.isfinite(record.scalars["loss"])
     steps, update = record.steps[updated], record.series["update_ratio"][updated][:, list(indices)]
     if np.isnan(update).all():
         raise NotMeasured("no update was made")
-    rows = window.last_quarter(len(steps))
+    rows = window.last_quarter(steps)
     # The mean, not the median: gradients that are accumulated over steps move nothing in most.
     typical = window.mean(update[rows])
     if not np.any(typical < threshold):

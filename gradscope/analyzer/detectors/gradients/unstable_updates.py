@@ -61,7 +61,7 @@ def unstable_updates(
     """
     indices = record.indices(Role.HIDDEN, Role.OUTPUT)
     steps, update = _updates(record, indices)
-    rows = np.arange(len(steps))[window.last_quarter(len(steps))]
+    rows = np.arange(len(steps))[window.last_quarter(steps)]
     median = window.median(update[rows])
     sick = np.flatnonzero(median > max_median_update)
     if lasts := bool(sick.size):

@@ -17,7 +17,6 @@ from gradscope.analyzer.detectors import EVERY_EARLIER, detector
 from gradscope.analyzer.network import is_user_model
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import Action, Evidence, Finding, Remedy, RunRecord, Severity
-from gradscope.record.run_record import Floats
 
 UNEVEN = 30.0
 """Ratio over depth from which it is mentioned beside a loss that stands still."""
@@ -122,7 +121,7 @@ def not_learning(
     if len(curve.loss) < min_steps:
         raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to tell a fall from noise")
     path = loss_curve.path_length(record)
-    if not path >= min_weight_change and not _moved_away(curve.loss):
+    if not path >= min_weight_change and not _moved_away(curve):
         raise NotMeasured(
             f"updates added up to {path:.2g} of the weights: too little to see a difference"
         )
@@ -247,7 +246,7 @@ class _Course:
     def of(cls, record: RunRecord, curve: LossCurve, max_growth: float) -> _Course:
         best = loss_curve.constant_predictor(record)
         fall, error = curve.fall(2 if math.isfinite(best) else 0)
-        late = float(curve.loss[window.last_quarter(len(curve.loss))].mean())
+        late = float(curve.loss[window.last_quarter(curve.steps)].mean())
         end = loss_curve.end_loss(record)
         ended = not math.isnan(end) and math.isfinite(best)
         grew = curve.first > 0 and end > max_growth * max(curve.first, best if best > 0 else 0.0)
@@ -379,8 +378,8 @@ def _over_depth(record: RunRecord) -> str:
     profile = depth_profile(record)
     if len(profile.names) < 2:
         return ""
-    signal = float(window.typical(profile.signal_relative)[-1])
-    delta = float(window.typical(profile.gradient_relative)[0])
+    signal = float(window.typical(profile.signal_relative, record.steps)[-1])
+    delta = float(window.typical(profile.gradient_relative, record.steps)[0])
     if not (signal > 0 and delta > 0):
         return ""
     if all(1 / UNEVEN < ratio < UNEVEN for ratio in (signal, delta)):
@@ -391,9 +390,9 @@ def _over_depth(record: RunRecord) -> str:
     )
 
 
-def _moved_away(loss: Floats) -> bool:
+def _moved_away(curve: LossCurve) -> bool:
     """Whether the loss is clearly elsewhere than at the first batch: by a tenth and by four of its
     present standard deviations."""
-    late = loss[window.last_quarter(len(loss))]
-    distance = abs(float(loss[0] - late.mean()))
+    late = curve.late
+    distance = abs(float(curve.loss[0] - late.mean()))
     return distance > max(0.1 * abs(float(late.mean())), 4.0 * float(late.std()))

@@ -56,7 +56,7 @@ def oscillating_loss(
         raise NotMeasured("the loss is not positive, so it has no ratio")
     if not loss_curve.loss_name(record):
         raise NotMeasured("the loss is the user's own, so its first value is no unit")
-    rows = window.last_quarter(len(curve.loss))
+    rows = window.last_quarter(curve.steps)
     spread = float(curve.loss[rows].std(ddof=1))
     observed = spread * record.batch_size**0.5 / curve.first
     if not observed > max_swing:

@@ -60,7 +60,7 @@ def batch_norm_explosion(
     observed = float(np.nanmax(start))
     if not observed > threshold:
         return ()
-    at_end = float(np.max(np.nan_to_num(window.typical(profile.gradient_relative))))
+    at_end = float(np.max(np.nan_to_num(window.typical(profile.gradient_relative, record.steps))))
     overcome = loss_curve.learned(record, max_constant_ratio) and at_end <= threshold
     overcome = overcome or loss_curve.learns_well(record)
     skips = () if record.branches else (Remedy(Action.ADD_SKIP_CONNECTIONS),)

@@ -209,7 +209,7 @@ def _message_over_depth(
 ) -> tuple[str, str]:
     last = departure.layers[-1]
     products = np.exp(_over_depth(_logs(record, indices))[:, last : last + 1])
-    [factor] = window.geometric_mean(products[window.last_quarter(len(products))])
+    [factor] = window.geometric_mean(products[window.last_quarter(record.steps)])
     return (
         f"In inference mode the signal in {record.layers[indices[last]].name} is about "
         f"x{factor:.2g} of training's.",
@@ -221,7 +221,7 @@ def _message_over_depth(
 def _outcome(record: RunRecord, max_test_loss_ratio: float) -> tuple[str, bool]:
     """What the answers or the test loss say of it, and whether it is that much worse."""
     loss = record.scalars["loss"]
-    trained = float(np.median(loss[window.last_quarter(len(loss))]))
+    trained = float(np.median(loss[window.last_quarter(record.steps)]))
     test = record.evaluation.get("test_loss", float("nan"))
     if not np.isfinite(test):
         return " No test figures in inference mode say whether it matters.", False
