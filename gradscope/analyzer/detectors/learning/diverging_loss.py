@@ -10,7 +10,9 @@ from gradscope.analyzer.theory import causes
 from gradscope.record import Finding, RunRecord, Severity
 
 
-@detector("GS603", rank=32, follows=("non_finite", "exploding_signal", "unstable_updates"))
+@detector(
+    "GS603", rank=32, follows=("non_finite", "exploding_signal", "unstable_updates", "dead_units")
+)
 def diverging_loss(
     record: RunRecord, *, max_growth: float = 2.0, min_steps: float = 8
 ) -> tuple[Finding, ...]:
