@@ -62,7 +62,8 @@ def collapsed_representation(record: RunRecord, *, threshold: float = 1e-3) -> t
         f"All samples look the same to what comes after{rate_text(departure.rate)}, "
         f"{departure.occurrence.text}."
     )
-    cause, remedies = alike_inputs(record), (Remedy(Action.SCALE_ONCE),)
+    cause = alike_inputs(record)
+    remedies: tuple[Remedy, ...] = (Remedy(Action.SCALE_ONCE),)
     if not cause:
         remedies = causes.smallest_change(record) if departure.occurrence.since_step == 0 else ()
     return (
