@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradscope import GradientFlow
+from gradscope import GradientFlow, api
 from gradscope.reporters.remedies import Form, reader_of, remedies_text
 from tests.analyzer.programs.running import (
     CLASSES,
