@@ -95,7 +95,7 @@ def _of_operation(record: RunRecord, row: int, origin: NonFiniteOrigin) -> Cause
     layers = (origin.layer,) if origin.layer else ()
     details = _details(origin)
     grown = origin.kind in (OperationKind.OVERFLOW, OperationKind.EXPONENTIAL)
-    remedies = () if action is None else (Remedy(action, layers=layers),)
+    remedies: tuple[Remedy, ...] = () if action is None else (Remedy(action, layers=layers),)
     if grown and origin.dtype != "float16":
         update = large_update(record, row)
         if update or _loss_grew(record, row):

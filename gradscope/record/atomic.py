@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from gradscope.errors import CouldNotMeasure
 
@@ -13,18 +15,31 @@ _TEMPORARY = re.compile(r"\..+\.(\d{1,9})\.tmp")
 
 
 def write(path: Path, content: bytes) -> None:
-    """Replace the file at `path` by `content`, or leave it as it was.
+    """Replace the file at `path` by `content`, or leave it as it was; see `writing`."""
+    with writing(path, len(content)) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def writing(path: Path, size: int | None = None) -> Iterator[BinaryIO]:
+    """Open a file that replaces the one at `path` at the end, or leaves it as it was.
+
+    `size` is the number of bytes that will be written, where it is known.
 
     The bytes are written to a temporary file in the same folder, flushed to the disk and renamed;
     the folder is flushed too, so that a crash cannot undo the rename. Raises `CouldNotMeasure`
     with the path and the size when the disk refuses.
     """
     new = temporary(path)
+    written = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new.unlink(missing_ok=True)  # a link of that name is not followed
         with new.open("xb") as file:
-            file.write(content)
+            try:
+                yield file
+            finally:
+                written = file.tell()
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
@@ -33,8 +48,9 @@ def write(path: Path, content: bytes) -> None:
             new.unlink()
         if not isinstance(error, OSError):
             raise
+        size = written if size is None else size
         raise CouldNotMeasure(
-            f"cannot write {path} ({len(content)} bytes): {error.strerror or error}",
+            f"cannot write {path} ({size} bytes): {error.strerror or error}",
             "free some space or choose another folder with --output",
         ) from error
     with contextlib.suppress(OSError):  # some file systems cannot, and the file is written

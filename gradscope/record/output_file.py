@@ -29,15 +29,24 @@ def write(path: Path, content: bytes) -> None:
     Raises `CouldNotMeasure` with the path where that fails; a regular file then is as it was. A
     reader that closes its pipe early is no failure.
     """
+    write_parts(path, [content], len(content))
+
+
+def write_parts(path: Path, parts: Iterable[bytes], size: int | None = None) -> None:
+    """Write `parts` one after another, as `write` does; `size` is their sum, where it is known."""
     if not _is_stream(path):
-        atomic.write(Path(os.path.realpath(path)), content)
+        with atomic.writing(Path(os.path.realpath(path)), size) as file:
+            file.writelines(parts)
         return
+    written = 0
     try:
         with contextlib.suppress(BrokenPipeError), open(_opened(path), "wb") as stream:
-            stream.write(content)
+            for part in parts:
+                written += len(part)
+                stream.write(part)
     except OSError as error:
         raise CouldNotMeasure(
-            f"cannot write {path} ({len(content)} bytes): {error.strerror or error}",
+            f"cannot write {path} ({size or written} bytes): {error.strerror or error}",
             "name another file",
         ) from error
 

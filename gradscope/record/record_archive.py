@@ -1,4 +1,4 @@
-"""The sizes that the archive of a record declares, checked before anything of it is read."""
+"""The archive of a record: its arrays one by one, and the sizes it declares, checked first."""
 
 from __future__ import annotations
 
@@ -57,3 +57,34 @@ def _shape(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[tuple[int, 
     if math.prod(shape) * dtype.itemsize != held:
         raise Implausible(f"{info.filename} declares the shape {shape} and holds {held} bytes")
     return shape, dtype.itemsize
+
+
+class RecordArchive:
+    """The arrays of a file, each read when it is asked for."""
+
+    def __init__(self, file: IO[bytes], source: str) -> None:
+        self._archive, self.source = zipfile.ZipFile(file), source
+        self.names = [name.removesuffix(".npy") for name in self._archive.namelist()]
+        self.unread = set(self.names)
+        self.size = sum(member.file_size for member in self._archive.infolist())
+
+    def __getitem__(self, name: str) -> Any:
+        self.unread.discard(name)
+        with self._archive.open(f"{name}.npy") as member:
+            return np.lib.format.read_array(member, allow_pickle=False)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of an array, without its values."""
+        self.unread.discard(name)
+        with self._archive.open(f"{name}.npy") as member:
+            shape: tuple[int, ...] = _HEADERS[np.lib.format.read_magic(member)](member)[0]
+            return shape
+
+    def refuse_unread(self) -> None:
+        """Raise an error where the file has an array that nobody asked for."""
+        if self.unread:
+            raise ValueError(f"it has an array {min(self.unread)!r}")
+
+    def starting(self, prefix: str) -> dict[str, str]:
+        """The names that start with `prefix`, by the rest of each."""
+        return {n.removeprefix(prefix): n for n in self.names if n.startswith(prefix)}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -19,6 +19,7 @@ from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.objective_start import CONSTANT_LOSS, ObjectiveStart
 from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.sample_geometry import SampleGeometry
+from gradscope.record.series_on_disk import Rows, some_rows
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -120,7 +121,8 @@ class Histogram:
 class RunRecord:
     """Layers, steps, one float64 array [step, layer] per statistic, and the run's conditions.
 
-    `series` holds exactly the names of `STATISTICS`; NaN is "not measured here" (or, where
+    `series` holds exactly the names of `STATISTICS`, read from a file one at a time where they are
+    long; NaN is "not measured here" (or, where
     ``nonfinite_count`` is above zero, a figure that the non-finite values destroyed). `steps`
     counts training steps: step 0 is the network as initialised, seen by the first batch before any
     update; step t is the t-th training step, whose forward and backward pass use the weights
@@ -140,7 +142,7 @@ class RunRecord:
     name: str
     layers: tuple[LayerInfo, ...]
     steps: Integers
-    series: dict[str, Floats]
+    series: Mapping[str, Floats]
     scalars: dict[str, Floats]
     histograms: dict[str, Histogram]
     outcome: Outcome
@@ -177,6 +179,16 @@ class RunRecord:
     def branches(self) -> bool:
         """Whether data takes several paths, so that successive layers need not feed one another."""
         return branches(self.layers)
+
+    def at_rows(self, rows: Rows) -> RunRecord:
+        """The record with some of its recorded steps."""
+        return replace(
+            self,
+            steps=self.steps[rows],
+            series=some_rows(self.series, rows),
+            scalars={name: values[rows] for name, values in self.scalars.items()},
+            recurrent_delta={name: values[rows] for name, values in self.recurrent_delta.items()},
+        )
 
     def to_frame(self, *, statistics: Sequence[str] | None = None) -> Any:
         """A pandas data frame with the columns step, layer, statistic and value.

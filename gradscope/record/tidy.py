@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,7 +38,7 @@ class Recorded(Protocol):
         """The recorded steps."""
 
     @property
-    def series(self) -> dict[str, Floats]:
+    def series(self) -> Mapping[str, Floats]:
         """Statistic -> [step, layer]."""
 
     @property

@@ -29,7 +29,8 @@ def csv_texts(record: RunRecord, *, statistics: Sequence[str] | None = None) -> 
 def write_csv(record: RunRecord, path: Path, *, statistics: Sequence[str] | None = None) -> None:
     """Write the CSV file; raises `BadRequest` where `path` is no place for a file."""
     output_file.check_outputs([path])
-    output_file.write(path, "".join(csv_texts(record, statistics=statistics)).encode())
+    texts = csv_texts(record, statistics=statistics)
+    output_file.write_parts(path, (text.encode() for text in texts))
 
 
 def write_parquet(

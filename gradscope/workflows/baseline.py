@@ -29,7 +29,8 @@ def measure_baseline(
     """Measure the seeds of a baseline and give their statistics.
 
     Where neither the user nor the model limits the trained seeds, more are trained until they show
-    a change of x2 over the depth. Raises `Inconclusive` where a seed diverges.
+    a change of x2 over the depth: a check would be inconclusive with fewer. Raises
+    `Inconclusive` where a seed diverges.
     """
 
     def measure(wanted: Seeds) -> list[RunRecord]:
@@ -42,16 +43,16 @@ def measure_baseline(
     records = measure(seeds)
     trained = len(seeds.trained)
     statistics = analyze_seeds(records, trained)[0]
-    user_model = config.model.source is not None  # built and traced again for each seed
-    if not trained or user_model or seed_options.trained_seeds is not None:
+    if not trained or engine.has_one_seed or seed_options.trained_seeds is not None:
         return statistics
-    needed = min(plan.MAX_TRAINED_SEEDS, comparison.trained_seeds_needed(statistics))
-    added = tuple(config.seed + index for index in range(trained, needed))
-    if not added:
-        return statistics
-    more = measure(Seeds(trained=added))
-    records = [*records[:trained], *more, *records[max(trained, needed) :]]
-    return analyze_seeds(records, needed)[0]
+    while trained < plan.MAX_TRAINED_SEEDS:
+        needed = min(plan.MAX_TRAINED_SEEDS, comparison.trained_seeds_needed(statistics))
+        if needed <= trained:
+            break
+        more = measure(Seeds(trained=tuple(config.seed + i for i in range(trained, needed))))
+        records = [*records[:trained], *more, *records[needed:]]
+        trained, statistics = needed, analyze_seeds(records, needed)[0]
+    return statistics
 
 
 def check_target(path: Path, *, update: bool, inputs: Sequence[Path] = ()) -> None:

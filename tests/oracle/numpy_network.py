@@ -32,11 +32,8 @@ from tests.oracle.activations import (
 
 SMALLEST_NORMAL_FLOAT32 = 2.0**-126
 BATCH_NORM = (
-    "batch_norm_mean_gap",
-    "batch_norm_variance_ratio",
-    "batch_norm_gamma_mean",
-    "batch_norm_gamma_second_moment",
-    "batch_norm_beta_second_moment",
+    *("batch_norm_mean_gap", "batch_norm_variance_ratio"),
+    *("batch_norm_gamma_mean", "batch_norm_gamma_second_moment", "batch_norm_beta_second_moment"),
 )
 KINKED = ("relu", "leaky_relu", "elu", "selu")
 

@@ -85,7 +85,7 @@ _LINES: tuple[tuple[str, ...], ...] = (
     ("theory", "small.yaml", "--seeds", "0"),
     ("theory", "small.yaml", "--plot", "x.pdf"),
     ("theory", "small.yaml", "--plot", "x"),
-    ("theory", "small.yaml", "--plot", "no/x.png"),
+    ("theory", "small.yaml", "--plot", "small.yaml/x.png"),
     ("theory", "small.yaml", "--plot", "."),
     ("config", "no.yaml"),
     ("layers", "no.yaml"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -99,7 +100,7 @@ def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Pr
 
 def _whole_numbers(record: RunRecord) -> bool:
     """Whether no input is real: the moments are then those of no array."""
-    return np.isnan(record.data.second_moment) and np.isfinite(record.data.minimum)
+    return math.isnan(record.data.second_moment) and math.isfinite(record.data.minimum)
 
 
 @lru_cache(maxsize=64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -91,9 +90,7 @@ def _before_nonfinite(record: RunRecord) -> RunRecord:
     broken = np.flatnonzero(np.nansum(record.series["nonfinite_count"], axis=1) > 0)
     if not broken.size or broken[0] == 0:
         return record
-    end = int(broken[0])
-    series = {name: values[:end] for name, values in record.series.items()}
-    return replace(record, steps=record.steps[:end], series=series)
+    return record.at_rows(slice(int(broken[0])))
 
 
 def caption(record: RunRecord) -> str:

@@ -55,4 +55,5 @@ def _figures(name: str, values: Floats, steps: Integers) -> dict[str, Any]:
 
 def _end(values: Floats, finite: Any) -> Floats:
     """The first finite value of each layer."""
-    return values[np.argmax(finite, axis=0), np.arange(values.shape[1])]
+    first: Floats = values[np.argmax(finite, axis=0), np.arange(values.shape[1])]
+    return first

@@ -60,6 +60,7 @@ def result(report: Report) -> dict[str, Any]:
             item for verdict in diagnosis.verdicts for item in verdict_items(verdict, reader)
         ],
         "prediction": _prediction(report),
+        "faults": [f"{fault.computation}: {fault.crashed}" for fault in report.faults],
         "delta_reference": record.layers[reference].name if reference is not None else None,
         "summary": layer_summary(record),
         "step_selection": {
@@ -122,7 +123,9 @@ def _initial_weight(standing: WeightStanding) -> dict[str, Any]:
 def _prediction(report: Report) -> dict[str, Any] | None:
     if report.prediction is None:
         return None
-    prediction = asdict(report.prediction) | {"band": _band(report.record, report.prediction)}
+    fields = asdict(report.prediction)
+    del fields["fault"]  # beside the other faults
+    prediction = fields | {"band": _band(report.record, report.prediction)}
     rounded: dict[str, Any] = _rounded(plain(prediction))
     return rounded
 

@@ -35,6 +35,13 @@ def check_name(path: Path, inputs: Iterable[Path] = ()) -> None:
             f"{path.suffix or 'no ending'}",
             f"for example --plot {Path(path.stem or 'theory').with_suffix('.png')}",
         )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadRequest(
+            f"--plot {path}: cannot be written: {error.strerror or error}",
+            "give a file in a folder that you may write to",
+        ) from error
     output_file.check_outputs([path], inputs)
 
 

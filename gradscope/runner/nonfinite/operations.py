@@ -42,11 +42,13 @@ def _not_positive(values: Values) -> Values:
 
 
 def _zero(values: Values) -> Values:
-    return values == 0
+    zero: Values = values == 0
+    return zero
 
 
 def _infinite(values: Values) -> Values:
-    return np.isinf(values)
+    infinite: Values = np.isinf(values)
+    return infinite
 
 
 _ROOT, _LOGARITHM = OperationKind.ROOT, OperationKind.LOGARITHM
