@@ -10,8 +10,8 @@ PERCENT_UP_TO = 2.0
 
 
 def rms(log_second_moment: float) -> float:
-    """The rms whose second moment has this logarithm."""
-    return math.exp(0.5 * log_second_moment) if log_second_moment < 1400 else math.inf
+    """The rms whose second moment has this logarithm; NaN for NaN."""
+    return math.inf if log_second_moment >= 1400 else math.exp(0.5 * log_second_moment)
 
 
 def factor(difference: float) -> str:

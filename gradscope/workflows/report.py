@@ -29,7 +29,7 @@ def report_again(path: Path, *, gate: bool = False, write: bool = False) -> Writ
         files = (str(page),) if page.exists() else ()
         return WrittenReport(report, files, target, source=source, overrides=overrides)
     with folder.claimed(target, replace=True):
-        written = write_report(report, target)
+        written = write_report(report, target, source=source, overrides=overrides)
     return replace(written, source=source, overrides=overrides)
 
 

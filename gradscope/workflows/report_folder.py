@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from gradscope import exit_codes
 from gradscope.errors import GradscopeError
 from gradscope.record import RunRecord
-from gradscope.reporters.report import Report
+from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import folder
 from gradscope.workflows.analysis import analyze
 
@@ -84,18 +84,22 @@ def _signals_ignored() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def write_report(report: Report, target: Path) -> WrittenReport:
+def write_report(
+    report: Report, target: Path, *, source: str = "", overrides: Sequence[str] = ()
+) -> WrittenReport:
     """Write the record first, and the result before the plots, which take longest.
 
+    `source` and `overrides` are the config file and the settings as typed, for commands to paste.
     Should the plots fail, the result has the exit code of that failure.
     """
+    options = ReportOptions(source=source, overrides=tuple(overrides))
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     folder.remove_pages(target)
     record = folder.write_record(report.record, target)
     result = folder.write_result(report, target)
     folder.keep_log(target)
     try:
-        pages = folder.write_pages(report, target)
+        pages = folder.write_pages(report, target, options)
     except BaseException as error:
         failed = replace(report, exit_code=int(exit_codes.for_exception(error)))
         folder.write_result(failed, target)

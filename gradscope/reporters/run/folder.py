@@ -174,8 +174,8 @@ def prepare_pages() -> None:
         plots.prepare()
 
 
-def write_pages(report: Report, folder: Path) -> list[Path]:
-    """Draw the plots and write them and ``report.html``."""
+def write_pages(report: Report, folder: Path, options: ReportOptions | None = None) -> list[Path]:
+    """Draw the plots and write them and ``report.html``, whose commands name what `options` do."""
     files = plots.files(report)
     paths = []
     for name, content in files.items():
@@ -186,5 +186,5 @@ def write_pages(report: Report, folder: Path) -> list[Path]:
         for name, content in files.items()
         if name.endswith(".svg")
     }
-    atomic.write(folder / PAGE, html.render(report, svg).encode())
+    atomic.write(folder / PAGE, html.render(report, svg, options).encode())
     return [folder / PAGE, *paths]
