@@ -179,18 +179,22 @@ def _finish(job: CheckJob, outcome: Outcome, *, alone: bool) -> Checked:
     try:
         if isinstance(outcome, GradscopeError):
             raise outcome
-        checked = _judge(job, outcome)
+        seconds = sum(record.seconds for record in outcome)
+        checked = replace(_judge(job, outcome), folder=str(job.target), seconds=seconds)
         assert checked.diagnosis is not None
         report = Report.from_diagnosis(outcome[0], checked.diagnosis, checked.exit_code)
-        report = replace(report, checked=checked)
-        report_folder.write_report(report, job.target, source=job.source, overrides=job.overrides)
+        report_folder.write_report(
+            replace(report, checked=checked),
+            job.target,
+            source=job.source,
+            overrides=job.overrides,
+        )
     except GradscopeError as error:
         report_folder.keep_partial(error, job.target)
         if alone:
             raise
         return not_measured(job, error)
-    seconds = sum(record.seconds for record in outcome)
-    return replace(checked, folder=str(job.target), seconds=seconds)
+    return checked
 
 
 def _judge(job: ConfigCheck, records: Sequence[RunRecord]) -> Checked:

@@ -15,7 +15,8 @@ from typing import Any
 
 from gradscope import exit_codes
 from gradscope.errors import GradscopeError
-from gradscope.record import RunRecord
+from gradscope.record import RunRecord, atomic
+from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import folder
 from gradscope.workflows.analysis import analyze
@@ -97,6 +98,8 @@ def write_report(
     folder.remove_pages(target)
     record = folder.write_record(report.record, target)
     result = folder.write_result(report, target)
+    if report.checked is not None:
+        atomic.write(target / folder.CHECK, CHECK_FORMS["json"]([report.checked], options).encode())
     folder.keep_log(target)
     try:
         pages = folder.write_pages(report, target, options)

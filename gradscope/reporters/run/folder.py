@@ -26,6 +26,9 @@ REPORTS = Path("reports")
 """The folder of all reports, unless the user names one."""
 
 RECORD, RESULT, PAGE, LOG = "record.npz", "result.json", "report.html", "run.log"
+CHECK = "check.json"
+"""The check that the run is part of, in the folder of a check."""
+
 COMMAND = "command.txt"
 """The command line that measured the record."""
 
@@ -109,7 +112,7 @@ def _archive_names(path: Path) -> set[str]:
 
 def _written_in(folder: Path) -> Iterator[Path]:
     """The files in `folder` that have the name of one of a report's."""
-    for name in (RESULT, RECORD, *_page_names(), LOG, COMMAND):
+    for name in (RESULT, RECORD, *_page_names(), CHECK, LOG, COMMAND):
         if os.path.lexists(folder / name):
             yield folder / name
 
@@ -159,8 +162,8 @@ def write_result(report: Report, folder: Path) -> Path:
 
 
 def remove_pages(folder: Path) -> None:
-    """Remove the pages of an earlier run: they do not belong to the new record."""
-    for name in _page_names():
+    """Remove the pages of an earlier run or check: they do not belong to the new record."""
+    for name in (*_page_names(), CHECK):
         (folder / name).unlink(missing_ok=True)
 
 
