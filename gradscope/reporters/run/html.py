@@ -55,7 +55,7 @@ def render(
     """
     table = layer_table(report)
     lines = list(summary.verdict_lines(report))
-    limits = summary.warning(report)
+    limits = "" if report.record.outcome.complete else summary.warning(report)
     return _template().render(
         screen=_screen(report, options or ReportOptions()),
         checked=_checked(report),

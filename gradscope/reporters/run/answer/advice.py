@@ -152,9 +152,6 @@ def _keep(options: ReportOptions) -> Advice:
             joint=": ",
         )
     source, *overrides = _typed(options)
-    return Advice(
-        "keep it so: a change that makes it worse then fails in CI",
-        commands=tuple(
-            (f"gradscope {name} {source}", *overrides) for name in ("baseline", "check")
-        ),
-    )
+    commands = tuple((f"gradscope {name} {source}", *overrides) for name in ("baseline", "check"))
+    gain = "a change that makes it worse then fails in CI"
+    return Advice("keep it so", gain, commands=commands, joint=": ")

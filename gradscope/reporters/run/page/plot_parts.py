@@ -27,7 +27,7 @@ def layer_ticks(names: Sequence[str]) -> tuple[tuple[int, str], ...]:
     stem = matches[0][1] if matches and matches[0] else None
     stride = max(1, -(-count // _MOST_TICKS))
     ticks = [(0, shown[0])] if shown else []
-    for i in range(stride, count - 1 - stride // 2, stride):
+    for i in range(stride, count - max(1, 3 * stride // 4), stride):
         match = matches[i]
         if stem is not None and match is not None and match[1] == stem:
             ticks.append((i, match[2]))

@@ -201,11 +201,13 @@ def do_answer(report: Report, options: ReportOptions) -> Answer:
         return advice_answer(advice)
     if report.diagnosis.verdict is DiagnosisState.HEALTHY:
         return Answer("Try", "Nothing to act on")
-    code = next((v.code for v in report.diagnosis.verdicts if v.findings), "")
+    if not report.record.outcome.complete and lead.lead_finding(report) is None:
+        return Answer("Try", "Run it to the end")
+    name = lead.lead_name(report)
+    code = next((v.code for v in report.diagnosis.verdicts if v.name == name), "")
     explain = (f"gradscope explain {printable(code)}",) if code else ()
-    return Answer(
-        "Do", "No remedy was computed", "What it means and what may help:", "", None, explain
-    )
+    caption = "Here is what it means and what may help." if code else ""
+    return Answer("Try", "No remedy was computed", caption, commands=explain)
 
 
 def advice_answer(advice: Advice) -> Answer:
