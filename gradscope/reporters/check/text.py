@@ -175,6 +175,8 @@ def _add_differences(page: Page, check: Check) -> None:
     ]
     columns[1] = _elastic(columns[1], page)
     layout = lay_out(columns, page.width - 4)
+    if not layout.fits:
+        layout = lay_out(columns, page.width - 4, gap=1)
     if layout.fits:
         add_table(page, layout, len(cells), indent=4, tone="dim")
     else:
