@@ -119,6 +119,11 @@ def _default_learning_rate(remedy: Remedy, reader: Reader) -> str:
     return f"{_settings(remedy, reader)}, Keras's default, in place of {remedy.replaces:g}"
 
 
+def _train_longer(remedy: Remedy, reader: Reader) -> str:
+    named = bool(remedy.settings) and reader.form is not Form.KERAS
+    return f"more steps ({_settings(remedy, reader)})" if named else "more steps"
+
+
 def _enlarge_batch(remedy: Remedy, reader: Reader) -> str:
     return "a larger batch size" if reader.form is Form.KERAS else "a larger training.batch_size"
 
@@ -197,7 +202,7 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.DEFAULT_LEARNING_RATE: _default_learning_rate,
     Action.RAISE_LEARNING_RATE: _always("a larger learning rate"),
     Action.TRY_LEARNING_RATES: _always("other learning rates"),
-    Action.TRAIN_LONGER: _always("more steps"),
+    Action.TRAIN_LONGER: _train_longer,
     Action.ENLARGE_BATCH: _enlarge_batch,
     Action.AVERAGE_LOSS: _always(
         "reduction='sum_over_batch_size' in the loss, which now adds up a whole batch"
