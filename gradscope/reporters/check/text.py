@@ -88,13 +88,14 @@ def _add_config(page: Page, config: Checked, pytest: bool) -> None:
         page.add_text(_safe_lines(config.evidence), "dim", indent=2)
     _add_curves(page, config)
     said: set[str] = set()
+    consequences = _consequences(config)
     for check, advice in zip(config.checks, remedies, strict=True):
-        if not check.caused_by:
+        if check not in consequences:
             _add_check(page, check)
             if advice and check.status is not Status.PASSED and advice not in said:
                 _add_remedy(page, check, advice, config)
                 said.add(advice)
-    _add_consequences(page, config)
+    _add_consequences(page, consequences)
     if config.changes:
         page.add_heading("Changed since the baseline")
         for change in config.changes:
@@ -155,11 +156,16 @@ def _add_remedy(page: Page, check: Check, advice: str, config: Checked) -> None:
     page.add_command(command, indent=8 if page.width >= NARROW else 2)
 
 
-def _add_consequences(page: Page, config: Checked) -> None:
-    """New errors that follow from another one: a line for each cause, without advice."""
-    causes = dict.fromkeys(check.caused_by for check in config.checks if check.caused_by)
-    for cause in causes:
-        names = [_safe(check.name) for check in config.checks if check.caused_by == cause]
+def _consequences(config: Checked) -> list[Check]:
+    """The new errors that follow from another new one; an accepted cause explains nothing here."""
+    codes = {check.code for check in config.checks if check.code}
+    return [check for check in config.checks if check.caused_by and check.caused_by in codes]
+
+
+def _add_consequences(page: Page, consequences: Sequence[Check]) -> None:
+    """A line for each cause, without advice."""
+    for cause in dict.fromkeys(check.caused_by for check in consequences):
+        names = [_safe(check.name) for check in consequences if check.caused_by == cause]
         text = f"{symbol('error', page.unicode)} follow from {_safe(cause)}: {', '.join(names)}"
         page.add_text(text, "error", indent=2, hanging=2)
 
