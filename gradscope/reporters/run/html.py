@@ -74,7 +74,6 @@ def render(
         times=time_table(report),
         times_title=TITLE,
         verdicts=lines,
-        remedy=summary.remedy(report),
         course=summary.loss_course(report.record),
         evaluation=summary.evaluation(report.record),
         pictures=_pictures(figures_svg),
