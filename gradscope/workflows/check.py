@@ -31,7 +31,8 @@ from gradscope.workflows.side_by_side import Outcome, measure_side_by_side
 class ConfigCheck:
     """One config to check: what to measure, and what to compare with.
 
-    `baseline_path` is empty where `baseline` comes from no file.
+    `baseline_path` is empty where `baseline` comes from no file; `overrides` are the settings of
+    the command line.
     """
 
     source: str
@@ -40,6 +41,7 @@ class ConfigCheck:
     baseline: SeedStatistics | None = None
     baseline_path: str = ""
     strict_environment: bool = False
+    overrides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +125,7 @@ def plan_jobs(
                 baseline=earlier,
                 baseline_path=str(path or ""),
                 strict_environment=strict_environment,
+                overrides=tuple(overrides),
                 target=_target(config, output, several=len(sources) > 1),
                 replace=output is None,
             )
@@ -198,17 +201,22 @@ def _finish(job: CheckJob, outcome: Outcome, *, alone: bool) -> Checked:
     try:
         if isinstance(outcome, GradscopeError):
             raise outcome
-        checked = _judge(job, outcome)
+        seconds = sum(record.seconds for record in outcome)
+        checked = replace(_judge(job, outcome), folder=str(job.target), seconds=seconds)
         assert checked.diagnosis is not None
         report = Report.from_diagnosis(outcome[0], checked.diagnosis, checked.exit_code)
-        report_folder.write_report(report, job.target)
+        report_folder.write_report(
+            replace(report, checked=checked),
+            job.target,
+            source=job.source,
+            overrides=job.overrides,
+        )
     except GradscopeError as error:
         report_folder.keep_partial(error, job.target)
         if alone:
             raise
         return not_measured(job, error)
-    seconds = sum(record.seconds for record in outcome)
-    return replace(checked, folder=str(job.target), seconds=seconds)
+    return checked
 
 
 def _judge(job: ConfigCheck, records: Sequence[RunRecord]) -> Checked:
@@ -224,13 +232,13 @@ def _judge(job: ConfigCheck, records: Sequence[RunRecord]) -> Checked:
         expect=asdict(job.config.expect),
         strict_environment=job.strict_environment,
     )
-    return replace(checked, baseline=job.baseline_path)
+    return replace(checked, baseline=job.baseline_path, overrides=job.overrides)
 
 
 def not_measured(job: ConfigCheck, error: GradscopeError) -> Checked:
     """The result of a config that could not be measured."""
     checked = judge.not_measured(job.config.name, job.source, error)
-    return replace(checked, baseline=job.baseline_path)
+    return replace(checked, baseline=job.baseline_path, overrides=job.overrides)
 
 
 def refused(sources: Sequence[str], error: GradscopeError) -> list[Checked]:
