@@ -143,14 +143,22 @@ def _inconclusive(
 ) -> Diagnosis:
     """What could not be judged, and why; more steps where too few were made."""
     first = unanswered[-1] if unanswered[-1].name == "not_learning" else unanswered[0]
-    done = record.outcome.steps_done
     headline = f"Too little to tell {_QUESTIONS[first.name]}: {first.reason}."
     remedies: tuple[Remedy, ...] = ()
     if first.name == "not_learning":
-        settings = (("training.steps", ENOUGH_STEPS),) if done < ENOUGH_STEPS else ()
-        remedies = (Remedy(Action.TRAIN_LONGER, settings),)
+        remedies = (_more_steps(record),)
     codes = tuple(verdict.code for verdict in unanswered)
     return Diagnosis(DiagnosisState.INCONCLUSIVE, headline, remedies, verdicts, codes)
+
+
+def _more_steps(record: RunRecord) -> Remedy:
+    """Longer training; after one that was long enough, more of its steps recorded."""
+    done = record.outcome.steps_done
+    if np.count_nonzero(record.steps > 0) < ENOUGH_STEPS // 2 <= done:
+        every = max(1, done // ENOUGH_STEPS)
+        return Remedy(Action.MEASURE_MORE_STEPS, (("training.record_every", every),))
+    settings = (("training.steps", ENOUGH_STEPS),) if done < ENOUGH_STEPS else ()
+    return Remedy(Action.TRAIN_LONGER, settings)
 
 
 def _healthy(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
@@ -158,7 +166,7 @@ def _healthy(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
     checks, steps = counted(len(judged), "check"), counted(record.outcome.steps_done, "step")
     result = f"{checks} found nothing to act on in {steps}."
     profile = depth_profile(record)
-    delta = window.typical(profile.delta_relative)
+    delta = window.typical(profile.gradient_relative, record.steps)
     delta = delta[np.isfinite(delta)]
     flow = {"vanishing_gradient", "exploding_gradient"} <= {verdict.name for verdict in judged}
     if not flow or delta.size < 2:
@@ -170,7 +178,7 @@ def _healthy(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
     kind = "hidden layer" if plain else "layer"
     where = f"{len(profile.names)} {kind}s" + ("" if plain else " that everything passes")
     return (
-        f"Gradients flow: over {where} the rms of delta stays between "
+        f"Gradients flow: over {where} {profile.quantity} stays between "
         f"{delta.min():.2g} and {delta.max():.2g} of the last {kind}'s"
         f"{rate_text(rate, ' going back')}; {result}"
     )

@@ -1,6 +1,7 @@
 """The record of one run: plain numpy and JSON, readable without TensorFlow."""
 
 from gradscope.record.environment import Environment
+from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Normalization, Role, Trait, UnmeasuredReason
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.objective_start import (
@@ -12,6 +13,7 @@ from gradscope.record.objective_start import (
     UnknownVariables,
     WeightCounts,
 )
+from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.remedies import Action, Promise, Remedy
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, OutcomeStatus, RunRecord
 from gradscope.record.statistics import PROFILES, STATISTICS, Statistic
@@ -38,6 +40,7 @@ __all__ = [
     "Evidence",
     "Finding",
     "Histogram",
+    "InitialWeight",
     "LayerInfo",
     "LossValues",
     "Normalization",
@@ -45,6 +48,7 @@ __all__ = [
     "ObjectiveStart",
     "Outcome",
     "OutcomeStatus",
+    "ProbeAnswers",
     "Promise",
     "Remedy",
     "Role",

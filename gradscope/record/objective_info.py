@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,8 @@ class ObjectiveInfo:
     `loss` is Keras's name, ``""`` for a custom loss or several; `from_logits` says whether it takes
     the input of a softmax or sigmoid, `reduction` is Keras's name of how it reduces a batch
     (``sum_over_batch_size`` is the mean). `optimizer` is Keras's name, ``""`` for a custom one;
-    `epsilon` is the optimizer's, None where it has none.
+    `epsilon` is the optimizer's, None where it has none. `schedule` is the class of the learning
+    rate's schedule with its numbers, ``""`` where the rate is a number.
     """
 
     loss: str = ""
@@ -31,6 +32,8 @@ class ObjectiveInfo:
     reduction: str = ""
     optimizer: str = ""
     epsilon: float | None = None
+    schedule: str = ""
+    schedule_parameters: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

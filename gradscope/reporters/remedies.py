@@ -26,19 +26,26 @@ class Form(StrEnum):
 class Reader:
     """Who reads a remedy.
 
-    `source` is the config file as it was given on the command line. In `pytest` the fixture
-    writes the baselines, not the command.
+    `source` is the config file and `overrides` are the settings as they were given on the command
+    line. In `pytest` the fixture writes the baselines, not the command.
     """
 
     form: Form = Form.CONFIG
     source: str = "CONFIG"
     pytest: bool = False
+    overrides: tuple[str, ...] = ()
 
 
-def reader_of(record: RunRecord | None, source: str = "CONFIG", *, pytest: bool = False) -> Reader:
+def reader_of(
+    record: RunRecord | None,
+    source: str = "CONFIG",
+    *,
+    overrides: tuple[str, ...] = (),
+    pytest: bool = False,
+) -> Reader:
     """The reader of a report: one with a Keras model changes code, everyone else the config."""
     user_model = record is not None and record.config["model"].get("source") is not None
-    return Reader(Form.KERAS if user_model else Form.CONFIG, source, pytest)
+    return Reader(Form.KERAS if user_model else Form.CONFIG, source, pytest, overrides)
 
 
 def remedies_text(remedies: Sequence[Remedy], reader: Reader) -> str:
@@ -112,6 +119,20 @@ def _default_learning_rate(remedy: Remedy, reader: Reader) -> str:
     return f"{_settings(remedy, reader)}, Keras's default, in place of {remedy.replaces:g}"
 
 
+def _measure_more(remedy: Remedy, reader: Reader) -> str:
+    [(_, every)] = remedy.settings
+    if reader.form is Form.KERAS:
+        return (
+            f"every={every} (`gradscope fit --every {every}`), which measures enough of the steps"
+        )
+    return f"{_settings(remedy, reader)}, which records enough of the steps"
+
+
+def _train_longer(remedy: Remedy, reader: Reader) -> str:
+    named = bool(remedy.settings) and reader.form is not Form.KERAS
+    return f"more steps ({_settings(remedy, reader)})" if named else "more steps"
+
+
 def _enlarge_batch(remedy: Remedy, reader: Reader) -> str:
     return "a larger batch size" if reader.form is Form.KERAS else "a larger training.batch_size"
 
@@ -155,19 +176,41 @@ def _update_baseline(remedy: Remedy, reader: Reader) -> str:
             f", with {name.replace('-', '_')}={n}" for name, n in needed.items()
         )
         return f"{intended}{PYTEST_UPDATE}{arguments_text}"
-    flags = "".join(f" --{name} {count}" for name, count in needed.items())
-    return f"{intended}gradscope baseline {shlex.quote(reader.source)} --update{flags}"
+    return f"{intended}{' '.join(baseline_command(remedy, reader))}"
+
+
+def baseline_command(remedy: Remedy, reader: Reader) -> tuple[str, ...]:
+    """The command that measures a baseline in place of the earlier one, as the parts between which
+    a line may break."""
+    options = {"seeds": remedy.seeds, "trained-seeds": remedy.trained_seeds}
+    flags = (f"--{name} {count}" for name, count in options.items() if count is not None)
+    return ("gradscope baseline", *_typed(reader), "--update", *flags)
+
+
+def _typed(reader: Reader) -> list[str]:
+    """The config file and each setting, as they were typed."""
+    return [shlex.quote(reader.source), *(f"-s {shlex.quote(item)}" for item in reader.overrides)]
 
 
 def _make_baseline(remedy: Remedy, reader: Reader) -> str:
     if reader.pytest:
         return PYTEST_UPDATE
     output = f" --output {shlex.quote(remedy.path)}" if remedy.path else ""
-    return f"gradscope baseline {shlex.quote(reader.source)}{output}"
+    return f"gradscope baseline {' '.join(_typed(reader))}{output}"
 
 
 def _show_theory(remedy: Remedy, reader: Reader) -> str:
-    return f"gradscope theory {shlex.quote(reader.source)} shows what each layer should be"
+    return f"gradscope theory {' '.join(_typed(reader))} shows what each layer should be"
+
+
+def _in_layer(text: str) -> Callable[[Remedy, Reader], str]:
+    """The wording of a change of the code of the layer that the remedy names, or of the loss."""
+    return lambda remedy, reader: f"{text} in {remedy.layers[0] if remedy.layers else 'the loss'}"
+
+
+def _compute_in_float32(remedy: Remedy, reader: Reader) -> str:
+    layer = remedy.layers[0] if remedy.layers else "the loss"
+    return f"dtype='float32' for {layer}; where it adds a mask, -1e4 in place of -1e9"
 
 
 PYTEST_UPDATE: Final = "pytest --gradscope-update-baselines"
@@ -183,7 +226,11 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.DEFAULT_LEARNING_RATE: _default_learning_rate,
     Action.RAISE_LEARNING_RATE: _always("a larger learning rate"),
     Action.TRY_LEARNING_RATES: _always("other learning rates"),
-    Action.TRAIN_LONGER: _always("more steps"),
+    Action.SLOW_SCHEDULE: _always(
+        "a schedule that lasts as long as the training; its steps are batches, not epochs"
+    ),
+    Action.TRAIN_LONGER: _train_longer,
+    Action.MEASURE_MORE_STEPS: _measure_more,
     Action.ENLARGE_BATCH: _enlarge_batch,
     Action.AVERAGE_LOSS: _always(
         "reduction='sum_over_batch_size' in the loss, which now adds up a whole batch"
@@ -192,6 +239,13 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.ACCEPT_LOGITS: _always("from_logits=True in the loss"),
     Action.ONE_UNIT_PER_CLASS: _always("one unit per class"),
     Action.CHECK_LABELS: _always("check that each label belongs to its sample"),
+    Action.CHECK_TARGETS: _always(
+        "see whether the inputs hold anything about the targets: with shuffled targets the loss "
+        "should end higher"
+    ),
+    Action.SCALE_ONCE: _always(
+        "inputs scaled once, to mean 0 and standard deviation 1: by the data or by the model"
+    ),
     Action.SHORTEN_SEQUENCES: _always("shorter sequences"),
     Action.OPEN_FORGET_GATE: _open_forget_gate,
     Action.USE_LEAKY_ACTIVATION: _leaky_activation,
@@ -227,9 +281,26 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
         "a LayerNormalization or BatchNormalization in every branch"
     ),
     Action.NORMALIZE_EACH_SAMPLE: _always("a normalization within the sample"),
+    Action.NORMALIZE_OTHER_AXIS: _always("another axis of several values, or no such layer"),
     Action.LOWER_MOMENTUM: _always("a smaller batch norm momentum"),
     Action.RESTORE_GRADIENT: _always(
         "whatever keeps the gradient's size over depth; a larger loss only moves the limit"
+    ),
+    Action.ADD_INSIDE_ROOT: _in_layer("sqrt(x + 1e-6) in place of sqrt(x)"),
+    Action.ADD_INSIDE_LOG: _in_layer("log(x + 1e-7) in place of log(x)"),
+    Action.CLIP_BEFORE_LOG: _always(
+        "keras.ops.clip(p, 1e-7, 1 - 1e-7) before the logarithm, or Keras's own cross-entropy "
+        "(binary_crossentropy, categorical_crossentropy) in its place"
+    ),
+    Action.BOUND_DIVISOR: _in_layer("x / (divisor + 1e-6) in place of x / divisor"),
+    Action.BOUND_EXPONENT: _in_layer("keras.ops.clip(x, -20, 20) before the exponential"),
+    Action.FINITE_MASK: _in_layer("-1e9 in place of -Inf (-1e4 in float16)"),
+    Action.COUNT_AT_LEAST_ONE: _in_layer("sum(x) / maximum(count, 1) in place of the mean"),
+    Action.COMPUTE_IN_FLOAT32: _compute_in_float32,
+    Action.REPAIR_DATA: _always("remove or repair these samples before training"),
+    Action.MEASURE_EVERY_STEP: _always(
+        "measure every step, which names the operation: GradientFlow(every=1), or "
+        "training.record_every: 1"
     ),
     Action.UPDATE_BASELINE: _update_baseline,
     Action.MAKE_BASELINE: _make_baseline,

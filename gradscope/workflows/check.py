@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.errors import BadRequest, ConfigError, GradscopeError
+from gradscope.errors import BadRequest, ConfigError, GradscopeError, Interrupted
 from gradscope.gate import judge
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
@@ -22,7 +22,7 @@ from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows import report_folder
 from gradscope.workflows.analysis import analyze_seeds
 from gradscope.workflows.engine import Engine, Measurement, Watch, Workers, ignore_event
-from gradscope.workflows.inputs import CONFIGS, check_inputs
+from gradscope.workflows.inputs import CONFIGS, check_inputs, input_files
 from gradscope.workflows.seed_options import SeedOptions
 from gradscope.workflows.side_by_side import Outcome, measure_side_by_side
 
@@ -31,7 +31,8 @@ from gradscope.workflows.side_by_side import Outcome, measure_side_by_side
 class ConfigCheck:
     """One config to check: what to measure, and what to compare with.
 
-    `baseline_path` is empty where `baseline` comes from no file.
+    `baseline_path` is empty where `baseline` comes from no file; `overrides` are the settings of
+    the command line.
     """
 
     source: str
@@ -40,6 +41,7 @@ class ConfigCheck:
     baseline: SeedStatistics | None = None
     baseline_path: str = ""
     strict_environment: bool = False
+    overrides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,19 @@ class CheckJob(ConfigCheck):
 
     target: Path
     replace: bool = False
+
+
+class StoppedCheck(Interrupted):
+    """A signal that stopped several checks; `results` has those that had ended, in order."""
+
+    def __init__(
+        self, error: Interrupted, jobs: Sequence[CheckJob], results: Mapping[int, Checked]
+    ) -> None:
+        super().__init__(error.message, error.remedy)
+        self.exit_code = error.exit_code
+        self.results = [
+            results.get(index) or not_measured(job, error) for index, job in enumerate(jobs)
+        ]
 
 
 def check(job: ConfigCheck, engine: Engine, watch: Watch = ignore_event) -> Checked:
@@ -110,11 +125,18 @@ def plan_jobs(
                 baseline=earlier,
                 baseline_path=str(path or ""),
                 strict_environment=strict_environment,
+                overrides=tuple(overrides),
                 target=_target(config, output, several=len(sources) > 1),
                 replace=output is None,
             )
         )
     return jobs
+
+
+def read_files(jobs: Sequence[CheckJob]) -> list[Path]:
+    """The files that checking `jobs` reads."""
+    files = [path for job in jobs for path in (Path(job.source), *input_files(job.config))]
+    return files + [Path(job.baseline_path) for job in jobs if job.baseline_path]
 
 
 def _target(config: ExperimentConfig, output: Path | None, *, several: bool) -> Path:
@@ -135,7 +157,7 @@ def check_all(
     """Check every job, at most `most` at a time, and write its report; in the order of the jobs.
 
     `finished` is called with each result, and how many there are by then. A config that cannot be
-    measured stops no other; where it is the only one, its error is raised. Raises `Interrupted`
+    measured stops no other; where it is the only one, its error is raised. Raises `StoppedCheck`
     after a signal, with what was measured so far on disk.
     """
     results: dict[int, Checked] = {}
@@ -157,9 +179,12 @@ def check_all(
         measurements = [_measurement(jobs[index], engine) for index in claimed]
         remedy = "what was measured until then is kept"
         outcomes = measure_side_by_side(engine, measurements, watch, most=most, remedy=remedy)
-        with contextlib.closing(outcomes):
-            for position, outcome in outcomes:
-                finish(claimed[position], outcome)
+        try:
+            with contextlib.closing(outcomes):
+                for position, outcome in outcomes:
+                    finish(claimed[position], outcome)
+        except Interrupted as error:
+            raise StoppedCheck(error, jobs, results) from error
     return [results[index] for index in range(len(jobs))]
 
 
@@ -176,17 +201,22 @@ def _finish(job: CheckJob, outcome: Outcome, *, alone: bool) -> Checked:
     try:
         if isinstance(outcome, GradscopeError):
             raise outcome
-        checked = _judge(job, outcome)
+        seconds = sum(record.seconds for record in outcome)
+        checked = replace(_judge(job, outcome), folder=str(job.target), seconds=seconds)
         assert checked.diagnosis is not None
         report = Report.from_diagnosis(outcome[0], checked.diagnosis, checked.exit_code)
-        report_folder.write_report(report, job.target)
+        report_folder.write_report(
+            replace(report, checked=checked),
+            job.target,
+            source=job.source,
+            overrides=job.overrides,
+        )
     except GradscopeError as error:
         report_folder.keep_partial(error, job.target)
         if alone:
             raise
         return not_measured(job, error)
-    seconds = sum(record.seconds for record in outcome)
-    return replace(checked, folder=str(job.target), seconds=seconds)
+    return checked
 
 
 def _judge(job: ConfigCheck, records: Sequence[RunRecord]) -> Checked:
@@ -202,13 +232,13 @@ def _judge(job: ConfigCheck, records: Sequence[RunRecord]) -> Checked:
         expect=asdict(job.config.expect),
         strict_environment=job.strict_environment,
     )
-    return replace(checked, baseline=job.baseline_path)
+    return replace(checked, baseline=job.baseline_path, overrides=job.overrides)
 
 
 def not_measured(job: ConfigCheck, error: GradscopeError) -> Checked:
     """The result of a config that could not be measured."""
     checked = judge.not_measured(job.config.name, job.source, error)
-    return replace(checked, baseline=job.baseline_path)
+    return replace(checked, baseline=job.baseline_path, overrides=job.overrides)
 
 
 def refused(sources: Sequence[str], error: GradscopeError) -> list[Checked]:

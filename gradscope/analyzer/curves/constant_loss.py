@@ -38,7 +38,7 @@ def paired_loss(record: RunRecord) -> PairedLoss | None:
     loss, constant = record.scalars["loss"][usable], record.constant_loss[usable]
     if not loss.size:
         return None
-    rows = window.last_quarter(len(loss))
+    rows = window.last_quarter(record.steps[usable])
     loss, constant = loss[rows], constant[rows]
     difference = loss - constant
     count = len(difference)

@@ -142,8 +142,8 @@ def verdict_lines(report: Report) -> Iterator[VerdictLine]:
 
 
 def _status(verdict: Verdict) -> str:
-    if verdict.status in (VerdictStatus.SKIPPED, VerdictStatus.IGNORED):
-        return f"{verdict.status}, not judged"
+    if verdict.status is VerdictStatus.SKIPPED:
+        return "not judged"
     return printable(verdict.status)
 
 

@@ -16,11 +16,23 @@ import tensorflow as tf
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest
-from gradscope.record import STATISTICS, Histogram, ObjectiveStart, OutcomeStatus, Trait
+from gradscope.record import (
+    STATISTICS,
+    Histogram,
+    ObjectiveStart,
+    OutcomeStatus,
+    ProbeAnswers,
+    Trait,
+)
 from gradscope.record.builder import Beginning
+from gradscope.record.fault import Fault, Faults
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.run_record import Floats
 from gradscope.runner.loop import probe
+from gradscope.runner.loop.final_answers import final_answers
 from gradscope.runner.network.workload import Workload
+from gradscope.runner.nonfinite import replay
+from gradscope.runner.nonfinite.origin import Training
 from gradscope.runner.objective import loss_scale
 from gradscope.runner.objective.objective_facts import objective_info
 from gradscope.runner.objective.start import StartMeasurement
@@ -28,6 +40,7 @@ from gradscope.runner.runtime import device
 from gradscope.runner.sources.arrays import ArrayBatches
 from gradscope.runner.sources.batches import Batch
 from gradscope.runner.step import measured_step, power_histograms
+from gradscope.runner.survey.initial_weights import initial_weights
 from gradscope.runner.survey.sites import SiteMap
 
 PROBES_PER_RUN = 10
@@ -77,14 +90,23 @@ class Listener(Protocol):
     def histogram(self, name: str, snapshot: Histogram) -> None:
         """Receive one snapshot of a distribution."""
 
+    def answers(self, answers: ProbeAnswers) -> None:
+        """Receive what the trained network answers to the probe set."""
+
 
 @dataclass(frozen=True)
 class TrainingEnd:
-    """How the loop ended, complete or diverged, and the test figures after it."""
+    """How the loop ended, complete or diverged, and the test figures after it.
+
+    `origin` says where the value that ended a diverged one came from, where that was located;
+    `faults` are the side computations that failed.
+    """
 
     status: OutcomeStatus
     sentence: str
     evaluation: dict[str, float]
+    origin: NonFiniteOrigin | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 class Experiment:
@@ -182,6 +204,7 @@ class Experiment:
             probe_samples=len(keras.tree.flatten(probe_x)[0]),
             steps_requested=self.steps,
             objective=objective_info(self.objective.loss_name, self.model, self.optimizer),
+            initial_weights=initial_weights(self.model, self.sites),
         )
 
     def train(self, listener: Listener) -> TrainingEnd:
@@ -192,12 +215,15 @@ class Experiment:
         steps, pace = self.steps, ChunkPace()
         probe_steps = _probe_steps(steps) if self.measure else {}
         feed, step = self.feed.iterate(), 0
+        recent, faults = self._recent_steps(), Faults()
         while step < steps:
             if step + 1 in probe_steps:
-                self.measure_probe(step + 1, probe_steps[step + 1], listener)
+                with faults.isolated("probe set"):
+                    self.measure_probe(step + 1, probe_steps[step + 1], listener)
             ahead = min((at for at in probe_steps if at > step + 1), default=steps + 1)
             count = pace.steps(min(ahead - 1 - step, self._steps_per_call))
             batches = [next(feed) for _ in range(count)]
+            recent.keep(batches, step)
             facts = None if step else self._facts_before(batches[0])
             with pace.timing(count):
                 rows, scalars, counts = self.measured_chunk(batches, step)
@@ -210,22 +236,46 @@ class Experiment:
                 if self._send_step(step, row, scalar, listener):
                     continue
                 sentence = f"stopped at step {step} of {steps}: a non-finite value appeared"
-                return TrainingEnd(OutcomeStatus.DIVERGED, sentence, {})
-        return TrainingEnd(OutcomeStatus.COMPLETE, f"{steps} steps", self.evaluate())
+                located = recent.locate(step)
+                return TrainingEnd(OutcomeStatus.DIVERGED, sentence, {}, located, faults.collected)
+        with faults.isolated("answers to the probe set"):
+            self._send_answers(listener)
+        evaluation: dict[str, float] = {}
+        with faults.isolated("test set"):
+            evaluation = self.evaluate()
+        return TrainingEnd(
+            OutcomeStatus.COMPLETE, f"{steps} steps", evaluation, faults=faults.collected
+        )
+
+    def _send_answers(self, listener: Listener) -> None:
+        """Send what the trained network answers to the probe set."""
+        if not self.measure:
+            return
+        batch = self._prepared(self.feed.probe(self.config.training.probe_samples))
+        size = self.feed.batch_size
+        answers = final_answers(self.model, batch, self.objective, batch_size=size)
+        if answers:
+            listener.answers(answers)
 
     def first_step(self, listener: Listener) -> TrainingEnd:
         """Take the first step alone: the network as initialised, and what its first update does."""
         inputs = self._prepared(self.feed.probe(self.config.training.probe_samples))[0]
         x = keras.tree.map_structure(tf.convert_to_tensor, inputs)
         listener.probe(1, probe.dead_fraction(self.model, self.sites, x, self._forward))
-        batch = next(self.feed.iterate())
+        recent, batch = self._recent_steps(), next(self.feed.iterate())
         facts = self._facts_before(batch)
+        recent.keep([batch], 0)
         rows, scalars = self.chunk([batch], 0)
         if facts is not None:
             listener.start(self._start.after_first_update(facts, batch[0]))
         finite = self._send_step(1, rows[0], scalars[0], listener)
         status = OutcomeStatus.COMPLETE if finite else OutcomeStatus.DIVERGED
-        return TrainingEnd(status, "the first step only", {})
+        return TrainingEnd(status, "the first step only", {}, None if finite else recent.locate(1))
+
+    def _recent_steps(self) -> replay.RecentSteps:
+        """What the last steps started from, to make them again where a value was lost."""
+        training = Training(self.model, self.objective, self.optimizer, self.sites)
+        return replay.RecentSteps(training, self.measured_chunk, self._prepared)
 
     def _facts_before(self, batch: Batch) -> ObjectiveStart | None:
         """Loss, targets and variables before the first update; None where nothing is measured."""

@@ -20,6 +20,7 @@ CASES: tuple[Case, ...] = (
     *cases_over_time.through_time(),
     *cases_of_units.saturated(),
     *cases_of_units.dead(),
+    *cases_of_units.few_left(),
     *cases_of_training.frozen(),
     *cases_of_training.nearly_frozen(),
     *cases_of_training.unstable(),

@@ -12,7 +12,7 @@ import numpy as np
 from gradscope.analyzer.curves.gradient_cut import FLUSHED
 from gradscope.record import ObjectiveInfo, RunRecord, UnmeasuredReason
 from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case
-from tests.analyzer.synthetic import ENVIRONMENT, changed, empty, network, over_time, record
+from tests.analyzer.synthetic import DATA, ENVIRONMENT, changed, empty, network, over_time, record
 
 
 def cut() -> Iterator[Case]:
@@ -63,6 +63,26 @@ def cut() -> Iterator[Case]:
     yield case("borderline", "outside", lambda: net([INSIDE * 1e-12, 1, 1, 1, 1]), "error")
 
 
+def cut_around() -> Iterator[Case]:
+    """Layers that a shortcut goes around."""
+    case = partial(Case, "cut_gradient")
+
+    def net(delta: object, layers: Any, **more: Any) -> RunRecord:
+        return record(layers, delta=delta, **more)  # type: ignore[arg-type]
+
+    blocks = network([9] * 5)
+    for name in ("hidden_2", "hidden_3", "hidden_4"):
+        blocks = changed(blocks, name, main_path=False)
+    half = {"kernel_gradient_second_moment": [1.0, 0.0, 0.0, 0.0, 1.0]}
+    yield case(
+        "borderline",
+        "half_of_the_layers",
+        lambda: net([1, 0, 0, 0, 1], blocks, hidden_figures=half),
+        "error",
+    )
+    yield case("borderline", "two_of_six", lambda: net([1, 0, 0, 1, 1], blocks), "warning")
+
+
 def collapsed() -> Iterator[Case]:
     case = partial(Case, "collapsed_representation")
 
@@ -87,6 +107,8 @@ def collapsed() -> Iterator[Case]:
     yield case(
         "sick", "at_first", lambda: net(over_time(41, (0, 1e-6), (3, 0.5))), "warning", (0, 2)
     )
+    alike = replace(DATA, mean=-2.0, second_moment=4.0 + 6e-5)
+    yield case("sick", "scaled_twice", lambda: net(1e-6, data=alike), "error")
     yield case("borderline", "inside", lambda: net(1e-3 * OUTSIDE))
     yield case("borderline", "outside", lambda: net(1e-3 * INSIDE), "error")
 
@@ -172,5 +194,5 @@ def epsilon() -> Iterator[Case]:
 
 def numbers() -> Iterator[Case]:
     """Every case of this file."""
-    for cases in (cut, collapsed, underflow, epsilon):
+    for cases in (cut, cut_around, collapsed, underflow, epsilon):
         yield from cases()

@@ -22,7 +22,9 @@ WINDOWED = PROFILED | {"saturated_units", "frozen_layers", "unstable_updates"}
 FALLS = {
     "batch_norm_small_batch",
     "collapsed_representation",
+    "constant_normalization",
     "cut_gradient",
+    "exhausted_learning_rate",
     "frozen_layers",
     "not_learning",
     "optimizer_epsilon",
@@ -39,6 +41,7 @@ LOWEST = {0.001, 0.01, 0.6, 0.8}
 """Thresholds of these that are lower ends."""
 
 WITHOUT_LAYERS = {
+    "exhausted_learning_rate",
     "non_finite",
     "not_learning",
     "diverging_loss",

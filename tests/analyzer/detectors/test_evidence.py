@@ -32,7 +32,9 @@ def late_losses(made: RunRecord, _: Finding) -> int:
 COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
     "batch_norm_explosion": values_per_step,
     "batch_norm_inference_gap": lambda made, finding: (
-        made.data.test_samples
+        made.answers.samples
+        if finding.evidence.phase == "both modes"
+        else made.data.test_samples
         if finding.message.startswith("In inference mode the network")
         else values_per_step(made, finding)
     ),
@@ -41,6 +43,7 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
         made.batch_size * layer.positions for layer in made.layers if layer.name in finding.layers
     ),
     "collapsed_representation": values_per_step,
+    "constant_normalization": lambda made, finding: len(finding.layers),
     "cut_gradient": lambda made, _: sum(step > 1 for step in made.steps.tolist()),
     "dead_units": lambda made, finding: (
         made.probe_samples
@@ -48,6 +51,9 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
         else values_per_step(made, finding)
     ),
     "diverging_loss": late_losses,
+    "exhausted_learning_rate": lambda made, _: int(
+        np.isfinite(made.scalars["learning_rate"][made.steps > 0]).sum()
+    ),
     "exploding_gradient": values_per_step,
     "exploding_signal": values_per_step,
     "frozen_layers": lambda made, finding: (

@@ -59,6 +59,7 @@ def figures(row):
         100 * row.figures["dead_fraction"],
         row.figures["derivative_gain"],
         row.figures["update_ratio"],
+        row.figures["activation_mean"],
     ]
 
 
@@ -117,8 +118,8 @@ def test_no_verdict_is_cut_at_any_width(width):
         "GS101 vanishing gradient: error",
         "GS501 frozen layers: warning",
         "2 passed: GS102 exploding gradient, GS201 vanishing signal",
-        "skipped, not judged (relu does not saturate): GS204 saturated units",
-        "ignored, not judged (detectors.ignore in the config): GS203 dead units",
+        "not judged (relu does not saturate): GS204 saturated units",
+        "ignored (detectors.ignore in the config): GS203 dead units",
         "crashed (ZeroDivisionError: float division): GS601 unstable updates",
         "observed: 1.23e-09 (threshold 0.001)",
         "hidden_1 ... hidden_15 (15 layers), steps 0 to 40",

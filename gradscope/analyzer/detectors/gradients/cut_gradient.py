@@ -15,7 +15,9 @@ from gradscope.record import Action, Finding, LayerInfo, Remedy, Role, RunRecord
 
 
 @detector("GS103", rank=35)
-def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> tuple[Finding, ...]:
+def cut_gradient(
+    record: RunRecord, *, threshold: float = gradient_cut.NONE, most_layers: float = 0.5
+) -> tuple[Finding, ...]:
     """Tell whether trainable layers are cut off from the loss: no gradient reaches them at all.
 
     What it measures:
@@ -26,9 +28,11 @@ def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> 
     Error when:
         The ratio is at or below the threshold at every step, and every path goes through the layer.
         Or the loss depends on no weight at all: no layer can be measured, or every gradient of
-        every step is exactly zero at a loss that is not.
+        every step is exactly zero at a loss that is not. Or some path goes around the layers, such
+        as the shortcut of a residual block, and they are at least `most_layers` of all with
+        weights: what trains is then another network.
     Warning when:
-        The same holds for a layer that some path goes around, such as an output that is not
+        The same holds for fewer layers that some path goes around, such as an output that is not
         trained.
     Not judged when:
         The network was seen before its first update only (an output layer that starts at zero lets
@@ -38,6 +42,7 @@ def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> 
     Thresholds:
         threshold = 1e-12: the ratio. No single layer dilutes a gradient by a factor of 1e12, and an
             unconnected path gives exactly 0.
+        most_layers = 0.5: the share of the layers with weights. A judgement.
     Why it matters:
         The weights of these layers keep their random start.
     What to do:
@@ -62,10 +67,15 @@ def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> 
     cut = np.flatnonzero(gradient_cut.cut_layers(record, threshold)).tolist()
     silent = [i for i in cut if i > last_dead]
     on_path = [*before, *(record.layers[i] for i in silent if record.layers[i].main_path)]
-    aside = [*aside, *(record.layers[i] for i in silent if not record.layers[i].main_path)]
+    around = [record.layers[i] for i in silent if not record.layers[i].main_path]
+    grave = around and len(silent) >= most_layers * len(measured)
+    aside = [*aside, *around]
     return tuple(
         _finding(record, severity, sorted(layers, key=lambda layer: layer.index), silent, threshold)
-        for severity, layers in ((Severity.ERROR, on_path), (Severity.WARNING, aside))
+        for severity, layers in (
+            (Severity.ERROR, on_path),
+            (Severity.ERROR if grave else Severity.WARNING, aside),
+        )
         if layers
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import gradient_cut, loss_curve, window
@@ -27,6 +28,7 @@ a gradient has vanished."""
     "GS104",
     rank=70,
     follows=(
+        "non_finite",
         "vanishing_signal",
         "saturated_units",
         "dead_units",
@@ -72,11 +74,11 @@ def frozen_layers(
     unused = gradient_cut.cut_layers(record)
     weighted = record.indices(Role.HIDDEN, Role.OUTPUT)
     indices = tuple(i for i in weighted if record.layers[i].main_path or not unused[i])
-    updated = record.steps > 0
+    updated = _updated(record)
     steps, update = record.steps[updated], record.series["update_ratio"][updated][:, list(indices)]
     if np.isnan(update).all():
         raise NotMeasured("no update was made")
-    rows = window.last_quarter(len(steps))
+    rows = window.last_quarter(steps)
     # The mean, not the median: gradients that are accumulated over steps move nothing in most.
     typical = window.mean(update[rows])
     if not np.any(typical < threshold):
@@ -96,12 +98,7 @@ def frozen_layers(
     where = "all layers" if len(sick) == len(indices) else layer_names(names, sick)
     observed = float(np.max(typical[sick]))
     grave = not whole or fastest < WHOLE_NETWORK * threshold
-    evidence = findings.evidence_over_steps(
-        record,
-        n=min(layer.parameters for layer in layers),
-        steps=steps[rows],
-        values=np.fmax.reduce(update[rows][:, sick], axis=1),
-    )
+    slowest = np.fmax.reduce(update[rows][:, sick], axis=1)
     return (
         findings.finding(
             record,
@@ -113,7 +110,9 @@ def frozen_layers(
             message=_message(where, observed),
             details=_details(onset, "any" if grave else "most"),
             remedies=_remedies(names),
-            evidence=evidence,
+            evidence=findings.evidence_over_steps(
+                record, n=min(x.parameters for x in layers), steps=steps[rows], values=slowest
+            ),
         ),
     )
 
@@ -144,12 +143,20 @@ def _none_trainable(record: RunRecord) -> Finding | None:
     )
 
 
+def _updated(record: RunRecord) -> npt.NDArray[np.bool_]:
+    """Which rows have an update: where values are not finite, the optimizer may have made none."""
+    lost = np.nansum(record.series["nonfinite_count"], axis=1) > 0
+    updated: npt.NDArray[np.bool_] = (record.steps > 0) & ~lost
+    return updated & np.isfinite(record.scalars["loss"])
+
+
 def _remedies(names: tuple[str, ...]) -> tuple[Remedy, ...]:
     return (Remedy(Action.RAISE_LEARNING_RATE), Remedy(Action.FREEZE_LAYERS, layers=names))
 
 
 def _message(where: str, observed: float) -> str:
-    return f"Weights stand still in {where}: a step adds at most {observed:.2g} of their size."
+    size = f"at most {observed:.2g} of their size" if observed > 0 else "nothing to them"
+    return f"Weights stand still in {where}: a step adds {size}."
 
 
 def _details(step: int, weights: str) -> str:
