@@ -17,6 +17,7 @@ from gradscope.reporters.layout.lines import symbol
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import plots, summary
+from gradscope.reporters.run import weight_table as weight_tables
 from gradscope.reporters.run.answer import lead
 from gradscope.reporters.run.folding import Fold, fold
 from gradscope.reporters.run.layer_figures import FIGURES
@@ -27,6 +28,7 @@ from gradscope.reporters.run.page.run_screen import run_screen
 from gradscope.reporters.run.page.screen import Screen
 from gradscope.reporters.run.summary import VerdictLine
 from gradscope.reporters.run.time_table import TITLE, time_table
+from gradscope.reporters.run.weight_table import weight_table
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -63,6 +65,7 @@ def render(
         record=report.record,
         diagnosis=report.diagnosis,
         limits=limits.split("\n") if limits else [],
+        faults=[f"{fault.computation}: {fault.crashed}" for fault in report.faults],
         beside=_lines_of(lines, lead.others(report)),
         following=_lines_of(lines, lead.following(report)),
         counts=lead.count_of_checks(report),
@@ -71,6 +74,9 @@ def render(
         table=table,
         shown=fold(table.rows),
         legend=table.legend,
+        weights=weight_table(report.record),
+        weights_title=weight_tables.TITLE,
+        norms_title=weight_tables.NORM_TITLE,
         times=time_table(report),
         times_title=TITLE,
         verdicts=lines,
@@ -184,6 +190,7 @@ def _template() -> Template:
         "number": numbers.number,
         "percent": numbers.percent,
         "ratio": numbers.ratio,
+        "near_one": weight_tables.ratio_text,
         "symbol": lambda tone: symbol(tone, unicode=True),
         "check_symbol": lambda status: symbol(
             _CHECK_TONES.get(str(status), str(status)), unicode=True

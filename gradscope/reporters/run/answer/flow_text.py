@@ -24,7 +24,8 @@ def flow_rate(report: Report) -> float:
 
 
 def _relative_delta(report: Report) -> Floats:
-    delta = window.typical(depth_profile(report.record).delta_relative)
+    record = report.record
+    delta = window.typical(depth_profile(record).gradient_relative, record.steps)
     finite: Floats = delta[np.isfinite(delta)]
     return finite
 

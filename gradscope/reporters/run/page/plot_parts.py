@@ -48,7 +48,7 @@ def typical_row(report: Report, finding: Finding | None, values: Floats) -> Floa
     """The typical figures of the last quarter; at step 0 for what was there at the start only."""
     record = report.record
     recovered = finding is not None and finding.until_step < int(record.steps[-1])
-    row = values[0] if recovered else window.typical(values)
+    row = values[0] if recovered else window.typical(values, record.steps)
     whole = np.flatnonzero(np.isfinite(values).all(axis=1))
     if not np.isfinite(row).all() and whole.size:
         row = values[whole[-1]]

@@ -54,6 +54,8 @@ def add_answer(page: Page, report: Report, options: ReportOptions) -> None:
         for command in advice.commands:
             page.add_command(command, indent=LABEL + 4 if page.width >= NARROW else 2)
     add_labelled(page, "More", _more(report, options, page.width - 2 - LABEL))
+    for fault in report.faults:
+        page.add_text(printable(f"{fault.computation}: {fault.crashed}"), "crashed", indent=2)
     state = report.diagnosis.verdict
     page.add_text(f"{symbol(state, page.unicode)} {lead.count_of_checks(report)}", state, hanging=2)
 
