@@ -84,8 +84,8 @@ def _curves(item: Mapping[str, Any]) -> DepthCurves:
 
 
 def _curve(item: Mapping[str, Any]) -> DepthCurve:
-    ends = (tuple(map(_number, item[key])) for key in ("typical", "low", "high"))
-    return DepthCurve(*ends, seeds=int(item["seeds"]))
+    typical, low, high = (tuple(map(_number, item[key])) for key in ("typical", "low", "high"))
+    return DepthCurve(typical, low, high, int(item["seeds"]))
 
 
 def _remedy(item: Mapping[str, Any]) -> Remedy:
