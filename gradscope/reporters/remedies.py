@@ -187,6 +187,13 @@ def baseline_command(remedy: Remedy, reader: Reader) -> tuple[str, ...]:
     return ("gradscope baseline", *_typed(reader), "--update", *flags)
 
 
+def baseline_remedy_text(remedy: Remedy, reader: Reader) -> str:
+    """The command that makes or replaces a baseline, in one line."""
+    if remedy.action is Action.UPDATE_BASELINE:
+        return " ".join(baseline_command(remedy, reader))
+    return remedy_text(remedy, reader)
+
+
 def _typed(reader: Reader) -> list[str]:
     """The config file and each setting, as they were typed."""
     return [shlex.quote(reader.source), *(f"-s {shlex.quote(item)}" for item in reader.overrides)]
@@ -195,7 +202,8 @@ def _typed(reader: Reader) -> list[str]:
 def _make_baseline(remedy: Remedy, reader: Reader) -> str:
     if reader.pytest:
         return PYTEST_UPDATE
-    output = f" --output {shlex.quote(remedy.path)}" if remedy.path else ""
+    # A baseline that cannot be used is in the place of the new one.
+    output = f" --output {shlex.quote(remedy.path)} --update" if remedy.path else ""
     return f"gradscope baseline {' '.join(_typed(reader))}{output}"
 
 
