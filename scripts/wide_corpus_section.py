@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 Row = dict[str, Any]
@@ -77,7 +78,17 @@ def _counts(results: Row) -> str:
             "a hash of their names). `python -m benchmarks.detectors --part wide --missing` and "
             "`--part third --missing` train the rest."
         )
+    answers = Counter(_answer(row) for row in results["cases"])
+    lines.append(
+        f"\nThe criterion agrees with {answers['agrees']} labels, contradicts "
+        f"{answers['contradicts']}, does not decide on {answers['undecided']}, and "
+        f"{answers['unchecked']} are unchecked."
+    )
     return "\n".join(lines) + "\n"
+
+
+def _answer(row: Row) -> str:
+    return str(row["criterion"]["answer"]) if row["criterion"] else "unchecked"
 
 
 def _rates(title: str, rates: Row) -> str:
@@ -145,10 +156,9 @@ def _wrong(cases: list[Row]) -> str:
     ]
     for row in wrong:
         errors = ", ".join(error["detector"] for error in row["errors"])
-        answer = row["criterion"]["answer"] if row["criterion"] else "-"
         lines.append(
             f"| {row['part']} | {row['label']} | {row['name'].removeprefix('wide, ')} | "
-            f"{errors or row['raised'] or row['verdict']} | {answer} |"
+            f"{errors or row['raised'] or row['verdict']} | {_answer(row)} |"
         )
     return "\n".join(lines) + "\n"
 

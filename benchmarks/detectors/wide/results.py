@@ -16,13 +16,13 @@ Row = dict[str, Any]
 
 
 def rows(cases: Sequence[Case], folder: Path) -> list[Row]:
-    """A row for each case that has an answer and a plain training."""
+    """A row for each case that has an answer; its label may be unchecked yet."""
     return [
         judged.row(case, folder) | {"remedy": remedying.outcome(case, folder)}
         if case.label == SICK
         else judged.row(case, folder)
         for case in cases
-        if kept.measured(case, folder) and kept.trained(case, folder)
+        if kept.measured(case, folder)
     ]
 
 
