@@ -93,3 +93,14 @@ def one_of_text(names: Iterable[object]) -> str:
     """List the allowed values: `one of auto, on, off`."""
     listed = [str(name) for name in names]
     return f"one of {', '.join(listed)}" if len(listed) > 1 else "".join(listed)
+
+
+def invalid_value_text(
+    *, role: str, index: int, position: Sequence[int], value: str, count: int, samples: int
+) -> str:
+    """Name the first value of some data that is not finite, and how many samples have one."""
+    at = f" at {', '.join(map(str, position))}" if position else ""
+    return (
+        f"sample {index} (counted from 0) of the {role} has the value {value}{at}; "
+        f"{count} such sample(s) among {samples}"
+    )

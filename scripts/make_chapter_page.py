@@ -32,7 +32,8 @@ Written by `scripts/make_chapter_page.py`, which runs every config that the page
 
 gradscope began with a notebook on vanishing and exploding gradients: initialization, activations
 that do not saturate, batch normalization. This page states what the notebook states, with the
-command that shows it. Symbols and words: [notation.md](notation.md).
+command that shows it. Symbols and words: [notation.md](notation.md). The same as a notebook, whose
+cells measure in one process: [chapter.ipynb](chapter.ipynb).
 
 - Expected values are closed forms (`scripts/chapter/closed_forms.py`), not gradscope's own theory.
 - Figures over depth are those of step 0. Where a statement names several seeds, they are geometric

@@ -73,7 +73,10 @@ def constants() -> str:
             "trained seeds",
             f"{plan.TRAINED_SEEDS}, up to {plan.MAX_TRAINED_SEEDS} where more are needed",
         ),
-        ("seeds of a model of your own", str(plan.USER_MODEL_SEEDS)),
+        (
+            "seeds of a model of your own",
+            f"{plan.USER_MODEL_SEEDS}, up to {plan.MAX_TRAINED_SEEDS} where training needs more",
+        ),
     ]
     return _table(("constant", "value"), rows)
 

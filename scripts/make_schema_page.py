@@ -87,11 +87,13 @@ def schema(text: str) -> str:
         for name, statistic in STATISTICS.items()
     }
     statistics["required"] = list(statistics["properties"])
+    summary = {name: {"$ref": "#/$defs/layer_figures"} for name in STATISTICS}
+    content["properties"]["summary"]["properties"] = summary
     content["properties"]["profiles"]["properties"] = {
         name: {
             "type": "object",
             "additionalProperties": _SERIES,
-            "description": "Per recurrent layer a list per recorded step of a list per time step: "
+            "description": "Per recurrent layer a list per step of a list per time step: "
             + statistic.definition,
         }
         for name, statistic in PROFILES.items()

@@ -34,10 +34,12 @@ FAMILIES = {
 
 
 WITHOUT = {
+    "exhausted_learning_rate": ("Warning when",),
+    "constant_normalization": ("Warning when",),
     "diverging_loss": ("Warning when",),
     "non_finite": ("Warning when",),
     "redundant_bias": ("Error when", "Warning when"),
-    "unscaled_input": ("Warning when",),
+    "unscaled_targets": ("Warning when",),
 }
 """Sections that do not apply: severities that these detectors do not give."""
 

@@ -94,7 +94,20 @@ def _nothing(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
     unmeasured = [layer for layer in record.layers if not layer.measured and layer.parameters]
     if unmeasured and not any(layer.measured for layer in weighted):
         return "No layer could be measured, so nothing can be said: `gradscope layers` says why."
+    if _unchanged(record):
+        steps = counted(record.outcome.steps_done, "step")
+        return f"No weight changed in {steps}, so nothing can be said of training."
     return ""
+
+
+def _unchanged(record: RunRecord) -> bool:
+    """Whether every update that was measured, of two steps or more, changed nothing at all."""
+    update = record.series["update_ratio"]
+    moved = np.isfinite(update) & (update != 0.0)
+    still = bool(np.isfinite(update).any()) and not moved.any()
+    counts = record.objective_start.weights if record.objective_start is not None else None
+    untrained = counts is not None and counts.weights > 0 and not counts.trained
+    return record.outcome.steps_done > 1 and (still or untrained)
 
 
 def _unanswered(record: RunRecord, verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -130,14 +143,22 @@ def _inconclusive(
 ) -> Diagnosis:
     """What could not be judged, and why; more steps where too few were made."""
     first = unanswered[-1] if unanswered[-1].name == "not_learning" else unanswered[0]
-    done = record.outcome.steps_done
     headline = f"Too little to tell {_QUESTIONS[first.name]}: {first.reason}."
     remedies: tuple[Remedy, ...] = ()
     if first.name == "not_learning":
-        settings = (("training.steps", ENOUGH_STEPS),) if done < ENOUGH_STEPS else ()
-        remedies = (Remedy(Action.TRAIN_LONGER, settings),)
+        remedies = (_more_steps(record),)
     codes = tuple(verdict.code for verdict in unanswered)
     return Diagnosis(DiagnosisState.INCONCLUSIVE, headline, remedies, verdicts, codes)
+
+
+def _more_steps(record: RunRecord) -> Remedy:
+    """Longer training; after one that was long enough, more of its steps recorded."""
+    done = record.outcome.steps_done
+    if np.count_nonzero(record.steps > 0) < ENOUGH_STEPS // 2 <= done:
+        every = max(1, done // ENOUGH_STEPS)
+        return Remedy(Action.MEASURE_MORE_STEPS, (("training.record_every", every),))
+    settings = (("training.steps", ENOUGH_STEPS),) if done < ENOUGH_STEPS else ()
+    return Remedy(Action.TRAIN_LONGER, settings)
 
 
 def _healthy(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
@@ -145,7 +166,7 @@ def _healthy(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
     checks, steps = counted(len(judged), "check"), counted(record.outcome.steps_done, "step")
     result = f"{checks} found nothing to act on in {steps}."
     profile = depth_profile(record)
-    delta = window.typical(profile.delta_relative)
+    delta = window.typical(profile.gradient_relative, record.steps)
     delta = delta[np.isfinite(delta)]
     flow = {"vanishing_gradient", "exploding_gradient"} <= {verdict.name for verdict in judged}
     if not flow or delta.size < 2:
@@ -157,7 +178,7 @@ def _healthy(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
     kind = "hidden layer" if plain else "layer"
     where = f"{len(profile.names)} {kind}s" + ("" if plain else " that everything passes")
     return (
-        f"Gradients flow: over {where} the rms of delta stays between "
+        f"Gradients flow: over {where} {profile.quantity} stays between "
         f"{delta.min():.2g} and {delta.max():.2g} of the last {kind}'s"
         f"{rate_text(rate, ' going back')}; {result}"
     )

@@ -58,7 +58,7 @@ def find_departure(
     from_start = occurrence.since_step == 0 and (
         record.outcome.status == OutcomeStatus.DIVERGED or not occurrence.at_end
     )
-    rows = slice(0, 1) if from_start else window.last_quarter(len(steps))
+    rows = slice(0, 1) if from_start else window.last_quarter(steps)
     values = window.geometric_mean(judged[rows][holds[rows]])
     extreme_layer = int(np.nanargmin(values) if below else np.nanargmax(values))
     extreme = float(values[extreme_layer])
@@ -100,6 +100,7 @@ def finding_over_depth(
     *,
     message: str,
     details: str,
+    at_most_warning: bool = False,
 ) -> Finding:
     """A departure of the ``signal`` or ``delta`` profile, with theory's cause and remedies."""
     rate = departure.rate if quantity == "signal" else departure.rate**-1
@@ -120,6 +121,7 @@ def finding_over_depth(
         cause=cause.sentence,
         cause_details=cause.details,
         remedies=cause.remedies,
+        at_most_warning=at_most_warning,
     )
 
 

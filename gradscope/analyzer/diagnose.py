@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gradscope.analyzer.conclusion import conclude, leading
+from gradscope.analyzer.contradictions import without_contradictions
 from gradscope.analyzer.detectors import DETECTORS, Detector
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import Diagnosis, Finding, RunRecord, Severity, Verdict, VerdictStatus
+from gradscope.record.fault import Fault
 
 
 def diagnose(
@@ -35,7 +37,9 @@ def diagnose(
             verdicts.append(Verdict(chosen.code, chosen.name, VerdictStatus.IGNORED, reason=reason))
             continue
         verdicts.append(_judge(chosen, record, (thresholds or {}).get(chosen.name, {})))
-    return conclude(record, _related(sorted(verdicts, key=_order)))
+    related = _related(sorted(verdicts, key=_order))
+    yielded = [_yielding(verdict, related) for verdict in verdicts]
+    return conclude(record, without_contradictions(_related(sorted(yielded, key=_order))))
 
 
 def _judge(chosen: Detector, record: RunRecord, thresholds: Mapping[str, float]) -> Verdict:
@@ -44,10 +48,35 @@ def _judge(chosen: Detector, record: RunRecord, thresholds: Mapping[str, float])
     except NotMeasured as reason:
         return Verdict(chosen.code, chosen.name, VerdictStatus.SKIPPED, reason=str(reason))
     except Exception as error:  # one broken detector must not take the others along
-        why = f"{type(error).__name__}: {error}"
-        return Verdict(chosen.code, chosen.name, VerdictStatus.CRASHED, reason=why)
+        fault = Fault.from_exception(chosen.name, error)
+        return Verdict(
+            chosen.code,
+            chosen.name,
+            VerdictStatus.CRASHED,
+            reason=f"{type(error).__name__}: {error}",
+            traceback=fault.traceback,
+        )
     status = VerdictStatus.FINDING if findings else VerdictStatus.HEALTHY
     return Verdict(chosen.code, chosen.name, status, findings)
+
+
+def _yielding(verdict: Verdict, related: Sequence[Verdict]) -> Verdict:
+    """The verdict, its errors as warnings where its detector yields to another root's error."""
+    if not DETECTORS[verdict.name].beside_no_error:
+        return verdict
+    others = [
+        other
+        for other in related
+        if other.name != verdict.name
+        and any(f.severity is Severity.ERROR and not f.caused_by for f in other.findings)
+    ]
+    if not others:
+        return verdict
+    findings = tuple(
+        replace(f, severity=Severity.WARNING) if f.severity is Severity.ERROR else f
+        for f in verdict.findings
+    )
+    return replace(verdict, findings=findings)
 
 
 def _order(verdict: Verdict) -> tuple[int, int, int]:
@@ -67,20 +96,29 @@ def _related(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
     """The verdicts in their order, each consequence with the code of its cause.
 
     A consequence has no remedies: it goes with its cause. One that only explains the cause is no
-    second error.
+    second error. Two of one severity that are cause and consequence never stand side by side: the
+    one that leads is the cause, as where a signal exploded in training before it was NaN.
     """
     related: list[Verdict] = []
     for verdict in verdicts:
         chosen = DETECTORS[verdict.name]
-        root = next(
-            (v for v in related if v.findings and chosen.follows_from(DETECTORS[v.name])), None
-        )
+        root = next((v for v in related if v.findings and _goes_with(verdict, v)), None)
         if root is None:
             related.append(verdict)
             continue
         findings = tuple(_consequence(f, chosen, root) for f in verdict.findings)
         related.append(replace(verdict, findings=findings))
     return tuple(related)
+
+
+def _goes_with(verdict: Verdict, earlier: Verdict) -> bool:
+    """Whether a verdict goes with one that stands before it."""
+    chosen, other = DETECTORS[verdict.name], DETECTORS[earlier.name]
+    named = chosen.name in other.follows or other.name in chosen.causes
+    as_grave = bool(verdict.findings) and (
+        leading(verdict).severity is leading(earlier).severity is Severity.ERROR
+    )
+    return chosen.follows_from(other) or (named and as_grave)
 
 
 def _consequence(finding: Finding, detector: Detector, root: Verdict) -> Finding:

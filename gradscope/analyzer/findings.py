@@ -82,7 +82,7 @@ def evidence_over_steps(record: RunRecord, *, n: int, steps: Integers, values: F
 
 def loss_evidence(record: RunRecord, curve: LossCurve) -> Evidence:
     """Give the evidence of a finding about the last quarter of the losses."""
-    rows = window.last_quarter(len(curve.loss))
+    rows = window.last_quarter(curve.steps)
     steps, values = curve.steps[rows], curve.loss[rows]
     return evidence_over_steps(record, n=int(np.size(values)), steps=steps, values=values)
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
 from gradscope.catalog.parameter import Parameter, with_defaults
 
-__all__ = ["INITIALIZERS", "TRUNCATION_FACTOR", "Initializer"]
+__all__ = ["INITIALIZERS", "TRUNCATION_FACTOR", "Initializer", "Law", "keras_fans"]
 
 TRUNCATION_FACTOR = 0.87962566103423978
 """Standard deviation of a standard normal cut at 2: sqrt(1 - 4 phi(2) / (2 Phi(2) - 1))."""
+
+
+class Law(StrEnum):
+    """The distribution that an initializer draws a weight from."""
+
+    NORMAL = "normal"
+    TRUNCATED_NORMAL = "truncated_normal"
+    UNIFORM = "uniform"
+    ORTHOGONAL = "orthogonal"
+    FIXED = "fixed"
 
 
 @dataclass(frozen=True)
@@ -20,8 +32,9 @@ class Initializer:
     """One initializer: the law of a single weight, and where it comes from.
 
     `variance(fan_in, fan_out, **parameters)` and `mean(fan_in, fan_out, **parameters)` are exact
-    for what Keras draws. `seeded` is false for initializers that draw nothing (their variance is
-    taken over the entries of the matrix).
+    for what Keras draws; of what it does not draw, the variance is taken over the entries of the
+    matrix. `law_of(parameters)` is the distribution; `law` is that of an initializer without a
+    parameter that names another one.
     """
 
     name: str
@@ -30,7 +43,7 @@ class Initializer:
     source: str
     variance: Callable[..., float]
     mean: Callable[..., float]
-    seeded: bool = True
+    law: Law
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
 
@@ -38,9 +51,46 @@ class Initializer:
         """`parameters` with the defaults filled in; a name it does not have raises `KeyError`."""
         return with_defaults(self.name, self.parameters, parameters)
 
+    @property
+    def seeded(self) -> bool:
+        """Whether the weights are drawn at all."""
+        return self.law is not Law.FIXED
+
+    def law_of(self, parameters: Mapping[str, Any]) -> Law:
+        """The distribution of the weights with these parameters."""
+        return _DISTRIBUTIONS.get(str(parameters.get("distribution")), self.law)
+
     def without_unknown(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The `parameters` that the initializer has; a built layer may list others, as a seed."""
         return {name: value for name, value in parameters.items() if name in self.parameters}
+
+
+_DISTRIBUTIONS = {
+    "truncated_normal": Law.TRUNCATED_NORMAL,
+    "untruncated_normal": Law.NORMAL,
+    "uniform": Law.UNIFORM,
+}
+"""The values of Keras's parameter `distribution`; without it the entry's own law holds."""
+
+
+def keras_fans(
+    shape: Sequence[int],
+    input_axes: Sequence[int] | None = None,
+    output_axes: Sequence[int] | None = None,
+) -> tuple[int, int]:
+    """fan_in and fan_out as Keras's initializers take them from the shape of a weight.
+
+    From Keras 3.15 on an EinsumDense says which axes are inputs and outputs. Without, all axes but
+    the last two count as positions of a convolution, whatever the layer does with them.
+    """
+    sizes = tuple(int(size) for size in shape)
+    if input_axes is not None and output_axes is not None:
+        return math.prod(sizes[i] for i in input_axes), math.prod(sizes[i] for i in output_axes)
+    if len(sizes) < 2:
+        size = sizes[0] if sizes else 1
+        return size, size
+    positions = math.prod(sizes[:-2])
+    return positions * sizes[-2], positions * sizes[-1]
 
 
 def _no_mean(fan_in: int, fan_out: int, **_: Any) -> float:
@@ -115,23 +165,27 @@ def _diagonal_variance(fan_in: int, fan_out: int, gain: float = 1.0) -> float:
     return gain * gain * share * (1.0 - share)
 
 
+_CUT = "normal cut at 2 standard deviations"
+
+
 def _family(author: str, keras: str, scale: float, mode: str, source: str) -> list[Initializer]:
     """The normal and the uniform form of one fan rule."""
     fan = {"fan_in": "fan_in", "fan_avg": "((fan_in + fan_out) / 2)"}[mode]
     text = f"Var w = {scale:g} / {fan}"
     limit = f"uniform within +-sqrt({3 * scale:g} / {fan})"
     rule = _fan_rule(scale, mode)
-    forms = (("uniform", limit), ("normal", "normal cut at 2 standard deviations"))
+    forms = (("uniform", limit, Law.UNIFORM), ("normal", _CUT, Law.TRUNCATED_NORMAL))
     return [
         Initializer(
-            name=f"{author}_{law}",
-            keras_class=f"{keras}{law.capitalize()}",
+            name=f"{author}_{form}",
+            keras_class=f"{keras}{form.capitalize()}",
             formula=f"{text}, {shape}",
             source=source,
             variance=rule,
             mean=_no_mean,
+            law=law,
         )
-        for law, shape in forms
+        for form, shape, law in forms
     ]
 
 
@@ -150,6 +204,7 @@ _FREE = (
         source="Keras: keras.initializers.VarianceScaling",
         variance=_scaled_variance,
         mean=_no_mean,
+        law=Law.TRUNCATED_NORMAL,
         parameters={
             "scale": Parameter(
                 1.0, minimum=0.0, exclusive_minimum=True, description="variance times fan"
@@ -171,6 +226,7 @@ _FREE = (
         source="Saxe, McClelland & Ganguli 2014, arXiv:1312.6120",
         variance=_orthogonal_variance,
         mean=_no_mean,
+        law=Law.ORTHOGONAL,
         parameters={"gain": Parameter(1.0, description="factor on the orthogonal matrix")},
     ),
     Initializer(
@@ -180,6 +236,7 @@ _FREE = (
         source="Keras: keras.initializers.RandomNormal",
         variance=_normal_variance,
         mean=_normal_mean,
+        law=Law.NORMAL,
         parameters=_NORMAL_PARAMETERS,
     ),
     Initializer(
@@ -189,6 +246,7 @@ _FREE = (
         source="Keras: keras.initializers.RandomUniform",
         variance=_uniform_variance,
         mean=_uniform_mean,
+        law=Law.UNIFORM,
         parameters={
             "minval": Parameter(-0.05, description="lower end"),
             "maxval": Parameter(0.05, description="upper end"),
@@ -201,6 +259,7 @@ _FREE = (
         source="Keras: keras.initializers.TruncatedNormal",
         variance=_truncated_variance,
         mean=_normal_mean,
+        law=Law.TRUNCATED_NORMAL,
         parameters=_NORMAL_PARAMETERS,
     ),
 )
@@ -213,7 +272,7 @@ _FIXED = (
         source="Keras: keras.initializers.Zeros",
         variance=_no_variance,
         mean=_no_mean,
-        seeded=False,
+        law=Law.FIXED,
     ),
     Initializer(
         name="ones",
@@ -222,7 +281,7 @@ _FIXED = (
         source="Keras: keras.initializers.Ones",
         variance=_no_variance,
         mean=_mean_of_ones,
-        seeded=False,
+        law=Law.FIXED,
     ),
     Initializer(
         name="constant",
@@ -231,7 +290,7 @@ _FIXED = (
         source="Keras: keras.initializers.Constant",
         variance=_no_variance,
         mean=_value,
-        seeded=False,
+        law=Law.FIXED,
         parameters={"value": Parameter(0.0, description="every weight")},
     ),
     Initializer(
@@ -241,7 +300,7 @@ _FIXED = (
         source="Keras: keras.initializers.Identity",
         variance=_diagonal_variance,
         mean=_diagonal_mean,
-        seeded=False,
+        law=Law.FIXED,
         parameters={"gain": Parameter(1.0, description="the diagonal")},
     ),
 )

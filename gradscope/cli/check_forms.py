@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,8 +54,7 @@ def _destination(value: str) -> Destination:
 def with_stdout(destinations: Sequence[Destination]) -> tuple[Destination, ...]:
     """The destinations, with text on stdout where none goes there; at most one may.
 
-    Raises `BadRequest` for two on stdout, and for a file that cannot be written, before anything is
-    measured.
+    Raises `BadRequest` for two on stdout.
     """
     to_stdout = [destination for destination in destinations if destination.file is None]
     if len(to_stdout) > 1:
@@ -63,41 +62,47 @@ def with_stdout(destinations: Sequence[Destination]) -> tuple[Destination, ...]:
             f"{to_stdout[0].form} and {to_stdout[1].form} both go to stdout",
             f"send one to a file: --format {to_stdout[1].form}=FILE",
         )
-    for destination in destinations:
-        if destination.file is not None:
-            _check_writable(destination.file)
     return (*destinations, *([] if to_stdout else [Destination("text", None)]))
 
 
-def _check_writable(file: Path) -> None:
-    folder = file.parent
-    if file.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise BadRequest(f"cannot write {file}", "name a file in a folder that exists")
+def check_files(destinations: Sequence[Destination], inputs: Iterable[Path]) -> None:
+    """Refuse files that cannot be written or are among `inputs`, before anything is measured."""
+    from gradscope.record import output_file
+
+    files = [destination.file for destination in destinations if destination.file is not None]
+    output_file.check_outputs(files, inputs)
 
 
 def deliver(checked: Sequence[Checked], destinations: Sequence[Destination]) -> None:
     """Write every form: files first, so that they exist even if writing to stdout fails."""
     from gradscope.cli import streams, terminal
-    from gradscope.record import atomic
+    from gradscope.record import output_file
     from gradscope.reporters.check import CHECK_FORMS
 
     to_stdout = terminal.options()
     to_file = replace(to_stdout, width=100, color=False, unicode=True)
-    ordered = sorted(destinations, key=lambda destination: destination.file is None)
+    for destination in destinations:
+        if destination.file is not None:
+            text = CHECK_FORMS[destination.form](checked, to_file)
+            output_file.write(destination.file, text.encode())
     if os.environ.get("GITHUB_ACTIONS") == "true":
         streams.say(CHECK_FORMS["github"](checked, to_file).rstrip("\n"))
-        _append(os.environ.get("GITHUB_STEP_SUMMARY"), CHECK_FORMS["markdown"](checked, to_file))
-    for destination in ordered:
-        options = to_file if destination.file else to_stdout
-        text = CHECK_FORMS[destination.form](checked, options)
-        if destination.file is not None:
-            atomic.write(destination.file, text.encode())
-        else:
+        _append_summary(CHECK_FORMS["markdown"](checked, to_file))
+    for destination in destinations:
+        if destination.file is None:
+            text = CHECK_FORMS[destination.form](checked, to_stdout)
             terminal.result(text.rstrip("\n"))
 
 
-def _append(path: str | None, text: str) -> None:
-    """Append to the summary, which other steps of the job may have begun."""
-    if path:
+def _append_summary(text: str) -> None:
+    """Append to the job's summary; where that fails the check has its result all the same."""
+    from gradscope.cli import streams
+
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return
+    try:
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(text)
+    except OSError as error:
+        streams.say(f"gradscope: no summary was written to {path}: {error.strerror or error}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import re
 import signal
 import sys
 import tempfile
@@ -16,11 +17,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from gradscope import exit_codes
-from gradscope.cli import streams
+from gradscope.cli import completion, streams
 from gradscope.errors import ConfigError, ExitCode, GradscopeError
 from gradscope.message_text import did_you_mean, show_value
+
+_COMMAND_OF_CI = re.compile(r"^(\s*)::", re.MULTILINE)
+"""A line of a user's exception must not be a command of a CI system that reads the log."""
 
 
 class _Commands(click.Group):
@@ -44,11 +49,18 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that the first argument names, or suggest the nearest name."""
         names = self.list_commands(ctx)
-        if args[0] not in names and not args[0].startswith("-"):
+        known = args[0] in names or args[0].startswith("-")
+        if not known and not ctx.resilient_parsing:
             remedy = did_you_mean(args[0], names)
             message = f"no command is called {show_value(args[0])}"
             ctx.fail(f"{message}; {remedy}" if remedy else message)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the commands without importing any of them, and the options."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=_first_line(name)) for name in names]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by the first line of their files, without importing any of them."""
@@ -82,6 +94,8 @@ def main() -> NoReturn:
     _end_on_signals()
     code: int = ExitCode.HEALTHY
     try:
+        if asked := os.environ.get(completion.VARIABLE):
+            sys.exit(completion.answer(cli, asked))
         with cli.make_context("gradscope", sys.argv[1:]) as context:
             cli.invoke(context)
     except click.exceptions.Exit as end:
@@ -105,7 +119,7 @@ def _failure(error: Exception) -> str:
     if isinstance(error, ConfigError):
         return str(error)
     if isinstance(error, GradscopeError):
-        return f"gradscope: {error}"
+        return _COMMAND_OF_CI.sub(r"\1: :", f"gradscope: {error}")
     if isinstance(error, OSError):
         where = error.filename or "to stdout"
         return f"gradscope: cannot read or write {where}: {error.strerror or error}"

@@ -12,9 +12,23 @@ import click
 if TYPE_CHECKING:
     from gradscope.reporters.report import Detail
 
+from gradscope.cli import completion
 from gradscope.message_text import did_you_mean, one_of_text, show_value
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class NamedPath(click.Path):
+    """A path that is not empty: Python takes an empty one for the working directory."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the path; an empty one is a usage error."""
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def one_of(form: str, forms: Iterable[str]) -> str:
@@ -63,6 +77,10 @@ def _form(forms: Callable[[], Iterable[str]], help_text: str) -> Callable[[_Comm
     )
 
 
+config_argument = click.argument("config", shell_complete=completion.configs)
+report_argument = click.argument(
+    "directory", type=click.Path(path_type=Path), shell_complete=completion.reports
+)
 overrides = click.option(
     "-s",
     "--set",
@@ -74,7 +92,7 @@ overrides = click.option(
 output = click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     metavar="DIR",
     help="Folder for the report (default: reports/<name>, of a check reports/<name>.check).",
 )
@@ -119,6 +137,12 @@ survey_form = _form(_survey_forms, "What to write to stdout: text (default), or 
 list_form = _form(_list_forms, "What to write to stdout: text (default), or json.")
 report_form = _form(
     _report_forms, "What to write to stdout: the report as text (default), or result.json as json."
+)
+timeout = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="End a measurement that takes longer, and keep what was measured (exit 3).",
 )
 trust_model = click.option(
     "--trust-model",

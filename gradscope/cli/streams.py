@@ -33,6 +33,17 @@ def say(text: str) -> None:
         redirect_to_nothing(sys.stderr.fileno())
 
 
+def flush() -> None:
+    """Write out what stdout holds back; raises `OSError` where it takes no more.
+
+    A reader that has closed the pipe has read enough.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        redirect_to_nothing(sys.stdout.fileno())
+
+
 def redirect_to_nothing(number: int) -> None:
     """Point a stream at /dev/null, so that flushing its buffer cannot fail."""
     nothing = os.open(os.devnull, os.O_WRONLY)

@@ -47,7 +47,7 @@ def load_config(
     `source` is a YAML file or a mapping; `overrides` are texts like `model.depth=50`, which win
     over the file: setting `model.depth` drops the file's `hidden` and `layers` (and the other way
     round), `training.steps` its `epochs`, `training.learning_rate` that of the optimizer. With
-    `locate_user_code`, a `keras_file` and the functions of factories must exist.
+    `locate_user_code`, the files it names and the functions of factories must exist.
     """
     return _load(source, overrides, registered, locate_user_code=locate_user_code)[0]
 

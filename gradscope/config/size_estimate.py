@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -20,6 +21,12 @@ BASE_BYTES: Final = 620 * 10**6
 KEPT_COPIES: Final = 3
 """Pre-activations, activations and deltas are kept for measuring."""
 
+RECORDED_VALUES: Final = 64
+"""At least the statistics that a layer has in one recorded step, each of 8 bytes."""
+
+RECORD_COPIES: Final = 2
+"""The rows as they arrive, and the arrays of the record that is made of them."""
+
 USABLE_SHARE: Final = 0.8
 FALLBACK_AVAILABLE: Final = 8 * 2**30
 _BYTES: Final = 4
@@ -34,6 +41,7 @@ class SizeEstimate:
     batch_bytes: int
     keras_layers: int
     largest_layer: int
+    record_bytes: int
 
     @property
     def memory_bytes(self) -> int:
@@ -48,6 +56,8 @@ def estimate_size(
 
     Weights take 4 bytes per parameter for each of their copies at the peak: 3 and the optimizer's
     slots. The batch takes 4 bytes per activation for each copy that training and measuring keep.
+    The record takes 8 bytes per recorded step, layer and statistic for each of its copies; they
+    are in the process that started the training.
     """
     by_layer, output = _parameters(config, features or 1, outputs or 1)
     parameters = sum(by_layer) + output
@@ -58,7 +68,17 @@ def estimate_size(
         batch_bytes=config.training.batch_size * values * _BYTES * (2 + KEPT_COPIES),
         keras_layers=_keras_layers(config),
         largest_layer=max(range(len(by_layer)), key=by_layer.__getitem__),
+        record_bytes=_record_bytes(config),
     )
+
+
+def _record_bytes(config: ExperimentConfig) -> int:
+    if config.training.steps is None:
+        return 0  # epochs: their steps are known once the data is
+    steps = config.training.steps // config.training.record_every + 2
+    normalized = sum(layer.batch_norm != "none" for layer in config.model.hidden_layers)
+    layers = len(config.model.hidden_layers) + normalized + 1
+    return steps * layers * RECORDED_VALUES * 8 * RECORD_COPIES
 
 
 def _parameters(config: ExperimentConfig, features: int, outputs: int) -> tuple[list[int], int]:
@@ -154,6 +174,20 @@ def report_size(
             f"{_readable(limit)}, {USABLE_SHARE:.0%} of what is available",
             "use a smaller batch" if batch else "use a smaller width or depth",
         )
+    if size.record_bytes > limit:
+        steps = config.training.steps or 0
+        document.report(
+            ("training", "steps"),
+            f"the figures of {steps:,} steps need about {_readable(size.record_bytes)} of memory; "
+            f"the limit is {_readable(limit)}, {USABLE_SHARE:.0%} of what is available",
+            f"record fewer of them: training.record_every: {_sparser(config, size, limit)}",
+        )
+
+
+def _sparser(config: ExperimentConfig, size: SizeEstimate, limit: int) -> int:
+    """A step distance that is a power of ten and makes the record fit."""
+    every = config.training.record_every
+    return int(10 ** math.ceil(math.log10(every * size.record_bytes / max(1, limit))))
 
 
 def _depth_key(document: Document) -> TreePath:

@@ -23,7 +23,7 @@ _LISTED_NAMES = 8
 
 
 def report_missing_user_code(values: Mapping[str, Any], folder: Path, document: Document) -> None:
-    """Report a `keras_file` that is no file, and factories whose function cannot be located.
+    """Report files that are not there, and factories whose function cannot be located.
 
     `values` is a config as read, with or without mistakes; `folder` is where it was written. The
     source of a factory's module is parsed, not imported. What only running it could tell, such as
@@ -31,23 +31,25 @@ def report_missing_user_code(values: Mapping[str, Any], folder: Path, document: 
     """
     model, data = values.get("model") or {}, values.get("data") or {}
     if isinstance(model.get("keras_file"), str):
-        _report_file(Path(model["keras_file"]), document)
+        _report_file(Path(model["keras_file"]), ("model", "keras_file"), document)
     if isinstance(model.get("factory"), str):
         _report_factory(model["factory"], folder, ("model", "factory"), document)
-    factory = data.get("parameters", {}).get("factory") if data.get("name") == USER_DATA else None
-    if isinstance(factory, str):
-        _report_factory(factory, folder, ("data", "factory"), document)
+    parameters, user_data = data.get("parameters", {}), data.get("name") == USER_DATA
+    if user_data and isinstance(parameters.get("factory"), str):
+        _report_factory(parameters["factory"], folder, ("data", "factory"), document)
+    if not user_data and isinstance(parameters.get("path"), str):
+        _report_file(Path(parameters["path"]), ("data", "path"), document)
 
 
-def _report_file(file: Path, document: Document) -> None:
-    path = ("model", "keras_file")
+def _report_file(file: Path, path: TreePath, document: Document) -> None:
     try:
         if file.is_file():
             return
-        if file.is_dir():
-            document.report(path, f"{source_name(file)} is a folder, not a file")
+        if file.exists():
+            kind = "a folder, not a file" if file.is_dir() else "not a regular file"
+            document.report(path, f"{source_name(file)} is {kind}")
             return
-        beside = [item.name for item in file.parent.iterdir() if item.suffix == ".keras"]
+        beside = [item.name for item in file.parent.iterdir() if item.suffix == file.suffix]
     except (OSError, ValueError):
         beside = []
     near = nearest_name(file.name, beside)

@@ -36,7 +36,8 @@ def check(samples: Samples, *, batch_size: int, allow_nonfinite: bool = False) -
     """Refuse data that cannot be trained on, naming the first bad sample; return notes.
 
     Raises `BadRequest` for wrong dtypes and shapes, an empty training part, NaN, Inf and values
-    beyond float32 (unless `allow_nonfinite`), labels that are no class index, a single class.
+    beyond float32 (unless `allow_nonfinite`), labels that are no class index, a single class, and
+    features that are the same in all samples.
     """
     if samples.task not in ("classification", "regression"):
         raise BadRequest(f"data: the task {samples.task!r} is not classification or regression")
@@ -148,7 +149,10 @@ def _check_classes(samples: Samples) -> None:
 
 
 def _notes(samples: Samples, batch_size: int) -> list[str]:
-    """Notes on data that is allowed but may explain an odd result."""
+    """Notes on data that is allowed but may explain an odd result.
+
+    Raises `BadRequest` where no feature varies.
+    """
     notes = []
     count = len(samples.x)
     if count < batch_size:
@@ -156,9 +160,13 @@ def _notes(samples: Samples, batch_size: int) -> list[str]:
     varying = np.zeros(samples.x.shape[1:], np.bool_)
     for rows in blocks(samples.x):
         varying |= (samples.x[rows] != samples.x[0]).any(axis=0)
-    if not varying.any():
-        notes.append("all training samples have the same features: nothing can be learned from x")
-    elif not varying.all():
+    if not varying.any() and count > 1:
+        raise BadRequest(
+            f"data: all {count} training samples have the same {varying.size} features: "
+            "there is nothing to learn from",
+            "check how the features are made",
+        )
+    if varying.any() and not varying.all():
         constant = varying.size - int(varying.sum())
         notes.append(f"{constant} of {varying.size} features are the same in all training samples")
     if samples.task == "classification" and samples.classes is not None:

@@ -20,7 +20,8 @@ TRAINED_SEEDS = 5
 MAX_TRAINED_SEEDS = 20
 
 USER_MODEL_SEEDS = 3
-"""Seeds of a user's model, which is built and traced again for each."""
+"""Seeds of a user's model, which is built and traced again for each; more where training needs
+them, as above."""
 
 SEEDS_WITHOUT_BASELINE = 8
 """Seeds at initialisation that are compared with theory's bands."""

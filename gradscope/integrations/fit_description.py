@@ -14,6 +14,7 @@ from keras.src.utils.rng_utils import get_random_seed  # what set_random_seed wa
 
 from gradscope import api
 from gradscope.config.experiment import ExperimentConfig
+from gradscope.integrations import fit_cadence
 from gradscope.integrations.fit_batches import present_leaves
 from gradscope.record import DataSummary, Environment
 from gradscope.record.builder import Beginning
@@ -26,10 +27,13 @@ from gradscope.runner.survey.sites import SiteMap
 
 @dataclass(frozen=True)
 class FitOptions:
-    """The arguments of `GradientFlow`: the record's name, how often, which thresholds."""
+    """The arguments of `GradientFlow`: the record's name, how often, which thresholds.
+
+    Without `every`, `fit_cadence` says how often.
+    """
 
     name: str
-    every: int
+    every: int | None
     detectors: Mapping[str, Any]
 
     def config(self, *, steps: int, batch_size: int, jit: bool) -> ExperimentConfig:
@@ -38,7 +42,7 @@ class FitOptions:
         training = {
             "steps": max(1, steps),
             "batch_size": max(1, batch_size),
-            "record_every": self.every,
+            "record_every": self.every or fit_cadence.distance_at(steps),
             "jit": "on" if jit else "off",
         }
         return api.load_config(
@@ -61,7 +65,7 @@ class BatchSummary:
     samples: int
     feature_shape: tuple[int, ...]
     moments: tuple[float, ...]
-    """Mean, second moment, minimum and maximum of the real inputs."""
+    """Mean and second moment of the real inputs, minimum and maximum of all numbers."""
     digest: str
 
     @classmethod
@@ -71,7 +75,7 @@ class BatchSummary:
         leaves = present_leaves(x)
         real = [leaf.astype(np.float64).reshape(-1) for leaf in leaves if leaf.dtype.kind == "f"]
         flat = np.concatenate(real) if real else np.array([math.nan])
-        figures = flat.mean(), np.mean(flat**2), flat.min(), flat.max()
+        figures = flat.mean(), np.mean(flat**2), *arrays.value_range(leaves)
         return cls(
             samples=len(leaves[0]),
             feature_shape=tuple(int(size) for size in leaves[0].shape[1:]),

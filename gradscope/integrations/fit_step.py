@@ -12,8 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from gradscope.record import STATISTICS
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.run_record import Floats
 from gradscope.runner.loop import probe
+from gradscope.runner.nonfinite import origin as nonfinite_origin
+from gradscope.runner.nonfinite.origin import Training
 from gradscope.runner.objective import objective
 from gradscope.runner.runtime.preserved_state import (
     preserved_model_state,
@@ -23,6 +26,7 @@ from gradscope.runner.step import measured_step, updates, weight_figures
 from gradscope.runner.step.figures import Figures
 from gradscope.runner.step.reductions import reductions_for
 from gradscope.runner.survey.calls import recordable_layers
+from gradscope.runner.survey.initial_weights import initial_weights
 
 _ROW = {name: row for row, name in enumerate(STATISTICS)}
 
@@ -42,7 +46,14 @@ class Passes:
     z: list[Any]
     deltas: list[Any]
     weights: tuple[Any, Any, Any]
+    finite_gradients: bool
     samples: int
+
+    @property
+    def finite(self) -> bool:
+        """Whether no NaN and no Inf was met."""
+        lost = np.nansum(self.statistics[_ROW["nonfinite_count"]])
+        return bool(np.isfinite(self.scalars[0])) and not lost > 0 and self.finite_gradients
 
 
 @dataclass(frozen=True)
@@ -78,16 +89,19 @@ class FitStep:
         # A model that is built here draws its weights as it would have when `fit` first called it.
         with preserved_random_generators() if built else contextlib.nullcontext():
             self.sites = measured_step.survey_model(model, batch[0])
+        self.initial_weights = initial_weights(model, self.sites)
         scaling = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         if scaling and not model.optimizer.built:  # it has no scale of its own before
             model.optimizer.build(model.trainable_variables)
-        goal = objective.compiled_objective(batch[1])
+        self.objective = goal = objective.compiled_objective(batch[1])
+        self.training = Training(model, goal, model.optimizer, self.sites)
         jit = bool(model.jit_compile)
         self._signals = measured_step.measured_pass(
             model, self.sites, goal, model.optimizer, measured_step.MeasurementOptions(jit)
         )
         self._weights: weight_figures.Weights | None = None
         self._passes = tf.function(self._trace_passes, autograph=False, jit_compile=jit)
+        self._finite = tf.function(_all_finite, autograph=False)
         self._update = tf.function(self._trace_update, autograph=False)
         with preserved_model_state(
             model
@@ -104,6 +118,7 @@ class FitStep:
             z=z,
             deltas=deltas,
             weights=weights,
+            finite_gradients=bool(self._finite(weights[1:])),
             samples=int(keras.tree.flatten(batch[0])[0].shape[0]),
         )
 
@@ -116,16 +131,40 @@ class FitStep:
         ratios = statistics[_ROW["update_ratio"]]
         if not one_step or (self._accumulates() and not np.nansum(ratios)):
             ratios[:] = np.nan
-        scaling = isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer)
-        overflow = np.nansum(statistics[_ROW["nonfinite_backward_count"]]) > 0
         return MeasuredStep(
             statistics=statistics,
             scalars=passes.scalars,
             distributions=lambda: probe.probe_result(
                 self.sites, passes.z, passes.deltas, passes.samples
             ),
-            skipped=bool(scaling and overflow and np.isfinite(passes.scalars[0])),
+            skipped=self.skips(passes),
         )
+
+    def skips(self, passes: Passes) -> bool:
+        """Whether the optimizer skips the step, as gradients of the scaled loss overflow."""
+        scaling = isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer)
+        overflow = np.nansum(passes.statistics[_ROW["nonfinite_backward_count"]]) > 0
+        overflow = overflow or not passes.finite_gradients
+        return bool(scaling and overflow and np.isfinite(passes.scalars[0]))
+
+    def origin(
+        self, passes: Passes, batch: Batch, step: int, last_finite: int
+    ) -> NonFiniteOrigin | None:
+        """Where the first value of `passes` that is not finite comes from, before the step is made.
+
+        None where all are finite, and where the optimizer will skip the step. `last_finite` is the
+        last step that was measured before, 0 for none.
+        """
+        if passes.finite or self.skips(passes):
+            return None
+        located = nonfinite_origin.locate(self.training, batch, step)
+        if located is None or not last_finite:
+            return located
+        return replace(located, last_finite_step=last_finite)
+
+    def origin_in_update(self, step: int) -> NonFiniteOrigin | None:
+        """The same for a step whose passes were finite, after it was made."""
+        return nonfinite_origin.lost_weights(self.training, step)
 
     def _accumulates(self) -> bool:
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
@@ -158,6 +197,12 @@ class FitStep:
             figures, weights, updates.Updates(made), reductions_for(jit=False)
         )
         return figures.packed(len(self.sites.layers))
+
+
+def _all_finite(tensors: Any) -> Any:
+    """Whether no tensor of the structure has a NaN or Inf."""
+    checks = [tf.reduce_all(tf.math.is_finite(leaf)) for leaf in keras.tree.flatten(tensors)]
+    return tf.reduce_all(checks) if checks else tf.constant(True)
 
 
 def _merged(first: Floats, second: Floats) -> Floats:

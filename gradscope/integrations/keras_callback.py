@@ -17,11 +17,13 @@ import tensorflow as tf
 
 from gradscope import api
 from gradscope.errors import BadRequest, GradscopeError
-from gradscope.integrations import fit_batches
+from gradscope.integrations import fit_batches, fit_cadence
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
+from gradscope.integrations.fit_start import FitStart
 from gradscope.integrations.fit_step import FitStep, MeasuredStep
 from gradscope.record import STATISTICS, OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
+from gradscope.record.fault import Faults
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, folder
 from gradscope.runner.loop import probe as probe_set
@@ -40,6 +42,7 @@ class _Fit:
 
     started: float = field(default_factory=time.monotonic)
     builder: RecordBuilder = field(default_factory=RecordBuilder)
+    faults: Faults = field(default_factory=Faults)
     measuring: float = 0.0
     done: int = 0
     batch: int = 0
@@ -52,16 +55,19 @@ class _Fit:
     seconds: float | None = None
     fit_step: FitStep | None = None
     batch_summary: BatchSummary | None = None
+    start: FitStart | None = None
 
 
 class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
     """Measure, inside an existing `model.fit`, what `gradscope.run` measures.
 
-    ``model.fit(x, y, callbacks=[flow := gradscope.GradientFlow(every=50)])``, then
-    ``print(flow.text())``. The first step, every `every`-th and, where its number is known, the
-    last one are measured: on the batch that is trained on, before it is, or on
-    ``probe=(x, y)`` or ``(x, y, sample weights)``. `steps` names the steps instead (the first is
-    always one of them). Steps count from 1 through all epochs of a `fit`.
+    ``model.fit(x, y, callbacks=[flow := gradscope.GradientFlow()])``, then ``print(flow.text())``.
+    Every step is measured at first, then every 2nd, 4th, ... up to every 64th, so that short
+    trainings have enough measured steps for the verdicts and long ones stay cheap. With `every`,
+    these are the first step and every `every`-th. The last one is always measured where its number
+    is known. `steps` names the steps instead (the first is always one of them). They are measured
+    on the batch that is trained on, before it is, or on ``probe=(x, y)`` or ``(x, y, sample
+    weights)``. Steps count from 1 through all epochs of a `fit`.
 
     What is trained does not change by a bit: weights, optimizer, seeds, metrics and history are
     those of a `fit` without the callback. The passes are computed a second time in a graph of their
@@ -84,7 +90,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(
         self,
-        every: int = 50,
+        every: int | None = None,
         steps: Iterable[int] | None = None,
         *,
         probe: tuple[Any, ...] | None = None,
@@ -94,7 +100,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.steps = None if steps is None else frozenset(_counts("steps", steps))
-        self.every = _counts("every", [every])[0]
+        self.every = None if every is None else _counts("every", [every])[0]
         self.output = None if output is None else Path(output)
         self._options = FitOptions(name, self.every, detectors or {})
         self._options.config(steps=1, batch_size=1, jit=False)  # refuses wrong thresholds at once
@@ -125,11 +131,19 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 steps=max(done, fit.total or 0),
             )
         )
+        if fit.start is not None:
+            fit.start.tell(fit.builder, ended=fit.ended)
         seconds = fit.seconds if fit.seconds is not None else time.monotonic() - fit.started
+        fit.builder.faults = fit.faults.collected
         record = fit.builder.build(status, sentence, seconds)
         assert record is not None
-        record = replace(record, outcome=replace(record.outcome, steps_done=done))
-        return record if fit.untrained else _without_start(record)
+        record = replace(
+            record,
+            outcome=replace(record.outcome, steps_done=done),
+            initial_weights=fit.fit_step.initial_weights if fit.untrained else (),
+        )
+        # Step 0 is the network as initialised, and this one had been trained before.
+        return record if fit.untrained else record.at_rows(slice(1, None))
 
     @property
     def report(self) -> Report:
@@ -181,7 +195,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         if self.steps is not None:
             return step == 1 or step in self.steps
         assert self._fit is not None
-        return step in {1, self._fit.total} or step % self.every == 0
+        return step == self._fit.total or fit_cadence.is_measured(step, self.every)
 
     def _measure_next_call(self, fit: _Fit, step: int, together: int) -> None:
         """Replace the training function for one call.
@@ -209,11 +223,18 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             return train(feed)
         with self._timed(fit):
             passes = self._passes(fit, elements[0])
+            if passes is not None and self._probe is None:
+                batch, last = fit_batches.unpack_batch(elements[0]), fit.builder.steps_done
+                fit.builder.nonfinite_origin = passes[0].origin(passes[1], batch, step, last)
+        first = not fit.rows
         outputs = train(feed)
         with self._timed(fit):
             if passes is not None:
                 fit_step, measured = passes
+                self._observe(fit, step, elements[0], updated=first and together == 1)
                 self._keep(fit, step, fit_step.measure_update(measured, one_step=together == 1))
+                if together == 1 and fit.lost_at and measured.finite:
+                    fit.builder.nonfinite_origin = fit_step.origin_in_update(step)
         return outputs
 
     def _passes(self, fit: _Fit, element: Any) -> tuple[FitStep, Any] | None:
@@ -245,7 +266,17 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                     "take the callback out to train without it",
                 ) from error
             fit.batch_summary = BatchSummary.from_batch(batch)
+            fit.start = FitStart(self.model, fit.fit_step.objective)
+            fit.start.before(batch, untrained=fit.untrained)
         return fit.fit_step
+
+    def _observe(self, fit: _Fit, step: int, element: Any, *, updated: bool) -> None:
+        """Keep the targets of a measured step, and what the first update changed."""
+        assert fit.start is not None
+        batch = self._batch(element)
+        if updated:
+            fit.start.after_first_update(batch[0])
+        fit.start.add(step, batch)
 
     def _keep(self, fit: _Fit, step: int, measured: MeasuredStep) -> None:
         """Keep one measured step, and its distributions at the 1st, 2nd, 4th, 8th... of them.
@@ -261,11 +292,12 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         fit.rows += 1
         if fit.rows & (fit.rows - 1) == 0 or step == fit.total:
             assert fit.fit_step is not None
-            distributions = measured.distributions()
-            fit.builder.probe(step, distributions.dead)
-            layers = len(fit.fit_step.sites.layers)
-            for name, snapshot in probe_set.histograms(layers, distributions, step).items():
-                fit.builder.histogram(name, snapshot)
+            with fit.faults.isolated("distributions"):
+                distributions = measured.distributions()
+                fit.builder.probe(step, distributions.dead)
+                layers = len(fit.fit_step.sites.layers)
+                for name, snapshot in probe_set.histograms(layers, distributions, step).items():
+                    fit.builder.histogram(name, snapshot)
         if not measured.finite:
             fit.lost_at = step
 
@@ -375,13 +407,3 @@ def _refuse(model: Any) -> None:
             f"GradientFlow: {model.name} was compiled without an optimizer",
             "compile it with one: model.compile(optimizer=..., loss=...)",
         )
-
-
-def _without_start(record: RunRecord) -> RunRecord:
-    """The record without step 0, "as initialised": the model had been trained before."""
-    return replace(
-        record,
-        steps=record.steps[1:],
-        series={name: values[1:] for name, values in record.series.items()},
-        scalars={name: values[1:] for name, values in record.scalars.items()},
-    )

@@ -1,10 +1,10 @@
 """Run a user's script with `GradientFlow` in every `model.fit`; no line of the script changes.
 
 Started by `gradscope fit` as ``python -m gradscope.integrations.script MANIFEST FOLDER KEEP EVERY
-SCRIPT ARGUMENTS``, where KEEP is 1 for earlier reports to be kept in numbered folders. Keras is
-imported when the script imports it, so what the script sets before (its backend, its devices, its
-flags) holds. The manifest lists each `fit` in order, as JSON: the folder of its report, or the
-reason why it was not measured.
+SCRIPT ARGUMENTS``, where KEEP is 1 for earlier reports to be kept in numbered folders, and
+EVERY is 0 for the steps of `fit_cadence`. Keras is imported when the script imports it, so what the
+script sets before (its backend, its devices, its flags) holds. The manifest lists each `fit` in
+order, as JSON: the folder of its report, or the reason why it was not measured.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ _LOG = logging.getLogger("gradscope")
 class FitLog:
     """The fits of a script, kept in the manifest at every change."""
 
-    def __init__(self, manifest: Path, folder: Path, every: int, *, keep_earlier: bool) -> None:
+    def __init__(
+        self, manifest: Path, folder: Path, every: int | None, *, keep_earlier: bool
+    ) -> None:
         self._manifest = manifest
         self._folder = folder
         self._keep_earlier = keep_earlier
@@ -162,7 +164,7 @@ def main() -> None:
     manifest, folder, keep, every, script, *arguments = sys.argv[1:]
     logging.getLogger("gradscope").addHandler(logging.StreamHandler())
     target = Path(folder).absolute()
-    log = FitLog(Path(manifest), target, int(every), keep_earlier=keep == "1")
+    log = FitLog(Path(manifest), target, int(every) or None, keep_earlier=keep == "1")
     sys.meta_path.insert(0, _PatchOnImport("keras", lambda keras: measure_every_fit(keras, log)))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # stdout is for the report
     run_script(script, arguments)

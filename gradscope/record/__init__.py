@@ -1,8 +1,19 @@
 """The record of one run: plain numpy and JSON, readable without TensorFlow."""
 
 from gradscope.record.environment import Environment
+from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Normalization, Role, Trait, UnmeasuredReason
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
+from gradscope.record.objective_start import (
+    AnswerScale,
+    ConstantAnswer,
+    LossValues,
+    ObjectiveStart,
+    TargetDependence,
+    UnknownVariables,
+    WeightCounts,
+)
+from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.remedies import Action, Promise, Remedy
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, OutcomeStatus, RunRecord
 from gradscope.record.statistics import PROFILES, STATISTICS, Statistic
@@ -20,6 +31,8 @@ __all__ = [
     "PROFILES",
     "STATISTICS",
     "Action",
+    "AnswerScale",
+    "ConstantAnswer",
     "DataSummary",
     "Diagnosis",
     "DiagnosisState",
@@ -27,20 +40,27 @@ __all__ = [
     "Evidence",
     "Finding",
     "Histogram",
+    "InitialWeight",
     "LayerInfo",
+    "LossValues",
     "Normalization",
     "ObjectiveInfo",
+    "ObjectiveStart",
     "Outcome",
     "OutcomeStatus",
+    "ProbeAnswers",
     "Promise",
     "Remedy",
     "Role",
     "RunRecord",
     "Severity",
     "Statistic",
+    "TargetDependence",
     "TargetSummary",
     "Trait",
+    "UnknownVariables",
     "UnmeasuredReason",
     "Verdict",
     "VerdictStatus",
+    "WeightCounts",
 ]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from gradscope.record.environment import Environment
+from gradscope.record.fault import Fault
+from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Role
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
+from gradscope.record.objective_start import CONSTANT_LOSS, ObjectiveStart
+from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.run_record import (
     DataSummary,
     Floats,
@@ -19,6 +25,7 @@ from gradscope.record.run_record import (
     OutcomeStatus,
     RunRecord,
 )
+from gradscope.record.series_on_disk import RowStore, Series
 from gradscope.record.statistics import STATISTICS, Pass, complete_after
 
 SCALARS = ("loss", "accuracy", "learning_rate")
@@ -40,6 +47,7 @@ class Beginning:
     probe_samples: int
     steps_requested: int
     objective: ObjectiveInfo | None = None
+    initial_weights: tuple[InitialWeight, ...] = ()
 
 
 @dataclass
@@ -48,16 +56,30 @@ class RecordBuilder:
 
     beginning: Beginning | None = None
     evaluation: dict[str, float] = field(default_factory=dict)
-    _steps: list[int] = field(default_factory=list)
-    _rows: list[Floats] = field(default_factory=list)
-    _scalars: list[Floats] = field(default_factory=list)
+    nonfinite_origin: NonFiniteOrigin | None = None
+    faults: tuple[Fault, ...] = ()
+    objective_start: ObjectiveStart | None = None
+    final_answers: ProbeAnswers | None = None
+    _steps: array[int] = field(default_factory=lambda: array("q"))
+    _scalars: array[float] = field(default_factory=lambda: array("d"))
+    _store: RowStore | None = None
+    _latest: Floats | None = None
     _times: list[Floats] = field(default_factory=list)
     _dead: dict[int, Floats] = field(default_factory=dict)
+    _constant: dict[int, float] = field(default_factory=dict)
     _snapshots: dict[str, list[Histogram]] = field(default_factory=dict)
 
     def begin(self, beginning: Beginning) -> None:
         """Add the layers, the data and the environment."""
         self.beginning = beginning
+
+    def start(self, facts: ObjectiveStart) -> None:
+        """Add what loss, targets and variables are before the first update."""
+        self.objective_start = facts
+
+    def constant_losses(self, losses: Mapping[int, float]) -> None:
+        """Add the loss of the constant answer on the batches of these steps."""
+        self._constant |= losses
 
     def step(
         self,
@@ -72,17 +94,20 @@ class RecordBuilder:
         The first training step also gives step 0, the network as initialised: the same weights
         and the same batch, without the statistics of the update.
         """
-        if not self._rows:
+        if self._store is None:
+            self._store = RowStore([statistics.shape[1]] * len(_NAMES))
             self._append(0, _before_update(statistics), scalars, times)
         self._append(step, statistics, scalars, times)
 
     def _append(
         self, step: int, statistics: Floats, scalars: Sequence[float], times: Floats
     ) -> None:
+        assert self._store is not None
+        self._latest = np.array(statistics, np.float64)
+        self._store.append(self._latest)
         self._steps.append(step)
-        self._rows.append(np.array(statistics, np.float64))
-        self._scalars.append(np.array(scalars, np.float64))
-        self._times.append(np.array(times, np.float64))
+        self._scalars.extend(map(float, scalars))
+        self._times.append(np.array(times, np.float64) if len(times) else NO_TIMES)
 
     def probe(self, step: int, dead_fraction: Floats) -> None:
         """Add the dead fraction [layer] of the probe set, under the weights before `step`."""
@@ -92,6 +117,10 @@ class RecordBuilder:
         """Add one snapshot (its arrays have one entry along the snapshot axis)."""
         self._snapshots.setdefault(name, []).append(snapshot)
 
+    def answers(self, answers: ProbeAnswers) -> None:
+        """Add what the trained network answers to the probe set."""
+        self.final_answers = answers
+
     @property
     def steps_done(self) -> int:
         """Training steps taken so far."""
@@ -99,9 +128,9 @@ class RecordBuilder:
 
     def latest(self, statistic: str, role: Role) -> list[float]:
         """The newest figures of `statistic` for the layers of `role`, in depth order."""
-        if not self._rows or self.beginning is None:
+        if self._latest is None or self.beginning is None:
             return []
-        row = self._rows[-1][_NAMES.index(statistic)]
+        row = self._latest[_NAMES.index(statistic)]
         return [float(row[layer.index]) for layer in self.beginning.layers if layer.role == role]
 
     def build(self, status: OutcomeStatus, sentence: str, seconds: float) -> RunRecord | None:
@@ -109,18 +138,14 @@ class RecordBuilder:
         if self.beginning is None:
             return None
         beginning = self.beginning
-        rows = np.array(self._rows, np.float64).reshape(-1, len(_NAMES), len(beginning.layers))
-        series = {name: rows[:, i, :].copy() for i, name in enumerate(_NAMES)}
-        for step, dead in self._dead.items():
-            for row in self._rows_of(step):
-                series["dead_fraction"][row] = dead
-        scalars = np.array(self._scalars, np.float64).reshape(-1, len(SCALARS))
+        scalars = np.array(self._scalars).reshape(-1, len(SCALARS))
         return RunRecord(
             name=beginning.name,
             layers=beginning.layers,
             steps=np.array(self._steps, np.int64),
-            series=series,
-            scalars={name: scalars[:, i].copy() for i, name in enumerate(SCALARS)},
+            series=self._series(len(beginning.layers)),
+            scalars={name: scalars[:, i].copy() for i, name in enumerate(SCALARS)}
+            | self._constant_loss(),
             histograms={name: _joined(parts) for name, parts in self._snapshots.items()},
             outcome=Outcome(status, sentence, beginning.steps_requested, self.steps_done),
             environment=beginning.environment,
@@ -132,7 +157,35 @@ class RecordBuilder:
             evaluation=dict(self.evaluation),
             recurrent_delta=self._recurrent_delta(beginning.layers),
             objective=beginning.objective,
+            initial_weights=beginning.initial_weights,
+            nonfinite_origin=self.nonfinite_origin,
+            faults=self.faults,
+            objective_start=self.objective_start,
+            answers=self.final_answers,
         )
+
+    def _series(self, layers: int) -> Mapping[str, Floats]:
+        """The figures by statistic: in memory, or on disk where they are many."""
+        if self._store is None:
+            return {name: np.empty((0, layers)) for name in _NAMES}
+        rows = self._store.rows()
+        dead = {row: values for step, values in self._dead.items() for row in self._rows_of(step)}
+
+        def read(name: str) -> Floats:
+            values = rows.part(_NAMES.index(name))
+            if name == "dead_fraction":
+                for row, shares in dead.items():
+                    values[row] = shares
+            return values
+
+        return Series(_NAMES, read) if self._store.on_disk else {n: read(n) for n in _NAMES}
+
+    def _constant_loss(self) -> dict[str, Floats]:
+        """The loss of the constant answer at each recorded step, if it is known at one of them."""
+        first = self._constant.get(1, np.nan)
+        values = [self._constant.get(step, np.nan) if step else first for step in self._steps]
+        losses = np.array(values, np.float64)
+        return {} if np.isnan(losses).all() else {CONSTANT_LOSS: losses}
 
     def _recurrent_delta(self, layers: Sequence[LayerInfo]) -> dict[str, Floats]:
         """Delta over time by layer name, each [step, time]."""

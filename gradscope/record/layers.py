@@ -110,7 +110,9 @@ class LayerInfo:
     `go_backwards` reads its last step first. `main_path` is false when some path of values from the
     inputs to the outputs goes around the layer: a residual branch, an attention's query, one of two
     inputs. `positions` counts the pixels or time steps at which each unit stands. `momentum` is
-    that of a batch norm; None where its moving statistics stay, and for other layers.
+    that of a batch norm; None where its moving statistics stay, and for other layers. `frozen` says
+    that the layer has weights and none of them trains. `normalized_values` counts the values over
+    which a normalization within the sample takes a mean; None for other layers.
     """
 
     index: int
@@ -140,6 +142,8 @@ class LayerInfo:
     time_steps: int | None = None
     go_backwards: bool = False
     traits: tuple[Trait, ...] = ()
+    frozen: bool = False
+    normalized_values: int | None = None
 
     @property
     def weighted(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,10 @@ MOST_CLASSES = 10_000
 """Larger whole numbers are not class indices: no network has that many output units."""
 
 
+_BLOCK = 2**20
+"""Values that are taken together in float64."""
+
+
 @dataclass(frozen=True)
 class ObjectiveInfo:
     """The loss that is computed and the optimizer that makes the steps.
@@ -19,7 +23,8 @@ class ObjectiveInfo:
     `loss` is Keras's name, ``""`` for a custom loss or several; `from_logits` says whether it takes
     the input of a softmax or sigmoid, `reduction` is Keras's name of how it reduces a batch
     (``sum_over_batch_size`` is the mean). `optimizer` is Keras's name, ``""`` for a custom one;
-    `epsilon` is the optimizer's, None where it has none.
+    `epsilon` is the optimizer's, None where it has none. `schedule` is the class of the learning
+    rate's schedule with its numbers, ``""`` where the rate is a number.
     """
 
     loss: str = ""
@@ -27,6 +32,8 @@ class ObjectiveInfo:
     reduction: str = ""
     optimizer: str = ""
     epsilon: float | None = None
+    schedule: str = ""
+    schedule_parameters: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,8 @@ class TargetSummary:
     `form` is ``indices`` (whole numbers, one per sample), ``one_hot`` or ``real``; ``""`` for
     several arrays. `shares` are the classes' relative frequencies, empty for real targets. `width`
     is the number of values per sample, `variance` that of a value about its own mean over the
-    samples, averaged over the `width`.
+    samples, averaged over the `width`. `samples` is the number of samples that were read, `zeros`
+    the share of values that are exactly 0; 0 and None in records of earlier versions.
     """
 
     form: str
@@ -46,6 +54,8 @@ class TargetSummary:
     mean: float = 0.0
     variance: float = 0.0
     shares: tuple[float, ...] = ()
+    samples: int = 0
+    zeros: float | None = None
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> TargetSummary:
@@ -93,7 +103,7 @@ def target_summary(y: npt.NDArray[Any], classes: int | None = None) -> TargetSum
     """Summarize targets [sample] or [sample, ...]; `classes` is their number, where known."""
     if y.dtype.kind not in "fiub" or not y.size:
         return TargetSummary("")
-    values = y.reshape(len(y), -1).astype(np.float64)
+    values = y.reshape(len(y), -1)
     width, form = values.shape[1], "real"
     shares: tuple[float, ...] = ()
     labels = class_labels(y)
@@ -101,12 +111,24 @@ def target_summary(y: npt.NDArray[Any], classes: int | None = None) -> TargetSum
         form = "indices" if width == 1 else "one_hot"
         counts = np.bincount(labels[0], minlength=classes or labels[1])
         shares = tuple(float(share) for share in counts / len(values))
+    mean, variance = _moments(values)
     return TargetSummary(
         form=form,
         width=width,
         minimum=float(values.min()),
         maximum=float(values.max()),
-        mean=float(values.mean()),
-        variance=float(values.var(axis=0).mean()),
+        mean=mean,
+        variance=variance,
         shares=shares,
+        samples=len(values),
+        zeros=1.0 - float(np.count_nonzero(values)) / values.size,
     )
+
+
+def _moments(values: npt.NDArray[Any]) -> tuple[float, float]:
+    """Mean, and variance within the columns, in float64 without a copy of all values."""
+    rows = max(1, _BLOCK // values.shape[1])
+    blocks = [values[start : start + rows] for start in range(0, len(values), rows)]
+    column_means = sum(block.sum(axis=0, dtype=np.float64) for block in blocks) / len(values)
+    squares = sum(float(np.sum((block - column_means) ** 2)) for block in blocks)
+    return float(np.mean(column_means)), squares / values.size

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -11,9 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.record.environment import Environment
+from gradscope.record.fault import Fault
+from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Role, branches
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
+from gradscope.record.objective_start import CONSTANT_LOSS, ObjectiveStart
+from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.sample_geometry import SampleGeometry
+from gradscope.record.series_on_disk import Rows, some_rows
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -115,22 +121,28 @@ class Histogram:
 class RunRecord:
     """Layers, steps, one float64 array [step, layer] per statistic, and the run's conditions.
 
-    `series` holds exactly the names of `STATISTICS`; NaN is "not measured here" (or, where
+    `series` holds exactly the names of `STATISTICS`, read from a file one at a time where they are
+    long; NaN is "not measured here" (or, where
     ``nonfinite_count`` is above zero, a figure that the non-finite values destroyed). `steps`
     counts training steps: step 0 is the network as initialised, seen by the first batch before any
     update; step t is the t-th training step, whose forward and backward pass use the weights
     after step t - 1. Steps 0 and 1 therefore share weights and batch and differ only in the update.
-    `scalars` [step] has ``loss``, ``accuracy`` (NaN for regression) and ``learning_rate``;
+    `scalars` [step] has ``loss``, ``accuracy`` (NaN for regression) and ``learning_rate``, and
+    ``constant_loss`` (that of `objective_start.constant` on the same batch) where it was measured;
     `evaluation` has the figures of the test set after training, in inference mode.
     `recurrent_delta` is `recurrent_delta_second_moment` of `PROFILES` for each recurrent layer that
-    was followed through time: layer name -> [step, time]. `objective` is None in records of
-    earlier versions.
+    was followed through time: layer name -> [step, time]. `objective`, `objective_start`, what
+    loss, targets and variables are before the first update, and `answers` are None in records of
+    earlier versions; `answers` also where nothing was trained to the end. `initial_weights` is
+    empty there, and where the model had been trained before. `nonfinite_origin` says where the
+    first value that is not finite came from; None where all values are finite, and where the origin
+    was not located. `faults` are the side computations of the measurement that failed.
     """
 
     name: str
     layers: tuple[LayerInfo, ...]
     steps: Integers
-    series: dict[str, Floats]
+    series: Mapping[str, Floats]
     scalars: dict[str, Floats]
     histograms: dict[str, Histogram]
     outcome: Outcome
@@ -143,6 +155,16 @@ class RunRecord:
     evaluation: dict[str, float] = field(default_factory=dict)
     recurrent_delta: dict[str, Floats] = field(default_factory=dict)
     objective: ObjectiveInfo | None = None
+    initial_weights: tuple[InitialWeight, ...] = ()
+    nonfinite_origin: NonFiniteOrigin | None = None
+    faults: tuple[Fault, ...] = ()
+    objective_start: ObjectiveStart | None = None
+    answers: ProbeAnswers | None = None
+
+    @property
+    def constant_loss(self) -> Floats:
+        """Loss of the constant answer on the batch of each step; NaN where it is not known."""
+        return self.scalars.get(CONSTANT_LOSS, np.full(len(self.steps), np.nan))
 
     def __repr__(self) -> str:
         done, asked = self.outcome.steps_done, self.outcome.steps_requested
@@ -157,6 +179,16 @@ class RunRecord:
     def branches(self) -> bool:
         """Whether data takes several paths, so that successive layers need not feed one another."""
         return branches(self.layers)
+
+    def at_rows(self, rows: Rows) -> RunRecord:
+        """The record with some of its recorded steps."""
+        return replace(
+            self,
+            steps=self.steps[rows],
+            series=some_rows(self.series, rows),
+            scalars={name: values[rows] for name, values in self.scalars.items()},
+            recurrent_delta={name: values[rows] for name, values in self.recurrent_delta.items()},
+        )
 
     def to_frame(self, *, statistics: Sequence[str] | None = None) -> Any:
         """A pandas data frame with the columns step, layer, statistic and value.

@@ -32,6 +32,8 @@ class MeasuredAt(StrEnum):
     KERNEL = "kernel"
     BIAS = "bias"
     BATCH_NORM = "input of a batch norm"
+    GAMMA = "gamma of a batch norm"
+    BETA = "beta of a batch norm"
     SAMPLE_GRADIENTS = "kernel of a Dense layer, sample by sample"
     LAYER = "all tensors of a layer"
     TIME_STEPS = "state of a recurrent layer at each time step"
@@ -86,7 +88,7 @@ class Column:
 
     `position` orders the columns from left to right. A narrow terminal keeps the columns of low
     `priority`. `logarithmic` says that two layers are compared by decades, not by difference, when
-    equal rows are folded.
+    equal rows are folded; they are not compared at all unless it is `compared`.
     """
 
     heading: str
@@ -95,6 +97,7 @@ class Column:
     position: int
     priority: int
     logarithmic: bool = False
+    compared: bool = True
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,11 @@ _TABLE = (
         "activation_mean",
         "E a, pooled over samples and units",
         MeasuredAt.SIGNAL, Pass.FORWARD, Pooling.MEAN, _GLOROT,
+        column=Column(
+            "mean a", NumberForm.NUMBER,
+            "mean of the activations",
+            6, 4, compared=False,
+        ),
     ),
     Statistic(
         "activation_second_moment",
@@ -268,6 +276,26 @@ _TABLE = (
         "weight_second_moment",
         "mean square of the kernel in this step's forward pass",
         MeasuredAt.KERNEL, Pass.FORWARD, Pooling.ENTRIES, _HE,
+    ),
+    Statistic(
+        "weight_variance",
+        "variance of the kernel in this step's forward pass",
+        MeasuredAt.KERNEL, Pass.FORWARD, Pooling.ENTRIES_VARIANCE, _GLOROT,
+    ),
+    Statistic(
+        "batch_norm_gamma_mean",
+        "mean of gamma in this step's forward pass",
+        MeasuredAt.GAMMA, Pass.FORWARD, Pooling.FEATURES, _BATCH_NORM,
+    ),
+    Statistic(
+        "batch_norm_gamma_second_moment",
+        "mean square of gamma in this step's forward pass",
+        MeasuredAt.GAMMA, Pass.FORWARD, Pooling.FEATURES, _BATCH_NORM,
+    ),
+    Statistic(
+        "batch_norm_beta_second_moment",
+        "mean square of beta in this step's forward pass",
+        MeasuredAt.BETA, Pass.FORWARD, Pooling.FEATURES, _BATCH_NORM,
     ),
     Statistic(
         "example_gradient_square",

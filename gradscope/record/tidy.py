@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from gradscope.catalog.weight_promises import WeightPromise
 from gradscope.errors import BadRequest
 from gradscope.message_text import did_you_mean
+from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo
 from gradscope.record.statistics import STATISTICS
 
@@ -27,11 +30,15 @@ class Recorded(Protocol):
         """The layers, in the order of the columns of every series."""
 
     @property
+    def initial_weights(self) -> tuple[InitialWeight, ...]:
+        """The weight matrices before the first update."""
+
+    @property
     def steps(self) -> Integers:
         """The recorded steps."""
 
     @property
-    def series(self) -> dict[str, Floats]:
+    def series(self) -> Mapping[str, Floats]:
         """Statistic -> [step, layer]."""
 
     @property
@@ -41,6 +48,18 @@ class Recorded(Protocol):
 
 NETWORK = ""
 """The layer of a scalar, which is of the whole network: loss, accuracy, learning rate."""
+
+VARIANCE_RATIO, VARIANCE, LIMIT = (
+    *("weight_variance_ratio", "promised_weight_variance", "promised_weight_limit"),
+)
+PROMISED: dict[str, str] = {
+    VARIANCE_RATIO: "weight_variance over promised_weight_variance, at every step",
+    VARIANCE: "variance that the initializer promises of the kernel, at step 0",
+    LIMIT: "largest distance from the mean that the initializer allows, at step 0: "
+    "sqrt(3 variance) of a uniform law",
+}
+"""What the initializers of a layer promise: name -> definition. A kernel of several matrices has
+the mean of their variances over all entries, and no limit unless all have the same."""
 
 _MOMENT = "_second_moment"
 _STEPS_AT_ONCE = 1000
@@ -72,10 +91,10 @@ def statistic_names(record: Recorded) -> tuple[str, ...]:
     """All names that `blocks` takes.
 
     Each second moment is there as its root too: ``delta_rms`` is the root of
-    ``delta_second_moment``.
+    ``delta_second_moment``. Of the initializers there are the names of `PROMISED`.
     """
     roots = [_root_name(name) for name in STATISTICS if name.endswith(_MOMENT)]
-    return (*STATISTICS, *roots, *record.scalars)
+    return (*STATISTICS, *roots, *PROMISED, *record.scalars)
 
 
 def blocks(
@@ -143,12 +162,42 @@ def _block(record: Recorded, name: str, layers: Sequence[str] | None, rows: Inte
         return Block(name, steps, (NETWORK,), record.scalars[name][rows][:, np.newaxis])
     names = [layer.name for layer in record.layers]
     columns = [i for i, layer in enumerate(names) if layers is None or layer in layers]
+    if name in PROMISED:
+        values = _against_promise(record, name, rows)[:, columns]
+        return Block(name, steps, tuple(names[i] for i in columns), values)
     stored = name in STATISTICS
     series = record.series[name if stored else f"{name.removesuffix('_rms')}{_MOMENT}"]
     values = series[rows][:, columns]
     return Block(
         name, steps, tuple(names[i] for i in columns), values if stored else np.sqrt(values)
     )
+
+
+def _against_promise(record: Recorded, name: str, rows: Integers) -> Floats:
+    """One of `PROMISED` at some rows of the record: [step, layer]."""
+    promised = np.array([_promised(record, layer.name, name) for layer in record.layers])
+    if name == VARIANCE_RATIO:
+        variances = record.series["weight_variance"][rows]
+        return np.where(promised > 0.0, variances / np.where(promised > 0.0, promised, 1.0), np.nan)
+    start = record.steps[rows] == 0
+    return np.where(start[:, np.newaxis], promised, np.nan)
+
+
+def _promised(record: Recorded, layer: str, name: str) -> float:
+    """Variance or limit of a layer's kernel by its initializers; NaN where one is not known."""
+    made: list[WeightPromise] = []
+    for weight in record.initial_weights:
+        if weight.layer == layer:
+            if weight.promise is None:
+                return math.nan
+            made.append(weight.promise)
+    if not made:
+        return math.nan
+    if name == LIMIT:
+        limits = {each.limit for each in made}
+        (limit,) = limits if len(limits) == 1 else (None,)
+        return math.nan if limit is None else limit
+    return float(np.average([e.variance for e in made], weights=[e.count for e in made]))
 
 
 def _check(what: str, chosen: Sequence[Any] | None, available: Sequence[Any]) -> None:

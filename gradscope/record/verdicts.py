@@ -94,13 +94,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A detector's answer; `reason` says why one was skipped, ignored or crashed."""
+    """A detector's answer; `reason` says why one was skipped, ignored or crashed.
+
+    `traceback` is that of a crash, for a bug report.
+    """
 
     code: str
     name: str
     status: VerdictStatus
     findings: tuple[Finding, ...] = ()
     reason: str = ""
+    traceback: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True)

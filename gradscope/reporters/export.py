@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gradscope.errors import BadRequest
-from gradscope.record import RunRecord, atomic, tidy
+from gradscope.record import RunRecord, output_file, tidy
 
 COLUMNS = ("step", "layer", "statistic", "value")
 
@@ -28,15 +28,16 @@ def csv_texts(record: RunRecord, *, statistics: Sequence[str] | None = None) -> 
 
 def write_csv(record: RunRecord, path: Path, *, statistics: Sequence[str] | None = None) -> None:
     """Write the CSV file; raises `BadRequest` where `path` is no place for a file."""
-    _refuse_irregular(path)
-    atomic.write(path, "".join(csv_texts(record, statistics=statistics)).encode())
+    output_file.check_outputs([path])
+    texts = csv_texts(record, statistics=statistics)
+    output_file.write_parts(path, (text.encode() for text in texts))
 
 
 def write_parquet(
     record: RunRecord, path: Path, *, statistics: Sequence[str] | None = None
 ) -> None:
     """Write the Parquet file; raises `BadRequest` where pyarrow is not installed."""
-    _refuse_irregular(path)
+    output_file.check_outputs([path])
     try:
         import pyarrow
         from pyarrow import parquet
@@ -49,10 +50,4 @@ def write_parquet(
         for block in tidy.blocks(record, statistics=statistics):
             columns = zip(*block.rows(), strict=True)
             writer.write_table(pyarrow.table([list(c) for c in columns], schema=schema))
-    atomic.write(path, buffer.getvalue())
-
-
-def _refuse_irregular(path: Path) -> None:
-    """An output never takes the place of a folder, a device or a pipe."""
-    if path.exists() and not path.is_file():
-        raise BadRequest(f"cannot write {path}: it is not a regular file", "name another file")
+    output_file.write(path, buffer.getvalue())

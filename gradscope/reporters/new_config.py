@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import yaml
@@ -112,4 +114,22 @@ def written_text(path: str, *, trains: bool) -> str:
         f"wrote {path}\n"
         f"  gradscope run {path}        trains and measures {model}\n"
         f"  gradscope baseline {path}   keeps what it is like, for `gradscope check` to compare"
+    )
+
+
+def gate_text(paths: Sequence[str], included: Sequence[str]) -> str:
+    """The files of a gate, config and baseline first, and the commands that come next.
+
+    A pipeline that there is already has to include the files of `included`.
+    """
+    config, _, *jobs = paths
+    lines = [f"wrote {path}: runs `gradscope check {shlex.quote(config)}`" for path in jobs]
+    lines += [f"  add to .gitlab-ci.yml: include: [{{local: {path}}}]" for path in included]
+    return "\n".join(
+        [
+            *lines,
+            "next:",
+            f"  gradscope check {shlex.quote(config)}",
+            f"  git add {shlex.join(paths)}",
+        ]
     )

@@ -15,6 +15,7 @@ from gradscope.catalog.initializers import INITIALIZERS, Initializer
 from gradscope.catalog.parameter import Parameter
 from gradscope.message_text import show_value
 from gradscope.record.statistics import STATISTICS, Statistic
+from gradscope.record.tidy import PROMISED
 
 WIDTH = 96
 
@@ -60,6 +61,10 @@ def reference_entries(schema: Mapping[str, Any]) -> list[Entry]:
     ]
     entries += [
         Entry(item.name, "statistic", _statistic_text(item)) for item in STATISTICS.values()
+    ]
+    entries += [
+        Entry(name, "statistic", _entry(name, "statistic", [], text))
+        for name, text in PROMISED.items()
     ]
     keys = dict(_keys(schema, ""))  # the same key of several optimizers or data sets is one
     entries += [Entry(name, "config key", _key_text(name, key)) for name, key in keys.items()]

@@ -112,6 +112,15 @@ def _default_learning_rate(remedy: Remedy, reader: Reader) -> str:
     return f"{_settings(remedy, reader)}, Keras's default, in place of {remedy.replaces:g}"
 
 
+def _measure_more(remedy: Remedy, reader: Reader) -> str:
+    [(_, every)] = remedy.settings
+    if reader.form is Form.KERAS:
+        return (
+            f"every={every} (`gradscope fit --every {every}`), which measures enough of the steps"
+        )
+    return f"{_settings(remedy, reader)}, which records enough of the steps"
+
+
 def _enlarge_batch(remedy: Remedy, reader: Reader) -> str:
     return "a larger batch size" if reader.form is Form.KERAS else "a larger training.batch_size"
 
@@ -135,6 +144,11 @@ def _random_weights(remedy: Remedy, reader: Reader) -> str:
 def _shrink_weights(remedy: Remedy, reader: Reader) -> str:
     name = "kernel_initializer" if reader.form is Form.KERAS else "model.initializer"
     return f"a smaller {name}, so that z stays near 0"
+
+
+def _train_layers(remedy: Remedy, reader: Reader) -> str:
+    names = ", ".join(remedy.layers) or "the model"
+    return f"trainable = True on {names}, set before compile"
 
 
 def _remove_bias(remedy: Remedy, reader: Reader) -> str:
@@ -165,6 +179,16 @@ def _show_theory(remedy: Remedy, reader: Reader) -> str:
     return f"gradscope theory {shlex.quote(reader.source)} shows what each layer should be"
 
 
+def _in_layer(text: str) -> Callable[[Remedy, Reader], str]:
+    """The wording of a change of the code of the layer that the remedy names, or of the loss."""
+    return lambda remedy, reader: f"{text} in {remedy.layers[0] if remedy.layers else 'the loss'}"
+
+
+def _compute_in_float32(remedy: Remedy, reader: Reader) -> str:
+    layer = remedy.layers[0] if remedy.layers else "the loss"
+    return f"dtype='float32' for {layer}; where it adds a mask, -1e4 in place of -1e9"
+
+
 PYTEST_UPDATE: Final = "pytest --gradscope-update-baselines"
 
 
@@ -178,7 +202,11 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.DEFAULT_LEARNING_RATE: _default_learning_rate,
     Action.RAISE_LEARNING_RATE: _always("a larger learning rate"),
     Action.TRY_LEARNING_RATES: _always("other learning rates"),
+    Action.SLOW_SCHEDULE: _always(
+        "a schedule that lasts as long as the training; its steps are batches, not epochs"
+    ),
     Action.TRAIN_LONGER: _always("more steps"),
+    Action.MEASURE_MORE_STEPS: _measure_more,
     Action.ENLARGE_BATCH: _enlarge_batch,
     Action.AVERAGE_LOSS: _always(
         "reduction='sum_over_batch_size' in the loss, which now adds up a whole batch"
@@ -187,6 +215,13 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.ACCEPT_LOGITS: _always("from_logits=True in the loss"),
     Action.ONE_UNIT_PER_CLASS: _always("one unit per class"),
     Action.CHECK_LABELS: _always("check that each label belongs to its sample"),
+    Action.CHECK_TARGETS: _always(
+        "see whether the inputs hold anything about the targets: with shuffled targets the loss "
+        "should end higher"
+    ),
+    Action.SCALE_ONCE: _always(
+        "inputs scaled once, to mean 0 and standard deviation 1: by the data or by the model"
+    ),
     Action.SHORTEN_SEQUENCES: _always("shorter sequences"),
     Action.OPEN_FORGET_GATE: _open_forget_gate,
     Action.USE_LEAKY_ACTIVATION: _leaky_activation,
@@ -198,6 +233,17 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.RECONNECT_LAYERS: _always(
         "look there for an operation without a derivative (argmax, round, a cast, stop_gradient) "
         "or an output that nothing uses"
+    ),
+    Action.TRAIN_LAYERS: _train_layers,
+    Action.TRACK_VARIABLES: _always(
+        "self.add_weight(...) in the layer's build, in place of a variable of its own"
+    ),
+    Action.MATCH_TARGETS: _always("targets with the axes of the answers: y[:, None]"),
+    Action.COMPARE_EACH_SAMPLE: _always(
+        "compare each target with the answer to its sample before anything is averaged"
+    ),
+    Action.SCALE_TARGETS: _always(
+        "scale the targets: (y - y.mean()) / y.std(), and scale the answers back"
     ),
     Action.FREEZE_LAYERS: _always("trainable = False, if they are meant not to learn"),
     Action.REPLACE_DROPOUT: _always("keras.layers.AlphaDropout, or no dropout"),
@@ -211,9 +257,26 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
         "a LayerNormalization or BatchNormalization in every branch"
     ),
     Action.NORMALIZE_EACH_SAMPLE: _always("a normalization within the sample"),
+    Action.NORMALIZE_OTHER_AXIS: _always("another axis of several values, or no such layer"),
     Action.LOWER_MOMENTUM: _always("a smaller batch norm momentum"),
     Action.RESTORE_GRADIENT: _always(
         "whatever keeps the gradient's size over depth; a larger loss only moves the limit"
+    ),
+    Action.ADD_INSIDE_ROOT: _in_layer("sqrt(x + 1e-6) in place of sqrt(x)"),
+    Action.ADD_INSIDE_LOG: _in_layer("log(x + 1e-7) in place of log(x)"),
+    Action.CLIP_BEFORE_LOG: _always(
+        "keras.ops.clip(p, 1e-7, 1 - 1e-7) before the logarithm, or Keras's own cross-entropy "
+        "(binary_crossentropy, categorical_crossentropy) in its place"
+    ),
+    Action.BOUND_DIVISOR: _in_layer("x / (divisor + 1e-6) in place of x / divisor"),
+    Action.BOUND_EXPONENT: _in_layer("keras.ops.clip(x, -20, 20) before the exponential"),
+    Action.FINITE_MASK: _in_layer("-1e9 in place of -Inf (-1e4 in float16)"),
+    Action.COUNT_AT_LEAST_ONE: _in_layer("sum(x) / maximum(count, 1) in place of the mean"),
+    Action.COMPUTE_IN_FLOAT32: _compute_in_float32,
+    Action.REPAIR_DATA: _always("remove or repair these samples before training"),
+    Action.MEASURE_EVERY_STEP: _always(
+        "measure every step, which names the operation: GradientFlow(every=1), or "
+        "training.record_every: 1"
     ),
     Action.UPDATE_BASELINE: _update_baseline,
     Action.MAKE_BASELINE: _make_baseline,

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from gradscope.analyzer.theory.expectation import expected
 from gradscope.record import Diagnosis, Role, RunRecord
+from gradscope.record.fault import Fault
 from gradscope.theory.prediction import Prediction
 
 
@@ -15,12 +16,14 @@ class Report:
     """One run: what was measured, the diagnosis, and what theory predicts.
 
     `exit_code` is the code the command ends with; the JSON repeats it.
+    `page_faults` are the figures that could not be drawn.
     """
 
     record: RunRecord
     diagnosis: Diagnosis
     prediction: Prediction | None
     exit_code: int
+    page_faults: tuple[Fault, ...] = ()
 
     def __repr__(self) -> str:
         codes = self.diagnosis.codes
@@ -32,6 +35,13 @@ class Report:
         """The report of a diagnosed record, with what theory expects of it."""
         prediction = expected(record) if record.indices(Role.HIDDEN) else None
         return cls(record, diagnosis, prediction, int(exit_code))
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """The side computations that failed, of the measurement and of the report."""
+        fault = self.prediction.fault if self.prediction is not None else None
+        own = (fault,) if fault is not None else ()
+        return (*self.record.faults, *own, *self.page_faults)
 
     def to_frame(self) -> Any:
         """The record's numbers as a pandas data frame; see `RunRecord.to_frame`."""

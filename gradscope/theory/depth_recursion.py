@@ -20,7 +20,7 @@ from gradscope.theory.profile import Profile
 from gradscope.theory.scope import Block, OutsideTheoryError, dense_blocks, in_range
 from gradscope.theory.validity import reason_without_band, stated_assumptions
 
-__all__ = ["DepthRecursion", "depth_recursion", "predict"]
+__all__ = ["DepthRecursion", "depth_recursion", "outside_theory", "predict"]
 
 _NAN = math.nan
 
@@ -68,7 +68,7 @@ def depth_recursion(
         profile = _profile(hidden, output, geometry, batch_norm_epsilon, batch_size)
         q_output = _output_signal(output, profile) if output is not None else None
     except OutsideTheoryError as reason:
-        return DepthRecursion(_outside_theory(names, str(reason)))
+        return DepthRecursion(outside_theory(names, str(reason)))
     no_band = reason_without_band(hidden, profile, geometry, batch_size)
     if no_band:
         profile = replace(profile, signal_band=None, activation_band=None, delta_band=None)
@@ -125,7 +125,8 @@ def _output_signal(output: Block, profile: Profile) -> float:
     return in_range(output, variance + output.bias_mean**2)
 
 
-def _outside_theory(names: tuple[str, ...], reason: str) -> Prediction:
+def outside_theory(names: tuple[str, ...], reason: str) -> Prediction:
+    """The prediction for layers of which nothing is known, and why."""
     missing = np.full(len(names), _NAN)
     return Prediction(
         names=names,

@@ -9,6 +9,8 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from gradscope.record.fault import Fault
+
 Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.99
@@ -57,7 +59,7 @@ class Prediction:
     `backward_gain[l]` is p_l / p_(l+1) (NaN for the last hidden and the output). `outside` says why
     theory does not hold here; where it is not empty the arrays are NaN. The bands are None where
     the figures hold but their scatter has no theory; `no_band` says why. `assumptions` are
-    sentences for the reader.
+    sentences for the reader. `fault` is what ended the computation, where it failed.
     """
 
     names: tuple[str, ...]
@@ -74,3 +76,4 @@ class Prediction:
     activation_band: Band | None = None
     delta_band: Band | None = None
     no_band: str = ""
+    fault: Fault | None = None

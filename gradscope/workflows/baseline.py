@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gradscope.config.experiment import ExperimentConfig
@@ -11,7 +11,7 @@ from gradscope.gate import baseline_replacement, plan
 from gradscope.gate.baselines import baseline_file, seed_statistics
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.comparing import comparison
-from gradscope.record import RunRecord
+from gradscope.record import RunRecord, output_file
 from gradscope.reporters.baseline import BaselineReport
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows.analysis import analyze_seeds
@@ -29,7 +29,8 @@ def measure_baseline(
     """Measure the seeds of a baseline and give their statistics.
 
     Where neither the user nor the model limits the trained seeds, more are trained until they show
-    a change of x2 over the depth. Raises `Inconclusive` where a seed diverges.
+    a change of x2 over the depth: a check would be inconclusive with fewer. Raises
+    `Inconclusive` where a seed diverges.
     """
 
     def measure(wanted: Seeds) -> list[RunRecord]:
@@ -42,32 +43,49 @@ def measure_baseline(
     records = measure(seeds)
     trained = len(seeds.trained)
     statistics = analyze_seeds(records, trained)[0]
-    user_model = config.model.source is not None  # built and traced again for each seed
-    if not trained or user_model or seed_options.trained_seeds is not None:
+    if not trained or engine.has_one_seed or seed_options.trained_seeds is not None:
         return statistics
-    needed = min(plan.MAX_TRAINED_SEEDS, comparison.trained_seeds_needed(statistics))
-    added = tuple(config.seed + index for index in range(trained, needed))
-    if not added:
-        return statistics
-    more = measure(Seeds(trained=added))
-    records = [*records[:trained], *more, *records[max(trained, needed) :]]
-    return analyze_seeds(records, needed)[0]
+    while trained < plan.MAX_TRAINED_SEEDS:
+        needed = min(plan.MAX_TRAINED_SEEDS, comparison.trained_seeds_needed(statistics))
+        if needed <= trained:
+            break
+        more = measure(Seeds(trained=tuple(config.seed + i for i in range(trained, needed))))
+        records = [*records[:trained], *more, *records[needed:]]
+        trained, statistics = needed, analyze_seeds(records, needed)[0]
+    return statistics
 
 
-def write_baseline(
-    path: Path, measure: Callable[[], SeedStatistics], *, update: bool
-) -> BaselineReport:
-    """Write the baseline that `measure` gives into `path`, and compare it with the earlier one.
+def check_target(path: Path, *, update: bool, inputs: Sequence[Path] = ()) -> None:
+    """Refuse a file that a baseline must not take the place of, before anything is measured.
 
-    Raises `BadRequest` before anything is measured where there is one and `update` is not given,
-    or where `path` cannot be written. After an interruption the file is what it was.
+    Raises `BadRequest` where there is one and `update` is not given, where `path` cannot be
+    written, is one of `inputs`, or holds something else than a baseline of any version, damaged or
+    not.
     """
     if path.exists() and not update:
         raise BadRequest(
             f"{path} exists", "compare with it: gradscope check CONFIG; or replace it: --update"
         )
-    if not path.parent.is_dir():
-        raise BadRequest(f"cannot write {path}: there is no such folder", "make it first")
+    output_file.check_outputs([path], inputs)
+    if path.is_file() and not baseline_file.is_baseline(path):
+        raise BadRequest(
+            f"{path} is not a baseline, and would be replaced", "name another file with --output"
+        )
+
+
+def write_baseline(
+    path: Path,
+    measure: Callable[[], SeedStatistics],
+    *,
+    update: bool,
+    inputs: Sequence[Path] = (),
+) -> BaselineReport:
+    """Write the baseline that `measure` gives into `path`, and compare it with the earlier one.
+
+    Raises `BadRequest` before anything is measured where `check_target` does. After an interruption
+    the file is what it was.
+    """
+    check_target(path, update=update, inputs=inputs)
     earlier = baseline_replacement.existing(path)
     try:
         statistics = measure()

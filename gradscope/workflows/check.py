@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.errors import BadRequest, ConfigError, GradscopeError
+from gradscope.errors import BadRequest, ConfigError, GradscopeError, Interrupted
 from gradscope.gate import judge
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
@@ -22,7 +22,7 @@ from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows import report_folder
 from gradscope.workflows.analysis import analyze_seeds
 from gradscope.workflows.engine import Engine, Measurement, Watch, Workers, ignore_event
-from gradscope.workflows.inputs import CONFIGS, check_inputs
+from gradscope.workflows.inputs import CONFIGS, check_inputs, input_files
 from gradscope.workflows.seed_options import SeedOptions
 from gradscope.workflows.side_by_side import Outcome, measure_side_by_side
 
@@ -51,6 +51,19 @@ class CheckJob(ConfigCheck):
 
     target: Path
     replace: bool = False
+
+
+class StoppedCheck(Interrupted):
+    """A signal that stopped several checks; `results` has those that had ended, in order."""
+
+    def __init__(
+        self, error: Interrupted, jobs: Sequence[CheckJob], results: Mapping[int, Checked]
+    ) -> None:
+        super().__init__(error.message, error.remedy)
+        self.exit_code = error.exit_code
+        self.results = [
+            results.get(index) or not_measured(job, error) for index, job in enumerate(jobs)
+        ]
 
 
 def check(job: ConfigCheck, engine: Engine, watch: Watch = ignore_event) -> Checked:
@@ -117,6 +130,12 @@ def plan_jobs(
     return jobs
 
 
+def read_files(jobs: Sequence[CheckJob]) -> list[Path]:
+    """The files that checking `jobs` reads."""
+    files = [path for job in jobs for path in (Path(job.source), *input_files(job.config))]
+    return files + [Path(job.baseline_path) for job in jobs if job.baseline_path]
+
+
 def _target(config: ExperimentConfig, output: Path | None, *, several: bool) -> Path:
     """The folder of the report; `output` holds one folder per config where there are several."""
     if output is not None and not several:
@@ -135,7 +154,7 @@ def check_all(
     """Check every job, at most `most` at a time, and write its report; in the order of the jobs.
 
     `finished` is called with each result, and how many there are by then. A config that cannot be
-    measured stops no other; where it is the only one, its error is raised. Raises `Interrupted`
+    measured stops no other; where it is the only one, its error is raised. Raises `StoppedCheck`
     after a signal, with what was measured so far on disk.
     """
     results: dict[int, Checked] = {}
@@ -157,9 +176,12 @@ def check_all(
         measurements = [_measurement(jobs[index], engine) for index in claimed]
         remedy = "what was measured until then is kept"
         outcomes = measure_side_by_side(engine, measurements, watch, most=most, remedy=remedy)
-        with contextlib.closing(outcomes):
-            for position, outcome in outcomes:
-                finish(claimed[position], outcome)
+        try:
+            with contextlib.closing(outcomes):
+                for position, outcome in outcomes:
+                    finish(claimed[position], outcome)
+        except Interrupted as error:
+            raise StoppedCheck(error, jobs, results) from error
     return [results[index] for index in range(len(jobs))]
 
 

@@ -107,11 +107,13 @@ class Workers:
     This process never imports TensorFlow, obeys SIGINT, SIGTERM and SIGHUP at once, and survives
     the death of a worker. `deterministic` has TensorFlow refuse operations whose result may differ
     between runs: for figures that are compared with others. `signals` is where a caller that
-    handles the signals itself notes them (`supervisor.recorded_stop_signals`).
+    handles the signals itself notes them (`supervisor.recorded_stop_signals`). A measurement that
+    takes longer than `timeout` seconds is ended, and what was measured is kept.
     """
 
     trust_model: bool = False
     deterministic: bool = False
+    timeout: float | None = None
     signals: list[int] | None = None
     has_one_seed = False
 
@@ -126,6 +128,7 @@ class Workers:
             flags,
             meanwhile=wanted.while_starting,
             stop=self.signals,
+            timeout=self.timeout,
         )
 
 

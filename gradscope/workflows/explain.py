@@ -42,12 +42,17 @@ def explain(term: str) -> str:
         texts = [related_text(related, f"{key} is part of these names:")]
     if texts:
         return "\n\n".join(dict.fromkeys(texts))
-    names = [name for item in detectors for name in (item.name, item.code)]
-    names += [item.name for item in entries]
     raise BadRequest(
         f"nothing is called {term!r}",
-        did_you_mean(term, names) or "`gradscope explain` lists the detectors",
+        did_you_mean(term, known_terms()) or "`gradscope explain` lists the detectors",
     )
+
+
+def known_terms() -> list[str]:
+    """Every name that `explain` explains, as it is written in a config or a report."""
+    names = [name for item in explanations() for name in (item.name, item.code)]
+    entries = reference_entries(config_schema())
+    return names + [item.name for item in entries if not _of_detector(item)]
 
 
 def _normal(term: str) -> str:

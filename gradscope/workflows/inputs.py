@@ -38,8 +38,8 @@ def load_config(
 ) -> ExperimentConfig:
     """Read a config file (or mapping) with overrides such as ``model.depth=50``.
 
-    With `locate_user_code`, the functions of factories and a model file must exist; no code of the
-    user is executed. Raises `ConfigError`, which names every mistake at once.
+    With `locate_user_code`, the files that it names and the functions of factories must exist; no
+    code of the user is executed. Raises `ConfigError`, which names every mistake at once.
     """
     return config_loading.load_config(
         source, overrides, registered_functions(), locate_user_code=locate_user_code
@@ -51,13 +51,14 @@ def load_configs(
 ) -> list[tuple[str, ExperimentConfig]]:
     """Read several configs, whose names must differ, and give each with its source.
 
-    Raises `ConfigError`, which names every mistake of all of them at once.
+    The files that they name and the functions of factories must exist. Raises `ConfigError`, which
+    names every mistake of all of them at once.
     """
     problems: list[Problem] = []
     loaded = []
     for source in sources:
         try:
-            loaded.append((source, load_config(source, overrides)))
+            loaded.append((source, load_config(source, overrides, locate_user_code=True)))
         except ConfigError as error:
             problems.extend(error.problems)
     if problems:
@@ -96,6 +97,27 @@ def look_for_files(config: ExperimentConfig) -> None:
         raise BadRequest(
             f"model.keras_file: there is no file {source.keras_file}", "check the path"
         )
+
+
+def input_files(config: ExperimentConfig) -> list[Path]:
+    """The files of the user that measuring `config` reads, there or not: an output must be none.
+
+    Of a factory, the file of its module beside the config.
+    """
+    parameters, source = config.data.parameters, config.model.source
+    files = [Path(parameters["path"])] if isinstance(parameters.get("path"), str) else []
+    factories = [parameters.get("factory") if config.data.name == USER_DATA else None]
+    if source is not None:
+        factories.append(source.factory)
+        files += [Path(source.keras_file)] if source.keras_file is not None else []
+    folders = {Path(), Path((source.folder if source is not None else None) or "")}
+    modules = [name.partition(":")[0] for name in factories if name is not None]
+    files += [
+        folder.joinpath(*module.split(".")).with_suffix(".py")
+        for folder in folders
+        for module in modules
+    ]
+    return files
 
 
 def check_inputs(config: ExperimentConfig, *, trust_model: bool) -> None:

@@ -25,11 +25,9 @@ def write_config(choices: NewConfig, path: Path, *, replace_file: bool = False) 
         raise BadRequest(f"{path} exists", remedy if path.is_file() else "name a file")
     if not path.parent.is_dir():
         raise BadRequest(f"there is no folder {path.parent}", "name a file in a folder that exists")
-    if choices.data.endswith(tuple(FILE_DATASETS)):
-        if not Path(choices.data).is_file():
-            raise BadRequest(f"there is no file {choices.data}", "check --data")
-        choices = replace(choices, data=os.path.relpath(choices.data, path.parent))
-    content = config_text(choices).encode()
+    if choices.data.endswith(tuple(FILE_DATASETS)) and not Path(choices.data).is_file():
+        raise BadRequest(f"there is no file {choices.data}", "check --data")
+    content = _content(choices, path)
     draft = path.with_name(f".{path.stem}.{os.getpid()}.yaml")
     try:
         atomic.write(draft, content)
@@ -40,6 +38,18 @@ def write_config(choices: NewConfig, path: Path, *, replace_file: bool = False) 
         raise ConfigError(tuple(problems)) from None
     finally:
         draft.unlink(missing_ok=True)
+
+
+def says_the_same(choices: NewConfig, path: Path) -> bool:
+    """Whether `path` holds what `write_config` would write."""
+    return path.is_file() and path.read_bytes() == _content(choices, path)
+
+
+def _content(choices: NewConfig, path: Path) -> bytes:
+    """The text of the config, with the data file relative to it."""
+    if choices.data.endswith(tuple(FILE_DATASETS)):
+        choices = replace(choices, data=os.path.relpath(choices.data, path.parent))
+    return config_text(choices).encode()
 
 
 def name_of(path: Path) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gradscope import exit_codes
-from gradscope.errors import GradscopeError
+from gradscope.errors import ExitCode, GradscopeError
 from gradscope.record import RunRecord
 from gradscope.reporters.report import Report
 from gradscope.reporters.run import folder
@@ -42,9 +42,9 @@ def analyze_or_keep(record: RunRecord, target: Path, *, gate: bool) -> Report:
     try:
         return analyze(record, gate=gate)
     except Exception:
-        folder.remove_pages(target)
-        (target / folder.RESULT).unlink(missing_ok=True)
         folder.write_record(record, target)
+        (target / folder.RESULT).unlink(missing_ok=True)
+        folder.remove_pages(target)
         folder.keep_log(target)
         raise
 
@@ -55,9 +55,9 @@ def keep_partial(error: GradscopeError, target: Path) -> None:
         return
     with _signals_ignored():
         report = replace(analyze(error.partial), exit_code=int(error.exit_code))
-        folder.remove_pages(target)
         record = folder.write_record(report.record, target)
         folder.write_result(report, target)
+        folder.remove_pages(target)
         folder.keep_log(target)
     error.remedy = f"{error.remedy}\n  kept: {record}".strip()
 
@@ -85,21 +85,41 @@ def _signals_ignored() -> Iterator[None]:
 
 
 def write_report(report: Report, target: Path) -> WrittenReport:
-    """Write the record first, and the result before the plots, which take longest.
+    """Write the record first, then the result, then the pages, which take longest.
 
-    Should the plots fail, the result has the exit code of that failure.
+    Until the pages are there too, the result has the exit code of a failure: a process that is
+    killed meanwhile, or that finds no space, leaves no result that says more than was done. What
+    an earlier report had in `target` is removed once the new record is in its place.
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    folder.remove_pages(target)
     record = folder.write_record(report.record, target)
-    result = folder.write_result(report, target)
+    folder.write_result(_unfinished(report, ExitCode.COULD_NOT_MEASURE), target)
+    folder.remove_pages(target)
     folder.keep_log(target)
     try:
         pages = folder.write_pages(report, target)
+        result = folder.write_result(report, target)
     except BaseException as error:
-        failed = replace(report, exit_code=int(exit_codes.for_exception(error)))
-        folder.write_result(failed, target)
+        folder.remove_pages(target)  # they may fill the disk, and the result needs a place
+        folder.write_result(_unfinished(report, exit_codes.for_exception(error)), target)
         raise
     pictures = [path for path in pages if path.suffix == ".png"]
     files = tuple(map(str, (pages[0], *pictures, result, record)))
     return WrittenReport(report, files, folder=target)
+
+
+@contextlib.contextmanager
+def marked_failed_on_error(written: WrittenReport) -> Iterator[None]:
+    """Write the exit code of an error into the result, which otherwise says what was measured."""
+    try:
+        yield
+    except (OSError, GradscopeError) as error:
+        if written.folder is not None:
+            code = exit_codes.for_exception(error)
+            with contextlib.suppress(GradscopeError):
+                folder.write_result(_unfinished(written.report, code), written.folder)
+        raise
+
+
+def _unfinished(report: Report, code: ExitCode) -> Report:
+    return replace(report, exit_code=int(code))

@@ -39,22 +39,23 @@ def run_script(
     script: Path,
     arguments: Sequence[str],
     *,
-    every: int = 50,
+    every: int | None = None,
     output: Path | None = None,
     gate: bool = False,
 ) -> ScriptFits:
     """Run `script` as ``python script arguments`` does, with a `GradientFlow` in every `fit`.
 
-    The first report is in `output` (default ``reports/<script>``), the next in ``<output>.fit-2``
-    and so on. Without `output`, earlier reports there move to numbered folders. What the script
-    prints goes to stderr. Raises `BadRequest` where there is no such script.
+    `every` is the distance of the measured steps; without it, the start is measured densely and
+    the rest sparsely. The first report is in `output` (default ``reports/<script>``), the next in
+    ``<output>.fit-2`` and so on. Without `output`, earlier reports there move to numbered folders.
+    What the script prints goes to stderr. Raises `BadRequest` where there is no such script.
     """
     if not script.is_file():
         raise BadRequest(f"cannot run {script}: no such file", "name a Python script that trains")
     target = output or REPORTS / script.stem
     with tempfile.TemporaryDirectory(prefix="gradscope-fit-") as place:
         manifest = Path(place) / "fits.json"
-        options = [str(manifest), str(target), "1" if output is None else "0", str(every)]
+        options = [str(manifest), str(target), "1" if output is None else "0", str(every or 0)]
         status = _run([*options, str(script), *arguments])
         fits = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else []
     reports = tuple(_report(fit, gate=gate) for fit in fits if not fit["not_measured"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,12 +17,16 @@ _MARKERS = "os^d"
 
 
 def svg(statement: Statement) -> bytes:
-    """The picture of a statement as SVG: a panel beside the other for each of its `panels`."""
-    runs = {label: records(run) for label, run in statement.runs.items()}
+    """The picture of a statement as SVG."""
+    return drawn(statement.panels, {label: records(run) for label, run in statement.runs.items()})
+
+
+def drawn(panels: Sequence[Panel], runs: Mapping[str, Records]) -> bytes:
+    """The panels as SVG, one beside the other, with a line for each run."""
     with rendering.settings():
         figure = style.new_figure(9.0, 2.6)
-        row = figure.subplots(1, len(statement.panels), squeeze=False)[0]
-        for axes, panel in zip(row, statement.panels, strict=True):
+        row = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axes, panel in zip(row, panels, strict=True):
             _draw(axes, panel, runs)
         handles, labels = row[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(runs), frameon=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,7 +171,10 @@ def test_report_at_a_step(answer: Answer, step: int) -> None:
     for index in record.indices(Role.HIDDEN):
         [line] = [line for line in text.splitlines() if f" {record.layers[index].name} " in line]
         rms = record.series["preactivation_second_moment"][row, index] ** 0.5
-        assert float(line.split()[3]) == pytest.approx(rms, rel=0.006)  # three digits are shown
+        after_name = line.split(record.layers[index].name)[1]
+        signal = re.search(r"\d\S*", after_name)
+        assert signal is not None
+        assert float(signal[0]) == pytest.approx(rms, rel=0.006)  # three digits are shown
 
 
 def test_report_at_a_step_that_was_not_recorded(answer: Answer) -> None:

@@ -179,9 +179,10 @@ def test_many_configs(folder: Path) -> None:
     for name in ("second", "third"):
         (folder / f"{name}.yaml").write_text(TINY.replace("name: tiny", f"name: {name}"))
     (folder / "third.yaml").write_text(
-        TINY.replace("name: tiny", "name: third").replace("gaussian, ", "csv, path: no.csv, ")
+        TINY.replace("name: tiny", "name: third").replace("gaussian, ", "csv, path: few.csv, ")
         .replace("samples: 64, features: 8, classes: 3", "label: y")
     )  # fmt: skip
+    (folder / "few.csv").write_text("x,z\n1,2\n")
     configs = ("tiny.yaml", "second.yaml", "third.yaml")
     env = healthy(folder)
     done = run(folder, "check", *configs, "-j", "2", "--format", "json=out.json", env=env)
@@ -268,6 +269,20 @@ def test_stopping_many(folder: Path) -> None:
         assert "stopped by SIGINT" in running.stderr
         assert "Traceback" not in running.stderr
         assert all(parent != running.process.pid for _, parent in workers())
+
+
+def test_what_is_missing_is_said_before_anything_is_measured(folder: Path) -> None:
+    (folder / "net.yaml").write_text("model: {factory: 'nowhere:build'}\n")
+    (folder / "rows.yaml").write_text("model: {depth: 1}\ndata: {name: csv, path: no.csv}\n")
+    for command in ("check", "baseline"):
+        said = refused(folder, command, "tiny.yaml", "net.yaml", "rows.yaml")
+        assert "net.yaml:1:18: error: model.factory: there is no module nowhere" in said
+        assert "no.csv" in said
+    assert not (folder / "reports").exists()
+    (folder / "second.yaml").write_text(TINY.replace("name: tiny", "name: second"))
+    said = refused(folder, "baseline", "second.yaml", "tiny.yaml")
+    assert "tiny.baseline.json exists" in said
+    assert not (folder / "second.baseline.json").exists()
 
 
 def test_a_mistake_in_one_config_is_told_to_the_ci(folder: Path) -> None:

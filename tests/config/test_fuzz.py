@@ -121,10 +121,10 @@ OWN: dict[str, Any] = {
     "data": {"factory": "a:b", "arguments": {"path": "x"}},
     "training": {"optimizer": "auto", "epochs": 1},
 }
-# HYPOTHESIS_PROFILE=thorough searches ten times as long.
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+# GRADSCOPE_FUZZ_EXAMPLES is the number of examples of each test.
+EXAMPLES = int(os.environ.get("GRADSCOPE_FUZZ_EXAMPLES", "40"))
 FUZZ = settings(
-    max_examples=400 if THOROUGH else 40,
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -110,10 +110,14 @@ def test_nonfinite_values_pass_when_allowed_but_labels_never():
         check(classes(y=put(Y, 4, np.nan, float)), batch_size=4, allow_nonfinite=True)
 
 
+def test_features_that_never_vary_teach_nothing():
+    with pytest.raises(BadRequest, match="all 12 training samples have the same 3 features"):
+        check(classes(x=np.ones((12, 3))), batch_size=4)
+
+
 @pytest.mark.parametrize(
     ("samples", "note"),
     [
-        (classes(x=np.ones((12, 3))), "all training samples have the same features"),
         (classes(x=put(X, (slice(None), 1), 4.0)), "1 of 3 features are the same in all"),
         (classes(classes=5), "2 of 5 classes have no training sample"),
         (targets(y=np.ones(12)), "all training targets are the same"),

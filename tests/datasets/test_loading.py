@@ -120,6 +120,11 @@ def test_the_summary_is_that_of_the_fed_training_part():
 
 
 def test_the_summary_s_moments_do_not_overflow_float32():
-    raw = training_only(np.full((4, 2), 3e38), np.arange(4) % 2, task="classification", classes=2)
+    raw = training_only(
+        3e38 * np.array([[1, 1], [1, -1], [-1, 1], [1, 1]]),
+        np.arange(4) % 2,
+        task="classification",
+        classes=2,
+    )
     got = summary(prepare(raw, "none", 2), "large", "none")
     assert got.second_moment == pytest.approx(9e76, rel=1e-6)

@@ -168,5 +168,5 @@ def test_the_training_function_is_traced_no_more_often(tensorflow_once: Any) -> 
         # An epoch with a smaller last batch has an open batch size.
         fitted(model, *data(training.mlp), every=3, epochs=3, flow=flow)
         counts.append(Counting.calls)
-    # The survey, the measurement of whole batches and that of the smaller last one.
-    assert counts[1] == counts[0] + 3
+    # The survey, the facts of the start, the measurement of whole batches and that of the last one.
+    assert counts[1] == counts[0] + 4

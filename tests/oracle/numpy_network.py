@@ -31,6 +31,10 @@ from tests.oracle.activations import (
 )
 
 SMALLEST_NORMAL_FLOAT32 = 2.0**-126
+BATCH_NORM = (
+    *("batch_norm_mean_gap", "batch_norm_variance_ratio"),
+    *("batch_norm_gamma_mean", "batch_norm_gamma_second_moment", "batch_norm_beta_second_moment"),
+)
 KINKED = ("relu", "leaky_relu", "elu", "selu")
 
 
@@ -320,6 +324,7 @@ def statistics(
         "underflow_fraction": underflow_fraction(one),
         **batch_norm_statistics(one.batch_norm),
         "weight_second_moment": weight,
+        "weight_variance": variance(kernel),
     }
 
 
@@ -382,11 +387,14 @@ def distance_to_kink(result: PassResult) -> float:
 def batch_norm_statistics(norm: BatchNormPass | None) -> dict[str, float]:
     """Against the moving statistics that stand in the pass's `BatchNorm`; NaN without one."""
     if norm is None:
-        return {"batch_norm_mean_gap": math.nan, "batch_norm_variance_ratio": math.nan}
+        return dict.fromkeys(BATCH_NORM, math.nan)
     moving = norm.batch_norm.moving_variance + norm.batch_norm.epsilon
     gap = (norm.mean - norm.batch_norm.moving_mean) / np.sqrt(moving)
     ratio = (norm.variance + norm.batch_norm.epsilon) / moving
     return {
         "batch_norm_mean_gap": math.sqrt(second_moment(gap)),
         "batch_norm_variance_ratio": math.exp(_mean(np.log(ratio))),
+        "batch_norm_gamma_mean": _mean(norm.batch_norm.gamma),
+        "batch_norm_gamma_second_moment": second_moment(norm.batch_norm.gamma),
+        "batch_norm_beta_second_moment": second_moment(norm.batch_norm.beta),
     }

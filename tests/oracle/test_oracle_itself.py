@@ -223,6 +223,10 @@ def test_a_layer_worked_out_by_hand() -> None:
         "batch_norm_mean_gap": math.nan,
         "batch_norm_variance_ratio": math.nan,
         "weight_second_moment": 1.0,
+        "weight_variance": 1.0,
+        "batch_norm_gamma_mean": math.nan,
+        "batch_norm_gamma_second_moment": math.nan,
+        "batch_norm_beta_second_moment": math.nan,
     }
     figures = statistics(result, 0, learning_rate=0.1, probe=probe)
     assert figures == pytest.approx(expected, rel=1e-15, nan_ok=True)
@@ -258,7 +262,14 @@ def test_batch_norm_worked_out_by_hand() -> None:
     assert_close(forward(network, x, training=False).output, x, 1e-15, 0.0)  # 2 (x - 1) / 2 + 1
     assert [value.item() for value in one.moved(0.75)] == [1.5, 3.5]
     assert batch_norm_statistics(one) == pytest.approx(
-        {"batch_norm_mean_gap": 1.0, "batch_norm_variance_ratio": 1.5}, rel=1e-15
+        {
+            "batch_norm_mean_gap": 1.0,
+            "batch_norm_variance_ratio": 1.5,
+            "batch_norm_gamma_mean": 2.0,
+            "batch_norm_gamma_second_moment": 4.0,
+            "batch_norm_beta_second_moment": 1.0,
+        },
+        rel=1e-15,
     )
 
 
@@ -267,7 +278,14 @@ def test_batch_norm_figures_over_features() -> None:
     norm = BatchNorm(np.ones(2), np.zeros(2), np.array([1.0, -7.0]), np.ones(2), 0.0)
     result = forward(Network((DenseLayer(np.eye(2)),), norm), [[-2.0, -1.0], [2.0, 1.0]])
     assert batch_norm_statistics(result.input_batch_norm) == pytest.approx(
-        {"batch_norm_mean_gap": 5.0, "batch_norm_variance_ratio": 2.0}, rel=1e-15
+        {
+            "batch_norm_mean_gap": 5.0,
+            "batch_norm_variance_ratio": 2.0,
+            "batch_norm_gamma_mean": 1.0,
+            "batch_norm_gamma_second_moment": 1.0,
+            "batch_norm_beta_second_moment": 0.0,
+        },
+        rel=1e-15,
     )
 
 

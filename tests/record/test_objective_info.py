@@ -58,6 +58,7 @@ def test_one_hot_rows_have_shares() -> None:
 def test_real_targets_have_the_variance_within_each_column() -> None:
     y = RNG.normal(size=(50, 2)) * [1.0, 3.0] + [100.0, -100.0]
     found = target_summary(y)
+    assert (found.samples, found.zeros) == (50, 0.0)
     assert (found.form, found.width, found.shares) == ("real", 2, ())
     assert found.variance == pytest.approx(np.mean([y[:, 0].var(), y[:, 1].var()]), rel=1e-9)
     assert found.minimum == y.min()
@@ -86,3 +87,20 @@ def test_probabilities_over_classes_are_no_class() -> None:
     soft = np.array([[0.25, 0.75], [0.5, 0.5]])
     assert class_labels(soft) is None
     assert target_summary(soft).form == "real"
+
+
+def test_moments_of_many_values_are_those_of_numpy_and_zeros_are_counted() -> None:
+    y = RNG.normal(40.0, 3.0, size=(5000, 300)).astype(np.float32)  # several blocks
+    y[::4] = 0.0
+    found = target_summary(y)
+    wide = y.astype(np.float64)
+    assert found.mean == pytest.approx(wide.mean(), rel=1e-12)
+    assert found.variance == pytest.approx(wide.var(axis=0).mean(), rel=1e-12)
+    assert (found.zeros, found.samples) == (0.25, 5000)
+
+
+def test_a_summary_of_an_earlier_version_has_no_count() -> None:
+    content = asdict(target_summary(np.array([[0.5], [1.5]])))
+    del content["samples"], content["zeros"]
+    old = TargetSummary.from_json(content)
+    assert (old.samples, old.zeros) == (0, None)

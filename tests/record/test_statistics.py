@@ -14,6 +14,8 @@ NAMES = """
     nonfinite_count nonfinite_forward_count nonfinite_backward_count underflow_fraction
     batch_norm_mean_gap batch_norm_variance_ratio weight_second_moment
     example_gradient_square gradient_noise_scale
+    weight_variance batch_norm_gamma_mean batch_norm_gamma_second_moment
+    batch_norm_beta_second_moment
 """
 """Names that records and result.json of version 1 have: none may go, others may be added."""
 
@@ -46,8 +48,12 @@ def test_the_groups_that_a_layer_may_lack() -> None:
         "kernel_gradient_variance",
         "update_ratio",
         "weight_second_moment",
+        "weight_variance",
     }
     assert measured_at(MeasuredAt.BIAS) == ("bias_gradient_second_moment",)
+    gamma = measured_at(MeasuredAt.GAMMA)
+    assert gamma == ("batch_norm_gamma_mean", "batch_norm_gamma_second_moment")
+    assert measured_at(MeasuredAt.BETA) == ("batch_norm_beta_second_moment",)
     slope = measured_at(MeasuredAt.DERIVATIVE, MeasuredAt.PROBE_SET)
     assert set(slope) >= {"derivative_gain", "dead_fraction"}
 

@@ -17,6 +17,7 @@ import pytest
 from gradscope.errors import BadRequest
 from gradscope.record import (
     Histogram,
+    InitialWeight,
     LayerInfo,
     Normalization,
     Role,
@@ -51,6 +52,13 @@ def varied() -> RunRecord:
         histograms={"preactivation": histogram},
         evaluation={"test_loss": float("nan"), "test_accuracy": 0.1 + 0.2},
         seconds=1 / 3,
+        initial_weights=(
+            InitialWeight(
+                *("hidden_1", "kernel", (9, 7), "float32", 9, 7, 1 / 3, 0.1, -1e-310, 7.0),
+                initializer="variance_scaling",
+                parameters={"scale": 2.0, "mode": "fan_out"},
+            ),
+        ),
         recurrent_delta={"lstm – 層": random.random((4, 5)), "gru": random.random((4, 3))},
     )
 

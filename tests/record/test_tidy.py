@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gradscope.errors import BadRequest
-from gradscope.record import RunRecord, tidy
+from gradscope.record import InitialWeight, RunRecord, tidy
 from gradscope.record.statistics import STATISTICS
 from tests.analyzer.synthetic import record
 
@@ -73,3 +73,40 @@ def test_a_data_frame_has_the_rows() -> None:
     assert isinstance(frame, pandas.DataFrame)
     rows = [tuple(row) for row in frame.itertuples(index=False)]
     assert rows == _rows(run, statistics=["delta_rms", "loss"])
+
+
+def test_what_initializers_promise() -> None:
+    """A layer of two matrices, a layer of one, and one whose initializer is not known."""
+    run = record(3)
+    run.series["weight_variance"][:] = 0.02
+
+    def weight(layer: str, shape: tuple[int, int], initializer: str) -> InitialWeight:
+        fans = {"fan_in": shape[0], "fan_out": shape[1]}
+        figures = {"mean": 0.0, "variance": 0.01, "minimum": -0.1, "maximum": 0.1}
+        return InitialWeight(
+            layer, "kernel", shape, "float32", **fans, **figures, initializer=initializer
+        )
+
+    weights = (
+        weight("hidden_1", (100, 50), "he_uniform"),
+        weight("hidden_2", (40, 10), "glorot_uniform"),
+        weight("hidden_2", (10, 10), "lecun_normal"),
+        weight("hidden_3", (10, 10), "Mine"),
+    )
+    run = replace(run, initial_weights=weights)
+    start = {
+        (layer, statistic): value
+        for step, layer, statistic, value in _rows(run, statistics=list(tidy.PROMISED))
+        if step == 0
+    }
+    pooled = (400 * 2 / 50 + 100 / 10) / 500
+    assert start == {
+        ("hidden_1", "promised_weight_variance"): 2 / 100,
+        ("hidden_1", "promised_weight_limit"): pytest.approx(np.sqrt(6 / 100)),
+        ("hidden_1", "weight_variance_ratio"): pytest.approx(1.0),
+        ("hidden_2", "promised_weight_variance"): pytest.approx(pooled),
+        ("hidden_2", "weight_variance_ratio"): pytest.approx(0.02 / pooled),
+    }
+    later = _rows(run, statistics=list(tidy.PROMISED), steps=[int(run.steps[-1])])
+    assert {row[2] for row in later} == {"weight_variance_ratio"}
+    assert set(tidy.PROMISED) <= set(tidy.statistic_names(run))

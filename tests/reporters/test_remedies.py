@@ -122,7 +122,7 @@ def test_every_action_has_words_for_every_reader(action: Action) -> None:
     for reader in (CONFIG, KERAS, SHELL, Reader(pytest=True)):
         text = remedy_text(Remedy(action, settings, replaces=1.0), reader)
         assert text
-        assert "None" not in text
+        assert "None" not in text.replace("y[:, None]", "")
 
 
 def test_a_shell_gives_back_what_was_quoted() -> None:

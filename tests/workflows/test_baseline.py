@@ -25,7 +25,9 @@ from tests.gate.seed_statistics import accepted, bank, shifted
 
 CONFIG = load_config({"model": {"depth": 5}, "seed": 10})
 PLANNED = SeedOptions()
-OF_A_USER = load_config({"model": {"factory": "net:build"}, "data": {"factory": "net:data"}})
+OF_A_USER = load_config(
+    {"model": {"factory": "net:build"}, "data": {"factory": "net:data"}, "seed": 10}
+)
 
 
 class MadeUp:
@@ -74,6 +76,25 @@ def test_more_seeds_are_trained_where_the_first_do_not_show_enough(
     assert made.loss.tolist() == [10, 11, 12, 13]
 
 
+def test_a_model_of_the_user_s_is_trained_as_often_as_a_check_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine, asked = MadeUp(), iter((5, 6, 6))
+    monkeypatch.setattr(plan, "for_baseline", lambda *_, **__: Seeds((10, 11, 12)))
+    monkeypatch.setattr(comparison, "trained_seeds_needed", lambda statistics: next(asked))
+    made = measure_baseline(OF_A_USER, PLANNED, engine)
+    assert engine.wanted == [Seeds((10, 11, 12)), Seeds((13, 14)), Seeds((15,))]
+    assert (made.trained_seeds, made.loss.tolist()) == (6, [10, 11, 12, 13, 14, 15])
+
+
+def test_a_model_that_is_given_has_one_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = MadeUp()
+    engine.has_one_seed = True
+    monkeypatch.setattr(comparison, "trained_seeds_needed", lambda statistics: 9)
+    measure_baseline(OF_A_USER, PLANNED, engine)
+    assert engine.wanted == [Seeds((OF_A_USER.seed,))]
+
+
 def test_more_trained_seeds_than_were_planned_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = MadeUp()
     made = measured(engine, monkeypatch, Seeds((10, 11), (12,)), needed=99)
@@ -87,7 +108,6 @@ def test_more_trained_seeds_than_were_planned_at_all(monkeypatch: pytest.MonkeyP
         (Seeds((10, 11), (12,)), 2, SeedOptions(), CONFIG),
         (Seeds((10, 11), (12,)), 4, SeedOptions(trained_seeds=2), CONFIG),
         (Seeds((), (10, 11, 12)), 4, SeedOptions(at_init=True), CONFIG),
-        (Seeds((10, 11), (12,)), 4, SeedOptions(), OF_A_USER),
     ],
 )
 def test_no_more_seeds_than_planned(
@@ -116,7 +136,7 @@ def never() -> SeedStatistics:
 
 def test_what_cannot_be_written_is_not_measured(tmp_path: Path) -> None:
     path = tmp_path / "net.baseline.json"
-    with pytest.raises(BadRequest, match="no such folder"):
+    with pytest.raises(BadRequest, match="there is no folder"):
         write_baseline(tmp_path / "no" / "net.baseline.json", never, update=True)
     path.write_text("{}")
     with pytest.raises(BadRequest, match="exists") as caught:

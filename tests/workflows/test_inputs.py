@@ -52,6 +52,32 @@ def test_mistakes_of_all_configs_are_named_at_once(tmp_path: Path) -> None:
         load_configs(paths)
 
 
+def test_what_configs_name_is_looked_for_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "nets.py").write_text("raise SystemExit\ndef build(): ...\n")
+    given = {
+        "factory": ("model: {factory: 'nets:bild'}", "nets has no bild (did you mean 'build'?)"),
+        "module": ("model: {factory: 'net:build'}", "no module net (did you mean 'nets'?)"),
+        "csv": (
+            "model: {depth: 1}\ndata: {name: csv, path: date.csv}",
+            f"there is no file {tmp_path}/date.csv (did you mean '{tmp_path}/data.csv'?)",
+        ),
+        "npz": (
+            f"model: {{depth: 1}}\ndata: {{name: npz, path: '{tmp_path}'}}",
+            f"{tmp_path} is a folder, not a file",
+        ),
+        "good": ("model: {depth: 1}\ndata: {name: csv, path: data.csv}", ""),
+    }
+    for name, (text, _) in given.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_configs([str(tmp_path / f"{name}.yaml") for name in given])
+    assert len(caught.value.problems) == 4
+    for problem in caught.value.problems:
+        sentence = given[Path(problem.source).stem][1]
+        assert sentence in str(problem)
+
+
 @pytest.mark.parametrize(
     ("sections", "missing"),
     [

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradscope.record import LayerInfo, Role, RunRecord, Trait
+from gradscope.analyzer.network import first_trained
+from gradscope.catalog.activations import find_activation
+from gradscope.record import LayerInfo, Normalization, Role, RunRecord, Trait
 from gradscope.record.run_record import Floats
 
 
@@ -25,6 +27,12 @@ class DepthProfile:
     over the last one's (`delta_reference`; the output layer's own delta does not count: a softmax
     head drops it once, by its geometry). NaN where a figure is missing or not finite, or where
     the reference is zero.
+
+    `gradient_relative` is what verdicts compare. It is `delta_relative` unless `scale_free`: where
+    a batch or layer normalization takes the scale out of the output of one of the layers, that
+    scale is a unit of measurement, and delta has its reciprocal. Then delta is taken times the rms
+    of z, which is the change of the loss with a relative change of the signal. `signal_comparable`
+    is `signal_relative` without such layers, over the first of the others.
     """
 
     names: tuple[str, ...]
@@ -33,6 +41,14 @@ class DepthProfile:
     delta: Floats
     signal_relative: Floats
     delta_relative: Floats
+    gradient_relative: Floats
+    signal_comparable: Floats
+    scale_free: bool
+
+    @property
+    def quantity(self) -> str:
+        """What `gradient_relative` compares, in words."""
+        return "the rms of delta times that of z" if self.scale_free else "the rms of delta"
 
 
 def depth_profile(record: RunRecord) -> DepthProfile:
@@ -41,19 +57,60 @@ def depth_profile(record: RunRecord) -> DepthProfile:
     columns = list(indices)
     signal = _rms(record.series["preactivation_second_moment"][:, columns])
     delta = _unit_delta(record)[:, columns]
+    unscaled = [_loses_its_scale(record, index) for index in indices]
+    relative, scale_free = relative_delta(record)[:, columns], any(unscaled)
+    kept = np.where(unscaled, np.nan, signal)
+    first = unscaled.index(False) if False in unscaled else 0
+    gradient = _ratio(delta * signal, (delta * signal)[:, -1:]) if scale_free else relative
     return DepthProfile(
         names=tuple(record.layers[i].name for i in indices),
         indices=indices,
         signal=signal,
         delta=delta,
         signal_relative=_ratio(signal, signal[:, :1]),
-        delta_relative=relative_delta(record)[:, columns],
+        delta_relative=relative,
+        gradient_relative=gradient,
+        signal_comparable=_ratio(kept, kept[:, first : first + 1]),
+        scale_free=scale_free,
     )
 
 
 def stations(record: RunRecord) -> tuple[int, ...]:
-    """Indices of the layers that a profile over depth is made of."""
-    return tuple(layer.index for layer in record.layers if layer.measured and _is_station(layer))
+    """Indices of the layers that a profile over depth is made of.
+
+    What stands before the first layer that trains is left out: no gradient is needed there.
+    """
+    first = first_trained(record)
+    return tuple(
+        layer.index
+        for layer in record.layers
+        if layer.measured and layer.index >= first and _is_station(layer)
+    )
+
+
+def _loses_its_scale(record: RunRecord, index: int) -> bool:
+    """Whether a normalization that everything passes takes out the scale of the layer's z.
+
+    It does where it comes next, with nothing but layers without weights and activations without a
+    scale of their own in between. What is normalized before the activation has z behind it.
+    """
+    layer = record.layers[index]
+    before = layer.normalization == Normalization.BEFORE_ACTIVATION
+    return not before and _keeps_scale(layer) and _is_normalized_next(record, index)
+
+
+def _keeps_scale(layer: LayerInfo) -> bool:
+    entry = find_activation(str(layer.activation)) if layer.activation else None
+    return layer.activation is None or (entry is not None and entry.homogeneous)
+
+
+def _is_normalized_next(record: RunRecord, index: int) -> bool:
+    for layer in record.layers[index + 1 :]:
+        if layer.role == Role.NORMALIZATION:
+            return layer.main_path
+        if layer.weighted or Trait.MERGE in layer.traits or not _keeps_scale(layer):
+            return False
+    return False
 
 
 def _is_station(layer: LayerInfo) -> bool:

@@ -38,18 +38,33 @@ class LossCurve:
     @property
     def last(self) -> float:
         """Median of the last quarter."""
-        return float(np.median(self.loss[window.last_quarter(len(self.loss))]))
+        return float(np.median(self.late))
+
+    @property
+    def late(self) -> Floats:
+        """The losses of the last quarter."""
+        return self.loss[window.last_quarter(self.steps)]
 
     def fall(self, quarter: int) -> tuple[float, float]:
         """Fall of the mean from a quarter (0 to 2) to the last one, and its standard error.
 
         Batches are taken as independent, which is what makes the noise of a mean.
         """
-        count = len(self.loss[window.last_quarter(len(self.loss))])
-        start = quarter * (len(self.loss) - count) // 3
-        early, late = self.loss[start : start + count], self.loss[-count:]
-        error = math.sqrt((early.var(ddof=1) + late.var(ddof=1)) / count) if count > 1 else math.inf
+        early, late = self.loss[self._early(quarter)], self.late
+        if min(len(early), len(late)) < 2:
+            return float(early.mean() - late.mean()), math.inf
+        error = math.sqrt(early.var(ddof=1) / len(early) + late.var(ddof=1) / len(late))
         return float(early.mean() - late.mean()), error
+
+    def _early(self, quarter: int) -> slice:
+        """The rows of a quarter (0 to 2), which takes as many steps as the last one."""
+        late = window.last_quarter(self.steps)
+        since_first = self.steps - self.steps[0]
+        length = int(self.steps[-1] - self.steps[late.start])
+        latest_start = quarter * (int(since_first[-1]) - length)
+        start = int(np.flatnonzero(3 * since_first <= latest_start)[-1])
+        end = int(np.searchsorted(self.steps, self.steps[start] + length, "right"))
+        return slice(start, max(end, start + 1))
 
 
 def training_curve(record: RunRecord) -> LossCurve:
@@ -62,17 +77,32 @@ def training_curve(record: RunRecord) -> LossCurve:
 def learned(record: RunRecord, share: float) -> bool:
     """Whether the loss is below `share` of a constant answer's; if not known, of where it began.
 
+    Judged is `end_loss` where it is known, else the last quarter's.
     A loss that starts above the constant predictor's falls to it by the output's biases alone, and
     one that falls in the first steps has no high start to be seen. Where a constant answer's is not
     known and the accuracy is, that has to be above chance: a custom loss may have the wrong sign.
     """
-    curve, best = training_curve(record), constant_predictor(record)
+    curve, end = training_curve(record), end_loss(record)
     if not curve.loss.size:
         return False
-    if math.isfinite(best) and best > 0:
-        return curve.last < share * best
-    fell = curve.last < share * curve.first
+    reached = loss_share(record, curve.last if math.isnan(end) else end)
+    if not math.isnan(reached):
+        return reached < share
+    fell = curve.last < share * curve.first and not end > curve.first
     return fell and (not accuracy_is_known(record) or above_chance(record))
+
+
+def end_loss(record: RunRecord) -> float:
+    """Loss over the probe set after training, without penalties; NaN where it was not measured.
+
+    It is that of the better mode: dropout spoils the answers of training, moving statistics that
+    have not arrived those of inference, and neither says that nothing was learned. It decides where
+    it is known: single batches say little of a loss that comes in spikes.
+    """
+    answers = record.answers
+    if answers is None:
+        return math.nan
+    return float(np.fmin(answers.training_loss, answers.inference_loss))
 
 
 def stuck(record: RunRecord) -> bool:
@@ -85,12 +115,17 @@ def stuck(record: RunRecord) -> bool:
 
 
 def path_length(record: RunRecord) -> float:
-    """Sum of the update ratios of the layer that moved most; steps not recorded count alike."""
+    """Sum of the update ratios of the layer that moved most.
+
+    A step counts for itself and those before it that were not recorded.
+    """
     columns = list(record.indices(Role.HIDDEN, Role.OUTPUT))
-    update = record.series["update_ratio"][:, columns]
+    trained = record.steps > 0
+    update = record.series["update_ratio"][trained][:, columns]
     update = np.where(np.isfinite(update), update, 0.0)
-    rows = max(1, int(np.count_nonzero(record.steps > 0)))
-    return float(update.sum(axis=0).max(initial=0.0)) * record.outcome.steps_done / rows
+    represented = np.diff(record.steps[trained], prepend=0)
+    total = float((update * represented[:, None]).sum(axis=0).max(initial=0.0))
+    return total * record.outcome.steps_done / max(1, int(represented.sum()))
 
 
 def output_layers(record: RunRecord) -> list[LayerInfo]:
@@ -129,6 +164,8 @@ def constant_predictor(record: RunRecord) -> float:
 
     Cross-entropy over classes of frequency p: sum -p ln p. Binary cross-entropy: the mean over the
     units of -p ln p - (1 - p) ln(1 - p). Mean squared error: the variance of the targets.
+    Entropies of a sample of the targets are corrected for its size. Of any other loss, what was
+    measured at the start.
     """
     answer, ends = constant_answer(loss_name(record)), output_layers(record)
     objective = record.objective
@@ -136,16 +173,31 @@ def constant_predictor(record: RunRecord) -> float:
         return math.nan
     p, units = np.array(class_shares(record)), ends[0].units or 0
     if answer is ConstantAnswer.CLASS_ENTROPY and p.size and units >= p.size:
-        return float(_entropy(p).sum())
+        return float(_entropy(p).sum()) + _missing_entropy(record, int(np.count_nonzero(p)))
     if answer is ConstantAnswer.UNIT_ENTROPY and p.size == 2 and units == 1:
-        return float(_entropy(p).sum())
+        return float(_entropy(p).sum()) + _missing_entropy(record, int(np.count_nonzero(p)))
     if answer is ConstantAnswer.UNIT_ENTROPY and p.size and units == p.size:
-        return float((_entropy(p) + _entropy(1.0 - p)).mean())
+        by_unit = float((_entropy(p) + _entropy(1.0 - p)).mean())
+        return by_unit + _missing_entropy(record, 2)
     targets = record.data.targets
     real = answer is ConstantAnswer.VARIANCE and targets is not None and targets.form == "real"
     if real and targets is not None and targets.width == units:
         return targets.variance
-    return math.nan
+    start = record.objective_start
+    return math.nan if start is None or start.constant is None else start.constant.loss
+
+
+def loss_share(record: RunRecord, loss: float) -> float:
+    """Where `loss` stands between that of right answers (0) and a constant answer's (1).
+
+    Right answers have the loss that was measured at the start, else 0: a cross-entropy of soft
+    targets, or with label smoothing, never comes near 0. NaN where the constant's is not known or
+    is no larger.
+    """
+    best, start = constant_predictor(record), record.objective_start
+    right = start.values.right if start is not None and start.values is not None else None
+    floor = right if right is not None and 0.0 <= right < best else 0.0
+    return (loss - floor) / (best - floor) if best > floor else math.nan
 
 
 def accuracy_is_known(record: RunRecord) -> bool:
@@ -172,10 +224,20 @@ def above_chance(record: RunRecord, least: float = 0.05, errors: float = 5.0) ->
     """
     above = skill(record)
     if not above > least:
-        return False
+        return _right_in_the_end(record, least, errors)
     chance = max(class_shares(record))
-    samples = len(record.steps[window.last_quarter(len(record.steps))]) * record.batch_size
+    samples = len(record.steps[window.last_quarter(record.steps)]) * record.batch_size
     return above * (1.0 - chance) > errors * _chance_error(chance, samples)
+
+
+def _right_in_the_end(record: RunRecord, least: float, errors: float) -> bool:
+    """Whether the same holds of the answers to the probe set, in the better mode."""
+    answers, shares = record.answers, class_shares(record)
+    if answers is None or not shares or max(shares) >= 1.0:
+        return False
+    chance = max(shares)
+    gain = float(np.fmax(answers.training_accuracy, answers.inference_accuracy)) - chance
+    return gain > max(least * (1.0 - chance), errors * _chance_error(chance, answers.samples))
 
 
 def test_accuracy_gain(record: RunRecord) -> tuple[float, float]:
@@ -204,8 +266,19 @@ def learns_well(record: RunRecord, share: float = 0.5) -> bool:
 def late_accuracy(record: RunRecord) -> float:
     """Mean accuracy of the training batches of the last quarter; NaN where none was counted."""
     accuracy = record.scalars["accuracy"]
-    late = accuracy[window.last_quarter(len(accuracy))]
+    late = accuracy[window.last_quarter(record.steps)]
     return float(np.nanmean(late)) if np.isfinite(late).any() else math.nan
+
+
+def _missing_entropy(record: RunRecord, classes: int) -> float:
+    """What the entropy of a sample lacks on average: (classes - 1) / 2n (Miller 1955).
+
+    0 where all targets were read, or where the record does not say how many were.
+    """
+    targets = record.data.targets
+    if targets is None or not 0 < targets.samples < record.data.samples:
+        return 0.0
+    return (classes - 1) / (2.0 * targets.samples)
 
 
 def _entropy(p: Floats) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 from gradscope.analyzer.curves import window
 from gradscope.analyzer.curves.depth_profile import rate_per_layer
 from gradscope.record import LayerInfo, RunRecord
-from gradscope.record.run_record import Floats
+from gradscope.record.run_record import Floats, Integers
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class TimeProfile:
 
     layer: LayerInfo
     relative: Floats
+    steps: Integers
 
     @property
     def only_last(self) -> bool:
@@ -40,7 +41,7 @@ class TimeProfile:
     @property
     def typical(self) -> Floats:
         """The profile [time] of the last quarter of the steps: a geometric mean."""
-        return window.typical(self.relative)
+        return window.typical(self.relative, self.steps)
 
     @property
     def rate_going_back(self) -> float:
@@ -51,7 +52,9 @@ class TimeProfile:
 def time_profiles(record: RunRecord) -> tuple[TimeProfile, ...]:
     """The profiles of the recurrent layers that were followed, in depth order."""
     return tuple(
-        TimeProfile(layer, _relative(record.recurrent_delta[layer.name], layer.go_backwards))
+        TimeProfile(
+            layer, _relative(record.recurrent_delta[layer.name], layer.go_backwards), record.steps
+        )
         for layer in record.layers
         if layer.name in record.recurrent_delta and (layer.time_steps or 0) > 1
     )

@@ -13,6 +13,10 @@ LAST_SHARE = 0.25
 """The window a verdict on the trained network rests on: the last quarter of the recorded steps,
 long enough to average out the noise of single batches, short enough to describe the end."""
 
+FEWEST_ROWS = 8
+"""Rows of the last quarter where steps are recorded densely at first and then sparsely: at fewer, a
+mean over single batches says little. `fit_cadence` keeps that many in it."""
+
 
 @dataclass(frozen=True)
 class Occurrence:
@@ -42,9 +46,19 @@ class Occurrence:
         return f"at initialisation, recovered after step {self.until_step}"
 
 
-def last_quarter(count: int) -> slice:
-    """Rows of the last quarter of `count` rows, at least one."""
-    return slice(count - max(1, int(np.ceil(count * LAST_SHARE))), count)
+def last_quarter(steps: Integers) -> slice:
+    """Rows of the last quarter of the recorded `steps`, at least one.
+
+    Where the recorded steps get sparser, a quarter of the rows is more than a quarter of the time:
+    only the rows of the last quarter of the time are given then, but `FEWEST_ROWS` if there are.
+    """
+    count = len(steps)
+    rows = max(1, int(np.ceil(count * LAST_SHARE)))
+    if count > 1:
+        until_end = (int(steps[-1]) - np.asarray(steps, np.int64)) * (count - 1)
+        late = int(np.count_nonzero(until_end < rows * int(steps[-1] - steps[0])))
+        rows = min(rows, max(late, FEWEST_ROWS))
+    return slice(count - rows, count)
 
 
 def occurrence(steps: Integers, holds: npt.NDArray[np.bool_]) -> Occurrence:
@@ -57,7 +71,7 @@ def occurrence(steps: Integers, holds: npt.NDArray[np.bool_]) -> Occurrence:
     if not holds.size:
         return Occurrence(False, False, 0, 0)
     at_start = bool(holds[0] and steps[0] == 0)
-    window = last_quarter(len(holds))
+    window = last_quarter(steps)
     share, counted = float(np.mean(holds[window])), None
     if share >= 0.5:
         begin = onset(holds)
@@ -79,9 +93,9 @@ def onset(holds: npt.NDArray[np.bool_]) -> int:
     return int(good[0]) if good.size else int(np.flatnonzero(holds)[-1])
 
 
-def typical(values: Floats) -> Floats:
-    """Geometric mean of `values` [step, ...] over the last quarter of its steps, NaN left out."""
-    return geometric_mean(values[last_quarter(len(values))])
+def typical(values: Floats, steps: Integers) -> Floats:
+    """Geometric mean of `values` [step, ...] over the last quarter of `steps`, NaN left out."""
+    return geometric_mean(values[last_quarter(steps)])
 
 
 def geometric_mean(values: Floats) -> Floats:

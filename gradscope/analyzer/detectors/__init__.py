@@ -29,6 +29,8 @@ class Detector:
     end, so that a new cause needs no change in the file of its consequence. `in_training` is false
     for a detector of inference alone, which explains nothing that happens in training. `explains`
     is true for one whose finding, beside that of a cause, is the reason for it and no second fault.
+    `beside_no_error` is true for one whose error is a warning where another error stands beside it:
+    networks learn with this fault, so that the other one is why a network does not.
     """
 
     code: str
@@ -39,6 +41,7 @@ class Detector:
     causes: tuple[str, ...] = ()
     in_training: bool = True
     explains: bool = False
+    beside_no_error: bool = False
 
     def __call__(self, record: RunRecord, **thresholds: float) -> tuple[Finding, ...]:
         """Judge `record`; raises `NotMeasured`."""
@@ -62,12 +65,15 @@ def detector(
     causes: tuple[str, ...] = (),
     in_training: bool = True,
     explains: bool = False,
+    beside_no_error: bool = False,
 ) -> Callable[[DetectorFunction], DetectorFunction]:
     """Register the decorated function as the detector `code`."""
 
     def add(function: DetectorFunction) -> DetectorFunction:
         name = function.__name__
-        made = Detector(code, name, rank, function, follows, causes, in_training, explains)
+        made = Detector(
+            code, name, rank, function, follows, causes, in_training, explains, beside_no_error
+        )
         DETECTORS.register(name, key=code)(made)
         return function
 

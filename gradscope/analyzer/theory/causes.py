@@ -15,6 +15,7 @@ from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.catalog.optimizers import OPTIMIZERS
 from gradscope.record import Action, LayerInfo, Normalization, Promise, Remedy, Role, RunRecord
+from gradscope.record.fault import Fault
 from gradscope.record.remedies import SettingValue, change_settings
 from gradscope.theory.moments.gains import weight_gains
 from gradscope.theory.prediction import Prediction
@@ -46,6 +47,32 @@ def profile_cause(
     rate: float,
 ) -> Cause:
     """Cause of a ``signal`` or ``delta`` that vanishes (`below`) or explodes.
+
+    A failure to find it costs the cause, not the finding. See `_profile_cause`.
+    """
+    try:
+        return _profile_cause(
+            record,
+            quantity,
+            threshold,
+            below=below,
+            since_initialisation=since_initialisation,
+            rate=rate,
+        )
+    except Exception as error:  # the finding stands without its cause
+        return Cause("", f"The cause: {Fault.from_exception('cause', error).crashed}.")
+
+
+def _profile_cause(
+    record: RunRecord,
+    quantity: str,
+    threshold: float,
+    *,
+    below: bool,
+    since_initialisation: bool,
+    rate: float,
+) -> Cause:
+    """Find the cause as `profile_cause` promises.
 
     Theory gives the cause, in the config's terms. If the prediction for the config goes the same
     way, the cause is the initialisation or the activation, and the first layer that theory expects
@@ -136,8 +163,16 @@ def smallest_change(record: RunRecord) -> tuple[Remedy, ...]:
 
     Also () for fewer than two hidden layers, which have no profile. A model of the user's has no
     keys in the config: the settings then name the arguments of its layers, and batch norm, which
-    would be a layer more, is not among them.
+    would be a layer more, is not among them. () also where the search fails: the finding stands
+    without a remedy.
     """
+    try:
+        return _smallest_change(record)
+    except Exception:  # a side line of a finding
+        return ()
+
+
+def _smallest_change(record: RunRecord) -> tuple[Remedy, ...]:
     if len(_hidden(record)) < 2:
         return ()
     for settings, layers in _candidates(record):
@@ -253,19 +288,21 @@ def weights_over_paired(layer: LayerInfo) -> float:
     return math.sqrt(gain.forward / usual.forward)
 
 
-def largest_update(record: RunRecord, before: int, least: float = 0.0) -> str:
-    """The largest change of a layer's weights in the rows before `before`, as a sentence.
+def largest_update(record: RunRecord, before: int, least: float = 0.0, *, first: int = 0) -> str:
+    """The largest change of a layer's weights in the rows from `first` to `before`, as a sentence.
 
     "" where none is above `least`, a ratio to the size of the weights.
     """
     columns = list(record.indices(Role.HIDDEN, Role.OUTPUT))
-    update = record.series["update_ratio"][:before, columns]
+    update = record.series["update_ratio"][first:before, columns]
     finite = np.where(np.isfinite(update), update, 0.0)
     if not finite.size or not finite.max() > least:
         return ""
     row, column = np.unravel_index(int(np.argmax(finite)), finite.shape)
+    row += first
     layer, step = record.layers[columns[column]].name, int(record.steps[row])
-    change = f"Step {step} changed {layer} by {times_text(float(finite[row, column]))} its size"
+    times = times_text(float(finite.max()))
+    change = f"Step {step} changed {layer} by {times} its size"
     rate = float(record.scalars["learning_rate"][row])
     return f"{change}, at learning rate {rate:g}." if math.isfinite(rate) else f"{change}."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +13,9 @@ import numpy as np
 from gradscope.analyzer.curves.depth_profile import rate_per_layer
 from gradscope.analyzer.network import is_user_model
 from gradscope.record import LayerInfo, Role, RunRecord
+from gradscope.record.fault import Fault
 from gradscope.record.run_record import Floats
-from gradscope.theory.depth_recursion import predict
+from gradscope.theory.depth_recursion import outside_theory, predict
 from gradscope.theory.prediction import Prediction
 
 NARROWEST_DEVIATION = 1e-3
@@ -78,7 +80,14 @@ def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Pr
         "batch_size": record.batch_size,
         "geometry": record.data.geometry,
     }
-    prediction = _predicted(pickle.dumps(arguments))
+    try:
+        prediction = _predicted(pickle.dumps(arguments))
+    except Exception as error:  # theory is a side line of the report
+        fault = Fault.from_exception("theory", error)
+        names = tuple(layer.name for layer in layers or record.layers if layer.weighted)
+        return replace(outside_theory(names, fault.crashed), fault=fault)
+    if prediction.outside and _whole_numbers(record):
+        return replace(prediction, outside="the inputs are whole numbers")
     if record.data.geometry is not None or prediction.preactivation_band is None:
         return prediction
     unknown = "how the samples of this data differ was not recorded"
@@ -87,6 +96,11 @@ def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Pr
     return replace(
         prediction, preactivation_band=None, activation_band=None, delta_band=None, no_band=unknown
     )
+
+
+def _whole_numbers(record: RunRecord) -> bool:
+    """Whether no input is real: the moments are then those of no array."""
+    return math.isnan(record.data.second_moment) and math.isfinite(record.data.minimum)
 
 
 @lru_cache(maxsize=64)
@@ -120,7 +134,7 @@ def limits(prediction: Prediction) -> dict[str, tuple[Floats, Floats]]:
 
 def standings(record: RunRecord, prediction: Prediction) -> tuple[Standing, ...]:
     """Compare the record's step 0 with `prediction`, signal first; () without step 0 or a band."""
-    if not len(record.steps) or record.steps[0] != 0:
+    if prediction.outside or not len(record.steps) or record.steps[0] != 0:
         return ()
     index = {layer.name: layer.index for layer in record.layers}
     columns = [index[name] for name in prediction.names]

@@ -49,10 +49,17 @@ def explanation(record: RunRecord) -> tuple[str, tuple[Remedy, ...]]:
         )
     return (
         f"The weights start as large as is usual for {entry.name}.",
-        (Remedy(Action.NORMALIZE_BRANCHES),)
-        if record.branches
-        else (Remedy(Action.ADD_SKIP_CONNECTIONS), Remedy(Action.ADD_NORMALIZATION)),
+        _missing_parts(record),
     )
+
+
+def _missing_parts(record: RunRecord) -> tuple[Remedy, ...]:
+    """Skip connections and normalization, where the network has none of its own."""
+    normed = any(layer.role == Role.NORMALIZATION for layer in record.layers)
+    if record.branches:
+        return () if normed else (Remedy(Action.NORMALIZE_BRANCHES),)
+    skips, norms = Remedy(Action.ADD_SKIP_CONNECTIONS), Remedy(Action.ADD_NORMALIZATION)
+    return (skips,) if normed else (skips, norms)
 
 
 def _times_the_usual(record: RunRecord, layer: LayerInfo) -> float:

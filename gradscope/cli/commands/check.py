@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradscope.cli import check_forms, options
+from gradscope.cli import check_forms, completion, options
 
 if TYPE_CHECKING:
     from gradscope.gate.check import Checked
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("configs", nargs=-1)
+@click.argument("configs", nargs=-1, shell_complete=completion.configs)
 @options.overrides
 @click.option(
     "--baseline",
-    type=click.Path(path_type=Path),
+    type=options.NamedPath(),
     metavar="FILE",
     help="Compare with this baseline (default: the config's *.baseline.json where there is one).",
 )
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 )
 @options.output
 @options.quiet
+@options.timeout
 @options.trust_model
 def command(
     configs: tuple[str, ...],
@@ -62,6 +63,7 @@ def command(
     seed_options: SeedOptions,
     jobs: int | None,
     quiet: bool,
+    timeout: float | None,
     trust: bool,
     **settings: Any,
 ) -> None:
@@ -81,14 +83,16 @@ def command(
     from gradscope.workflows.engine import Workers
 
     configs = configs or check.configs_with_baseline()
-    engine = Workers(trust_model=trust, deterministic=True)
+    engine = Workers(timeout=timeout, trust_model=trust, deterministic=True)
     destinations = check_forms.with_stdout(forms)
+    check_forms.check_files(destinations, map(Path, configs))
     to_files = [destination for destination in destinations if destination.file is not None]
     try:
         planned = check.plan_jobs(configs, overrides, seed_options, engine, **settings)
     except GradscopeError as error:
         check_forms.deliver(check.refused(configs, error), to_files)
         raise
+    check_forms.check_files(destinations, check.read_files(planned))
     several = len(planned) > 1
 
     def show_finished(checked: Checked, number: int) -> None:
@@ -100,6 +104,9 @@ def command(
             results = check.check_all(
                 planned, engine, progress.watch, most=jobs, finished=show_finished
             )
+    except check.StoppedCheck as error:
+        check_forms.deliver(error.results, to_files)
+        raise
     except GradscopeError as error:
         check_forms.deliver([check.not_measured(job, error) for job in planned], to_files)
         raise

@@ -10,7 +10,7 @@ from gradscope.cli import options
 
 
 @click.command()
-@click.argument("config")
+@options.config_argument
 @options.overrides
 @click.option(
     "--format",

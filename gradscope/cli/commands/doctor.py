@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from gradscope.cli import options
+from gradscope.cli import completion, options
 
 
 @click.command()
-@click.argument("config", required=False)
+@click.argument("config", required=False, shell_complete=completion.configs)
 @options.overrides
 @options.trust_model
 def command(config: str | None, overrides: tuple[str, ...], *, trust: bool) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from gradscope.cli import completion
+
 
 @click.command()
-@click.argument("term", required=False)
+@click.argument("term", required=False, shell_complete=completion.terms)
 def command(term: str | None) -> None:
     """Explain TERM: GS101, 101, "dead units", relu, he_normal, delta, momentum, ...
 

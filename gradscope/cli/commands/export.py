@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from gradscope.cli import completion, options
+
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path))
+@options.report_argument
 @click.option(
     "--format",
     "form",
@@ -22,12 +24,13 @@ import click
     "statistics",
     multiple=True,
     metavar="NAME",
+    shell_complete=completion.statistics,
     help="Only this one, for example delta_rms or loss; may be repeated.",
 )
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=options.NamedPath(),
     metavar="FILE",
     help="Write to FILE (default: stdout, for csv).",
 )

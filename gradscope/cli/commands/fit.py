@@ -15,10 +15,9 @@ from gradscope.cli import options
 @click.option(
     "--every",
     type=click.IntRange(1),
-    default=50,
-    show_default=True,
     metavar="N",
-    help="Measure the first step of each fit, every Nth, and the last.",
+    help="Measure the first step of each fit, every Nth, and the last (default: each at first, "
+    "then fewer and fewer).",
 )
 @options.output
 @options.report_form
@@ -27,7 +26,7 @@ def command(
     script: Path,
     arguments: tuple[str, ...],
     *,
-    every: int,
+    every: int | None,
     output: Path | None,
     form: str,
     gate: bool,

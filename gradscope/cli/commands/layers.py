@@ -8,7 +8,7 @@ from gradscope.cli import options
 
 
 @click.command()
-@click.argument("config")
+@options.config_argument
 @options.overrides
 @options.survey_form
 @options.trust_model

@@ -10,7 +10,7 @@ from gradscope.cli import options
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path))
+@options.report_argument
 @options.report_form
 @click.option(
     "--write", is_flag=True, help="Also write result.json, report.html and the plots again."

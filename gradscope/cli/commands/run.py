@@ -10,7 +10,7 @@ from gradscope.cli import options
 
 
 @click.command()
-@click.argument("config")
+@options.config_argument
 @options.overrides
 @click.option(
     "--at-init",
@@ -22,6 +22,7 @@ from gradscope.cli import options
 @click.option("--name", metavar="NAME", help="Name of this run, and of its folder in reports/.")
 @options.report_detail
 @options.report_form
+@options.timeout
 @options.trust_model
 @options.open_page
 @options.exit_code
@@ -34,6 +35,7 @@ def command(
     replace_earlier: bool,
     name: str | None,
     form: str,
+    timeout: float | None,
     trust: bool,
     in_browser: bool,
     gate: bool,
@@ -44,37 +46,49 @@ def command(
     Exits 0 when the measurement is complete, whatever the verdict; with --exit-code (or with
     `gradscope check`) an unhealthy network exits 1, and one of which too little is known 4.
     """
-    import json
-    import shlex
-    import sys
-
     from gradscope.cli import streams, terminal
     from gradscope.cli.progress import Progress
     from gradscope.reporters.run_list import location_text
+    from gradscope.workflows import report_folder
     from gradscope.workflows.engine import Workers
     from gradscope.workflows.inputs import load_config
     from gradscope.workflows.run import run
 
-    # Quoted, or a name such as 50 would be read as a number.
-    named = (*overrides, f"name={json.dumps(name)}") if name is not None else overrides
-    experiment = load_config(config, named, locate_user_code=True)
+    experiment = load_config(config, _with_name(overrides, name), locate_user_code=True)
     shown = options.detail_of(**detail)
     with Progress(quiet=shown.state_only) as progress:
         written = run(
             experiment,
-            Workers(trust_model=trust),
+            Workers(timeout=timeout, trust_model=trust),
             progress.watch,
             output=output,
             replace_earlier=replace_earlier,
             gate=gate,
             at_init=at_init,
-            command=shlex.join(["gradscope", *sys.argv[1:]]),
+            command=_typed(),
         )
     if not shown.state_only:
         streams.say(location_text(written.folder, written.earlier))
-    terminal.show_report(
-        written.report, form, written.files, source=config, overrides=overrides, detail=shown
-    )
+    with report_folder.marked_failed_on_error(written):
+        terminal.show_report(
+            written.report, form, written.files, source=config, overrides=overrides, detail=shown
+        )
+        streams.flush()
     if in_browser:
         terminal.open_page(written.folder)
     raise click.exceptions.Exit(written.report.exit_code)
+
+
+def _with_name(overrides: tuple[str, ...], name: str | None) -> tuple[str, ...]:
+    """The overrides with the name; it is quoted, or 50 would be read as a number."""
+    import json
+
+    return overrides if name is None else (*overrides, f"name={json.dumps(name)}")
+
+
+def _typed() -> str:
+    """The command line, as it can be typed again."""
+    import shlex
+    import sys
+
+    return shlex.join(["gradscope", *sys.argv[1:]])

@@ -10,12 +10,12 @@ from gradscope.cli import options
 
 
 @click.command()
-@click.argument("config")
+@options.config_argument
 @options.overrides
 @options.theory_form
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path),
+    type=options.NamedPath(),
     metavar="FILE",
     help="Also draw the prediction, as .png or .svg.",
 )
@@ -41,7 +41,7 @@ def command(
     if plot is not None:
         from gradscope.reporters.theory import plot as theory_plot
 
-        theory_plot.check_name(plot)
+        theory_plot.check_name(plot, [Path(config)])
     forecast = api.predict(api.load_config(config, overrides), seeds=seeds)
     files: tuple[str, ...] = ()
     if plot is not None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from gradscope.cli import options
+from gradscope.cli import completion, options
 
 
 @click.command()
-@click.argument("configs", nargs=-1, required=True)
+@click.argument("configs", nargs=-1, required=True, shell_complete=completion.configs)
 @options.overrides
 def command(configs: tuple[str, ...], overrides: tuple[str, ...]) -> None:
     """Check every config of CONFIGS; exit 2 when one has a mistake.

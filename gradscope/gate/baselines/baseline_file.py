@@ -21,7 +21,7 @@ from gradscope.config.experiment import without_folders
 from gradscope.gate.baselines import figures
 from gradscope.gate.baselines.seed_statistics import ErrorCount, SeedStatistics, Series
 from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
-from gradscope.record import Action, LayerInfo, Remedy, atomic
+from gradscope.record import Action, LayerInfo, Remedy, output_file
 from gradscope.record.run_record import Floats
 from gradscope.record.strict_json import OneLine, dumps, plain
 
@@ -33,6 +33,8 @@ LARGEST = 16 * 2**20
 DIGITS = 9
 """Significant digits that are kept; the noise of equal measurements is 1e-7."""
 
+_HEAD = b'{\n  "schema": "gradscope.baseline/'
+_HEAD_BYTES = 64
 _SUM = re.compile(rb'\A\{\n  "schema": "[^"\n]*",\n  "sha256": "([^"\n]*)",\n')
 _VERSION = re.compile(rb'\A\{\n  "schema": "gradscope\.baseline/(\d+)",\n')
 
@@ -44,8 +46,15 @@ def default_path(config: str | Path) -> Path:
 
 
 def write(statistics: SeedStatistics, path: Path) -> None:
-    """Write `statistics` to `path` atomically."""
-    atomic.write(path, render(statistics))
+    """Write `statistics` to `path`: as a whole, or not at all."""
+    output_file.write(path, render(statistics))
+
+
+def is_baseline(path: Path) -> bool:
+    """Whether the file at `path` is a baseline of any version, whole or damaged; or is empty."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES).replace(b"\r\n", b"\n")
+    return not head or head.startswith(_HEAD)
 
 
 def read(path: Path) -> SeedStatistics:

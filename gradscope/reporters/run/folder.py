@@ -15,9 +15,11 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from gradscope.errors import BadRequest
+from gradscope.message_text import sanitise
 from gradscope.record import RunRecord, atomic, storage
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import html, plots, result_json
@@ -28,6 +30,9 @@ REPORTS = Path("reports")
 RECORD, RESULT, PAGE, LOG = "record.npz", "result.json", "report.html", "run.log"
 COMMAND = "command.txt"
 """The command line that measured the record."""
+
+FAULTS = "faults.txt"
+"""Tracebacks of side computations that failed, for a bug report; only where there are any."""
 
 LIVE_LOG = "running.log"
 """The log while a network is measured; it becomes `LOG` once something was."""
@@ -44,23 +49,28 @@ def claimed(folder: Path, *, replace: bool = False) -> Iterator[None]:
     live log is removed, and so are folders that were created here and are still empty.
     """
     lock = folder / _LOCK
-    created = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
+        created = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    except (OSError, RecursionError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or error
         raise BadRequest(
-            f"cannot write to {folder}: {error.strerror or error}",
+            f"cannot write to {sanitise(str(folder), 300)}: {reason}",
             "choose another folder with --output",
         ) from error
     try:
         _lock(descriptor, lock)
         try:
+            _refuse_irregular(folder)
             if not replace:
                 _refuse_foreign(folder)
-            yield
+            atomic.remove_abandoned(folder)
+            try:
+                yield
+            finally:
+                (folder / LIVE_LOG).unlink(missing_ok=True)
         finally:
-            (folder / LIVE_LOG).unlink(missing_ok=True)
             lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
@@ -82,6 +92,18 @@ def _lock(descriptor: int, lock: Path) -> None:
         ) from error
 
 
+def _refuse_irregular(folder: Path) -> None:
+    """Refuse a folder in which a device, a pipe or a folder has the name of a report's file."""
+    for name in (RESULT, RECORD, *_page_names(), LOG, LIVE_LOG, COMMAND):
+        path = folder / name
+        if path.is_symlink() or not path.exists() or path.is_file():
+            continue
+        raise BadRequest(
+            f"{path} is not a regular file, and a report needs that name",
+            "move it, or choose another folder with --output",
+        )
+
+
 def _refuse_foreign(folder: Path) -> None:
     """Refuse to replace what gradscope did not write."""
     foreign = None if holds_report(folder) else next(_written_in(folder), None)
@@ -94,12 +116,19 @@ def _refuse_foreign(folder: Path) -> None:
 
 def holds_report(folder: Path) -> bool:
     """Whether `folder` has a result or a record of gradscope, of any version, whole or not."""
-    with contextlib.suppress(OSError), (folder / RESULT).open("rb") as file:
-        if b'"gradscope.result/' in file.read(200):
+    result = folder / RESULT
+    with contextlib.suppress(OSError):
+        if result.is_file() and b'"gradscope.result/' in _head(result):
             return True
     with contextlib.suppress(OSError, zipfile.BadZipFile):
-        return _archive_names(folder / RECORD) >= {"meta.npy", "steps.npy"}
+        record = folder / RECORD
+        return record.is_file() and _archive_names(record) >= {"meta.npy", "steps.npy"}
     return False
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(200)
 
 
 def _archive_names(path: Path) -> set[str]:
@@ -165,7 +194,7 @@ def remove_pages(folder: Path) -> None:
 
 
 def _page_names() -> tuple[str, ...]:
-    return (PAGE, *(f"{name}.{form}" for name in plots.NAMES for form in ("png", "svg")))
+    return (PAGE, FAULTS, *(f"{name}.{form}" for name in plots.NAMES for form in ("png", "svg")))
 
 
 def prepare_pages() -> None:
@@ -174,16 +203,31 @@ def prepare_pages() -> None:
         plots.prepare()
 
 
+def _tracebacks(report: Report) -> list[str]:
+    """The tracebacks of crashed checks and side computations, each under what crashed."""
+    crashed = [(v.name, v.traceback) for v in report.diagnosis.verdicts if v.traceback]
+    return [
+        f"{computation}\n{traceback}"
+        for computation, traceback in (
+            *((f.computation, f.traceback) for f in report.faults),
+            *crashed,
+        )
+    ]
+
+
 def write_pages(report: Report, folder: Path) -> list[Path]:
     """Draw the plots and write them and ``report.html``."""
-    files = plots.files(report)
+    drawn = plots.files(report)
+    report = replace(report, page_faults=drawn.faults)
+    if tracebacks := _tracebacks(report):
+        atomic.write(folder / FAULTS, "\n".join(tracebacks).encode())
     paths = []
-    for name, content in files.items():
+    for name, content in drawn.files.items():
         atomic.write(folder / name, content)
         paths.append(folder / name)
     svg = {
         name.removesuffix(".svg"): content.decode()
-        for name, content in files.items()
+        for name, content in drawn.files.items()
         if name.endswith(".svg")
     }
     atomic.write(folder / PAGE, html.render(report, svg).encode())

@@ -180,7 +180,7 @@ def _departures(run: list[Block]) -> set[int]:
         departed |= _steps(
             ([_log10(signal) for signal, _ in flow], reach),
             ([_log10(gradient) for _, gradient in flow], reach),
-            *(_figures(name, alike) for name in FIGURES),
+            *(_figures(name, alike) for name, column in FIGURES.items() if column.compared),
         )
     return departed
 

@@ -14,10 +14,12 @@ from gradscope.reporters.layout.lines import symbol
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import Report
 from gradscope.reporters.run import plots, summary
+from gradscope.reporters.run import weight_table as weight_tables
 from gradscope.reporters.run.folding import Fold, fold
 from gradscope.reporters.run.layer_figures import FIGURES
 from gradscope.reporters.run.layer_table import LayerRow, LayerTable, cell, layer_table
 from gradscope.reporters.run.time_table import TITLE, time_table
+from gradscope.reporters.run.weight_table import weight_table
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -41,11 +43,15 @@ def render(report: Report, figures_svg: Mapping[str, str]) -> str:
         record=report.record,
         diagnosis=report.diagnosis,
         limits=summary.warning(report).split("\n") if summary.warning(report) else [],
+        faults=[f"{fault.computation}: {fault.crashed}" for fault in report.faults],
         evidence=summary.evidence(report.record),
         theory=summary.theory(report),
         table=table,
         shown=fold(table.rows),
         legend=table.legend,
+        weights=weight_table(report.record),
+        weights_title=weight_tables.TITLE,
+        norms_title=weight_tables.NORM_TITLE,
         times=time_table(report),
         times_title=TITLE,
         verdicts=list(summary.verdict_lines(report)),
@@ -103,6 +109,7 @@ def _template() -> Template:
         "number": numbers.number,
         "percent": numbers.percent,
         "ratio": numbers.ratio,
+        "near_one": weight_tables.ratio_text,
         "symbol": lambda tone: symbol(tone, unicode=True),
     }
     environment.tests["fold"] = lambda row: isinstance(row, Fold)

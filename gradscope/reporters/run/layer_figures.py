@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -27,21 +26,22 @@ def layer_figures(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
     ``signal_gain`` and ``gradient_gain``.
     """
     finite = _before_nonfinite(record)
-    window = last_quarter(len(finite.steps))
-    figures = {name: _over_steps(name, finite.series[name], window) for name in FIGURES}
+    window = last_quarter(finite.steps)
+    figures = {name: _over_steps(name, finite, window) for name in FIGURES}
     figures |= {name: median(finite.series[name][window]) for name in _BATCH_NORM}
     return figures | _profile(finite, gains=gains)
 
 
-def _over_steps(name: str, values: Floats, window: slice) -> Floats:
-    """One number per layer from `values` [step, layer] of a statistic with a column."""
+def _over_steps(name: str, record: RunRecord, window: slice) -> Floats:
+    """One number per layer from the values [step, layer] of a statistic with a column."""
+    values = record.series[name]
     if FIGURES[name].form is NumberForm.RMS:
         values = np.sqrt(values)
     match STATISTICS[name].over_steps:
         case OverSteps.GEOMETRIC_MEAN:
-            return typical(values)
+            return typical(values, record.steps)
         case OverSteps.LATEST:
-            return _latest(values)
+            return latest(values)
         case OverSteps.MEDIAN:
             return median(values[window])
 
@@ -52,8 +52,8 @@ def _profile(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
     The verdicts use the same figures. They are geometric means, so their ratios are the typical
     ratios, and the product of the gains is the ratio of the ends.
     """
-    signal = typical(np.sqrt(record.series[SIGNAL]))
-    gradient = typical(relative_delta(record))
+    signal = typical(np.sqrt(record.series[SIGNAL]), record.steps)
+    gradient = typical(relative_delta(record), record.steps)
     signal_gain, gradient_gain = np.full_like(signal, np.nan), np.full_like(gradient, np.nan)
     hidden = record.indices(Role.HIDDEN) if gains else ()
     stack = (*hidden, *record.indices(Role.OUTPUT)) if gains else ()
@@ -70,7 +70,7 @@ def _profile(record: RunRecord, *, gains: bool) -> dict[str, Floats]:
     }
 
 
-def _latest(values: Floats) -> Floats:
+def latest(values: Floats) -> Floats:
     """The last finite value of each layer: the probe set is not measured at every step."""
     latest = np.full(values.shape[1:], np.nan)
     for row in values:
@@ -90,15 +90,13 @@ def _before_nonfinite(record: RunRecord) -> RunRecord:
     broken = np.flatnonzero(np.nansum(record.series["nonfinite_count"], axis=1) > 0)
     if not broken.size or broken[0] == 0:
         return record
-    end = int(broken[0])
-    series = {name: values[:end] for name, values in record.series.items()}
-    return replace(record, steps=record.steps[:end], series=series)
+    return record.at_rows(slice(int(broken[0])))
 
 
 def caption(record: RunRecord) -> str:
     """Which steps the figures come from."""
     finite = _before_nonfinite(record)
-    steps = finite.steps[last_quarter(len(finite.steps))]
+    steps = finite.steps[last_quarter(finite.steps)]
     if not steps.size:
         return "no step was recorded"
     why = ", before the first non-finite value" if len(finite.steps) < len(record.steps) else ""

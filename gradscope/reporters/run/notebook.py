@@ -27,7 +27,7 @@ def notebook_html(report: Report) -> str:
     remedy = summary.remedy(report)
     if remedy:
         parts.append(f"<p><b>Try:</b> {_text(remedy)}</p>")
-    svg = plots.files(report, (_FIGURE,)).get(f"{_FIGURE}.svg", b"").decode()
+    svg = plots.files(report, (_FIGURE,)).files.get(f"{_FIGURE}.svg", b"").decode()
     if svg:
         # Two outputs of one notebook share a page, and so the names of their ids.
         unique = hashlib.sha256(svg.encode()).hexdigest()[:12]

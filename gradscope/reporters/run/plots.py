@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gradscope.record.fault import Fault
 from gradscope.reporters.figures import rendering
 from gradscope.reporters.report import Report
 
@@ -48,6 +50,21 @@ def draw(report: Report, names: Sequence[str] = NAMES) -> dict[str, Figure]:
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-def files(report: Report, names: Sequence[str] = NAMES) -> dict[str, bytes]:
-    """The figures of `draw` as PNG and SVG: file name -> content."""
-    return rendering.rendered(draw(report, names))
+@dataclass(frozen=True)
+class Drawn:
+    """Figures as files (name -> content), and those that could not be drawn."""
+
+    files: dict[str, bytes]
+    faults: tuple[Fault, ...] = ()
+
+
+def files(report: Report, names: Sequence[str] = NAMES) -> Drawn:
+    """The figures of `draw` as PNG and SVG; one that fails costs no other."""
+    drawn: dict[str, bytes] = {}
+    faults: list[Fault] = []
+    for name in names:
+        try:
+            drawn |= rendering.rendered(draw(report, (name,)))
+        except Exception as error:  # a figure is a side line of the report
+            faults.append(Fault.from_exception(f"figure {name}", error))
+    return Drawn(drawn, tuple(faults))

@@ -1,7 +1,9 @@
-"""The report as JSON for programs: everything measured and judged, to full precision.
+"""The report as JSON for programs: the verdicts, and what was measured, to full precision.
 
 Strict JSON in ASCII: what is not finite is null, so any parser reads it. Equal runs give equal
-bytes outside `timing`. The schema is documented in docs/result_schema.md.
+bytes outside `timing`. Of a long run the series have some of the recorded steps (`step_selection`)
+and the summary is of all of them; the record has every step. The schema is documented in
+docs/result_schema.md.
 """
 
 from __future__ import annotations
@@ -12,14 +14,18 @@ from typing import Any
 
 from gradscope.analyzer.curves.depth_profile import delta_reference
 from gradscope.analyzer.theory.expectation import standings
+from gradscope.analyzer.theory.initial_weights import WeightStanding, weight_standings
 from gradscope.record import STATISTICS, Finding, Remedy, RunRecord, Verdict
+from gradscope.record.run_record import Integers
 from gradscope.record.strict_json import dumps, plain
 from gradscope.reporters.remedies import Form, Reader, arguments, reader_of, remedies_text
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS
+from gradscope.reporters.run.layer_summary import layer_summary
+from gradscope.reporters.run.step_selection import select_steps
 from gradscope.theory.prediction import LEVEL, Prediction
 
-SCHEMA = "gradscope.result/1"
+SCHEMA = "gradscope.result/2"
 
 
 @REPORTERS.register("json")
@@ -33,6 +39,7 @@ def result(report: Report) -> dict[str, Any]:
     """The object as data."""
     record, diagnosis = report.record, report.diagnosis
     reader, reference = reader_of(record), delta_reference(record)
+    selection = select_steps(report)
     content = {
         "schema": SCHEMA,
         "name": record.name,
@@ -45,51 +52,80 @@ def result(report: Report) -> dict[str, Any]:
         "environment": asdict(record.environment),
         "config": record.config,
         "data": asdict(record.data),
-        "training": _training(record),
+        "training": _training(record, selection.rows),
         "branches": record.branches,
         "layers": [asdict(layer) for layer in record.layers],
+        "initial_weights": [_initial_weight(standing) for standing in weight_standings(record)],
         "verdicts": [
             item for verdict in diagnosis.verdicts for item in verdict_items(verdict, reader)
         ],
         "prediction": _prediction(report),
+        "faults": [f"{fault.computation}: {fault.crashed}" for fault in report.faults],
         "delta_reference": record.layers[reference].name if reference is not None else None,
-        "statistics": {
-            "steps": record.steps,
-            **{name: record.series[name] for name in STATISTICS},
+        "summary": layer_summary(record),
+        "step_selection": {
+            "recorded": selection.recorded,
+            "kept": len(selection.rows),
+            "rule": selection.rule,
+            "events": selection.events,
         },
-        **_profiles(record),
+        "statistics": {
+            "steps": record.steps[selection.rows],
+            **{name: record.series[name][selection.rows] for name in STATISTICS},
+        },
+        **_profiles(record, selection.rows),
         "timing": {"seconds": record.seconds},
     }
     values: dict[str, Any] = plain(content)
     return values
 
 
-def _training(record: RunRecord) -> dict[str, Any]:
+def _training(record: RunRecord, rows: Integers) -> dict[str, Any]:
     return {
         "outcome": record.outcome.sentence,
         "steps_requested": record.outcome.steps_requested,
         "steps_done": record.outcome.steps_done,
         "batch_size": record.batch_size,
         "probe_samples": record.probe_samples,
-        "loss": record.scalars["loss"],
-        "accuracy": record.scalars["accuracy"],
-        "learning_rate": record.scalars["learning_rate"],
+        "loss": record.scalars["loss"][rows],
+        "accuracy": record.scalars["accuracy"][rows],
+        "learning_rate": record.scalars["learning_rate"][rows],
         "evaluation": record.evaluation,
         "objective": asdict(record.objective) if record.objective else None,
     }
 
 
-def _profiles(record: RunRecord) -> dict[str, Any]:
+def _profiles(record: RunRecord, rows: Integers) -> dict[str, Any]:
     """Statistics over time; nothing for a network without recurrent layers."""
     if not record.recurrent_delta:
         return {}
-    return {"profiles": {"recurrent_delta_second_moment": record.recurrent_delta}}
+    profiles = {name: values[rows] for name, values in record.recurrent_delta.items()}
+    return {"profiles": {"recurrent_delta_second_moment": profiles}}
+
+
+def _initial_weight(standing: WeightStanding) -> dict[str, Any]:
+    """A weight matrix before the first update, and what its initializer promises."""
+    promise: dict[str, Any] | None = None
+    if standing.promise is not None:
+        made = standing.promise
+        promise = {
+            "law": made.law,
+            "mean": made.mean,
+            "variance": made.variance,
+            "limit": made.limit,
+            "variance_interval": standing.interval,
+            "level": LEVEL,
+        }
+        promise = _rounded(plain(promise))
+    return asdict(standing.weight) | {"promise": promise, "state": standing.state}
 
 
 def _prediction(report: Report) -> dict[str, Any] | None:
     if report.prediction is None:
         return None
-    prediction = asdict(report.prediction) | {"band": _band(report.record, report.prediction)}
+    fields = asdict(report.prediction)
+    del fields["fault"]  # beside the other faults
+    prediction = fields | {"band": _band(report.record, report.prediction)}
     rounded: dict[str, Any] = _rounded(plain(prediction))
     return rounded
 

@@ -24,13 +24,7 @@ def at_step(record: RunRecord, step: int) -> RunRecord:
     rows = np.flatnonzero(record.steps == step)
     if not rows.size:
         raise BadRequest(f"step {step} was not recorded", _nearest(record, step))
-    return replace(
-        record,
-        steps=record.steps[rows],
-        series={name: values[rows] for name, values in record.series.items()},
-        scalars={name: values[rows] for name, values in record.scalars.items()},
-        recurrent_delta={name: values[rows] for name, values in record.recurrent_delta.items()},
-    )
+    return record.at_rows(rows)
 
 
 def _nearest(record: RunRecord, step: int) -> str:

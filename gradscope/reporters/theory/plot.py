@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradscope.errors import BadRequest
+from gradscope.record import output_file
 from gradscope.reporters.figures import rendering
 from gradscope.reporters.layout.lines import shortened
 from gradscope.reporters.layout.sanitizing import printable
@@ -25,28 +27,29 @@ _TITLES = {
 }
 
 
-def check_name(path: Path) -> None:
-    """Refuse a file that is neither PNG nor SVG."""
+def check_name(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """Refuse a file that is neither PNG nor SVG, that cannot be written, or is one of `inputs`."""
     if path.suffix.lower() not in _FORMS:
         raise BadRequest(
             f"--plot {path}: expected a file that ends in .png or .svg, received "
             f"{path.suffix or 'no ending'}",
-            f"for example --plot {path.with_suffix('.png').name}",
+            f"for example --plot {Path(path.stem or 'theory').with_suffix('.png')}",
         )
-
-
-def save(forecast: Forecast, path: Path) -> None:
-    """Draw the forecast into `path`; raises `BadRequest` where it cannot be written."""
-    check_name(path)
-    content = rendering.rendered({"theory": draw(forecast)})[f"theory{path.suffix.lower()}"]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
     except OSError as error:
         raise BadRequest(
             f"--plot {path}: cannot be written: {error.strerror or error}",
             "give a file in a folder that you may write to",
         ) from error
+    output_file.check_outputs([path], inputs)
+
+
+def save(forecast: Forecast, path: Path) -> None:
+    """Draw the forecast into `path`; raises where it cannot be written."""
+    check_name(path)
+    content = rendering.rendered({"theory": draw(forecast)})[f"theory{path.suffix.lower()}"]
+    output_file.write(path, content)
 
 
 def draw(forecast: Forecast) -> Figure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,16 +16,31 @@ import tensorflow as tf
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest
-from gradscope.record import STATISTICS, Histogram, OutcomeStatus, Trait
+from gradscope.record import (
+    STATISTICS,
+    Histogram,
+    ObjectiveStart,
+    OutcomeStatus,
+    ProbeAnswers,
+    Trait,
+)
 from gradscope.record.builder import Beginning
+from gradscope.record.fault import Fault, Faults
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.run_record import Floats
 from gradscope.runner.loop import probe
+from gradscope.runner.loop.final_answers import final_answers
 from gradscope.runner.network.workload import Workload
+from gradscope.runner.nonfinite import replay
+from gradscope.runner.nonfinite.origin import Training
 from gradscope.runner.objective import loss_scale
 from gradscope.runner.objective.objective_facts import objective_info
+from gradscope.runner.objective.start import StartMeasurement
 from gradscope.runner.runtime import device
+from gradscope.runner.sources.arrays import ArrayBatches
 from gradscope.runner.sources.batches import Batch
 from gradscope.runner.step import measured_step, power_histograms
+from gradscope.runner.survey.initial_weights import initial_weights
 from gradscope.runner.survey.sites import SiteMap
 
 PROBES_PER_RUN = 10
@@ -33,6 +48,10 @@ PROBES_PER_RUN = 10
 
 EVALUATION_BATCH = 512
 """Test samples per forward pass."""
+
+PAIRED_STEPS = 800
+"""Steps of a run at which the loss of the constant answer is taken on the same batch: a quarter of
+them gives the difference to a fourteenth of its scatter; each takes about 0.2 ms."""
 
 COUNTS_PER_CALL = 2**24
 """Counts of powers of two that one call may give: 64 MiB."""
@@ -56,6 +75,12 @@ class Listener(Protocol):
     def begin(self, beginning: Beginning) -> None:
         """Receive what is known before the first step."""
 
+    def start(self, facts: ObjectiveStart) -> None:
+        """Receive what loss, targets and variables are before the first update."""
+
+    def constant_losses(self, losses: Mapping[int, float]) -> None:
+        """Receive the loss of the constant answer on the batches of these steps."""
+
     def step(self, step: int, statistics: Floats, scalars: Sequence[float], times: Floats) -> None:
         """Receive the figures of one recorded step; `times` is delta over time, by layer."""
 
@@ -65,14 +90,23 @@ class Listener(Protocol):
     def histogram(self, name: str, snapshot: Histogram) -> None:
         """Receive one snapshot of a distribution."""
 
+    def answers(self, answers: ProbeAnswers) -> None:
+        """Receive what the trained network answers to the probe set."""
+
 
 @dataclass(frozen=True)
 class TrainingEnd:
-    """How the loop ended, complete or diverged, and the test figures after it."""
+    """How the loop ended, complete or diverged, and the test figures after it.
+
+    `origin` says where the value that ended a diverged one came from, where that was located;
+    `faults` are the side computations that failed.
+    """
 
     status: OutcomeStatus
     sentence: str
     evaluation: dict[str, float]
+    origin: NonFiniteOrigin | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 class Experiment:
@@ -95,6 +129,8 @@ class Experiment:
         self.jit = compiles(config, self.sites, self.steps, self.device)
         self.run_chunk = self._traced()
         again = workload.draw_weights is not None
+        self._start = StartMeasurement(self.model, self.objective)
+        self._targets: Any = None
         self._forward = probe.forward_pass(self.model, self.sites, traced=again)
         self.reset(config.seed)
 
@@ -168,6 +204,7 @@ class Experiment:
             probe_samples=len(keras.tree.flatten(probe_x)[0]),
             steps_requested=self.steps,
             objective=objective_info(self.objective.loss_name, self.model, self.optimizer),
+            initial_weights=initial_weights(self.model, self.sites),
         )
 
     def train(self, listener: Listener) -> TrainingEnd:
@@ -178,32 +215,93 @@ class Experiment:
         steps, pace = self.steps, ChunkPace()
         probe_steps = _probe_steps(steps) if self.measure else {}
         feed, step = self.feed.iterate(), 0
+        recent, faults = self._recent_steps(), Faults()
         while step < steps:
             if step + 1 in probe_steps:
-                self.measure_probe(step + 1, probe_steps[step + 1], listener)
+                with faults.isolated("probe set"):
+                    self.measure_probe(step + 1, probe_steps[step + 1], listener)
             ahead = min((at for at in probe_steps if at > step + 1), default=steps + 1)
             count = pace.steps(min(ahead - 1 - step, self._steps_per_call))
             batches = [next(feed) for _ in range(count)]
+            recent.keep(batches, step)
+            facts = None if step else self._facts_before(batches[0])
             with pace.timing(count):
                 rows, scalars, counts = self.measured_chunk(batches, step)
+            if facts is not None:
+                listener.start(self._start.after_first_update(facts, batches[0][0]))
+            listener.constant_losses(self._constant_losses(batches, step))
             for row, scalar, counted in zip(rows, scalars, counts, strict=True):
                 step += 1
                 self._send_counts(step, counted, listener)
                 if self._send_step(step, row, scalar, listener):
                     continue
                 sentence = f"stopped at step {step} of {steps}: a non-finite value appeared"
-                return TrainingEnd(OutcomeStatus.DIVERGED, sentence, {})
-        return TrainingEnd(OutcomeStatus.COMPLETE, f"{steps} steps", self.evaluate())
+                located = recent.locate(step)
+                return TrainingEnd(OutcomeStatus.DIVERGED, sentence, {}, located, faults.collected)
+        with faults.isolated("answers to the probe set"):
+            self._send_answers(listener)
+        evaluation: dict[str, float] = {}
+        with faults.isolated("test set"):
+            evaluation = self.evaluate()
+        return TrainingEnd(
+            OutcomeStatus.COMPLETE, f"{steps} steps", evaluation, faults=faults.collected
+        )
+
+    def _send_answers(self, listener: Listener) -> None:
+        """Send what the trained network answers to the probe set."""
+        if not self.measure:
+            return
+        batch = self._prepared(self.feed.probe(self.config.training.probe_samples))
+        size = self.feed.batch_size
+        answers = final_answers(self.model, batch, self.objective, batch_size=size)
+        if answers:
+            listener.answers(answers)
 
     def first_step(self, listener: Listener) -> TrainingEnd:
         """Take the first step alone: the network as initialised, and what its first update does."""
         inputs = self._prepared(self.feed.probe(self.config.training.probe_samples))[0]
         x = keras.tree.map_structure(tf.convert_to_tensor, inputs)
         listener.probe(1, probe.dead_fraction(self.model, self.sites, x, self._forward))
-        rows, scalars = self.chunk([next(self.feed.iterate())], 0)
+        recent, batch = self._recent_steps(), next(self.feed.iterate())
+        facts = self._facts_before(batch)
+        recent.keep([batch], 0)
+        rows, scalars = self.chunk([batch], 0)
+        if facts is not None:
+            listener.start(self._start.after_first_update(facts, batch[0]))
         finite = self._send_step(1, rows[0], scalars[0], listener)
         status = OutcomeStatus.COMPLETE if finite else OutcomeStatus.DIVERGED
-        return TrainingEnd(status, "the first step only", {})
+        return TrainingEnd(status, "the first step only", {}, None if finite else recent.locate(1))
+
+    def _recent_steps(self) -> replay.RecentSteps:
+        """What the last steps started from, to make them again where a value was lost."""
+        training = Training(self.model, self.objective, self.optimizer, self.sites)
+        return replay.RecentSteps(training, self.measured_chunk, self._prepared)
+
+    def _facts_before(self, batch: Batch) -> ObjectiveStart | None:
+        """Loss, targets and variables before the first update; None where nothing is measured."""
+        if not self.measure:
+            return None
+        if self._targets is None:
+            probed = self.feed.probe(self.config.training.probe_samples)
+            _, y, weights = probed
+            if isinstance(self.feed, ArrayBatches):
+                y, weights = self.feed.y, self.feed.weights
+            self._targets = (self.objective.prepare(y), weights)
+        x, y, *rest = self._prepared(batch)
+        return self._start.before((x, y, rest[0] if rest else None), *self._targets)
+
+    def _constant_losses(self, batches: Sequence[Batch], done: int) -> dict[int, float]:
+        """Loss of the constant answer on these batches, at most `PAIRED_STEPS` of the run."""
+        if not self.measure:
+            return {}
+        every = max(1, math.ceil(self.steps / self.config.training.record_every / PAIRED_STEPS))
+        losses = {}
+        for step, batch in enumerate(batches, done + 1):
+            paired = step // self.config.training.record_every % every == 0
+            if self._recorded(step) and (paired or step in {1, self.steps}):
+                _, y, *rest = self._prepared(batch)
+                losses[step] = self._start.constant_loss(y, rest[0] if rest else None)
+        return losses
 
     def chunk(self, batches: Sequence[Batch], done: int) -> tuple[Floats, Floats]:
         """Train on `batches` after `done` steps; gives the rows and scalars of each."""

@@ -25,7 +25,7 @@ from gradscope.runner.network import plain_start
 from gradscope.runner.objective import objective
 from gradscope.runner.objective.objective import Objective
 from gradscope.runner.runtime.seeds import derive
-from gradscope.runner.sources import batches, factory
+from gradscope.runner.sources import arrays, batches, factory
 from gradscope.runner.sources.batches import BatchSource
 from gradscope.runner.sources.user_code import attributed_to_user
 from gradscope.runner.step import measured_step
@@ -194,12 +194,16 @@ def make_optimizer(spec: OptimizerSpec | str) -> Any:
 
 
 def _summary(feed: BatchSource, config: ExperimentConfig) -> DataSummary:
-    """Size and moments of the features, over the probe set; NaN where they are not real numbers."""
+    """Size, moments and range of the features, over the probe set.
+
+    The moments are NaN where no feature is a real number.
+    """
     x, y, _ = feed.probe(config.training.probe_samples)
-    targets = keras.tree.flatten(y)
+    targets = keras.tree.flatten(getattr(feed, "y", y))  # all of them where they are arrays
     leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(x)]
     real = [leaf.astype(np.float64) for leaf in leaves if leaf.dtype.kind == "f"]
     flat = np.concatenate([leaf.reshape(-1) for leaf in real]) if real else np.array([math.nan])
+    low, high = arrays.value_range(leaves)
     samples = getattr(feed, "samples", None) or (feed.steps_per_epoch or 0) * feed.batch_size
     test = feed.test
     return DataSummary(
@@ -212,7 +216,7 @@ def _summary(feed: BatchSource, config: ExperimentConfig) -> DataSummary:
         scaling=config.data.scaling,
         mean=float(flat.mean()),
         second_moment=float(np.mean(flat**2)),
-        minimum=float(flat.min()),
-        maximum=float(flat.max()),
+        minimum=low,
+        maximum=high,
         targets=target_summary(np.asarray(targets[0])) if len(targets) == 1 else None,
     )

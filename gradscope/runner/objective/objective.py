@@ -17,6 +17,7 @@ import tensorflow as tf
 from gradscope.catalog.losses import LOSSES, TargetForm, default_loss
 from gradscope.datasets.samples import Samples
 from gradscope.errors import BadRequest
+from gradscope.runner.objective.output_graph import FactNotMeasured
 
 Targets = npt.NDArray[Any]
 
@@ -28,13 +29,15 @@ class Objective:
     `prepare(labels)` takes numpy arrays (nested for several outputs). ``loss(model, x, y, outputs,
     weights)`` is the mean loss per sample plus the losses that layers add.
     ``accuracy(y, outputs)`` is a float64 scalar, the share of right classes; NaN where there are no
-    classes.
+    classes. ``data_loss(model, y, outputs, weights)`` is the loss without what layers add, for any
+    answers; it takes no forward pass.
     """
 
     loss_name: str
     prepare: Callable[[Any], Any]
     loss: Callable[[Any, Any, Any, Any, Any], Any]
     accuracy: Callable[[Any, Any], Any]
+    data_loss: Callable[[Any, Any, Any, Any], Any]
 
 
 def for_samples(requested: str, output_activation: str, units: int, samples: Samples) -> Objective:
@@ -47,13 +50,9 @@ def for_samples(requested: str, output_activation: str, units: int, samples: Sam
     name = requested if requested != "auto" else default_loss(output_activation, form)
     entry = LOSSES[name]
     _refuse_misfits(name, entry.target, units, samples)
-    classification = samples.task == "classification"
-    return Objective(
-        loss_name=name,
-        prepare=partial(_targets, entry.target, units, samples.task),
-        loss=_with(getattr(keras.losses, entry.keras_class)()),
-        accuracy=_accuracy if classification else _no_accuracy,
-    )
+    prepare = partial(_targets, entry.target, units, samples.task)
+    accuracy = _accuracy if samples.task == "classification" else _no_accuracy
+    return _objective_of(name, prepare, accuracy)
 
 
 def for_model(requested: str, model: Any, outputs: Any, y: Any, activation: str) -> Objective:
@@ -65,7 +64,7 @@ def for_model(requested: str, model: Any, outputs: Any, y: Any, activation: str)
     several = len(keras.tree.flatten(outputs)) > 1
     accuracy = _no_accuracy if several else _fitting_accuracy(outputs, y)
     if requested == "auto" and getattr(model, "compiled", False) and model.loss is not None:
-        return Objective("compiled", _as_is, _compiled_loss, accuracy)
+        return Objective("compiled", _as_is, _compiled_loss, accuracy, _compiled_data_loss)
     if several:
         raise BadRequest(
             "the model has several outputs and was not compiled with a loss",
@@ -78,7 +77,7 @@ def for_model(requested: str, model: Any, outputs: Any, y: Any, activation: str)
     prepare = partial(_one_hot, units) if one_hot else _as_is
     if classes and units == 1:
         prepare = _column
-    return Objective(name, prepare, _with(getattr(keras.losses, entry.keras_class)()), accuracy)
+    return _objective_of(name, prepare, accuracy)
 
 
 def compiled_objective(y: Any) -> Objective:
@@ -88,7 +87,7 @@ def compiled_objective(y: Any) -> Objective:
         alone = hasattr(outputs, "shape") and hasattr(y, "shape")
         return (_fitting_accuracy(outputs, y) if alone else _no_accuracy)(targets, outputs)
 
-    return Objective("compiled", _as_is, _compiled_loss, accuracy)
+    return Objective("compiled", _as_is, _compiled_loss, accuracy, _compiled_data_loss)
 
 
 def trained_outputs(goal: Objective, model: Any, x: Any, y: Any, outputs: Any) -> list[bool]:
@@ -161,6 +160,20 @@ def _fitting_accuracy(outputs: Any, y: Any) -> Callable[[Any, Any], Any]:
     return _accuracy if one_hot and bool(np.all(labels.sum(-1) == 1)) else _no_accuracy
 
 
+def _objective_of(
+    name: str, prepare: Callable[[Any], Any], accuracy: Callable[[Any, Any], Any]
+) -> Objective:
+    """The objective on one of Keras's losses."""
+    loss = getattr(keras.losses, LOSSES[name].keras_class)()
+    return Objective(
+        name,
+        prepare,
+        _with(loss),
+        accuracy,
+        lambda model, y, outputs, weights: loss(y, outputs, sample_weight=weights),
+    )
+
+
 def _with(loss: Any) -> Callable[[Any, Any, Any, Any, Any], Any]:
     def total(model: Any, x: Any, y: Any, outputs: Any, weights: Any) -> Any:
         value = loss(y, outputs, sample_weight=weights)
@@ -174,6 +187,14 @@ def _compiled_loss(model: Any, x: Any, y: Any, outputs: Any, weights: Any) -> An
     if "training" in inspect.signature(model.compute_loss).parameters:
         arguments["training"] = True  # as Keras: a compute_loss of the user's may be older than it
     return model.compute_loss(**arguments)
+
+
+def _compiled_data_loss(model: Any, y: Any, outputs: Any, weights: Any) -> Any:
+    if type(model).compute_loss is not keras.Model.compute_loss:
+        raise FactNotMeasured("the model has a compute_loss of its own")
+    if keras.tree.is_nested(y):
+        raise FactNotMeasured("the targets are several arrays")
+    return model._compile_loss(y, outputs, weights)  # what compute_loss adds penalties to
 
 
 def _refuse_misfits(name: str, form: str, units: int, samples: Samples) -> None:

@@ -24,13 +24,32 @@ def objective_info(loss_name: str, model: Any, optimizer: Any) -> ObjectiveInfo:
         loss, from_logits, reduction = _compiled(getattr(model, "loss", None))
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     epsilon = getattr(inner, "epsilon", None)
+    schedule, parameters = _schedule(inner)
     return ObjectiveInfo(
         loss=loss,
         from_logits=from_logits,
         reduction=reduction,
         optimizer=_OPTIMIZER_NAMES.get(type(inner).__name__, ""),
         epsilon=float(epsilon) if isinstance(epsilon, (int, float)) else None,
+        schedule=schedule,
+        schedule_parameters=parameters,
     )
+
+
+def _schedule(optimizer: Any) -> tuple[str, dict[str, float]]:
+    """Class and numbers of the optimizer's learning rate schedule; "" where it has none."""
+    try:
+        rate = optimizer.get_config().get("learning_rate")
+    except Exception:  # an optimizer or schedule of the user's own may have no config
+        return "", {}
+    if not isinstance(rate, dict):
+        return "", {}
+    numbers = {
+        name: float(value)
+        for name, value in rate.get("config", {}).items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+    return str(rate.get("class_name", "")), numbers
 
 
 def _compiled(loss: Any) -> tuple[str, bool, str]:

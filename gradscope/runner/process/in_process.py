@@ -96,7 +96,8 @@ def run_experiment(
     builder = new_builder()
     builder.begin(experiment.beginning())
     end = experiment.train(builder) if whole else experiment.first_step(builder)
-    builder.evaluation = end.evaluation
+    builder.evaluation, builder.nonfinite_origin = end.evaluation, end.origin
+    builder.faults = end.faults
     record = builder.build(end.status, end.sentence, time.monotonic() - started)
     assert record is not None
     return record

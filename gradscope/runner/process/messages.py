@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
@@ -15,10 +16,16 @@ from gradscope.record import (
     DataSummary,
     Environment,
     Histogram,
+    InitialWeight,
     LayerInfo,
     ObjectiveInfo,
+    ObjectiveStart,
+    OutcomeStatus,
+    ProbeAnswers,
 )
 from gradscope.record.builder import NO_TIMES, Beginning, RecordBuilder
+from gradscope.record.fault import Fault
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.run_record import Floats
 
 
@@ -27,15 +34,30 @@ class Sender:
 
     def __init__(self, connection: Connection[bytes, bytes]) -> None:
         self._connection = connection
+        self._process = os.getpid()
 
     def send(self, event: str, body: bytes = b"", **header: Any) -> None:
-        """Send one message: a JSON line and, after it, raw bytes."""
+        """Send one message: a JSON line and, after it, raw bytes.
+
+        A copy of this process, which code of the user has forked, sends nothing and ends: two
+        processes in one pipe would make one record of two trainings.
+        """
+        if os.getpid() != self._process:
+            os._exit(1)
         text = json.dumps({"event": event, **header}).encode()
         self._connection.send_bytes(text + b"\n" + body)
 
     def begin(self, beginning: Beginning) -> None:
         """Send the layers, the data and the environment."""
         self.send("begin", **asdict(beginning))
+
+    def start(self, facts: ObjectiveStart) -> None:
+        """Send what loss, targets and variables are before the first update."""
+        self.send("start", facts=asdict(facts))
+
+    def constant_losses(self, losses: Mapping[int, float]) -> None:
+        """Send the loss of the constant answer on the batches of these steps."""
+        self.send("constant_losses", losses=list(losses.items()))
 
     def step(
         self,
@@ -59,6 +81,28 @@ class Sender:
         }
         self.send("histogram", name=name, quantity=snapshot.quantity, **arrays)
 
+    def answers(self, answers: ProbeAnswers) -> None:
+        """Send what the trained network answers to the probe set."""
+        self.send("answers", **asdict(answers))
+
+    def end(
+        self,
+        status: OutcomeStatus,
+        sentence: str,
+        evaluation: dict[str, float],
+        origin: NonFiniteOrigin | None = None,
+        faults: Sequence[Fault] = (),
+    ) -> None:
+        """Send how the training ended."""
+        self.send(
+            "end",
+            status=status,
+            sentence=sentence,
+            evaluation=evaluation,
+            origin=None if origin is None else asdict(origin),
+            faults=[asdict(fault) for fault in faults],
+        )
+
 
 def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
     """Add one message to `builder`; return its header, whose ``event`` is the kind of message."""
@@ -67,6 +111,10 @@ def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
     match header["event"]:
         case "begin":
             builder.begin(_beginning(header))
+        case "start":
+            builder.start(ObjectiveStart.from_json(header["facts"]))
+        case "constant_losses":
+            builder.constant_losses(dict(header["losses"]))
         case "step":
             figures = np.frombuffer(body, np.float64)
             end = len(figures) - header.get("times", 0)
@@ -76,8 +124,13 @@ def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
             builder.probe(header["step"], np.frombuffer(body, np.float64))
         case "histogram":
             builder.histogram(header["name"], _histogram(header))
+        case "answers":
+            builder.answers(ProbeAnswers(**{k: v for k, v in header.items() if k != "event"}))
         case "end":
             builder.evaluation = header["evaluation"]
+            origin = header.get("origin")
+            builder.nonfinite_origin = NonFiniteOrigin.from_json(origin) if origin else None
+            builder.faults = tuple(Fault(**fault) for fault in header.get("faults", ()))
     return header
 
 
@@ -92,6 +145,7 @@ def _beginning(header: dict[str, Any]) -> Beginning:
         probe_samples=header["probe_samples"],
         steps_requested=header["steps_requested"],
         objective=ObjectiveInfo(**header["objective"]) if header["objective"] else None,
+        initial_weights=tuple(map(InitialWeight.from_json, header["initial_weights"])),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +25,7 @@ from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest, CouldNotMeasure, ExitCode, Interrupted
 from gradscope.record.builder import RecordBuilder
 from gradscope.record.run_record import OutcomeStatus, RunRecord
+from gradscope.runner.process import worker_failure, worker_home
 from gradscope.runner.process.messages import add_message
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
@@ -61,6 +63,7 @@ def stream_seeds(
     *,
     meanwhile: Callable[[], None] = lambda: None,
     stop: list[int] | None = None,
+    timeout: float | None = None,
 ) -> Iterator[RunRecord]:
     """Measure `config` from several seeds in one separate process; yield each record at its end.
 
@@ -69,21 +72,24 @@ def stream_seeds(
     `flags` go to the worker: ``--trust-model``, ``--survey``, ``--deterministic``. `meanwhile` runs
     here while the worker imports TensorFlow; an exception of it ends the worker. `stop` is the list
     of `recorded_stop_signals` of a caller who records signals; without it they are recorded here.
+    After `timeout` seconds the worker is ended.
 
     Everything the worker prints goes to `log` (default: a temporary file). Raises `BadRequest` when
-    the worker refused the config; `CouldNotMeasure` when it failed or was killed; `Interrupted`
-    after SIGINT, SIGTERM or SIGHUP. The last two carry the first seed's record so far as
-    ``partial``.
+    the worker refused the config; `CouldNotMeasure` when it failed, was killed or took longer than
+    `timeout`; `Interrupted` after SIGINT, SIGTERM or SIGHUP. The last two carry the first seed's
+    record so far as ``partial``.
     """
     received = _Received(len(seeds))
     recording = recorded_stop_signals() if stop is None else contextlib.nullcontext(stop)
     with recording as signals, contextlib.ExitStack() as stack:
+        ending = _Ending(signals, math.inf if timeout is None else time.monotonic() + timeout)
         output: IO[bytes]
         if log is None:
             output = stack.enter_context(tempfile.TemporaryFile())
         else:
-            output = stack.enter_context(log.open("w+b"))
-        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="gradscope-"))
+            log.unlink(missing_ok=True)  # a link is not followed
+            output = stack.enter_context(log.open("x+b"))
+        home = stack.enter_context(worker_home.created())
         worker, connection = _start(config, seeds, output, home, flags)
         with connection:
             try:
@@ -91,11 +97,26 @@ def stream_seeds(
             except BaseException:
                 _kill(worker, patience=0.0)
                 raise
-            yield from _stream_records(worker, connection, received, watch, signals)
+            yield from _stream_records(worker, connection, received, watch, ending)
         if signals:
             raise _interruption(signals[0], received)
+        if not received.done and ending.due:
+            raise _too_slow(timeout, received)
         if not received.complete:
             raise _failure(received, worker, output)
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """When a measurement is ended from outside: after a signal, or at a time (monotonic)."""
+
+    signals: list[int]
+    deadline: float
+
+    @property
+    def due(self) -> bool:
+        """Whether it is to end now."""
+        return bool(self.signals) or time.monotonic() > self.deadline
 
 
 class _Received:
@@ -231,16 +252,17 @@ def _stream_records(
     connection: Connection[bytes, bytes],
     received: _Received,
     watch: Watcher,
-    signals: list[int],
+    ending: _Ending,
 ) -> Iterator[RunRecord]:
-    """Yield records until the worker has ended: by itself, or killed after a signal."""
+    """Yield records until the worker has ended: by itself, or killed after a signal or too long."""
     try:
-        yield from _receive(worker, connection, received, watch, signals)
+        yield from _receive(worker, connection, received, watch, ending)
     except BaseException:
         _kill(worker, patience=0.0)
         raise
-    _kill(worker, patience=0.0 if signals else 1.0)
-    if signals:
+    stopped = ending.due
+    _kill(worker, patience=0.0 if stopped else 1.0)
+    if stopped:
         _drain(connection, received)
 
 
@@ -249,10 +271,10 @@ def _receive(
     connection: Connection[bytes, bytes],
     received: _Received,
     watch: Watcher,
-    signals: list[int],
+    ending: _Ending,
 ) -> Iterator[RunRecord]:
     """Take every message until the worker sends no more; yield each record at its end."""
-    while not received.done and not signals:
+    while not received.done and not ending.due:
         try:
             if not connection.poll(_POLL_SECONDS):
                 if worker.poll() is None or connection.poll(0):
@@ -294,8 +316,23 @@ def interrupted(number: int, remedy: str = "", moment: str = "") -> Interrupted:
 def _interruption(number: int, received: _Received) -> Interrupted:
     steps = received.steps_done
     moment = f"after step {steps}" if steps else "before the first step"
-    remedy = "what was measured is kept, marked partial" if steps else ""
-    error = interrupted(number, remedy, moment)
+    error = interrupted(number, "", moment)
+    error.partial = received.first(error.message)
+    if steps and error.partial is not None:
+        whole = error.partial.outcome.complete
+        error.remedy = (
+            f"what was measured is kept{', and complete' if whole else ', marked partial'}"
+        )
+    return error
+
+
+def _too_slow(timeout: float | None, received: _Received) -> CouldNotMeasure:
+    steps = received.steps_done
+    moment = f"after step {steps}" if steps else "before the first step"
+    error = CouldNotMeasure(
+        f"stopped {moment}: it took longer than {timeout:g} s",
+        "give it longer with --timeout, or take fewer steps",
+    )
     error.partial = received.first(error.message)
     return error
 
@@ -307,35 +344,7 @@ def _failure(
     last = received.last
     if last["event"] == "refused" and last["code"] == ExitCode.BAD_REQUEST:
         return BadRequest(last["message"], last["remedy"])
-    message, remedy = _failure_message(last, worker.returncode, output)
+    message, remedy = worker_failure.explain(last, worker.returncode, output)
     error = CouldNotMeasure(message, remedy)
     error.partial = received.first(message.splitlines()[0])
     return error
-
-
-def _failure_message(last: dict[str, Any], code: int, output: IO[bytes]) -> tuple[str, str]:
-    """Say why the worker ended without a result."""
-    if last["event"] == "refused":
-        return last["message"], last["remedy"]
-    memory = "ask for a smaller network, batch or probe set, or for more memory"
-    if last["event"] == "failed":
-        kind, text = last["kind"], last["message"].splitlines() or [""]
-        out_of_memory = kind in ("MemoryError", "ResourceExhaustedError") or "OOM" in text[0]
-        message = f"the measurement failed with {kind}: {text[0][:300]}".removesuffix(": ")
-        return message, memory if out_of_memory else _tail(output)
-    if code < 0:
-        name = signal.Signals(-code).name
-        message = f"the worker was killed by {name} (signal {-code})"
-        if name == "SIGKILL":
-            return message, f"this is often the system running out of memory: {memory}"
-        return message, _tail(output)
-    return f"the worker ended with code {code} before it had a result", _tail(output)
-
-
-def _tail(output: IO[bytes], lines: int = 6) -> str:
-    """The last lines the worker printed, for the reader of the error."""
-    with contextlib.suppress(OSError, ValueError):
-        output.seek(max(0, os.fstat(output.fileno()).st_size - 4000))
-        text = output.read().decode(errors="replace").strip().splitlines()[-lines:]
-        return "it said last:\n    " + "\n    ".join(text) if text else ""
-    return ""

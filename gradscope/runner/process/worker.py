@@ -20,7 +20,7 @@ from gradscope.config.sections.data import USER_DATA
 from gradscope.errors import GradscopeError
 from gradscope.record import OutcomeStatus
 from gradscope.runner.process.messages import Sender
-from gradscope.runner.runtime import import_tensorflow
+from gradscope.runner.runtime import import_tensorflow, memory_limit
 from gradscope.runner.runtime.seeds import Seeds
 
 
@@ -35,6 +35,7 @@ def main() -> None:
     try:
         request = json.load(sys.stdin)
         config = ExperimentConfig.from_dict(request["config"])
+        memory_limit.limit_memory(config.device)
         _measure(config, Seeds(**request["seeds"]), sender, set(sys.argv[2:]))
     except GradscopeError as error:
         sender.send(
@@ -74,17 +75,11 @@ def _measure(config: ExperimentConfig, seeds: Seeds, sender: Sender, flags: set[
                     sender.send("note", text=note)
             notes_sent = True
             if "--survey" in flags:
-                _end(sender, OutcomeStatus.PARTIAL, "surveyed, not trained", {})
+                sender.end(OutcomeStatus.PARTIAL, "surveyed, not trained", {})
                 return
             whole = experiment.config.seed in seeds.trained
             end = experiment.train(sender) if whole else experiment.first_step(sender)
-            _end(sender, end.status, end.sentence, end.evaluation)
-
-
-def _end(
-    sender: Sender, status: OutcomeStatus, sentence: str, evaluation: dict[str, float]
-) -> None:
-    sender.send("end", status=status, sentence=sentence, evaluation=evaluation)
+            sender.end(end.status, end.sentence, end.evaluation, end.origin, end.faults)
 
 
 def _runs_user_code(config: ExperimentConfig) -> bool:

@@ -25,7 +25,7 @@ def preserved_model_state(model: Any) -> Iterator[None]:
     goes on bit for bit as without the pass. Weights are not included: no forward pass changes them.
     """
     # A tensor read from a variable shares its memory until one of the two changes: no copies.
-    saved = [(variable, tf.convert_to_tensor(variable.value)) for variable in _state(model)]
+    saved = [(variable, tf.convert_to_tensor(variable.value)) for variable in changing_state(model)]
     try:
         with preserved_random_generators():
             yield
@@ -72,7 +72,8 @@ def preserved_variables(variables: Iterable[Any]) -> Iterator[None]:
             variable.assign(value)
 
 
-def _state(model: Any) -> list[Any]:
+def changing_state(model: Any) -> list[Any]:
+    """The variables that a forward pass and a loss may change: all but the weights."""
     variables = [*model.non_trainable_variables, *getattr(model, "metrics_variables", ())]
     generator = global_state.get_global_attribute("global_seed_generator")
     if generator is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +15,8 @@ from gradscope.datasets.array_hash import add_array
 from gradscope.datasets.samples import Samples
 from gradscope.datasets.value_range import first_position_out_of_range, samples_out_of_range
 from gradscope.errors import BadRequest
-from gradscope.message_text import sanitise
+from gradscope.message_text import invalid_value_text, sanitise
+from gradscope.record.nonfinite_origin import InvalidValue
 from gradscope.runner.runtime.seeds import derive
 
 Batch = tuple[Any, Any, Any]
@@ -175,17 +177,30 @@ def _array(value: Any, path: tuple[Any, ...], role: str, part: str) -> npt.NDArr
 
 def _check_finite(array: npt.NDArray[Any], where: str) -> None:
     """Refuse NaN, Inf and numbers that overflow in the type that Keras computes in."""
-    bad = samples_out_of_range(array)
-    if bad.any():
-        index = int(np.flatnonzero(bad)[0])
-        sample = np.atleast_1d(array[index])
-        position = first_position_out_of_range(sample)
-        at = f" at {', '.join(map(str, position))}" if array.ndim > 1 else ""
+    invalid = invalid_value(array, where)
+    if invalid is not None:
         raise BadRequest(
-            f"data: sample {index} (counted from 0) of the {where} has the value "
-            f"{sample[position]}{at}; {bad.sum()} such sample(s) among {len(array)}",
+            f"data: {invalid_value_text(**asdict(invalid))}",
             f"remove or repair them before training; the largest number is that of {array.dtype}",
         )
+
+
+def invalid_value(array: npt.NDArray[Any], where: str) -> InvalidValue | None:
+    """The first value of an array [sample, ...] that is NaN, Inf or beyond its type, if any."""
+    bad = samples_out_of_range(array)
+    if not bad.any():
+        return None
+    index = int(np.flatnonzero(bad)[0])
+    sample = np.atleast_1d(array[index])
+    position = first_position_out_of_range(sample)
+    return InvalidValue(
+        where,
+        index,
+        tuple(int(axis) for axis in position) if array.ndim > 1 else (),
+        str(sample[position]),
+        int(bad.sum()),
+        len(array),
+    )
 
 
 def _check_lengths(batch: Batch, part: str) -> None:
@@ -199,6 +214,15 @@ def _check_lengths(batch: Batch, part: str) -> None:
             f"data: the {part} part has {listed}",
             "every array has one row per sample, and a tf.data.Dataset must be batched",
         )
+
+
+def value_range(leaves: Sequence[npt.NDArray[Any]]) -> tuple[float, float]:
+    """Smallest and largest number in some arrays; of the real ones where there are any."""
+    numbers = [leaf for leaf in leaves if leaf.dtype.kind == "f"]
+    numbers = numbers or [leaf for leaf in leaves if leaf.dtype.kind in "biu"]
+    if not numbers:
+        return math.nan, math.nan
+    return float(min(n.min() for n in numbers)), float(max(n.max() for n in numbers))
 
 
 def _leaves(tree: Any) -> list[Any]:

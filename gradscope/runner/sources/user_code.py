@@ -65,6 +65,10 @@ def user_frames(error: BaseException, package: str = "") -> str:
     return "\n  ".join(["in your code:", *(f"  {text}" for text in shown)]) if shown else ""
 
 
+_INSTALLED = {"site-packages", "dist-packages"}
+"""Folders of installed packages, of this environment or one that it adds to its path."""
+
+
 def is_user_frame(frame: FrameType, package: str = "") -> bool:
     """Whether a frame is in the user's code: not in an installed library, not in gradscope."""
     top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
@@ -74,6 +78,8 @@ def is_user_frame(frame: FrameType, package: str = "") -> bool:
     if name.startswith("<"):
         return False
     path = Path(os.path.realpath(name))
+    if not _INSTALLED.isdisjoint(path.parts):
+        return False
     return not any(path.is_relative_to(folder) for folder in _library_folders())
 
 

@@ -20,10 +20,11 @@ Pair = tuple[Any, Any]
 
 
 class BatchMoments:
-    """The moments that batch norms compute in one forward pass, and the moving ones before it.
+    """The moments that batch norms compute in one forward pass, and their variables before it.
 
     `moving` has a pair (mean, variance) for each batch norm, `batch` the pairs of each of its
-    calls by the identity of the layer.
+    calls by the identity of the layer. `gamma` and `beta` have pairs of the position of a norm and
+    its vector, for those that have one.
     """
 
     def __init__(self, norms: Sequence[BatchNormSite]) -> None:
@@ -35,6 +36,13 @@ class BatchMoments:
             for n in norms
         ]
         self.batch: dict[int, list[Pair]] = {id(norm.layer): [] for norm in norms}
+        self.gamma, self.beta = _vectors(norms, "gamma"), _vectors(norms, "beta")
+
+
+def _vectors(norms: Sequence[BatchNormSite], name: str) -> list[tuple[int, Any]]:
+    """The variable `name` of each norm that has it, with the norm's position."""
+    variables = ((i, getattr(norm.layer, name, None)) for i, norm in enumerate(norms))
+    return [(i, tf.convert_to_tensor(v)) for i, v in variables if v is not None]
 
 
 @contextlib.contextmanager
@@ -95,6 +103,29 @@ def add_batch_norm_figures(
         [norm.index for norm in norms],
         tf.stack([tf.sqrt(gap), tf.exp(ratio), nonfinite, nonfinite]),
     )
+
+
+def add_gamma_and_beta(
+    figures: Figures, norms: Sequence[BatchNormSite], moments: BatchMoments
+) -> None:
+    """Add mean and mean square of each gamma, and the mean square of each beta."""
+    pairs = [*moments.gamma, *moments.beta]
+    if not pairs:
+        return
+    sizes = np.array([int(vector.shape[0]) for _, vector in pairs])
+    owners = np.repeat(np.arange(len(pairs)), sizes)
+    values = _concatenated([vector for _, vector in pairs])
+    means = (
+        tf.math.unsorted_segment_sum(x, owners, len(pairs)) / sizes
+        for x in (values, tf.square(values))
+    )
+    by_variable = tf.stack(list(means))
+    indices, count = [norms[i].index for i, _ in pairs], len(moments.gamma)
+    if count:
+        names = ["batch_norm_gamma_mean", "batch_norm_gamma_second_moment"]
+        figures.add(names, indices[:count], by_variable[:, :count])
+    if count < len(pairs):
+        figures.add(["batch_norm_beta_second_moment"], indices[count:], by_variable[1:, count:])
 
 
 def _batch_moments(norm: BatchNormSite, moments: BatchMoments, call: Any) -> Pair:

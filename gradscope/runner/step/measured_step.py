@@ -117,6 +117,7 @@ def measured_pass(
         scale = loss_scale.current_scale(optimizer)
         figures = Figures()
         batch_norm_figures.add_batch_norm_figures(figures, sites.batch_norms, norms, recorder)
+        batch_norm_figures.add_gamma_and_beta(figures, sites.batch_norms, norms)
         samples = _samples(x)
         signal_figures.add_signal_figures(figures, signals, deltas, samples / scale, reductions)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)

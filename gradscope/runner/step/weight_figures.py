@@ -81,14 +81,16 @@ def _add_kernel_figures(
     sizes = np.array([float(np.prod(kernel.shape)) for kernel in weights.kernels])
     factors = _factors(changes)
     squares, totals = _read(gradients, changes, factors, reductions)
-    weight, gradient, change = tf.unstack(squares)
-    deviation = gradient - tf.square(totals) / sizes
-    safe = tf.reduce_all((squares > SAFE[0] * sizes) & (squares < SAFE[1] * sizes)) & tf.reduce_all(
-        (deviation > SPREAD * gradient) & (change > SMALL_CHANGE * weight)
+    weight, _, change = tf.unstack(squares)
+    deviations = squares[:2] - tf.square(totals) / sizes
+    safe = (
+        tf.reduce_all((squares > SAFE[0] * sizes) & (squares < SAFE[1] * sizes))
+        & tf.reduce_all(deviations > SPREAD * squares[:2])
+        & tf.reduce_all(change > SMALL_CHANGE * weight)
     )
     sums = unlowered_cond(
         safe,
-        lambda: tf.pad(tf.concat([squares, [deviation]], 0), [[0, 2], [0, 0]]),
+        lambda: tf.pad(tf.concat([squares, deviations], 0), [[0, 2], [0, 0]]),
         lambda: _exact(gradients, changes, factors),
     )
     rows, owners = _ownership(weights)
@@ -96,11 +98,12 @@ def _add_kernel_figures(
         spread = tf.gather(tf.transpose(sums), rows)
         summed = tf.math.unsorted_segment_sum(spread, owners, len(weights.sites))
         sums = tf.transpose(summed)
-    weight, gradient, change, deviation, nonfinite, nonfinite_after = tf.unstack(sums)
+    weight, gradient, change, spread, deviation, nonfinite, nonfinite_after = tf.unstack(sums)
     counts = np.bincount(owners, sizes[rows])
     figures.add(
         [
             "weight_second_moment",
+            "weight_variance",
             "kernel_gradient_second_moment",
             "kernel_gradient_variance",
             "update_ratio",
@@ -111,6 +114,7 @@ def _add_kernel_figures(
         tf.stack(
             [
                 weight / counts,
+                spread / counts,
                 gradient / counts,
                 deviation / counts,
                 tf.sqrt(change / weight),
@@ -135,15 +139,15 @@ def _factors(changes: Sequence[Update]) -> Any:
 def _read(
     gradients: Sequence[Any], changes: Sequence[Update], factors: Any, reductions: Reductions
 ) -> tuple[Any, Any]:
-    """Sums of squares of kernel, gradient and change [3, kernel], and the gradients' sums [kernel].
+    """Sums of squares of kernel, gradient, change [3, kernel]; sums of the first two [2, kernel].
 
     Each is computed in the kernel's type and returned in float64.
     """
     read = [*(update.before for update in changes), *gradients]
+    totals = tf.reshape(reductions.kernel_sums(read, _total), [2, -1])
     if factors is None:
         read += [update.change for update in changes]
     flat = reductions.kernel_square_sums(read)
-    totals = reductions.kernel_sums(gradients, _total)
     squares = tf.reshape(flat, [-1, len(changes)])
     if factors is not None:
         _, gradient_squares = tf.unstack(squares)
@@ -153,7 +157,7 @@ def _read(
 
 
 def _total(gradient: Any) -> Any:
-    """The sum of a gradient: read, or from the product x^T delta that made it.
+    """The sum of a kernel or a gradient: read, or from the product x^T delta that made it.
 
     sum_ij (x^T delta)_ij = sum_b (sum_i x_bi) (sum_j delta_bj), which reads the two factors only.
     """
@@ -176,7 +180,7 @@ def factors(gradient: Any) -> tuple[Any, Any] | None:
 
 
 def _exact(gradients: Sequence[Any], changes: Sequence[Update], factors: Any) -> Any:
-    """The same in float64, with squared deviations and NaN and Inf counted: [6, kernel].
+    """The same in float64, with squared deviations and NaN and Inf counted: [7, kernel].
 
     Kernels of one shape are computed together: this seldom runs, and is always traced.
     """
@@ -200,18 +204,24 @@ def _exact(gradients: Sequence[Any], changes: Sequence[Update], factors: Any) ->
 
 def _exact_group(before: Any, after: Any, gradients: Any) -> Any:
     axes = list(range(1, before.shape.rank))
-    gradient = tf.cast(gradients, tf.float64)
-    centre = tf.reduce_mean(gradient, axes, keepdims=True)
+    weight, gradient = tf.cast(before, tf.float64), tf.cast(gradients, tf.float64)
     return tf.stack(
         [
-            tf.reduce_sum(tf.square(tf.cast(before, tf.float64)), axes),
+            tf.reduce_sum(tf.square(weight), axes),
             tf.reduce_sum(tf.square(gradient), axes),
             tf.reduce_sum(tf.square(tf.cast(after - before, tf.float64)), axes),
-            tf.reduce_sum(tf.math.squared_difference(gradient, centre), axes),
+            _squared_deviations(weight, axes),
+            _squared_deviations(gradient, axes),
             nonfinite_count(gradient, axes),
             nonfinite_count(after, axes),
         ]
     )
+
+
+def _squared_deviations(values: Any, axes: list[int]) -> Any:
+    """The sum of squared differences to the mean over `axes`."""
+    centre = tf.reduce_mean(values, axes, keepdims=True)
+    return tf.reduce_sum(tf.math.squared_difference(values, centre), axes)
 
 
 def _ownership(weights: Weights) -> tuple[np.ndarray, np.ndarray]:

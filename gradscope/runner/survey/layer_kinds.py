@@ -115,6 +115,27 @@ def fans_of(layer: Any, shape: Shape) -> Fans:
     return receptive * shape[-2], receptive * shape[-1] // int(getattr(layer, "groups", 1))
 
 
+def normalized_values(layer: Any, shape: Any) -> int | None:
+    """Number of values of one sample over which `layer` takes a mean; `shape` is its input's.
+
+    None for layers that take none, or take it over the batch, and where a size is not known.
+    """
+    sizes = list(shape)
+    if isinstance(layer, keras.layers.LayerNormalization):
+        axes = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
+        counted = [sizes[axis] for axis in axes]
+    elif isinstance(layer, keras.layers.GroupNormalization):
+        channels = sizes[layer.axis]
+        if channels is None:
+            return None
+        groups = channels if layer.groups == -1 else int(layer.groups)
+        others = [size for at, size in enumerate(sizes) if at not in (0, layer.axis % len(sizes))]
+        counted = [channels // groups, *others]
+    else:
+        return None
+    return None if None in counted else math.prod(int(size) for size in counted)
+
+
 def _kinds_of(layer: Any) -> Iterator[tuple[LayerKind, type]]:
     """The entries of the table that `layer` belongs to, each with the base class in it."""
     for kind in LAYER_KINDS:
@@ -142,6 +163,15 @@ def _einsum_axes(equation: str) -> tuple[str, str, str]:
     left, output = equation.replace(" ", "").split("->")
     inputs, kernel = left.split(",")
     return kernel, inputs, output
+
+
+def einsum_kernel_axes(layer: Any) -> tuple[list[int], list[int]] | tuple[None, None]:
+    """The input and output axes of an EinsumDense kernel; (None, None) for other layers."""
+    if not isinstance(layer, keras.layers.EinsumDense):
+        return None, None
+    kernel, _, output = _einsum_axes(layer.equation)
+    produced = [i for i, axis in enumerate(kernel) if axis in output]
+    return [i for i in range(len(kernel)) if i not in produced], produced
 
 
 def _einsum_fans(layer: Any, shape: Shape) -> Fans:

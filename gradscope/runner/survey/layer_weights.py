@@ -7,9 +7,16 @@ from typing import Any
 
 import keras
 
-from gradscope.catalog.initializers import INITIALIZERS
+from gradscope.catalog.initializers import INITIALIZERS, keras_fans
 from gradscope.record.layers import Trait
-from gradscope.runner.survey.layer_kinds import Fans, Parameters, fans_of, looped_layer, traits_of
+from gradscope.runner.survey.layer_kinds import (
+    Fans,
+    Parameters,
+    einsum_kernel_axes,
+    fans_of,
+    looped_layer,
+    traits_of,
+)
 
 _ENTRY_BY_CLASS = {entry.keras_class: entry for entry in INITIALIZERS.values()}
 
@@ -44,6 +51,12 @@ def direct_weights(layer: Any) -> list[Any]:
     return [weight for weight in layer._trainable_variables if id(weight) not in inner]
 
 
+def is_frozen(layer: Any) -> bool:
+    """Whether the layer has weights of its own and none of them trains."""
+    weights = direct_weights(layer)
+    return bool(weights) and not any(weight.trainable for weight in weights)
+
+
 def parameter_count(layer: Any) -> int:
     """Number of the layer's weights, without those of layers that have rows of their own."""
     whole = _loops(layer) or not layer._layers
@@ -65,6 +78,33 @@ def initializer_of(layer: Any) -> tuple[str | None, Parameters]:
         if initializer is not None:
             return _catalog_initializer(initializer)
     return None, {}
+
+
+def initializer_of_weight(
+    layer: Any, variable: Any
+) -> tuple[str | None, Parameters, tuple[int, int]]:
+    """The initializer of one matrix of the layer: the catalog's name, parameters, and its fans.
+
+    The name is None where the layer that holds the matrix has no such setting: a weight that a
+    layer of one's own adds is made by what its ``build`` passes to ``add_weight``, which Keras does
+    not keep.
+    """
+    for holder in (layer, *_inner_layers(layer)):
+        if any(variable is held for held in holder._trainable_variables):
+            for name in (variable.name, variable.name.removesuffix("_kernel")):
+                initializer = getattr(holder, f"{name}_initializer", None)
+                if initializer is not None:
+                    fans = _initializer_fans(initializer, holder, variable.shape)
+                    return *_catalog_initializer(initializer), fans
+    return None, {}, keras_fans(variable.shape)
+
+
+def _initializer_fans(initializer: Any, holder: Any, shape: Any) -> tuple[int, int]:
+    """The fans that the initializer takes; from Keras 3.15 on an EinsumDense names the axes."""
+    axes = tuple(getattr(initializer, f"{end}_axes", None) for end in ("input", "output"))
+    if hasattr(initializer, "input_axes") and None in axes:
+        axes = einsum_kernel_axes(holder)
+    return keras_fans(shape, *axes)
 
 
 def bias_initializer_of(layer: Any) -> tuple[str | None, Parameters]:

@@ -78,6 +78,7 @@ class _Surveyor:
                 parameters=layer_weights.parameter_count(call.layer),
                 measured=reason is None,
                 reason=reason,
+                frozen=layer_weights.is_frozen(call.layer),
                 **facts,
             )
         )
@@ -134,7 +135,9 @@ class _Surveyor:
     def _normalization(self, call: Call) -> None:
         at, reason = self._tensor(call)
         axes = _unit_axes(call, at)
-        index = self._row(call, Role.NORMALIZATION, units=_units(call, at, axes), reason=reason)
+        counted = layer_kinds.normalized_values(call.layer, call.inputs[0].shape)
+        facts = {"units": _units(call, at, axes), "normalized_values": counted}
+        index = self._row(call, Role.NORMALIZATION, reason=reason, **facts)
         if Trait.BATCH_NORM in self.infos[index].traits:
             self.norms.append(BatchNormSite(index, call.key, call.layer))
             missing = {} if reason else dict.fromkeys(SIGNAL, Reason.BATCH_NORM)

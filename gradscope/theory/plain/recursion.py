@@ -18,7 +18,7 @@ from gradscope.record.sample_geometry import SampleGeometry
 from gradscope.theory.moments.moment_table import Moments, MomentTable, Pairs, moment_table
 from gradscope.theory.output.error_cosines import ErrorCosines, error_cosines
 from gradscope.theory.plain.batch_pairs import BatchPairs
-from gradscope.theory.scope import Block, in_range, no_finite_moments
+from gradscope.theory.scope import Block, OutsideTheoryError, in_range, no_finite_moments
 
 __all__ = ["Network", "Preactivation", "Step", "plain_network"]
 
@@ -162,6 +162,8 @@ def _preactivation(block: Block, batch: BatchPairs, signal: _LayerInput) -> Prea
 
 def _step(block: Block, batch: BatchPairs, signal: _LayerInput) -> Step:
     z = _preactivation(block, batch, signal)
+    if not z.variance.all():
+        raise OutsideTheoryError("some samples are all zeros")
     table = moment_table(block.activation, block.parameters, block.bias_mean)
     moments = table.moments(z.variance)
     if not (np.isfinite(moments.second).all() and np.isfinite(moments.derivative_second).all()):

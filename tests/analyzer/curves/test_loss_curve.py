@@ -21,7 +21,9 @@ def trained(
 ) -> RunRecord:
     layers = changed(network([9]), "output", units=units)
     facts = ObjectiveInfo(loss, reduction=reduction)
-    return record(layers, data=replace(DATA, targets=targets), objective=facts)
+    read = targets.samples if targets else DATA.samples
+    data = replace(DATA, targets=targets, samples=read)
+    return record(layers, data=data, objective=facts)
 
 
 def best(losses: np.ndarray) -> float:
@@ -50,6 +52,27 @@ def test_binary_cross_entropy_of_a_unit_for_each_class() -> None:
     each = [best(-np.log(np.where(column, p, 1.0 - p))) for column in y.T]
     found = loss_curve.constant_predictor(trained(target_summary(LABELS), "binary_crossentropy", 3))
     assert found == pytest.approx(float(np.mean(each)), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "units"), [("sparse_categorical_crossentropy", 3), ("binary_crossentropy", 3)]
+)
+def test_the_entropy_of_a_sample_is_corrected_for_its_size(loss: str, units: int) -> None:
+    """On average over samples of 60 it is the entropy of all, of which they lack 0.0167."""
+    random = np.random.default_rng(4)
+    p = np.array([0.5, 0.3, 0.2])
+    whole = -(p * np.log(p)).sum()
+    if loss == "binary_crossentropy":
+        whole = float(np.mean(-p * np.log(p) - (1 - p) * np.log(1 - p)))
+    found = []
+    for _ in range(2000):
+        made = trained(target_summary(random.choice(3, 60, p=p)), loss, units)
+        made = replace(made, data=replace(made.data, samples=100_000))
+        found.append(loss_curve.constant_predictor(made))
+    error = float(np.std(found)) / math.sqrt(len(found))
+    assert np.mean(found) == pytest.approx(whole, abs=4 * error + 1e-3)
+    lacking = (units - 1 if loss.startswith("sparse") else 1) / 120
+    assert abs(np.mean(found) - lacking - whole) > 4 * error + 1e-3
 
 
 def test_squares_leave_the_variance() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import window
+from gradscope.integrations import fit_cadence
 from tests.analyzer.synthetic import record
 
 HOLDS = st.lists(st.booleans(), min_size=1, max_size=60)
@@ -86,7 +87,7 @@ def test_words(holds: list[int], words: str) -> None:
     [(1, [0]), (2, [1]), (4, [3]), (5, [3, 4]), (8, [6, 7]), (41, [*range(30, 41)])],
 )
 def test_last_quarter(count: int, rows: list[int]) -> None:
-    assert list(range(count))[window.last_quarter(count)] == rows
+    assert list(range(count))[window.last_quarter(np.arange(count))] == rows
 
 
 @given(st.lists(st.one_of(st.floats(1e-300, 1e300), st.just(math.nan)), min_size=1, max_size=30))
@@ -95,7 +96,7 @@ def test_typical_is_the_geometric_mean_of_the_last_quarter(values: list[float]) 
     quarter = values[len(values) - math.ceil(len(values) / 4) :]
     usable = [math.log(value) for value in quarter if not math.isnan(value)]
     expected = math.exp(math.fsum(usable) / len(usable)) if usable else math.nan
-    found = window.typical(np.array(values)[:, None])
+    found = window.typical(np.array(values)[:, None], np.arange(len(values)))
     assert found.shape == (1,)
     assert found[0] == pytest.approx(expected, rel=1e-9, nan_ok=True)
 
@@ -123,3 +124,24 @@ def test_evidence() -> None:
     ).steps == (10, 20)
     nothing = findings.evidence_over_steps(made, n=1, steps=made.steps[:1], values=values[:1])
     assert (nothing.interval, nothing.interval_meaning) == (None, "")
+
+
+@given(st.integers(1, 60), st.integers(1, 500))
+@FEW
+def test_every_nth_step_is_an_even_spacing(every: int, length: int) -> None:
+    """With step 0, the first and the last one beside the multiples, rows are counted as before."""
+    steps = np.array(sorted({0, 1, length, *range(every, length, every)}))
+    rows = window.last_quarter(steps)
+    assert (rows.start, rows.stop) == (len(steps) - math.ceil(len(steps) / 4), len(steps))
+
+
+@given(st.integers(40, 5000))
+@FEW
+def test_where_steps_get_sparser_the_last_quarter_is_one_of_time(length: int) -> None:
+    steps = np.array([k for k in range(length + 1) if not k or fit_cadence.is_measured(k, None)])
+    late = steps[window.last_quarter(steps)]
+    in_quarter = np.count_nonzero(steps >= 0.75 * length)
+    assert len(late) <= math.ceil(len(steps) / 4)
+    assert len(late) >= min(window.FEWEST_ROWS, in_quarter)
+    if len(late) > window.FEWEST_ROWS:
+        assert late[0] >= 0.7 * length

@@ -6,6 +6,7 @@ from tests.analyzer.detectors import (
     cases_of_learning,
     cases_of_norms,
     cases_of_numbers,
+    cases_of_objectives,
     cases_of_starts,
     cases_of_training,
     cases_of_units,
@@ -19,6 +20,7 @@ CASES: tuple[Case, ...] = (
     *cases_over_time.through_time(),
     *cases_of_units.saturated(),
     *cases_of_units.dead(),
+    *cases_of_units.few_left(),
     *cases_of_training.frozen(),
     *cases_of_training.nearly_frozen(),
     *cases_of_training.unstable(),
@@ -28,4 +30,5 @@ CASES: tuple[Case, ...] = (
     *cases_of_starts.starts(),
     *cases_of_numbers.numbers(),
     *cases_of_learning.learning(),
+    *cases_of_objectives.objectives(),
 )

@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from gradscope.record import ObjectiveInfo, RunRecord, TargetSummary
+from gradscope.record import ObjectiveInfo, ProbeAnswers, RunRecord, TargetSummary
 from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case
 from tests.analyzer.synthetic import CONFIG, DATA, changed, empty, network, over_time, record
 
 ALWAYS = np.where(np.arange(101) % 2, 1.0, -1.0)
 """Noise that is the same in every quarter: its mean is zero over an even number of steps."""
+
+PASSED = replace(DATA, samples=3200)
+"""Data of which 100 steps on batches of 32 are one pass."""
 
 USERS = {**CONFIG, "model": {"source": {"factory": "mine:net"}, "batch_norm": {"epsilon": 1e-3}}}
 
@@ -120,11 +123,12 @@ def stuck() -> Iterator[Case]:
 
     def net(level: object, noise: float = 0.1, **more: Any) -> RunRecord:
         loss = np.broadcast_to(np.asarray(level, float), 101) + noise * ALWAYS
-        return record(loss=loss, steps=100, **more)
+        return record(loss=loss, steps=100, **{"data": PASSED, **more})
 
     falling = np.linspace(3.0, 2.4, 101)
-    real = replace(DATA, task="regression", classes=None)
-    yield case("healthy", "learns", lambda: net(falling))
+    real = replace(PASSED, task="regression", classes=None)
+    yield case("healthy", "learns", lambda: net(falling - 0.2))
+    yield case("sick", "still_above_a_constant", lambda: net(falling), "warning")
     yield case("healthy", "learnt_before", lambda: net(0.3))
     yield case("healthy", "tiny_learning_rate", lambda: net(best, update=1e-6), "skipped")
     yield case("healthy", "few_steps", lambda: record(loss=best, steps=40), "skipped")
@@ -170,7 +174,10 @@ def stuck() -> Iterator[Case]:
         lambda: net(np.where(np.arange(101) < 2, 3.1, best), 1e-3, update=1e-6),
         "error",
     )
-    for name, left, severity in (("least_inside", 0.0101, ""), ("least_outside", 0.0099, "error")):
+    for name, left, severity in (
+        ("least_inside", 0.0101, "warning"),
+        ("least_outside", 0.0099, "error"),
+    ):
         steps = np.where(np.arange(101) < 76, 3.0 * (1 + left), 3.0)
         yield case("borderline", name, partial(net, steps, 0.0), severity)
     for name, level, severity in (
@@ -178,13 +185,125 @@ def stuck() -> Iterator[Case]:
         ("seen", 10 * OUTSIDE, "error"),
     ):
         loss = level * 3 * error + np.concatenate([np.zeros(51), noise, noise])
-        yield case("borderline", name, partial(record, loss=loss, steps=100), severity)
+        made = partial(record, loss=loss, steps=100, data=PASSED)
+        yield case("borderline", name, made, severity)
     for name, times, severity in (
-        ("fall_inside", 3 * OUTSIDE, ""),
+        ("fall_inside", 3 * OUTSIDE, "warning"),
         ("fall_outside", 3 * INSIDE, "error"),
     ):
         loss = np.concatenate([np.full(51, 9.0), 9 + times * error + noise, 9 + noise])
-        yield case("borderline", name, partial(record, loss=loss, steps=100), severity)
+        made = partial(record, loss=loss, steps=100, data=PASSED)
+        yield case("borderline", name, made, severity)
+
+
+def little_training() -> Iterator[Case]:
+    """A loss that stands at a constant answer's after few steps, passes or samples of a class."""
+    case = partial(Case, "not_learning")
+    best = math.log(10)
+
+    def net(steps: int, samples: int, classes: int = 10, level: object = best) -> RunRecord:
+        data = replace(PASSED, samples=samples, classes=classes)
+        flat = np.broadcast_to(np.asarray(level, float), steps + 1)
+        layers = changed(network([9, 9]), "output", units=classes)
+        loss = flat * math.log(classes) / best
+        return record(layers, loss=loss, steps=steps, data=data, accuracy=1 / classes)
+
+    for name, given, severity in (
+        ("one_step_short", (99, 1000), "warning"),
+        ("enough_steps", (100, 1000), "error"),
+        ("one_pass", (100, 3200), "error"),
+        ("not_one_pass", (100, 3201), "warning"),
+        ("many_steps", (300, 60_000), "error"),
+        ("not_so_many_steps", (299, 60_000), "warning"),
+        ("samples_of_a_class", (150, 1000, 160), "error"),
+        ("few_samples_of_a_class", (150, 1000, 161), "warning"),
+    ):
+        yield case("borderline", name, partial(net, *given), severity)
+    fit = replace(PASSED, name="fit", samples=32)
+    for steps, severity in ((299, "warning"), (300, "error")):
+        made = partial(record, loss=best, steps=steps, data=fit)
+        yield case("borderline", f"fit_of_{steps}_steps", made, severity)
+    # A step down at each quarter, by 2.5 standard errors of a quarter's fall.
+    noise, quarters = 0.2, np.repeat([3.0, 2.0, 1.0, 0.0], 75)
+    error = noise * math.sqrt(2 * (2 / 3) / 74)
+    stairs = np.append(quarters[:1], quarters) * 2.5 * error
+    swings = noise * np.resize([0.0, 1.0, -1.0], 301)
+    for name, level, severity in (
+        ("falls_from_above", 1.06 * best, "warning"),
+        ("settles_at_the_constant", 1.04 * best, "error"),
+    ):
+        made = partial(net, 300, 1000, 10, level + stairs + swings)
+        yield case("borderline", name, made, severity)
+
+
+def end_of_training() -> Iterator[Case]:
+    """Where the loss over the probe set after training is known."""
+    best = math.log(10)
+
+    def net(end: float, level: object = best, **more: Any) -> RunRecord:
+        answers = ProbeAnswers(1000, end, end)
+        loss = np.broadcast_to(np.asarray(level, float), 101)
+        return record(loss=loss, steps=100, **{"data": PASSED, "answers": answers, **more})
+
+    low = np.where(np.arange(101) < 20, 2.3, 0.4)
+    for detector, kind, name, given, severity in (
+        ("not_learning", "healthy", "learned_at_the_end", (0.5,), ""),
+        ("not_learning", "healthy", "both_low", (0.4, low), ""),
+        ("not_learning", "sick", "low_but_for_spikes", (8e7, low), "error"),
+        ("not_learning", "sick", "infinite", (math.inf, low), "error"),
+        ("not_learning", "borderline", "end_inside", (0.95 * best * INSIDE,), ""),
+        ("not_learning", "borderline", "end_outside", (0.95 * best * OUTSIDE,), "error"),
+        ("not_learning", "borderline", "grown_inside", (2 * best * INSIDE, low), "error"),
+        ("diverging_loss", "healthy", "both_low", (0.4, low), ""),
+        ("diverging_loss", "sick", "low_but_for_spikes", (8e7, low), "error"),
+        ("diverging_loss", "borderline", "end_inside", (4.6 * INSIDE, low), ""),
+        ("diverging_loss", "borderline", "end_outside", (4.6 * OUTSIDE, low), "error"),
+    ):
+        yield Case(detector, kind, name, partial(net, *given), severity)
+    scattered = best + 2.0 * ALWAYS
+    for kind, name, samples, severity in (
+        ("sick", "scattered_for_four_epochs", 800, "error"),
+        ("borderline", "scattered_for_less", 801, "warning"),
+    ):
+        made = partial(net, best, scattered, data=replace(PASSED, samples=samples))
+        yield Case("not_learning", kind, name, made, severity)
+    swings = np.where(np.arange(101) < 50, 3.0, 6.0 + 5.0 * ALWAYS)
+    for name, end, severity in (("and_ends_well", 1.0, "warning"), ("and_ends_high", 9.0, "error")):
+        yield Case("oscillating_loss", "sick", name, partial(net, end, swings), severity)
+    named = ObjectiveInfo("")
+    own = partial(net, 9.0, swings, objective=named)
+    yield Case("oscillating_loss", "healthy", "own_loss", own, "skipped")
+    sunk = partial(net, 9.0, swings - 1.9)
+    yield Case("oscillating_loss", "healthy", "goes_below_zero", sunk, "skipped")
+
+
+def exhausted() -> Iterator[Case]:
+    """A learning rate that is below a thousandth of its largest for half of the steps or more."""
+    case = partial(Case, "exhausted_learning_rate")
+    steps = np.arange(101)
+
+    def net(rates: Any, **more: Any) -> RunRecord:
+        made = record(steps=100, **more)
+        scalars = made.scalars | {"learning_rate": np.broadcast_to(rates, (101,)).astype(float)}
+        return replace(made, scalars=scalars)
+
+    per_step, cosine = 1e-3 * 0.8**steps, 1e-3 * np.cos(np.pi * steps / 202) ** 2
+    learned = np.geomspace(2.3, 0.4, 101)
+    yield case("healthy", "constant", lambda: net(1e-3))
+    yield case("healthy", "warm_up", lambda: net(1e-3 * (1e-6 + steps / 100)))
+    yield case("healthy", "cosine_to_the_end", lambda: net(np.where(steps < 100, cosine, 0.0)))
+    yield case("healthy", "per_step_and_learned", lambda: net(per_step, loss=learned))
+    yield case("healthy", "not_recorded", lambda: net(np.nan), "skipped")
+    yield case("healthy", "no_rows", empty, "skipped")
+    facts = ObjectiveInfo(schedule="ExponentialDecay", schedule_parameters={"decay_steps": 1.0})
+    told = partial(net, per_step, objective=facts, data=PASSED)
+    yield case("sick", "per_step", told, "error", (32, 100), ())
+    yield case("sick", "per_step_from_nothing_known", lambda: net(per_step), "error", (32, 100))
+    for name, since, severity in (("half_inside", 51, ""), ("half_outside", 50, "error")):
+        drops = np.where(steps < since, 1.0, 0.999e-3)
+        yield case("borderline", name, partial(net, drops), severity)
+    for name, low, severity in (("share_inside", 1e-3, ""), ("share_outside", 0.999e-3, "error")):
+        yield case("borderline", name, partial(net, np.where(steps < 9, 1.0, low)), severity)
 
 
 def diverging() -> Iterator[Case]:
@@ -229,19 +348,20 @@ def oscillating() -> Iterator[Case]:
     yield case("healthy", "few_steps", lambda: record(loss=3.0, steps=19), "skipped")
     yield case("healthy", "no_rows", empty, "skipped")
     yield case("sick", "swings", lambda: net(5.0), "error", (31, 40), (), 5.0)
-    yield case("sick", "swings_and_learns", lambda: net(5.0, 1.0), "warning")
+    yield case("sick", "swings_and_learns", lambda: net(3.2, 1.9), "warning")
     yield case("sick", "one_batch_of_everything", lambda: net(0.5, batch_size=5000), "error")
     yield case("borderline", "inside", lambda: net(3.0 * INSIDE))
     yield case("borderline", "outside", lambda: net(3.0 * OUTSIDE), "error")
     yield case(
-        "borderline", "learns_enough", lambda: net(5.0, 0.9 * math.log(10) * INSIDE), "warning"
+        "borderline", "learns_enough", lambda: net(3.5, 0.9 * math.log(10) * INSIDE), "warning"
     )
     yield case(
-        "borderline", "learns_too_little", lambda: net(5.0, 0.9 * math.log(10) * OUTSIDE), "error"
+        "borderline", "learns_too_little", lambda: net(3.5, 0.9 * math.log(10) * OUTSIDE), "error"
     )
 
 
 def learning() -> Iterator[Case]:
     """Every case of this file."""
-    for cases in (output, told_output, stuck, diverging, oscillating):
+    judged = (stuck, little_training, end_of_training, exhausted, diverging, oscillating)
+    for cases in (output, told_output, *judged):
         yield from cases()

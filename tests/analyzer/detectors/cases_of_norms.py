@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradscope.record import RunRecord
+from gradscope.record import ProbeAnswers, RunRecord
 from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case
 from tests.analyzer.synthetic import changed, empty, geometric, network, normed, over_time, record
 
@@ -48,7 +48,14 @@ def explosion() -> Iterator[Case]:
     yield case("healthy", "one_layer", lambda: _net(1), "skipped")
     yield case("healthy", "no_rows", lambda: _net(steps=()), "skipped")
     yield case("healthy", "nan", lambda: _net(delta=np.nan), "skipped")
-    yield case("sick", "lasting", lambda: net(1e7, loss=learns), "error", (0, 40), None, 1e7)
+    a_little = np.linspace(1.0, 0.8, 41) * np.log(10)
+    yield case("sick", "lasting", lambda: net(1e7, loss=a_little), "error", (0, 40), None, 1e7)
+    yield case("sick", "lasting_and_learning", lambda: net(1e7, loss=learns), "warning")
+    # A scale that batch norm takes out again: delta has its reciprocal.
+    units = np.array([1e-4, 1.0, 1.0, 1.0, 1.0])
+    made = partial(_net, placement="after_activation", signal=units)
+    yield case("healthy", "small_input", lambda: made(delta=1.0 / units))
+    yield case("sick", "small_input_explodes", lambda: made(delta=geometric(2e-4) / units), "error")
     yield case("sick", "no_progress", lambda: levelled(1e7), "error")
     yield case("sick", "overcome", lambda: levelled(1e7, loss=learns), "warning", (0, 40))
     yield case("borderline", "inside", lambda: levelled(1e3 * INSIDE))
@@ -59,6 +66,25 @@ def explosion() -> Iterator[Case]:
     ):
         loss = np.where(np.arange(41) < 20, 1.0, left) * np.log(10)
         yield case("borderline", name, partial(levelled, 1e7, loss=loss), severity)
+
+
+def constant() -> Iterator[Case]:
+    case = partial(Case, "constant_normalization")
+
+    def net(*counts: int | None) -> RunRecord:
+        layers = normed(network([100] * len(counts)), momentum=None)
+        for i, count in enumerate(counts):
+            layers = changed(layers, f"hidden_{i + 1}_batch_norm", normalized_values=count)
+        return record(layers)
+
+    yield case("healthy", "many", lambda: net(100, 100, 100))
+    yield case("healthy", "none_within_the_sample", lambda: net(None, None), "skipped")
+    yield case("healthy", "no_norm", record, "skipped")
+    one = ("hidden_2_batch_norm",)
+    yield case("sick", "one_value", lambda: net(100, 1, None), "error", (0, 40), one, 1.0)
+    yield case("sick", "all", lambda: net(1, 1, 1), "error", (0, 40))
+    yield case("borderline", "two_values", lambda: net(2, 2))
+    yield case("borderline", "two_values_and_one", lambda: net(2, 1), "error")
 
 
 def momentum() -> Iterator[Case]:
@@ -82,6 +108,9 @@ def momentum() -> Iterator[Case]:
     )
     yield case("sick", "too_slow", lambda: _net(momentum=0.999), "warning", None, None, 0.999**40)
     yield case("sick", "few_steps", lambda: _net(steps=20), "warning", None, None, 0.99**20)
+    answers = ProbeAnswers(960, 0.5, 2.0, 0.84, 0.63)
+    yield case("sick", "too_slow_and_lost", lambda: _net(momentum=0.999, answers=answers), "error")
+    yield case("sick", "few_steps_and_lost", lambda: _net(steps=20, answers=answers), "warning")
     yield case("borderline", "just_arrived", lambda: _net(momentum=at_half * INSIDE))
     yield case("borderline", "keras_default", lambda: _net(steps=20, momentum=0.99), "warning")
     yield case("borderline", "above_it", lambda: _net(steps=20, momentum=0.99 * OUTSIDE), "warning")
@@ -159,6 +188,45 @@ def inference_answers() -> Iterator[Case]:
         told = {"test_loss": 2.4, "test_accuracy": test}
         made = partial(net, 0.1, momentum=slow, evaluation=told, accuracy=train)
         yield case(kind, name, made, severity)
+
+
+def inference_by_modes() -> Iterator[Case]:
+    """What the same samples lose in inference mode; 40 steps, a constant answer has ln 10."""
+    case = partial(Case, "batch_norm_inference_gap")
+
+    def net(
+        right: float, inference: float, losses: tuple[float, float] = (1.0, 1.0), **more: Any
+    ) -> RunRecord:
+        figures = {"batch_norm_mean_gap": 0.1, "batch_norm_variance_ratio": 1.0}
+        answers = ProbeAnswers(960, *losses, right, inference)
+        return _net(norm_figures=figures, answers=answers, **{"momentum": 0.999, **more})
+
+    names = tuple(f"hidden_{i}_batch_norm" for i in (1, 2, 3, 4, 5))
+    lost = partial(net, 0.84, 0.63)
+    yield case("sick", "lost_answers", lost, "error", (40, 40), names, 0.84 - 0.63)
+    yield case("healthy", "dropout", lambda: net(0.7, 0.9))
+    yield case("healthy", "answers_kept", lambda: net(0.8, 0.79, (0.5, 0.8)))
+    usual = 0.1 ** (1 / 40)
+    for name, slow, severity in (
+        ("too_early", usual * OUTSIDE, "warning"),
+        ("had_the_steps", usual * INSIDE, "error"),
+    ):
+        yield case("borderline", name, partial(net, 0.8, 0.6, momentum=slow), severity)
+    for name, kept, severity in (
+        ("inside", 0.7 + 1e-9, ""),
+        ("outside", 0.7 - 1e-9, "error"),
+    ):
+        yield case("borderline", f"lost_{name}", partial(net, 0.8, kept), severity)
+    gap, no = np.log(10) - 0.2, (np.nan, np.nan)
+    for name, loss, severity in (
+        ("share_inside", 0.2 + 0.25 * gap * INSIDE, ""),
+        ("share_outside", 0.2 + 0.25 * gap * OUTSIDE, "error"),
+    ):
+        yield case("borderline", name, partial(net, *no, (0.2, loss)), severity)
+    far = {"batch_norm_mean_gap": 3.0, "batch_norm_variance_ratio": 1.0}
+    kept = ProbeAnswers(960, 0.5, 0.6, 0.8, 0.79)
+    moved = partial(_net, norm_figures=far, momentum=0.9, answers=kept)
+    yield case("sick", "off_but_kept", lambda: moved(evaluation={"test_loss": 9.0}), "warning")
 
 
 def inference_gap_over_depth() -> Iterator[Case]:
@@ -255,6 +323,6 @@ def redundant() -> Iterator[Case]:
 
 def normalization() -> Iterator[Case]:
     """Every case of this file."""
-    gaps = (inference_gap, inference_answers, inference_gap_over_depth)
-    for cases in (explosion, momentum, *gaps, small_batch, redundant):
+    gaps = (inference_gap, inference_answers, inference_by_modes, inference_gap_over_depth)
+    for cases in (explosion, constant, momentum, *gaps, small_batch, redundant):
         yield from cases()

@@ -12,7 +12,7 @@ import numpy as np
 from gradscope.analyzer.curves.gradient_cut import FLUSHED
 from gradscope.record import ObjectiveInfo, RunRecord, UnmeasuredReason
 from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case
-from tests.analyzer.synthetic import ENVIRONMENT, changed, empty, network, over_time, record
+from tests.analyzer.synthetic import DATA, ENVIRONMENT, changed, empty, network, over_time, record
 
 
 def cut() -> Iterator[Case]:
@@ -40,7 +40,9 @@ def cut() -> Iterator[Case]:
     yield case("sick", "without_gradient", lambda: net(gone, hidden_figures=frozen), "error")
     yield case("healthy", "only_its_state_is_used", lambda: net(gone, hidden_figures=states))
     yield case("healthy", "below_a_dead_layer", lambda: net(gone, dead=[0, 1, 0, 0, 0]))
-    yield case("healthy", "no_error_signal_at_all", lambda: net(0.0))
+    yield case("healthy", "a_loss_of_zero", lambda: net(0.0, loss=0.0))
+    yield case("healthy", "no_error_signal_behind_dead_units", lambda: net(0.0, dead=1.0))
+    yield case("sick", "no_error_signal_at_all", lambda: net(0.0), "error", (0, 40), None, 0.0)
     yield case("healthy", "only_initialised", lambda: net(gone, steps=1), "skipped")
     yield case("healthy", "no_rows", empty, "skipped")
     yield case("sick", "cut", lambda: net(gone), "error", (0, 40), ("hidden_1", "hidden_2"), 0.0)
@@ -59,6 +61,26 @@ def cut() -> Iterator[Case]:
     yield case("healthy", "not_measured_for_another_reason", lambda: net([1.0] * 4, other))
     yield case("borderline", "inside", lambda: net([OUTSIDE * 1e-12, 1, 1, 1, 1]))
     yield case("borderline", "outside", lambda: net([INSIDE * 1e-12, 1, 1, 1, 1]), "error")
+
+
+def cut_around() -> Iterator[Case]:
+    """Layers that a shortcut goes around."""
+    case = partial(Case, "cut_gradient")
+
+    def net(delta: object, layers: Any, **more: Any) -> RunRecord:
+        return record(layers, delta=delta, **more)  # type: ignore[arg-type]
+
+    blocks = network([9] * 5)
+    for name in ("hidden_2", "hidden_3", "hidden_4"):
+        blocks = changed(blocks, name, main_path=False)
+    half = {"kernel_gradient_second_moment": [1.0, 0.0, 0.0, 0.0, 1.0]}
+    yield case(
+        "borderline",
+        "half_of_the_layers",
+        lambda: net([1, 0, 0, 0, 1], blocks, hidden_figures=half),
+        "error",
+    )
+    yield case("borderline", "two_of_six", lambda: net([1, 0, 0, 1, 1], blocks), "warning")
 
 
 def collapsed() -> Iterator[Case]:
@@ -85,6 +107,8 @@ def collapsed() -> Iterator[Case]:
     yield case(
         "sick", "at_first", lambda: net(over_time(41, (0, 1e-6), (3, 0.5))), "warning", (0, 2)
     )
+    alike = replace(DATA, mean=-2.0, second_moment=4.0 + 6e-5)
+    yield case("sick", "scaled_twice", lambda: net(1e-6, data=alike), "error")
     yield case("borderline", "inside", lambda: net(1e-3 * OUTSIDE))
     yield case("borderline", "outside", lambda: net(1e-3 * INSIDE), "error")
 
@@ -170,5 +194,5 @@ def epsilon() -> Iterator[Case]:
 
 def numbers() -> Iterator[Case]:
     """Every case of this file."""
-    for cases in (cut, collapsed, underflow, epsilon):
+    for cases in (cut, cut_around, collapsed, underflow, epsilon):
         yield from cases()

@@ -132,3 +132,22 @@ def dead() -> Iterator[Case]:
     yield case("borderline", "dying_outside", over_time(41, (0, 0.0), (9, 0.5)), "warning")
     yield case("borderline", "growth_inside", over_time(41, (0, 0.5), (9, 0.75 * INSIDE)))
     yield case("borderline", "growth_outside", over_time(41, (0, 0.5), (9, 0.75)), "warning")
+
+
+def few_left() -> Iterator[Case]:
+    """What is left decides, and how many samples say so."""
+
+    def case(kind: str, name: str, dead: object, *rest: object, **given: object) -> Case:
+        return Case("dead_units", kind, name, lambda: record(dead=dead, **given), *rest)  # type: ignore[arg-type]
+
+    grown = over_time(41, (0, 0.1), (15, [0.1, 0.1, 0.6, 0.1, 0.1]))
+    left = over_time(41, (0, 0.0), (9, 0.95))
+    well = np.geomspace(2.3, 0.4, 41)
+    yield case("sick", "few_are_left", left, "error", (9, 40), None, 0.95)
+    yield case("sick", "few_are_enough", left, "warning", loss=well)
+    yield case("sick", "few_are_right", left, "warning", accuracy=0.56)
+    yield case("borderline", "few_inside", over_time(41, (0, 0.0), (9, 0.9 * INSIDE)), "warning")
+    yield case("borderline", "few_outside", over_time(41, (0, 0.0), (9, 0.9)), "error")
+    yield case("borderline", "few_samples", grown, probe_samples=99)
+    yield case("borderline", "enough_samples", grown, "warning", probe_samples=100)
+    yield case("sick", "whole_for_few_samples", 1.0, "error", probe_samples=16)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from gradscope.record import RunRecord
 from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case, blank
-from tests.analyzer.synthetic import empty, geometric, over_time, record
+from tests.analyzer.synthetic import empty, geometric, network, over_time, record
 
 
 def profiles() -> Iterator[Case]:
@@ -38,6 +40,15 @@ def _profile(detector: str, quantity: str, sign: float) -> Iterator[Case]:
     def case(kind: str, name: str, make: Callable[[], RunRecord], *rest: object) -> Case:
         return Case(detector, kind, name, make, *rest)  # type: ignore[arg-type]
 
+    if detector == "exploding_gradient":
+        learns = np.geomspace(2.3, 0.5, 41)
+        yield case("sick", "learns_all_the_same", lambda: made((0, 1e-6), loss=learns), "warning")
+    if quantity == "delta":
+        frozen = tuple(replace(layer, frozen=layer.index <= 4) for layer in network([100] * 8))
+        early = np.concatenate([along(1e-6, 4), [along(1.0, 4)[0]] * 4])
+        trained = partial(record, delta=early)
+        yield case("healthy", "none_of_the_early_layers_trains", lambda: trained(frozen))
+        yield case("sick", "the_early_layers_train", lambda: trained(8), "error")
     tiny, level, odd = 1e-6, 1.0, (0, 1, 10, 20, 30, 40)
     yield case("healthy", "level", lambda: made((0, level)))
     yield case("healthy", "the_other_way", lambda: made((0, 1e6)))

@@ -11,7 +11,7 @@ import pytest
 
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Finding, ObjectiveStart, RunRecord
 from tests.analyzer.detectors.case import OUTSIDE, Case
 from tests.analyzer.detectors.cases import CASES
 from tests.analyzer.synthetic import network, record
@@ -22,13 +22,16 @@ WINDOWED = PROFILED | {"saturated_units", "frozen_layers", "unstable_updates"}
 FALLS = {
     "batch_norm_small_batch",
     "collapsed_representation",
+    "constant_normalization",
     "cut_gradient",
+    "exhausted_learning_rate",
     "frozen_layers",
     "not_learning",
     "optimizer_epsilon",
     "redundant_bias",
     "saturated_units",
     "symmetric_units",
+    "unmatched_targets",
     "vanishing_gradient",
     "vanishing_signal",
     "vanishing_through_time",
@@ -37,7 +40,15 @@ BOTH_SIDES = {"dead_units", "output_mismatch", "selu_conditions", "unscaled_inpu
 LOWEST = {0.001, 0.01, 0.6, 0.8}
 """Thresholds of these that are lower ends."""
 
-WITHOUT_LAYERS = {"non_finite", "not_learning", "diverging_loss", "oscillating_loss"}
+WITHOUT_LAYERS = {
+    "exhausted_learning_rate",
+    "non_finite",
+    "not_learning",
+    "diverging_loss",
+    "oscillating_loss",
+    "unmatched_targets",
+    "untracked_variables",
+}
 
 
 @cache
@@ -127,6 +138,17 @@ def renamed(name: str, index: int) -> str:
     return f"other{index}{name[name.find('#') :] if '#' in name else ''}"
 
 
+def renamed_start(made: RunRecord, new_name: dict[str, str]) -> ObjectiveStart | None:
+    """The facts of the start under the new names of the layers."""
+    start = made.objective_start
+    if start is None or start.weights is None:
+        return start
+    unknown = tuple(
+        replace(item, layer=new_name.get(item.layer, "")) for item in start.weights.unknown
+    )
+    return replace(start, weights=replace(start.weights, unknown=unknown))
+
+
 @each_case("judged", DETECTORS)
 def test_scale_and_names_change_no_verdict(judged: str) -> None:
     scaled = ("delta_", "kernel_gradient_", "bias_gradient_")
@@ -141,6 +163,7 @@ def test_scale_and_names_change_no_verdict(judged: str) -> None:
             }
             times = {new_name[k]: v * factor**2 for k, v in made.recurrent_delta.items()}
             changed = replace(made, series=series, layers=layers, recurrent_delta=times)
+            changed = replace(changed, objective_start=renamed_start(made, new_name))
             severity, findings = judged_by(case, changed)
             assert severity == case.severity, case
             for one, other in zip(findings, before, strict=True):

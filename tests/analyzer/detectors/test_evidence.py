@@ -32,7 +32,9 @@ def late_losses(made: RunRecord, _: Finding) -> int:
 COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
     "batch_norm_explosion": values_per_step,
     "batch_norm_inference_gap": lambda made, finding: (
-        made.data.test_samples
+        made.answers.samples
+        if finding.evidence.phase == "both modes"
+        else made.data.test_samples
         if finding.message.startswith("In inference mode the network")
         else values_per_step(made, finding)
     ),
@@ -41,6 +43,7 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
         made.batch_size * layer.positions for layer in made.layers if layer.name in finding.layers
     ),
     "collapsed_representation": values_per_step,
+    "constant_normalization": lambda made, finding: len(finding.layers),
     "cut_gradient": lambda made, _: sum(step > 1 for step in made.steps.tolist()),
     "dead_units": lambda made, finding: (
         made.probe_samples
@@ -48,9 +51,16 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
         else values_per_step(made, finding)
     ),
     "diverging_loss": late_losses,
+    "exhausted_learning_rate": lambda made, _: int(
+        np.isfinite(made.scalars["learning_rate"][made.steps > 0]).sum()
+    ),
     "exploding_gradient": values_per_step,
     "exploding_signal": values_per_step,
-    "frozen_layers": weights,
+    "frozen_layers": lambda made, finding: (
+        made.objective_start.weights.parameters  # type: ignore[union-attr]
+        if "trainable" in finding.message
+        else weights(made, finding)
+    ),
     "initializer_mismatch": values_per_step,
     "non_finite": lambda made, finding: round(finding.observed),
     "not_learning": lambda made, _: int(np.isfinite(made.scalars["loss"][made.steps > 0]).sum()),
@@ -67,7 +77,15 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
         if "start with the same" in finding.message
         else values_per_step(made, finding)
     ),
+    "saturated_output": lambda made, _: made.batch_size,
     "underflow": values_per_step,
+    "unmatched_targets": lambda made, _: made.objective_start.dependence.answer_shape[0],  # type: ignore[union-attr]
+    "unscaled_targets": lambda made, _: made.batch_size,
+    "untracked_variables": lambda made, _: sum(
+        item.parameters
+        for item in made.objective_start.weights.unknown  # type: ignore[union-attr]
+        if item.reached
+    ),
     "unscaled_input": lambda made, _: made.data.samples,
     "unstable_updates": weights,
     "vanishing_gradient": values_per_step,

@@ -19,6 +19,9 @@ from tests.each_case import each_case
 
 MOST_NUMBERS = 2
 NUMBER = re.compile(r"(?<![\w./#])x?(-?\d+(?:\.\d+)?(?:e[+-]\d+)?)(%?)(?![\w/])")
+STEP = re.compile(r"at step \d+")
+"""When: no figure of its own."""
+
 LONGEST = 130
 CONSTANTS = (0.0, 1.0)
 """What a figure should be: `variance 50, not 1`."""
@@ -50,6 +53,10 @@ def figures(made: RunRecord, finding: Finding) -> Iterator[float]:
     )
     yield from (data.classes or 0, math.log(data.classes or 1))
     yield from made.evaluation.values()
+    yield made.outcome.steps_done * made.batch_size / (made.data.samples or 1)
+    if made.answers is not None:
+        yield from (made.answers.training_loss, made.answers.inference_loss)
+        yield from (made.answers.training_accuracy, made.answers.inference_accuracy)
     named = [layer for layer in made.layers if layer.name in finding.layers]
     yield from (value for layer in named for value in (layer.units or 0, layer.dropout))
     hidden = sum(layer.role == "hidden" for layer in made.layers)
@@ -57,6 +64,7 @@ def figures(made: RunRecord, finding: Finding) -> Iterator[float]:
     dead = made.series["dead_fraction"]
     shown = dead[~np.isnan(dead).all(axis=1)]
     yield from (shown[-1, layer.index] for layer in named if len(shown))
+    yield from made.scalars["learning_rate"]
     for name in ("loss", "accuracy"):
         values = made.scalars[name][np.isfinite(made.scalars[name])]
         trained = values[1:] if len(values) > 1 else values
@@ -66,6 +74,20 @@ def figures(made: RunRecord, finding: Finding) -> Iterator[float]:
         yield late.std(ddof=1) if late.size > 1 else 0.0
     yield from optimizer_figures(made)
     yield from start_figures(made)
+    yield from objective_figures(made)
+
+
+def objective_figures(made: RunRecord) -> Iterator[float]:
+    """What loss, targets and variables are at the start."""
+    start = made.objective_start
+    if start is None:
+        return
+    if start.scale is not None:
+        yield from (start.scale.answers, start.scale.targets or 0.0)
+    if start.values is not None:
+        yield from (start.values.start, start.values.constant or 0.0)
+    if start.weights is not None:
+        yield from (start.weights.weights, sum(x.count for x in start.weights.unknown if x.reached))
 
 
 def optimizer_figures(made: RunRecord) -> Iterator[float]:
@@ -101,7 +123,7 @@ def start_figures(made: RunRecord) -> Iterator[float]:
 def problems(case: Case) -> Iterator[str]:
     """What is wrong with the messages of a case."""
     for finding in answer(case)[1]:
-        shown = numbers(finding.message)
+        shown = numbers(STEP.sub("", finding.message))
         if len(shown) > MOST_NUMBERS:
             yield f"{case}: {len(shown)} numbers: {finding.message}"
         if len(finding.message) > LONGEST or not finding.message.endswith("."):
@@ -127,7 +149,7 @@ def test_the_range_of_dead_units() -> None:
     start, last = [0.05] * 5, [0.1, 0.2, 0.74, 0.62, 0.98]
     [finding] = DETECTORS["dead_units"](record(dead=over_time(41, (0, start), (9, last))))
     assert finding.message == "Units are dead: 62 to 98% of the units in hidden_3 to hidden_5."
-    assert finding.details.endswith("since step 9 (in hidden_5 98%, at initialisation 5%).")
+    assert "since step 9 (in hidden_5 98%, at initialisation 5%)." in finding.details
 
 
 def test_shares_and_layers_agree() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradscope.record import PROFILES, STATISTICS
+from gradscope.record import PROFILES, STATISTICS, InitialWeight
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.run import REPORTERS
 from tests.reporters import fixtures
@@ -246,3 +246,90 @@ def test_measured_stands_beside_predicted():
         assert math.log(1.21 / row["low"]) / 0.1 == pytest.approx(reach)
         assert math.erfc(reach / math.sqrt(2.0)) == pytest.approx(0.01 / 12, rel=1e-7)  # ten digits
     assert strict(render(fixtures.vanishing()))["prediction"]["band"] is None
+
+
+def long_report(steps):
+    report = fixtures.healthy()
+    record = fixtures.record(fixtures.network(3), steps=steps)
+    finding = replace(fixtures.finding(("hidden_2",)), since_step=1234, until_step=steps)
+    verdict = replace(report.diagnosis.verdicts[0], status="finding", findings=(finding,))
+    dead = record.series["dead_fraction"]
+    dead[:] = np.nan
+    dead[777:778] = 0.25
+    return replace(report, record=record, diagnosis=replace(report.diagnosis, verdicts=(verdict,)))
+
+
+def test_a_long_run_keeps_some_steps_and_says_which():
+    report = long_report(5000)
+    record = report.record
+    result = strict(render(report))
+    assert list(mistakes(result, SCHEMA)) == []
+    steps, selection = result["statistics"]["steps"], result["step_selection"]
+    assert steps == sorted(set(steps))
+    assert 150 < len(steps) <= 200
+    assert (selection["recorded"], selection["kept"]) == (5001, len(steps))
+    assert selection["events"] == [777, 1234, 5000]
+    assert {0, 1, 777, 1234, 5000} <= set(steps)
+    assert max(np.diff(steps)) < 5000 / 60
+    assert len([step for step in steps if step < 100]) > 20
+    rows = np.searchsorted(record.steps, steps)
+    for name in STATISTICS:
+        back = np.array(result["statistics"][name], dtype=np.float64)
+        np.testing.assert_array_equal(back, record.series[name][rows])
+    assert result["training"]["loss"] == record.scalars["loss"][rows].tolist()
+
+
+def test_the_first_non_finite_step_is_kept_with_the_one_before():
+    report = long_report(3000)
+    report.record.series["nonfinite_count"][2501:, 2] = 7.0
+    steps = strict(render(report))["statistics"]["steps"]
+    assert {2500, 2501} <= set(steps)
+
+
+def test_the_number_of_events_is_limited():
+    report = long_report(3000)
+    report.record.series["dead_fraction"][:] = 0.5
+    selection = strict(render(report))["step_selection"]
+    assert len(selection["events"]) <= 80
+    assert {1234, 3000} <= set(selection["events"])
+    assert selection["kept"] <= 200
+
+
+def test_up_to_200_steps_all_are_there():
+    result = strict(render(long_report(199)))
+    assert result["step_selection"]["kept"] == result["step_selection"]["recorded"] == 200
+    assert result["step_selection"]["rule"] == "every recorded step"
+    assert result["step_selection"]["events"] == []
+
+
+def test_the_summary_is_of_every_step():
+    report = long_report(3000)
+    values = report.record.series["update_ratio"]
+    values[:, 1] = np.linspace(1.0, 2.0, 3001)
+    values[1717, 1] = 9.0
+    values[5, 1] = np.inf
+    summary = strict(render(report))["summary"]["update_ratio"]
+    assert summary["measured"][1] == 3000
+    assert (summary["first"][1], summary["last"][1]) == (1.0, 2.0)
+    assert (summary["minimum"][1], summary["maximum"][1]) == (1.0, 9.0)
+    assert summary["typical"][1] == np.median(values[-751:, 1])
+    assert "gradient_noise_scale" not in strict(render(report))["summary"]
+
+
+def test_initial_weights_stand_beside_their_promise():
+    weight = InitialWeight(
+        *("hidden_1", "kernel", (784, 300), "float32", 784, 300),
+        *(0.0, 2 / 1084, -0.07, 0.07),
+        initializer="glorot_uniform",
+    )
+    report = fixtures.healthy()
+    unknown = replace(weight, initializer=None)
+    record = replace(report.record, initial_weights=(weight, unknown))
+    result = strict(render(replace(report, record=record)))
+    assert list(mistakes(result, SCHEMA)) == []
+    first, second = result["initial_weights"]
+    assert first["promise"]["law"] == "uniform"
+    assert first["promise"]["variance"] == pytest.approx(2 / 1084, rel=1e-9)
+    assert first["promise"]["limit"] == pytest.approx(math.sqrt(6 / 1084), rel=1e-9)
+    assert first["state"] == "as_initialised"
+    assert (second["promise"], second["state"]) == (None, "no_promise")

@@ -59,6 +59,7 @@ def figures(row):
         100 * row.figures["dead_fraction"],
         row.figures["derivative_gain"],
         row.figures["update_ratio"],
+        row.figures["activation_mean"],
     ]
 
 

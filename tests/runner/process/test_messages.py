@@ -13,6 +13,9 @@ from gradscope.record import (
     DataSummary,
     Environment,
     Histogram,
+    InitialWeight,
+    ObjectiveStart,
+    ProbeAnswers,
     UnmeasuredReason,
     storage,
 )
@@ -32,6 +35,9 @@ def beginning() -> Beginning:
     flags = dict.fromkeys(("jit", "grappler", "onednn", "op_determinism"), True)
     return Beginning(
         name="naïve λ",
+        initial_weights=(
+            InitialWeight("hidden_0", "kernel", (3, 8), "float32", 3, 8, 0.1, 0.2, -0.5, 0.5),
+        ),
         layers=tuple(
             layer_row(
                 i,
@@ -57,7 +63,7 @@ def beginning() -> Beginning:
             data_hash="d",
         ),
         data=DataSummary("g", 64, 16, (4, 5), "classification", 3, "none", 0.1, 1.1, -3.3, 1 / 3),
-        config={"name": "x", "nested": {"list": [1, None, 0.1]}},
+        config={"name": "x", "model": {}, "training": {}, "nested": {"list": [1, None, 0.1]}},
         batch_size=32,
         probe_samples=64,
         steps_requested=9,
@@ -68,6 +74,8 @@ def tell(listener: Any, seed: int, layout: str) -> None:
     """Say everything a run can say, with figures of every kind, through `listener`."""
     random = np.random.default_rng(seed)
     listener.begin(beginning())
+    listener.start(ObjectiveStart(unmeasured={"values": "naïve"}))
+    listener.constant_losses({1: 0.1, 9: float("nan")})
     for step in (1, 2, 9):
         listener.probe(
             step, random.random(2 * LAYERS)[::2] if layout == "strided" else random.random(LAYERS)
@@ -90,6 +98,7 @@ def tell(listener: Any, seed: int, layout: str) -> None:
             random.integers(0, 9, (1, LAYERS)),
         )
         listener.histogram("delta", snapshot)
+    listener.answers(ProbeAnswers(64, 1 / 3, float("inf"), float("nan"), 0.1 + 0.2))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -109,7 +118,10 @@ def test_a_record_told_equals_the_record_built(seed: int, layout: str) -> None:
         while not events or events[-1]["event"] != "end":
             events.append(add_message(receiver.recv_bytes(), there))
     assert [event["event"] for event in events] == (
-        ["begin"] + ["probe", "step"] * 3 + ["histogram"] * 2 + ["end"]
+        ["begin", "start", "constant_losses"]
+        + ["probe", "step"] * 3
+        + ["histogram"] * 2
+        + ["answers", "end"]
     )
     assert events[-1]["status"] == "complete"
     built, told = here.build("complete", "s", 1.0), there.build("complete", "s", 1.0)

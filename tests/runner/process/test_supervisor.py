@@ -86,7 +86,7 @@ def test_a_run_from_a_thread(config: ExperimentConfig, behave: Any, tmp_path: Pa
 @pytest.mark.parametrize(
     ("behaviour", "message", "remedy"),
     [
-        ("abort", "the worker was killed by SIGABRT (signal 6)", "worker.py"),
+        ("abort", "the worker was killed by SIGABRT (signal 6)", "sitecustomize.py"),
         ("half", "the worker was killed by SIGKILL (signal 9)", "memory"),
         ("exit", "the worker ended with code 1 before it had a result", "noise on the worker"),
         ("raise", "the measurement failed with RuntimeError: the stand-in broke", "RuntimeError: "),

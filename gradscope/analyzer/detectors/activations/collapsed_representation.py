@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from gradscope.analyzer import departures
 from gradscope.analyzer.curves.depth_profile import stations
+from gradscope.analyzer.curves.sample_differences import alike_inputs, differences
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import rate_text
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
-from gradscope.record import Finding, Role, RunRecord
+from gradscope.record import Action, Finding, Remedy, Role, RunRecord
 
 
 @detector(
@@ -40,7 +39,8 @@ def collapsed_representation(record: RunRecord, *, threshold: float = 1e-3) -> t
     Why it matters:
         The network gives every sample the same answer.
     What to do:
-        Use the initializer that belongs to the activation, or normalization layers.
+        Use the initializer that belongs to the activation, or normalization layers. Where the input
+        itself hardly differs, scale it once.
     Source:
         Poole et al. 2016; Schoenholz et al. 2017.
     """
@@ -49,12 +49,8 @@ def collapsed_representation(record: RunRecord, *, threshold: float = 1e-3) -> t
     indices = tuple(i for i in stations(record) if record.layers[i].role == Role.HIDDEN)
     if not indices:
         raise NotMeasured("no hidden layer on the main path is measured")
-    columns = list(indices)
-    size = record.series["activation_second_moment"][:, columns]
-    variance = record.series["activation_sample_variance"][:, columns]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.sqrt(np.where((size > 0) & np.isfinite(size), variance / size, np.nan))
-    departure = departures.find_departure(record, ratio, threshold, below=True)
+    ratio = differences(record)
+    departure = departures.find_departure(record, ratio[:, list(indices)], threshold, below=True)
     if departure is None:
         return ()
     first = record.layers[indices[departure.layers[0]]].name
@@ -66,9 +62,12 @@ def collapsed_representation(record: RunRecord, *, threshold: float = 1e-3) -> t
         f"All samples look the same to what comes after{rate_text(departure.rate)}, "
         f"{departure.occurrence.text}."
     )
-    remedies = causes.smallest_change(record) if departure.occurrence.since_step == 0 else ()
+    cause = alike_inputs(record)
+    remedies: tuple[Remedy, ...] = (Remedy(Action.SCALE_ONCE),)
+    if not cause:
+        remedies = causes.smallest_change(record) if departure.occurrence.since_step == 0 else ()
     return (
         departures.departure_finding(
-            record, indices, departure, message, details=details, remedies=remedies
+            record, indices, departure, message, details=details, cause=cause, remedies=remedies
         ),
     )

@@ -42,7 +42,7 @@ def exploding_signal(
     """
     profile = depth_profile(record)
     limit = threshold_if_not_learning if loss_curve.stuck(record) else threshold
-    departure = departures.find_over_depth(record, profile.signal_relative, limit, below=False)
+    departure = departures.find_over_depth(record, profile.signal_comparable, limit, below=False)
     if departure is None:
         return ()
     first = profile.names[departure.layers[0]]

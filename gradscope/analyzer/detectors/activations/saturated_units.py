@@ -8,6 +8,7 @@ from gradscope.analyzer import departures, findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
+from gradscope.analyzer.network import first_trained
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes
 from gradscope.catalog.activations import find_activation
@@ -40,7 +41,8 @@ def saturated_units(
         `max_constant_ratio`, or below 0.5 where the layers started saturated.
     Not judged when:
         No hidden layer has an activation that saturates on both sides, or its derivative was
-        measured nowhere, as inside a recurrent loop.
+        measured nowhere, as inside a recurrent loop. Layers before the first one that trains need
+        no gradient.
     Thresholds:
         threshold = 0.3: the mean of phi' over max phi'. The shipped tanh and sigmoid configs stay
             above 0.45 (tests/test_shipped_configs.py), half of what tanh gives is 0.303;
@@ -57,7 +59,8 @@ def saturated_units(
     Source:
         Glorot & Bengio 2010, section 3.
     """
-    indices = tuple(i for i in record.indices(Role.HIDDEN) if _saturates(record.layers[i]))
+    hidden, first = record.indices(Role.HIDDEN), first_trained(record)
+    indices = tuple(i for i in hidden if i >= first and _saturates(record.layers[i]))
     if not indices:
         raise NotMeasured("no hidden layer has an activation that saturates on both sides")
     gain = record.series["derivative_gain"][:, list(indices)]
@@ -70,7 +73,7 @@ def saturated_units(
     occurrence = window.occurrence(steps, holds)
     if not occurrence:
         return ()
-    rows = window.last_quarter(len(steps)) if occurrence.at_end else slice(0, 1)
+    rows = window.last_quarter(steps) if occurrence.at_end else slice(0, 1)
     profile = window.median(gain[rows][holds[rows]])
     worst = int(np.nanargmin(profile / limits))
     sick = [i for i in range(len(indices)) if profile[i] < limits[i]] or [worst]

@@ -43,7 +43,7 @@ def vanishing_signal(
     """
     profile = depth_profile(record)
     limit = threshold_if_not_learning if loss_curve.stuck(record) else threshold
-    departure = departures.find_over_depth(record, profile.signal_relative, limit, below=True)
+    departure = departures.find_over_depth(record, profile.signal_comparable, limit, below=True)
     if departure is None:
         return ()
     first = profile.names[departure.layers[0]]

@@ -15,7 +15,9 @@ from gradscope.record import Action, Finding, LayerInfo, Remedy, Role, RunRecord
 
 
 @detector("GS103", rank=35)
-def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> tuple[Finding, ...]:
+def cut_gradient(
+    record: RunRecord, *, threshold: float = gradient_cut.NONE, most_layers: float = 0.5
+) -> tuple[Finding, ...]:
     """Tell whether trainable layers are cut off from the loss: no gradient reaches them at all.
 
     What it measures:
@@ -25,9 +27,12 @@ def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> 
         output without a loss leave exactly zero.
     Error when:
         The ratio is at or below the threshold at every step, and every path goes through the layer.
-        Or the loss depends on no weight at all, so that no layer can be measured.
+        Or the loss depends on no weight at all: no layer can be measured, or every gradient of
+        every step is exactly zero at a loss that is not. Or some path goes around the layers, such
+        as the shortcut of a residual block, and they are at least `most_layers` of all with
+        weights: what trains is then another network.
     Warning when:
-        The same holds for a layer that some path goes around, such as an output that is not
+        The same holds for fewer layers that some path goes around, such as an output that is not
         trained.
     Not judged when:
         The network was seen before its first update only (an output layer that starts at zero lets
@@ -37,6 +42,7 @@ def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> 
     Thresholds:
         threshold = 1e-12: the ratio. No single layer dilutes a gradient by a factor of 1e12, and an
             unconnected path gives exactly 0.
+        most_layers = 0.5: the share of the layers with weights. A judgement.
     Why it matters:
         The weights of these layers keep their random start.
     What to do:
@@ -48,24 +54,35 @@ def cut_gradient(record: RunRecord, *, threshold: float = gradient_cut.NONE) -> 
     measured = record.indices(Role.HIDDEN, Role.OUTPUT)
     before, aside = gradient_cut.unreached(record)
     if before and not measured:
-        return (_whole_network(record, before, threshold),)
+        return (_whole_network(record, before, threshold, n=len(before), phase="graph"),)
     if not np.any(record.steps > 1):
         raise NotMeasured("the network was seen before its first update only")
     if not measured:
         raise NotMeasured("no layer with weights is measured")
     last_dead = _last_dead(record)
+    if last_dead < 0 and _all_zero(record, measured):
+        layers = [record.layers[i] for i in measured]
+        n = int(np.count_nonzero(record.steps > 1))
+        return (_whole_network(record, layers, threshold, n=n, phase="training"),)
     cut = np.flatnonzero(gradient_cut.cut_layers(record, threshold)).tolist()
     silent = [i for i in cut if i > last_dead]
     on_path = [*before, *(record.layers[i] for i in silent if record.layers[i].main_path)]
-    aside = [*aside, *(record.layers[i] for i in silent if not record.layers[i].main_path)]
+    around = [record.layers[i] for i in silent if not record.layers[i].main_path]
+    grave = around and len(silent) >= most_layers * len(measured)
+    aside = [*aside, *around]
     return tuple(
         _finding(record, severity, sorted(layers, key=lambda layer: layer.index), silent, threshold)
-        for severity, layers in ((Severity.ERROR, on_path), (Severity.WARNING, aside))
+        for severity, layers in (
+            (Severity.ERROR, on_path),
+            (Severity.ERROR if grave else Severity.WARNING, aside),
+        )
         if layers
     )
 
 
-def _whole_network(record: RunRecord, layers: Sequence[LayerInfo], threshold: float) -> Finding:
+def _whole_network(
+    record: RunRecord, layers: Sequence[LayerInfo], threshold: float, *, n: int, phase: str
+) -> Finding:
     """The loss depends on no weight."""
     names = tuple(layer.name for layer in layers)
     return findings.finding(
@@ -76,7 +93,7 @@ def _whole_network(record: RunRecord, layers: Sequence[LayerInfo], threshold: fl
         threshold=threshold,
         message="No gradient reaches any layer: the loss depends on no weight.",
         remedies=(Remedy(Action.RECONNECT_LAYERS, layers=names),),
-        evidence=findings.evidence(record, n=len(layers), phase="graph"),
+        evidence=findings.evidence(record, n=n, phase=phase),
     )
 
 
@@ -109,6 +126,19 @@ def _finding(
         ),
         evidence=findings.evidence(record, n=int(np.count_nonzero(record.steps > 1))),
     )
+
+
+def _all_zero(record: RunRecord, measured: Sequence[int]) -> bool:
+    """Whether delta and the kernels' gradients were zero at every step, and the loss never was."""
+    rows, columns = record.steps > 0, list(measured)
+    gradients = [
+        record.series[name][rows][:, columns]
+        for name in ("delta_second_moment", "kernel_gradient_second_moment")
+    ]
+    known = np.isfinite(gradients[0]).any()
+    zero = all(bool(np.all(np.nan_to_num(values, nan=0.0) == 0.0)) for values in gradients)
+    loss = record.scalars["loss"][rows]
+    return bool(known and zero and np.all(np.isfinite(loss)) and np.all(loss != 0.0))
 
 
 def _last_dead(record: RunRecord) -> int:

@@ -24,7 +24,9 @@ def exploding_gradient(
         The ratio is above the threshold at any layer, in at least half of the last quarter of the
         recorded steps.
     Warning when:
-        It is above the threshold at initialisation only.
+        It is above the threshold at initialisation only. Or the network learns all the same: its
+        loss came below half of a constant prediction's (of the first loss where none is known), or
+        its accuracy went half of the way from chance to all right.
     Not judged when:
         Fewer than two hidden layers are on the main path, or no step has a finite figure.
     Thresholds:
@@ -46,7 +48,7 @@ def exploding_gradient(
     """
     profile = depth_profile(record)
     limit = threshold_if_not_learning if loss_curve.stuck(record) else threshold
-    departure = departures.find_over_depth(record, profile.delta_relative, limit, below=False)
+    departure = departures.find_over_depth(record, profile.gradient_relative, limit, below=False)
     if departure is None:
         return ()
     where = layer_names([profile.names[i] for i in departure.layers], departure.layers)
@@ -56,11 +58,17 @@ def exploding_gradient(
         f"The gradient explodes: {furthest} gets {departure.extreme:.2g} times what reaches {last}."
     )
     details = (
-        f"From {last} back to {profile.names[0]} the rms of delta grows{rate}, "
+        f"From {last} back to {profile.names[0]} {profile.quantity} grows{rate}, "
         f"{departure.occurrence.text}; {where} get more than {limit:.0f} times as much."
     )
     return (
         departures.finding_over_depth(
-            record, profile, departure, "delta", message=message, details=details
+            record,
+            profile,
+            departure,
+            "delta",
+            message=message,
+            details=details,
+            at_most_warning=loss_curve.learns_well(record),
         ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import gradient_cut, loss_curve, window
@@ -27,6 +28,7 @@ a gradient has vanished."""
     "GS104",
     rank=70,
     follows=(
+        "non_finite",
         "vanishing_signal",
         "saturated_units",
         "dead_units",
@@ -45,9 +47,9 @@ def frozen_layers(
         The rms of the change that the optimizer asked for over the rms of the kernel, as a mean
         over the last quarter of the steps.
     Error when:
-        Single layers are below the threshold and below a thousandth of the layer that moves most;
-        or all layers are below a hundredth of the threshold: then less than one weight in a hundred
-        is small enough to move.
+        No weight of the network is trainable. Or single layers are below the threshold and below a
+        thousandth of the layer that moves most. Or all layers are below a hundredth of the
+        threshold: then less than one weight in a hundred is small enough to move.
     Warning when:
         All layers are below the threshold by less: the learning rate is tiny.
     Not judged when:
@@ -62,18 +64,21 @@ def frozen_layers(
     Why it matters:
         Whatever the layers were initialised to, they keep.
     What to do:
-        Raise the learning rate. If the layers are not meant to learn, set trainable = False.
+        Raise the learning rate. If the layers are not meant to learn, set trainable = False. Where
+        all are set so, set trainable = True; in Keras 3 it counts after compile as well.
     Source:
         IEEE 754, binary32: the unit roundoff.
     """
+    if untrained := _none_trainable(record):
+        return (untrained,)
     unused = gradient_cut.cut_layers(record)
     weighted = record.indices(Role.HIDDEN, Role.OUTPUT)
     indices = tuple(i for i in weighted if record.layers[i].main_path or not unused[i])
-    updated = record.steps > 0
+    updated = _updated(record)
     steps, update = record.steps[updated], record.series["update_ratio"][updated][:, list(indices)]
     if np.isnan(update).all():
         raise NotMeasured("no update was made")
-    rows = window.last_quarter(len(steps))
+    rows = window.last_quarter(steps)
     # The mean, not the median: gradients that are accumulated over steps move nothing in most.
     typical = window.mean(update[rows])
     if not np.any(typical < threshold):
@@ -115,12 +120,46 @@ def frozen_layers(
     )
 
 
+def _none_trainable(record: RunRecord) -> Finding | None:
+    """The finding for a network of which nothing can be trained."""
+    start = record.objective_start
+    counts = start.weights if start is not None else None
+    if counts is None or counts.trained or not counts.weights:
+        return None
+    by = ", ".join(counts.frozen_by[:3])
+    return findings.finding(
+        record,
+        Severity.ERROR,
+        [layer for layer in record.layers if layer.weighted and layer.parameters],
+        observed=0.0,
+        threshold=1.0,
+        message=f"None of the {counts.weights} weights is trainable: nothing can learn.",
+        cause=f"trainable = False on {by}." if by else "",
+        remedies=(Remedy(Action.TRAIN_LAYERS, layers=counts.frozen_by[:3]),),
+        evidence=findings.evidence(
+            record,
+            n=counts.parameters,
+            phase="config",
+            interval=(0.0, 0.0),
+            interval_meaning="share of the weights that train",
+        ),
+    )
+
+
+def _updated(record: RunRecord) -> npt.NDArray[np.bool_]:
+    """Which rows have an update: where values are not finite, the optimizer may have made none."""
+    lost = np.nansum(record.series["nonfinite_count"], axis=1) > 0
+    updated: npt.NDArray[np.bool_] = (record.steps > 0) & ~lost
+    return updated & np.isfinite(record.scalars["loss"])
+
+
 def _remedies(names: tuple[str, ...]) -> tuple[Remedy, ...]:
     return (Remedy(Action.RAISE_LEARNING_RATE), Remedy(Action.FREEZE_LAYERS, layers=names))
 
 
 def _message(where: str, observed: float) -> str:
-    return f"Weights stand still in {where}: a step adds at most {observed:.2g} of their size."
+    size = f"at most {observed:.2g} of their size" if observed > 0 else "nothing to them"
+    return f"Weights stand still in {where}: a step adds {size}."
 
 
 def _details(step: int, weights: str) -> str:

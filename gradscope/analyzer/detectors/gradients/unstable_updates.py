@@ -24,6 +24,7 @@ from gradscope.record.run_record import Floats, Integers
         "exploding_signal",
         "exploding_gradient",
         "batch_norm_explosion",
+        "dead_units",  # whose cause names the largest update
     ),
 )
 def unstable_updates(
@@ -60,7 +61,7 @@ def unstable_updates(
     """
     indices = record.indices(Role.HIDDEN, Role.OUTPUT)
     steps, update = _updates(record, indices)
-    rows = np.arange(len(steps))[window.last_quarter(len(steps))]
+    rows = np.arange(len(steps))[window.last_quarter(steps)]
     median = window.median(update[rows])
     sick = np.flatnonzero(median > max_median_update)
     if lasts := bool(sick.size):

@@ -49,7 +49,7 @@ def vanishing_gradient(
     """
     profile = depth_profile(record)
     limit = threshold_if_not_learning if loss_curve.stuck(record) else threshold
-    departure = departures.find_over_depth(record, profile.delta_relative, limit, below=True)
+    departure = departures.find_over_depth(record, profile.gradient_relative, limit, below=True)
     if departure is None:
         return ()
     where = layer_names([profile.names[i] for i in departure.layers], departure.layers)
@@ -59,7 +59,7 @@ def vanishing_gradient(
     share = f"{departure.extreme:.2g} of what" if departure.extreme > 0 else "nothing of what"
     message = f"The gradient vanishes: {furthest} gets {share} reaches {last}."
     details = (
-        f"From {last} back to {profile.names[0]} the rms of delta falls{rate}, "
+        f"From {last} back to {profile.names[0]} {profile.quantity} falls{rate}, "
         f"{departure.occurrence.text}; {where} get less than 1/{1 / limit:.0f} of it."
     )
     return (

@@ -89,7 +89,7 @@ def vanishing_through_time(
     curve = loss_curve.training_curve(record)
     trained = len(curve.loss) >= min_steps and loss_curve.path_length(record) >= min_weight_change
     stuck = trained and curve.last >= max_constant_ratio * _constant_loss(record)
-    typical = window.typical(figures)
+    typical = window.typical(figures, record.steps)
     furthest = judged[min(departure.layers, key=lambda i: float(typical[i]))]
     cause = next((FACTORS[trait] for trait in furthest.layer.traits if trait in FACTORS), "")
     doubt = "" if stuck else "The loss does not tell whether the task needs what is read first."

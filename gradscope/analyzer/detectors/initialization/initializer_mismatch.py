@@ -81,7 +81,8 @@ def initializer_mismatch(
         return ()
     _, what, expects, actual = max(beyond)
     relative = profile.signal_relative if what == "signal" else profile.delta_relative
-    lasts = any(_beyond(float(ratio), lasting_threshold) for ratio in window.typical(relative))
+    late = window.typical(relative, record.steps)
+    lasts = any(_beyond(float(ratio), lasting_threshold) for ratio in late)
     grave = lasts or not loss_curve.learned(record, max_constant_ratio)
     layer = hidden[-1]
     way = f"from the features to {layer.name}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 from gradscope.analyzer import findings
+from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.config.sections.data import USER_DATA
 from gradscope.record import Finding, Normalization, Role, RunRecord, Severity, Trait
 from gradscope.record.remedies import change_settings
-
-"""Layers whose z is their kernel times what they are fed."""
+from gradscope.record.run_record import FIT
 
 
 @detector(
@@ -25,9 +26,14 @@ from gradscope.record.remedies import change_settings
         "diverging_loss",
         "oscillating_loss",
     ),
+    beside_no_error=True,
 )
 def unscaled_input(
-    record: RunRecord, *, max_rms: float = 10.0, min_rms: float = 0.01
+    record: RunRecord,
+    *,
+    max_rms: float = 10.0,
+    min_rms: float = 0.01,
+    max_constant_ratio: float = 0.95,
 ) -> tuple[Finding, ...]:
     """Tell whether the features are fed far from unit size, as raw pixels are.
 
@@ -37,7 +43,11 @@ def unscaled_input(
         as that of z over sqrt(fan_in) times the kernel's, and both have to be beyond the threshold.
         Features that are whole numbers are judged by z alone.
     Error when:
-        The rms is above `max_rms` or below `min_rms`.
+        The rms is above `max_rms` or below `min_rms`, the network does not learn, and no other
+        error explains that.
+    Warning when:
+        The rms is beyond a threshold and the network learns all the same, or another error stands
+        beside it.
     Not judged when:
         A measured layer stands before the first weights, a batch norm stands right after them, or
         the features have no finite size.
@@ -45,6 +55,9 @@ def unscaled_input(
         max_rms = 10: the gradient of the first kernel is then ten times the one that its learning
             rate is for; pixels up to 255 give 116. Pixels from 0 to 1 have 0.3 and are no finding.
         min_rms = 0.01: the biases then decide what the first layer passes on.
+        max_constant_ratio = 0.95: the loss over that of a constant prediction (over the first loss
+            where none is known) below which the network learns, as for `not_learning`; an accuracy
+            above chance is learning too.
     Why it matters:
         Every initializer's variance assumes about 1; the first layer's signal and the gradient of
         its kernel scale with the rms. SELU loses its self-normalization.
@@ -62,15 +75,16 @@ def unscaled_input(
     estimates = (record.data.second_moment**0.5, _rms_by_preactivation(record, first))
     finite = [rms for rms in estimates if math.isfinite(rms)]
     if not finite:
-        raise NotMeasured("the features have no finite size")
+        raise NotMeasured(_without_size(record))
     if not (min(finite) > max_rms or max(finite) < min_rms):
         return ()
     rms, layer = finite[0], record.layers[first]
     large = rms > max_rms
+    learns = loss_curve.learned(record, max_constant_ratio) or loss_curve.above_chance(record)
     return (
         findings.finding(
             record,
-            Severity.ERROR,
+            Severity.WARNING if learns else Severity.ERROR,
             [layer],
             observed=rms,
             threshold=max_rms if large else min_rms,
@@ -82,7 +96,7 @@ def unscaled_input(
                 f"They go from {record.data.minimum:.3g} to {record.data.maximum:.3g}, too "
                 f"{'large' if large else 'small'} for weights initialised for about 1."
             ),
-            cause=f"data.scaling: {record.data.scaling} leaves them as they are.",
+            cause=_cause(record),
             remedies=(
                 change_settings(("data.scaling", "standardize")),
                 change_settings(("model.batch_norm.input", True)),
@@ -90,6 +104,19 @@ def unscaled_input(
             evidence=findings.evidence(record, n=record.data.samples, phase="data"),
         ),
     )
+
+
+def _without_size(record: RunRecord) -> str:
+    """Why neither the data nor step 0 tells the size of the features."""
+    whole = math.isnan(record.data.second_moment) and math.isfinite(record.data.minimum)
+    return "the inputs are whole numbers" if whole else "the features have no finite size"
+
+
+def _cause(record: RunRecord) -> str:
+    """The setting that left the features as they are; data of the user's has none."""
+    if record.data.name in (FIT, USER_DATA):
+        return ""
+    return f"data.scaling: {record.data.scaling} leaves them as they are."
 
 
 def _rms_by_preactivation(record: RunRecord, first: int) -> float:

@@ -10,7 +10,9 @@ from gradscope.analyzer.theory import causes
 from gradscope.record import Finding, RunRecord, Severity
 
 
-@detector("GS603", rank=32, follows=("non_finite", "exploding_signal", "unstable_updates"))
+@detector(
+    "GS603", rank=32, follows=("non_finite", "exploding_signal", "unstable_updates", "dead_units")
+)
 def diverging_loss(
     record: RunRecord, *, max_growth: float = 2.0, min_steps: float = 8
 ) -> tuple[Finding, ...]:
@@ -18,10 +20,12 @@ def diverging_loss(
 
     What it measures:
         The median loss over the last quarter of the recorded steps over the median of the first
-        twentieth. It is a ratio, so the scale of the loss does not matter.
+        twentieth. It is a ratio, so the scale of the loss does not matter. Where the loss over the
+        probe set after training is known, its ratio counts as well: of a loss that comes in spikes,
+        most single batches show nothing.
     Error when:
-        The ratio is above the threshold, and the loss is above the constant prediction's where that
-        is known.
+        One of the ratios is above the threshold, and that loss is above the constant prediction's
+        where that is known.
     Not judged when:
         Fewer than `min_steps` losses were recorded, or the loss is not positive.
     Thresholds:
@@ -40,10 +44,23 @@ def diverging_loss(
         raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to see a trend")
     if not curve.loss.min() > 0:
         raise NotMeasured("the loss is not positive, so it has no ratio")
-    ratio = curve.last / curve.first
-    if not ratio > max_growth or curve.last <= loss_curve.constant_predictor(record):
+    levels = [curve.last, loss_curve.end_loss(record)]
+    best, limit = loss_curve.constant_predictor(record), max_growth * curve.first
+    grown = [level for level in levels if level > limit and not level <= best]
+    if not grown:
         return ()
-    since = int(curve.steps[window.onset(curve.loss > max_growth * curve.first)])
+    ratio = grown[0] / curve.first
+    onset = curve.loss > limit
+    since = int(curve.steps[window.onset(onset) if onset.any() else -1])
+    if grown[0] == curve.last:
+        message = f"The loss diverges: from {curve.first:.3g} it grew to {curve.last:.3g}."
+        details = f"That is x{ratio:.2g}, since step {since}."
+    else:
+        message = f"The loss diverges: over the probe set it ends at {grown[0]:.3g}."
+        details = (
+            f"That is x{ratio:.2g} the {curve.first:.3g} at the start, although half of the last "
+            f"batches have {curve.last:.3g} or less."
+        )
     return (
         findings.finding(
             record,
@@ -53,8 +70,8 @@ def diverging_loss(
             until_step=int(curve.steps[-1]),
             observed=ratio,
             threshold=max_growth,
-            message=(f"The loss diverges: from {curve.first:.3g} it grew to {curve.last:.3g}."),
-            details=f"That is x{ratio:.2g}, since step {since}.",
+            message=message,
+            details=details,
             evidence=findings.loss_evidence(record, curve),
             remedies=(causes.lower_learning_rate(record),),
         ),

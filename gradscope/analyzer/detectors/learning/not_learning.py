@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from enum import Enum
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
+from gradscope.analyzer.curves.constant_loss import paired_loss
 from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.analyzer.curves.loss_curve import LossCurve
+from gradscope.analyzer.curves.sample_differences import alike_inputs
+from gradscope.analyzer.curves.training_amount import TrainingAmount, still_falls, training_amount
 from gradscope.analyzer.detectors import EVERY_EARLIER, detector
 from gradscope.analyzer.network import is_user_model
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import Action, Evidence, Finding, Remedy, RunRecord, Severity
-from gradscope.record.run_record import Floats
-
-FEW_STEPS = 300
-"""Steps below which a network that has learned nothing yet is asked to train longer first: those of
-the shipped configs."""
 
 UNEVEN = 30.0
 """Ratio over depth from which it is mentioned beside a loss that stands still."""
+
+LITTLE = 0.5
+"""Way from chance to all right up to which an accuracy is little, beside a loss that is no better
+than a constant answer's. Chosen on a softmax that is taken twice: it has 0.1 to 0.3 after 300
+steps, where its repaired twin has 0.9."""
+
+ENOUGH_EPOCHS = 4.0
+"""Passes over the data that are asked for where the scatter of batches hides a fall, as it does
+where the targets are mostly noise. Chosen on regressions of which 6 % can be explained: a network
+has learned nothing of it after two passes, and some of it after eight."""
+
+SETTLES = 1.05
+"""Loss over a constant answer's below which a falling loss only settles there: the biases of the
+output take it so far, whatever the layers before them do. A judgement, chosen on runs of labels
+that belong to other samples, which end at 1.01 to 1.03."""
 
 
 @detector("GS602", rank=80, follows=EVERY_EARLIER)
@@ -32,6 +47,11 @@ def not_learning(
     min_relative_fall: float = 0.01,
     min_steps: float = 50,
     max_noise: float = 0.1,
+    min_error_steps: float = 100,
+    enough_steps: float = 300,
+    min_epochs: float = 1.0,
+    min_samples_per_class: float = 30,
+    max_end_growth: float = 2.0,
 ) -> tuple[Finding, ...]:
     """Tell whether training gets anywhere, judged by the loss's own noise.
 
@@ -39,8 +59,9 @@ def not_learning(
         The mean loss of the last quarter over that of the best constant prediction (the entropy of
         the classes, ln C where they are balanced; the variance of real targets), and its fall since
         the third quarter of the recorded steps, in standard errors of that difference. Where no
-        constant is known, its fall since the first quarter. It is the consequence of any other
-        finding about training.
+        constant is known, its fall since the first quarter. Where the loss over the probe set after
+        training is known, it stands in the place of the last quarter's. It is the consequence of
+        any other finding about training.
     Error when:
         The loss fell by less than `standard_errors` or by less than `min_relative_fall`, and is not
         below `max_constant_ratio`: what it fell by before, it owes to the biases of the output. An
@@ -49,13 +70,24 @@ def not_learning(
         weights may outweigh the loss. Error as well when the loss falls, but not below 0.9 of a
         constant prediction's, and the test set shows nothing of it: a test loss above a constant
         prediction's and an accuracy within `standard_errors` of chance, as where labels belong to
-        other samples.
+        other samples. And when the loss over the probe set after training is above
+        `max_end_growth` times both the first and a constant prediction's, whatever single batches
+        say.
     Warning when:
-        The same holds for a model of the user's own of which neither a constant nor an accuracy is
-        known: it may have come trained.
+        The same holds after too little training: fewer than `min_error_steps` steps, fewer than
+        `min_samples_per_class` samples shown of each class, less than four passes over the data
+        where batches scatter by more than `max_noise`, or fewer than `enough_steps` steps that
+        are less than `min_epochs` passes over the data, or of unknown length. Or the loss still
+        falls, or did so from quarter to quarter, and is above a constant prediction's by a
+        twentieth. Or the
+        network learns little: its loss is not below `max_constant_ratio`, and yet it is below the
+        constant's on the same batches by `standard_errors` and by `min_relative_fall`, or the
+        accuracy is above chance, by less than half of the way. Or the model is the user's own
+        and neither a constant nor an accuracy is known: it may have come trained.
     Not judged when:
         Fewer than `min_steps` losses were recorded; no layer's updates add up to
-        `min_weight_change` and the loss is where it began; or the noise is above `max_noise`.
+        `min_weight_change` and the loss is where it began; or the noise is above `max_noise` and
+        the probe set was not passed after training.
     Thresholds:
         standard_errors = 3: the fall in its standard errors; by chance it is as large once in 700.
         max_constant_ratio = 0.95: the loss over that of a constant prediction below which the
@@ -67,6 +99,16 @@ def not_learning(
         min_steps = 50: the recorded steps from which a fall shows beside the noise.
         max_noise = 0.1: `standard_errors` standard errors over the loss, as on batches of few
             samples: a fall of that size per quarter, which is learning, would not have shown.
+        min_error_steps = 100: the steps before which nothing is certain. Chosen on published image
+            models (ViT, CCT, MLP-Mixer), which stand on a plateau for 50 to 100 steps first.
+        enough_steps = 300: the steps that are enough without a pass over the data: those of the
+            shipped configs.
+        min_epochs = 1: the passes over the training data. A parity of three bits is learned after
+            0.6 of one, in its 80th step.
+        min_samples_per_class = 30: the samples shown of each class. Chosen on MLP-Mixer and FNet
+            with 100 classes, which know nothing yet after 20.
+        max_end_growth = 2: the loss after training over the larger of the first and a constant
+            prediction's, as for `diverging_loss`.
     Why it matters:
         The network is no better than one that gives every sample the same answer.
     What to do:
@@ -79,89 +121,224 @@ def not_learning(
     if len(curve.loss) < min_steps:
         raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to tell a fall from noise")
     path = loss_curve.path_length(record)
-    if not path >= min_weight_change and not _moved_away(curve.loss):
+    if not path >= min_weight_change and not _moved_away(curve):
         raise NotMeasured(
             f"updates added up to {path:.2g} of the weights: too little to see a difference"
         )
-    best = loss_curve.constant_predictor(record)
-    fall, error = curve.fall(2 if math.isfinite(best) else 0)
-    late = float(curve.loss[window.last_quarter(len(curve.loss))].mean())
-    noise = standard_errors * error
-    falls = fall > max(noise, min_relative_fall * late) or late < max_constant_ratio * best
-    learns = falls or loss_curve.above_chance(record) or _above_chance_on_test_set(record)
-    if not learns and noise > max_noise * abs(late):
-        raise NotMeasured(
-            f"the loss of {late:.3g} scatters too much from batch to batch: only a fall by "
-            f"{noise:.2g} in a quarter of the steps would have shown"
-        )
-    test_gain = _test_gain(record, late, best)
-    if learns and not test_gain <= standard_errors:
+    seen, amount = _Course.of(record, curve, max_end_growth), training_amount(record)
+    limits = _Limits(standard_errors, max_constant_ratio, min_relative_fall, max_noise)
+    early = amount.is_little(
+        min_steps=min_error_steps,
+        enough_steps=enough_steps,
+        min_epochs=min_epochs,
+        min_samples_per_class=min_samples_per_class,
+    )
+    rule = _rule(record, curve, seen, limits, early=early)
+    if rule is None:
         return ()
-    certain = math.isfinite(best) or _started_untrained(record)
     return (
         findings.finding(
             record,
-            Severity.ERROR if certain else Severity.WARNING,
+            _severity(record, seen, rule, early=early),
             (),
             since_step=int(curve.steps[0]),
             until_step=int(curve.steps[-1]),
-            observed=test_gain if learns else fall / error if error else 0.0,
+            observed=_observed(record, seen, rule, limits),
             threshold=standard_errors,
-            message=_message(learns, late, best),
-            details=_details(learns, best, fall, error),
-            evidence=_evidence(record, curve, fall, error),
-            cause=_ratios_over_depth(record),
-            remedies=_remedies(record, learns=learns),
+            message=_message(seen, rule, limits, amount),
+            details=_details(seen, rule, limits, amount),
+            evidence=_evidence(record, curve, seen),
+            cause=alike_inputs(record) or _over_depth(record),
+            remedies=_remedies(record, rule, amount, enough=int(enough_steps)),
         ),
     )
 
 
-def _evidence(record: RunRecord, curve: LossCurve, fall: float, error: float) -> Evidence:
+def _severity(record: RunRecord, seen: _Course, rule: _Rule, *, early: bool) -> Severity:
+    """An error where nothing was learned for certain, after enough training."""
+    certain = not math.isnan(seen.share) or _started_untrained(record)
+    return Severity.ERROR if certain and rule.grave and not early else Severity.WARNING
+
+
+def _observed(record: RunRecord, seen: _Course, rule: _Rule, limits: _Limits) -> float:
+    """The figure beside the threshold, both in standard errors.
+
+    A loss that ends far above the start may have fallen before: it is then just below.
+    """
+    if rule is _Rule.BY_HEART:
+        return _test_gain(record, seen)
+    return min(seen.fall_in_errors, limits.standard_errors * (1.0 - 1e-12))
+
+
+class _Rule(Enum):
+    """The rule that a finding is about."""
+
+    NOTHING = "nothing was learned"
+    BY_HEART = "what was learned does not hold on the test set"
+    LITTLE = "the loss is no better than a constant answer's, and something was learned"
+    EARLY = "nothing was learned yet, after little training"
+    FALLING = "nothing was learned yet, and the loss still falls"
+
+    @property
+    def grave(self) -> bool:
+        """Whether it is an error."""
+        return self in (_Rule.NOTHING, _Rule.BY_HEART)
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """The thresholds of the detector that say whether something was learned."""
+
+    standard_errors: float
+    constant_ratio: float
+    relative_fall: float
+    noise: float
+
+
+def _rule(
+    record: RunRecord, curve: LossCurve, seen: _Course, limits: _Limits, *, early: bool
+) -> _Rule | None:
+    """The rule that the record fails; None where the network learns. Raises `NotMeasured`."""
+    noise = limits.standard_errors * seen.error
+    falls = seen.fall > max(noise, limits.relative_fall * seen.late)
+    below = seen.share < limits.constant_ratio
+    right = loss_curve.above_chance(record) or _above_chance_on_test_set(record)
+    better = below or right or _ahead_of_constant(record, limits)
+    if falls and not better and not seen.grew and seen.share > SETTLES:
+        return _Rule.FALLING
+    if not seen.grew and (falls or better):
+        if _test_gain(record, seen) <= limits.standard_errors:
+            return _Rule.BY_HEART
+        little = seen.ended and not (falls or below or loss_curve.skill(record) > LITTLE)
+        return _Rule.LITTLE if little and not early else None
+    hidden = noise > limits.noise * abs(seen.late)
+    if hidden and not seen.ended and not seen.grew:
+        raise NotMeasured(
+            f"the loss of {seen.late:.3g} scatters too much from batch to batch: only a fall by "
+            f"{noise:.2g} in a quarter of the steps would have shown"
+        )
+    if still_falls(curve) and not seen.share <= SETTLES and not seen.grew:
+        return _Rule.FALLING
+    if hidden and not seen.grew and not training_amount(record).epochs >= ENOUGH_EPOCHS:
+        return _Rule.EARLY
+    return _Rule.EARLY if early else _Rule.NOTHING
+
+
+@dataclass(frozen=True)
+class _Course:
+    """What the loss did: its late mean, its fall with its standard error, and where it ended.
+
+    `best` is a constant prediction's and NaN where it is not known, `level` the loss that is
+    judged, `share` its `loss_curve.loss_share`, and `ended` says that it is the probe set's; `grew`
+    that it ended far above the start.
+    """
+
+    late: float
+    best: float
+    fall: float
+    error: float
+    level: float
+    share: float
+    ended: bool
+    grew: bool
+
+    @classmethod
+    def of(cls, record: RunRecord, curve: LossCurve, max_growth: float) -> _Course:
+        best = loss_curve.constant_predictor(record)
+        fall, error = curve.fall(2 if math.isfinite(best) else 0)
+        late = float(curve.loss[window.last_quarter(curve.steps)].mean())
+        end = loss_curve.end_loss(record)
+        ended = not math.isnan(end) and math.isfinite(best)
+        grew = curve.first > 0 and end > max_growth * max(curve.first, best if best > 0 else 0.0)
+        level = end if ended or grew else late
+        share = loss_curve.loss_share(record, level)
+        return cls(late, best, fall, error, level, share, ended, grew)
+
+    @property
+    def fall_in_errors(self) -> float:
+        """The fall in its standard errors; 0 without noise."""
+        return self.fall / self.error if self.error else 0.0
+
+
+def _evidence(record: RunRecord, curve: LossCurve, seen: _Course) -> Evidence:
     return findings.evidence(
         record,
         n=len(curve.loss),
         steps=(int(curve.steps[0]), int(curve.steps[-1])),
-        interval=(fall - 2 * error, fall + 2 * error),
+        interval=(seen.fall - 2 * seen.error, seen.fall + 2 * seen.error),
         interval_meaning="fall of the loss, 2 standard errors to either side",
     )
 
 
-def _remedies(record: RunRecord, *, learns: bool) -> tuple[Remedy, ...]:
+def _remedies(
+    record: RunRecord, rule: _Rule, amount: TrainingAmount, *, enough: int
+) -> tuple[Remedy, ...]:
     """More steps first where few were made; labels are in doubt where more would show nothing."""
-    labels, rates = Remedy(Action.CHECK_LABELS), Remedy(Action.TRY_LEARNING_RATES)
-    done = record.outcome.steps_done
-    if learns or done >= FEW_STEPS:
-        return (labels, rates)
-    settings = () if is_user_model(record) else (("training.steps", FEW_STEPS),)
-    return (Remedy(Action.TRAIN_LONGER, settings), rates, labels)
+    classes = bool(loss_curve.class_shares(record))
+    targets = Remedy(Action.CHECK_LABELS if classes else Action.CHECK_TARGETS)
+    rates = Remedy(Action.TRY_LEARNING_RATES)
+    not_yet = rule in (_Rule.EARLY, _Rule.FALLING)
+    if alike_inputs(record):
+        return (Remedy(Action.SCALE_ONCE),)
+    if not (not_yet or (amount.steps < enough and rule is not _Rule.BY_HEART)):
+        return (targets, rates)
+    steps = max(enough, 2 * amount.steps)
+    longer = Remedy(
+        Action.TRAIN_LONGER, () if is_user_model(record) else (("training.steps", steps),)
+    )
+    return (longer,) if not_yet else (longer, rates, targets)
 
 
-def _message(learns: bool, late: float, best: float) -> str:
-    """What the loss does; a network that `learns` does so for its training samples alone."""
-    if learns:
+def _message(seen: _Course, rule: _Rule, limits: _Limits, amount: TrainingAmount) -> str:
+    """What the loss does."""
+    beside = f"a constant answer's {seen.best:.3g}"
+    if rule is _Rule.BY_HEART:
         return (
-            f"The network learns nothing that holds: its loss of {late:.3g} is hardly below a "
-            f"constant answer's {best:.3g}."
+            f"The network learns nothing that holds: its loss of {seen.late:.3g} is hardly below "
+            f"{beside}."
         )
-    if math.isfinite(best):
+    if seen.grew:
+        return f"The network does not learn: over the probe set its loss ends at {seen.level:.3g}."
+    if not math.isfinite(seen.best):
+        if seen.fall > limits.standard_errors * seen.error:
+            return f"The network learns very slowly: its loss of {seen.late:.3g} hardly falls."
+        return f"The network does not learn: its loss stays at {seen.late:.3g}."
+    if rule is _Rule.LITTLE:
+        return f"The network learns little: its loss of {seen.level:.3g} stands beside {beside}."
+    if rule is _Rule.NOTHING:
         return (
-            f"The network does not learn: its loss of {late:.3g} is not clearly below a constant "
-            f"answer's {best:.3g}."
+            f"The network does not learn: its loss of {seen.level:.3g} is not clearly below "
+            f"{beside}."
         )
-    return f"The network does not learn: its loss stays at {late:.3g}."
-
-
-def _details(learns: bool, best: float, fall: float, error: float) -> str:
-    if learns:
-        return "On the test set it is right by chance only."
-    quarter = "third" if math.isfinite(best) else "first"
     return (
-        f"Since the {quarter} quarter of the steps it fell by no more than its noise "
-        f"({fall:.2g} +- {error:.2g})."
+        f"The network has not learned in {amount.text}: its loss is not clearly below a constant "
+        "answer's."
     )
 
 
-def _test_gain(record: RunRecord, late: float, best: float) -> float:
+def _details(seen: _Course, rule: _Rule, limits: _Limits, amount: TrainingAmount) -> str:
+    """The rule that it fails, with its figures."""
+    if rule is _Rule.BY_HEART:
+        return "On the test set it is right by chance only."
+    by = "no more than its noise"
+    if seen.fall > limits.standard_errors * seen.error:
+        by = f"{seen.fall / abs(seen.late) if seen.late else 0.0:.2%}"
+    quarter = "third" if math.isfinite(seen.best) else "first"
+    course = (
+        f"Since the {quarter} quarter of the steps it fell by {by} ({seen.fall:.2g} +- "
+        f"{seen.error:.2g})."
+    )
+    if rule not in (_Rule.EARLY, _Rule.FALLING):
+        return f"{course} It was trained for {amount.text}."
+    if math.isfinite(seen.best):
+        ends = f"It is {seen.level:.3g} at the end, and a constant answer's {seen.best:.3g}."
+        course = f"{ends} {course}"
+    if rule is _Rule.FALLING:
+        return f"{course} It still falls."
+    return f"{course} That is too little training to tell."
+
+
+def _test_gain(record: RunRecord, seen: _Course) -> float:
     """Accuracy on the test set above naming the commonest class, in its standard errors.
 
     Infinite where the loss of training (below 0.9 of a constant answer's) or of the test (below it)
@@ -169,8 +346,17 @@ def _test_gain(record: RunRecord, late: float, best: float) -> float:
     """
     loss = record.evaluation.get("test_loss", math.nan)
     gain, error = loss_curve.test_accuracy_gain(record)
-    tells = error > 0 and late >= 0.9 * best and loss >= best
+    tells = error > 0 and seen.late >= 0.9 * seen.best and loss >= seen.best
     return gain / error if tells else math.inf
+
+
+def _ahead_of_constant(record: RunRecord, limits: _Limits) -> bool:
+    """Whether the late losses are below the constant answer's on the same batches."""
+    pair = paired_loss(record)
+    if pair is None:
+        return False
+    least = limits.relative_fall * abs(pair.constant)
+    return -pair.difference > max(limits.standard_errors * pair.error, least)
 
 
 def _above_chance_on_test_set(record: RunRecord, least: float = 0.05) -> bool:
@@ -187,24 +373,26 @@ def _started_untrained(record: RunRecord) -> bool:
     return not is_user_model(record) or loss_curve.accuracy_is_known(record)
 
 
-def _ratios_over_depth(record: RunRecord) -> str:
-    """What signal and gradient do over depth, where that is worth a look."""
+def _over_depth(record: RunRecord) -> str:
+    """What signal and gradient do over depth: the cause of a loss that stands still, or not."""
     profile = depth_profile(record)
     if len(profile.names) < 2:
         return ""
-    signal = float(window.typical(profile.signal_relative)[-1])
-    delta = float(window.typical(profile.delta_relative)[0])
-    if not any(ratio > 0 and not 1 / UNEVEN < ratio < UNEVEN for ratio in (signal, delta)):
+    signal = float(window.typical(profile.signal_relative, record.steps)[-1])
+    delta = float(window.typical(profile.gradient_relative, record.steps)[0])
+    if not (signal > 0 and delta > 0):
         return ""
+    if all(1 / UNEVEN < ratio < UNEVEN for ratio in (signal, delta)):
+        return "Signal and gradient are sound over depth."
     return (
         f"Between {profile.names[0]} and {profile.names[-1]} the rms of z changes by "
         f"x{signal:.2g}, and that of delta by x{delta:.2g} going back."
     )
 
 
-def _moved_away(loss: Floats) -> bool:
+def _moved_away(curve: LossCurve) -> bool:
     """Whether the loss is clearly elsewhere than at the first batch: by a tenth and by four of its
     present standard deviations."""
-    late = loss[window.last_quarter(len(loss))]
-    distance = abs(float(loss[0] - late.mean()))
+    late = curve.late
+    distance = abs(float(curve.loss[0] - late.mean()))
     return distance > max(0.1 * abs(float(late.mean())), 4.0 * float(late.std()))

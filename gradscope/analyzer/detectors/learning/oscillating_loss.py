@@ -10,7 +10,11 @@ from gradscope.analyzer.theory import causes
 from gradscope.record import Finding, RunRecord, Severity
 
 
-@detector("GS604", rank=34, follows=("exploding_signal", "unstable_updates", "diverging_loss"))
+@detector(
+    "GS604",
+    rank=34,
+    follows=("exploding_signal", "unstable_updates", "diverging_loss", "dead_units"),
+)
 def oscillating_loss(
     record: RunRecord,
     *,
@@ -27,9 +31,11 @@ def oscillating_loss(
     Error when:
         The spread is above the threshold, and the network has not learned.
     Warning when:
-        The spread is above the threshold, and the network learns all the same.
+        The spread is above the threshold, and the network learns all the same: its loss over the
+        probe set after training where that is known.
     Not judged when:
-        Fewer than `min_steps` losses were recorded, or the loss at the start is not positive.
+        Fewer than `min_steps` losses were recorded, the loss is not positive at some step, or it
+        is the user's own: its first value is then no unit.
     Thresholds:
         max_swing = 3: the spread. The losses of single samples spread about as much as they are
             large at the start. docs/calibration.md has the rates over a corpus.
@@ -46,9 +52,11 @@ def oscillating_loss(
     curve = loss_curve.training_curve(record)
     if len(curve.loss) < min_steps:
         raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to see a swing")
-    if not curve.first > 0:
+    if not curve.loss.min() > 0:
         raise NotMeasured("the loss is not positive, so it has no ratio")
-    rows = window.last_quarter(len(curve.loss))
+    if not loss_curve.loss_name(record):
+        raise NotMeasured("the loss is the user's own, so its first value is no unit")
+    rows = window.last_quarter(curve.steps)
     spread = float(curve.loss[rows].std(ddof=1))
     observed = spread * record.batch_size**0.5 / curve.first
     if not observed > max_swing:

@@ -45,6 +45,7 @@ class _Misfit:
     reason: str
     remedies: tuple[Remedy, ...]
     details: str = ""
+    cause: str = ""
 
 
 @detector("GS601", rank=1)
@@ -54,22 +55,30 @@ def output_mismatch(
     max_spare_units: float = 0,
     min_target_coverage: float = 0.6,
     max_constant_ratio: float = 0.9,
+    max_signature_error: float = 0.01,
+    max_zero_targets: float = 0.0,
 ) -> tuple[Finding, ...]:
     """Tell whether the output layer fits the loss and the labels; nothing is trained for it.
 
     What it measures:
         The units and the activation of the output layer beside the classes, the targets and the
-        loss.
+        loss. The loss of right answers over that of a neutral one, in the model's own graph at the
+        start. The share of targets that are 0.
     Error when:
         The output is a softmax over one unit (always 1, whatever it is fed; Keras recovers its
         logit, so the loss may fall while the answer never changes); there are fewer units than
         classes; a loss on probabilities is fed by an activation that gives none (Keras's losses
         have from_logits=False); targets are beyond 0 to 1 for a binary cross-entropy; a softmax
-        meets real-valued targets; or real targets are ones that the activation cannot reach.
+        meets real-valued targets; or real targets are ones that the activation cannot reach. The
+        loss takes a softmax or sigmoid of answers that have passed one: its value for right answers
+        is then the one that answers from 0 to 1 (tanh: -1 to 1) as logits give. A percentage error
+        divides by targets of 0.
     Warning when:
         There are more units than classes; softmax and sigmoid are exchanged (sigmoid units are not
         one distribution, and softmax units cannot be right together); or a model of the user's own
-        learns all the same: something may stand behind its last layer that is not seen.
+        learns all the same: something may stand behind its last layer that is not seen. An
+        activation that is taken twice is a warning where the network gets half of the way to the
+        loss of right answers.
     Not judged when:
         No output layer with weights is known.
     Thresholds:
@@ -80,6 +89,11 @@ def output_mismatch(
         max_constant_ratio = 0.9: the loss over that of a constant prediction (over the first loss
             where none is known) below which a model of the user's own learns; an accuracy above
             chance says the same.
+        max_signature_error = 0.01: the relative difference between the loss of right answers and
+            what an activation taken twice gives. It is exact but for float32; a loss with smoothed
+            labels or another formula is elsewhere.
+        max_zero_targets = 0: the share of targets of 0 under a percentage error; Keras divides by
+            1e-7 there, so that one in a million outweighs all others.
     Why it matters:
         No training can make such an output right.
     What to do:
@@ -101,6 +115,9 @@ def output_mismatch(
             of_values += _reach(record, layer, min_target_coverage)
         if unseen:
             of_values = [replace(misfit, severity=Severity.WARNING) for misfit in of_values]
+        if len(outputs) == 1:
+            of_values += _twice(record, layer, max_signature_error)
+            of_values += _divided(record, max_zero_targets)
         answer += [
             findings.finding(
                 record,
@@ -110,6 +127,7 @@ def output_mismatch(
                 threshold=misfit.threshold,
                 message=f"The output does not fit: {misfit.reason}.",
                 details=misfit.details,
+                cause=misfit.cause,
                 remedies=misfit.remedies,
                 evidence=findings.evidence(record, n=1, phase="config"),
             )
@@ -139,6 +157,8 @@ def _reach(record: RunRecord, layer: LayerInfo, min_coverage: float) -> Iterator
     if activation == "softmax" and record.data.task == "regression":
         return  # `_activation` has it
     low, high = entry.range
+    if low <= targets.minimum and targets.maximum <= high:
+        return  # a mask of 0 and 1 sticks out by its standard deviation alone
     deviation = math.sqrt(targets.variance)
     least, most = targets.mean - deviation, targets.mean + deviation
     covered = max(0.0, min(high, most) - max(low, least)) / (most - least)
@@ -149,6 +169,66 @@ def _reach(record: RunRecord, layer: LayerInfo, min_coverage: float) -> Iterator
         )
         details = f"They go from {_span(targets)} around {targets.mean:.3g}."
         yield _Misfit(Severity.ERROR, covered, min_coverage, reason, _activated("linear"), details)
+
+
+def _divided(record: RunRecord, max_zero: float) -> Iterator[_Misfit]:
+    """A percentage error of targets of which some are 0."""
+    name, start = loss_curve.loss_name(record), record.objective_start
+    targets = record.data.targets or (start.targets if start is not None else None)
+    share = targets.zeros if targets is not None else None
+    if name != "mean_absolute_percentage_error" or share is None or not share > max_zero:
+        return
+    reason = f"{name} divides by the targets, and {share:.2g} of them are 0"
+    remedies = (*_loss("mean_absolute_error"), *_loss("mean_squared_logarithmic_error"))
+    details = "Keras divides by 1e-7 there: these targets alone decide what is learned."
+    yield _Misfit(Severity.ERROR, share, max_zero, reason, remedies, details)
+
+
+def _twice(record: RunRecord, layer: LayerInfo, max_error: float) -> Iterator[_Misfit]:
+    """A loss that takes a softmax or sigmoid of answers which have passed an activation."""
+    values = record.objective_start.values if record.objective_start is not None else None
+    if values is None or values.right is None or not values.neutral or not values.constant:
+        return
+    for second, ratio in _signatures(record, str(layer.activation), layer.units or 0):
+        if abs(values.right / values.neutral / ratio - 1.0) > max_error:
+            continue
+        last = loss_curve.training_curve(record).loss
+        half = (values.right + values.constant) / 2
+        learns = bool(last.size) and loss_curve.training_curve(record).last < half
+        yield _Misfit(
+            Severity.WARNING if learns else Severity.ERROR,
+            values.right / values.neutral,
+            ratio * (1.0 - max_error),
+            f"the loss takes a {second} of the {layer.activation} of {layer.name}",
+            _activated("linear"),
+            "It expects logits, and these answers have passed an activation.",
+            f"Even with every answer right it is {values.right:.3g}; a constant answer has "
+            f"{values.constant:.3g}.",
+        )
+        return
+
+
+def _signatures(record: RunRecord, activation: str, units: int) -> Iterator[tuple[str, float]]:
+    """The loss of right answers over that of z = 0, where an activation's values are logits.
+
+    A softmax of one 1 among zeros gives -ln(e / (e + C - 1)). Of one unit with a sigmoid, the share
+    of ones in the batch decides.
+    """
+    low = {"softmax": 0.0, "sigmoid": 0.0, "tanh": -1.0}.get(activation)
+    targets = record.objective_start.targets if record.objective_start is not None else None
+    if low is None or targets is None:
+        return
+    if units > 1:
+        yield "softmax", math.log1p((units - 1) * math.exp(low - 1.0)) / math.log(units)
+    elif activation != "softmax" and 0.0 <= targets.minimum <= targets.maximum <= 1.0:
+        ones, middle = targets.mean, (low + 1.0) / 2
+        right = ones * _softplus(-1.0) + (1.0 - ones) * _softplus(low)
+        neutral = ones * _softplus(-middle) + (1.0 - ones) * _softplus(middle)
+        yield "sigmoid", right / neutral
+
+
+def _softplus(value: float) -> float:
+    return math.log1p(math.exp(value))
 
 
 def _span(targets: TargetSummary) -> str:

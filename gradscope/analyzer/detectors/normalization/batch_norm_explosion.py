@@ -23,12 +23,13 @@ def batch_norm_explosion(
     """Tell whether batch norm makes the gradient explode at initialisation.
 
     What it measures:
-        The rms of delta = dL/dz at the hidden layers over the last one's, at step 0, in networks
-        whose hidden layers have batch norm. No forward figure and no initializer shows it. After
-        one step much of it is gone, so the finding speaks of initialisation.
+        The rms of delta = dL/dz times that of z at the hidden layers over the last one's, at step
+        0, in networks whose hidden layers have batch norm. Batch norm takes the scale of z out, so
+        that delta alone would measure in the units of z. No forward figure and no initializer shows
+        it. After one step much of it is gone, so the finding speaks of initialisation.
     Error when:
-        The ratio is above the threshold, and the gradient still explodes at the end or the network
-        has not learned.
+        The ratio is above the threshold, and the network has not learned, or the gradient still
+        explodes at the end and the loss has not come down to half.
     Warning when:
         The ratio is above the threshold, and training overcame it.
     Not judged when:
@@ -53,14 +54,16 @@ def batch_norm_explosion(
     profile = depth_profile(record)
     if len(profile.names) < 2 or not len(record.steps) or record.steps[0] != 0:
         raise NotMeasured("there are no two hidden layers to compare at initialisation")
-    start = profile.delta_relative[0]
+    start = profile.gradient_relative[0]
     if np.isnan(start).all():
         raise NotMeasured("delta at initialisation is not finite or zero")
     observed = float(np.nanmax(start))
     if not observed > threshold:
         return ()
-    at_end = float(np.max(np.nan_to_num(window.typical(profile.delta_relative))))
+    at_end = float(np.max(np.nan_to_num(window.typical(profile.gradient_relative, record.steps))))
     overcome = loss_curve.learned(record, max_constant_ratio) and at_end <= threshold
+    overcome = overcome or loss_curve.learns_well(record)
+    skips = () if record.branches else (Remedy(Action.ADD_SKIP_CONNECTIONS),)
     sick = [record.layers[i] for i, x in zip(profile.indices, start, strict=True) if x > threshold]
     furthest = profile.names[int(np.nanargmax(start))]
     expected = expectation.gradient_rate(expectation.expected(record))
@@ -81,7 +84,7 @@ def batch_norm_explosion(
                 f"{observed:.2g} times what reaches {profile.names[-1]}."
             ),
             cause=theory,
-            remedies=causes.smallest_change(record) or (Remedy(Action.ADD_SKIP_CONNECTIONS),),
+            remedies=causes.smallest_change(record) or skips,
             evidence=findings.evidence(record, n=findings.values_per_step(record, sick)),
         ),
     )

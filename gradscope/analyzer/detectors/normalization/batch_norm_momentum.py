@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gradscope.analyzer import findings
+from gradscope.analyzer.curves.lost_answers import lost_answers
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.network import batch_norms
@@ -24,7 +25,9 @@ def batch_norm_momentum(
         Keras computes moving = moving * momentum + batch * (1 - momentum). At momentum 1 they never
         move; at 0 they are the last batch's.
     Error when:
-        Momentum is 1: inference then normalizes by 0 and 1 whatever was learned.
+        Momentum is 1: inference then normalizes by 0 and 1 whatever was learned. Or it is above
+        Keras's 0.99, the share is above the threshold, and the answers over the probe set are lost
+        in inference mode as `batch_norm_inference_gap` has it.
     Warning when:
         The share is above the threshold: momentum is above Keras's 0.99, or the run is short.
     Not judged when:
@@ -64,7 +67,7 @@ def batch_norm_momentum(
     return (
         findings.finding(
             record,
-            Severity.ERROR if never else Severity.WARNING,
+            Severity.ERROR if never or (lost_answers(record) and not usual) else Severity.WARNING,
             sick,
             observed=worst,
             threshold=max_initial_share,

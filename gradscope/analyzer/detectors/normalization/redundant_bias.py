@@ -54,7 +54,7 @@ def redundant_bias(record: RunRecord, *, threshold: float = 1e-3) -> tuple[Findi
         ratio = np.sqrt(np.where(kernel > 0, bias / kernel, np.nan))
     if np.isnan(ratio).all():
         raise NotMeasured("no gradient of such a bias was measured")
-    typical = window.median(ratio[window.last_quarter(len(ratio))])
+    typical = window.median(ratio[window.last_quarter(record.steps)])
     positions = [i for i, value in enumerate(typical) if value < threshold]
     if not positions:
         return ()

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.analyzer import findings
+from gradscope.analyzer import findings, nonfinite_cause
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.analyzer.theory import causes
-from gradscope.record import Finding, RunRecord, Severity
+from gradscope.record import Finding, LayerInfo, RunRecord, Severity
+from gradscope.record.nonfinite_origin import OriginPlace
 from gradscope.record.run_record import Floats
-
-LARGE_UPDATE = 0.1
-"""Share of a layer's size that one step changes from which it is named as the likely cause, as for
-`unstable_updates`."""
 
 
 @detector("GS501", rank=5, follows=("exploding_signal", "exploding_gradient"))
@@ -24,7 +20,9 @@ def non_finite(record: RunRecord, *, max_count: float = 0) -> tuple[Finding, ...
         The number of non-finite values per layer, apart for the forward pass (z, a), the backward
         pass (delta, gradients) and the kernel after the update. The first step that has any is
         named with the pass that came first in it: forward in depth order, else backward from the
-        last layer, else the update.
+        last layer, else the update. After training the batch of that step is computed once more
+        with the weights from before it, operation by operation: the first operation whose result
+        is not finite although its arguments are is the cause, and the layer that makes it is named.
     Error when:
         There are more than the threshold at any step, or the loss is not finite.
     Not judged when:
@@ -34,8 +32,9 @@ def non_finite(record: RunRecord, *, max_count: float = 0) -> tuple[Finding, ...
     Why it matters:
         Everything that is computed from such a value is lost.
     What to do:
-        Look at the layer and the pass that are named. Lower the learning rate if an update brought
-        it about; check the data if it is there before any update.
+        Keep the operation that is named away from the edge of its domain: sqrt and log from 0, a
+        divisor from 0, exp from large arguments, float16 from 65,504. Lower the learning rate if a
+        large update came before.
     Source:
         IEEE 754: operations on NaN give NaN.
     """
@@ -49,14 +48,13 @@ def non_finite(record: RunRecord, *, max_count: float = 0) -> tuple[Finding, ...
     row = int(min([*rows[:1], *lost_loss[:1]]))
     forward = np.nan_to_num(record.series["nonfinite_forward_count"][row], nan=0.0)
     backward = np.nan_to_num(record.series["nonfinite_backward_count"][row], nan=0.0)
-    index, phase = _first(forward, backward, total[row])
-    layer = record.layers[index] if index is not None else None
+    layer, where = _place(record, row, forward, backward)
     count = int(total[row].sum()) or 1  # the loss itself
-    where = f"in the {phase} of {layer.name}" if layer else "in the loss"
     step = int(record.steps[row])
     before = record.scalars["loss"][:row]
     finite = before[np.isfinite(before)]
     loss_before = f" The loss before it was {finite[-1]:.3g}." if finite.size else ""
+    cause = nonfinite_cause.cause(record, row)
     return (
         findings.finding(
             record,
@@ -65,22 +63,39 @@ def non_finite(record: RunRecord, *, max_count: float = 0) -> tuple[Finding, ...
             since_step=step,
             observed=count,
             threshold=max_count,
-            message=f"NaN or Inf appeared at step {step}, first {where}.",
+            message=f"NaN or Inf appeared {_moment(record, row)}, first {where}.",
             details=f"Values that are not finite there: {count}.{loss_before}",
             evidence=findings.evidence(record, n=count, steps=(step,)),
-            cause=_cause(record, row),
-            remedies=(
-                (causes.lower_learning_rate(record),) if step else causes.smallest_change(record)
-            ),
+            cause=cause.sentence,
+            cause_details=cause.details,
+            remedies=cause.remedies,
         ),
     )
 
 
-def _cause(record: RunRecord, row: int) -> str:
-    """What the updates did just before: overflow is the end of a growth that can be seen."""
-    if record.steps[row] == 0:
-        return "It is there before any update: the data or the initialisation bring it."
-    return causes.largest_update(record, row, LARGE_UPDATE)
+def _moment(record: RunRecord, row: int) -> str:
+    """When the values were lost; a range of steps where those before it were not measured."""
+    step, origin = int(record.steps[row]), record.nonfinite_origin
+    located = origin is not None and origin.place not in (OriginPlace.WEIGHTS, OriginPlace.UNKNOWN)
+    if located or not row or record.steps[row - 1] >= step - 1:
+        return f"at step {step}"
+    return f"after step {record.steps[row - 1]} and by step {step}"
+
+
+def _place(
+    record: RunRecord, row: int, forward: Floats, backward: Floats
+) -> tuple[LayerInfo | None, str]:
+    """The layer in question, and where in the step: as located, else as the counts show."""
+    origin = record.nonfinite_origin
+    if origin is not None and origin.place is not OriginPlace.UNKNOWN:
+        named = (layer for layer in record.layers if layer.name == origin.layer)
+        return next(named, None), nonfinite_cause.place_text(origin)
+    total = np.nan_to_num(record.series["nonfinite_count"][row], nan=0.0)
+    index, phase = _first(forward, backward, total)
+    if index is None:
+        return None, "in the loss"
+    layer = record.layers[index]
+    return layer, f"in the {phase} of {layer.name}"
 
 
 def _first(forward: Floats, backward: Floats, total: Floats) -> tuple[int | None, str]:

@@ -76,6 +76,7 @@ _NAMES = {
     "model.output.units": "{} output units",
     "training.learning_rate": "learning rate {}",
     "training.loss": "loss {}",
+    "training.record_every": "a record of every {} steps",
     "training.optimizer.epsilon": "epsilon {}",
     "training.steps": "{} steps",
 }

@@ -61,6 +61,8 @@ def add_answer(page: Page, report: Report, options: ReportOptions) -> None:
         for command in advice.commands:
             _add_command(page, command)
     add_labelled(page, "More", _more(report, options, page.width - 2 - LABEL))
+    for fault in report.faults:
+        page.add_text(printable(f"{fault.computation}: {fault.crashed}"), "crashed", indent=2)
     _add_count(page, report)
 
 

@@ -14,7 +14,7 @@ from gradscope.analyzer.curves import loss_curve, through_time, window
 from gradscope.analyzer.curves.depth_profile import DepthProfile, depth_profile
 from gradscope.analyzer.theory.expectation import standings
 from gradscope.record import Finding, Role, RunRecord, Verdict, VerdictStatus
-from gradscope.record.run_record import Floats
+from gradscope.record.run_record import Floats, Integers
 from gradscope.reporters.layout.character_plots import LogScale, sparkline
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol
 from gradscope.reporters.layout.numbers import number
@@ -135,8 +135,8 @@ def _ends(values: Sequence[float]) -> str:
 
 
 def _gradient_line(report: Report, profile: DepthProfile) -> CurveLine:
-    values = _typical(profile.delta_relative)
-    if _nothing_came_back(profile.delta):
+    values = _typical(profile.delta_relative, report.record.steps)
+    if _nothing_came_back(profile.delta, report.record.steps):
         values = [0.0] * len(values)
     tone, note = _judged(report, len(values), "vanishing_gradient", "exploding_gradient")
     if all(value == 0 for value in values):
@@ -147,22 +147,22 @@ def _gradient_line(report: Report, profile: DepthProfile) -> CurveLine:
 
 
 def _signal_line(report: Report, profile: DepthProfile) -> CurveLine:
-    values = _typical(profile.signal)
+    values = _typical(profile.signal, report.record.steps)
     tone, note = _judged(report, len(values), "vanishing_signal", "exploding_signal")
     if tone == "healthy" and _in_band(report):
         note = "in theory's band at the start"
     return CurveLine("signal", _heights(values), _ends(values), tone, note)
 
 
-def _nothing_came_back(delta: Floats) -> bool:
+def _nothing_came_back(delta: Floats, steps: Integers) -> bool:
     """Whether delta is zero in every layer over the last quarter: it has no ratios then."""
-    late = delta[window.last_quarter(len(delta))]
+    late = delta[window.last_quarter(steps)]
     return bool(np.isfinite(late).any()) and not np.nan_to_num(late).any()
 
 
-def _typical(values: Floats) -> list[float]:
+def _typical(values: Floats, steps: Integers) -> list[float]:
     """Those of the last quarter; of a run that broke off, of the last step that has them all."""
-    typical = window.typical(values)
+    typical = window.typical(values, steps)
     whole = np.flatnonzero(np.isfinite(values).all(axis=1))
     if not np.isfinite(typical).all() and whole.size:
         typical = values[whole[-1]]
@@ -228,18 +228,27 @@ def _time_line(record: RunRecord, lead: Verdict) -> Iterator[CurveLine]:
 def _loss_line(report: Report) -> Iterator[CurveLine]:
     """The loss over the steps beside a constant answer's."""
     record = report.record
-    loss = [float(value) for value in record.scalars["loss"][record.steps > 0]]
+    trained = record.steps > 0
+    loss = [float(value) for value in record.scalars["loss"][trained]]
     if not loss:
         return
     curve = loss_curve.training_curve(record)
     finite = curve.loss
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     spread = high - low if high > low else 1.0
-    heights = tuple((value - low) / spread if math.isfinite(value) else math.nan for value in loss)
+    over_time = [loss[row] for row in _even_rows(record.steps[trained])]
+    heights = tuple((v - low) / spread if math.isfinite(v) else math.nan for v in over_time)
     last = number(curve.last) if math.isfinite(loss[-1]) else "NaN"
     ends = f"{number(loss[0], 'NaN')} to {last}"
     tone, note = _learning(report)
     yield CurveLine("loss", heights, ends, tone, note)
+
+
+def _even_rows(steps: Integers) -> list[int]:
+    """As many rows as there are, at even distances in time: the nearest recorded step each."""
+    between = (steps[1:] + steps[:-1]) / 2
+    rows = np.searchsorted(between, np.linspace(steps[0], steps[-1], len(steps)))
+    return [int(row) for row in rows]
 
 
 def _learning(report: Report) -> tuple[str, str]:

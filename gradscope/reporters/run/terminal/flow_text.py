@@ -18,7 +18,7 @@ def flow_sentence(report: Report) -> str:
     """The gradient's way back in one sentence; the headline where there is none to tell."""
     record = report.record
     profile = depth_profile(record)
-    delta = window.typical(profile.delta_relative)
+    delta = window.typical(profile.gradient_relative, record.steps)
     delta = delta[np.isfinite(delta)]
     if delta.size < 2:
         return report.diagnosis.headline

@@ -16,7 +16,9 @@ from gradscope.reporters.run.layer_table import layer_table
 from gradscope.reporters.run.terminal.answer import add_answer, add_state
 from gradscope.reporters.run.terminal.check_lines import add_checks
 from gradscope.reporters.run.terminal.layer_lines import add_layers
+from gradscope.reporters.run.terminal.weight_lines import add_weights
 from gradscope.reporters.run.time_table import TITLE, TimeTable, time_table
+from gradscope.reporters.run.weight_table import weight_table
 
 WIDEST_ANSWER = 80
 """Columns of the answer on a wider terminal too: longer lines are read less well."""
@@ -55,6 +57,7 @@ def _add_layers(page: Page, report: Report) -> None:
     page.add_text(summary.evidence(report.record), "dim")
     page.add_text(summary.theory(report), "dim")
     add_layers(page, layer_table(report))
+    add_weights(page, weight_table(report.record))
     _add_times(page, time_table(report))
     _add_course(page, report)
 

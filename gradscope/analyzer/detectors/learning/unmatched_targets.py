@@ -1,0 +1,76 @@
+"""GS607: a loss that does not depend on which target belongs to which sample."""
+
+from __future__ import annotations
+
+from gradscope.analyzer import findings
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.record import Action, Finding, Remedy, RunRecord, Severity, TargetDependence
+
+
+@detector("GS607", rank=0)
+def unmatched_targets(record: RunRecord, *, threshold: float = 1e-4) -> tuple[Finding, ...]:
+    """Tell whether the loss knows which target belongs to which sample.
+
+    What it measures:
+        The gradient of the loss by the answers, at the start, on one batch; and the same after the
+        targets of the batch were permuted. The figure is the rms of the change over the rms of the
+        gradient.
+    Error when:
+        The figure is below the threshold, and targets and answers differ in their number of axes:
+        targets (batch,) beside answers (batch, 1) are broadcast to (batch, batch), so that each
+        answer is compared with all targets and becomes their mean.
+    Warning when:
+        The same holds although both have the same axes: the loss compares sums or means of the
+        batch. A loss on distributions does that on purpose.
+    Not judged when:
+        The loss has no gradient by the answers, does not use the targets, or all targets of the
+        batch are the same; there are several outputs; or the record does not have the figure.
+    Thresholds:
+        threshold = 1e-4: the figure. A broadcast loss changes by the rounding of float32, 1e-7; the
+            losses of Keras by 0.3 to 1.5.
+    Why it matters:
+        The network can learn nothing but one answer for all samples, and its loss looks normal.
+    What to do:
+        Give the targets the axes of the answers: y[:, None] for one value per sample.
+    Source:
+        The broadcasting rules of NumPy and TensorFlow.
+    """
+    start = record.objective_start
+    if start is None:
+        raise NotMeasured("the record has no facts of the start")
+    fact = start.dependence
+    if fact is None:
+        raise NotMeasured(start.unmeasured.get("dependence", "it was not measured"))
+    if not fact.change < threshold:
+        return ()
+    if fact.erased_change < threshold:
+        raise NotMeasured("the loss does not use the targets")
+    broadcast = len(fact.target_shape) != len(fact.answer_shape)
+    action = Action.MATCH_TARGETS if broadcast else Action.COMPARE_EACH_SAMPLE
+    return (
+        findings.finding(
+            record,
+            Severity.ERROR if broadcast else Severity.WARNING,
+            (),
+            observed=fact.change,
+            threshold=threshold,
+            message="The loss does not depend on which target belongs to which sample.",
+            cause=_cause(fact, broadcast=broadcast),
+            details=(
+                "With the targets of a batch in another order, the gradient by the answers changes "
+                f"by {fact.change:.1g} of its size; where targets are matched, by about 1."
+            ),
+            remedies=(Remedy(action),),
+            evidence=findings.evidence(
+                record, n=fact.answer_shape[0], phase="start", batch_size=fact.answer_shape[0]
+            ),
+        ),
+    )
+
+
+def _cause(fact: TargetDependence, *, broadcast: bool) -> str:
+    targets, answers = fact.target_shape, fact.answer_shape
+    if not broadcast:
+        return "It compares the batch as a whole."
+    return f"Targets {targets} and answers {answers} are broadcast against each other."

@@ -1,0 +1,141 @@
+"""GS606: targets far from the answers that the network starts with."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gradscope.analyzer import findings
+from gradscope.analyzer.curves import loss_curve
+from gradscope.analyzer.curves.constant_loss import paired_loss
+from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.message_parts import times_text
+from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.record import Action, AnswerScale, Finding, Remedy, Role, RunRecord, Severity
+
+
+@detector(
+    "GS606",
+    rank=11,
+    causes=(
+        "non_finite",
+        "exploding_signal",
+        "exploding_gradient",
+        "unstable_updates",
+        "diverging_loss",
+        "oscillating_loss",
+        "dead_units",
+        "frozen_layers",
+        "collapsed_representation",
+        "saturated_units",
+    ),
+)
+def unscaled_targets(
+    record: RunRecord,
+    *,
+    max_distance: float = 30.0,
+    max_first_update: float = 1.0,
+    max_constant_ratio: float = 0.9,
+) -> tuple[Finding, ...]:
+    """Tell whether real targets are too far from the answers for the optimizer to get there.
+
+    What it measures:
+        The rms of the distance between targets and answers over the rms of the answers, at the
+        start, on one batch. Beside it: the update ratio of the first step, and the rms of the
+        change that it makes in the answers.
+    Error when:
+        The distance is above `max_distance`, and the first update changes a layer by more than
+        `max_first_update` of its size, as it does where the step grows with the gradient (SGD); or
+        the network was trained and has not learned: where the step does not grow with the gradient
+        (Adam, RMSprop) it moves by as little as for targets of unit size.
+    Not judged when:
+        The targets are classes, the answers are bounded or zero, or the record does not have the
+        figure. A network that learns is no finding.
+    Thresholds:
+        max_distance = 30: the distance over the answers. Targets of unit size have about 1 to 3.
+        max_first_update = 1: one step replaces a layer, as for `unstable_updates`.
+        max_constant_ratio = 0.9: the loss over that of a constant prediction (over the first loss
+            where none is known) below which the network has learned.
+    Why it matters:
+        No learning rate suits: one that the start survives takes the rest nowhere.
+    What to do:
+        Scale the targets to mean 0 and standard deviation 1, and the answers back.
+    Source:
+        Bishop 1995, section 8.2: the gradient by an output weight is the error times an activation
+        of about unit size.
+    """
+    scale = _scale(record)
+    distance = float(scale.distance or 0.0) / scale.answers
+    if not distance > max_distance or loss_curve.learned(record, max_constant_ratio):
+        return ()
+    ratio, layer = _first_update(record)
+    overwritten = ratio > max_first_update
+    if not overwritten and not _stayed_behind(record):
+        return ()
+    targets, answers = float(scale.targets or 0.0), scale.answers
+    return (
+        findings.finding(
+            record,
+            Severity.ERROR,
+            [x for x in record.layers if x.role == Role.OUTPUT],
+            observed=distance,
+            threshold=max_distance,
+            message=(
+                f"The targets are unscaled: their rms is {targets:.3g}, that of the answers at the "
+                f"start {answers:.2g}."
+            ),
+            cause=_overwritten(ratio, layer) if overwritten else _slow(scale),
+            details=f"Targets and answers are {distance:.2g} times the answers apart.",
+            remedies=(Remedy(Action.SCALE_TARGETS),),
+            evidence=findings.evidence(record, n=record.batch_size, phase="start"),
+        ),
+    )
+
+
+def _scale(record: RunRecord) -> AnswerScale:
+    start = record.objective_start
+    if start is None or start.scale is None:
+        why = start.unmeasured.get("scale", "it was not measured") if start else ""
+        raise NotMeasured(why or "the record has no facts of the start")
+    if start.scale.targets is None or start.scale.distance is None:
+        raise NotMeasured("the targets are no real values, one for each answer")
+    if start.scale.saturated is not None:
+        raise NotMeasured("the output activation bounds the answers")
+    if not start.scale.answers > 0.0 or not math.isfinite(start.scale.distance):
+        raise NotMeasured("the answers at the start are zero or not finite")
+    return start.scale
+
+
+def _first_update(record: RunRecord) -> tuple[float, str]:
+    """The largest update ratio of the first step, and its layer; 0 where it is not known."""
+    columns = list(record.indices(Role.HIDDEN, Role.OUTPUT))
+    rows = np.flatnonzero(record.steps == 1)
+    if not columns or not rows.size:
+        return 0.0, ""
+    update = np.nan_to_num(record.series["update_ratio"][rows[0], columns], nan=0.0)
+    largest = int(np.argmax(update))
+    return float(update[largest]), record.layers[columns[largest]].name
+
+
+def _stayed_behind(record: RunRecord) -> bool:
+    """Whether training, of two steps or more, ended above the constant answer's loss."""
+    paired = paired_loss(record)
+    if paired is not None:
+        return record.outcome.steps_done > 1 and paired.difference > 0
+    best = loss_curve.constant_predictor(record)
+    return record.outcome.steps_done > 1 and loss_curve.training_curve(record).last > best
+
+
+def _overwritten(ratio: float, layer: str) -> str:
+    return f"The first update changes {layer} by {times_text(ratio)} its size."
+
+
+def _slow(scale: AnswerScale) -> str:
+    change, distance = scale.first_change, float(scale.distance or 0.0)
+    if change is None or not change > 0.0:
+        return ""
+    return (
+        f"The first step moves the answers by {change:.2g}, and the targets are {distance:.3g} "
+        "away."
+    )

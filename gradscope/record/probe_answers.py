@@ -1,0 +1,22 @@
+"""What a trained network answers to the probe set, in training and in inference mode."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ProbeAnswers:
+    """Loss and accuracy over `samples` samples of the probe set, under the weights of the end.
+
+    The losses are means per sample without what layers add to them (penalties on weights). In
+    training mode the probe set passes in batches of the training's size. Accuracies are NaN where
+    there are no classes.
+    """
+
+    samples: int
+    training_loss: float
+    inference_loss: float
+    training_accuracy: float = math.nan
+    inference_accuracy: float = math.nan

@@ -1,0 +1,86 @@
+"""Pass the probe set through the trained network once more, in both modes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gradscope.record import ProbeAnswers
+from gradscope.record.run_record import Floats
+from gradscope.runner.objective.objective import Objective
+from gradscope.runner.runtime.preserved_state import preserved_model_state
+
+FEW_PASSES = 4
+"""Batches up to which the passes are not traced: a trace costs about as much as three of them."""
+
+Passed = Callable[[Any], Any]
+
+
+def final_answers(
+    model: Any, batch: tuple[Any, ...], objective: Objective, *, batch_size: int
+) -> ProbeAnswers | None:
+    """Loss and accuracy over the probe set in training and in inference mode.
+
+    `batch` are numpy arrays: inputs, targets as the loss needs them, and weights where there are
+    some. It passes in batches of `batch_size`, as a model may know its batch size and batch norm
+    normalizes by the batch; what is left over is not used. None for an empty probe set. The model's
+    state is restored.
+    """
+    pieces = list(_pieces(batch, batch_size))
+    if not pieces:
+        return None
+    figures = []
+    for training in (True, False):
+        passed = _passed(model, objective, training=training)
+        if len(pieces) > FEW_PASSES:
+            passed = tf.function(passed, autograph=False)
+        with preserved_model_state(model):
+            rows = [passed(piece).numpy() for piece in pieces]
+        figures.append(np.mean(np.array(rows, np.float64), axis=0))
+    training_figures, inference_figures = figures
+    samples = len(keras.tree.flatten(pieces[0][0])[0]) * len(pieces)
+    return _answers(samples, training_figures, inference_figures)
+
+
+def _answers(samples: int, training: Floats, inference: Floats) -> ProbeAnswers:
+    return ProbeAnswers(
+        samples=samples,
+        training_loss=float(training[0]),
+        inference_loss=float(inference[0]),
+        training_accuracy=float(training[1]),
+        inference_accuracy=float(inference[1]),
+    )
+
+
+def _pieces(batch: tuple[Any, ...], batch_size: int) -> Iterator[tuple[Any, ...]]:
+    """Whole batches; the probe set itself where it is smaller than one."""
+    samples = len(keras.tree.flatten(batch[0])[0])
+    size = min(batch_size, samples)
+    for start in range(0, samples - size + 1, max(1, size)):
+        part = slice(start, start + size)
+        yield keras.tree.map_structure(lambda a, part=part: tf.convert_to_tensor(a[part]), batch)
+
+
+def _passed(model: Any, objective: Objective, *, training: bool) -> Passed:
+    """The function from one batch to its loss and accuracy."""
+
+    def figures(batch: tuple[Any, ...]) -> Any:
+        x, y, *rest = batch
+        outputs = model(x, training=training)
+        loss = objective.loss(model, x, y, outputs, rest[0] if rest else None)
+        if _adds_penalties(model):
+            loss -= tf.add_n([tf.cast(penalty, loss.dtype) for penalty in model.losses])
+        return tf.stack([tf.cast(loss, tf.float64), objective.accuracy(y, outputs)])
+
+    return figures
+
+
+def _adds_penalties(model: Any) -> bool:
+    """Whether the loss holds what layers add, beside a loss of the answers."""
+    compiled = getattr(model, "compiled", False) and model.loss is None
+    own = type(model).compute_loss is not keras.Model.compute_loss
+    return bool(model.losses) and not compiled and not own

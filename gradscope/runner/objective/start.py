@@ -1,0 +1,413 @@
+"""Measure loss, targets and variables at the start: once, on one batch, each fact by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from gradscope.catalog.losses import ConstantAnswer as ConstantFormula
+from gradscope.catalog.losses import constant_answer
+from gradscope.record import (
+    AnswerScale,
+    ConstantAnswer,
+    LossValues,
+    ObjectiveStart,
+    TargetDependence,
+    TargetSummary,
+    UnknownVariables,
+)
+from gradscope.record.objective_info import target_summary
+from gradscope.record.run_record import Floats
+from gradscope.runner.objective import weight_counts
+from gradscope.runner.objective.constant_answer import constant_candidates, search_constant
+from gradscope.runner.objective.objective import Objective
+from gradscope.runner.objective.objective_facts import objective_info
+from gradscope.runner.objective.output_graph import (
+    FactNotMeasured,
+    OutputGraph,
+    find_output_graph,
+    single_answer,
+)
+from gradscope.runner.objective.right_answers import right_preactivations, values_per_answer
+from gradscope.runner.runtime.preserved_state import (
+    preserved_model_state,
+    preserved_random_generators,
+)
+from gradscope.runner.survey.calls import recordable_layers, recording
+
+Array = npt.NDArray[Any]
+
+MOST_CHOSEN_ON = 4096
+"""Samples on which the constant answer is chosen, all at once."""
+
+MOST_VALUES = 2**22
+"""Answers of these samples together: 16 MB of float32."""
+
+MOST_BATCHES = 256
+"""Batches over which its mean loss is taken: its relative error is a sixteenth of one batch's."""
+
+ERASED = 1e-6
+"""Relative size of a slope below which a loss has none: rounding of float32."""
+
+SATURATED = 1e-3
+"""Distance from a bound, over the distance between the bounds, at which an answer counts as
+saturated: the slope of a sigmoid is a 250th of its largest there."""
+
+
+@dataclass
+class _Pass:
+    """The forward pass of one batch: numpy arrays, and what was found while it was traced."""
+
+    z: Array
+    answers: Array
+    penalty: float
+
+
+class StartMeasurement:
+    """Measures the objective of one model; its functions are traced at their first use.
+
+    All of them are graphs of their own, so that nothing changes in the graph that trains. The state
+    of the model and of every random generator is as before after each call.
+    """
+
+    def __init__(self, model: Any, objective: Objective) -> None:
+        self.model, self.objective = model, objective
+        self._graph = OutputGraph()
+        self._unknown: tuple[UnknownVariables, ...] = ()
+        self._constant: Floats | None = None
+        self._chosen_for: tuple[Any, ConstantAnswer] | None = None
+        self._state: list[tuple[Any, Any]] = []
+        self._first: _Pass | None = None
+        self._stateful = False
+        self._forward = tf.function(self._trace_forward, autograph=False)
+        self._loss = tf.function(self._trace_loss, autograph=False)
+        self._constant_loss = tf.function(self._trace_constant_loss, autograph=False)
+        self._slope = tf.function(self._trace_slope, autograph=False)
+        self._constant_slope = tf.function(self._trace_constant_slope, autograph=False)
+
+    def before(self, batch: Any, targets: Any = None, weights: Any = None) -> ObjectiveStart:
+        """The facts before the first update, on `batch`: (x, y, sample weights or None).
+
+        `targets` are all that are at hand, with their sample `weights`; those of the batch unless
+        they are given.
+        """
+        reasons: dict[str, str] = {}
+        facts = ObjectiveStart(unmeasured=reasons)
+        self._first = None
+        with _reason({}, "traced"), preserved_random_generators():
+            # What is built at the first call has to be there before its state can be preserved.
+            self._forward.get_concrete_function(_tensors(batch[0]))
+        with preserved_model_state(self.model), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras's remarks come with the training itself
+            with _reason(reasons, "targets"):
+                facts = replace(facts, targets=self._targets(batch[1]))
+            with _reason(reasons, "scale"):
+                self._first = self._pass(batch[0])
+                facts = replace(facts, scale=self._scale(self._first, batch[1]))
+            with _reason(reasons, "weights"):
+                facts = replace(
+                    facts, weights=weight_counts.weight_counts(self.model, self._unknown)
+                )
+            first = self._first
+            if first is None:
+                missing = dict.fromkeys(("dependence", "values", "constant"), reasons["scale"])
+                return replace(facts, unmeasured=reasons | missing)
+            with _reason(reasons, "dependence"):
+                facts = replace(facts, dependence=self._dependence(first, batch))
+            with _reason(reasons, "constant"):
+                given = (batch[1], batch[2]) if targets is None else (targets, weights)
+                facts = replace(facts, constant=self._choose(first, *given, len(first.answers)))
+            with _reason(reasons, "values"):
+                facts = replace(facts, values=self._values(first, batch, reasons))
+        return facts
+
+    def after_first_update(self, facts: ObjectiveStart, x: Any) -> ObjectiveStart:
+        """The facts with what the first update changed in the answers to the same batch."""
+        first, scale = self._first, facts.scale
+        self._first = None
+        if first is None or scale is None:
+            return facts
+        reasons = dict(facts.unmeasured)
+        with preserved_model_state(self.model), _reason(reasons, "first_change"):
+            for variable, value in self._state:
+                variable.assign(value)
+            changed = self._pass(x, keep_state=False).answers - first.answers
+            scale = replace(scale, first_change=_rms(changed))
+        return replace(facts, scale=scale, unmeasured=reasons)
+
+    def constant_loss(self, y: Any, weights: Any) -> float:
+        """The loss of the constant answer on other targets; NaN where it is not known."""
+        if self._constant is None:
+            return math.nan
+        state = preserved_model_state(self.model) if self._stateful else contextlib.nullcontext()
+        with state:
+            return self._constant_value(self._constant, y, weights)
+
+    def choose_again(self, y: Any, weights: Any, batch_size: int) -> ConstantAnswer | None:
+        """Choose the constant on other targets; None where the first choice was not possible."""
+        if self._constant is None:
+            return None
+        start = np.zeros_like(self._constant)
+        with preserved_model_state(self.model), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self._chosen(start, y, weights, batch_size)
+
+    def _pass(self, x: Any, *, keep_state: bool = True) -> _Pass:
+        """Pass `x` through the model in training mode."""
+        if keep_state:
+            variables = self.model.non_trainable_variables
+            self._state = [(variable, variable.numpy()) for variable in variables]
+        z, answers, penalty = self._forward(_tensors(x))
+        return _Pass(_wide(z), _wide(answers), float(penalty))
+
+    def _trace_forward(self, x: Any) -> tuple[Any, Any, Any]:
+        model = self.model
+        with tf.GradientTape() as tape:
+            with recording(recordable_layers(model)) as recorder:
+                answers = single_answer(model(x, training=True))
+            self._graph, z = find_output_graph(recorder.calls, answers)
+            total = tf.reduce_sum(tf.cast(answers, tf.float32))
+        watched = weight_counts.untracked(model, tape.watched_variables())
+        if watched:
+            gradients = tape.gradient(total, watched)
+            reached = {id(v): g is not None for v, g in zip(watched, gradients, strict=True)}
+            self._unknown = weight_counts.unknown_variables(model, watched, reached)
+        penalty = tf.add_n([tf.cast(p, tf.float32) for p in model.losses] or [tf.constant(0.0)])
+        return z, answers, penalty
+
+    def _trace_loss(self, z: Any, y: Any, weights: Any) -> Any:
+        answers = self._graph.answers(z)
+        loss = self.objective.data_loss(self.model, y, answers, weights)
+        return tf.cast(tf.reduce_sum(loss), tf.float64)
+
+    def _trace_constant_loss(self, constant: Any, y: Any, weights: Any) -> Any:
+        return self._trace_loss(self._broadcast(constant, y), y, weights)
+
+    def _trace_slope(self, z: Any, y: Any, weights: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            loss = self._trace_loss(z, y, weights)
+        return tape.gradient(loss, z, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    def _trace_constant_slope(self, constant: Any, y: Any, weights: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(constant)
+            loss = self._trace_constant_loss(constant, y, weights)
+        return tape.gradient(loss, constant, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    def _broadcast(self, constant: Any, y: Any) -> Any:
+        """The constant [unit] as pre-activation of every sample of `y`."""
+        shape = [y.shape[0], *self._shape[1:]]
+        return tf.broadcast_to(constant if len(shape) > 1 else constant[0], shape)
+
+    def _targets(self, y: Any) -> TargetSummary:
+        return target_summary(_array(y))
+
+    def _scale(self, first: _Pass, y: Any) -> AnswerScale:
+        self._shape = first.answers.shape
+        self._dtype = first.z.dtype
+        targets = _array(y)
+        real = targets.dtype.kind == "f" and np.any((targets != 0) & (targets != 1))
+        values = values_per_answer(targets, first.answers.shape) if real else None
+        return AnswerScale(
+            answers=_rms(first.answers),
+            targets=None if values is None else _rms(values),
+            distance=None if values is None else _rms(values - first.answers),
+            saturated=_saturated(first.answers, self._graph),
+        )
+
+    def _dependence(self, first: _Pass, batch: Any) -> TargetDependence:
+        """Permute the targets, and give all samples the target of the first one."""
+        y, weights = _array(batch[1]), batch[2]
+        order = _most_moved(y)
+        slope = self._slope_at(first.z, y, weights)
+        size = _rms(slope)
+        if not size > 0.0 or not math.isfinite(size):
+            raise FactNotMeasured("the loss has no slope in the answers of the first batch")
+        permuted = self._slope_at(first.z, y[order], weights)
+        erased = self._slope_at(first.z, np.repeat(y[:1], len(y), axis=0), weights)
+        return TargetDependence(
+            change=_rms(permuted - slope) / size,
+            erased_change=_rms(erased - slope) / size,
+            moved=float(np.mean(_differs(y, y[order]))),
+            target_shape=y.shape,
+            answer_shape=first.answers.shape,
+        )
+
+    def _slope_at(self, z: Array, y: Array, weights: Any) -> Floats:
+        slope = self._slope(tf.constant(z), tf.constant(y), _tensors(weights))
+        return np.asarray(tf.convert_to_tensor(slope).numpy(), np.float64)
+
+    def _choose(self, first: _Pass, y: Any, weights: Any, batch_size: int) -> ConstantAnswer:
+        if self._chosen_for is not None and self._chosen_for[0] is y:
+            return self._chosen_for[1]  # another seed: the targets are the same
+        self._constant = None
+        units = first.answers.shape[-1] if first.answers.ndim > 1 else 1
+        start = first.z.reshape(-1, units).mean(axis=0).astype(np.float64)
+        chosen = self._chosen(start, y, weights, batch_size)
+        self._chosen_for = (y, chosen)
+        return chosen
+
+    def _chosen(self, start: Floats, y: Any, weights: Any, batch_size: int) -> ConstantAnswer:
+        targets = _array(y)
+        rows = _subset(len(targets), math.prod(self._shape[1:]))
+        chosen_y, chosen_w = targets[rows], _rows(weights, rows)
+
+        def loss(constant: Floats) -> float:
+            return self._constant_value(constant, chosen_y, chosen_w)
+
+        def slope(constant: Floats) -> Floats:
+            value = self._constant_slope(
+                self._in(constant), tf.constant(chosen_y), _tensors(chosen_w)
+            )
+            return np.asarray(tf.convert_to_tensor(value).numpy(), np.float64)
+
+        candidates = constant_candidates(targets, self._shape, self._graph, start)
+        known = self._closed_form()
+        spread = _spread(targets, self._shape, len(start))
+        best, least = search_constant(candidates, loss, None if known else slope, spread)
+        if math.isnan(least):
+            raise FactNotMeasured("the loss of every constant answer is not finite")
+        self._constant = best
+        mean, samples = self._mean_loss(best, targets, weights, batch_size)
+        answers = _wide(self._graph.answers(self._in(best)[tf.newaxis]))
+        return ConstantAnswer(tuple(answers.reshape(-1).tolist()), mean, len(rows), samples)
+
+    def _closed_form(self) -> bool:
+        """Whether the best constant is one of the candidates: by the loss's own formula."""
+        facts = objective_info(self.objective.loss_name, self.model, None)
+        known = constant_answer(facts.loss) is not ConstantFormula.UNKNOWN
+        return known and self._graph.activation in ("linear", "softmax", "sigmoid")
+
+    def _mean_loss(
+        self, constant: Floats, y: Array, weights: Any, batch_size: int
+    ) -> tuple[float, int]:
+        """Mean loss over whole batches of the targets, and their number of samples."""
+        count = len(y) // batch_size
+        starts = np.arange(count) if count <= MOST_BATCHES else _drawn(count, MOST_BATCHES)
+        values = []
+        for start in starts:
+            rows = np.arange(start * batch_size, (start + 1) * batch_size)
+            values.append(self._constant_value(constant, y[rows], _rows(weights, rows)))
+        return float(np.mean(values)), len(starts) * batch_size
+
+    def _constant_value(self, constant: Floats, y: Any, weights: Any) -> float:
+        return float(self._constant_loss(self._in(constant), _tensors(y), _tensors(weights)))
+
+    def _in(self, constant: Floats) -> Any:
+        return tf.constant(constant, self._dtype)
+
+    def _values(self, first: _Pass, batch: Any, reasons: dict[str, str]) -> LossValues:
+        y, weights = _array(batch[1]), batch[2]
+
+        def loss(z: Array) -> float:
+            z = z.astype(first.z.dtype)
+            return float(self._loss(tf.constant(z), tf.constant(y), _tensors(weights)))
+
+        start, right = loss(first.z), None
+        with _reason(reasons, "right"):
+            tried = [loss(z) for z in right_preactivations(y, first.answers.shape, self._graph)]
+            finite = [value for value in tried if math.isfinite(value)]
+            if not finite:
+                raise FactNotMeasured("it is not known which answers are right")
+            right = min(finite)
+        constant = (
+            None if self._constant is None else self._constant_value(self._constant, y, weights)
+        )
+        neutral = loss(np.zeros_like(first.z)) if self._graph.known else None
+        return LossValues(start, right, constant, first.penalty, neutral)
+
+
+@contextlib.contextmanager
+def _reason(reasons: dict[str, str], name: str) -> Iterator[None]:
+    """Note under `name` why the block did not come to its end; nothing leaves it."""
+    try:
+        yield
+    except FactNotMeasured as reason:
+        reasons[name] = str(reason)
+    except Exception as error:  # a loss of the user's own may refuse in any way
+        first_line = (str(error).strip().splitlines() or [""])[0]
+        reasons[name] = f"{type(error).__name__}: {first_line}"[:200]
+
+
+def _tensors(tree: Any) -> Any:
+    return None if tree is None else keras.tree.map_structure(tf.convert_to_tensor, tree)
+
+
+def _array(y: Any) -> Array:
+    flat = keras.tree.flatten(y)
+    if len(flat) != 1:
+        raise FactNotMeasured(f"there are {len(flat)} arrays of targets")
+    return np.asarray(flat[0])
+
+
+def _rows(tree: Any, rows: Any) -> Any:
+    if tree is None:
+        return None
+    return keras.tree.map_structure(lambda leaf: np.asarray(leaf)[rows], tree)
+
+
+def _wide(tensor: Any) -> Array:
+    """At least float32: numpy cannot compute with bfloat16."""
+    values: Array = np.asarray(tensor)
+    return values.astype(np.float32) if values.dtype.itemsize < 4 else values
+
+
+def _rms(values: Array) -> float:
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
+
+
+def _subset(samples: int, width: int) -> npt.NDArray[np.int64]:
+    """The samples on which the constant is chosen."""
+    most = max(1, min(MOST_CHOSEN_ON, MOST_VALUES // max(1, width)))
+    return np.arange(samples) if samples <= most else _drawn(samples, most)
+
+
+def _drawn(count: int, most: int) -> npt.NDArray[np.int64]:
+    """The same `most` of `count` positions at every call, in order."""
+    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
+
+
+def _spread(y: Array, shape: tuple[int, ...], units: int) -> Floats:
+    """Standard deviation of the targets per unit; 1 where they are classes or do not vary."""
+    values = values_per_answer(y, (len(y), *shape[1:])) if y.dtype.kind in "fiub" else None
+    if values is None:
+        return np.ones(units)
+    deviation = values.reshape(-1, units).std(axis=0)
+    return np.where(deviation > 0, deviation, 1.0)
+
+
+def _differs(one: Array, other: Array) -> npt.NDArray[np.bool_]:
+    """Which samples have other targets."""
+    different: npt.NDArray[np.bool_] = np.any((one != other).reshape(len(one), -1), axis=1)
+    return different
+
+
+def _most_moved(y: Array) -> npt.NDArray[np.int64]:
+    """The permutation, of eight, that gives most samples another target."""
+    random = np.random.default_rng(0)
+    orders = [random.permutation(len(y)) for _ in range(8)]
+    moved = [int(np.count_nonzero(_differs(y, y[order]))) for order in orders]
+    if not max(moved):
+        raise FactNotMeasured("all targets of the first batch are the same")
+    return orders[int(np.argmax(moved))]
+
+
+def _saturated(answers: Array, graph: OutputGraph) -> float | None:
+    """Share of the answers next to a bound; of a softmax, share of the samples."""
+    if graph.bounds is None:
+        return None
+    low, high = graph.bounds
+    edge = SATURATED * (high - low)
+    if graph.activation == "softmax":
+        return float(np.mean(answers.max(axis=-1) >= high - edge))
+    return float(np.mean((answers <= low + edge) | (answers >= high - edge)))

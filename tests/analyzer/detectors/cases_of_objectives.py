@@ -1,0 +1,204 @@
+"""The detectors that look at loss, targets and variables at the start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gradscope.record import (
+    AnswerScale,
+    LossValues,
+    ObjectiveInfo,
+    ObjectiveStart,
+    RunRecord,
+    TargetDependence,
+    TargetSummary,
+    UnknownVariables,
+    WeightCounts,
+)
+from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case
+from tests.analyzer.detectors.cases_of_learning import USERS
+from tests.analyzer.synthetic import DATA, changed, network, record
+
+REAL = replace(DATA, task="own", classes=None)
+BEST = math.log(10)
+
+
+def objectives() -> Iterator[Case]:
+    yield from unmatched()
+    yield from untracked()
+    yield from unscaled()
+    yield from saturated()
+    yield from twice_and_divided()
+    yield from untrainable()
+
+
+def started(
+    facts: ObjectiveStart | None, *, activation: str = "softmax", units: int = 10, **more: Any
+) -> RunRecord:
+    layers = changed(network([9, 9]), "output", activation=activation, units=units)
+    return record(layers, **({"config": USERS, "objective_start": facts} | more))
+
+
+def unmatched() -> Iterator[Case]:
+    case = partial(Case, "unmatched_targets")
+
+    def net(change: float, erased: float = 1.0, shape: tuple[int, ...] = (32,)) -> RunRecord:
+        fact = TargetDependence(change, erased, 1.0, shape, (32, 1))
+        return started(ObjectiveStart(dependence=fact))
+
+    yield case("healthy", "matched", lambda: net(1.03))
+    yield case("healthy", "an_earlier_version", lambda: started(None), "skipped")
+    why = ObjectiveStart(unmeasured={"dependence": "all targets are the same"})
+    yield case("healthy", "not_measured", lambda: started(why), "skipped")
+    yield case("healthy", "no_targets_used", lambda: net(0.0, 0.0), "skipped")
+    yield case("sick", "broadcast", lambda: net(9e-8), "error", (0, 40), (), 9e-8)
+    yield case("sick", "means_of_the_batch", lambda: net(9e-8, shape=(32, 1)), "warning")
+    yield case("borderline", "inside", lambda: net(1e-4 * OUTSIDE))
+    yield case("borderline", "outside", lambda: net(1e-4 * INSIDE), "error")
+
+
+def untracked() -> Iterator[Case]:
+    case = partial(Case, "untracked_variables")
+
+    def net(*unknown: UnknownVariables, **more: Any) -> RunRecord:
+        return started(ObjectiveStart(weights=WeightCounts(6, 6, 900, 900, (), unknown)), **more)
+
+    mine = UnknownVariables("hidden_1", 1, 320, True)
+    other = UnknownVariables("hidden_2", 2, 90, True)
+    falls = np.geomspace(2.3, 0.1, 41)
+    yield case("healthy", "all_known", net)
+    yield case("healthy", "an_earlier_version", lambda: started(None), "skipped")
+    yield case("healthy", "not_measured", lambda: started(ObjectiveStart()), "skipped")
+    yield case("healthy", "behind_a_stop", lambda: net(replace(mine, reached=False)))
+    yield case("sick", "a_layer_s", lambda: net(mine), "error", (0, 40), ("hidden_1",), 320.0)
+    yield case("sick", "of_two", lambda: net(mine, other), "error", None, ("hidden_1", "hidden_2"))
+    yield case("sick", "the_model_s", lambda: net(replace(mine, layer="")), "error")
+    yield case("sick", "learns", lambda: net(mine, loss=falls, accuracy=0.9), "warning")
+    stopped = replace(mine, parameters=2, reached=False)
+    yield case("borderline", "two_values_that_nothing_reads", lambda: net(stopped))
+    yield case("borderline", "one_value", lambda: net(replace(mine, parameters=1)), "warning")
+    yield case("borderline", "two_values", lambda: net(replace(mine, parameters=2)), "error")
+
+
+def unscaled() -> Iterator[Case]:
+    case = partial(Case, "unscaled_targets")
+
+    def net(
+        distance: float, update: float = 1e-3, above: float = 1.0, answers: float = 0.5, **more: Any
+    ) -> RunRecord:
+        scale = AnswerScale(answers, distance, distance, 1e-3)
+        scale = replace(scale, **more.pop("scale", {}))
+        updates = np.full((41, 1), 1e-3)
+        updates[1] = update
+        made = started(ObjectiveStart(scale=scale), activation="linear", units=1, data=REAL,
+                       update=updates, loss=9.0, **more)  # fmt: skip
+        return replace(made, scalars=made.scalars | {"constant_loss": np.full(41, 9.0 - above)})
+
+    yield case("healthy", "unit_size", lambda: net(1.0))
+    yield case("healthy", "an_earlier_version", lambda: started(None), "skipped")
+    yield case("healthy", "classes", lambda: net(5e3, scale={"targets": None}), "skipped")
+    yield case("healthy", "bounded", lambda: net(5e3, scale={"saturated": 0.0}), "skipped")
+    yield case("healthy", "answers_of_zero", lambda: net(5e3, answers=0.0), "skipped")
+    yield case("healthy", "far_and_learned", lambda: net(5e3, above=-1.0))
+    yield case("sick", "first_update", lambda: net(5e3, 37e3, -1.0), "error", (0, 40), ("output",))
+    yield case("sick", "stays_behind", lambda: net(5e3), "error", (0, 40), ("output",), 1e4)
+    nothing = {"scale": {"first_change": None}}
+    yield case("sick", "change_unknown", lambda: net(5e3, **nothing), "error")
+    yield case("borderline", "distance_inside", lambda: net(15.0 * INSIDE))
+    yield case("borderline", "distance_outside", lambda: net(15.0 * OUTSIDE), "error")
+    yield case("borderline", "update_inside", lambda: net(5e3, INSIDE, -1.0))
+    yield case("borderline", "update_outside", lambda: net(5e3, OUTSIDE, -1.0), "error")
+
+
+def saturated() -> Iterator[Case]:
+    case = partial(Case, "saturated_output")
+
+    def net(ratio: float, share: float | None = 0.9, **more: Any) -> RunRecord:
+        values = LossValues(BEST * ratio, 0.0, more.pop("constant", BEST))
+        facts = ObjectiveStart(values=values, scale=AnswerScale(0.8, saturated=share))
+        return started(facts, **more)
+
+    falls = np.geomspace(25.0, 0.1, 41)
+    yield case("healthy", "usual", lambda: net(1.2, 0.0))
+    yield case("healthy", "sure_and_right", lambda: net(0.1))
+    yield case("healthy", "an_earlier_version", lambda: started(None), "skipped")
+    yield case("healthy", "unbounded", lambda: net(9.0, None), "skipped")
+    yield case("healthy", "no_constant", lambda: net(9.0, constant=None), "skipped")
+    yield case("sick", "sure_and_wrong", lambda: net(90.0), "error", (0, 40), ("output",), 90.0)
+    yield case("sick", "learns", lambda: net(90.0, loss=falls, accuracy=0.9), "warning")
+    yield case("borderline", "ratio_inside", lambda: net(3.0 * INSIDE))
+    yield case("borderline", "ratio_outside", lambda: net(3.0 * OUTSIDE), "error")
+    yield case("borderline", "share_inside", lambda: net(9.0, 0.5 * INSIDE))
+    yield case("borderline", "share_outside", lambda: net(9.0, 0.5 * OUTSIDE), "error")
+
+
+def twice_and_divided() -> Iterator[Case]:
+    case = partial(Case, "output_mismatch")
+    signature = math.log(1 + 9 / math.e)
+    classes = TargetSummary("indices", 1, 0.0, 9.0, 4.5, 8.25, (0.1,) * 10, 32)
+    coin = TargetSummary("indices", 1, 0.0, 1.0, 0.25, 0.1875, (0.75, 0.25), 32)
+
+    def net(
+        right: float, activation: str = "softmax", units: int = 10, loss: float = 2.3,
+        neutral: float = BEST, targets: TargetSummary = classes,
+    ) -> RunRecord:  # fmt: skip
+        values = LossValues(neutral, right, neutral, 0.0, neutral)
+        facts = ObjectiveStart(values=values, targets=targets)
+        own = ObjectiveInfo("")
+        made = partial(started, activation=activation, units=units, data=REAL, objective=own)
+        return made(facts, loss=loss)
+
+    # One unit, a quarter of ones, by hand: ln(1 + e^-z) for a one, ln(1 + e^z) for a zero.
+    ones, zeros = math.log(1 + math.exp(-1)), math.log(2)
+    middle = 0.25 * math.log(1 + math.exp(-0.5)) + 0.75 * math.log(1 + math.exp(0.5))
+    sigmoid = {"activation": "sigmoid", "units": 1, "neutral": middle, "targets": coin}
+    tanh = {"activation": "tanh", "units": 1, "neutral": zeros, "targets": coin, "loss": 0.68}
+    yield case("healthy", "right_answers_cost_nothing", lambda: net(1e-7))
+    yield case("healthy", "smoothed_labels", lambda: net(0.6))
+    yield case("healthy", "logits", lambda: net(signature, "linear"))
+    yield case("sick", "softmax_twice", lambda: net(signature), "error", (0, 40), ("output",))
+    scaled = partial(net, 7 * signature, neutral=7 * BEST, loss=16.0)
+    yield case("sick", "softmax_twice_scaled", scaled, "error")
+    yield case("sick", "softmax_twice_learns", lambda: net(signature, loss=1.5), "warning")
+    quarter = 0.25 * ones + 0.75 * zeros
+    yield case("sick", "sigmoid_twice", partial(net, quarter, loss=0.73, **sigmoid), "error")  # type: ignore[arg-type]
+    yield case("sick", "tanh_as_logits", partial(net, ones, **tanh), "error")  # type: ignore[arg-type]
+    near = signature / (1 - 0.01)
+    yield case("borderline", "signature_inside", lambda: net(signature * 1.01 * INSIDE), "error")
+    yield case("borderline", "signature_outside", lambda: net(near))
+
+    def divided(zeros: float | None, loss: str = "mean_absolute_percentage_error") -> RunRecord:
+        targets = TargetSummary("real", 1, 0.0, 3.0, 1.0, 0.25, (), 3000, zeros)
+        data = replace(REAL, targets=targets)
+        return started(None, activation="linear", units=1, data=data, objective=ObjectiveInfo(loss))
+
+    yield case("healthy", "no_zeros", lambda: divided(0.0))
+    yield case("healthy", "zeros_not_counted", lambda: divided(None))
+    yield case("healthy", "zeros_without_division", lambda: divided(0.05, "mean_absolute_error"))
+    yield case("sick", "division_by_zero", lambda: divided(0.05), "error", None, None, 0.05)
+    yield case("borderline", "one_zero_in_a_million", lambda: divided(1e-6), "error")
+    mask = TargetSummary("real", 256, 0.0, 1.0, 0.03, 0.03, (), 320, 0.97)
+    masked = partial(started, None, activation="sigmoid", units=1, objective=ObjectiveInfo(""))
+    yield case("healthy", "mask", lambda: masked(data=replace(REAL, targets=mask)))
+    beyond = replace(mask, maximum=1.5)
+    yield case(
+        "borderline", "mask_beyond", lambda: masked(data=replace(REAL, targets=beyond)), "error"
+    )
+
+
+def untrainable() -> Iterator[Case]:
+    case = partial(Case, "frozen_layers")
+
+    def net(trained: int, frozen: tuple[str, ...]) -> RunRecord:
+        counts = WeightCounts(6, trained, 900, 150 * trained, frozen)
+        return started(ObjectiveStart(weights=counts))
+
+    yield case("healthy", "a_head_trains", lambda: net(2, ("hidden_1", "hidden_2")))
+    yield case("sick", "nothing_trainable", lambda: net(0, ("sequential",)), "error", (0, 40))
+    yield case("borderline", "one_trains", lambda: net(1, ()))

@@ -1,0 +1,56 @@
+"""What findings advise beside each other, and the causes that they name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from gradscope.analyzer.diagnose import diagnose
+from gradscope.record import Diagnosis, Finding
+from tests.analyzer.synthetic import geometric, over_time, record
+
+LATE = np.arange(41) >= 20
+
+
+def finding(diagnosis: Diagnosis, name: str) -> Finding:
+    [verdict] = [verdict for verdict in diagnosis.verdicts if verdict.name == name]
+    [only] = verdict.findings
+    return only
+
+
+def actions(found: Finding) -> list[str]:
+    return [remedy.action.value for remedy in found.remedies]
+
+
+def test_no_two_findings_advise_the_opposite() -> None:
+    """Too large a step in five layers, none in another: one learning rate cannot be both."""
+    diagnosis = diagnose(record(update=[0.5, 0.5, 0.5, 0.5, 0.5, 0.0]))
+    assert diagnosis.codes[:2] == ("GS105", "GS104")
+    assert actions(finding(diagnosis, "unstable_updates")) == ["lower_learning_rate"]
+    assert actions(finding(diagnosis, "frozen_layers")) == []
+
+
+def test_a_signal_that_explodes_before_it_is_nan_is_one_cause() -> None:
+    """From step 10 on the signal is 1e6 times as large in the last layer; at 20 it is infinite."""
+    signal = over_time(41, (0, [1.0] * 5), (10, geometric(1e6)))
+    made = record(signal=signal, broken={"forward": (20, 5, 64)}, loss=np.where(LATE, np.nan, 2.5))
+    diagnosis = diagnose(replace(made, outcome=replace(made.outcome, status="diverged")))
+    lead, gone = finding(diagnosis, "non_finite"), finding(diagnosis, "exploding_signal")
+    assert diagnosis.codes[0] == "GS501"
+    assert (lead.caused_by, gone.caused_by) == ("", "GS501")
+    assert actions(gone) == []
+
+
+def test_the_cause_of_alike_samples() -> None:
+    """Data with a deviation of sqrt(6e-5) about a mean of -2."""
+    data = replace(record().data, mean=-2.0, second_moment=4.0 + 6e-5)
+    alike = {"activation_second_moment": 1.0, "activation_sample_variance": 1e-12}
+    collapsed = finding(
+        diagnose(record(hidden_figures=alike, data=data)), "collapsed_representation"
+    )
+    assert collapsed.cause == "The input itself differs by 0.0039 of its size: is it scaled twice?"
+    assert actions(collapsed) == ["scale_once"]
+    other = finding(diagnose(record(hidden_figures=alike)), "collapsed_representation")
+    assert other.cause == ""
+    assert "scale_once" not in actions(other)

@@ -1,0 +1,1 @@
+"""Faults that are provoked on purpose: one row each, and what must hold afterwards."""

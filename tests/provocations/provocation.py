@@ -1,0 +1,70 @@
+"""One provoked fault: a command in a folder, its exit code, what it says and what must hold."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cli.running import environment, shell
+
+SMALL = """\
+name: small
+model: {depth: 2, width: 8}
+data: {name: gaussian, samples: 64, features: 8, classes: 3}
+training: {steps: 6}
+seed: 1
+"""
+FORBIDDEN = re.compile(r"Traceback|this is a bug|[\x00-\x08\x0b-\x1f\x7f]")
+"""What no message of the command may hold."""
+
+
+@dataclass(frozen=True)
+class Provocation:
+    """A row of the table.
+
+    `prepare`, `command` and `holds` are lines of a POSIX shell; in `command`, $G is gradscope.
+    `code` is its exit code, `says` a pattern in what it writes to stderr, and `holds` must exit 0
+    afterwards. `stand_in` is how the stand-in of TensorFlow behaves. `needs` names commands or
+    rights without which the row is skipped.
+    """
+
+    kind: str
+    fault: str
+    command: str
+    code: int
+    says: str = ""
+    prepare: str = ""
+    holds: str = ""
+    stand_in: str = "healthy"
+    needs: tuple[str, ...] = ()
+
+
+def provoke(row: Provocation, folder: Path) -> None:
+    """Provoke the fault in an empty `folder`; raises `AssertionError` where it went wrong."""
+    (folder / "small.yaml").write_text(SMALL, encoding="utf-8")
+    variables = environment(folder, stand_in=row.stand_in)
+    if row.prepare:
+        prepared = shell(folder, row.prepare.replace("$G", "$GRADSCOPE"), variables)
+        assert prepared.returncode == 0, f"not prepared: {prepared.stderr}"
+    done = shell(folder, row.command.replace("$G", "$GRADSCOPE"), variables)
+    assert done.returncode == row.code, (done.returncode, done.stdout, done.stderr)
+    assert re.search(row.says, done.stderr), done.stderr
+    assert not FORBIDDEN.search(done.stderr), done.stderr
+    if row.holds:
+        after = shell(folder, row.holds, variables)
+        assert after.returncode == 0, (row.holds, after.stdout, after.stderr, done.stderr)
+
+
+def missing(row: Provocation) -> str:
+    """What the row needs and this machine lacks; empty where nothing is lacking."""
+    import os
+
+    for need in row.needs:
+        if need == "root":
+            if os.geteuid() != 0:
+                return "needs root"
+        elif shutil.which(need) is None:
+            return f"needs {need}"
+    return ""

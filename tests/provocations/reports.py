@@ -1,0 +1,152 @@
+"""What is refused early, what a result says, names of files, and messages."""
+
+from __future__ import annotations
+
+from tests.provocations.provocation import Provocation
+
+EARLY = "What can be refused is refused before it is measured"
+RESULT = "The result says what the process says"
+SUMMARY = "A summary decides nothing"
+NAMES = "Names that no file can have"
+WORDS = "Messages"
+
+PROVOCATIONS: tuple[Provocation, ...] = (
+    # Early
+    Provocation(
+        EARLY,
+        "a baseline on a read-only file system",
+        "$G baseline small.yaml -o m/b.json",
+        2,
+        says="cannot write m/b.json: [Rr]ead-only",
+        prepare="mkdir m; mount -t tmpfs -o ro none m",
+        holds="umount m",
+        stand_in="unable",
+        needs=("root", "mount"),
+    ),
+    Provocation(
+        EARLY,
+        "a baseline in a folder that does not exist",
+        "$G baseline small.yaml -o no/b.json",
+        2,
+        says="there is no folder",
+        stand_in="unable",
+    ),
+    Provocation(
+        EARLY,
+        "a form in a folder that does not exist",
+        "$G check small.yaml --no-baseline --format json=no/x.json",
+        2,
+        says="there is no folder",
+        stand_in="unable",
+    ),
+    *(
+        Provocation(
+            EARLY,
+            f"{name} of the report's folder is a folder",
+            "$G run small.yaml -o o",
+            2,
+            says=f"o/{name} is not a regular file",
+            prepare=f"mkdir -p o/{name}",
+            stand_in="unable",
+        )
+        for name in ("result.json", "record.npz", "report.html", "run.log", "running.log")
+    ),
+    Provocation(
+        EARLY,
+        "result.json of the report's folder is a pipe",
+        "timeout 20 $G run small.yaml -o o",
+        2,
+        says="o/result.json is not a regular file",
+        prepare="mkdir o; mkfifo o/result.json",
+        stand_in="unable",
+    ),
+    Provocation(
+        EARLY,
+        "run.log of the report's folder is a pipe",
+        "timeout 20 $G run small.yaml -o o",
+        2,
+        says="o/run.log is not a regular file",
+        prepare="mkdir o; mkfifo o/run.log",
+        stand_in="unable",
+    ),
+    # Result
+    Provocation(
+        RESULT,
+        "a disk that takes the record but not the pages",
+        "$G run small.yaml -o m/o",
+        3,
+        says="cannot write|No space",
+        prepare="mkdir m; mount -t tmpfs -o size=72k none m",
+        holds="grep -q '\"exit_code\": 3' m/o/result.json; code=$?; umount m; exit $code",
+        needs=("root", "mount"),
+    ),
+    Provocation(
+        RESULT,
+        "stdout takes nothing",
+        "$G run small.yaml -o o > /dev/full",
+        3,
+        says="stdout",
+        holds="grep -q '\"exit_code\": 3' o/result.json",
+    ),
+    Provocation(
+        RESULT,
+        "a record that cannot be written leaves the earlier report whole",
+        "(ulimit -f 1; $G run small.yaml -o o)",
+        3,
+        says="cannot write",
+        prepare="$G run small.yaml -o o >/dev/null 2>&1; cp o/report.html h",
+        holds="cmp h o/report.html",
+    ),
+    # Summary
+    Provocation(
+        SUMMARY,
+        "the job's summary cannot be written",
+        "GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY=/no/such/file"
+        " $G check small.yaml --at-init --no-baseline --format junit=j.xml",
+        0,
+        says="no summary was written to /no/such/file",
+        holds="grep -q testsuite j.xml",
+    ),
+    # Names
+    Provocation(
+        NAMES,
+        "a folder of 500 letters",
+        "$G run small.yaml -o $(printf 'a%.0s' $(seq 500))",
+        2,
+        says="name too long",
+        stand_in="unable",
+    ),
+    Provocation(
+        NAMES,
+        "1,500 folders, one in the other",
+        "$G run small.yaml -o $(printf 'a/%.0s' $(seq 1500))",
+        2,
+        says="cannot write to",
+        stand_in="unable",
+    ),
+    Provocation(
+        NAMES,
+        "a folder without a name",
+        "$G run small.yaml -o ''",
+        2,
+        says="the path is empty",
+        stand_in="unable",
+    ),
+    Provocation(
+        NAMES,
+        "a form's file of 500 letters",
+        "$G check small.yaml --no-baseline --format json=$(printf 'a%.0s' $(seq 500))",
+        2,
+        says="name too long",
+        stand_in="unable",
+    ),
+    # Words
+    Provocation(
+        WORDS,
+        "an exception of several lines, one of which is a command of GitHub",
+        "GITHUB_ACTIONS=true $G run small.yaml -o o",
+        3,
+        says="(?s)^(?!.*^ *::stop-commands).*",
+        stand_in="raise",
+    ),
+)
