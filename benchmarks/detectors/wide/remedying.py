@@ -183,18 +183,28 @@ def _guarded(said: Said, remedy: Remedy) -> Said | None:
     return merged(said, {"loss": losses[said["loss"]]}) if said["loss"] in losses else None
 
 
+def _compared(said: Said, remedy: Remedy) -> Said | None:
+    del remedy
+    if said["loss"] not in ("blind", "of_sorted"):
+        return None
+    return merged(said, {"loss": "mse", "targets": {"flat": False}})
+
+
+def _slow(said: Said, remedy: Remedy) -> Said:
+    del remedy
+    return said | {"schedule": {"name": "CosineDecay", "decay_steps": said["steps"]}}
+
+
+def _tracked(said: Said, remedy: Remedy) -> Said | None:
+    del remedy
+    unknown = said["network"].get("between", "") == "untracked"
+    return merged(said, {"network": {"between": "tracked"}}) if unknown else None
+
+
 def _open_gate(said: Said, remedy: Remedy) -> Said:
     return merged(
         said, {"network": {"cell": "LSTM", "forget": math.log(max(2, remedy.time_steps or 2))}}
     )
-
-
-def _without(*keys: str) -> Changes:
-    def change(said: Said, remedy: Remedy) -> Said:
-        del remedy
-        return {key: value for key, value in said.items() if key not in keys}
-
-    return change
 
 
 _ACTIONS: Mapping[str, Changes] = {
@@ -207,6 +217,14 @@ _ACTIONS: Mapping[str, Changes] = {
     "accept_logits": _set({"loss": "from_logits"}),
     "check_labels": _set({"targets": {"wrong": 0.0}}),
     "check_targets": _set({"targets": {"wrong": 0.0}}),
+    "match_targets": _compared,
+    "compare_each_sample": _compared,
+    "scale_targets": _set({"targets": {"times": 1.0, "plus": 0.0}}),
+    "scale_once": _set({"inputs": {"standardize": True}}),
+    "slow_schedule": _slow,
+    "train_layers": _set({"frozen": ""}),
+    "track_variables": _tracked,
+    "normalize_other_axis": _reconnected,
     "open_forget_gate": _open_gate,
     "shrink_weights": _set({"network": {"initializer": "glorot_uniform"}}),
     "randomize_weights": _set({"network": {"initializer": "he_normal"}}),
