@@ -45,7 +45,10 @@ def train(
         if time.monotonic() - begun > seconds:
             return len(waiting) - number
         started = time.process_time()
-        run(case, folder)
+        try:
+            run(case, folder)
+        except Exception as error:  # the next case can still be trained
+            sys.stderr.write(f"FAILED  {name:7} {case.name}: {type(error).__name__}: {error}\n")
         keras.backend.clear_session()
         gc.collect()
         sys.stderr.write(f"{time.process_time() - started:5.1f} s  {name:7} {case.name}\n")
