@@ -50,7 +50,7 @@ def given(case: Case, folder: Path) -> Remedy | None:
 
 
 def outcome(case: Case, folder: Path) -> Said | None:
-    """What was tried and whether it worked; None where nothing was tried yet.
+    """What was tried and whether it worked; None where that is not known yet.
 
     It worked where the run is no longer unhealthy or inconclusive, and where the plain training
     reaches 0.6 of the twin's skill or wins half of what the fault cost.
@@ -61,8 +61,10 @@ def outcome(case: Case, folder: Path) -> Said | None:
     found: Said = json.loads(path.read_text(encoding="utf-8"))
     if "skill" not in found:
         return found | {"works": False}
-    own = json.loads(file_of(case, folder, PLAIN).read_text(encoding="utf-8"))["skill"]
-    twin = json.loads(judged.twin_file(case, folder).read_text(encoding="utf-8"))["skill"]
+    paths = (file_of(case, folder, PLAIN), judged.twin_file(case, folder))
+    if not all(known.exists() for known in paths):
+        return None
+    own, twin = (json.loads(known.read_text(encoding="utf-8"))["skill"] for known in paths)
     wins = twin > own and found["skill"] - own >= GAP * (twin - own)
     reached = found["skill"] >= labels.LEARNS * twin
     sound = found["verdict"] in ("healthy", "warning")
