@@ -16,6 +16,10 @@ from gradscope.record.run_record import Floats, Integers
 MIN_TEST_SAMPLES = 100
 """Fewest test samples for a usable accuracy: its standard error is then 0.05."""
 
+WEIGHTED = 0.1
+"""Difference from a formula, over it, from which the measured loss of a constant answer is another
+one: sample or class weights are no part of the formula."""
+
 _MEANS = frozenset(["", "sum_over_batch_size", "mean", "mean_with_sample_weight"])
 """Keras's words for a loss that is a mean over the batch."""
 
@@ -164,9 +168,19 @@ def constant_predictor(record: RunRecord) -> float:
 
     Cross-entropy over classes of frequency p: sum -p ln p. Binary cross-entropy: the mean over the
     units of -p ln p - (1 - p) ln(1 - p). Mean squared error: the variance of the targets.
-    Entropies of a sample of the targets are corrected for its size. Of any other loss, what was
-    measured at the start.
+    Entropies of a sample of the targets are corrected for its size. Of any other loss, or where
+    sample weights make it another one, what was measured at the start.
     """
+    by_formula, start = _constant_of_named_loss(record), record.objective_start
+    if start is None or start.constant is None:
+        return by_formula
+    measured = start.constant.loss
+    # They differ by the sample that the constant was chosen on, or by weights.
+    return by_formula if abs(measured - by_formula) <= WEIGHTED * by_formula else measured
+
+
+def _constant_of_named_loss(record: RunRecord) -> float:
+    """The same by formula; NaN for a loss that has none here."""
     answer, ends = constant_answer(loss_name(record)), output_layers(record)
     objective = record.objective
     if len(ends) != 1 or (objective is not None and objective.reduction not in _MEANS):
@@ -183,8 +197,7 @@ def constant_predictor(record: RunRecord) -> float:
     real = answer is ConstantAnswer.VARIANCE and targets is not None and targets.form == "real"
     if real and targets is not None and targets.width == units:
         return targets.variance
-    start = record.objective_start
-    return math.nan if start is None or start.constant is None else start.constant.loss
+    return math.nan
 
 
 def loss_share(record: RunRecord, loss: float) -> float:
