@@ -89,7 +89,8 @@ def learned(record: RunRecord, share: float) -> bool:
     curve, end = training_curve(record), end_loss(record)
     if not curve.loss.size:
         return False
-    reached = loss_share(record, curve.last if math.isnan(end) else end)
+    known = not math.isnan(end)
+    reached = loss_share(record, end if known else curve.last, of_answers=known)
     if not math.isnan(reached):
         return reached < share
     fell = curve.last < share * curve.first and not end > curve.first
@@ -200,14 +201,25 @@ def _constant_of_named_loss(record: RunRecord) -> float:
     return math.nan
 
 
-def loss_share(record: RunRecord, loss: float) -> float:
+def constant_of_answers(record: RunRecord) -> float:
+    """The constant answer's loss on the samples of `ProbeAnswers`; elsewhere, if not known there.
+
+    Outliers among the targets are then in both losses.
+    """
+    answers = record.answers
+    known = answers is not None and math.isfinite(answers.constant_loss)
+    return answers.constant_loss if known and answers else constant_predictor(record)
+
+
+def loss_share(record: RunRecord, loss: float, *, of_answers: bool = False) -> float:
     """Where `loss` stands between that of right answers (0) and a constant answer's (1).
 
     Right answers have the loss that was measured at the start, else 0: a cross-entropy of soft
     targets, or with label smoothing, never comes near 0. NaN where the constant's is not known or
-    is no larger.
+    is no larger. A loss `of_answers` to the probe set is compared with the constant's there.
     """
-    best, start = constant_predictor(record), record.objective_start
+    best = constant_of_answers(record) if of_answers else constant_predictor(record)
+    start = record.objective_start
     right = start.values.right if start is not None and start.values is not None else None
     floor = right if right is not None and 0.0 <= right < best else 0.0
     return (loss - floor) / (best - floor) if best > floor else math.nan

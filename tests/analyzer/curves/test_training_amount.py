@@ -77,6 +77,16 @@ def test_the_measured_constant_counts_where_weights_make_it_another_one() -> Non
     assert math.isnan(loss_curve.loss_share(made, -2.0))  # no zero to compare with
 
 
+def test_the_answers_are_compared_with_the_constant_on_the_same_samples() -> None:
+    """Outliers in the probe set: a loss of 30 beside a constant's 40, which has ln 10 elsewhere."""
+    answers = ProbeAnswers(100, 30.0, 31.0, constant_loss=40.0)
+    made = record(answers=answers)
+    assert loss_curve.constant_of_answers(made) == 40.0
+    assert loss_curve.loss_share(made, 30.0, of_answers=True) == 0.75
+    assert loss_curve.learned(made, 0.8)
+    assert not loss_curve.learned(made, 0.7)
+
+
 def test_what_is_lost_by_inference() -> None:
     def lost(*answers: float) -> tuple[float, bool]:
         result = lost_answers(record(answers=ProbeAnswers(100, *answers)))
