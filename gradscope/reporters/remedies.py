@@ -119,6 +119,11 @@ def _default_learning_rate(remedy: Remedy, reader: Reader) -> str:
     return f"{_settings(remedy, reader)}, Keras's default, in place of {remedy.replaces:g}"
 
 
+def _train_longer(remedy: Remedy, reader: Reader) -> str:
+    named = bool(remedy.settings) and reader.form is not Form.KERAS
+    return f"more steps ({_settings(remedy, reader)})" if named else "more steps"
+
+
 def _measure_more(remedy: Remedy, reader: Reader) -> str:
     [(_, every)] = remedy.settings
     if reader.form is Form.KERAS:
@@ -126,11 +131,6 @@ def _measure_more(remedy: Remedy, reader: Reader) -> str:
             f"every={every} (`gradscope fit --every {every}`), which measures enough of the steps"
         )
     return f"{_settings(remedy, reader)}, which records enough of the steps"
-
-
-def _train_longer(remedy: Remedy, reader: Reader) -> str:
-    named = bool(remedy.settings) and reader.form is not Form.KERAS
-    return f"more steps ({_settings(remedy, reader)})" if named else "more steps"
 
 
 def _enlarge_batch(remedy: Remedy, reader: Reader) -> str:
@@ -187,6 +187,13 @@ def baseline_command(remedy: Remedy, reader: Reader) -> tuple[str, ...]:
     return ("gradscope baseline", *_typed(reader), "--update", *flags)
 
 
+def baseline_remedy_text(remedy: Remedy, reader: Reader) -> str:
+    """The command that makes or replaces a baseline, in one line."""
+    if remedy.action is Action.UPDATE_BASELINE:
+        return " ".join(baseline_command(remedy, reader))
+    return remedy_text(remedy, reader)
+
+
 def _typed(reader: Reader) -> list[str]:
     """The config file and each setting, as they were typed."""
     return [shlex.quote(reader.source), *(f"-s {shlex.quote(item)}" for item in reader.overrides)]
@@ -195,7 +202,8 @@ def _typed(reader: Reader) -> list[str]:
 def _make_baseline(remedy: Remedy, reader: Reader) -> str:
     if reader.pytest:
         return PYTEST_UPDATE
-    output = f" --output {shlex.quote(remedy.path)}" if remedy.path else ""
+    # A baseline that cannot be used is in the place of the new one.
+    output = f" --output {shlex.quote(remedy.path)} --update" if remedy.path else ""
     return f"gradscope baseline {' '.join(_typed(reader))}{output}"
 
 

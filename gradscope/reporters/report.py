@@ -25,8 +25,8 @@ class Report:
     diagnosis: Diagnosis
     prediction: Prediction | None
     exit_code: int
-    page_faults: tuple[Fault, ...] = ()
     checked: Checked | None = None
+    page_faults: tuple[Fault, ...] = ()
 
     def __repr__(self) -> str:
         codes = self.diagnosis.codes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,10 @@ from gradscope.errors import BadRequest, ConfigError, GradscopeError, Interrupte
 from gradscope.gate import judge
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
 from gradscope.gate.check import Checked
 from gradscope.record import RunRecord
+from gradscope.reporters.remedies import Reader, baseline_remedy_text
 from gradscope.reporters.report import Report
 from gradscope.reporters.run import folder
 from gradscope.reporters.run.folder import REPORTS
@@ -116,7 +118,8 @@ def plan_jobs(
         path = baseline
         if path is None and use_baseline and baseline_file.default_path(source).exists():
             path = baseline_file.default_path(source)
-        earlier = baseline_file.read(path) if path else None
+        with _naming(source, overrides):
+            earlier = baseline_file.read(path) if path else None
         jobs.append(
             CheckJob(
                 source=source,
@@ -222,17 +225,30 @@ def _finish(job: CheckJob, outcome: Outcome, *, alone: bool) -> Checked:
 def _judge(job: ConfigCheck, records: Sequence[RunRecord]) -> Checked:
     """Judge the records of the job's seeds against its baseline, or theory."""
     statistics, report = analyze_seeds(records, len(job.seeds.trained))
-    checked = judge.judge(
-        statistics,
-        records[0],
-        report.diagnosis,
-        source=job.source,
-        prediction=report.prediction,
-        baseline=job.baseline,
-        expect=asdict(job.config.expect),
-        strict_environment=job.strict_environment,
-    )
+    with _naming(job.source, job.overrides):
+        checked = judge.judge(
+            statistics,
+            records[0],
+            report.diagnosis,
+            source=job.source,
+            prediction=report.prediction,
+            baseline=job.baseline,
+            expect=asdict(job.config.expect),
+            strict_environment=job.strict_environment,
+        )
     return replace(checked, baseline=job.baseline_path, overrides=job.overrides)
+
+
+@contextlib.contextmanager
+def _naming(source: str, overrides: Sequence[str]) -> Iterator[None]:
+    """Give the remedy of a baseline that cannot be used the config file and settings as typed."""
+    try:
+        yield
+    except UnusableBaseline as error:
+        reader = Reader(source=source, overrides=tuple(overrides))
+        command = baseline_remedy_text(error.baseline_remedy, reader)
+        error.remedy = f"{error.condition}: {command}"
+        raise
 
 
 def not_measured(job: ConfigCheck, error: GradscopeError) -> Checked:

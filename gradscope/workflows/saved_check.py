@@ -85,7 +85,7 @@ def _curves(item: Mapping[str, Any]) -> DepthCurves:
 
 def _curve(item: Mapping[str, Any]) -> DepthCurve:
     typical, low, high = (tuple(map(_number, item[key])) for key in ("typical", "low", "high"))
-    return DepthCurve(typical, low, high, seeds=int(item["seeds"]))
+    return DepthCurve(typical, low, high, int(item["seeds"]))
 
 
 def _remedy(item: Mapping[str, Any]) -> Remedy:

@@ -12,6 +12,7 @@ from gradscope.cli.commands.report import command
 from gradscope.gate.check import Checked
 from gradscope.reporters.report import Report
 from gradscope.reporters.run import folder
+from gradscope.reporters.run.plots import Drawn
 from gradscope.workflows import report_folder
 from gradscope.workflows.report import report_again
 from gradscope.workflows.saved_check import saved_check
@@ -29,7 +30,7 @@ MEASURED = {
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No plots: they take most of the time and say nothing of the check."""
-    monkeypatch.setattr("gradscope.reporters.run.plots.files", lambda report: {})
+    monkeypatch.setattr("gradscope.reporters.run.plots.files", lambda report: Drawn({}))
 
 
 def written(checked: Checked, target: Path) -> Report:

@@ -97,7 +97,7 @@ def _lock(descriptor: int, lock: Path) -> None:
 
 def _refuse_irregular(folder: Path) -> None:
     """Refuse a folder in which a device, a pipe or a folder has the name of a report's file."""
-    for name in (RESULT, RECORD, *_page_names(), LOG, LIVE_LOG, COMMAND):
+    for name in (RESULT, RECORD, *_page_names(), CHECK, LOG, LIVE_LOG, COMMAND):
         path = folder / name
         if path.is_symlink() or not path.exists() or path.is_file():
             continue

@@ -11,7 +11,12 @@ from tests.analyzer.detectors.test_messages import numbers
 from tests.analyzer.detectors.test_remedies import findings_with_records
 from tests.reporters import fixtures
 
-IN_WORDS = {"dead_units": "all of", "batch_norm_momentum": "never move", "cut_gradient": "No"}
+IN_WORDS = {
+    "dead_units": "all of",
+    "batch_norm_momentum": "never move",
+    "cut_gradient": "No",
+    "frozen_layers": "adds nothing",
+}
 """How a message says 100 % or 0 without a digit."""
 
 

@@ -79,5 +79,11 @@ _HEADINGS: Final[Mapping[str, Heading]] = {
     "not_learning": Heading("The network does not learn"),
     "oscillating_loss": Heading("The loss oscillates", _times),
     "output_mismatch": Heading("The output does not fit"),
+    "constant_normalization": Heading("Normalization leaves nothing"),
+    "exhausted_learning_rate": Heading("The learning rate has run out"),
+    "saturated_output": Heading("The answers are saturated at initialisation"),
+    "unmatched_targets": Heading("Targets are not matched"),
+    "unscaled_targets": Heading("The targets are unscaled"),
+    "untracked_variables": Heading("Variables are not tracked"),
 }
 """By detector; the words are those with which its message begins, where it begins so."""

@@ -34,14 +34,14 @@ def gradient_plot(report: Report, finding: Finding | None) -> Plot | None:
     profile = depth_profile(report.record)
     if len(profile.names) < 2 or not len(report.record.steps):
         return None
-    values = typical_row(report, finding, profile.delta_relative)
+    values = typical_row(report, finding, profile.gradient_relative)
     if not np.isfinite(values).any():
         values = typical_row(report, finding, np.nan_to_num(profile.delta))
     heading = plot_title(report, finding, "Gradient over depth")
     if report.diagnosis.verdict == "healthy":
         heading = lead.why(report) or heading
     last = printable(profile.names[-1])
-    words = ("Gradient", heading, f"Rms of delta over that of {last}")
+    words = ("Gradient", heading, f"{profile.quantity[4:].capitalize()} over that of {last}")
     return _depth_plot(report, finding, words, values, 1.0)
 
 
@@ -69,11 +69,14 @@ def _depth_plot(
     `words` are the tab, the title and the definition; limits are multiples of `unit`.
     """
     tab, title, definition = words
-    names = depth_profile(report.record).names
+    profile = depth_profile(report.record)
+    names = profile.names
     quantity = "delta" if tab == "Gradient" else "signal"
+    # Theory and promise are of delta, and a scale-free network's verdicts of another figure.
+    comparable = not (profile.scale_free and quantity == "delta")
     curves = [
-        *_theory(report, names, quantity),
-        *_promise(report, finding, values, quantity),
+        *(_theory(report, names, quantity) if comparable else ()),
+        *(_promise(report, finding, values, quantity) if comparable else ()),
         Curve(Role.MEASURED, "measured", floats(values)),
     ]
     return Plot(

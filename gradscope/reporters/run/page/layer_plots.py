@@ -78,11 +78,11 @@ def updates_plot(report: Report, finding: Finding | None) -> Plot | None:
     record = report.record
     columns = [layer.index for layer in record.layers if layer.weighted and layer.measured]
     values = record.series["update_ratio"][:, columns]
-    rows = np.isfinite(values).any(axis=1)
-    trained = values[rows]
+    measured = np.isfinite(values).any(axis=1)
+    trained, steps = values[measured], record.steps[measured]
     if len(columns) < 2 or not len(trained):
         return None
-    row = np.median(trained[window.last_quarter(record.steps[rows])], axis=0)
+    row = np.median(trained[window.last_quarter(steps)], axis=0)
     if finding is not None and finding.until_step < int(record.steps[-1]):
         row = np.nanmax(trained, axis=0)
     names = [record.layers[i].name for i in columns]

@@ -61,6 +61,10 @@ _TABS = {
     "oscillating_loss": "Loss",
     "output_mismatch": "Loss",
     "non_finite": "Loss",
+    "exhausted_learning_rate": "Loss",
+    "saturated_output": "Loss",
+    "unmatched_targets": "Loss",
+    "unscaled_targets": "Loss",
 }
 """The figure that proves what a detector found; the gradient for every other one."""
 

@@ -122,8 +122,8 @@ def layer_strip(report: Report, named: Sequence[str]) -> Strip | None:
         return _time_strip(record, finding)
     profile = depth_profile(record)
     names = list(profile.names)
-    figures = profile.signal if name in _SIGNAL else profile.gradient_relative
-    values = window.typical(figures, record.steps)
+    shown = profile.signal if name in _SIGNAL else profile.gradient_relative
+    values = window.typical(shown, record.steps)
     known = len(names) > 1 and set(named) <= set(names) and np.isfinite(values).any()
     if not known or name not in _SIGNAL | _GRADIENT:
         return _plain_strip(record, named)
