@@ -52,6 +52,9 @@ MOST_CHOSEN_ON = 4096
 MOST_VALUES = 2**22
 """Answers of these samples together: 16 MB of float32."""
 
+MOST_EXACT = 2**24
+"""Target values of which exact means are taken: 128 MB in float64."""
+
 MOST_BATCHES = 256
 """Batches over which its mean loss is taken: its relative error is a sixteenth of one batch's."""
 
@@ -271,9 +274,10 @@ class StartMeasurement:
             )
             return np.asarray(tf.convert_to_tensor(value).numpy(), np.float64)
 
-        candidates = constant_candidates(targets, self._shape, self._graph, start)
+        whole = targets if targets.size <= MOST_EXACT else chosen_y
+        candidates = constant_candidates(whole, self._shape, self._graph, start)
         known = self._closed_form()
-        spread = _spread(targets, self._shape, len(start))
+        spread = _spread(whole, self._shape, len(start))
         best, least = search_constant(candidates, loss, None if known else slope, spread)
         if math.isnan(least):
             raise FactNotMeasured("the loss of every constant answer is not finite")
