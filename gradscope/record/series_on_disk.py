@@ -7,6 +7,7 @@ import tempfile
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -35,13 +36,18 @@ class RowStore:
         self._blocks: list[tuple[int, int]] = []
         self._file: int | None = None
         self._size = 0
+        self._refused = False
 
     def append(self, row: Floats) -> None:
         """Add one row, its parts one after another; the array is kept, so it must not change."""
         self._pending.append(row.reshape(-1))
-        if len(self._pending) * 8 * int(self._ends[-1]) >= BLOCK_BYTES:
+        if self._refused or len(self._pending) * 8 * int(self._ends[-1]) < BLOCK_BYTES:
+            return
+        try:
             self._write(np.array(self._pending))
             self._pending = []
+        except OSError:  # a full disk: the rows stay in memory, and the run goes on
+            self._refused = True
 
     @property
     def on_disk(self) -> bool:
@@ -53,10 +59,12 @@ class RowStore:
             with tempfile.TemporaryFile(prefix="gradscope-") as file:
                 self._file = os.dup(file.fileno())
             weakref.finalize(self, os.close, self._file)
-        self._blocks.append((self._size, len(block)))
+        offset = self._size
         for start, end in zip(self._ends, self._ends[1:], strict=False):
-            _write_all(self._file, np.ascontiguousarray(block[:, start:end]), self._size)
-            self._size += 8 * len(block) * int(end - start)
+            _write_all(self._file, np.ascontiguousarray(block[:, start:end]), offset)
+            offset += 8 * len(block) * int(end - start)
+        self._blocks.append((self._size, len(block)))
+        self._size = offset
 
     def rows(self) -> StoredRows:
         """The rows so far; rows that are added later are not among them."""
@@ -65,12 +73,13 @@ class RowStore:
     def read(self, offset: int, values: Floats) -> None:
         """Fill `values` with what stands at `offset` of the file."""
         assert self._file is not None
-        view = memoryview(values).cast("B")
+        view = memoryview(cast("Any", values)).cast("B")
         while view:
-            count = os.preadv(self._file, [view], offset)
-            if not count:
+            content = os.pread(self._file, len(view), offset)
+            if not content:
                 raise EOFError("the temporary file of a record was shortened")
-            view, offset = view[count:], offset + count
+            view[: len(content)] = content
+            view, offset = view[len(content) :], offset + len(content)
 
 
 class StoredRows:
@@ -151,7 +160,7 @@ def some_rows(series: Mapping[str, Floats], rows: Rows) -> Mapping[str, Floats]:
 
 
 def _write_all(descriptor: int, values: Floats, offset: int) -> None:
-    view = memoryview(values).cast("B") if values.size else memoryview(b"")
+    view = memoryview(cast("Any", values)).cast("B") if values.size else memoryview(b"")
     while view:
         count = os.pwrite(descriptor, view, offset)
         view, offset = view[count:], offset + count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,27 @@ def test_parts_of_rows_come_back(count: int, monkeypatch: pytest.MonkeyPatch) ->
     for position, (start, end) in enumerate([(0, 2), (2, 2), (2, 5), (5, 6)]):
         np.testing.assert_array_equal(rows.part(position), values[:, start:end])
         assert len(store.rows().part(position)) == count + 20
+
+
+@pytest.mark.parametrize("writes", [0, 1, 5])
+def test_a_full_disk_loses_no_row(writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series_on_disk, "BLOCK_BYTES", 8 * 4 * 8)
+    values = np.random.default_rng(1).normal(size=(50, 4))
+    made, real = [], os.pwrite
+
+    def full(descriptor: int, content: memoryview, offset: int) -> int:
+        made.append(offset)
+        if len(made) > writes:
+            raise OSError(28, "No space left on device")
+        return real(descriptor, content, offset)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    store = RowStore([1, 3])
+    for row in values:
+        store.append(row.copy())
+    assert len(made) == writes + 1
+    np.testing.assert_array_equal(store.rows().part(0), values[:, :1])
+    np.testing.assert_array_equal(store.rows().part(1), values[:, 1:])
 
 
 def _long(steps: int) -> RunRecord:

@@ -98,12 +98,7 @@ def frozen_layers(
     where = "all layers" if len(sick) == len(indices) else layer_names(names, sick)
     observed = float(np.max(typical[sick]))
     grave = not whole or fastest < WHOLE_NETWORK * threshold
-    evidence = findings.evidence_over_steps(
-        record,
-        n=min(layer.parameters for layer in layers),
-        steps=steps[rows],
-        values=np.fmax.reduce(update[rows][:, sick], axis=1),
-    )
+    slowest = np.fmax.reduce(update[rows][:, sick], axis=1)
     return (
         findings.finding(
             record,
@@ -115,7 +110,9 @@ def frozen_layers(
             message=_message(where, observed),
             details=_details(onset, "any" if grave else "most"),
             remedies=_remedies(names),
-            evidence=evidence,
+            evidence=findings.evidence_over_steps(
+                record, n=min(x.parameters for x in layers), steps=steps[rows], values=slowest
+            ),
         ),
     )
 
