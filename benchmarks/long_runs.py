@@ -74,7 +74,7 @@ def _record(layers: int, steps: int) -> Any:
 
     config = load_config({"name": "long", "model": {"depth": layers - 1, "width": 100}})
     traits = (Trait.FULLY_CONNECTED, Trait.LINEAR_KERNEL)
-    facts = {"initializer": "he_normal", "traits": traits, "parameters": 10_000}
+    facts: dict[str, Any] = {"initializer": "he_normal", "traits": traits, "parameters": 10_000}
     infos = tuple(
         LayerInfo(
             *(i, f"hidden_{i + 1}", "Dense", Role.OUTPUT if i == layers - 1 else Role.HIDDEN),
@@ -83,11 +83,16 @@ def _record(layers: int, steps: int) -> Any:
         )
         for i in range(layers)
     )
-    words = dict.fromkeys(
+    words: dict[str, Any] = dict.fromkeys(
         ("gradscope", "python", "platform", "numpy", "tensorflow", "keras", "device"), "synthetic"
     )
-    flags = dict.fromkeys(("jit", "grappler", "onednn", "op_determinism"), False)
-    hashes = {"config_hash": "", "data_hash": "", "cpu_flags": (), "dtype": "float32"}
+    flags: dict[str, Any] = dict.fromkeys(("jit", "grappler", "onednn", "op_determinism"), False)
+    hashes: dict[str, Any] = {
+        "config_hash": "",
+        "data_hash": "",
+        "cpu_flags": (),
+        "dtype": "float32",
+    }
     builder = RecordBuilder()
     builder.begin(
         Beginning(

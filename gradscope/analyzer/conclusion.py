@@ -94,7 +94,20 @@ def _nothing(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
     unmeasured = [layer for layer in record.layers if not layer.measured and layer.parameters]
     if unmeasured and not any(layer.measured for layer in weighted):
         return "No layer could be measured, so nothing can be said: `gradscope layers` says why."
+    if _unchanged(record):
+        steps = counted(record.outcome.steps_done, "step")
+        return f"No weight changed in {steps}, so nothing can be said of training."
     return ""
+
+
+def _unchanged(record: RunRecord) -> bool:
+    """Whether every update that was measured, of two steps or more, changed nothing at all."""
+    update = record.series["update_ratio"]
+    moved = np.isfinite(update) & (update != 0.0)
+    still = bool(np.isfinite(update).any()) and not moved.any()
+    counts = record.objective_start.weights if record.objective_start is not None else None
+    untrained = counts is not None and counts.weights > 0 and not counts.trained
+    return record.outcome.steps_done > 1 and (still or untrained)
 
 
 def _unanswered(record: RunRecord, verdicts: Sequence[Verdict]) -> list[Verdict]:

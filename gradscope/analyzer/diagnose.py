@@ -96,20 +96,29 @@ def _related(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
     """The verdicts in their order, each consequence with the code of its cause.
 
     A consequence has no remedies: it goes with its cause. One that only explains the cause is no
-    second error.
+    second error. Two of one severity that are cause and consequence never stand side by side: the
+    one that leads is the cause, as where a signal exploded in training before it was NaN.
     """
     related: list[Verdict] = []
     for verdict in verdicts:
         chosen = DETECTORS[verdict.name]
-        root = next(
-            (v for v in related if v.findings and chosen.follows_from(DETECTORS[v.name])), None
-        )
+        root = next((v for v in related if v.findings and _goes_with(verdict, v)), None)
         if root is None:
             related.append(verdict)
             continue
         findings = tuple(_consequence(f, chosen, root) for f in verdict.findings)
         related.append(replace(verdict, findings=findings))
     return tuple(related)
+
+
+def _goes_with(verdict: Verdict, earlier: Verdict) -> bool:
+    """Whether a verdict goes with one that stands before it."""
+    chosen, other = DETECTORS[verdict.name], DETECTORS[earlier.name]
+    named = chosen.name in other.follows or other.name in chosen.causes
+    as_grave = bool(verdict.findings) and (
+        leading(verdict).severity is leading(earlier).severity is Severity.ERROR
+    )
+    return chosen.follows_from(other) or (named and as_grave)
 
 
 def _consequence(finding: Finding, detector: Detector, root: Verdict) -> Finding:

@@ -97,9 +97,17 @@ def show_report(
 ) -> None:
     """Write a report to stdout in one of the forms of `reporters.run`.
 
-    `source` and `overrides` are the config and the settings as they were typed.
+    `source` and `overrides` are the config and the settings as they were typed. The run of a check
+    stands below the check's own answer.
     """
+    from gradscope.reporters.check import CHECK_FORMS
     from gradscope.reporters.run import REPORTERS
 
     shown = replace(options(files), source=source, overrides=overrides, detail=detail)
+    if report.checked is not None and form == "text":
+        checked = CHECK_FORMS["text"]([report.checked], shown)
+        if detail.state_only:
+            result(checked.partition("\n")[0])
+            return
+        result(f"{checked}\nThe network itself:")
     result(REPORTERS[form](report, shown).rstrip("\n"))

@@ -64,6 +64,32 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class DepthCurve:
+    """A figure over depth on one side of a comparison: its typical value over `seeds` seeds (the
+    geometric mean) and the smallest and largest of them, as rms; NaN where there is none."""
+
+    typical: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    seeds: int
+
+
+@dataclass(frozen=True)
+class DepthCurves:
+    """A figure over depth in the baseline and now, over the layers of the network as it is now.
+
+    `quantity` is ``signal`` (rms of z) or ``delta`` (rms of delta over the output layer's);
+    `trained` tells the second half of the training from the network as initialised.
+    """
+
+    quantity: str
+    trained: bool
+    layers: tuple[str, ...]
+    before: DepthCurve
+    after: DepthCurve
+
+
+@dataclass(frozen=True)
 class Check:
     """One question and its answer.
 
@@ -98,13 +124,14 @@ class Check:
 class Checked:
     """One config, checked.
 
-    `source` is the path of the config file as the user typed it, `name` the experiment's.
+    `source` is the path of the config file and `overrides` are the settings as the user typed them,
+    `name` is the experiment's.
     `exit_code` is the code of this config alone; `headline` the one sentence to read. `changes`
     lists what differs between the baseline's config or environment and this one. `baseline` is the
     path of the file that was compared with, empty without one. `folder` holds the full report.
     `record` and `diagnosis` are those of the config's own seed, None when it could not be measured:
     then `headline` says why, `remedy` what the error advises, and there are no checks. `remedies`
-    say what to do about the checks.
+    say what to do about the checks. `curves` are both sides over depth, () without a baseline.
     """
 
     name: str
@@ -118,6 +145,8 @@ class Checked:
     evidence: str = ""
     remedies: tuple[Remedy, ...] = ()
     remedy: str = ""
+    curves: tuple[DepthCurves, ...] = ()
+    overrides: tuple[str, ...] = ()
     record: RunRecord | None = None
     diagnosis: Diagnosis | None = None
     seconds: float = 0.0

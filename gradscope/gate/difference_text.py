@@ -10,8 +10,8 @@ PERCENT_UP_TO = 2.0
 
 
 def rms(log_second_moment: float) -> float:
-    """The rms whose second moment has this logarithm."""
-    return math.exp(0.5 * log_second_moment) if log_second_moment < 1400 else math.inf
+    """The rms whose second moment has this logarithm; NaN for NaN."""
+    return math.inf if log_second_moment >= 1400 else math.exp(0.5 * log_second_moment)
 
 
 def factor(difference: float) -> str:
@@ -37,6 +37,9 @@ def _signed(value: float) -> str:
 
 
 def interval(low: float, high: float, describe: Callable[[float], str]) -> str:
-    """``+9% to +11%``, or one figure where both ends have the same text."""
-    ends = describe(low), describe(high)
-    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+    """``+9% to +11%``, ``+1 to +3 points``, or one figure where both ends have the same text."""
+    first, last = describe(low), describe(high)
+    if first == last:
+        return first
+    unit = " points"
+    return f"{first.removesuffix(unit) if last.endswith(unit) else first} to {last}"

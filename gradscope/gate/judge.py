@@ -12,6 +12,7 @@ from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Check, Checked, CheckKind, Status
 from gradscope.gate.checks import expectations, theory_check, verdicts
 from gradscope.gate.comparing import comparison
+from gradscope.gate.comparing.depth_curves import depth_curves
 from gradscope.message_text import counted
 from gradscope.record import Action, Diagnosis, Remedy, RunRecord
 from gradscope.theory.prediction import Prediction
@@ -58,6 +59,7 @@ def judge(
         changes=changes,
         evidence=_evidence(statistics, record),
         remedies=_remedies(checks),
+        curves=depth_curves(baseline, statistics) if baseline is not None else (),
         record=record,
         diagnosis=diagnosis,
     )

@@ -12,8 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from gradscope.record import STATISTICS
+from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.run_record import Floats
 from gradscope.runner.loop import probe
+from gradscope.runner.nonfinite import origin as nonfinite_origin
 from gradscope.runner.nonfinite.origin import Training
 from gradscope.runner.objective import objective
 from gradscope.runner.runtime.preserved_state import (
@@ -44,6 +46,7 @@ class Passes:
     z: list[Any]
     deltas: list[Any]
     weights: tuple[Any, Any, Any]
+    finite_gradients: bool
     samples: int
 
     @property
@@ -51,12 +54,6 @@ class Passes:
         """Whether no NaN and no Inf was met."""
         lost = np.nansum(self.statistics[_ROW["nonfinite_count"]])
         return bool(np.isfinite(self.scalars[0])) and not lost > 0 and self.finite_gradients
-
-    @property
-    def finite_gradients(self) -> bool:
-        """Whether the gradients of all kernels and biases are finite."""
-        _, kernels, biases = self.weights
-        return all(bool(tf.reduce_all(tf.math.is_finite(g))) for g in (*kernels, *biases))
 
 
 @dataclass(frozen=True)
@@ -104,6 +101,7 @@ class FitStep:
         )
         self._weights: weight_figures.Weights | None = None
         self._passes = tf.function(self._trace_passes, autograph=False, jit_compile=jit)
+        self._finite = tf.function(_all_finite, autograph=False)
         self._update = tf.function(self._trace_update, autograph=False)
         with preserved_model_state(
             model
@@ -120,6 +118,7 @@ class FitStep:
             z=z,
             deltas=deltas,
             weights=weights,
+            finite_gradients=bool(self._finite(weights[1:])),
             samples=int(keras.tree.flatten(batch[0])[0].shape[0]),
         )
 
@@ -147,6 +146,25 @@ class FitStep:
         overflow = np.nansum(passes.statistics[_ROW["nonfinite_backward_count"]]) > 0
         overflow = overflow or not passes.finite_gradients
         return bool(scaling and overflow and np.isfinite(passes.scalars[0]))
+
+    def origin(
+        self, passes: Passes, batch: Batch, step: int, last_finite: int
+    ) -> NonFiniteOrigin | None:
+        """Where the first value of `passes` that is not finite comes from, before the step is made.
+
+        None where all are finite, and where the optimizer will skip the step. `last_finite` is the
+        last step that was measured before, 0 for none.
+        """
+        if passes.finite or self.skips(passes):
+            return None
+        located = nonfinite_origin.locate(self.training, batch, step)
+        if located is None or not last_finite:
+            return located
+        return replace(located, last_finite_step=last_finite)
+
+    def origin_in_update(self, step: int) -> NonFiniteOrigin | None:
+        """The same for a step whose passes were finite, after it was made."""
+        return nonfinite_origin.lost_weights(self.training, step)
 
     def _accumulates(self) -> bool:
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
@@ -179,6 +197,12 @@ class FitStep:
             figures, weights, updates.Updates(made), reductions_for(jit=False)
         )
         return figures.packed(len(self.sites.layers))
+
+
+def _all_finite(tensors: Any) -> Any:
+    """Whether no tensor of the structure has a NaN or Inf."""
+    checks = [tf.reduce_all(tf.math.is_finite(leaf)) for leaf in keras.tree.flatten(tensors)]
+    return tf.reduce_all(checks) if checks else tf.constant(True)
 
 
 def _merged(first: Floats, second: Floats) -> Floats:

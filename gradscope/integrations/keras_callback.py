@@ -20,14 +20,13 @@ from gradscope.errors import BadRequest, GradscopeError
 from gradscope.integrations import fit_batches, fit_cadence
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
 from gradscope.integrations.fit_start import FitStart
-from gradscope.integrations.fit_step import FitStep, MeasuredStep, Passes
+from gradscope.integrations.fit_step import FitStep, MeasuredStep
 from gradscope.record import STATISTICS, OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
 from gradscope.record.fault import Faults
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, folder
 from gradscope.runner.loop import probe as probe_set
-from gradscope.runner.nonfinite import origin as nonfinite_origin
 from gradscope.runner.sources import arrays, factory
 
 _LOG = logging.getLogger("gradscope")
@@ -225,7 +224,8 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         with self._timed(fit):
             passes = self._passes(fit, elements[0])
             if passes is not None and self._probe is None:
-                self._locate(fit, step, passes, fit_batches.unpack_batch(elements[0]))
+                batch, last = fit_batches.unpack_batch(elements[0]), fit.builder.steps_done
+                fit.builder.nonfinite_origin = passes[0].origin(passes[1], batch, step, last)
         first = not fit.rows
         outputs = train(feed)
         with self._timed(fit):
@@ -234,8 +234,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 self._observe(fit, step, elements[0], updated=first and together == 1)
                 self._keep(fit, step, fit_step.measure_update(measured, one_step=together == 1))
                 if together == 1 and fit.lost_at and measured.finite:
-                    origin = nonfinite_origin.lost_weights(fit_step.training, step)
-                    fit.builder.nonfinite_origin = origin
+                    fit.builder.nonfinite_origin = fit_step.origin_in_update(step)
         return outputs
 
     def _passes(self, fit: _Fit, element: Any) -> tuple[FitStep, Any] | None:
@@ -270,16 +269,6 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             fit.start = FitStart(self.model, fit.fit_step.objective)
             fit.start.before(batch, untrained=fit.untrained)
         return fit.fit_step
-
-    def _locate(self, fit: _Fit, step: int, passes: tuple[FitStep, Passes], batch: Any) -> None:
-        """Find where the first value that is not finite comes from, before the step is made."""
-        fit_step, measured = passes
-        if measured.finite or fit_step.skips(measured):
-            return
-        origin = nonfinite_origin.locate(fit_step.training, batch, step)
-        if origin is not None and fit.builder.steps_done:
-            origin = replace(origin, last_finite_step=fit.builder.steps_done)
-        fit.builder.nonfinite_origin = origin
 
     def _observe(self, fit: _Fit, step: int, element: Any, *, updated: bool) -> None:
         """Keep the targets of a measured step, and what the first update changed."""

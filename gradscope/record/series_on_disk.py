@@ -7,6 +7,7 @@ import tempfile
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +73,7 @@ class RowStore:
     def read(self, offset: int, values: Floats) -> None:
         """Fill `values` with what stands at `offset` of the file."""
         assert self._file is not None
-        view = memoryview(values).cast("B")
+        view = memoryview(cast("Any", values)).cast("B")
         while view:
             content = os.pread(self._file, len(view), offset)
             if not content:
@@ -159,7 +160,7 @@ def some_rows(series: Mapping[str, Floats], rows: Rows) -> Mapping[str, Floats]:
 
 
 def _write_all(descriptor: int, values: Floats, offset: int) -> None:
-    view = memoryview(values).cast("B") if values.size else memoryview(b"")
+    view = memoryview(cast("Any", values)).cast("B") if values.size else memoryview(b"")
     while view:
         count = os.pwrite(descriptor, view, offset)
         view, offset = view[count:], offset + count

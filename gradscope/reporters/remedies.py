@@ -26,19 +26,26 @@ class Form(StrEnum):
 class Reader:
     """Who reads a remedy.
 
-    `source` is the config file as it was given on the command line. In `pytest` the fixture
-    writes the baselines, not the command.
+    `source` is the config file and `overrides` are the settings as they were given on the command
+    line. In `pytest` the fixture writes the baselines, not the command.
     """
 
     form: Form = Form.CONFIG
     source: str = "CONFIG"
     pytest: bool = False
+    overrides: tuple[str, ...] = ()
 
 
-def reader_of(record: RunRecord | None, source: str = "CONFIG", *, pytest: bool = False) -> Reader:
+def reader_of(
+    record: RunRecord | None,
+    source: str = "CONFIG",
+    *,
+    overrides: tuple[str, ...] = (),
+    pytest: bool = False,
+) -> Reader:
     """The reader of a report: one with a Keras model changes code, everyone else the config."""
     user_model = record is not None and record.config["model"].get("source") is not None
-    return Reader(Form.KERAS if user_model else Form.CONFIG, source, pytest)
+    return Reader(Form.KERAS if user_model else Form.CONFIG, source, pytest, overrides)
 
 
 def remedies_text(remedies: Sequence[Remedy], reader: Reader) -> str:
@@ -112,6 +119,11 @@ def _default_learning_rate(remedy: Remedy, reader: Reader) -> str:
     return f"{_settings(remedy, reader)}, Keras's default, in place of {remedy.replaces:g}"
 
 
+def _train_longer(remedy: Remedy, reader: Reader) -> str:
+    named = bool(remedy.settings) and reader.form is not Form.KERAS
+    return f"more steps ({_settings(remedy, reader)})" if named else "more steps"
+
+
 def _measure_more(remedy: Remedy, reader: Reader) -> str:
     [(_, every)] = remedy.settings
     if reader.form is Form.KERAS:
@@ -164,19 +176,39 @@ def _update_baseline(remedy: Remedy, reader: Reader) -> str:
             f", with {name.replace('-', '_')}={n}" for name, n in needed.items()
         )
         return f"{intended}{PYTEST_UPDATE}{arguments_text}"
-    flags = "".join(f" --{name} {count}" for name, count in needed.items())
-    return f"{intended}gradscope baseline {shlex.quote(reader.source)} --update{flags}"
+    return f"{intended}{' '.join(baseline_command(remedy, reader))}"
+
+
+def baseline_command(remedy: Remedy, reader: Reader) -> tuple[str, ...]:
+    """The command that measures a baseline in place of the earlier one, as the parts between which
+    a line may break."""
+    options = {"seeds": remedy.seeds, "trained-seeds": remedy.trained_seeds}
+    flags = (f"--{name} {count}" for name, count in options.items() if count is not None)
+    return ("gradscope baseline", *_typed(reader), "--update", *flags)
+
+
+def baseline_remedy_text(remedy: Remedy, reader: Reader) -> str:
+    """The command that makes or replaces a baseline, in one line."""
+    if remedy.action is Action.UPDATE_BASELINE:
+        return " ".join(baseline_command(remedy, reader))
+    return remedy_text(remedy, reader)
+
+
+def _typed(reader: Reader) -> list[str]:
+    """The config file and each setting, as they were typed."""
+    return [shlex.quote(reader.source), *(f"-s {shlex.quote(item)}" for item in reader.overrides)]
 
 
 def _make_baseline(remedy: Remedy, reader: Reader) -> str:
     if reader.pytest:
         return PYTEST_UPDATE
-    output = f" --output {shlex.quote(remedy.path)}" if remedy.path else ""
-    return f"gradscope baseline {shlex.quote(reader.source)}{output}"
+    # A baseline that cannot be used is in the place of the new one.
+    output = f" --output {shlex.quote(remedy.path)} --update" if remedy.path else ""
+    return f"gradscope baseline {' '.join(_typed(reader))}{output}"
 
 
 def _show_theory(remedy: Remedy, reader: Reader) -> str:
-    return f"gradscope theory {shlex.quote(reader.source)} shows what each layer should be"
+    return f"gradscope theory {' '.join(_typed(reader))} shows what each layer should be"
 
 
 def _in_layer(text: str) -> Callable[[Remedy, Reader], str]:
@@ -205,7 +237,7 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.SLOW_SCHEDULE: _always(
         "a schedule that lasts as long as the training; its steps are batches, not epochs"
     ),
-    Action.TRAIN_LONGER: _always("more steps"),
+    Action.TRAIN_LONGER: _train_longer,
     Action.MEASURE_MORE_STEPS: _measure_more,
     Action.ENLARGE_BATCH: _enlarge_batch,
     Action.AVERAGE_LOSS: _always(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from gradscope.analyzer.theory.expectation import expected
+from gradscope.gate.check import Checked
 from gradscope.record import Diagnosis, Role, RunRecord
 from gradscope.record.fault import Fault
 from gradscope.theory.prediction import Prediction
@@ -15,14 +16,16 @@ from gradscope.theory.prediction import Prediction
 class Report:
     """One run: what was measured, the diagnosis, and what theory predicts.
 
-    `exit_code` is the code the command ends with; the JSON repeats it.
-    `page_faults` are the figures that could not be drawn.
+    `exit_code` is the code the command ends with; the JSON repeats it. `checked` is the check whose
+    own seed this is the run of, None for a run by itself. `page_faults` are the figures that could
+    not be drawn.
     """
 
     record: RunRecord
     diagnosis: Diagnosis
     prediction: Prediction | None
     exit_code: int
+    checked: Checked | None = None
     page_faults: tuple[Fault, ...] = ()
 
     def __repr__(self) -> str:

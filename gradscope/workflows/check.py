@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,10 @@ from gradscope.errors import BadRequest, ConfigError, GradscopeError, Interrupte
 from gradscope.gate import judge
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
 from gradscope.gate.check import Checked
 from gradscope.record import RunRecord
+from gradscope.reporters.remedies import Reader, baseline_remedy_text
 from gradscope.reporters.report import Report
 from gradscope.reporters.run import folder
 from gradscope.reporters.run.folder import REPORTS
@@ -31,7 +33,8 @@ from gradscope.workflows.side_by_side import Outcome, measure_side_by_side
 class ConfigCheck:
     """One config to check: what to measure, and what to compare with.
 
-    `baseline_path` is empty where `baseline` comes from no file.
+    `baseline_path` is empty where `baseline` comes from no file; `overrides` are the settings of
+    the command line.
     """
 
     source: str
@@ -40,6 +43,7 @@ class ConfigCheck:
     baseline: SeedStatistics | None = None
     baseline_path: str = ""
     strict_environment: bool = False
+    overrides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +118,8 @@ def plan_jobs(
         path = baseline
         if path is None and use_baseline and baseline_file.default_path(source).exists():
             path = baseline_file.default_path(source)
-        earlier = baseline_file.read(path) if path else None
+        with _naming(source, overrides):
+            earlier = baseline_file.read(path) if path else None
         jobs.append(
             CheckJob(
                 source=source,
@@ -123,6 +128,7 @@ def plan_jobs(
                 baseline=earlier,
                 baseline_path=str(path or ""),
                 strict_environment=strict_environment,
+                overrides=tuple(overrides),
                 target=_target(config, output, several=len(sources) > 1),
                 replace=output is None,
             )
@@ -198,39 +204,57 @@ def _finish(job: CheckJob, outcome: Outcome, *, alone: bool) -> Checked:
     try:
         if isinstance(outcome, GradscopeError):
             raise outcome
-        checked = _judge(job, outcome)
+        seconds = sum(record.seconds for record in outcome)
+        checked = replace(_judge(job, outcome), folder=str(job.target), seconds=seconds)
         assert checked.diagnosis is not None
         report = Report.from_diagnosis(outcome[0], checked.diagnosis, checked.exit_code)
-        report_folder.write_report(report, job.target)
+        report_folder.write_report(
+            replace(report, checked=checked),
+            job.target,
+            source=job.source,
+            overrides=job.overrides,
+        )
     except GradscopeError as error:
         report_folder.keep_partial(error, job.target)
         if alone:
             raise
         return not_measured(job, error)
-    seconds = sum(record.seconds for record in outcome)
-    return replace(checked, folder=str(job.target), seconds=seconds)
+    return checked
 
 
 def _judge(job: ConfigCheck, records: Sequence[RunRecord]) -> Checked:
     """Judge the records of the job's seeds against its baseline, or theory."""
     statistics, report = analyze_seeds(records, len(job.seeds.trained))
-    checked = judge.judge(
-        statistics,
-        records[0],
-        report.diagnosis,
-        source=job.source,
-        prediction=report.prediction,
-        baseline=job.baseline,
-        expect=asdict(job.config.expect),
-        strict_environment=job.strict_environment,
-    )
-    return replace(checked, baseline=job.baseline_path)
+    with _naming(job.source, job.overrides):
+        checked = judge.judge(
+            statistics,
+            records[0],
+            report.diagnosis,
+            source=job.source,
+            prediction=report.prediction,
+            baseline=job.baseline,
+            expect=asdict(job.config.expect),
+            strict_environment=job.strict_environment,
+        )
+    return replace(checked, baseline=job.baseline_path, overrides=job.overrides)
+
+
+@contextlib.contextmanager
+def _naming(source: str, overrides: Sequence[str]) -> Iterator[None]:
+    """Give the remedy of a baseline that cannot be used the config file and settings as typed."""
+    try:
+        yield
+    except UnusableBaseline as error:
+        reader = Reader(source=source, overrides=tuple(overrides))
+        command = baseline_remedy_text(error.baseline_remedy, reader)
+        error.remedy = f"{error.condition}: {command}"
+        raise
 
 
 def not_measured(job: ConfigCheck, error: GradscopeError) -> Checked:
     """The result of a config that could not be measured."""
     checked = judge.not_measured(job.config.name, job.source, error)
-    return replace(checked, baseline=job.baseline_path)
+    return replace(checked, baseline=job.baseline_path, overrides=job.overrides)
 
 
 def refused(sources: Sequence[str], error: GradscopeError) -> list[Checked]:

@@ -13,23 +13,26 @@ from gradscope.reporters.run.saved_runs import typed_command
 from gradscope.workflows.analysis import analyze, load_record, report_location
 from gradscope.workflows.inputs import CONFIGS, load_config
 from gradscope.workflows.report_folder import WrittenReport, write_report
+from gradscope.workflows.saved_check import saved_check
 
 
 def report_again(path: Path, *, gate: bool = False, write: bool = False) -> WrittenReport:
     """Analyze the record of `path`, a report's name or folder or a record, with today's detectors.
 
-    `write` writes the report's files again, beside the record. TensorFlow is not needed.
+    `write` writes the report's files again, beside the record. The folder of a check keeps the
+    check's own answer. TensorFlow is not needed.
     """
     path = report_location(path)
-    report = analyze(load_record(path), gate=gate)
     target = path if path.is_dir() else path.parent
+    report = analyze(load_record(path), gate=gate)
+    report = replace(report, checked=saved_check(target, report))
     source, overrides = _source(report.record, target)
     if not write:
         page = target / folder.PAGE
         files = (str(page),) if page.exists() else ()
         return WrittenReport(report, files, target, source=source, overrides=overrides)
     with folder.claimed(target, replace=True):
-        written = write_report(report, target)
+        written = write_report(report, target, source=source, overrides=overrides)
     return replace(written, source=source, overrides=overrides)
 
 

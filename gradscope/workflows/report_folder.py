@@ -8,15 +8,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gradscope import exit_codes
 from gradscope.errors import ExitCode, GradscopeError
-from gradscope.record import RunRecord
-from gradscope.reporters.report import Report
+from gradscope.record import RunRecord, atomic
+from gradscope.reporters.check import CHECK_FORMS
+from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import folder
 from gradscope.workflows.analysis import analyze
 
@@ -84,20 +85,26 @@ def _signals_ignored() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def write_report(report: Report, target: Path) -> WrittenReport:
+def write_report(
+    report: Report, target: Path, *, source: str = "", overrides: Sequence[str] = ()
+) -> WrittenReport:
     """Write the record first, then the result, then the pages, which take longest.
 
+    `source` and `overrides` are the config file and the settings as typed, for commands to paste.
     Until the pages are there too, the result has the exit code of a failure: a process that is
     killed meanwhile, or that finds no space, leaves no result that says more than was done. What
     an earlier report had in `target` is removed once the new record is in its place.
     """
+    options = ReportOptions(source=source, overrides=tuple(overrides))
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     record = folder.write_record(report.record, target)
     folder.write_result(_unfinished(report, ExitCode.COULD_NOT_MEASURE), target)
     folder.remove_pages(target)
+    if report.checked is not None:
+        atomic.write(target / folder.CHECK, CHECK_FORMS["json"]([report.checked], options).encode())
     folder.keep_log(target)
     try:
-        pages = folder.write_pages(report, target)
+        pages = folder.write_pages(report, target, options)
         result = folder.write_result(report, target)
     except BaseException as error:
         folder.remove_pages(target)  # they may fill the disk, and the result needs a place

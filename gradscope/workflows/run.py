@@ -10,6 +10,7 @@ from gradscope.errors import CouldNotMeasure, Interrupted
 from gradscope.record import atomic
 from gradscope.reporters.run import folder
 from gradscope.reporters.run.folder import REPORTS
+from gradscope.reporters.run.saved_runs import read_command
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows import report_folder
 from gradscope.workflows.engine import Engine, Measurement, Watch, ignore_event
@@ -64,4 +65,6 @@ def run(
             raise
         earlier = make_room()
         report = report_folder.analyze_or_keep(record, target, gate=gate)
-        return replace(report_folder.write_report(report, target), earlier=earlier)
+        source, overrides = read_command(command) or ("", ())
+        written = report_folder.write_report(report, target, source=source, overrides=overrides)
+        return replace(written, earlier=earlier)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.record import Diagnosis, Finding
-from tests.analyzer.synthetic import record
+from tests.analyzer.synthetic import geometric, over_time, record
+
+LATE = np.arange(41) >= 20
 
 
 def finding(diagnosis: Diagnosis, name: str) -> Finding:
@@ -25,6 +29,17 @@ def test_no_two_findings_advise_the_opposite() -> None:
     assert diagnosis.codes[:2] == ("GS105", "GS104")
     assert actions(finding(diagnosis, "unstable_updates")) == ["lower_learning_rate"]
     assert actions(finding(diagnosis, "frozen_layers")) == []
+
+
+def test_a_signal_that_explodes_before_it_is_nan_is_one_cause() -> None:
+    """From step 10 on the signal is 1e6 times as large in the last layer; at 20 it is infinite."""
+    signal = over_time(41, (0, [1.0] * 5), (10, geometric(1e6)))
+    made = record(signal=signal, broken={"forward": (20, 5, 64)}, loss=np.where(LATE, np.nan, 2.5))
+    diagnosis = diagnose(replace(made, outcome=replace(made.outcome, status="diverged")))
+    lead, gone = finding(diagnosis, "non_finite"), finding(diagnosis, "exploding_signal")
+    assert diagnosis.codes[0] == "GS501"
+    assert (lead.caused_by, gone.caused_by) == ("", "GS501")
+    assert actions(gone) == []
 
 
 def test_the_cause_of_alike_samples() -> None:

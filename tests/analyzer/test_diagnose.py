@@ -96,9 +96,26 @@ def test_no_flow_is_claimed_where_there_is_nothing_to_compare(depth: int) -> Non
     assert unjudged
 
 
-@pytest.mark.parametrize("delta", [np.nan, 0.0], ids=["nan", "zero"])
-def test_no_figure_over_depth_is_inconclusive(delta: float) -> None:
-    diagnosis = diagnose(learning(delta=delta))
+def test_a_gradient_of_zero_everywhere_is_a_fault() -> None:
+    diagnosis = diagnose(learning(delta=0.0))
+    assert diagnosis.verdict == "unhealthy"
+    assert diagnosis.headline == "No gradient reaches any layer: the loss depends on no weight."
+
+
+def test_a_run_in_which_no_weight_changed_is_not_green() -> None:
+    select = ("non_finite", "saturated_units")
+    assert diagnose(learning(), select=select).verdict == "healthy"
+    still = diagnose(learning(update=0.0), select=select)
+    assert still.verdict == "inconclusive"
+    assert (
+        still.headline == f"No weight changed in {STEPS} steps, so nothing can be said of training."
+    )
+    unknown = diagnose(learning(update=np.nan), select=select)
+    assert unknown.verdict == "healthy", "updates that were not measured are no updates of zero"
+
+
+def test_no_figure_over_depth_is_inconclusive() -> None:
+    diagnosis = diagnose(learning(delta=np.nan))
     assert diagnosis.verdict == "inconclusive"
     assert diagnosis.headline.startswith("Too little to tell whether the gradient vanishes: ")
     assert diagnosis.unanswered == ("GS101", "GS102")

@@ -75,8 +75,12 @@ def test_the_config_of_an_earlier_run_is_found(
         *("gradscope", "run", "configs/tiny.yaml", "-s", "training.steps=100")
     ]
     source.write_text(TINY.replace("depth: 2", "depth: 3"), encoding="utf-8")
-    [pasted] = [line for line in shown(tmp_path) if line.strip().startswith("gradscope run")]
-    assert "CONFIG" in pasted, "the file is another config by now"
+    text = "\n".join(shown(tmp_path))
+    assert "  Try      more steps (training.steps: 100)" in text, (
+        "the file is another config by now"
+    )
+    assert "gradscope run" not in text
+    assert "CONFIG" not in text
 
 
 def test_a_healthy_network_is_green() -> None:

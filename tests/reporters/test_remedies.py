@@ -96,7 +96,7 @@ def test_the_commands_name_the_file_that_was_given() -> None:
     trained = Remedy(Action.UPDATE_BASELINE, trained_seeds=5)
     assert remedy_text(trained, CONFIG) == "gradscope baseline CONFIG --update --trained-seeds 5"
     made = Remedy(Action.MAKE_BASELINE, path="a b.json")
-    assert remedy_text(made, CONFIG) == "gradscope baseline CONFIG --output 'a b.json'"
+    assert remedy_text(made, CONFIG) == "gradscope baseline CONFIG --output 'a b.json' --update"
 
 
 def test_pytest_writes_baselines_by_its_fixture() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from gradscope import load_record
 from gradscope.errors import CouldNotMeasure, ExitCode
-from gradscope.reporters.report import Report
+from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import folder
 from gradscope.workflows import report_folder
 from tests.cli.running import result_in
@@ -31,7 +31,8 @@ def test_the_result_agrees_with_the_code_when_the_pictures_fail(
 ) -> None:
     (tmp_path / "report.html").write_text("of an earlier run")
 
-    def fail(report: Report, target: Path) -> list[Path]:
+    def fail(report: Report, target: Path, options: ReportOptions) -> list[Path]:
+        del options
         assert result_in(target)["exit_code"] == 3, "the result says that pages are missing"
         raise error
 

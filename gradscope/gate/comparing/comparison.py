@@ -328,7 +328,7 @@ def _likely_cause(changes: Sequence[str]) -> str:
         return (
             ". Neither config nor environment changed: look at the code of the model and the data"
         )
-    more = f" (and {len(changes) - 1} more changes)" if len(changes) > 1 else ""
+    more = f" (and {counted(len(changes) - 1, 'more change')})" if len(changes) > 1 else ""
     return f". Likely cause: {changes[0]}{more}"
 
 

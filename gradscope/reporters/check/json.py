@@ -50,6 +50,7 @@ def _config(config: Checked) -> dict[str, Any]:
     return {
         "name": config.name,
         "source": config.source,
+        "overrides": config.overrides,
         "exit_code": config.exit_code,
         "outcome": config.outcome,
         "verdict": diagnosis.verdict if diagnosis is not None else None,
@@ -59,6 +60,7 @@ def _config(config: Checked) -> dict[str, Any]:
         "evidence": config.evidence,
         "checks": [_check(check, config) for check in config.checks],
         "changes": config.changes,
+        "curves": [asdict(curves) for curves in config.curves],
         "baseline": config.baseline,
         "folder": config.folder,
         "environment": asdict(record.environment) if record is not None else None,

@@ -78,7 +78,7 @@ def _table(check: Check) -> Iterator[str]:
     yield "|---|---|--:|--:|---|---|"
     for row in check_text.difference_rows(check):
         yield f"| {' | '.join(map(_cell, row))} |"
-    rest = check_text.differences_left_out(check.differences)
+    rest = check_text.differences_left_out(check)
     if rest:
         yield ""
         yield rest

@@ -13,13 +13,15 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from gradscope.analyzer.curves import through_time
+from gradscope.analyzer.curves.depth_profile import delta_reference
 from gradscope.analyzer.curves.through_time import TimeProfile
 from gradscope.analyzer.theory.expectation import limits
 from gradscope.message_text import counted
 from gradscope.record import RunRecord
+from gradscope.reporters import check_text
 from gradscope.reporters.delta_reference import reference_name
 from gradscope.reporters.figures import style
-from gradscope.reporters.figures.style import BLACK, BLUE, GREEN, ORANGE, Floats
+from gradscope.reporters.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, Floats
 from gradscope.reporters.layout.lines import shortened
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
@@ -114,11 +116,18 @@ def _profile(axes: Axes, report: Report, layers: list[int], quantity: str) -> No
     rows = _chosen_steps(record, values)
     theory = _theory(report, layers, quantity)
     band = _band(report, layers, quantity)
-    lines = [values[row] for row in rows] + ([theory] if theory is not None else []) + list(band)
+    earlier = _baseline(report, layers, quantity)
+    lines = [values[row] for row in rows] + ([theory] if theory is not None else [])
+    lines += [*band, *earlier]
     if not lines or not style.log_axis(axes.yaxis, np.concatenate(lines)):
         style.empty(axes, f"nothing to show: {style.MISSING}")
         return
     positions = np.arange(len(layers))
+    if earlier:
+        typical, low, high = (np.where(line > 0, line, np.nan) for line in earlier)
+        axes.fill_between(positions, low, high, color=GREY, alpha=0.3, lw=0, zorder=0.4)
+        label = "baseline, and the range\nof its seeds"
+        axes.plot(positions, typical, "--", lw=2.0, color=GREY, label=label, zorder=0.6)
     _draw_steps(axes, record, values, rows)
     if band:
         label = f"{LEVEL:.0%} of initialisations,\nall layers together"
@@ -223,6 +232,31 @@ def _band(report: Report, layers: list[int], quantity: str) -> tuple[Floats, ...
     return tuple(_by_name(report, report.prediction.names, end, layers) for end in ends)
 
 
+def _baseline(report: Report, layers: list[int], quantity: str) -> tuple[Floats, ...]:
+    """The baseline's typical, smallest and largest rms for `layers`; () for a run by itself.
+
+    A check has its gradients over the output layer's; here they are over that of the figure's
+    reference.
+    """
+    checked = report.checked
+    if checked is None:
+        return ()
+    wanted = "delta" if quantity == "gradient" else quantity
+    for curves in check_text.curves_of(checked, check_text.leading_check(checked)):
+        if curves.quantity == wanted:
+            side = curves.before
+            lines = [
+                _by_name(report, curves.layers, np.array(values), layers)
+                for values in (side.typical, side.low, side.high)
+            ]
+            scale = 1.0
+            if wanted == "delta":
+                reference = delta_reference(report.record)
+                scale = lines[0][layers.index(reference)] if reference in layers else np.nan
+            return tuple(line / scale for line in lines) if np.isfinite(scale) else ()
+    return ()
+
+
 def _by_name(report: Report, names: tuple[str, ...], values: Floats, layers: list[int]) -> Floats:
     """The `values` of `layers`, by their names; NaN where there is none."""
     by_name = dict(zip(names, values, strict=True))
@@ -234,4 +268,5 @@ def _note_missing(axes: Axes, values: Floats) -> None:
     missing = int(np.count_nonzero(~(np.isfinite(values) & (values > 0))))
     if missing:
         text = f"{counted(missing, 'point')} not on the axis: {style.MISSING}, or exactly 0"
-        axes.text(1.0, 1.01, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=7.5)
+        # On a line of its own: beside a long title there is no room for it.
+        axes.set_title(f"{axes.get_title(loc='left')}\n{text}", loc="left")

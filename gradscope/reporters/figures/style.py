@@ -22,6 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 # Palette of Okabe and Ito (2008): distinct with any colour vision and in grey.
 BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#E69F00", "#009E73", "#000000"
+GREY = "#7f7f7f"
 MISSING = "not measured or not finite"
 MOST_TICKS = 25
 MOST_LAYERS = 200

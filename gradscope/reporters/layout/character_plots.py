@@ -11,6 +11,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LEVELS = "▁▂▃▄▅▆▇█"
 _ASCII_LEVELS = "_.:-=+*#"
 _FEWEST_DECADES = 3
+_ZERO, _ASCII_ZERO = "·", "."
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,33 @@ def sparkline(
         return levels[round(height * (len(levels) - 1))]
 
     return "".join(character(point) for point in points)
+
+
+def log_heights(values: Sequence[float], scale: LogScale) -> tuple[float, ...]:
+    """Positions on `scale`; NaN stays, and a value of zero is negative."""
+    return tuple(
+        math.nan if math.isnan(value) else -1.0 if value == 0 else scale.fraction(value)
+        for value in values
+    )
+
+
+def strip(heights: Sequence[float], width: int, unicode: bool) -> str:
+    """Characters over `width` columns: few heights are repeated, many are averaged.
+
+    Heights are from 0 to 1; a negative one is none at all, a dot.
+    """
+    if not heights:
+        return ""
+    if len(heights) < width:
+        heights = [heights[i * len(heights) // width] for i in range(width)]
+    if min(heights) >= 0.0 or any(math.isnan(height) for height in heights):
+        return sparkline(heights, width, unicode, span=(0.0, 1.0))
+    zero = _ZERO if unicode else _ASCII_ZERO
+    drawn = sparkline([max(0.0, height) for height in heights], width, unicode, span=(0.0, 1.0))
+    step = len(heights) / len(drawn)
+    return "".join(
+        zero if heights[int(i * step)] < 0 else character for i, character in enumerate(drawn)
+    )
 
 
 def _means(values: Sequence[float], width: int) -> list[float]:

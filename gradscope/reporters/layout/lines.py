@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from gradscope.reporters.layout.sanitizing import as_ascii
+from gradscope.reporters.layout.sanitizing import as_ascii, printable
 
 NARROWEST = 24
 STYLES = {
@@ -109,6 +109,18 @@ class Page:
         """Add an empty line and a heading."""
         self.add_line(Text())
         self.add_text(text, "title")
+
+    def add_command(self, command: Sequence[str], *, indent: int) -> None:
+        """Add a command that pastes as it stands: broken between its parts, with a backslash."""
+        line = ""
+        shown = [printable(part) for part in command]
+        for part in shown if self.unicode else map(as_ascii, shown):
+            extended = f"{line} {part}" if line else part
+            if line and indent + cell_len(extended) + 2 > self.width:
+                self.add_line(Text(f"{' ' * indent}{line} \\", STYLES["info"]))
+                extended = f"  {part}"
+            line = extended
+        self.add_line(Text(f"{' ' * indent}{line}", STYLES["info"]))
 
     def add_line(self, line: Text) -> None:
         """Add a line that is already laid out."""

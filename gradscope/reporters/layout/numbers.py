@@ -26,6 +26,11 @@ def number(value: float, missing: str = MISSING) -> str:
     return f"{value:.3g}"
 
 
+def short(value: float, missing: str = MISSING) -> str:
+    """Two significant digits, for a number that people quote: 0.51, 1200, 1e-12."""
+    return number(float(f"{float(value):.2g}"), missing)
+
+
 def percent(share: float, missing: str = MISSING) -> str:
     """A share as a percentage with three significant digits: 12.3%, 0.004%, 100%."""
     share = float(share)

@@ -28,6 +28,9 @@ REPORTS = Path("reports")
 """The folder of all reports, unless the user names one."""
 
 RECORD, RESULT, PAGE, LOG = "record.npz", "result.json", "report.html", "run.log"
+CHECK = "check.json"
+"""The check that the run is part of, in the folder of a check."""
+
 COMMAND = "command.txt"
 """The command line that measured the record."""
 
@@ -94,7 +97,7 @@ def _lock(descriptor: int, lock: Path) -> None:
 
 def _refuse_irregular(folder: Path) -> None:
     """Refuse a folder in which a device, a pipe or a folder has the name of a report's file."""
-    for name in (RESULT, RECORD, *_page_names(), LOG, LIVE_LOG, COMMAND):
+    for name in (RESULT, RECORD, *_page_names(), CHECK, LOG, LIVE_LOG, COMMAND):
         path = folder / name
         if path.is_symlink() or not path.exists() or path.is_file():
             continue
@@ -138,7 +141,7 @@ def _archive_names(path: Path) -> set[str]:
 
 def _written_in(folder: Path) -> Iterator[Path]:
     """The files in `folder` that have the name of one of a report's."""
-    for name in (RESULT, RECORD, *_page_names(), LOG, COMMAND):
+    for name in (RESULT, RECORD, *_page_names(), CHECK, LOG, COMMAND):
         if os.path.lexists(folder / name):
             yield folder / name
 
@@ -188,8 +191,8 @@ def write_result(report: Report, folder: Path) -> Path:
 
 
 def remove_pages(folder: Path) -> None:
-    """Remove the pages of an earlier run: they do not belong to the new record."""
-    for name in _page_names():
+    """Remove the pages of an earlier run or check: they do not belong to the new record."""
+    for name in (*_page_names(), CHECK):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -215,8 +218,8 @@ def _tracebacks(report: Report) -> list[str]:
     ]
 
 
-def write_pages(report: Report, folder: Path) -> list[Path]:
-    """Draw the plots and write them and ``report.html``."""
+def write_pages(report: Report, folder: Path, options: ReportOptions | None = None) -> list[Path]:
+    """Draw the plots and write them and ``report.html``, whose commands name what `options` do."""
     drawn = plots.files(report)
     report = replace(report, page_faults=drawn.faults)
     if tracebacks := _tracebacks(report):
@@ -230,5 +233,5 @@ def write_pages(report: Report, folder: Path) -> list[Path]:
         for name, content in drawn.files.items()
         if name.endswith(".svg")
     }
-    atomic.write(folder / PAGE, html.render(report, svg).encode())
+    atomic.write(folder / PAGE, html.render(report, svg, options).encode())
     return [folder / PAGE, *paths]

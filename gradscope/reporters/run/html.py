@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from gradscope.gate.check import Status
+from gradscope.record import Verdict
+from gradscope.reporters import check_text
 from gradscope.reporters.layout import numbers
 from gradscope.reporters.layout.lines import symbol
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
-from gradscope.reporters.report import Report
+from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import plots, summary
 from gradscope.reporters.run import weight_table as weight_tables
+from gradscope.reporters.run.answer import lead
 from gradscope.reporters.run.folding import Fold, fold
 from gradscope.reporters.run.layer_figures import FIGURES
 from gradscope.reporters.run.layer_table import LayerRow, LayerTable, cell, layer_table
+from gradscope.reporters.run.page import drawing
+from gradscope.reporters.run.page.check_screen import check_screen
+from gradscope.reporters.run.page.run_screen import run_screen
+from gradscope.reporters.run.page.screen import Screen
+from gradscope.reporters.run.summary import VerdictLine
 from gradscope.reporters.run.time_table import TITLE, time_table
 from gradscope.reporters.run.weight_table import weight_table
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_TEMPLATE = "report.html.j2"
+_CHECK_TONES: dict[str, str] = {"passed": "healthy", "failed": "error"}
+"""Tones of a check's statuses; the others have the name of their tone."""
+
+_TEMPLATE = "run/report.html.j2"
 
 
 @dataclass(frozen=True)
@@ -36,14 +48,27 @@ class _Picture:
     svg: str
 
 
-def render(report: Report, figures_svg: Mapping[str, str]) -> str:
-    """The page as a string; `figures_svg` maps the names of `plots.draw` to their SVG text."""
+def render(
+    report: Report, figures_svg: Mapping[str, str], options: ReportOptions | None = None
+) -> str:
+    """The page as a string; `figures_svg` maps the names of `plots.draw` to their SVG text.
+
+    The `source` and the `overrides` of `options` make commands that paste.
+    """
     table = layer_table(report)
+    lines = list(summary.verdict_lines(report))
+    limits = "" if report.record.outcome.complete else summary.warning(report)
     return _template().render(
+        screen=_screen(report, options or ReportOptions()),
+        checked=_checked(report),
+        contents=_CONTENTS,
         record=report.record,
         diagnosis=report.diagnosis,
-        limits=summary.warning(report).split("\n") if summary.warning(report) else [],
+        limits=limits.split("\n") if limits else [],
         faults=[f"{fault.computation}: {fault.crashed}" for fault in report.faults],
+        beside=_lines_of(lines, lead.others(report)),
+        following=_lines_of(lines, lead.following(report)),
+        counts=lead.count_of_checks(report),
         evidence=summary.evidence(report.record),
         theory=summary.theory(report),
         table=table,
@@ -54,8 +79,7 @@ def render(report: Report, figures_svg: Mapping[str, str]) -> str:
         norms_title=weight_tables.NORM_TITLE,
         times=time_table(report),
         times_title=TITLE,
-        verdicts=list(summary.verdict_lines(report)),
-        remedy=summary.remedy(report),
+        verdicts=lines,
         course=summary.loss_course(report.record),
         evaluation=summary.evaluation(report.record),
         pictures=_pictures(figures_svg),
@@ -63,6 +87,63 @@ def render(report: Report, figures_svg: Mapping[str, str]) -> str:
         environment=_pairs(asdict(report.record.environment)),
         data=_pairs(asdict(report.record.data)),
     )
+
+
+def _screen(report: Report, options: ReportOptions) -> Screen:
+    if report.checked is not None:
+        return check_screen(report.checked, report, options)
+    return run_screen(report, options)
+
+
+@dataclass(frozen=True)
+class _CheckPart:
+    """One check of a checked config, worded; `tone` is its status."""
+
+    name: str
+    tone: str
+    answer: str
+    evidence: str
+    remedy: str
+    headings: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    rest: str
+
+
+def _checked(report: Report) -> dict[str, Any] | None:
+    """What a page says of the check of which it is a part; None for a run by itself."""
+    checked = report.checked
+    if checked is None:
+        return None
+    parts = [
+        _CheckPart(
+            check.name,
+            str(check.status),
+            check_text.answer(check),
+            check.evidence,
+            "" if check.status is Status.PASSED else check_text.check_remedy(check, checked),
+            check_text.difference_headings(check),
+            check_text.difference_rows(check),
+            check_text.differences_left_out(check),
+        )
+        for check in checked.checks
+    ]
+    differing = [part for part in parts if part.rows]
+    state = run_screen(report, ReportOptions())
+    return {"parts": parts, "differing": differing, "of": checked, "state": state}
+
+
+_CONTENTS = (
+    ("layers", "Layers"),
+    ("checks", "Checks"),
+    ("config", "Config"),
+    ("environment", "Environment"),
+)
+
+
+def _lines_of(lines: Sequence[VerdictLine], verdicts: Sequence[Verdict]) -> list[VerdictLine]:
+    """The lines of these verdicts, in their order."""
+    codes = [printable(verdict.code) for verdict in verdicts]
+    return [line for code in codes for line in lines if line.code == code]
 
 
 def inline(svg: str, prefix: str) -> str:
@@ -96,7 +177,7 @@ def _template() -> Template:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("gradscope.reporters.run", ""),
+        loader=PackageLoader("gradscope.reporters", ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -111,13 +192,18 @@ def _template() -> Template:
         "ratio": numbers.ratio,
         "near_one": weight_tables.ratio_text,
         "symbol": lambda tone: symbol(tone, unicode=True),
+        "check_symbol": lambda status: symbol(
+            _CHECK_TONES.get(str(status), str(status)), unicode=True
+        ),
+        "strip_svg": drawing.strip_svg,
+        "plot_svg": drawing.svg,
     }
     environment.tests["fold"] = lambda row: isinstance(row, Fold)
-    environment.globals |= {"bar": _bar, "cell": cell, "figures": FIGURES}
+    environment.globals |= {"gauge": _gauge, "cell": cell, "figures": FIGURES}
     return environment.get_template(_TEMPLATE)
 
 
-def _bar(table: LayerTable, row: LayerRow, quantity: str) -> str:
+def _gauge(table: LayerTable, row: LayerRow, quantity: str) -> str:
     """The width of a bar in percent of its cell."""
     return f"{100 * table.scale(quantity).fraction(getattr(row, quantity)):.1f}%"
 
@@ -130,7 +216,7 @@ def _value(value: Any) -> str:
     if isinstance(value, float):
         return numbers.number(value)
     if isinstance(value, Iterable) and not isinstance(value, str):
-        return ", ".join(map(str, value))
+        return printable(", ".join(map(str, value)))
     return printable(str(value))
 
 

@@ -102,9 +102,17 @@ def _accuracy(training: Mapping[str, Any]) -> float | None:
 def typed_command(folder: Path) -> tuple[str, tuple[str, ...]] | None:
     """The config file and the settings of the command that made a report; None where unknown."""
     try:
-        arguments = shlex.split((folder / COMMAND).read_text(encoding="utf-8"))
+        return read_command((folder / COMMAND).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def read_command(command: str) -> tuple[str, tuple[str, ...]] | None:
+    """The config file and the settings of a command line; None where it has none.
+
+    Raises `ValueError` for a quotation that is not closed.
+    """
+    arguments = shlex.split(command)
     sources = [text for text in arguments[2:] if text.endswith((".yaml", ".yml"))]
     return (sources[0], tuple(_settings(arguments))) if sources else None
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradscope import GradientFlow
+from gradscope import GradientFlow, api
 from gradscope.reporters.remedies import Form, reader_of, remedies_text
 from tests.analyzer.programs.running import (
     CLASSES,
@@ -184,18 +184,23 @@ def test_inference_that_loses_the_answers(momentum: float, code: str) -> None:
         assert lost.message.startswith("In inference mode ")
 
 
-def test_few_units_are_left() -> None:
-    """A learning rate of 0.3 kills most units in the first steps, and what is left is little."""
-    from keras import layers
+def test_units_that_a_learning_rate_kills() -> None:
+    """The first steps at 0.1 kill the third layer, and most of the second."""
 
-    def network() -> list[Any]:
-        hidden = [layers.Dense(n, activation="relu") for n in (128, 64, 32)]
-        return [*hidden, layers.Dense(10, activation="softmax")]
+    def judged(rate: float) -> Any:
+        optimizer = {"name": "adam", "learning_rate": rate}
+        config = {
+            "model": {"hidden": [128, 64, 32]},
+            "data": {"name": "fashion_mini"},
+            "training": {"steps": 60, "batch_size": 32, "optimizer": optimizer},
+            "seed": 1,
+        }
+        return api.analyze(api.run(config)).diagnosis
 
-    data = clusters(1000, 10, 32, 1.0)
-    sick = diagnosed(network(), data, CLASSES, adam(0.3), 150)
-    assert errors(sick)[0] == "GS203"
-    assert errors(diagnosed(network(), data, CLASSES, adam(1e-3), 150)) == []
+    sick = judged(0.1)
+    assert errors(sick) == ["GS203"]
+    assert actions(sick)[0] == "default_learning_rate"
+    assert errors(judged(1e-3)) == []
 
 
 def test_a_batch_of_two_in_the_words_of_keras() -> None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gradscope import api
-from gradscope.gate.check import Check, Checked, CheckKind, Difference, Status
+from gradscope.gate.check import (
+    Check,
+    Checked,
+    CheckKind,
+    DepthCurve,
+    DepthCurves,
+    Difference,
+    Status,
+)
 from gradscope.record import (
     Action,
     Diagnosis,
@@ -85,6 +93,19 @@ def departed() -> Check:
     )
 
 
+def curves() -> tuple[DepthCurves, ...]:
+    """The gradient falls to 1e-6 of the baseline's in hidden_1; the signal is as it was."""
+    names = (*(f"hidden_{i}" for i in range(1, 13)), "output")
+    flat = tuple([0.5] * 12 + [1.0])
+    falling = tuple(0.5 * 10 ** (-(12 - i) / 2) for i in range(12))
+    before = DepthCurve(flat, tuple(v / 2 for v in flat), tuple(v * 2 for v in flat), 8)
+    after = DepthCurve((*falling, 1.0), (*falling, 1.0), (*falling, 1.0), 8)
+    return (
+        DepthCurves("delta", False, names, before, after),
+        DepthCurves("signal", False, names, before, before),
+    )
+
+
 def failing(name: str = "deep_relu") -> Checked:
     """Layers depart from the baseline, and a detector has found a new error."""
     check = departed()
@@ -120,6 +141,7 @@ def failing(name: str = "deep_relu") -> Checked:
         checks=checks,
         changes=("model.initializer: he_normal -> lecun_normal", "keras 3.14.0 -> 3.15.0"),
         remedies=check.remedies,
+        curves=curves(),
         record=_SICK,
         diagnosis=api.analyze(_SICK).diagnosis,
     )

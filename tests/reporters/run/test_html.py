@@ -13,7 +13,7 @@ from gradscope.reporters.run.layer_table import layer_table
 from tests.reporters import fixtures
 from tests.reporters.drawing import files
 
-ADDRESS = re.compile(r"(?:https?|ftp|file|wss?):|//[\w-]+\.", re.IGNORECASE)
+ADDRESS = re.compile(r"\b(?:https?|ftp|file|wss?):|//[\w-]+\.", re.IGNORECASE)
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
 LOADING = {"src", "href", "xlink:href", "srcset", "data", "action", "poster", "background"}
 
@@ -57,7 +57,7 @@ def plain(name):
 def test_every_report_becomes_a_page(name):
     page = Page(plain(name))
     report = fixtures.REPORTS[name]()
-    assert report.diagnosis.verdict.upper() in page.text
+    assert page.text.index(report.diagnosis.verdict.capitalize()) < 200
     for row in layer_table(report).weighted:
         assert row.name in page.text
         assert numbers.number(row.gradient) in page.text
@@ -66,13 +66,14 @@ def test_every_report_becomes_a_page(name):
 def test_it_holds_what_the_terminal_says():
     text = Page(plain("vanishing")).text
     for words in (
-        "✗ UNHEALTHY: quickstart",
+        "Unhealthy quickstart 40 steps",
+        "What The gradient vanishes 1.2e-09",
+        "Where hidden_1 to hidden_15",
+        "Try model.activation: selu",
         "The gradient loses a factor of 4.7 per layer",
-        "Try: model.activation: selu",
         "40 steps, batch 32",
         "GS101 vanishing gradient: error",
-        "GS204 saturated units: skipped, not judged",
-        "relu does not saturate",
+        "relu does not saturate GS204 saturated units",
         "observed 1.23e-09 (threshold 0.001)",
         "interval 0.203 to 0.218",
         "accuracy 83.1%",
@@ -86,15 +87,15 @@ def test_it_holds_what_the_terminal_says():
 @pytest.mark.parametrize("name", ["healthy", "nasty"])
 def test_nothing_is_loaded_from_anywhere(name):
     page = Page(source(name))
-    assert page.tags.count("svg") == len(files(name)) / 2
+    assert page.tags.count("figure") == len(files(name)) / 2
     assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
     for _, key, value in page.attributes:
         assert not key.startswith("on")
         if key in LOADING:
             assert value.startswith(("#", "data:image/png;base64,")), (key, value[:60])
         elif ADDRESS.search(value):
-            assert key.startswith("xmlns"), (key, value)
-            assert value in NAMESPACES
+            assert key == "aria-label" or key.startswith("xmlns"), (key, value)
+            assert key == "aria-label" or value in NAMESPACES
     style = "".join(re.findall(r"<style[^>]*>(.*?)</style>", source(name), re.DOTALL))
     assert "@import" not in style
     assert not ADDRESS.search(style)
@@ -140,9 +141,10 @@ def test_hostile_strings_are_text():
 def test_a_deep_table_is_folded_and_kept_whole_behind_it():
     page = Page(plain("deep_sick"))
     assert "layers like these" in page.text
-    assert page.tags.count("details") == 2  # the table and the config
-    assert page.text.count("hidden_33") == 1
-    assert Page(plain("vanishing")).tags.count("details") == 1
+    table = plain("deep_sick").partition('id="layers"')[2].partition('id="checks"')[0]
+    assert table.count("<details>") == 1
+    assert Page(table).text.count("hidden_33") == 1
+    assert "<details>" not in plain("vanishing").partition('id="layers"')[2]
 
 
 def test_no_gain_is_told_where_a_network_branches():
@@ -159,7 +161,7 @@ def test_no_gain_is_told_where_a_network_branches():
 
 def test_limits_are_said_first():
     text = Page(plain("partial")).text
-    assert text.index("PARTIAL, 3 of 300 steps") < text.index("Layers, from input to output")
+    assert text.index("PARTIAL, 3 of 300 steps") < text.index("Layers from input to output")
     assert "no detector has judged this run" in text
 
 

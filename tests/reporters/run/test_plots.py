@@ -9,7 +9,9 @@ import pytest
 
 from gradscope.reporters.run import plots
 from tests.reporters import fixtures
+from tests.reporters.check import cases
 from tests.reporters.drawing import alone, drawn, files, render_quickly
+from tests.reporters.run.page import test_check_screen as check_page
 
 # An all-NaN slice, an empty log axis or a missing glyph must not reach the user.
 pytestmark = pytest.mark.filterwarnings("error")
@@ -80,7 +82,7 @@ def test_the_profile_over_time_is_in_the_order_in_which_the_layer_reads():
     assert (first.get_yscale(), second.get_yscale()) == ("log", "log")
     assert "0 is the input's last" in first.get_xlabel()
     assert "0 is the input's first" in second.get_xlabel()
-    assert any(text.startswith("6 points not on the axis") for text in words(second.figure))
+    assert "6 points not on the axis" in second.get_title(loc="left").splitlines()[1]
 
 
 def test_many_recurrent_layers_are_thinned_and_say_so():
@@ -94,7 +96,7 @@ def test_many_recurrent_layers_are_thinned_and_say_so():
     )
     assert len(figure.axes) == 8
     assert figure.axes[-1].get_title(loc="left").startswith("memory_9: ")
-    assert figure.axes[0].get_title(loc="left").endswith("(8 of 10 layers shown)")
+    assert figure.axes[0].get_title(loc="left").splitlines()[0].endswith("(8 of 10 layers shown)")
 
 
 def test_where_theory_does_not_hold_no_line_is_drawn():
@@ -172,3 +174,20 @@ def test_extreme_figures_find_a_place():
     profiles, loss = alone("profiles", replace(report, prediction=None)), alone("loss", report)
     assert render_quickly({"depth_profile": profiles, "loss": loss})
     assert "nothing to show: not measured or not finite" in words(profiles)
+
+
+def test_the_profile_of_a_check_has_the_baseline_behind_it():
+    """Over the layer that the figure compares with, as the record's own gradient is."""
+    report = check_page.report_of(cases.failing())
+    figure = plots.draw(report, ("depth_profile",))["depth_profile"]
+    curves = cases.curves()
+    for axes, both in zip(figure.axes, (curves[1], curves[0]), strict=True):
+        first, *_ = axes.lines
+        assert first.get_label().startswith("baseline")
+        assert first.get_linestyle() == "--"
+        hidden = np.array(both.before.typical[:12])
+        scale = hidden[-1] if both.quantity == "delta" else 1.0
+        np.testing.assert_allclose(np.asarray(first.get_ydata())[:12], hidden / scale)
+        assert axes.collections
+    alone_axes = plots.draw(replace(report, checked=None), ("depth_profile",))["depth_profile"].axes
+    assert not [line for axes in alone_axes for line in axes.lines if "base" in line.get_label()]

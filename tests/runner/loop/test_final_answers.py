@@ -73,12 +73,17 @@ def test_both_modes_without_the_penalty(runner_settings: Any) -> None:
 
 def test_a_run_keeps_them_and_trains_as_without(runner_settings: Any) -> None:
     training = {"steps": 6, "batch_size": BATCH, "probe_samples": 40}
-    record = api.run({"training": training, "seed": 1}, model=network, data=data())
+    record = api.run({"training": training, "seed": 1}, model=network(), data=data())
     assert record.answers is not None
     assert record.answers.samples == 32
     assert 0.0 < record.answers.training_loss < 10.0
     small = api.run(
-        {"training": training | {"probe_samples": 8}, "seed": 1}, model=network, data=data()
+        {"training": training | {"probe_samples": 8}, "seed": 1}, model=network(), data=data()
     )
     assert small.answers is not None
     assert small.answers.samples == 8
+    # The constant is the classes' frequencies, chosen on all samples.
+    y = data()[1]
+    shares = np.bincount(y) / len(y)
+    expected = -np.log(shares[y[:32]]).mean()
+    assert record.answers.constant_loss == pytest.approx(expected, rel=1e-3)

@@ -27,9 +27,10 @@ def cut_gradient(
         output without a loss leave exactly zero.
     Error when:
         The ratio is at or below the threshold at every step, and every path goes through the layer.
-        Or the loss depends on no weight at all, so that no layer can be measured. Or some path goes
-        around the layers, such as the shortcut of a residual block, and they are at least
-        `most_layers` of all with weights: what trains is then another network.
+        Or the loss depends on no weight at all: no layer can be measured, or every gradient of
+        every step is exactly zero at a loss that is not. Or some path goes around the layers, such
+        as the shortcut of a residual block, and they are at least `most_layers` of all with
+        weights: what trains is then another network.
     Warning when:
         The same holds for fewer layers that some path goes around, such as an output that is not
         trained.
@@ -53,12 +54,16 @@ def cut_gradient(
     measured = record.indices(Role.HIDDEN, Role.OUTPUT)
     before, aside = gradient_cut.unreached(record)
     if before and not measured:
-        return (_whole_network(record, before, threshold),)
+        return (_whole_network(record, before, threshold, n=len(before), phase="graph"),)
     if not np.any(record.steps > 1):
         raise NotMeasured("the network was seen before its first update only")
     if not measured:
         raise NotMeasured("no layer with weights is measured")
     last_dead = _last_dead(record)
+    if last_dead < 0 and _all_zero(record, measured):
+        layers = [record.layers[i] for i in measured]
+        n = int(np.count_nonzero(record.steps > 1))
+        return (_whole_network(record, layers, threshold, n=n, phase="training"),)
     cut = np.flatnonzero(gradient_cut.cut_layers(record, threshold)).tolist()
     silent = [i for i in cut if i > last_dead]
     on_path = [*before, *(record.layers[i] for i in silent if record.layers[i].main_path)]
@@ -75,7 +80,9 @@ def cut_gradient(
     )
 
 
-def _whole_network(record: RunRecord, layers: Sequence[LayerInfo], threshold: float) -> Finding:
+def _whole_network(
+    record: RunRecord, layers: Sequence[LayerInfo], threshold: float, *, n: int, phase: str
+) -> Finding:
     """The loss depends on no weight."""
     names = tuple(layer.name for layer in layers)
     return findings.finding(
@@ -86,7 +93,7 @@ def _whole_network(record: RunRecord, layers: Sequence[LayerInfo], threshold: fl
         threshold=threshold,
         message="No gradient reaches any layer: the loss depends on no weight.",
         remedies=(Remedy(Action.RECONNECT_LAYERS, layers=names),),
-        evidence=findings.evidence(record, n=len(layers), phase="graph"),
+        evidence=findings.evidence(record, n=n, phase=phase),
     )
 
 
@@ -119,6 +126,23 @@ def _finding(
         ),
         evidence=findings.evidence(record, n=int(np.count_nonzero(record.steps > 1))),
     )
+
+
+def _all_zero(record: RunRecord, measured: Sequence[int]) -> bool:
+    """Whether delta and the kernels' gradients were zero at every step, and the loss never was."""
+    rows, columns = record.steps > 0, list(measured)
+    gradients = [
+        record.series[name][rows][:, columns]
+        for name in ("delta_second_moment", "kernel_gradient_second_moment")
+    ]
+    known = np.isfinite(gradients[0]).any()
+    slope = record.series["derivative_gain"][rows][:, columns]
+    values = record.series["zero_fraction"][rows][:, columns]
+    if np.any(slope == 0.0) or np.any(values >= 1.0):
+        return False  # an activation without a slope is the reason, not a loss that is cut off
+    zero = all(bool(np.all(np.nan_to_num(values, nan=0.0) == 0.0)) for values in gradients)
+    loss = record.scalars["loss"][rows]
+    return bool(known and zero and np.all(np.isfinite(loss)) and np.all(loss != 0.0))
 
 
 def _last_dead(record: RunRecord) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import gradient_cut, loss_curve, window
@@ -73,9 +74,7 @@ def frozen_layers(
     unused = gradient_cut.cut_layers(record)
     weighted = record.indices(Role.HIDDEN, Role.OUTPUT)
     indices = tuple(i for i in weighted if record.layers[i].main_path or not unused[i])
-    # A step with values that are not finite is skipped by the optimizer, or `non_finite`'s.
-    lost = np.nansum(record.series["nonfinite_count"], axis=1) > 0
-    updated = (record.steps > 0) & ~lost & np.isfinite(record.scalars["loss"])
+    updated = _updated(record)
     steps, update = record.steps[updated], record.series["update_ratio"][updated][:, list(indices)]
     if np.isnan(update).all():
         raise NotMeasured("no update was made")
@@ -99,12 +98,7 @@ def frozen_layers(
     where = "all layers" if len(sick) == len(indices) else layer_names(names, sick)
     observed = float(np.max(typical[sick]))
     grave = not whole or fastest < WHOLE_NETWORK * threshold
-    evidence = findings.evidence_over_steps(
-        record,
-        n=min(layer.parameters for layer in layers),
-        steps=steps[rows],
-        values=np.fmax.reduce(update[rows][:, sick], axis=1),
-    )
+    slowest = np.fmax.reduce(update[rows][:, sick], axis=1)
     return (
         findings.finding(
             record,
@@ -116,7 +110,9 @@ def frozen_layers(
             message=_message(where, observed),
             details=_details(onset, "any" if grave else "most"),
             remedies=_remedies(names),
-            evidence=evidence,
+            evidence=findings.evidence_over_steps(
+                record, n=min(x.parameters for x in layers), steps=steps[rows], values=slowest
+            ),
         ),
     )
 
@@ -145,6 +141,13 @@ def _none_trainable(record: RunRecord) -> Finding | None:
             interval_meaning="share of the weights that train",
         ),
     )
+
+
+def _updated(record: RunRecord) -> npt.NDArray[np.bool_]:
+    """Which rows have an update: where values are not finite, the optimizer may have made none."""
+    lost = np.nansum(record.series["nonfinite_count"], axis=1) > 0
+    updated: npt.NDArray[np.bool_] = (record.steps > 0) & ~lost
+    return updated & np.isfinite(record.scalars["loss"])
 
 
 def _remedies(names: tuple[str, ...]) -> tuple[Remedy, ...]:

@@ -75,10 +75,7 @@ def unscaled_input(
     estimates = (record.data.second_moment**0.5, _rms_by_preactivation(record, first))
     finite = [rms for rms in estimates if math.isfinite(rms)]
     if not finite:
-        whole = math.isnan(estimates[0]) and math.isfinite(record.data.minimum)
-        raise NotMeasured(
-            "the inputs are whole numbers" if whole else "the features have no finite size"
-        )
+        raise NotMeasured(_without_size(record))
     if not (min(finite) > max_rms or max(finite) < min_rms):
         return ()
     rms, layer = finite[0], record.layers[first]
@@ -99,11 +96,7 @@ def unscaled_input(
                 f"They go from {record.data.minimum:.3g} to {record.data.maximum:.3g}, too "
                 f"{'large' if large else 'small'} for weights initialised for about 1."
             ),
-            cause=(
-                ""
-                if record.data.name in (FIT, USER_DATA)
-                else f"data.scaling: {record.data.scaling} leaves them as they are."
-            ),
+            cause=_cause(record),
             remedies=(
                 change_settings(("data.scaling", "standardize")),
                 change_settings(("model.batch_norm.input", True)),
@@ -111,6 +104,19 @@ def unscaled_input(
             evidence=findings.evidence(record, n=record.data.samples, phase="data"),
         ),
     )
+
+
+def _without_size(record: RunRecord) -> str:
+    """Why neither the data nor step 0 tells the size of the features."""
+    whole = math.isnan(record.data.second_moment) and math.isfinite(record.data.minimum)
+    return "the inputs are whole numbers" if whole else "the features have no finite size"
+
+
+def _cause(record: RunRecord) -> str:
+    """The setting that left the features as they are; data of the user's has none."""
+    if record.data.name in (FIT, USER_DATA):
+        return ""
+    return f"data.scaling: {record.data.scaling} leaves them as they are."
 
 
 def _rms_by_preactivation(record: RunRecord, first: int) -> float:

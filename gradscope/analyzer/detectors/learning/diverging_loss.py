@@ -10,7 +10,9 @@ from gradscope.analyzer.theory import causes
 from gradscope.record import Finding, RunRecord, Severity
 
 
-@detector("GS603", rank=32, follows=("non_finite", "exploding_signal", "unstable_updates"))
+@detector(
+    "GS603", rank=32, follows=("non_finite", "exploding_signal", "unstable_updates", "dead_units")
+)
 def diverging_loss(
     record: RunRecord, *, max_growth: float = 2.0, min_steps: float = 8
 ) -> tuple[Finding, ...]:
@@ -44,7 +46,8 @@ def diverging_loss(
         raise NotMeasured("the loss is not positive, so it has no ratio")
     levels = [curve.last, loss_curve.end_loss(record)]
     best, limit = loss_curve.constant_predictor(record), max_growth * curve.first
-    grown = [level for level in levels if level > limit and not level <= best]
+    bests = [best, loss_curve.constant_of_answers(record)]
+    grown = [x for x, best in zip(levels, bests, strict=True) if x > limit and not x <= best]
     if not grown:
         return ()
     ratio = grown[0] / curve.first

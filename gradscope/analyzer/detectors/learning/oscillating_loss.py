@@ -10,7 +10,11 @@ from gradscope.analyzer.theory import causes
 from gradscope.record import Finding, RunRecord, Severity
 
 
-@detector("GS604", rank=34, follows=("exploding_signal", "unstable_updates", "diverging_loss"))
+@detector(
+    "GS604",
+    rank=34,
+    follows=("exploding_signal", "unstable_updates", "diverging_loss", "dead_units"),
+)
 def oscillating_loss(
     record: RunRecord,
     *,

@@ -15,7 +15,7 @@ from gradscope.analyzer.curves.depth_profile import DepthProfile, depth_profile
 from gradscope.analyzer.theory.expectation import standings
 from gradscope.record import Finding, Role, RunRecord, Verdict, VerdictStatus
 from gradscope.record.run_record import Floats, Integers
-from gradscope.reporters.layout.character_plots import LogScale, sparkline
+from gradscope.reporters.layout.character_plots import LogScale, log_heights, strip
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
@@ -26,8 +26,6 @@ WIDTH = 20
 
 _INDENT = 11
 _RANGE = 14
-_ZERO = "·"
-_ASCII_ZERO = "."
 _DOMAIN = "1/1000 to 1000"
 """The ratios over depth that GS101, GS102, GS201 and GS202 let pass."""
 
@@ -65,8 +63,8 @@ def _header(names: tuple[str, str], width: int, unicode: bool) -> str:
 
 
 def _add_line(page: Page, line: CurveLine, width: int) -> None:
-    strip = _strip(line.heights, width, page.unicode)
-    text = Text(f"  {line.label:<9}").append(strip, STYLES["info"])
+    drawn = strip(line.heights, width, page.unicode)
+    text = Text(f"  {line.label:<9}").append(drawn, STYLES["info"])
     note = f"{symbol(line.tone, page.unicode)} {line.note}" if line.note else ""
     beside = f"  {line.ends:<{_RANGE}}"
     if text.cell_len + cell_len(beside) + 1 + cell_len(note) <= page.width:
@@ -77,22 +75,6 @@ def _add_line(page: Page, line: CurveLine, width: int) -> None:
     page.add_text(line.ends, indent=_INDENT, hanging=2)
     if note:
         page.add_text(note, line.tone, indent=_INDENT, hanging=2)
-
-
-def _strip(heights: Sequence[float], width: int, unicode: bool) -> str:
-    """Characters over `width` columns: few values are repeated, many are averaged."""
-    if not heights:
-        return ""
-    if len(heights) < width:
-        heights = [heights[i * len(heights) // width] for i in range(width)]
-    if min(heights) >= 0.0 or any(math.isnan(height) for height in heights):
-        return sparkline(heights, width, unicode, span=(0.0, 1.0))
-    zero = _ZERO if unicode else _ASCII_ZERO
-    drawn = sparkline([max(0.0, height) for height in heights], width, unicode, span=(0.0, 1.0))
-    step = len(heights) / len(drawn)
-    return "".join(
-        zero if heights[int(i * step)] < 0 else character for i, character in enumerate(drawn)
-    )
 
 
 def _ends_of(report: Report) -> tuple[str, str] | None:
@@ -121,12 +103,8 @@ def _verdicts(report: Report, *names: str) -> list[Verdict]:
 
 
 def _heights(values: Sequence[float]) -> tuple[float, ...]:
-    """Positions on a log axis that holds all values; a negative one for a value of zero."""
-    scale = LogScale.covering(values)
-    return tuple(
-        math.nan if math.isnan(value) else -1.0 if value == 0 else scale.fraction(value)
-        for value in values
-    )
+    """Positions on a log axis that holds all values."""
+    return log_heights(values, LogScale.covering(values))
 
 
 def _ends(values: Sequence[float]) -> str:
@@ -222,7 +200,13 @@ def _time_line(record: RunRecord, lead: Verdict) -> Iterator[CurveLine]:
             values = [float(value) for value in profile.typical]
             note = f"over {len(values)} time steps"
             severity = lead.findings[0].severity
-            yield CurveLine("in time", _heights(values), _ends(values), severity, note)
+            yield CurveLine(
+                "in time",
+                _heights(values),
+                _ends(values),
+                severity,
+                note,
+            )
 
 
 def _loss_line(report: Report) -> Iterator[CurveLine]:

@@ -10,19 +10,31 @@ from gradscope.analyzer.curves import window
 from gradscope.analyzer.curves.depth_profile import depth_profile, rate_per_layer
 from gradscope.analyzer.theory import expectation
 from gradscope.record import DiagnosisState, LayerInfo, Role
+from gradscope.record.run_record import Floats
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.report import Report
 
 
+def flow_rate(report: Report) -> float:
+    """The gradient's factor per layer going back; NaN where there is none to tell."""
+    delta = _relative_delta(report)
+    if delta.size < 2 or report.record.branches:
+        return math.nan
+    return rate_per_layer(delta) ** -1
+
+
+def _relative_delta(report: Report) -> Floats:
+    record = report.record
+    delta = window.typical(depth_profile(record).gradient_relative, record.steps)
+    finite: Floats = delta[np.isfinite(delta)]
+    return finite
+
+
 def flow_sentence(report: Report) -> str:
     """The gradient's way back in one sentence; the headline where there is none to tell."""
-    record = report.record
-    profile = depth_profile(record)
-    delta = window.typical(profile.gradient_relative, record.steps)
-    delta = delta[np.isfinite(delta)]
+    delta, rate = _relative_delta(report), flow_rate(report)
     if delta.size < 2:
         return report.diagnosis.headline
-    rate = math.nan if record.branches else rate_per_layer(delta) ** -1
     if math.isfinite(rate):
         return f"Gradients flow: x{rate:.2g} per layer going back, where x1 keeps the size."
     low, high = (number(float(f"{end:.2g}")) for end in (delta.min(), delta.max()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gradscope.record import Action, DiagnosisState, Promise, Remedy
@@ -10,31 +11,59 @@ from gradscope.record.run_record import FIT, GIVEN
 from gradscope.reporters.remedies import Form, Reader, arguments, reader_of, remedy_text
 from gradscope.reporters.report import Report, ReportOptions
 
-PLACEHOLDER = "CONFIG"
-"""Stands for a config file whose path nobody typed."""
-
 
 @dataclass(frozen=True)
 class Advice:
-    """Words, and each command as the parts between which a line may break."""
+    """What to do first, what is promised of it, the alternatives, and each command as the parts
+    between which a line may break. `joint` stands between words and promise."""
 
-    text: str
+    words: str
+    promise: str = ""
+    alternatives: tuple[str, ...] = ()
     commands: tuple[tuple[str, ...], ...] = ()
+    joint: str = "; "
+
+    @property
+    def text(self) -> str:
+        """All of it but the commands, in one line."""
+        first = self.joint.join(filter(None, [self.words, self.promise]))
+        return "; or ".join([first, *self.alternatives])
 
 
 def advice_of(report: Report, options: ReportOptions) -> Advice | None:
-    """What to do about the cause; None where there is nothing to do."""
+    """What to do about the cause; None where there is nothing to do.
+
+    A command names the config file of `options`; without one the words name the config's keys.
+    """
     diagnosis = report.diagnosis
     has_config = report.record.data.name not in (FIT, GIVEN)
     if diagnosis.verdict is DiagnosisState.HEALTHY:
         return _keep(options) if has_config else None
-    if not diagnosis.remedies:
+    return advice_about(diagnosis.remedies, report, options)
+
+
+def advice_about(
+    remedies: Sequence[Remedy], report: Report, options: ReportOptions
+) -> Advice | None:
+    """The first of `remedies` and its alternative; None where there is none."""
+    if not remedies:
         return None
-    reader = reader_of(report.record, options.source or PLACEHOLDER)
-    first, *others = diagnosis.remedies
-    text = "; or ".join([_words(first, reader), *(_words(r, reader) for r in others[:1])])
-    pasted = first.settings and has_config and _sets_config(first, reader)
-    return Advice(text, (_run_command(first, options),) if pasted else ())
+    has_config = report.record.data.name not in (FIT, GIVEN)
+    reader = reader_of(report.record, options.source)
+    first, *others = remedies
+    in_words = has_config and bool(options.source)
+    words = _words(first, reader) if in_words else remedy_text(first, reader)
+    alternatives = tuple(
+        _with_promise(remedy, reader) if in_words else remedy_text(remedy, reader)
+        for remedy in others[:1]
+    )
+    pasted = first.settings and in_words and _sets_config(first, reader)
+    return Advice(
+        words,
+        _promised(first.promise) if in_words and _short(first, reader) else "",
+        alternatives,
+        (_run_command(first, options),) if pasted else (),
+    )
 
 
 def _sets_config(remedy: Remedy, reader: Reader) -> bool:
@@ -44,9 +73,19 @@ def _sets_config(remedy: Remedy, reader: Reader) -> bool:
     )
 
 
+def _short(remedy: Remedy, reader: Reader) -> bool:
+    """Whether the values are enough, because the command beside them has the keys."""
+    return reader.form is not Form.KERAS and bool(remedy.settings)
+
+
+def _with_promise(remedy: Remedy, reader: Reader) -> str:
+    promise = _promised(remedy.promise) if _short(remedy, reader) else ""
+    return "; ".join(filter(None, [_words(remedy, reader), promise]))
+
+
 def _words(remedy: Remedy, reader: Reader) -> str:
     """The remedy in a few words; the command beside it has the keys."""
-    if reader.form is Form.KERAS or not remedy.settings:
+    if not _short(remedy, reader):
         return remedy_text(remedy, reader)
     values = [
         _NAMES.get(key, f"{key} {{}}").format(value)
@@ -58,7 +97,7 @@ def _words(remedy: Remedy, reader: Reader) -> str:
         text += f", Keras's default, not {remedy.replaces:g}"
     elif remedy.action is Action.LOWER_LEARNING_RATE:
         text += f", a tenth of {remedy.replaces:g}"
-    return f"{text}{_promised(remedy.promise)}"
+    return text
 
 
 _OPTIMIZER = "training.optimizer.name"
@@ -88,15 +127,14 @@ def _promised(promise: Promise | None) -> str:
         return ""
     signal, gradient = f"x{promise.signal_per_layer:.2g}", f"x{promise.gradient_per_layer:.2g}"
     if signal == gradient:
-        return f"; theory: {signal} per layer"
-    return f"; theory: {signal} per layer for the signal, {gradient} for the gradient"
+        return f"theory: {signal} per layer"
+    return f"theory: {signal} per layer for the signal, {gradient} for the gradient"
 
 
 def _typed(options: ReportOptions, without: frozenset[str] = frozenset()) -> list[str]:
     """The config and the overrides as they were typed, less those of the keys `without`."""
     kept = [item for item in options.overrides if item.partition("=")[0] not in without]
-    source = shlex.quote(options.source or PLACEHOLDER)
-    return [source, *(f"-s {shlex.quote(item)}" for item in kept)]
+    return [shlex.quote(options.source), *(f"-s {shlex.quote(item)}" for item in kept)]
 
 
 def _run_command(remedy: Remedy, options: ReportOptions) -> tuple[str, ...]:
@@ -108,8 +146,13 @@ def _run_command(remedy: Remedy, options: ReportOptions) -> tuple[str, ...]:
 
 
 def _keep(options: ReportOptions) -> Advice:
+    if not options.source:
+        return Advice(
+            "keep it so",
+            "`gradscope baseline` with its config, `gradscope check` in CI",
+            joint=": ",
+        )
     source, *overrides = _typed(options)
-    return Advice(
-        "keep it so: a change that makes it worse then fails in CI",
-        tuple((f"gradscope {name} {source}", *overrides) for name in ("baseline", "check")),
-    )
+    commands = tuple((f"gradscope {name} {source}", *overrides) for name in ("baseline", "check"))
+    gain = "a change that makes it worse then fails in CI"
+    return Advice("keep it so", gain, commands=commands, joint=": ")

@@ -1,0 +1,1 @@
+"""The answer of a report as data and words: what leads, what follows from it, what to try."""

@@ -1,0 +1,152 @@
+"""Gradient and signal over depth: measured, in theory, and as a remedy promises."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from gradscope.analyzer.curves.depth_profile import depth_profile
+from gradscope.analyzer.theory.expectation import limits
+from gradscope.record import Finding, Remedy
+from gradscope.record.run_record import Floats
+from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.report import Report
+from gradscope.reporters.run.answer import lead
+from gradscope.reporters.run.page.plot_parts import (
+    failing,
+    floats,
+    fraction,
+    layer_ticks,
+    over_layers,
+    plot_title,
+    typical_row,
+)
+from gradscope.reporters.run.page.screen import Curve, Limit, Plot, Role
+
+_PASSED = (1e-3, 1e3)
+"""The ratios over depth that GS101, GS102, GS201 and GS202 let pass."""
+
+
+def gradient_plot(report: Report, finding: Finding | None) -> Plot | None:
+    """The gradient over depth; None where it has no two layers."""
+    profile = depth_profile(report.record)
+    if len(profile.names) < 2 or not len(report.record.steps):
+        return None
+    values = typical_row(report, finding, profile.gradient_relative)
+    if not np.isfinite(values).any():
+        values = typical_row(report, finding, np.nan_to_num(profile.delta))
+    heading = plot_title(report, finding, "Gradient over depth")
+    if report.diagnosis.verdict == "healthy":
+        heading = lead.why(report) or heading
+    last = printable(profile.names[-1])
+    words = ("Gradient", heading, f"{profile.quantity[4:].capitalize()} over that of {last}")
+    return _depth_plot(report, finding, words, values, 1.0)
+
+
+def signal_plot(report: Report, finding: Finding | None) -> Plot | None:
+    """The signal over depth; None where it has no two layers."""
+    profile = depth_profile(report.record)
+    if len(profile.names) < 2 or not len(report.record.steps):
+        return None
+    values = typical_row(report, finding, profile.signal)
+    heading = plot_title(report, finding, "Signal over depth")
+    words = ("Signal", heading, "Rms of z, what the activation receives")
+    unit = float(values[0]) if math.isfinite(values[0]) else 1.0
+    return _depth_plot(report, finding, words, values, unit)
+
+
+def _depth_plot(
+    report: Report,
+    finding: Finding | None,
+    words: tuple[str, str, str],
+    values: Floats,
+    unit: float,
+) -> Plot:
+    """Signal or gradient with theory, its band, the promise of the remedy and the limits.
+
+    `words` are the tab, the title and the definition; limits are multiples of `unit`.
+    """
+    tab, title, definition = words
+    profile = depth_profile(report.record)
+    names = profile.names
+    quantity = "delta" if tab == "Gradient" else "signal"
+    # Theory and promise are of delta, and a scale-free network's verdicts of another figure.
+    comparable = not (profile.scale_free and quantity == "delta")
+    curves = [
+        *(_theory(report, names, quantity) if comparable else ()),
+        *(_promise(report, finding, values, quantity) if comparable else ()),
+        Curve(Role.MEASURED, "measured", floats(values)),
+    ]
+    return Plot(
+        tab,
+        title,
+        definition,
+        over_layers(names),
+        tuple(map(printable, names)),
+        layer_ticks(names),
+        tuple(curves),
+        _ratio_limits(report, finding, unit, tab),
+        failing(finding, names),
+    )
+
+
+def _ratio_limits(
+    report: Report, finding: Finding | None, unit: float, tab: str
+) -> tuple[Limit, ...]:
+    """The limit that was crossed, or the two that were not."""
+    verdict = lead.lead_verdict(report)
+    if finding is not None and verdict is not None and verdict.name in _OVER_DEPTH:
+        return (Limit(finding.threshold * unit, f"limit {fraction(finding.threshold)}", True),)
+    of = "" if tab == "Gradient" else " of the first layer's"
+    return tuple(Limit(end * unit, f"limit {fraction(end)}{of}", False) for end in _PASSED)
+
+
+_OVER_DEPTH = frozenset(
+    (
+        "vanishing_gradient",
+        "exploding_gradient",
+        "vanishing_signal",
+        "exploding_signal",
+        "batch_norm_explosion",
+    )
+)
+"""Detectors whose threshold is a ratio over depth."""
+
+
+def _theory(report: Report, names: Sequence[str], quantity: str) -> Iterator[Curve]:
+    prediction = report.prediction
+    if prediction is None or prediction.outside:
+        return
+    moments = (
+        prediction.delta_relative if quantity == "delta" else prediction.preactivation_second_moment
+    )
+    line = _by_name(prediction.names, np.sqrt(moments), names)
+    if not any(map(math.isfinite, line)):
+        return
+    ends = limits(prediction).get(quantity)
+    low, high = (_by_name(prediction.names, end, names) for end in ends) if ends else ((), ())
+    label = "theory, 99% band" if low else "theory"
+    yield Curve(Role.THEORY, f"{label}, at the start", line, low, high)
+
+
+def _by_name(known: Sequence[str], values: Floats, names: Sequence[str]) -> tuple[float, ...]:
+    by_name = dict(zip(known, values, strict=True))
+    return tuple(float(by_name.get(name, math.nan)) for name in names)
+
+
+def _promise(
+    report: Report, finding: Finding | None, values: Floats, quantity: str
+) -> Iterator[Curve]:
+    """What theory expects after the first remedy, from the layer where the quantity starts."""
+    remedies: tuple[Remedy, ...] = report.diagnosis.remedies
+    if finding is None or not remedies or remedies[0].promise is None:
+        return
+    promise, count = remedies[0].promise, len(values)
+    if quantity == "delta":
+        line = [promise.gradient_per_layer ** (count - 1 - i) for i in range(count)]
+    else:
+        line = [float(values[0]) * promise.signal_per_layer**i for i in range(count)]
+    changed = " with ".join(str(value) for _, value in remedies[0].settings)
+    yield Curve(Role.PROMISE, f"{changed} in theory", tuple(line))

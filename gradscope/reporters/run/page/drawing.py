@@ -1,0 +1,277 @@
+"""Draw a plot as SVG that one stylesheet colours, light and dark, at every width.
+
+Positions across are in percent and curves in a stretched box whose strokes keep their width, so
+that text and points have one size on a telephone and on a wide screen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from gradscope.reporters.layout.numbers import number, percent
+from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.run.page.screen import Curve, Limit, Plot, Role, Strip
+
+HEIGHT = 290
+"""Of a plot, in pixels, without the labels below it."""
+
+_LEAST_DECADES = 1.4
+_BELOW = 20
+_DIAMOND = "M0-6 6 0 0 6-6 0z"
+_LOWEST, _HIGHEST = -300.0, 300.0
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The values of a plot's lower and upper edge: exponents of ten on a log axis."""
+
+    low: float
+    high: float
+    log: bool
+
+    def at(self, value: float) -> float:
+        """Pixels below the upper edge; zero on a log axis is at the lower edge."""
+        position = value
+        if self.log:
+            position = math.log10(value) if value > 0 else self.low
+        share = (position - self.low) / (self.high - self.low)
+        return HEIGHT * (1.0 - min(1.0, max(0.0, share)))
+
+    def ticks(self) -> list[float]:
+        """The values to label, at most eight of them."""
+        if not self.log:
+            return [self.low + i * (self.high - self.low) / 4 for i in range(5)]
+        decades = range(math.floor(self.low), math.ceil(self.high) + 1)
+        if self.high - self.low <= 3:
+            exponents = [decade + math.log10(step) for decade in decades for step in (1, 2, 5)]
+        else:
+            stride = -(-len(decades) // 7)
+            exponents = [float(decade) for decade in decades if decade % stride == 0]
+        return [10.0**x for x in exponents if self.low - 1e-9 <= x <= self.high + 1e-9]
+
+
+def axis_of(plot: Plot) -> Axis:
+    """The axis that holds every curve and limit of the plot."""
+    values = [value for curve in plot.curves for value in _all_values(curve)]
+    values += [limit.value for limit in plot.limits if limit.crossed]
+    finite = [value for value in values if math.isfinite(value)]
+    if plot.share:
+        return Axis(0.0, 1.0, False)
+    if not plot.log:
+        low, high = min([0.0, *finite]), max([*finite, 0.0])
+        return Axis(low, high if high > low else low + 1.0, False)
+    logs = [min(_HIGHEST, max(_LOWEST, math.log10(value))) for value in finite if value > 0]
+    low, high = min(logs, default=-1.0), max(logs, default=0.0)
+    middle, half = (low + high) / 2, max((high - low) / 2 * 1.06, _LEAST_DECADES / 2)
+    return Axis(middle - half, middle + half, True)
+
+
+def _all_values(curve: Curve) -> tuple[float, ...]:
+    return (*curve.values, *curve.low, *curve.high)
+
+
+def svg(plot: Plot) -> str:
+    """The markup of the plot; every name in it is escaped."""
+    axis = axis_of(plot)
+    parts = [
+        *_grid(plot, axis),
+        *_zones(plot, axis),
+        *(part for curve in plot.curves for part in _band(plot, curve, axis)),
+        *(part for limit in plot.limits for part in _limit(limit, axis)),
+        *(part for curve in plot.curves for part in _line(plot, curve, axis)),
+        *_points(plot, axis),
+        *_labels(plot, axis),
+        *_ticks(plot),
+    ]
+    name = _text(f"{plot.title}: {plot.definition}")
+    return (
+        f'<svg class="plot" role="img" aria-label="{name}" height="{HEIGHT + _BELOW}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _text(text: str) -> str:
+    return escape(printable(text))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}%"
+
+
+def _grid(plot: Plot, axis: Axis) -> Iterator[str]:
+    zero = axis.log and any(value == 0 for curve in plot.curves for value in curve.values)
+    for value in axis.ticks():
+        y = axis.at(value)
+        yield f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>'
+        label = percent(value) if plot.share else number(value)
+        if not (zero and y > HEIGHT - 14):
+            yield f'<text x="-10" y="{y + 4:.1f}" text-anchor="end">{label}</text>'
+    if zero:
+        yield f'<text x="-10" y="{HEIGHT + 4}" text-anchor="end">0</text>'
+
+
+def _zones(plot: Plot, axis: Axis) -> Iterator[str]:
+    """Shade where points fail: from the limit to the edge, over the failing positions."""
+    crossed = next((limit for limit in plot.limits if limit.crossed), None)
+    if crossed is None or not plot.failing or plot.axis:
+        return
+    count, y = len(plot.positions), axis.at(crossed.value)
+    values = [curve.values for curve in plot.curves if curve.role is Role.MEASURED]
+    above = any(run[i] > crossed.value for run in values for i in plot.failing)
+    top, height = (0.0, y) if above else (y, HEIGHT - y)
+    for first, last in runs(sorted(plot.failing)):
+        width = (last - first + 1) / count
+        yield (
+            f'<rect class="zone" x="{_percent(first / count)}" width="{_percent(width)}" '
+            f'y="{top:.1f}" height="{height:.1f}"/>'
+        )
+
+
+def runs(indices: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The first and the last of each run of neighbours among ascending `indices`."""
+    first = previous = None
+    for index in indices:
+        if previous is None or index != previous + 1:
+            if first is not None and previous is not None:
+                yield first, previous
+            first = index
+        previous = index
+    if first is not None and previous is not None:
+        yield first, previous
+
+
+def _stretched(content: str) -> str:
+    return (
+        f'<svg width="100%" height="{HEIGHT}" viewBox="0 0 1000 {HEIGHT}" '
+        f'preserveAspectRatio="none" overflow="visible">{content}</svg>'
+    )
+
+
+def _coordinates(
+    plot: Plot, values: Sequence[float], axis: Axis
+) -> Iterator[list[tuple[float, float]]]:
+    """The points of each unbroken part of a curve; a log axis has no place for zero."""
+    part: list[tuple[float, float]] = []
+    for position, value in zip(plot.positions, values, strict=True):
+        if math.isfinite(value) and not (axis.log and value <= 0):
+            part.append((1000 * position, axis.at(value)))
+        elif part:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _band(plot: Plot, curve: Curve, axis: Axis) -> Iterator[str]:
+    if not curve.low:
+        return
+    lows = list(_coordinates(plot, curve.low, axis))
+    highs = list(_coordinates(plot, curve.high, axis))
+    for low, high in zip(lows, highs, strict=False):
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in [*low, *reversed(high)])
+        yield _stretched(f'<polygon class="band {curve.role}" points="{points}"/>')
+
+
+def _line(plot: Plot, curve: Curve, axis: Axis) -> Iterator[str]:
+    for part in _coordinates(plot, curve.values, axis):
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in part)
+        yield _stretched(f'<polyline class="line {curve.role}" points="{points}"/>')
+
+
+def _limit(limit: Limit, axis: Axis) -> Iterator[str]:
+    y = axis.at(limit.value)
+    if not limit.crossed and y in (0.0, float(HEIGHT)):
+        return
+    kind = "limit" if limit.crossed else "limit calm"
+    yield f'<line class="{kind}" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>'
+    below = y + 16 if y < HEIGHT - 20 else y - 6
+    yield (
+        f'<text class="halo {"b" if limit.crossed else ""}" x="6" y="{below:.1f}">'
+        f"{_text(limit.label)}</text>"
+    )
+
+
+def _points(plot: Plot, axis: Axis) -> Iterator[str]:
+    """A disc per measured point, a diamond for one that fails, with what a pointer reads."""
+    for curve in plot.curves:
+        if curve.role is not Role.MEASURED:
+            continue
+        discs = len(plot.positions) <= 60
+        for i, (position, value) in enumerate(zip(plot.positions, curve.values, strict=True)):
+            if not math.isfinite(value) or not (discs or i in plot.failing):
+                continue
+            at = f'x="{_percent(position)}" y="{axis.at(value):.1f}"'
+            title = f"<title>{_text(_told(plot, i))}</title>"
+            if i in plot.failing:
+                mark = f'<path class="bad" d="{_DIAMOND}">{title}</path>'
+            else:
+                mark = f'<circle class="good" r="{4.5 if not plot.axis else 3}">{title}</circle>'
+            yield f'<svg {at} overflow="visible">{mark}</svg>'
+
+
+def _told(plot: Plot, index: int) -> str:
+    written = percent if plot.share else number
+    figures = [
+        f"{curve.label} {written(curve.values[index])}"
+        for curve in plot.curves
+        if math.isfinite(curve.values[index])
+    ]
+    return f"{plot.names[index]}: {', '.join(figures)}"
+
+
+def _labels(plot: Plot, axis: Axis) -> Iterator[str]:
+    """The name of each curve beside it, where it is furthest from the others."""
+    taken: list[tuple[float, float]] = []
+    for order, curve in enumerate(plot.curves):
+        finite = [i for i, value in enumerate(curve.values) if math.isfinite(value)]
+        if not finite or not curve.label:
+            continue
+        share = (0.16, 0.42, 0.68)[order % 3]
+        index = finite[min(len(finite) - 1, int(share * len(finite)))]
+        x, y = plot.positions[index], axis.at(curve.values[index])
+        above = curve.role in (Role.PROMISE, Role.BASELINE)
+        y += -10 if (above and y > 16) or y > HEIGHT - 22 else 20
+        while any(abs(x - other) < 0.25 and abs(y - height) < 14 for other, height in taken):
+            y += 14 if y < HEIGHT / 2 else -14
+        taken.append((x, y))
+        yield (
+            f'<text class="halo {curve.role}" x="{_percent(x)}" y="{y:.1f}" '
+            f'text-anchor="{"start" if x < 0.75 else "end"}" dx="8">{_text(curve.label)}</text>'
+        )
+
+
+def _ticks(plot: Plot) -> Iterator[str]:
+    last = len(plot.positions) - 1
+    at_ends = last > 5
+    for index, label in plot.ticks:
+        end = {0: ("start", "0"), last: ("end", "100%")}.get(index) if at_ends else None
+        anchor, x = end or ("middle", _percent(plot.positions[index]))
+        kind = "" if index in (0, last) else ' class="between"'
+        yield (
+            f'<text{kind} x="{x}" y="{HEIGHT + 16}" text-anchor="{anchor}">{_text(label)}</text>'
+        )
+
+
+def strip_svg(strip: Strip) -> str:
+    """The strip: full colour where everything gets through, empty for nothing, bad runs framed."""
+    count = len(strip.cells)
+    cells = []
+    for i, cell in enumerate(strip.cells):
+        known = math.isfinite(cell.share)
+        opacity = f' fill-opacity="{0.04 + 0.96 * cell.share:.2f}"' if known else ""
+        gap = 0.2 if count <= 60 else 0.0
+        cells.append(
+            f'<rect class="{"cell" if known else "cell unknown"}" x="{_percent(i / count)}" '
+            f'width="{_percent((1 - gap / 10) / count)}" height="100%"{opacity}>'
+            f"<title>{_text(cell.text)}</title></rect>"
+        )
+    for first, last in runs([i for i, cell in enumerate(strip.cells) if cell.bad]):
+        cells.append(
+            f'<rect class="frame" x="{_percent(first / count)}" '
+            f'width="{_percent((last - first + 1) / count)}" y="-4" height="52"/>'
+        )
+    label = _text(f"{strip.cells[0].text}; {strip.cells[-1].text}")
+    return f'<svg class="strip" role="img" aria-label="{label}">{"".join(cells)}</svg>'

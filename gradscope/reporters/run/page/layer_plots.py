@@ -1,0 +1,137 @@
+"""One figure per layer: dead units, slopes, updates, moving statistics."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradscope.analyzer.curves import window
+from gradscope.record import Finding
+from gradscope.record import Role as LayerRole
+from gradscope.reporters.layout.numbers import number
+from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.report import Report
+from gradscope.reporters.run.answer import lead
+from gradscope.reporters.run.page.plot_parts import (
+    failing,
+    floats,
+    layer_ticks,
+    over_layers,
+    plot_title,
+    typical_row,
+)
+from gradscope.reporters.run.page.screen import Curve, Limit, Plot, Role
+
+_USUAL_UPDATE = 1e-3
+
+
+def _share_plot(
+    report: Report, finding: Finding | None, statistic: str, tab: str, words: tuple[str, str]
+) -> Plot | None:
+    """A share of every hidden layer, as last measured."""
+    record = report.record
+    columns = [i for i in record.indices(LayerRole.HIDDEN) if record.layers[i].measured]
+    values = record.series[statistic][:, columns]
+    shown = values[np.isfinite(values).any(axis=1)] if columns else values
+    if not len(shown):
+        return None
+    row = shown[-1]
+    names = [record.layers[i].name for i in columns]
+    crossed = (
+        (Limit(finding.threshold, f"limit {finding.threshold:.0%}", True),)
+        if finding is not None and finding.threshold >= 0.01
+        else ()
+    )
+    return Plot(
+        tab,
+        plot_title(report, finding, words[0]),
+        words[1],
+        over_layers(names),
+        tuple(map(printable, names)),
+        layer_ticks(names),
+        (Curve(Role.MEASURED, "measured", floats(row)),),
+        crossed,
+        failing(finding, names),
+        log=False,
+        share=True,
+    )
+
+
+def dead_units_plot(report: Report, finding: Finding | None) -> Plot | None:
+    """The share of dead units, where there are some."""
+    words = ("Dead units per layer", "Share of the units that no sample of the probe set activates")
+    plot = _share_plot(report, finding, "dead_fraction", "Dead units", words)
+    if plot is None or (finding is None and max(plot.curves[0].values) < 0.01):
+        return None
+    return plot
+
+
+def slope_plot(report: Report, finding: Finding | None) -> Plot | None:
+    """The slope of the activation, where that is what was found."""
+    if finding is None:
+        return None
+    words = ("Slope of the activation", "Mean slope over the largest one: low is saturated")
+    return _share_plot(report, finding, "derivative_gain", "Slope", words)
+
+
+def updates_plot(report: Report, finding: Finding | None) -> Plot | None:
+    """How far a step changes the weights; the largest change where it was one step's."""
+    record = report.record
+    columns = [layer.index for layer in record.layers if layer.weighted and layer.measured]
+    values = record.series["update_ratio"][:, columns]
+    measured = np.isfinite(values).any(axis=1)
+    trained, steps = values[measured], record.steps[measured]
+    if len(columns) < 2 or not len(trained):
+        return None
+    row = np.median(trained[window.last_quarter(steps)], axis=0)
+    if finding is not None and finding.until_step < int(record.steps[-1]):
+        row = np.nanmax(trained, axis=0)
+    names = [record.layers[i].name for i in columns]
+    usual = Limit(_USUAL_UPDATE, "a thousandth is usual", False)
+    crossed = (
+        (Limit(finding.threshold, f"limit {number(finding.threshold)}", True),)
+        if finding is not None and lead.lead_name(report) != "optimizer_epsilon"
+        else ()
+    )
+    return Plot(
+        "Updates",
+        plot_title(report, finding, "How far a step changes the weights"),
+        "Rms of the change of the kernel over that of the kernel, per step",
+        over_layers(names),
+        tuple(map(printable, names)),
+        layer_ticks(names),
+        (Curve(Role.MEASURED, "measured", floats(row)),),
+        (*crossed, usual),
+        failing(finding, names),
+    )
+
+
+def batch_norm_plot(report: Report, finding: Finding | None) -> Plot | None:
+    """The moving statistics beside the batches', where that is what was found."""
+    record = report.record
+    columns = list(record.indices(LayerRole.NORMALIZATION))
+    if finding is None or not columns:
+        return None
+    ratio = typical_row(report, finding, record.series["batch_norm_variance_ratio"][:, columns])
+    gap = typical_row(report, finding, record.series["batch_norm_mean_gap"][:, columns])
+    if not (np.isfinite(ratio).any() and np.isfinite(gap).any()):
+        return None
+    with np.errstate(divide="ignore"):
+        by_variance = np.nanmax(np.abs(np.log(ratio))) > np.nanmax(np.abs(gap))
+    names = [record.layers[i].name for i in columns]
+    values, agreement, words = (ratio, 1.0, _RATIO) if by_variance else (gap, 0.0, _GAP)
+    return Plot(
+        "Batch norm",
+        plot_title(report, finding, "Moving statistics beside the batches'"),
+        words,
+        over_layers(names),
+        tuple(map(printable, names)),
+        layer_ticks(names),
+        (Curve(Role.MEASURED, "measured", floats(values)),),
+        (Limit(agreement, "agreement", False),),
+        failing(finding, names),
+        log=bool(by_variance),
+    )
+
+
+_RATIO = "Variance of the batch over the moving variance that inference uses: 1 is agreement"
+_GAP = "Rms of batch mean - moving mean over the moving standard deviation: 0 is agreement"

@@ -1,0 +1,163 @@
+"""A fault in a side computation costs its own lines, never the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradscope.analyzer.diagnose import diagnose
+from gradscope.analyzer.theory import causes, expectation
+from gradscope.errors import BadRequest
+from gradscope.record import RunRecord, storage
+from gradscope.record.fault import Fault, Faults
+from gradscope.record.sample_geometry import sample_geometry
+from gradscope.reporters.report import Report, ReportOptions
+from gradscope.reporters.run import REPORTERS, folder, plots
+from gradscope.theory.depth_recursion import predict
+from tests.analyzer.synthetic import DATA, changed, network, over_time, record
+
+
+def planted(*arguments: object, **options: object) -> None:
+    raise ValueError("planted")
+
+
+def report_of(made: RunRecord) -> Report:
+    return Report.from_diagnosis(made, diagnose(made), 0)
+
+
+def text(report: Report) -> str:
+    return REPORTERS["text"](report, ReportOptions())
+
+
+def vanishing() -> RunRecord:
+    return record(delta=[1e-8, 1e-6, 1e-4, 1e-2, 1.0])
+
+
+def test_a_fault_of_theory(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = {v.name: v.status for v in diagnose(vanishing()).verdicts}
+    monkeypatch.setattr(expectation, "_predicted", planted)
+    report = report_of(vanishing())
+    assert {v.name: v.status for v in report.diagnosis.verdicts if v.status == "crashed"} == {}
+    assert {v.name for v in report.diagnosis.verdicts} == set(sound)
+    assert report.prediction is not None
+    assert report.prediction.outside == "crashed (ValueError: planted)"
+    assert [fault.computation for fault in report.faults] == ["theory"]
+    assert "theory: crashed (ValueError: planted)" in text(report)
+    assert report.diagnosis.codes[0] == "GS101"
+
+
+def test_a_fault_of_a_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(causes, "_profile_cause", planted)
+    (finding,) = next(v for v in diagnose(vanishing()).verdicts if v.code == "GS101").findings
+    assert "crashed (ValueError: planted)" in finding.cause_details
+    assert not finding.remedies
+
+
+def test_a_fault_of_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(causes, "_smallest_change", planted)
+    assert causes.smallest_change(record()) == ()
+
+
+def test_a_fault_of_a_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from gradscope.reporters.figures import ridgelines
+
+    monkeypatch.setattr(ridgelines, "ridgelines", planted)
+    paths = folder.write_pages(report_of(record()), tmp_path)
+    names = {path.name for path in paths}
+    assert "histograms.svg" not in names
+    assert {"report.html", "loss.svg", "gradient_heatmap.png"} <= names
+    page = (tmp_path / "report.html").read_text()
+    assert "figure histograms: crashed (ValueError: planted)" in page
+    kept = (tmp_path / folder.FAULTS).read_text()
+    assert "Traceback" in kept and "ValueError: planted" in kept
+    folder.remove_pages(tmp_path)
+    assert not (tmp_path / folder.FAULTS).exists()
+
+
+def test_a_sound_report_keeps_no_faults(tmp_path: Path) -> None:
+    report = report_of(record())
+    assert report.faults == ()
+    assert plots.files(report).faults == ()
+
+
+def test_faults_of_the_measurement_are_in_the_record() -> None:
+    faults = Faults()
+    for _ in range(2):
+        with faults.isolated("probe set"):
+            raise ValueError("planted")
+    with pytest.raises(BadRequest), faults.isolated("test set"):
+        raise BadRequest("the user's own mistake")
+    (fault,) = faults.collected
+    assert fault.crashed == "crashed (ValueError: planted)"
+    made = record(faults=faults.collected)
+    again = storage.loads(storage.dumps(made))
+    assert again.faults == (fault,)
+    assert "probe set: crashed (ValueError: planted)" in text(report_of(again))
+
+
+def test_a_sample_of_zeros_is_outside_theory() -> None:
+    """XOR: the inputs are (0, 0), (0, 1), (1, 0), (1, 1)."""
+    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+    y = np.array([0, 1, 1, 0])
+    prediction = predict(
+        network([4]),
+        input_second_moment=0.5,
+        batch_norm_epsilon=1e-3,
+        batch_size=4,
+        geometry=sample_geometry(x, y, classes=2, batch_size=4),
+    )
+    assert prediction.outside == "some samples are all zeros"
+    biased = changed(network([4]), "hidden_1", use_bias=True, bias_initializer="random_normal")
+    prediction = predict(
+        biased,
+        input_second_moment=0.5,
+        batch_norm_epsilon=1e-3,
+        batch_size=4,
+        geometry=sample_geometry(x, y, classes=2, batch_size=4),
+    )
+    assert not prediction.outside
+    assert np.isfinite(prediction.preactivation_second_moment).all()
+
+
+def test_whole_numbers_are_named_as_such() -> None:
+    from dataclasses import replace
+
+    data = replace(DATA, second_moment=np.nan, minimum=0.0, maximum=255.0)
+    assert expectation.expected(record(data=data)).outside == "the inputs are whole numbers"
+    lost = replace(DATA, second_moment=np.nan, minimum=np.nan)
+    assert expectation.expected(record(data=lost)).outside != "the inputs are whole numbers"
+
+
+def raw(**more: object) -> RunRecord:
+    from dataclasses import replace
+
+    return record(data=replace(DATA, second_moment=116.0**2), **more)  # type: ignore[arg-type]
+
+
+def test_unscaled_inputs_of_a_network_that_learns_are_a_warning() -> None:
+    learns = np.linspace(2.3, 0.4, 41)
+    diagnosis = diagnose(raw(loss=learns, accuracy=0.9))
+    (finding,) = next(v for v in diagnosis.verdicts if v.code == "GS404").findings
+    assert finding.severity == "warning"
+    (finding,) = next(v for v in diagnose(raw()).verdicts if v.code == "GS404").findings
+    assert finding.severity == "error"
+
+
+def test_unscaled_inputs_yield_to_another_root() -> None:
+    """An output layer that no gradient leaves is why such a network does not learn."""
+    cut = over_time(41, (0, [0.0, 0.0, 1.0, 1.0, 1.0]))
+    diagnosis = diagnose(raw(delta=cut))
+    assert diagnosis.codes[0] == "GS103"
+    (finding,) = next(v for v in diagnosis.verdicts if v.code == "GS404").findings
+    assert finding.severity == "warning"
+
+
+def test_a_fault_has_one_line_of_reason() -> None:
+    try:
+        raise KeyError("first\nsecond")
+    except KeyError as error:
+        fault = Fault.from_exception("theory", error)
+    assert "\n" not in fault.reason
+    assert "test_faults" in fault.traceback

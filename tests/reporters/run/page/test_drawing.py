@@ -1,0 +1,105 @@
+"""The figures as SVG: points where the values are, nothing obeyed, zero and gaps as they are."""
+
+from __future__ import annotations
+
+import math
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from gradscope.reporters.run.page import drawing
+from gradscope.reporters.run.page.screen import Cell, Curve, Limit, Plot, Role, Strip
+
+NASTY = "<script>alert('x')</script>\x1b\"&"
+
+
+def plot(*values: float, **settings: object) -> Plot:
+    count = len(values)
+    made = {
+        "tab": "Gradient",
+        "title": "t",
+        "definition": "d",
+        "positions": tuple((i + 0.5) / count for i in range(count)),
+        "names": tuple(f"layer_{i}" for i in range(count)),
+        "ticks": ((0, "layer_0"), (count - 1, f"layer_{count - 1}")),
+        "curves": (Curve(Role.MEASURED, "measured", values),),
+    }
+    return Plot(**(made | settings))  # type: ignore[arg-type]
+
+
+def marks(text: str) -> list[tuple[float, float, str]]:
+    """Position across in percent, pixels from the top, and the kind of each point."""
+    pattern = r'<svg x="([\d.]+)%" y="([\d.]+)" overflow="visible"><(circle|path)'
+    return [(float(x), float(y), kind) for x, y, kind in re.findall(pattern, text)]
+
+
+def test_points_stand_where_a_log_axis_has_them() -> None:
+    made = plot(1e-4, 1e-2, 1.0)
+    axis = drawing.axis_of(made)
+    for exponent, (x, y, kind) in zip((-4, -2, 0), marks(drawing.svg(made)), strict=True):
+        share = (exponent - axis.low) / (axis.high - axis.low)
+        assert y == pytest.approx(drawing.HEIGHT * (1 - share), abs=0.06)
+        assert x == pytest.approx(100 * (exponent + 5) / 6, abs=0.01)
+        assert kind == "circle"
+    assert axis.low < -4 < 0 < axis.high
+
+
+def test_shares_go_from_none_to_all() -> None:
+    made = plot(0.0, 0.5, 1.0, log=False, share=True)
+    assert [y for _, y, _ in marks(drawing.svg(made))] == [290.0, 145.0, 0.0]
+    assert [tick * 4 for tick in drawing.axis_of(made).ticks()] == [0, 1, 2, 3, 4]
+    assert ">25%</text>" in drawing.svg(made)
+
+
+def test_a_failing_point_has_another_shape() -> None:
+    text = drawing.svg(
+        plot(1e-4, 1e-2, 1.0, failing=frozenset({0}), limits=(Limit(1e-3, "l", True),))
+    )
+    assert [kind for *_, kind in marks(text)] == ["path", "circle", "circle"]
+    assert text.count('class="zone"') == 1
+
+
+def test_a_gap_breaks_the_line_and_zero_is_at_the_edge() -> None:
+    text = drawing.svg(plot(1.0, math.nan, 0.1, 0.2, 0.0))
+    assert text.count("<polyline") == 2
+    assert len(marks(text)) == 4
+    assert marks(text)[-1][1] == drawing.HEIGHT
+    assert f'y="{drawing.HEIGHT + 4}" text-anchor="end">0</text>' in text
+
+
+@pytest.mark.parametrize("values", [(), (math.nan, math.nan), (math.inf, 1.0), (1e-320, 1e308)])
+def test_every_value_can_be_drawn(values: tuple[float, ...]) -> None:
+    if values:
+        ElementTree.fromstring(drawing.svg(plot(*values)))
+    assert drawing.axis_of(plot(*(values or (1.0,)))).high < math.inf
+
+
+def test_old_and_new_are_told_apart_without_colour() -> None:
+    band = {"low": (0.5, 0.5), "high": (2.0, 2.0)}
+    curves = (
+        Curve(Role.BASELINE, "baseline, 5 seeds", (1.0, 1.0), **band),
+        Curve(Role.MEASURED, "now, 5 seeds", (1e-6, 1.0)),
+    )
+    text = drawing.svg(plot(1e-6, 1.0, curves=curves))
+    assert text.index("band baseline") < text.index("line baseline") < text.index("line measured")
+    assert ">baseline, 5 seeds</text>" in text
+    assert ">now, 5 seeds</text>" in text
+
+
+def test_names_are_text() -> None:
+    made = plot(1.0, 2.0, title=NASTY, names=(NASTY, NASTY), ticks=((0, NASTY),))
+    strip = Strip((Cell(NASTY, 0.5, True, NASTY), Cell(NASTY, math.nan, False, NASTY)), ("", ""))
+    for text in (drawing.svg(made), drawing.strip_svg(strip)):
+        root = ElementTree.fromstring(text)
+        assert not list(root.iter("script"))
+        assert "\x1b" not in text
+
+
+def test_a_frame_per_run_of_bad_layers() -> None:
+    assert list(drawing.runs([0, 1, 2, 5, 7, 8])) == [(0, 2), (5, 5), (7, 8)]
+    assert list(drawing.runs([])) == []
+    cells = tuple(Cell(str(i), i / 4, i in (0, 1, 3), str(i)) for i in range(4))
+    text = drawing.strip_svg(Strip(cells, ("0", "3")))
+    frames = re.findall(r'class="frame" x="([\d.]+)%" width="([\d.]+)%"', text)
+    assert frames == [("0.00", "50.00"), ("75.00", "25.00")]

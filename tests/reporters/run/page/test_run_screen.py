@@ -1,0 +1,187 @@
+"""The first screen of a run: state, what, where, what to do, for every kind of finding."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from gradscope.analyzer.detectors import DETECTORS
+from gradscope.analyzer.diagnose import diagnose
+from gradscope.record import Outcome, OutcomeStatus
+from gradscope.reporters.report import Report, ReportOptions
+from gradscope.reporters.run.answer import lead
+from gradscope.reporters.run.page import drawing
+from gradscope.reporters.run.page.plot_parts import layer_ticks
+from gradscope.reporters.run.page.run_plots import run_plots
+from gradscope.reporters.run.page.run_screen import command_lines, run_screen
+from gradscope.reporters.run.page.screen import Role, Screen, Tone
+from tests.analyzer.detectors.cases import CASES
+from tests.analyzer.synthetic import over_time, record
+from tests.each_case import each_case
+from tests.reporters import fixtures
+from tests.reporters.run.test_answer import FALLING, STEPS, healthy, judged, sigmoid
+
+
+def screen(report: Report, **options: object) -> Screen:
+    given = {"source": "net.yaml"} | options
+    return run_screen(report, ReportOptions(**given))  # type: ignore[arg-type]
+
+
+@cache
+def leads() -> dict[str, Report]:
+    """A network for each detector that leads the diagnosis of one of its sick cases."""
+    found: dict[str, Report] = {}
+    for case in CASES:
+        if case.kind == "sick" and case.severity == "error":
+            report = Report.from_diagnosis(case.record, diagnose(case.record), 1)
+            found.setdefault(lead.lead_name(report), report)
+    return {name: report for name, report in found.items() if name}
+
+
+def test_the_sick_network() -> None:
+    made = screen(sigmoid())
+    what, where, do = made.answers
+    assert (made.tone, made.word) == (Tone.UNHEALTHY, "Unhealthy")
+    assert made.facts == "60 steps, accuracy 10%, chance"
+    assert (what.heading, what.number) == ("The gradient vanishes", "1e-12")
+    assert what.caption == "hidden_1 gets 1e-12 of what reaches hidden_20."
+    assert where.heading == "hidden_1 to hidden_16"
+    assert where.caption == "16 of 20 layers, since initialisation"
+    assert do.heading == "relu with he_normal"
+    assert do.caption == "theory: x1 per layer."
+    [command] = do.commands
+    assert command.splitlines() == [
+        "gradscope run net.yaml \\",
+        "  -s model.activation=relu \\",
+        "  -s model.initializer=he_normal",
+    ]
+
+
+def test_the_figure_holds_measurement_theory_promise_and_limit() -> None:
+    plot = screen(sigmoid()).plots[0]
+    curves = {curve.role: curve for curve in plot.curves}
+    assert set(curves) == {Role.MEASURED, Role.THEORY, Role.PROMISE}
+    measured = np.geomspace(1e-12, 1.0, 20)
+    np.testing.assert_allclose(curves[Role.MEASURED].values, measured, rtol=1e-9)
+    np.testing.assert_allclose(curves[Role.PROMISE].values, 1.0, atol=0.1)
+    [limit] = plot.limits
+    assert (limit.value, limit.label, limit.crossed) == (0.01, "limit 1/100", True)
+    assert plot.failing == frozenset(np.flatnonzero(measured < 0.01).tolist())
+    assert plot.title == "Each sigmoid passes back 1/4 at most: x0.23 per layer, theory x0.24"
+
+
+def test_the_healthy_network() -> None:
+    made = screen(healthy())
+    what, where, do = made.answers
+    assert (made.tone, what.heading, what.number) == (Tone.HEALTHY, "Gradients flow", "x1")
+    assert where.heading == "hidden_1 to hidden_5"
+    assert do.heading == "keep it so"
+    assert do.commands == ("gradscope baseline net.yaml", "gradscope check net.yaml")
+    assert not any(limit.crossed for plot in made.plots for limit in plot.limits)
+    assert not any(plot.failing for plot in made.plots)
+
+
+def test_a_warning_has_what_where_and_what_to_try() -> None:
+    dead = over_time(STEPS + 1, (0, [0.05] * 5), (9, [0.05, 0.05, 0.74, 0.62, 0.98]))
+    made = screen(judged(record(steps=STEPS, loss=FALLING, dead=dead, accuracy=0.197)))
+    what, where, do = made.answers
+    assert (made.tone, made.word) == (Tone.WARNING, "Warning")
+    assert (what.heading, what.number) == ("Units are dead", "98%")
+    assert where.heading == "hidden_3 to hidden_5"
+    assert where.strip is not None
+    assert [cell.share for cell in where.strip.cells] == pytest.approx(
+        [0.95, 0.95, 0.26, 0.38, 0.02]
+    )
+    assert [cell.bad for cell in where.strip.cells] == [False, False, True, True, True]
+    assert do.commands
+    plot = made.plots[0]
+    assert (plot.tab, plot.share, plot.failing) == ("Dead units", True, frozenset({2, 3, 4}))
+
+
+def test_too_little_is_no_state_of_the_network() -> None:
+    what, _, do = screen(judged(record(steps=5))).answers
+    assert what.heading == "Too little is known"
+    assert what.caption.startswith("Too little to tell whether the network learns: ")
+    assert do.heading == "100 steps"
+    broken = Outcome(OutcomeStatus.PARTIAL, "interrupted", 300, 5)
+    partial = judged(replace(record(steps=5), outcome=broken))
+    assert screen(partial).tone is Tone.INCONCLUSIVE
+    assert screen(partial).answers[2].heading == "Run it to the end"
+
+
+def test_every_cause_says_what_where_and_what_to_do() -> None:
+    assert len(leads()) > 20
+    for name, report in leads().items():
+        made = screen(report)
+        for answer in made.answers:
+            assert answer.heading, name
+            assert len(answer.heading) < 120, (name, answer.heading)
+        assert made.answers[0].caption, name
+        assert made.tone is Tone.UNHEALTHY
+        assert made.plots, name
+        for plot in made.plots:
+            assert plot.title
+            assert drawing.svg(plot).count("<svg") > 1
+            assert len(plot.positions) == len(plot.names)
+            assert all(len(curve.values) == len(plot.names) for curve in plot.curves)
+
+
+@pytest.mark.parametrize(
+    ("name", "tab"),
+    [
+        ("vanishing_gradient", "Gradient"),
+        ("exploding_signal", "Signal"),
+        ("dead_units", "Dead units"),
+        ("saturated_units", "Slope"),
+        ("unstable_updates", "Updates"),
+        ("frozen_layers", "Updates"),
+        ("vanishing_through_time", "Time"),
+        ("batch_norm_inference_gap", "Batch norm"),
+        ("not_learning", "Loss"),
+        ("diverging_loss", "Loss"),
+    ],
+)
+def test_the_first_figure_is_that_of_the_finding(name: str, tab: str) -> None:
+    assert name in DETECTORS
+    first = run_plots(leads()[name])[0]
+    assert first.tab == tab
+
+
+@each_case("name", fixtures.REPORTS)
+def test_every_report_has_a_screen(name: str) -> None:
+    made = screen(fixtures.REPORTS[name]())
+    assert all(answer.label for answer in made.answers)
+    for plot in made.plots:
+        drawing.svg(plot)
+    strip = made.answers[1].strip
+    if strip is not None:
+        shares = [cell.share for cell in strip.cells if not math.isnan(cell.share)]
+        assert all(0.0 <= share <= 1.0 for share in shares)
+
+
+def test_a_command_is_broken_between_arguments_only() -> None:
+    parts = ("gradscope run net.yaml", "-s 'name=a b c d e f g h i j k l m'", "-s seed=1")
+    text = command_lines(parts)
+    assert shlex.split(text.replace("\\\n", "")) == shlex.split(" ".join(parts))
+    assert "\n" in text
+
+
+def test_without_a_config_file_there_is_no_command() -> None:
+    *_, do = screen(sigmoid(), source="").answers
+    assert do.commands == ()
+    assert do.heading.startswith("model.activation: relu with model.initializer: he_normal")
+
+
+def test_ticks_are_names_at_the_ends_and_numbers_between() -> None:
+    names = [f"hidden_{i}" for i in range(1, 21)]
+    ticks = layer_ticks(names)
+    assert (ticks[0], ticks[-1]) == ((0, "hidden_1"), (19, "hidden_20"))
+    assert all(text == str(index + 1) for index, text in ticks[1:-1])
+    assert len(ticks) <= 13
+    assert layer_ticks(["a"]) == ((0, "a"),)
+    assert layer_ticks(["dense", "head"]) == ((0, "dense"), (1, "head"))
