@@ -1,6 +1,6 @@
 """Write docs/calibration.md from the kept results of the corpus.
 
-Run it from the repository: ``python scripts/make_calibration_page.py``. A test compares the
+Run it from the repository: ``python -m scripts.make_calibration_page``. A test compares the
 committed page with `page()`. ``python -m benchmarks.detectors`` makes the results anew.
 """
 
@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from gradscope.analyzer.detectors import DETECTORS
+from scripts.wide_corpus_section import percent, wide_sections
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "calibration.md"
 RESULTS = ROOT / "benchmarks" / "results" / "detectors.json"
+WIDE_RESULTS = ROOT / "benchmarks" / "results" / "detectors_wide.json"
 UNSEEN = ROOT / "benchmarks" / "results" / "detectors_unseen.json"
 PARTS = ("tune", "report", "second")
 
@@ -85,7 +87,10 @@ def page() -> str:
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     first = json.loads(UNSEEN.read_text(encoding="utf-8"))
     cases, rates = results["cases"], results["rates"]
-    parts = [_HEAD, _counts(cases), "## Rates\n"]
+    parts = [_HEAD]
+    if WIDE_RESULTS.exists():
+        parts += wide_sections(json.loads(WIDE_RESULTS.read_text(encoding="utf-8")), first)
+    parts += ["## The first corpus\n", _counts(cases), "## Rates\n"]
     for part in ("second", "report"):
         parts += [_table(_FIRST.format(part=part, **first[part]), first[part]["rates"])]
     parts += [_table("On both, with the present logic", rates["report and second"])]
@@ -109,14 +114,6 @@ def _counts(cases: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _percent(share: Row) -> str:
-    if not share["count"]:
-        return "-"
-    low, high = (100.0 * end for end in share["interval"])
-    rate = 100.0 * share["hits"] / share["count"]
-    return f"{rate:.1f} % ({share['hits']} of {share['count']}; {low:.1f} to {high:.1f})"
-
-
 def _table(title: str, rates: Row) -> str:
     lines = [
         f"**{title}** (95 % interval)\n",
@@ -126,8 +123,8 @@ def _table(title: str, rates: Row) -> str:
     for tool, found in rates.items():
         leading = found.get("right code leading")
         lines.append(
-            f"| {tool} | {_percent(found['false alarms'])} | {_percent(found['detected'])} | "
-            f"{_percent(leading) if leading else '-'} |"
+            f"| {tool} | {percent(found['false alarms'])} | {percent(found['detected'])} | "
+            f"{percent(leading) if leading else '-'} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -157,7 +154,7 @@ def _wrong(case: Row) -> bool:
 def _misses(cases: list[Row], first: Row) -> str:
     told = "## What gradscope gets wrong\n"
     wrong = [case for case in cases if _wrong(case)]
-    unseen = [case for part in first.values() for case in part["cases"]]
+    unseen = [case for part in PARTS if part in first for case in first[part]["cases"]]
     before = [case for case in unseen if _wrong(case)]
     return "\n".join(
         [

@@ -37,7 +37,9 @@ cells measure in one process: [chapter.ipynb](chapter.ipynb).
 
 - Expected values are closed forms (`scripts/chapter/closed_forms.py`), not gradscope's own theory.
 - Figures over depth are those of step 0. Where a statement names several seeds, they are geometric
-  means over these seeds; the command runs the first seed, and trains.
+  means over these seeds; the command runs the first seed.
+- `--at-init` measures the network as initialised and trains nothing, in a few seconds; the terminal
+  shows rms values, the roots of E z^2 and E delta^2, and `report.html` the picture over depth.
 - The bounds allow for the differences between initialisations: about three standard deviations over
   other seeds, or more.
 - A picture has one line for each run, of the same steps and seeds as the figures.
@@ -58,7 +60,7 @@ def _commands(statement: Statement) -> list[str]:
     new = [run for run in runs if shown[run.command] is statement]
     parts = []
     if new:
-        slow = f' slow="{len(shown)} runs, some minutes"' if statement is STATEMENTS[0] else ""
+        slow = f' slow="{len(shown)} runs, two minutes"' if statement is STATEMENTS[0] else ""
         lines = "\n".join(f"$ {run.command}" for run in new)
         parts.append(f"```console{slow}\n{lines}\n```")
     earlier = dict.fromkeys(shown[run.command].title for run in runs if run not in new)

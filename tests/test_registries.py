@@ -39,7 +39,6 @@ WITHOUT = {
     "diverging_loss": ("Warning when",),
     "non_finite": ("Warning when",),
     "redundant_bias": ("Error when", "Warning when"),
-    "unscaled_targets": ("Warning when",),
 }
 """Sections that do not apply: severities that these detectors do not give."""
 

@@ -11,7 +11,7 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,15 @@ from typing import Any
 import click
 
 from benchmarks.detectors import distances, judging
-from benchmarks.detectors.case import PARTS, TUNE, Case
+from benchmarks.detectors.case import PARTS, TUNE, WIDE, WIDE_PARTS, Case
 from benchmarks.detectors.corpus import CASES
 from benchmarks.detectors.judging import file_of
+from benchmarks.detectors.wide import judged, measuring, results
+from benchmarks.detectors.wide.declared import wide_cases
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "detectors.json"
+WIDE_RESULTS = ROOT / "benchmarks" / "results" / "detectors_wide.json"
 UNSEEN = ROOT / "benchmarks" / "results" / "detectors_unseen.json"
 RECORDS = ROOT / "build" / "detectors"
 
@@ -34,8 +37,10 @@ RECORDS = ROOT / "build" / "detectors"
 @click.option("--from-records", is_flag=True, help="Judge the kept records; train nothing.")
 @click.option("--missing", is_flag=True, help="Train only what has no kept record.")
 @click.option("--only", multiple=True, help="Cases whose name holds this text; keeps no results.")
-@click.option("--part", type=click.Choice(PARTS), help="Show this part alone.")
+@click.option("--part", type=click.Choice(PARTS + WIDE_PARTS), help="This part alone.")
 @click.option("--unseen", is_flag=True, help="Keep the rates of parts that are judged first now.")
+@click.option("--remedies", is_flag=True, help="Apply and re-run the remedies of wide and third.")
+@click.option("--seconds", type=float, default=1e9, help="Begin no case of wide or third later.")
 @click.option("--show", is_flag=True, help="A line for every case.")
 def main(
     records: Path,
@@ -45,26 +50,52 @@ def main(
     only: tuple[str, ...],
     part: str | None,
     unseen: bool,
+    remedies: bool,
+    seconds: float,
     show: bool,
 ) -> None:
     """Measure the error rates of the detectors over the corpus."""
     records.mkdir(parents=True, exist_ok=True)
-    chosen = [
+    if part not in WIDE_PARTS:
+        chosen = _chosen(CASES, only, part)
+        if not from_records:
+            _train(chosen, records, missing)
+        rows = [judging.row(case, records) for case in chosen]
+        _shown(rows, judging.line, show)
+        if unseen:
+            _keep_first(rows, PARTS)
+        if not only and not part:
+            _write(chosen, rows, records)
+    if part is None or part in WIDE_PARTS:
+        chosen = _chosen(wide_cases(), only, part)
+        if not from_records:
+            left = measuring.train(
+                chosen, records, again=not missing, remedies=remedies, seconds=seconds
+            )
+            click.echo(f"{left} trainings of wide and third are missing")
+        rows = results.rows(chosen, records)
+        _shown(rows, judged.line, show)
+        if unseen:
+            _keep_first(rows, WIDE_PARTS)
+        if not only:
+            _write_wide(chosen, rows)
+
+
+def _chosen(cases: Sequence[Case], only: tuple[str, ...], part: str | None) -> list[Case]:
+    return [
         case
-        for case in CASES
+        for case in cases
         if (not only or any(text in case.name for text in only))
         and (part is None or case.part == part)
     ]
-    if not from_records:
-        _train(chosen, records, missing)
-    rows = [judging.row(case, records) for case in chosen]
-    if show:
-        for row in rows:
-            click.echo(judging.line(row))
-    if unseen:
-        _keep_first(rows)
-    if only or part:
-        return
+
+
+def _shown(rows: list[dict[str, Any]], line: Callable[[Any], str], show: bool) -> None:
+    for row in rows if show else ():
+        click.echo(line(row))
+
+
+def _write(chosen: list[Case], rows: list[dict[str, Any]], records: Path) -> None:
     tune = [case for case in chosen if case.part == TUNE]
     result = {
         "rates": judging.rates(rows),
@@ -74,16 +105,25 @@ def main(
     RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def _keep_first(rows: list[dict[str, Any]]) -> None:
+def _write_wide(chosen: list[Case], rows: list[dict[str, Any]]) -> None:
+    """Keep the rows of the chosen part beside those of the other."""
+    kept = json.loads(WIDE_RESULTS.read_text(encoding="utf-8")) if WIDE_RESULTS.exists() else {}
+    parts = {case.part for case in chosen}
+    every = [row for row in kept.get("cases", ()) if row["part"] not in parts] + rows
+    result = results.results(wide_cases(), every)
+    WIDE_RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def _keep_first(rows: list[dict[str, Any]], parts: tuple[str, ...]) -> None:
     """Keep what parts other than tune give when they are judged for the first time, never later."""
     kept = json.loads(UNSEEN.read_text(encoding="utf-8")) if UNSEEN.exists() else {}
-    for part in PARTS:
-        of = [row for row in rows if row["part"] == part]
-        if of and part != TUNE and part not in kept:
+    for part in parts:
+        those = [row for row in rows if row["part"] == part]
+        if those and part not in (TUNE, WIDE) and part not in kept:
             kept[part] = {
                 "judged": date.today().isoformat(),
-                "rates": judging.rates(of)[part],
-                "cases": of,
+                "rates": judged.rates(those) if part in WIDE_PARTS else judging.rates(those)[part],
+                "cases": those,
             }
     UNSEEN.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 

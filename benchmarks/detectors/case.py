@@ -9,7 +9,9 @@ from typing import Any
 
 HEALTHY, SICK = "healthy", "sick"
 TUNE, REPORT, SECOND = "tune", "report", "second"
+WIDE, THIRD = "wide", "third"
 PARTS = (TUNE, REPORT, SECOND)
+WIDE_PARTS = (WIDE, THIRD)
 SEEN = frozenset(
     [
         "relu he",
@@ -29,6 +31,9 @@ EXTRA = "extra, "
 
 LATER = "second, "
 """How families begin that were written after the report part had been judged."""
+
+WIDE_FAMILY = "wide, "
+"""How families of the wide corpus begin; the kind of network follows, then a colon."""
 
 FASHION: Mapping[str, Any] = {"name": "fashion_mini", "scaling": "standardize"}
 
@@ -64,8 +69,12 @@ class Case:
     def part(self) -> str:
         """Tune or report, by a hash of the family's name, or second, by the time it was written.
 
-        No family lies on two sides.
+        No family lies on two sides. In the wide corpus no kind of network does: its hash decides
+        between wide, on which gradscope is tuned, and third, on which it is reported.
         """
+        if self.family.startswith(WIDE_FAMILY):
+            kind = self.family.removeprefix(WIDE_FAMILY).split(":")[0]
+            return THIRD if hashlib.sha256(kind.encode()).digest()[0] % 2 else WIDE
         if self.family.startswith(LATER):
             return SECOND
         if self.family in SEEN or self.family.startswith(EXTRA):

@@ -27,7 +27,7 @@ def row(case: Case, folder: Path) -> Row:
     """What gradscope says of a case's record, what the criterion and the other tools say."""
     record = api.load_record(file_of(case, folder, "record.npz"))
     diagnosis = api.analyze(record).diagnosis
-    errors = [_told(v) for v in diagnosis.verdicts if _gravest(v) == "error"]
+    errors = [told(v) for v in diagnosis.verdicts if _gravest(v) == "error"]
     plain = file_of(case, folder, "plain.json")
     seen = json.loads(plain.read_text(encoding="utf-8")) if plain.exists() else {}
     looks = seen.get("looks")
@@ -58,8 +58,8 @@ def _checked(case: Case, found: Row | None) -> Row | None:
     if found is None:
         return None
     skill, compared = float(found["skill"]), float(found["compared"])
-    told = labels.answer(case.label, skill, compared)
-    return {"skill": round(skill, 3), "compared": round(compared, 3), "answer": told}
+    answer = labels.answer(case.label, skill, compared)
+    return {"skill": round(skill, 3), "compared": round(compared, 3), "answer": answer}
 
 
 def _gravest(verdict: Verdict) -> str:
@@ -67,7 +67,8 @@ def _gravest(verdict: Verdict) -> str:
     return next((s for s in ("error", "warning", "info") if s in severities), "")
 
 
-def _told(verdict: Verdict) -> Row:
+def told(verdict: Verdict) -> Row:
+    """A verdict's first error, in numbers."""
     finding = next(f for f in verdict.findings if f.severity == "error")
     return {
         "code": verdict.code,
@@ -110,26 +111,27 @@ def _rates(rows: list[Row]) -> Row:
     sick = [r for r in rows if r["label"] != HEALTHY]
     borne = [[r for r in rs if r["criterion"]["answer"] == "agrees"] for rs in (healthy, sick)]
     result: Row = {
-        "gradscope": _own(healthy, sick),
-        "gradscope, where the criterion agrees with the label": _own(*borne),
+        "gradscope": own_rates(healthy, sick),
+        "gradscope, where the criterion agrees with the label": own_rates(*borne),
     }
     for tool in rules.TOOLS:
         fired = partial(_fires, tool)
         known = [r for r in healthy if r["tools"]], [r for r in sick if r["tools"]]
         result[tool] = {
-            "false alarms": _share(known[0], fired),
-            "detected": _share(known[1], fired),
+            "false alarms": share(known[0], fired),
+            "detected": share(known[1], fired),
             "rules on healthy": _by_rule(known[0], tool),
             "rules on sick": _by_rule(known[1], tool),
         }
     return result
 
 
-def _own(healthy: list[Row], sick: list[Row]) -> Row:
+def own_rates(healthy: list[Row], sick: list[Row]) -> Row:
+    """Gradscope's three rates."""
     return {
-        "false alarms": _share(healthy, lambda r: bool(r["errors"])),
-        "detected": _share(sick, lambda r: bool(r["errors"])),
-        "right code leading": _share(sick, right),
+        "false alarms": share(healthy, lambda r: bool(r["errors"])),
+        "detected": share(sick, lambda r: bool(r["errors"])),
+        "right code leading": share(sick, right),
     }
 
 
@@ -142,7 +144,8 @@ def _by_rule(rows: list[Row], tool: str) -> dict[str, int]:
     return {name: sum(r["tools"][tool][name] for r in rows) for name in names}
 
 
-def _share(rows: list[Row], holds: Callable[[Row], bool]) -> Row:
+def share(rows: list[Row], holds: Callable[[Row], bool]) -> Row:
+    """How many of `rows` it holds for, with the interval, and the names of the fewer."""
     hits = sum(map(holds, rows))
     interval = clopper_pearson(hits, len(rows)) if rows else (0.0, 1.0)
     return {

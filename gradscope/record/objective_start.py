@@ -80,7 +80,7 @@ class AnswerScale:
 class UnknownVariables:
     """Variables that a layer computes with and that the model does not know.
 
-    `reached` says that the loss depends on one of them. `layer` is "" where no layer holds them.
+    `reached` says that the answers depend on them. `layer` is "" where no layer holds them.
     """
 
     layer: str

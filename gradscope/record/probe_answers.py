@@ -12,7 +12,8 @@ class ProbeAnswers:
 
     The losses are means per sample without what layers add to them (penalties on weights). In
     training mode the probe set passes in batches of the training's size. Accuracies are NaN where
-    there are no classes.
+    there are no classes, `constant_loss`, that of the constant answer on the same samples, where it
+    is not known.
     """
 
     samples: int
@@ -20,3 +21,4 @@ class ProbeAnswers:
     inference_loss: float
     training_accuracy: float = math.nan
     inference_accuracy: float = math.nan
+    constant_loss: float = math.nan

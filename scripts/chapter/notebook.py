@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +14,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from gradscope.reporters.layout.numbers import number
 from scripts.chapter import STATEMENTS, pictures
 from scripts.chapter.statement import Figure, Run, findings, records
-
-# Each network is a graph of its own, which TensorFlow warns of as "retracing".
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def measure(config: str, *changed: str, seeds: int = 1, start: bool = False) -> Run:

@@ -41,7 +41,8 @@ class Run:
     def command(self) -> str:
         """The command that shows it."""
         changes = "".join(f" -s {quote(change)}" for change in self.changed)
-        return f"gradscope run configs/{self.config}.yaml{changes}"
+        start = " --at-init" if self.start else ""
+        return f"gradscope run configs/{self.config}.yaml{changes}{start}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from scripts.make_calibration_page import PAGE, RESULTS, page
 
 def test_the_page_is_current() -> None:
     written = PAGE.read_text(encoding="utf-8")
-    assert written == page(), "run scripts/make_calibration_page.py"
+    assert written == page(), "run python -m scripts.make_calibration_page"
 
 
 def test_the_results_are_those_of_the_declared_cases() -> None:

@@ -16,6 +16,10 @@ from gradscope.record.run_record import Floats, Integers
 MIN_TEST_SAMPLES = 100
 """Fewest test samples for a usable accuracy: its standard error is then 0.05."""
 
+WEIGHTED = 0.1
+"""Difference from a formula, over it, from which the measured loss of a constant answer is another
+one: sample or class weights are no part of the formula."""
+
 _MEANS = frozenset(["", "sum_over_batch_size", "mean", "mean_with_sample_weight"])
 """Keras's words for a loss that is a mean over the batch."""
 
@@ -85,7 +89,8 @@ def learned(record: RunRecord, share: float) -> bool:
     curve, end = training_curve(record), end_loss(record)
     if not curve.loss.size:
         return False
-    reached = loss_share(record, curve.last if math.isnan(end) else end)
+    known = not math.isnan(end)
+    reached = loss_share(record, end if known else curve.last, of_answers=known)
     if not math.isnan(reached):
         return reached < share
     fell = curve.last < share * curve.first and not end > curve.first
@@ -164,9 +169,19 @@ def constant_predictor(record: RunRecord) -> float:
 
     Cross-entropy over classes of frequency p: sum -p ln p. Binary cross-entropy: the mean over the
     units of -p ln p - (1 - p) ln(1 - p). Mean squared error: the variance of the targets.
-    Entropies of a sample of the targets are corrected for its size. Of any other loss, what was
-    measured at the start.
+    Entropies of a sample of the targets are corrected for its size. Of any other loss, or where
+    sample weights make it another one, what was measured at the start.
     """
+    by_formula, start = _constant_of_named_loss(record), record.objective_start
+    if start is None or start.constant is None:
+        return by_formula
+    measured = start.constant.loss
+    # They differ by the sample that the constant was chosen on, or by weights.
+    return by_formula if abs(measured - by_formula) <= WEIGHTED * by_formula else measured
+
+
+def _constant_of_named_loss(record: RunRecord) -> float:
+    """The same by formula; NaN for a loss that has none here."""
     answer, ends = constant_answer(loss_name(record)), output_layers(record)
     objective = record.objective
     if len(ends) != 1 or (objective is not None and objective.reduction not in _MEANS):
@@ -183,18 +198,28 @@ def constant_predictor(record: RunRecord) -> float:
     real = answer is ConstantAnswer.VARIANCE and targets is not None and targets.form == "real"
     if real and targets is not None and targets.width == units:
         return targets.variance
-    start = record.objective_start
-    return math.nan if start is None or start.constant is None else start.constant.loss
+    return math.nan
 
 
-def loss_share(record: RunRecord, loss: float) -> float:
+def constant_of_answers(record: RunRecord) -> float:
+    """The constant answer's loss on the samples of `ProbeAnswers`; elsewhere, if not known there.
+
+    Outliers among the targets are then in both losses.
+    """
+    answers = record.answers
+    known = answers is not None and math.isfinite(answers.constant_loss)
+    return answers.constant_loss if known and answers else constant_predictor(record)
+
+
+def loss_share(record: RunRecord, loss: float, *, of_answers: bool = False) -> float:
     """Where `loss` stands between that of right answers (0) and a constant answer's (1).
 
     Right answers have the loss that was measured at the start, else 0: a cross-entropy of soft
     targets, or with label smoothing, never comes near 0. NaN where the constant's is not known or
-    is no larger.
+    is no larger. A loss `of_answers` to the probe set is compared with the constant's there.
     """
-    best, start = constant_predictor(record), record.objective_start
+    best = constant_of_answers(record) if of_answers else constant_predictor(record)
+    start = record.objective_start
     right = start.values.right if start is not None and start.values is not None else None
     floor = right if right is not None and 0.0 <= right < best else 0.0
     return (loss - floor) / (best - floor) if best > floor else math.nan

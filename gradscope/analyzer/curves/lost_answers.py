@@ -52,7 +52,7 @@ def lost_answers(
     if math.isfinite(before) and math.isfinite(after):
         return LostAnswers(before - after, max_accuracy, before, after, by_accuracy=True)
     before, after = answers.training_loss, answers.inference_loss
-    best = loss_curve.constant_predictor(record)
+    best = loss_curve.constant_of_answers(record)
     counts = best > before > 0 and after > max_loss_ratio * before
     lost = (after - before) / (best - before) if counts else 0.0
     return LostAnswers(lost, max_share, before, after, by_accuracy=False)

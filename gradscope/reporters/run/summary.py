@@ -82,6 +82,7 @@ def evidence(record: RunRecord) -> str:
         f"{data_name(record)} {_samples(record)}",
         f"probe set n = {count(record.probe_samples)}",
         f"seed {environment.seed}",
+        *_trained(record),
         printable(environment.device),
         *(["compiled by XLA"] if environment.jit else []),
         printable(environment.dtype),
@@ -89,6 +90,15 @@ def evidence(record: RunRecord) -> str:
         f"{number(record.seconds)} s",
     ]
     return ", ".join(parts)
+
+
+def _trained(record: RunRecord) -> list[str]:
+    """How many weights train; nothing for records that do not say it."""
+    start = record.objective_start
+    if start is None or start.weights is None:
+        return []
+    counts = start.weights
+    return [f"{count(counts.trained)} of {counted(counts.weights, 'weight')} trained"]
 
 
 def _samples(record: RunRecord) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from gradscope.record import ProbeAnswers
-from gradscope.record.run_record import Floats
 from gradscope.runner.objective.objective import Objective
 from gradscope.runner.runtime.preserved_state import preserved_model_state
 
@@ -21,14 +21,19 @@ Passed = Callable[[Any], Any]
 
 
 def final_answers(
-    model: Any, batch: tuple[Any, ...], objective: Objective, *, batch_size: int
+    model: Any,
+    batch: tuple[Any, ...],
+    objective: Objective,
+    *,
+    batch_size: int,
+    constant_loss: Callable[[Any, Any], float] | None = None,
 ) -> ProbeAnswers | None:
     """Loss and accuracy over the probe set in training and in inference mode.
 
     `batch` are numpy arrays: inputs, targets as the loss needs them, and weights where there are
     some. It passes in batches of `batch_size`, as a model may know its batch size and batch norm
-    normalizes by the batch; what is left over is not used. None for an empty probe set. The model's
-    state is restored.
+    normalizes by the batch; what is left over is not used. ``constant_loss(y, weights)`` is that of
+    the constant answer on a batch. None for an empty probe set. The model's state is restored.
     """
     pieces = list(_pieces(batch, batch_size))
     if not pieces:
@@ -43,17 +48,20 @@ def final_answers(
         figures.append(np.mean(np.array(rows, np.float64), axis=0))
     training_figures, inference_figures = figures
     samples = len(keras.tree.flatten(pieces[0][0])[0]) * len(pieces)
-    return _answers(samples, training_figures, inference_figures)
-
-
-def _answers(samples: int, training: Floats, inference: Floats) -> ProbeAnswers:
+    constants = [] if constant_loss is None else [_constant(constant_loss, p) for p in pieces]
     return ProbeAnswers(
         samples=samples,
-        training_loss=float(training[0]),
-        inference_loss=float(inference[0]),
-        training_accuracy=float(training[1]),
-        inference_accuracy=float(inference[1]),
+        training_loss=float(training_figures[0]),
+        inference_loss=float(inference_figures[0]),
+        training_accuracy=float(training_figures[1]),
+        inference_accuracy=float(inference_figures[1]),
+        constant_loss=float(np.mean(constants)) if constants else math.nan,
     )
+
+
+def _constant(constant_loss: Callable[[Any, Any], float], piece: tuple[Any, ...]) -> float:
+    _, y, *rest = piece
+    return constant_loss(y, rest[0] if rest else None)
 
 
 def _pieces(batch: tuple[Any, ...], batch_size: int) -> Iterator[tuple[Any, ...]]:

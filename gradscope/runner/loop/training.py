@@ -253,7 +253,10 @@ class Experiment:
             return
         batch = self._prepared(self.feed.probe(self.config.training.probe_samples))
         size = self.feed.batch_size
-        answers = final_answers(self.model, batch, self.objective, batch_size=size)
+        constant = self._start.constant_loss
+        answers = final_answers(
+            self.model, batch, self.objective, batch_size=size, constant_loss=constant
+        )
         if answers:
             listener.answers(answers)
 

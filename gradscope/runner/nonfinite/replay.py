@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from gradscope.record.nonfinite_origin import NonFiniteOrigin, OriginPlace
@@ -20,8 +21,12 @@ KEPT_SECONDS = 2.0
 and what was trained since the last one is trained again when a value was lost."""
 
 KEPT_BYTES = 2**29
-"""Weights and optimizer state beyond this are not copied, and batches not kept: an eighth of the
-4 GiB that a small machine has. The origin is then not located."""
+"""Weights and optimizer state beyond this are not copied: an eighth of the 4 GiB that a small
+machine has. The origin is then not located."""
+
+
+KEPT_BATCH_BYTES = 2**26
+"""Batches beyond this are not kept, beside those of the present call, which exist anyway."""
 
 
 @dataclass
@@ -43,7 +48,9 @@ class RecentSteps:
 
     def keep(self, batches: Sequence[Batch], done: int) -> None:
         """Keep what the next steps start from; `batches` are trained on after `done` steps."""
-        if not self._batches or time.monotonic() - self._kept_at > KEPT_SECONDS:
+        kept = sum(leaf.nbytes for leaf in keras.tree.flatten(self._batches) if leaf is not None)
+        late = time.monotonic() - self._kept_at > KEPT_SECONDS
+        if not self._batches or late or kept > KEPT_BATCH_BYTES:
             self._copy(done)
         self._batches += batches
 

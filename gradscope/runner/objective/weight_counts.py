@@ -43,24 +43,25 @@ def unknown_variables(
 ) -> tuple[UnknownVariables, ...]:
     """Variables that a tape `watched` during a forward pass and that are no weights of `model`.
 
-    `reached` says by a variable's id whether the loss depends on it. They are listed by the layer
+    `reached` says by a variable's id whether the answers depend on it. They are listed by the layer
     that holds them.
     """
-    by_layer: dict[str, list[Any]] = {}
+    by_layer: dict[tuple[str, bool], list[Any]] = {}
     holders: dict[int, str] = {}
     for layer in [model, *recordable_layers(model)]:
         for variable in _held(vars(layer)):
             holders.setdefault(id(variable), layer.name)
     for variable in untracked(model, watched):
-        by_layer.setdefault(holders.get(id(variable), ""), []).append(variable)
+        key = holders.get(id(variable), ""), reached.get(id(variable), False)
+        by_layer.setdefault(key, []).append(variable)
     return tuple(
         UnknownVariables(
             layer=name,
             count=len(variables),
             parameters=sum(map(_size, variables)),
-            reached=any(reached.get(id(variable), False) for variable in variables),
+            reached=depends,
         )
-        for name, variables in by_layer.items()
+        for (name, depends), variables in by_layer.items()
     )
 
 

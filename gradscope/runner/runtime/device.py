@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import platform
 from collections import Counter
@@ -73,6 +74,8 @@ def make_deterministic() -> None:
 def settings(*, keep_policy: bool = False) -> Iterator[None]:
     """Run with Keras in float32 and without TensorFlow's graph rewriting, and restore both after.
 
+    TensorFlow does not warn of retracing meanwhile: each network has graphs of its own.
+
     `keep_policy` leaves Keras's dtype policy alone: a model that exists has its own.
     The rewriting (Grappler's meta optimizer) may reorder the arithmetic of the training step when
     more of its tensors are fetched: with batch norm, measuring would then change the trained bits.
@@ -83,14 +86,21 @@ def settings(*, keep_policy: bool = False) -> Iterator[None]:
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    logger = tf.get_logger()
+    logger.addFilter(_is_no_retracing)
     try:
         yield
     finally:
+        logger.removeFilter(_is_no_retracing)
         keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy(policy)
         tf.config.optimizer.set_experimental_options(
             {"disable_meta_optimizer": options.get("disable_meta_optimizer", False)}
         )
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in str(record.msg)
 
 
 def dtype_of(model: Any) -> str:

@@ -43,6 +43,8 @@ class Figures:
             [0.0 if (row, index) in self._measured else math.nan for index in range(layers)]
             for row in range(len(STATISTICS))
         ]
+        if not self._blocks:  # no layer can be measured
+            return tf.constant(missing, tf.float64, [len(STATISTICS), layers])
         shape = [len(STATISTICS) + 1, layers]
         packed = tf.scatter_nd(self._positions, tf.concat(self._blocks, 0), shape)
         return packed[: len(STATISTICS)] + tf.constant(missing, tf.float64)

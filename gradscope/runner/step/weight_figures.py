@@ -126,9 +126,14 @@ def _add_kernel_figures(
 
 
 def _factors(changes: Sequence[Update]) -> Any:
-    """The scalars that made each change of its gradient [kernel]; None if any change is not so."""
+    """The scalars that made each change of its gradient [kernel]; None if any change is not so.
+
+    None as well where kernels are of different precision, and their scalars with them.
+    """
     factors = [update.factor for update in changes]
-    return None if any(factor is None for factor in factors) else tf.stack(factors)
+    if any(factor is None for factor in factors) or len({factor.dtype for factor in factors}) > 1:
+        return None
+    return tf.stack(factors)
 
 
 def _read(

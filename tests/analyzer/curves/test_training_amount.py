@@ -12,7 +12,13 @@ from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.curves.loss_curve import LossCurve
 from gradscope.analyzer.curves.lost_answers import lost_answers
 from gradscope.analyzer.curves.training_amount import still_falls, training_amount
-from gradscope.record import LossValues, ObjectiveStart, ProbeAnswers
+from gradscope.record import (
+    ConstantAnswer,
+    LossValues,
+    ObjectiveInfo,
+    ObjectiveStart,
+    ProbeAnswers,
+)
 from tests.analyzer.synthetic import DATA, record
 
 
@@ -55,6 +61,30 @@ def test_the_share_of_the_loss_that_can_be_learned() -> None:
         start = ObjectiveStart(values=LossValues(2.3, right, best))
         made = record(objective_start=start)
         assert loss_curve.loss_share(made, 1.9) == pytest.approx(share, rel=1e-12)
+
+
+def test_the_measured_constant_counts_where_weights_make_it_another_one() -> None:
+    """Ten even classes: ln 10, of which a sample of the targets is off by a little."""
+    best = math.log(10)
+    for measured, used in ((0.95 * best, best), (1.05 * best, best), (4.0 * best, 4.0 * best)):
+        start = ObjectiveStart(constant=ConstantAnswer((0.1,) * 10, measured, 100, 100))
+        made = record(objective_start=start)
+        assert loss_curve.constant_predictor(made) == pytest.approx(used, rel=1e-12)
+    own = ObjectiveInfo("")
+    start = ObjectiveStart(constant=ConstantAnswer((0.1,), -1.5, 100, 100))
+    made = record(objective=own, objective_start=start)
+    assert loss_curve.constant_predictor(made) == -1.5
+    assert math.isnan(loss_curve.loss_share(made, -2.0))  # no zero to compare with
+
+
+def test_the_answers_are_compared_with_the_constant_on_the_same_samples() -> None:
+    """Outliers in the probe set: a loss of 30 beside a constant's 40, which has ln 10 elsewhere."""
+    answers = ProbeAnswers(100, 30.0, 31.0, constant_loss=40.0)
+    made = record(answers=answers)
+    assert loss_curve.constant_of_answers(made) == 40.0
+    assert loss_curve.loss_share(made, 30.0, of_answers=True) == 0.75
+    assert loss_curve.learned(made, 0.8)
+    assert not loss_curve.learned(made, 0.7)
 
 
 def test_what_is_lost_by_inference() -> None:

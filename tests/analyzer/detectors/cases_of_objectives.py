@@ -90,30 +90,37 @@ def unscaled() -> Iterator[Case]:
     case = partial(Case, "unscaled_targets")
 
     def net(
-        distance: float, update: float = 1e-3, above: float = 1.0, answers: float = 0.5, **more: Any
+        distance: float, update: float = 1e-3, left: float = 0.9, answers: float = 0.5, **more: Any
     ) -> RunRecord:
         scale = AnswerScale(answers, distance, distance, 1e-3)
         scale = replace(scale, **more.pop("scale", {}))
-        updates = np.full((41, 1), 1e-3)
+        steps = more.pop("steps", 100)
+        updates = np.full((steps + 1, 1), 1e-3)
         updates[1] = update
-        made = started(ObjectiveStart(scale=scale), activation="linear", units=1, data=REAL,
-                       update=updates, loss=9.0, **more)  # fmt: skip
-        return replace(made, scalars=made.scalars | {"constant_loss": np.full(41, 9.0 - above)})
+        values = LossValues(109.0, 0.0, 9.0)
+        facts = ObjectiveStart(scale=scale, values=values)
+        loss = np.full(steps + 1, 9.0 + 100.0 * left)  # what is left of the way to the constant's
+        more |= {"data": REAL, "update": updates, "loss": loss, "steps": steps}
+        made = started(facts, activation="linear", units=1, **more)
+        return replace(made, scalars=made.scalars | {"constant_loss": np.full(steps + 1, 9.0)})
 
     yield case("healthy", "unit_size", lambda: net(1.0))
     yield case("healthy", "an_earlier_version", lambda: started(None), "skipped")
     yield case("healthy", "classes", lambda: net(5e3, scale={"targets": None}), "skipped")
     yield case("healthy", "bounded", lambda: net(5e3, scale={"saturated": 0.0}), "skipped")
     yield case("healthy", "answers_of_zero", lambda: net(5e3, answers=0.0), "skipped")
-    yield case("healthy", "far_and_learned", lambda: net(5e3, above=-1.0))
-    yield case("sick", "first_update", lambda: net(5e3, 37e3, -1.0), "error", (0, 40), ("output",))
-    yield case("sick", "stays_behind", lambda: net(5e3), "error", (0, 40), ("output",), 1e4)
+    yield case("healthy", "far_and_learned", lambda: net(5e3, left=0.0))
+    yield case("sick", "first_update", lambda: net(5e3, 37e3, 0.0), "error", (0, 100), ("output",))
+    yield case("sick", "stays_behind", lambda: net(5e3), "error", (0, 100), ("output",), 1e4)
+    yield case("sick", "few_steps", lambda: net(5e3, steps=99), "warning", (0, 99))
+    yield case("borderline", "approach_inside", lambda: net(5e3, left=0.5 * INSIDE))
+    yield case("borderline", "approach_outside", lambda: net(5e3, left=0.5 * OUTSIDE), "error")
     nothing = {"scale": {"first_change": None}}
     yield case("sick", "change_unknown", lambda: net(5e3, **nothing), "error")
     yield case("borderline", "distance_inside", lambda: net(15.0 * INSIDE))
     yield case("borderline", "distance_outside", lambda: net(15.0 * OUTSIDE), "error")
-    yield case("borderline", "update_inside", lambda: net(5e3, INSIDE, -1.0))
-    yield case("borderline", "update_outside", lambda: net(5e3, OUTSIDE, -1.0), "error")
+    yield case("borderline", "update_inside", lambda: net(5e3, INSIDE, 0.0))
+    yield case("borderline", "update_outside", lambda: net(5e3, OUTSIDE, 0.0), "error")
 
 
 def saturated() -> Iterator[Case]:

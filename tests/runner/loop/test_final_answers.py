@@ -82,3 +82,8 @@ def test_a_run_keeps_them_and_trains_as_without(runner_settings: Any) -> None:
     )
     assert small.answers is not None
     assert small.answers.samples == 8
+    # The constant is the classes' frequencies, chosen on all samples.
+    y = data()[1]
+    shares = np.bincount(y) / len(y)
+    expected = -np.log(shares[y[:32]]).mean()
+    assert record.answers.constant_loss == pytest.approx(expected, rel=1e-3)

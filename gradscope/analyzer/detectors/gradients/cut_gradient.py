@@ -136,6 +136,10 @@ def _all_zero(record: RunRecord, measured: Sequence[int]) -> bool:
         for name in ("delta_second_moment", "kernel_gradient_second_moment")
     ]
     known = np.isfinite(gradients[0]).any()
+    slope = record.series["derivative_gain"][rows][:, columns]
+    values = record.series["zero_fraction"][rows][:, columns]
+    if np.any(slope == 0.0) or np.any(values >= 1.0):
+        return False  # an activation without a slope is the reason, not a loss that is cut off
     zero = all(bool(np.all(np.nan_to_num(values, nan=0.0) == 0.0)) for values in gradients)
     loss = record.scalars["loss"][rows]
     return bool(known and zero and np.all(np.isfinite(loss)) and np.all(loss != 0.0))

@@ -46,7 +46,8 @@ def diverging_loss(
         raise NotMeasured("the loss is not positive, so it has no ratio")
     levels = [curve.last, loss_curve.end_loss(record)]
     best, limit = loss_curve.constant_predictor(record), max_growth * curve.first
-    grown = [level for level in levels if level > limit and not level <= best]
+    bests = [best, loss_curve.constant_of_answers(record)]
+    grown = [x for x, best in zip(levels, bests, strict=True) if x > limit and not x <= best]
     if not grown:
         return ()
     ratio = grown[0] / curve.first

@@ -251,7 +251,8 @@ class _Course:
         ended = not math.isnan(end) and math.isfinite(best)
         grew = curve.first > 0 and end > max_growth * max(curve.first, best if best > 0 else 0.0)
         level = end if ended or grew else late
-        share = loss_curve.loss_share(record, level)
+        best = loss_curve.constant_of_answers(record) if ended else best
+        share = loss_curve.loss_share(record, level, of_answers=ended)
         return cls(late, best, fall, error, level, share, ended, grew)
 
     @property

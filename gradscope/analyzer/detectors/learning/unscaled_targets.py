@@ -36,6 +36,8 @@ def unscaled_targets(
     *,
     max_distance: float = 30.0,
     max_first_update: float = 1.0,
+    min_approach: float = 0.5,
+    min_approach_steps: float = 100,
     max_constant_ratio: float = 0.9,
 ) -> tuple[Finding, ...]:
     """Tell whether real targets are too far from the answers for the optimizer to get there.
@@ -47,14 +49,20 @@ def unscaled_targets(
     Error when:
         The distance is above `max_distance`, and the first update changes a layer by more than
         `max_first_update` of its size, as it does where the step grows with the gradient (SGD); or
-        the network was trained and has not learned: where the step does not grow with the gradient
-        (Adam, RMSprop) it moves by as little as for targets of unit size.
+        after `min_approach_steps` steps the loss has come less than `min_approach` of the way to the
+        constant answer's: where the step does not grow with the gradient (Adam, RMSprop) it moves
+        by as little as for targets of unit size.
+    Warning when:
+        The same holds of the way after fewer steps.
     Not judged when:
         The targets are classes, the answers are bounded or zero, or the record does not have the
         figure. A network that learns is no finding.
     Thresholds:
         max_distance = 30: the distance over the answers. Targets of unit size have about 1 to 3.
         max_first_update = 1: one step replaces a layer, as for `unstable_updates`.
+        min_approach = 0.5: the fall of the loss over its distance from the constant answer's at the
+            start. Beyond the half of it the network is on its way.
+        min_approach_steps = 100: the steps before which the rest of the way may still be made.
         max_constant_ratio = 0.9: the loss over that of a constant prediction (over the first loss
             where none is known) below which the network has learned.
     Why it matters:
@@ -71,13 +79,14 @@ def unscaled_targets(
         return ()
     ratio, layer = _first_update(record)
     overwritten = ratio > max_first_update
-    if not overwritten and not _stayed_behind(record):
+    if not overwritten and not _approach(record) < min_approach:
         return ()
+    early = not overwritten and record.outcome.steps_done < min_approach_steps
     targets, answers = float(scale.targets or 0.0), scale.answers
     return (
         findings.finding(
             record,
-            Severity.ERROR,
+            Severity.WARNING if early else Severity.ERROR,
             [x for x in record.layers if x.role == Role.OUTPUT],
             observed=distance,
             threshold=max_distance,
@@ -118,13 +127,16 @@ def _first_update(record: RunRecord) -> tuple[float, str]:
     return float(update[largest]), record.layers[columns[largest]].name
 
 
-def _stayed_behind(record: RunRecord) -> bool:
-    """Whether training, of two steps or more, ended above the constant answer's loss."""
+def _approach(record: RunRecord) -> float:
+    """How far the loss has come, of the way from its start to the constant answer's; NaN where that
+    is not known, and after a single step."""
+    start = record.objective_start
+    values = start.values if start is not None else None
     paired = paired_loss(record)
-    if paired is not None:
-        return record.outcome.steps_done > 1 and paired.difference > 0
-    best = loss_curve.constant_predictor(record)
-    return record.outcome.steps_done > 1 and loss_curve.training_curve(record).last > best
+    if values is None or values.constant is None or paired is None or record.outcome.steps_done < 2:
+        return math.nan
+    way = values.start - values.constant
+    return (values.start - values.constant - paired.difference) / way if way > 0 else math.nan
 
 
 def _overwritten(ratio: float, layer: str) -> str:

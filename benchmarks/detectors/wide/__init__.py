@@ -1,0 +1,1 @@
+"""The cases of convolutional, recurrent, attention and tabular networks, and of own losses."""
