@@ -15,7 +15,7 @@ IN_WORDS = {
     "dead_units": "all of",
     "batch_norm_momentum": "never move",
     "cut_gradient": "No",
-    "frozen_layers": "adds nothing",
+    "frozen_layers": "nothing",
 }
 """How a message says 100 % or 0 without a digit."""
 
