@@ -50,8 +50,8 @@ def unscaled_targets(
         The distance is above `max_distance`, and the first update changes a layer by more than
         `max_first_update` of its size, as it does where the step grows with the gradient (SGD); or
         after `min_approach_steps` steps the loss has come less than `min_approach` of the way to
-        the constant answer's: where the step does not grow with the gradient (Adam, RMSprop) it moves
-        by as little as for targets of unit size.
+        the constant answer's: where the step does not grow with the gradient (Adam, RMSprop) it
+        moves by as little as for targets of unit size.
     Warning when:
         The same holds of the way after fewer steps.
     Not judged when:
