@@ -58,6 +58,9 @@ Array = npt.NDArray[Any]
 MOST_EXACT = 2**24
 """Target values of which exact means are taken: 128 MB in float64."""
 
+MOST_SHAPES = 8
+"""Shapes of targets for which the loss of the constant answer is traced."""
+
 MOST_BATCHES = 256
 """Batches over which its mean loss is taken: its relative error is a sixteenth of one batch's."""
 
@@ -87,6 +90,7 @@ class StartMeasurement:
         self._state: list[tuple[Any, Any]] = []
         self._first: _Pass | None = None
         self._stateful = False
+        self._shapes: set[tuple[int, ...]] = set()
         self._forward = tf.function(self._trace_forward, autograph=False)
         self._loss = tf.function(self._trace_loss, autograph=False)
         self._constant_loss = tf.function(self._trace_constant_loss, autograph=False)
@@ -144,11 +148,18 @@ class StartMeasurement:
         return replace(facts, scale=scale, unmeasured=reasons)
 
     def constant_loss(self, y: Any, weights: Any) -> float:
-        """The loss of the constant answer on other targets; NaN where it is not known."""
+        """The loss of the constant answer on other targets; NaN where it is not known.
+
+        And for the targets of more than `MOST_SHAPES` shapes: each costs a trace.
+        """
         if self._constant is None:
             return math.nan
-        state = preserved_model_state(self.model) if self._stateful else contextlib.nullcontext()
-        with state:
+        self._shapes.add(tuple(np.shape(keras.tree.flatten(y)[0])))
+        if len(self._shapes) > MOST_SHAPES:
+            return math.nan
+        stateful = self._stateful
+        kept = preserved_model_state(self.model) if stateful else preserved_random_generators()
+        with kept:
             return self._constant_value(self._constant, y, weights)
 
     def choose_again(self, y: Any, weights: Any, batch_size: int) -> ConstantAnswer | None:
@@ -163,8 +174,9 @@ class StartMeasurement:
     def _pass(self, x: Any, *, keep_state: bool = True) -> _Pass:
         """Pass `x` through the model in training mode."""
         if keep_state:
+            # A tensor read from a variable shares its memory until one of the two changes.
             variables = self.model.non_trainable_variables
-            self._state = [(variable, variable.numpy()) for variable in variables]
+            self._state = [(v, tf.convert_to_tensor(v.value)) for v in variables]
         z, answers, penalty = self._forward(_tensors(x))
         return _Pass(_wide(z), _wide(answers), float(penalty))
 
@@ -278,6 +290,10 @@ class StartMeasurement:
         if math.isnan(least):
             raise FactNotMeasured("the loss of every constant answer is not finite")
         self._constant = best
+        traced = self._constant_loss.get_concrete_function(
+            self._in(best), _tensors(chosen_y), _tensors(chosen_w)
+        )
+        self._stateful = bool(traced.graph.variables)  # a loss that draws, or that counts
         mean, samples = self._mean_loss(best, targets, weights, batch_size)
         answers = _wide(self._graph.answers(self._in(best)[tf.newaxis]))
         return ConstantAnswer(tuple(answers.reshape(-1).tolist()), mean, len(rows), samples)
