@@ -77,11 +77,11 @@ def test_the_test_set_is_weighted_by_the_samples_of_each_forward_pass(runner_set
 @pytest.mark.parametrize("per_step", [2e-5, 3e-4, 0.01, 1.0])
 def test_compiled_calls_have_few_lengths(per_step: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """XLA compiles the loop for every new length; a clock that jitters must not make new ones."""
-    from gradscope.runner.loop import training
-from gradscope.runner.loop.pace import ChunkPace
+    from gradscope.runner.loop import pace as pace_of_calls
+    from gradscope.runner.loop.pace import ChunkPace
 
     random, clock = np.random.default_rng(0), [0.0]
-    monkeypatch.setattr(training.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(pace_of_calls.time, "perf_counter", lambda: clock[0])
     pace, done, lengths = ChunkPace(compiled=True), 0, []
     while done < 20_000:
         count = pace.steps(min(20_000 - done, 10_001 - done % 10_000))
