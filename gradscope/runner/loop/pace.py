@@ -43,7 +43,9 @@ def compiles(config: ExperimentConfig, sites: SiteMap, steps: int, device: str) 
 class ChunkPace:
     """The number of steps of one call, so that the loop returns often enough.
 
-    A call costs about a millisecond beside its steps, and nothing can stop it while it runs.
+    A call costs about a millisecond beside its steps, and nothing can stop it while it runs. XLA
+    compiles the loop anew for every length, for seconds: where it compiles, lengths are powers of
+    `BASE`, and a call that compiles does not count as a sign of the pace.
     """
 
     SECONDS = 0.25
@@ -51,15 +53,23 @@ class ChunkPace:
 
     MOST = 1000
 
-    def __init__(self) -> None:
+    BASE = 8
+    """Four lengths up to `MOST`; a rest of 999 steps takes 17 calls."""
+
+    def __init__(self, *, compiled: bool = False) -> None:
         self._calls = 0
         self._per_step = math.inf
+        self._compiled, self._lengths = compiled, set[int]()
 
     def steps(self, left: int) -> int:
         """Steps of the next call: one at first (it traces) and second (it is timed)."""
         if self._calls < 2:
             return min(1, left)
-        return max(1, min(left, self.MOST, int(self.SECONDS / self._per_step)))
+        count = max(1, min(left, self.MOST, int(self.SECONDS / self._per_step)))
+        length = 1
+        while length * self.BASE <= count:
+            length *= self.BASE
+        return length if self._compiled else count
 
     @contextlib.contextmanager
     def timing(self, count: int) -> Iterator[None]:
@@ -67,7 +77,9 @@ class ChunkPace:
         started = time.perf_counter()
         yield
         self._calls += 1
-        self._per_step = max(1e-6, (time.perf_counter() - started) / count)
+        if not self._compiled or count in self._lengths:
+            self._per_step = max(1e-6, (time.perf_counter() - started) / count)
+        self._lengths.add(count)
 
 
 def probe_steps(steps: int) -> dict[int, bool]:

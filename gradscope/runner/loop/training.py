@@ -189,7 +189,7 @@ class Experiment:
 
         Stops, as ``diverged``, at the first step with a non-finite value.
         """
-        steps, chunk_pace = self.steps, pace.ChunkPace()
+        steps, chunk_pace = self.steps, pace.ChunkPace(compiled=self.jit)
         probe_steps = pace.probe_steps(steps) if self.measure else {}
         feed, step = self.feed.iterate(), 0
         recent, faults = self._recent_steps(), Faults()

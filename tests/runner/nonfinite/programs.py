@@ -128,8 +128,7 @@ def root_of_negative(repaired: bool) -> tuple[Any, Data]:
 
 
 def sampling_of_a_wide_posterior(repaired: bool) -> tuple[Any, Data]:
-    x, y = samples()
-    x[0] = 400.0
+    wide = Call(lambda z: 200 * z, name="wide")
 
     def sample(z: Any) -> Any:
         mean, log_variance = ops.split(z, 2, axis=-1)
@@ -138,7 +137,7 @@ def sampling_of_a_wide_posterior(repaired: bool) -> tuple[Any, Data]:
 
     start = keras.initializers.RandomUniform(0.5, 1.5, seed=1)
     hidden = L.Dense(4, name="latent", kernel_initializer=start)
-    return chain(hidden, Call(sample, name="sampling"), end()), (x, y)
+    return chain(wide, hidden, Call(sample, name="sampling"), end()), samples()
 
 
 def distance_of_equal_inputs(repaired: bool) -> tuple[Any, Data]:
@@ -241,7 +240,7 @@ def far_too_large_steps(repaired: bool) -> tuple[Any, Data]:
     x, y = samples()
     stack = [L.Dense(16, activation="relu"), L.Dense(16, activation="relu"), L.Dense(1)]
     rate = keras.optimizers.SGD(1e-3 if repaired else 1e3)
-    return chain(*stack, loss="mse", optimizer=rate), (x, 100 * y)
+    return chain(*stack, loss="mse", optimizer=rate), (x, y)
 
 
 def weights_of_nan(repaired: bool) -> tuple[Any, Data]:
