@@ -28,7 +28,8 @@ steps, where its repaired twin has 0.9."""
 
 ENOUGH_EPOCHS = 4.0
 """Passes over the data that are asked for where the scatter of batches hides a fall, as it does
-where the targets are mostly noise. Chosen on regressions of which 6 % can be explained: a network
+where the targets are mostly noise, or where the loss is the user's own: some, such as that of CTC,
+stay at a constant answer's for long. Chosen on regressions of which 6 % can be explained: a network
 has learned nothing of it after two passes, and some of it after eight."""
 
 SETTLES = 1.05
@@ -76,14 +77,14 @@ def not_learning(
     Warning when:
         The same holds after too little training: fewer than `min_error_steps` steps, fewer than
         `min_samples_per_class` samples shown of each class, less than four passes over the data
-        where batches scatter by more than `max_noise`, or fewer than `enough_steps` steps that
-        are less than `min_epochs` passes over the data, or of unknown length. Or the loss still
-        falls, or did so from quarter to quarter, and is above a constant prediction's by a
-        twentieth. Or the
-        network learns little: its loss is not below `max_constant_ratio`, and yet it is below the
-        constant's on the same batches by `standard_errors` and by `min_relative_fall`, or the
-        accuracy is above chance, by less than half of the way. Or the model is the user's own
-        and neither a constant nor an accuracy is known: it may have come trained.
+        where batches scatter by more than `max_noise` or the loss is the user's own, or fewer than
+        `enough_steps` steps that are less than `min_epochs` passes over the data, or of unknown
+        length. Or the loss still falls, or did so from quarter to quarter, and is above a constant
+        prediction's by a twentieth. Or the network learns little: its loss is not below
+        `max_constant_ratio`, and yet it is below the constant's on the same batches by
+        `standard_errors` and by `min_relative_fall`, or the accuracy is above chance, by less than
+        half of the way. Or the model is the user's own and neither a constant nor an accuracy is
+        known: it may have come trained.
     Not judged when:
         Fewer than `min_steps` losses were recorded; no layer's updates add up to
         `min_weight_change` and the loss is where it began; or the noise is above `max_noise` and
@@ -155,8 +156,12 @@ def not_learning(
 
 
 def _severity(record: RunRecord, seen: _Course, rule: _Rule, *, early: bool) -> Severity:
-    """An error where nothing was learned for certain, after enough training."""
-    certain = not math.isnan(seen.share) or _started_untrained(record)
+    """An error where nothing was learned for certain, after enough training.
+
+    One of the user's own without a constant and without classes may have come trained.
+    """
+    untrained = not is_user_model(record) or loss_curve.accuracy_is_known(record)
+    certain = untrained or not math.isnan(seen.share)
     return Severity.ERROR if certain and rule.grave and not early else Severity.WARNING
 
 
@@ -219,7 +224,8 @@ def _rule(
         )
     if still_falls(curve) and not seen.share <= SETTLES and not seen.grew:
         return _Rule.FALLING
-    if hidden and not seen.grew and not training_amount(record).epochs >= ENOUGH_EPOCHS:
+    slow = hidden or not loss_curve.loss_name(record)
+    if slow and not seen.grew and not training_amount(record).epochs >= ENOUGH_EPOCHS:
         return _Rule.EARLY
     return _Rule.EARLY if early else _Rule.NOTHING
 
@@ -366,12 +372,6 @@ def _above_chance_on_test_set(record: RunRecord, least: float = 0.05) -> bool:
     if math.isnan(gain):
         return False
     return gain > max(least * (1.0 - max(loss_curve.class_shares(record))), 5.0 * error)
-
-
-def _started_untrained(record: RunRecord) -> bool:
-    """Whether a network that stands still is one that never learned: not for one of the user's own
-    without classes, which may have come trained."""
-    return not is_user_model(record) or loss_curve.accuracy_is_known(record)
 
 
 def _over_depth(record: RunRecord) -> str:
