@@ -10,6 +10,7 @@ from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.curves.constant_loss import paired_loss
 from gradscope.analyzer.curves.depth_profile import depth_profile
+from gradscope.analyzer.curves.loss_course import LossCourse, halved, moved_away
 from gradscope.analyzer.curves.loss_curve import LossCurve
 from gradscope.analyzer.curves.sample_differences import alike_inputs
 from gradscope.analyzer.curves.training_amount import TrainingAmount, still_falls, training_amount
@@ -86,7 +87,8 @@ def not_learning(
         half of the way. Or the model is the user's own and neither a constant nor an accuracy is
         known: it may have come trained.
     Not judged when:
-        Fewer than `min_steps` losses were recorded; no layer's updates add up to
+        Fewer than `min_steps` losses were recorded, and the last ones are not all below half of the
+        first ones; no layer's updates add up to
         `min_weight_change` and the loss is where it began; or the noise is above `max_noise` and
         the probe set was not passed after training.
     Thresholds:
@@ -119,14 +121,10 @@ def not_learning(
         The standard error of the difference of two means of independent batches.
     """
     curve = loss_curve.training_curve(record)
-    if len(curve.loss) < min_steps:
-        raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to tell a fall from noise")
-    path = loss_curve.path_length(record)
-    if not path >= min_weight_change and not _moved_away(curve):
-        raise NotMeasured(
-            f"updates added up to {path:.2g} of the weights: too little to see a difference"
-        )
-    seen, amount = _Course.of(record, curve, max_end_growth), training_amount(record)
+    if halved(record, curve):
+        return ()
+    _refuse_too_little(record, curve, min_steps, min_weight_change)
+    seen, amount = LossCourse.of(record, curve, max_end_growth), training_amount(record)
     limits = _Limits(standard_errors, max_constant_ratio, min_relative_fall, max_noise)
     early = amount.is_little(
         min_steps=min_error_steps,
@@ -155,7 +153,20 @@ def not_learning(
     )
 
 
-def _severity(record: RunRecord, seen: _Course, rule: _Rule, *, early: bool) -> Severity:
+def _refuse_too_little(
+    record: RunRecord, curve: LossCurve, min_steps: float, min_weight_change: float
+) -> None:
+    """Raise `NotMeasured` where a fall could not have shown."""
+    if len(curve.loss) < min_steps:
+        raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to tell a fall from noise")
+    path = loss_curve.path_length(record)
+    if not path >= min_weight_change and not moved_away(curve):
+        raise NotMeasured(
+            f"updates added up to {path:.2g} of the weights: too little to see a difference"
+        )
+
+
+def _severity(record: RunRecord, seen: LossCourse, rule: _Rule, *, early: bool) -> Severity:
     """An error where nothing was learned for certain, after enough training.
 
     One of the user's own without a constant and without classes may have come trained.
@@ -165,7 +176,7 @@ def _severity(record: RunRecord, seen: _Course, rule: _Rule, *, early: bool) -> 
     return Severity.ERROR if certain and rule.grave and not early else Severity.WARNING
 
 
-def _observed(record: RunRecord, seen: _Course, rule: _Rule, limits: _Limits) -> float:
+def _observed(record: RunRecord, seen: LossCourse, rule: _Rule, limits: _Limits) -> float:
     """The figure beside the threshold, both in standard errors.
 
     A loss that ends far above the start may have fallen before: it is then just below.
@@ -201,7 +212,7 @@ class _Limits:
 
 
 def _rule(
-    record: RunRecord, curve: LossCurve, seen: _Course, limits: _Limits, *, early: bool
+    record: RunRecord, curve: LossCurve, seen: LossCourse, limits: _Limits, *, early: bool
 ) -> _Rule | None:
     """The rule that the record fails; None where the network learns. Raises `NotMeasured`."""
     noise = limits.standard_errors * seen.error
@@ -230,44 +241,7 @@ def _rule(
     return _Rule.EARLY if early else _Rule.NOTHING
 
 
-@dataclass(frozen=True)
-class _Course:
-    """What the loss did: its late mean, its fall with its standard error, and where it ended.
-
-    `best` is a constant prediction's and NaN where it is not known, `level` the loss that is
-    judged, `share` its `loss_curve.loss_share`, and `ended` says that it is the probe set's; `grew`
-    that it ended far above the start.
-    """
-
-    late: float
-    best: float
-    fall: float
-    error: float
-    level: float
-    share: float
-    ended: bool
-    grew: bool
-
-    @classmethod
-    def of(cls, record: RunRecord, curve: LossCurve, max_growth: float) -> _Course:
-        best = loss_curve.constant_predictor(record)
-        fall, error = curve.fall(2 if math.isfinite(best) else 0)
-        late = float(curve.loss[window.last_quarter(curve.steps)].mean())
-        end = loss_curve.end_loss(record)
-        ended = not math.isnan(end) and math.isfinite(best)
-        grew = curve.first > 0 and end > max_growth * max(curve.first, best if best > 0 else 0.0)
-        level = end if ended or grew else late
-        best = loss_curve.constant_of_answers(record) if ended else best
-        share = loss_curve.loss_share(record, level, of_answers=ended)
-        return cls(late, best, fall, error, level, share, ended, grew)
-
-    @property
-    def fall_in_errors(self) -> float:
-        """The fall in its standard errors; 0 without noise."""
-        return self.fall / self.error if self.error else 0.0
-
-
-def _evidence(record: RunRecord, curve: LossCurve, seen: _Course) -> Evidence:
+def _evidence(record: RunRecord, curve: LossCurve, seen: LossCourse) -> Evidence:
     return findings.evidence(
         record,
         n=len(curve.loss),
@@ -296,7 +270,7 @@ def _remedies(
     return (longer,) if not_yet else (longer, rates, targets)
 
 
-def _message(seen: _Course, rule: _Rule, limits: _Limits, amount: TrainingAmount) -> str:
+def _message(seen: LossCourse, rule: _Rule, limits: _Limits, amount: TrainingAmount) -> str:
     """What the loss does."""
     beside = f"a constant answer's {seen.best:.3g}"
     if rule is _Rule.BY_HEART:
@@ -323,7 +297,7 @@ def _message(seen: _Course, rule: _Rule, limits: _Limits, amount: TrainingAmount
     )
 
 
-def _details(seen: _Course, rule: _Rule, limits: _Limits, amount: TrainingAmount) -> str:
+def _details(seen: LossCourse, rule: _Rule, limits: _Limits, amount: TrainingAmount) -> str:
     """The rule that it fails, with its figures."""
     if rule is _Rule.BY_HEART:
         return "On the test set it is right by chance only."
@@ -345,7 +319,7 @@ def _details(seen: _Course, rule: _Rule, limits: _Limits, amount: TrainingAmount
     return f"{course} That is too little training to tell."
 
 
-def _test_gain(record: RunRecord, seen: _Course) -> float:
+def _test_gain(record: RunRecord, seen: LossCourse) -> float:
     """Accuracy on the test set above naming the commonest class, in its standard errors.
 
     Infinite where the loss of training (below 0.9 of a constant answer's) or of the test (below it)
@@ -389,11 +363,3 @@ def _over_depth(record: RunRecord) -> str:
         f"Between {profile.names[0]} and {profile.names[-1]} the rms of z changes by "
         f"x{signal:.2g}, and that of delta by x{delta:.2g} going back."
     )
-
-
-def _moved_away(curve: LossCurve) -> bool:
-    """Whether the loss is clearly elsewhere than at the first batch: by a tenth and by four of its
-    present standard deviations."""
-    late = curve.late
-    distance = abs(float(curve.loss[0] - late.mean()))
-    return distance > max(0.1 * abs(float(late.mean())), 4.0 * float(late.std()))
