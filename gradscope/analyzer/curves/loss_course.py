@@ -29,7 +29,7 @@ class LossCourse:
     grew: bool
 
     @classmethod
-    def of(cls, record: RunRecord, curve: LossCurve, max_growth: float) -> LossCourse:
+    def from_record(cls, record: RunRecord, curve: LossCurve, max_growth: float) -> LossCourse:
         """Give the course of a record's `curve`; `max_growth` is the factor of `grew`."""
         best = loss_curve.constant_predictor(record)
         fall, error = curve.fall(2 if math.isfinite(best) else 0)
