@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,19 +14,12 @@ import tensorflow as tf
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest
-from gradscope.record import (
-    STATISTICS,
-    Histogram,
-    ObjectiveStart,
-    OutcomeStatus,
-    ProbeAnswers,
-    Trait,
-)
+from gradscope.record import STATISTICS, Histogram, ObjectiveStart, OutcomeStatus, ProbeAnswers
 from gradscope.record.builder import Beginning
 from gradscope.record.fault import Fault, Faults
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.run_record import Floats
-from gradscope.runner.loop import probe
+from gradscope.runner.loop import pace, probe
 from gradscope.runner.loop.final_answers import final_answers
 from gradscope.runner.network.workload import Workload
 from gradscope.runner.nonfinite import replay
@@ -41,10 +32,6 @@ from gradscope.runner.sources.arrays import ArrayBatches
 from gradscope.runner.sources.batches import Batch
 from gradscope.runner.step import measured_step, power_histograms
 from gradscope.runner.survey.initial_weights import initial_weights
-from gradscope.runner.survey.sites import SiteMap
-
-PROBES_PER_RUN = 10
-"""Measurements of the probe set per run, besides the first and last step: a forward pass each."""
 
 EVALUATION_BATCH = 512
 """Test samples per forward pass."""
@@ -55,16 +42,6 @@ them gives the difference to a fourteenth of its scatter; each takes about 0.2 m
 
 COUNTS_PER_CALL = 2**24
 """Counts of powers of two that one call may give: 64 MiB."""
-
-_COMPILED_TRAITS = frozenset([Trait.FULLY_CONNECTED, Trait.BATCH_NORM])
-COMPILED_STEPS = 25_000
-"""Steps from which ``jit: auto`` compiles a small network of Dense layers. Compiling the measured
-step took 4 to 6 s for 2 to 50 such layers and saved 0.2 to 0.5 ms a step (benchmarks/README.md), so
-it pays between 11,000 and 20,000 steps; with fewer, graph mode is ahead."""
-
-COMPILED_PARAMETERS = 2**18
-"""Most parameters of a layer for that: at 512 x 512 the compiled step was slower, and a convolution
-under XLA on a CPU is several times slower."""
 
 _NONFINITE = list(STATISTICS).index("nonfinite_count")
 
@@ -126,7 +103,7 @@ class Experiment:
         self.objective, self.optimizer = workload.objective, workload.optimizer
         self.optimizer.build(self.model.trainable_variables)
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
-        self.jit = compiles(config, self.sites, self.steps, self.device)
+        self.jit = pace.compiles(config, self.sites, self.steps, self.device)
         self.run_chunk = self._traced()
         again = workload.draw_weights is not None
         self._start = StartMeasurement(self.model, self.objective)
@@ -212,8 +189,8 @@ class Experiment:
 
         Stops, as ``diverged``, at the first step with a non-finite value.
         """
-        steps, pace = self.steps, ChunkPace()
-        probe_steps = _probe_steps(steps) if self.measure else {}
+        steps, chunk_pace = self.steps, pace.ChunkPace(compiled=self.jit)
+        probe_steps = pace.probe_steps(steps) if self.measure else {}
         feed, step = self.feed.iterate(), 0
         recent, faults = self._recent_steps(), Faults()
         while step < steps:
@@ -221,15 +198,19 @@ class Experiment:
                 with faults.isolated("probe set"):
                     self.measure_probe(step + 1, probe_steps[step + 1], listener)
             ahead = min((at for at in probe_steps if at > step + 1), default=steps + 1)
-            count = pace.steps(min(ahead - 1 - step, self._steps_per_call))
+            count = chunk_pace.steps(min(ahead - 1 - step, self._steps_per_call))
             batches = [next(feed) for _ in range(count)]
             recent.keep(batches, step)
-            facts = None if step else self._facts_before(batches[0])
-            with pace.timing(count):
+            facts = None
+            with faults.isolated("loss and targets at the start"):
+                facts = None if step else self._facts_before(batches[0])
+            with chunk_pace.timing(count):
                 rows, scalars, counts = self.measured_chunk(batches, step)
-            if facts is not None:
-                listener.start(self._start.after_first_update(facts, batches[0][0]))
-            listener.constant_losses(self._constant_losses(batches, step))
+            with faults.isolated("loss and targets at the start"):
+                if facts is not None:
+                    listener.start(self._start.after_first_update(facts, batches[0][0]))
+            with faults.isolated("loss of a constant answer"):
+                listener.constant_losses(self._constant_losses(batches, step))
             for row, scalar, counted in zip(rows, scalars, counts, strict=True):
                 step += 1
                 self._send_counts(step, counted, listener)
@@ -264,16 +245,22 @@ class Experiment:
         """Take the first step alone: the network as initialised, and what its first update does."""
         inputs = self._prepared(self.feed.probe(self.config.training.probe_samples))[0]
         x = keras.tree.map_structure(tf.convert_to_tensor, inputs)
-        listener.probe(1, probe.dead_fraction(self.model, self.sites, x, self._forward))
+        faults = Faults()
+        with faults.isolated("probe set"):
+            listener.probe(1, probe.dead_fraction(self.model, self.sites, x, self._forward))
         recent, batch = self._recent_steps(), next(self.feed.iterate())
-        facts = self._facts_before(batch)
+        facts = None
+        with faults.isolated("loss and targets at the start"):
+            facts = self._facts_before(batch)
         recent.keep([batch], 0)
         rows, scalars = self.chunk([batch], 0)
-        if facts is not None:
-            listener.start(self._start.after_first_update(facts, batch[0]))
+        with faults.isolated("loss and targets at the start"):
+            if facts is not None:
+                listener.start(self._start.after_first_update(facts, batch[0]))
         finite = self._send_step(1, rows[0], scalars[0], listener)
         status = OutcomeStatus.COMPLETE if finite else OutcomeStatus.DIVERGED
-        return TrainingEnd(status, "the first step only", {}, None if finite else recent.locate(1))
+        located = None if finite else recent.locate(1)
+        return TrainingEnd(status, "the first step only", {}, located, faults.collected)
 
     def _recent_steps(self) -> replay.RecentSteps:
         """What the last steps started from, to make them again where a value was lost."""
@@ -408,57 +395,3 @@ class Experiment:
         if backward:
             for name, snapshot in probe.histograms(len(self.sites.layers), result, step).items():
                 listener.histogram(name, snapshot)
-
-
-def compiles(config: ExperimentConfig, sites: SiteMap, steps: int, device: str) -> bool:
-    """Whether XLA compiles the training step: as configured or, for ``auto``, where it is faster.
-
-    Only the config decides, never a measured time: XLA changes the last bits, and two runs of one
-    config must not differ by the load of the machine.
-    """
-    requested = config.training.jit
-    if requested != "auto":
-        return requested == "on"
-    small = all(
-        _COMPILED_TRAITS & set(layer.traits) or not layer.parameters for layer in sites.layers
-    ) and all(layer.parameters <= COMPILED_PARAMETERS for layer in sites.layers)
-    return device == "cpu" and small and steps >= COMPILED_STEPS
-
-
-class ChunkPace:
-    """The number of steps of one call, so that the loop returns often enough.
-
-    A call costs about a millisecond beside its steps, and nothing can stop it while it runs.
-    """
-
-    SECONDS = 0.25
-    """Target of one call: half of the half second in which Ctrl-C and the progress bar react."""
-
-    MOST = 1000
-
-    def __init__(self) -> None:
-        self._calls = 0
-        self._per_step = math.inf
-
-    def steps(self, left: int) -> int:
-        """Steps of the next call: one at first (it traces) and second (it is timed)."""
-        if self._calls < 2:
-            return min(1, left)
-        return max(1, min(left, self.MOST, int(self.SECONDS / self._per_step)))
-
-    @contextlib.contextmanager
-    def timing(self, count: int) -> Iterator[None]:
-        """Time a call of `count` steps."""
-        started = time.perf_counter()
-        yield
-        self._calls += 1
-        self._per_step = max(1e-6, (time.perf_counter() - started) / count)
-
-
-def _probe_steps(steps: int) -> dict[int, bool]:
-    """Steps before which the probe set is measured, and whether histograms are taken there."""
-    every = max(1, math.ceil(steps / PROBES_PER_RUN))
-    steps_with_histogram = dict.fromkeys(range(every, steps, every), False)
-    if steps:
-        steps_with_histogram |= {1: True, max(1, (steps + 1) // 2): True, steps: True}
-    return steps_with_histogram

@@ -31,6 +31,10 @@ from gradscope.runner.sources.user_code import attributed_to_user
 from gradscope.runner.step import measured_step
 from gradscope.runner.survey.sites import SiteMap
 
+MOST_TARGET_VALUES = 2**26
+"""Values of all targets up to which they are summarized, not those of the probe set: 64 MB for
+each comparison of them."""
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -200,6 +204,8 @@ def _summary(feed: BatchSource, config: ExperimentConfig) -> DataSummary:
     """
     x, y, _ = feed.probe(config.training.probe_samples)
     targets = keras.tree.flatten(getattr(feed, "y", y))  # all of them where they are arrays
+    if sum(np.size(leaf) for leaf in targets) > MOST_TARGET_VALUES:
+        targets = keras.tree.flatten(y)
     leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(x)]
     real = [leaf.astype(np.float64) for leaf in leaves if leaf.dtype.kind == "f"]
     flat = np.concatenate([leaf.reshape(-1) for leaf in real]) if real else np.array([math.nan])
