@@ -24,6 +24,16 @@ LARGEST = {"float16": 65504.0, "bfloat16": 3.3895e38, "float32": 3.4028e38, "flo
 """Largest finite numbers (IEEE 754; bfloat16 has float32's exponents and 8 bits)."""
 
 
+_GROWTH = frozenset([OperationKind.OVERFLOW, OperationKind.EXPONENTIAL, OperationKind.OTHER])
+"""Kinds that large numbers lead to: their scale, or the size of a step, can be the cause."""
+
+
+def at_edge(record: RunRecord) -> bool:
+    """Whether an operation at the edge of its domain lost a value, whatever the numbers' size."""
+    origin = record.nonfinite_origin
+    return origin is not None and (origin.place is OriginPlace.DATA or origin.kind not in _GROWTH)
+
+
 def cause(record: RunRecord, row: int) -> Cause:
     """Why the values of the recorded step in `row` are not finite, and what to change."""
     origin = record.nonfinite_origin
@@ -93,7 +103,7 @@ def _of_operation(record: RunRecord, row: int, origin: NonFiniteOrigin) -> Cause
     """The operation at the edge of its domain, with what it was given."""
     sentence, action = _story(origin)
     layers = (origin.layer,) if origin.layer else ()
-    details = _details(origin)
+    details = f"{_details(origin)} {_between(record, row, origin)}".strip()
     grown = origin.kind in (OperationKind.OVERFLOW, OperationKind.EXPONENTIAL)
     remedies: tuple[Remedy, ...] = () if action is None else (Remedy(action, layers=layers),)
     if grown and origin.dtype != "float16":
@@ -177,6 +187,20 @@ def _details(origin: NonFiniteOrigin) -> str:
         f"{operand.low:.3g} to {operand.high:.3g}, {operand.zeros:,} of them 0."
     )
     return f"{before} {given}".strip()
+
+
+def _between(record: RunRecord, row: int, origin: NonFiniteOrigin) -> str:
+    """The measured layers around a derivative that is not finite, going back."""
+    if origin.place is not OriginPlace.BACKWARD:
+        return ""
+    lost = record.series["nonfinite_backward_count"][row]
+    measured = [i for i, count in enumerate(lost) if math.isfinite(count)]
+    last = max((i for i in measured if lost[i] > 0), default=None)
+    sound = [i for i in measured if last is not None and i > last]
+    if last is None or not sound:
+        return ""
+    names = record.layers[sound[0]].name, record.layers[last].name
+    return f"The gradient is finite at {names[0]} and not at {names[1]}."
 
 
 def large_update(record: RunRecord, row: int) -> str:

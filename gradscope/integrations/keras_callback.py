@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from gradscope import api
 from gradscope.errors import BadRequest, GradscopeError
-from gradscope.integrations import fit_batches, fit_cadence
+from gradscope.integrations import fit_batches, fit_cadence, fit_refusals
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
 from gradscope.integrations.fit_start import FitStart
 from gradscope.integrations.fit_step import FitStep, MeasuredStep
@@ -156,7 +156,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Any = None) -> None:
         """Refuse what cannot be measured, before anything is trained."""
         self._fit = None
-        _refuse(self.model)
+        fit_refusals.refuse(self.model)
         if type(self.model).train_step is not keras.Model.train_step:
             _LOG.warning(
                 "%s has a train_step of its own: what is measured is the loss that compute_loss "
@@ -382,26 +382,3 @@ def _counts(name: str, values: Iterable[int]) -> list[int]:
                 "every=50 measures each 50th step, steps=[1, 10, 100] these three",
             )
     return [int(value) for value in numbers]
-
-
-def _refuse(model: Any) -> None:
-    """Say what cannot be measured, before the first step."""
-    if keras.backend.backend() != "tensorflow":
-        raise BadRequest(
-            f"GradientFlow measures on Keras's TensorFlow backend, not {keras.backend.backend()}",
-            "set KERAS_BACKEND=tensorflow before Keras is imported",
-        )
-    if (
-        tf.distribute.has_strategy()
-        or model.distribute_strategy is not tf.distribute.get_strategy()
-    ):
-        raise BadRequest(
-            "GradientFlow measures one replica, and this model trains under "
-            f"{type(model.distribute_strategy).__name__}",
-            "build and fit the model outside of strategy.scope() to measure it",
-        )
-    if model.optimizer is None:
-        raise BadRequest(
-            f"GradientFlow: {model.name} was compiled without an optimizer",
-            "compile it with one: model.compile(optimizer=..., loss=...)",
-        )

@@ -41,7 +41,7 @@ class Faults:
         """Keep an exception of the block, which ends the block alone; refusals are raised."""
         try:
             yield
-        except GradscopeError:
+        except (GradscopeError, BrokenPipeError):  # a pipe without a reader ends the worker
             raise
         except Exception as error:
             fault = Fault.from_exception(computation, error)

@@ -114,6 +114,7 @@ class Diagnosis:
     `verdicts` lead with the root: findings first, by severity, then by the step at which they
     began. `headline` is the sentence a person can act on; `remedies` what to try for the root.
     `unanswered` are the codes of the checks that matter for this network and could not judge it.
+    `remedy` is `remedies` in words, which `gradscope.analyze` fills in.
     """
 
     verdict: DiagnosisState
@@ -121,6 +122,7 @@ class Diagnosis:
     remedies: tuple[Remedy, ...] = ()
     verdicts: tuple[Verdict, ...] = field(default_factory=tuple)
     unanswered: tuple[str, ...] = ()
+    remedy: str = ""
 
     def __repr__(self) -> str:
         found = f" {' '.join(self.codes)}" if self.codes else ""

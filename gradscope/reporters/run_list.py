@@ -48,9 +48,11 @@ def list_text(runs: Sequence[SavedRun], reports: Path, options: ReportOptions) -
 
 
 def _state(run: SavedRun) -> str:
+    """The state of the network, after the outcome of the check that it is part of."""
     if run.damage:
         return "damaged"
-    return run.verdict if run.status == COMPLETE else f"{run.verdict} ({run.status})"
+    state = run.verdict if run.status == COMPLETE else f"{run.verdict} ({run.status})"
+    return f"{run.outcome}: {state}" if run.outcome else state
 
 
 def _settings(run: SavedRun) -> str:

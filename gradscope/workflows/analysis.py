@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from gradscope.gate.baselines import seed_statistics
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.message_text import did_you_mean, show_value
 from gradscope.record import RunRecord, storage
+from gradscope.reporters.remedies import reader_of, remedies_text
 from gradscope.reporters.run.folder import RECORD, REPORTS
 from gradscope.workflows.run_report import RunReport
 
@@ -57,6 +59,8 @@ def analyze(record: RunRecord, *, gate: bool = False) -> RunReport:
         ignore={item["code"]: item["reason"] for item in detectors.get("ignore", ())},
         thresholds=detectors.get("thresholds", {}),
     )
+    words = remedies_text(diagnosis.remedies, reader_of(record))
+    diagnosis = replace(diagnosis, remedy=words)
     complete = record.outcome.complete and len(record.steps) > 0
     code = exit_codes.for_run(complete=complete, verdict=diagnosis.verdict, gate=gate)
     return RunReport.from_diagnosis(record, diagnosis, code)

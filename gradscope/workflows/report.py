@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gradscope.errors import GradscopeError
-from gradscope.record import RunRecord
+from gradscope.reporters.report import Report
 from gradscope.reporters.run import folder
 from gradscope.reporters.run.saved_runs import typed_command
 from gradscope.workflows.analysis import analyze, load_record, report_location
@@ -26,7 +26,7 @@ def report_again(path: Path, *, gate: bool = False, write: bool = False) -> Writ
     target = path if path.is_dir() else path.parent
     report = analyze(load_record(path), gate=gate)
     report = replace(report, checked=saved_check(target, report))
-    source, overrides = _source(report.record, target)
+    source, overrides = _source(report, target)
     if not write:
         page = target / folder.PAGE
         files = (str(page),) if page.exists() else ()
@@ -36,14 +36,15 @@ def report_again(path: Path, *, gate: bool = False, write: bool = False) -> Writ
     return replace(written, source=source, overrides=overrides)
 
 
-def _source(record: RunRecord, target: Path) -> tuple[str, tuple[str, ...]]:
+def _source(report: Report, target: Path) -> tuple[str, tuple[str, ...]]:
     """The config file and settings of the record, where they still make its config.
 
-    They are those of the command kept in `target`, or the file of the record's name in the usual
-    places.
+    They are those of the command or the check kept in `target`, or the file of the record's name in
+    the usual places.
     """
-    typed = typed_command(target)
+    record, checked, typed = report.record, report.checked, typed_command(target)
     places = [typed] if typed else []
+    places += [(checked.source, checked.overrides)] if checked is not None else []
     places += [(str(place / f"{record.name}.yaml"), ()) for place in (Path(), CONFIGS)]
     for source, overrides in places:
         with contextlib.suppress(GradscopeError, OSError):

@@ -158,3 +158,8 @@ def test_frozen_layers_are_silent_where_every_update_was_left_out() -> None:
     with pytest.raises(Exception, match="no update was made"):
         DETECTORS["frozen_layers"](made)
     assert DETECTORS["frozen_layers"](record(update=0.0))
+
+
+def test_the_layers_around_a_derivative_are_named() -> None:
+    finding = found(lost(at(BACKWARD, OperationKind.ROOT)))
+    assert "The gradient is finite at hidden_3 and not at hidden_2." in finding.cause_details

@@ -10,9 +10,11 @@ from click.testing import CliRunner
 
 from gradscope.cli.commands.report import command
 from gradscope.gate.check import Checked
-from gradscope.reporters.report import Report
+from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import folder
 from gradscope.reporters.run.plots import Drawn
+from gradscope.reporters.run.saved_runs import saved_runs
+from gradscope.reporters.run_list import list_text
 from gradscope.workflows import report_folder
 from gradscope.workflows.report import report_again
 from gradscope.workflows.saved_check import saved_check
@@ -80,3 +82,14 @@ def test_what_cannot_be_read_is_no_check(damage: str, tmp_path: Path) -> None:
     report = written(cases.failing(), tmp_path)
     (tmp_path / folder.CHECK).write_text(damage)
     assert saved_check(tmp_path, report) is None
+
+
+def test_the_list_of_reports_says_failed(tmp_path: Path) -> None:
+    checked = replace(cases.failing(), overrides=("model.depth=3",))
+    written(checked, tmp_path / "net.check")
+    [run] = saved_runs(tmp_path)
+    assert (run.outcome, run.verdict, run.overrides) == ("failed", "unhealthy", ("model.depth=3",))
+    text = list_text([run], tmp_path, ReportOptions(width=200))
+    assert "  failed: unhealthy  " in text
+    (tmp_path / "net.check" / folder.CHECK).write_text("{}")
+    assert saved_runs(tmp_path)[0].outcome == ""

@@ -92,6 +92,8 @@ def _training(record: RunRecord, rows: Integers) -> dict[str, Any]:
         "learning_rate": record.scalars["learning_rate"][rows],
         "evaluation": record.evaluation,
         "objective": asdict(record.objective) if record.objective else None,
+        "objective_start": asdict(record.objective_start) if record.objective_start else None,
+        "constant_loss": record.constant_loss,
     }
 
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from gradscope.reporters.run.folder import COMMAND, RECORD, RESULT
+from gradscope.reporters.run.folder import CHECK, COMMAND, RECORD, RESULT
 
 _SERIES = '  "statistics": {'
 """The line of a result after which nothing is read: the series are nearly all of the file."""
@@ -22,6 +22,7 @@ _SERIES = '  "statistics": {'
 class SavedRun:
     """One report of a folder.
 
+    `outcome` is that of the check whose own seed this is the run of, "" for a run by itself.
     `accuracy` is that of the test set, or of the last batches where there is none; None for a
     regression. `code` is that of the leading verdict, "" without one. `overrides` are the settings
     of the command line, None where it is not known. `damage` says why a result cannot be read; then
@@ -33,6 +34,7 @@ class SavedRun:
     name: str = ""
     status: str = ""
     verdict: str = ""
+    outcome: str = ""
     steps: int = 0
     code: str = ""
     accuracy: float | None = None
@@ -80,17 +82,27 @@ def _result_without_series(path: Path) -> Mapping[str, Any]:
 
 def _summary(folder: Path, written: datetime, result: Mapping[str, Any]) -> SavedRun:
     training, command = result["training"], typed_command(folder)
+    outcome, settings = _check(folder)
     return SavedRun(
         folder,
         written,
         name=str(result["name"]),
         status=str(result["status"]),
         verdict=str(result["verdict"]),
+        outcome=outcome,
         steps=int(training["steps_done"]),
         code=next((str(v["code"]) for v in result["verdicts"] if v["severity"]), ""),
         accuracy=_accuracy(training),
-        overrides=command[1] if command else None,
+        overrides=command[1] if command else settings,
     )
+
+
+def _check(folder: Path) -> tuple[str, tuple[str, ...] | None]:
+    """The outcome and the settings of the check that is kept in `folder`; "" and None without."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        checked = json.loads((folder / CHECK).read_bytes())
+        return str(checked["outcome"]), tuple(map(str, checked["configs"][0]["overrides"]))
+    return "", None
 
 
 def _accuracy(training: Mapping[str, Any]) -> float | None:

@@ -14,19 +14,12 @@ import tensorflow as tf
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest
-from gradscope.record import (
-    STATISTICS,
-    Histogram,
-    ObjectiveStart,
-    OutcomeStatus,
-    ProbeAnswers,
-    Trait,
-)
+from gradscope.record import STATISTICS, Histogram, ObjectiveStart, OutcomeStatus, ProbeAnswers
 from gradscope.record.builder import Beginning
 from gradscope.record.fault import Fault, Faults
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.run_record import Floats
-from gradscope.runner.loop import chunks, evaluation, memory_estimate, probe
+from gradscope.runner.loop import evaluation, feeding, memory_estimate, pace, probe
 from gradscope.runner.loop.final_answers import final_answers
 from gradscope.runner.network.workload import Workload
 from gradscope.runner.nonfinite import replay
@@ -39,10 +32,6 @@ from gradscope.runner.sources.arrays import ArrayBatches
 from gradscope.runner.sources.batches import Batch
 from gradscope.runner.step import measured_step, power_histograms
 from gradscope.runner.survey.initial_weights import initial_weights
-from gradscope.runner.survey.sites import SiteMap
-
-PROBES_PER_RUN = 10
-"""Measurements of the probe set per run, besides the first and last step: a forward pass each."""
 
 PAIRED_STEPS = 800
 """Steps of a run at which the loss of the constant answer is taken on the same batch: a quarter of
@@ -53,16 +42,6 @@ COUNTS_PER_CALL = 2**24
 
 BYTES_PER_CALL = 2**26
 """Bytes of the batches that one call takes, where one batch is not more: they are held twice."""
-
-_COMPILED_TRAITS = frozenset([Trait.FULLY_CONNECTED, Trait.BATCH_NORM])
-COMPILED_STEPS = 25_000
-"""Steps from which ``jit: auto`` compiles a small network of Dense layers. Compiling the measured
-step took 4 to 6 s for 2 to 50 such layers and saved 0.2 to 0.5 ms a step (benchmarks/README.md), so
-it pays between 11,000 and 20,000 steps; with fewer, graph mode is ahead."""
-
-COMPILED_PARAMETERS = 2**18
-"""Most parameters of a layer for that: at 512 x 512 the compiled step was slower, and a convolution
-under XLA on a CPU is several times slower."""
 
 _NONFINITE = list(STATISTICS).index("nonfinite_count")
 
@@ -124,7 +103,7 @@ class Experiment:
         self.objective, self.optimizer = workload.objective, workload.optimizer
         self.optimizer.build(self.model.trainable_variables)
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
-        self.jit = compiles(config, self.sites, self.steps, self.device)
+        self.jit = pace.compiles(config, self.sites, self.steps, self.device)
         self.run_chunk = self._traced()
         self._start = StartMeasurement(self.model, self.objective)
         self._targets: Any = None
@@ -211,9 +190,9 @@ class Experiment:
 
         Stops, as ``diverged``, at the first step with a non-finite value.
         """
-        steps, pace = self.steps, chunks.ChunkPace()
-        probe_steps = _probe_steps(steps) if self.measure else {}
-        feed, step = chunks.Lookahead(self.feed.iterate()), 0
+        steps, chunk_pace = self.steps, pace.ChunkPace(compiled=self.jit)
+        probe_steps = pace.probe_steps(steps) if self.measure else {}
+        feed, step = feeding.Lookahead(self.feed.iterate()), 0
         recent, faults = self._recent_steps(), Faults()
         while step < steps:
             if step + 1 in probe_steps:
@@ -221,16 +200,20 @@ class Experiment:
                     self.look(step + 1, probe_steps[step + 1], listener)
             ahead = min((at for at in probe_steps if at > step + 1), default=steps + 1)
             most = min(
-                self._steps_per_call, max(1, BYTES_PER_CALL // chunks.batch_bytes(feed.first))
+                self._steps_per_call, max(1, BYTES_PER_CALL // feeding.batch_bytes(feed.first))
             )
-            batches = feed.take(pace.steps(min(ahead - 1 - step, most)))
+            batches = feed.take(chunk_pace.steps(min(ahead - 1 - step, most)))
             recent.keep(batches, step)
-            facts = None if step else self._facts_before(batches[0])
-            with pace.timing(len(batches)):
+            facts = None
+            with faults.isolated("loss and targets at the start"):
+                facts = None if step else self._facts_before(batches[0])
+            with chunk_pace.timing(len(batches)):
                 rows, scalars, counts = self.measured_chunk(batches, step)
-            if facts is not None:
-                listener.start(self._start.after_first_update(facts, batches[0][0]))
-            listener.constant_losses(self._constant_losses(batches, step))
+            with faults.isolated("loss and targets at the start"):
+                if facts is not None:
+                    listener.start(self._start.after_first_update(facts, batches[0][0]))
+            with faults.isolated("loss of a constant answer"):
+                listener.constant_losses(self._constant_losses(batches, step))
             for row, scalar, counted in zip(rows, scalars, counts, strict=True):
                 step += 1
                 self._send_counts(step, counted, listener)
@@ -263,16 +246,22 @@ class Experiment:
 
     def first_step(self, listener: Listener) -> TrainingEnd:
         """Take the first step alone: the network as initialised, and what its first update does."""
-        self.look(1, False, listener)
+        faults = Faults()
+        with faults.isolated("probe set"):
+            self.look(1, False, listener)
         recent, batch = self._recent_steps(), next(self.feed.iterate())
-        facts = self._facts_before(batch)
+        facts = None
+        with faults.isolated("loss and targets at the start"):
+            facts = self._facts_before(batch)
         recent.keep([batch], 0)
         rows, scalars = self.chunk([batch], 0)
-        if facts is not None:
-            listener.start(self._start.after_first_update(facts, batch[0]))
+        with faults.isolated("loss and targets at the start"):
+            if facts is not None:
+                listener.start(self._start.after_first_update(facts, batch[0]))
         finite = self._send_step(1, rows[0], scalars[0], listener)
         status = OutcomeStatus.COMPLETE if finite else OutcomeStatus.DIVERGED
-        return TrainingEnd(status, "the first step only", {}, None if finite else recent.locate(1))
+        located = None if finite else recent.locate(1)
+        return TrainingEnd(status, "the first step only", {}, located, faults.collected)
 
     def _recent_steps(self) -> replay.RecentSteps:
         """What the last steps started from, to make them again where a value was lost."""
@@ -387,27 +376,3 @@ class Experiment:
         if backward:
             for name, snapshot in result.histograms(step).items():
                 listener.histogram(name, snapshot)
-
-
-def compiles(config: ExperimentConfig, sites: SiteMap, steps: int, device: str) -> bool:
-    """Whether XLA compiles the training step: as configured or, for ``auto``, where it is faster.
-
-    Only the config decides, never a measured time: XLA changes the last bits, and two runs of one
-    config must not differ by the load of the machine.
-    """
-    requested = config.training.jit
-    if requested != "auto":
-        return requested == "on"
-    small = all(
-        _COMPILED_TRAITS & set(layer.traits) or not layer.parameters for layer in sites.layers
-    ) and all(layer.parameters <= COMPILED_PARAMETERS for layer in sites.layers)
-    return device == "cpu" and small and steps >= COMPILED_STEPS
-
-
-def _probe_steps(steps: int) -> dict[int, bool]:
-    """Steps before which the probe set is measured, and whether histograms are taken there."""
-    every = max(1, math.ceil(steps / PROBES_PER_RUN))
-    steps_with_histogram = dict.fromkeys(range(every, steps, every), False)
-    if steps:
-        steps_with_histogram |= {1: True, max(1, (steps + 1) // 2): True, steps: True}
-    return steps_with_histogram

@@ -34,6 +34,10 @@ from gradscope.runner.survey.sites import SiteMap
 
 SUBJECT = "the model on its first batch"
 
+MOST_TARGET_VALUES = 2**26
+"""Values of all targets up to which they are summarized, not those of the probe set: 64 MB for
+each comparison of them."""
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -234,7 +238,7 @@ def _summary(feed: BatchSource, config: ExperimentConfig) -> DataSummary:
         if len(flat) == 1 and flat[0] is not None:
             targets.append(np.asarray(flat[0])[:count])
     flat = keras.tree.flatten(getattr(feed, "y", ()))  # all of them where they are arrays
-    if len(flat) == 1 and flat[0] is not None:
+    if len(flat) == 1 and 0 < np.size(flat[0]) <= MOST_TARGET_VALUES and flat[0] is not None:
         targets = [np.asarray(flat[0])]
     samples = getattr(feed, "samples", None) or (feed.steps_per_epoch or 0) * feed.batch_size
     test = feed.test

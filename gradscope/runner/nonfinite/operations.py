@@ -92,10 +92,23 @@ NAMES: dict[str, str] = {
 }
 """Names of operations without an edge of their own, where TensorFlow's is not plain."""
 
+CONTAINERS: dict[str, str] = {
+    "Case": "a condition",
+    "If": "a condition",
+    "PartitionedCall": "a tf.function",
+    "StatefulPartitionedCall": "a tf.function",
+    "StatelessIf": "a condition",
+    "StatelessWhile": "a loop",
+    "While": "a loop",
+}
+"""Operations that hold a graph of their own, which is not looked into."""
+
 DIFFERENTIATED: dict[str, str] = {"SqrtGrad": "Sqrt", "RsqrtGrad": "Rsqrt"}
 """Operations of the backward pass, and what they differentiate."""
 
 
 def operation_name(kind: str) -> str:
     """The name of TensorFlow's type `kind`, in Keras's words where they are known."""
-    return OPERATIONS[kind].name if kind in OPERATIONS else NAMES.get(kind, kind)
+    if kind in OPERATIONS:
+        return OPERATIONS[kind].name
+    return CONTAINERS.get(kind) or NAMES.get(kind, kind)

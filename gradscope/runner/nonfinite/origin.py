@@ -248,8 +248,11 @@ def _with_kind(
         return replace(plain, kind=OperationKind.EMPTY_MEAN)
     entry = operations.OPERATIONS.get(subject.type)
     if entry is None:
-        overflow = bool(np.isinf(result).any()) and all(np.isfinite(v).all() for v in given)
-        kind = OperationKind.OVERFLOW if overflow and not backward else OperationKind.OTHER
+        whole = subject.type not in operations.CONTAINERS and not backward
+        overflow = (
+            whole and bool(np.isinf(result).any()) and all(np.isfinite(v).all() for v in given)
+        )
+        kind = OperationKind.OVERFLOW if overflow else OperationKind.OTHER
         return replace(plain, kind=kind)
     argument = arguments[entry.operand]
     if argument is None:

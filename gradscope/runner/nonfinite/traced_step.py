@@ -112,7 +112,8 @@ def counts(step: TracedStep) -> tuple[list[Any], Any]:
 
 def run_traced(batch: Any, build: Callable[[Any], Any]) -> Any:
     """Trace `build` on tensors of the shapes of `batch`, and run it on `batch` once."""
-    return tf.function(build, autograph=False)(batch)
+    function = tf.function(build, autograph=False)
+    return function.get_concrete_function(batch)(batch)  # a call would warn of retracing
 
 
 def _leaves(tree: Any) -> list[Any]:

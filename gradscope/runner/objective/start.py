@@ -38,6 +38,15 @@ from gradscope.runner.objective.output_graph import (
     single_answer,
 )
 from gradscope.runner.objective.right_answers import right_preactivations, values_per_answer
+from gradscope.runner.objective.start_figures import (
+    differs,
+    drawn,
+    most_moved,
+    rms,
+    saturated,
+    spread,
+    subset,
+)
 from gradscope.runner.runtime.preserved_state import (
     preserved_model_state,
     preserved_random_generators,
@@ -46,21 +55,14 @@ from gradscope.runner.survey.calls import recordable_layers, recording
 
 Array = npt.NDArray[Any]
 
-MOST_CHOSEN_ON = 4096
-"""Samples on which the constant answer is chosen, all at once."""
+MOST_EXACT = 2**24
+"""Target values of which exact means are taken: 128 MB in float64."""
 
-MOST_VALUES = 2**22
-"""Answers of these samples together: 16 MB of float32."""
+MOST_SHAPES = 8
+"""Shapes of targets for which the loss of the constant answer is traced."""
 
 MOST_BATCHES = 256
 """Batches over which its mean loss is taken: its relative error is a sixteenth of one batch's."""
-
-ERASED = 1e-6
-"""Relative size of a slope below which a loss has none: rounding of float32."""
-
-SATURATED = 1e-3
-"""Distance from a bound, over the distance between the bounds, at which an answer counts as
-saturated: the slope of a sigmoid is a 250th of its largest there."""
 
 
 @dataclass
@@ -88,6 +90,7 @@ class StartMeasurement:
         self._state: list[tuple[Any, Any]] = []
         self._first: _Pass | None = None
         self._stateful = False
+        self._shapes: set[tuple[int, ...]] = set()
         self._forward = tf.function(self._trace_forward, autograph=False)
         self._loss = tf.function(self._trace_loss, autograph=False)
         self._constant_loss = tf.function(self._trace_constant_loss, autograph=False)
@@ -141,15 +144,22 @@ class StartMeasurement:
             for variable, value in self._state:
                 variable.assign(value)
             changed = self._pass(x, keep_state=False).answers - first.answers
-            scale = replace(scale, first_change=_rms(changed))
+            scale = replace(scale, first_change=rms(changed))
         return replace(facts, scale=scale, unmeasured=reasons)
 
     def constant_loss(self, y: Any, weights: Any) -> float:
-        """The loss of the constant answer on other targets; NaN where it is not known."""
+        """The loss of the constant answer on other targets; NaN where it is not known.
+
+        And for the targets of more than `MOST_SHAPES` shapes: each costs a trace.
+        """
         if self._constant is None:
             return math.nan
-        state = preserved_model_state(self.model) if self._stateful else contextlib.nullcontext()
-        with state:
+        self._shapes.add(tuple(np.shape(keras.tree.flatten(y)[0])))
+        if len(self._shapes) > MOST_SHAPES:
+            return math.nan
+        stateful = self._stateful
+        kept = preserved_model_state(self.model) if stateful else preserved_random_generators()
+        with kept:
             return self._constant_value(self._constant, y, weights)
 
     def choose_again(self, y: Any, weights: Any, batch_size: int) -> ConstantAnswer | None:
@@ -164,8 +174,9 @@ class StartMeasurement:
     def _pass(self, x: Any, *, keep_state: bool = True) -> _Pass:
         """Pass `x` through the model in training mode."""
         if keep_state:
+            # A tensor read from a variable shares its memory until one of the two changes.
             variables = self.model.non_trainable_variables
-            self._state = [(variable, variable.numpy()) for variable in variables]
+            self._state = [(v, tf.convert_to_tensor(v.value)) for v in variables]
         z, answers, penalty = self._forward(_tensors(x))
         return _Pass(_wide(z), _wide(answers), float(penalty))
 
@@ -219,26 +230,26 @@ class StartMeasurement:
         real = targets.dtype.kind == "f" and np.any((targets != 0) & (targets != 1))
         values = values_per_answer(targets, first.answers.shape) if real else None
         return AnswerScale(
-            answers=_rms(first.answers),
-            targets=None if values is None else _rms(values),
-            distance=None if values is None else _rms(values - first.answers),
-            saturated=_saturated(first.answers, self._graph),
+            answers=rms(first.answers),
+            targets=None if values is None else rms(values),
+            distance=None if values is None else rms(values - first.answers),
+            saturated=saturated(first.answers, self._graph),
         )
 
     def _dependence(self, first: _Pass, batch: Any) -> TargetDependence:
         """Permute the targets, and give all samples the target of the first one."""
         y, weights = _array(batch[1]), batch[2]
-        order = _most_moved(y)
+        order = most_moved(y)
         slope = self._slope_at(first.z, y, weights)
-        size = _rms(slope)
+        size = rms(slope)
         if not size > 0.0 or not math.isfinite(size):
             raise FactNotMeasured("the loss has no slope in the answers of the first batch")
         permuted = self._slope_at(first.z, y[order], weights)
         erased = self._slope_at(first.z, np.repeat(y[:1], len(y), axis=0), weights)
         return TargetDependence(
-            change=_rms(permuted - slope) / size,
-            erased_change=_rms(erased - slope) / size,
-            moved=float(np.mean(_differs(y, y[order]))),
+            change=rms(permuted - slope) / size,
+            erased_change=rms(erased - slope) / size,
+            moved=float(np.mean(differs(y, y[order]))),
             target_shape=y.shape,
             answer_shape=first.answers.shape,
         )
@@ -259,7 +270,7 @@ class StartMeasurement:
 
     def _chosen(self, start: Floats, y: Any, weights: Any, batch_size: int) -> ConstantAnswer:
         targets = _array(y)
-        rows = _subset(len(targets), math.prod(self._shape[1:]))
+        rows = subset(len(targets), math.prod(self._shape[1:]))
         chosen_y, chosen_w = targets[rows], _rows(weights, rows)
 
         def loss(constant: Floats) -> float:
@@ -271,13 +282,18 @@ class StartMeasurement:
             )
             return np.asarray(tf.convert_to_tensor(value).numpy(), np.float64)
 
-        candidates = constant_candidates(targets, self._shape, self._graph, start)
+        whole = targets if targets.size <= MOST_EXACT else chosen_y
+        candidates = constant_candidates(whole, self._shape, self._graph, start)
         known = self._closed_form()
-        spread = _spread(targets, self._shape, len(start))
-        best, least = search_constant(candidates, loss, None if known else slope, spread)
+        spread_of_units = spread(whole, self._shape, len(start))
+        best, least = search_constant(candidates, loss, None if known else slope, spread_of_units)
         if math.isnan(least):
             raise FactNotMeasured("the loss of every constant answer is not finite")
         self._constant = best
+        traced = self._constant_loss.get_concrete_function(
+            self._in(best), _tensors(chosen_y), _tensors(chosen_w)
+        )
+        self._stateful = bool(traced.graph.variables)  # a loss that draws, or that counts
         mean, samples = self._mean_loss(best, targets, weights, batch_size)
         answers = _wide(self._graph.answers(self._in(best)[tf.newaxis]))
         return ConstantAnswer(tuple(answers.reshape(-1).tolist()), mean, len(rows), samples)
@@ -293,7 +309,7 @@ class StartMeasurement:
     ) -> tuple[float, int]:
         """Mean loss over whole batches of the targets, and their number of samples."""
         count = len(y) // batch_size
-        starts = np.arange(count) if count <= MOST_BATCHES else _drawn(count, MOST_BATCHES)
+        starts = np.arange(count) if count <= MOST_BATCHES else drawn(count, MOST_BATCHES)
         values = []
         for start in starts:
             rows = np.arange(start * batch_size, (start + 1) * batch_size)
@@ -360,54 +376,3 @@ def _wide(tensor: Any) -> Array:
     """At least float32: numpy cannot compute with bfloat16."""
     values: Array = np.asarray(tensor)
     return values.astype(np.float32) if values.dtype.itemsize < 4 else values
-
-
-def _rms(values: Array) -> float:
-    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
-
-
-def _subset(samples: int, width: int) -> npt.NDArray[np.int64]:
-    """The samples on which the constant is chosen."""
-    most = max(1, min(MOST_CHOSEN_ON, MOST_VALUES // max(1, width)))
-    return np.arange(samples) if samples <= most else _drawn(samples, most)
-
-
-def _drawn(count: int, most: int) -> npt.NDArray[np.int64]:
-    """The same `most` of `count` positions at every call, in order."""
-    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
-
-
-def _spread(y: Array, shape: tuple[int, ...], units: int) -> Floats:
-    """Standard deviation of the targets per unit; 1 where they are classes or do not vary."""
-    values = values_per_answer(y, (len(y), *shape[1:])) if y.dtype.kind in "fiub" else None
-    if values is None:
-        return np.ones(units)
-    deviation = values.reshape(-1, units).std(axis=0)
-    return np.where(deviation > 0, deviation, 1.0)
-
-
-def _differs(one: Array, other: Array) -> npt.NDArray[np.bool_]:
-    """Which samples have other targets."""
-    different: npt.NDArray[np.bool_] = np.any((one != other).reshape(len(one), -1), axis=1)
-    return different
-
-
-def _most_moved(y: Array) -> npt.NDArray[np.int64]:
-    """The permutation, of eight, that gives most samples another target."""
-    random = np.random.default_rng(0)
-    orders = [random.permutation(len(y)) for _ in range(8)]
-    moved = [int(np.count_nonzero(_differs(y, y[order]))) for order in orders]
-    if not max(moved):
-        raise FactNotMeasured("all targets of the first batch are the same")
-    return orders[int(np.argmax(moved))]
-
-
-def _saturated(answers: Array, graph: OutputGraph) -> float | None:
-    """Share of the answers next to a bound; of a softmax, share of the samples."""
-    if graph.bounds is None:
-        return None
-    low, high = graph.bounds
-    edge = SATURATED * (high - low)
-    if graph.activation == "softmax":
-        return float(np.mean(answers.max(axis=-1) >= high - edge))
-    return float(np.mean((answers <= low + edge) | (answers >= high - edge)))

@@ -49,7 +49,7 @@ def unknown_variables(
     by_layer: dict[tuple[str, bool], list[Any]] = {}
     holders: dict[int, str] = {}
     for layer in [model, *recordable_layers(model)]:
-        for variable in _held(vars(layer)):
+        for variable in _held(dict(vars(layer)), set()):
             holders.setdefault(id(variable), layer.name)
     for variable in untracked(model, watched):
         key = holders.get(id(variable), ""), reached.get(id(variable), False)
@@ -71,27 +71,32 @@ def untracked(model: Any, watched: Sequence[Any]) -> list[Any]:
     return [variable for variable in watched if id(variable) not in known]
 
 
-def _held(values: Any, depth: int = 3) -> Iterator[Any]:
+def _held(values: Any, visited: set[int], depth: int = 6) -> Iterator[Any]:
     """Every variable in the attributes of a layer, in containers and plain objects too."""
-    if depth < 0:
+    if depth < 0 or id(values) in visited:
         return
+    visited.add(id(values))
     if hasattr(values, "assign") and hasattr(values, "dtype"):
         yield values
         # A Keras variable is the holder of TensorFlow's.
         inner = getattr(values, "value", None)
         if inner is not None and not callable(inner):
             yield inner
-    elif isinstance(values, Mapping):
-        for value in values.values():
-            yield from _held(value, depth - 1)
-    elif isinstance(values, list | tuple | set):
-        for value in values:
-            yield from _held(value, depth - 1)
-    elif hasattr(values, "_trainable_variables"):
-        for variable in values._trainable_variables:
-            yield from _held(variable, depth - 1)
-    elif type(values).__module__ not in ("builtins", "numpy") and hasattr(values, "__dict__"):
-        yield from _held(vars(values), depth - 1)
+        return
+    for part in _parts(values):
+        yield from _held(part, visited, depth - 1)
+
+
+def _parts(values: Any) -> Iterable[Any]:
+    """What a container, a layer or an object of the user's own holds."""
+    if isinstance(values, Mapping):
+        return list(values.values())
+    if isinstance(values, list | tuple | set):
+        return values
+    if hasattr(values, "_trainable_variables"):
+        return list(values._trainable_variables)
+    own = type(values).__module__.partition(".")[0] not in ("builtins", "keras", "numpy")
+    return list(vars(values).values()) if own and hasattr(values, "__dict__") else ()
 
 
 def _unique(variables: Iterable[Any]) -> list[Any]:

@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from gradscope.record import ObjectiveInfo, ProbeAnswers, RunRecord, TargetSummary
+from gradscope.record import (
+    ConstantAnswer,
+    ObjectiveInfo,
+    ObjectiveStart,
+    ProbeAnswers,
+    RunRecord,
+    TargetSummary,
+)
 from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case
 from tests.analyzer.synthetic import CONFIG, DATA, changed, empty, network, over_time, record
 
@@ -132,6 +139,10 @@ def stuck() -> Iterator[Case]:
     yield case("healthy", "learnt_before", lambda: net(0.3))
     yield case("healthy", "tiny_learning_rate", lambda: net(best, update=1e-6), "skipped")
     yield case("healthy", "few_steps", lambda: record(loss=best, steps=40), "skipped")
+    few = partial(record, steps=(0, 10, 20, 30, 40))
+    yield case("healthy", "few_steps_and_halved", lambda: few(loss=[2.3, 2.3, 1.5, 0.7, 0.2]))
+    yield case("borderline", "three_steps", lambda: record(loss=[2, 2, 1, 0.1], steps=3), "skipped")
+    yield case("borderline", "not_halved", lambda: few(loss=[2.3, 2.3, 2, 1.5, 1.2]), "skipped")
     yield case("healthy", "no_rows", empty, "skipped")
     yield case("healthy", "right_although_penalized", lambda: net(5.0, accuracy=0.8))
     yield case("healthy", "few_samples", lambda: net(best, 1.0), "skipped")
@@ -223,6 +234,15 @@ def little_training() -> Iterator[Case]:
     for steps, severity in ((299, "warning"), (300, "error")):
         made = partial(record, loss=best, steps=steps, data=fit)
         yield case("borderline", f"fit_of_{steps}_steps", made, severity)
+    own = ObjectiveInfo("")
+    start = ObjectiveStart(constant=ConstantAnswer((0.1,) * 10, best, 100, 100))
+    for name, samples, severity in (
+        ("own_loss", 801, "warning"),
+        ("own_loss_longer", 800, "error"),
+    ):
+        data, facts = replace(PASSED, samples=samples), {"objective": own, "objective_start": start}
+        made = partial(record, loss=best, steps=100, data=data, **facts)  # type: ignore[arg-type]
+        yield case("borderline", name, made, severity)
     # A step down at each quarter, by 2.5 standard errors of a quarter's fall.
     noise, quarters = 0.2, np.repeat([3.0, 2.0, 1.0, 0.0], 75)
     error = noise * math.sqrt(2 * (2 / 3) / 74)

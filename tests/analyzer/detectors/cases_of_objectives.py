@@ -59,6 +59,15 @@ def unmatched() -> Iterator[Case]:
     yield case("healthy", "no_targets_used", lambda: net(0.0, 0.0), "skipped")
     yield case("sick", "broadcast", lambda: net(9e-8), "error", (0, 40), (), 9e-8)
     yield case("sick", "means_of_the_batch", lambda: net(9e-8, shape=(32, 1)), "warning")
+
+    def of_a_batch(loss: float) -> RunRecord:
+        made = net(9e-8, shape=(32, 1))
+        losses = np.resize([loss, loss + 0.1], 41)
+        told = {"loss": losses, "constant_loss": np.full(41, 2.5)}
+        return replace(made, scalars=made.scalars | told)
+
+    yield case("healthy", "a_loss_on_distributions", lambda: of_a_batch(1.0))
+    yield case("sick", "means_like_a_constant_s", lambda: of_a_batch(2.45), "warning")
     yield case("borderline", "inside", lambda: net(1e-4 * OUTSIDE))
     yield case("borderline", "outside", lambda: net(1e-4 * INSIDE), "error")
 

@@ -203,3 +203,17 @@ def test_a_gradient_that_is_gone_is_dots() -> None:
     assert "················████" in line
     ascii_lines = answer(judged(record(steps=STEPS, delta=delta)), unicode=False)
     assert any("................####" in line for line in ascii_lines)
+
+
+def test_the_figure_of_the_finding_has_a_line_of_its_own() -> None:
+    updates = [0.5, 0.5, 0.005, 0.005, 0.005, 0.005]
+    lines = answer(judged(record(steps=STEPS, loss=FALLING, update=updates)))
+    [line] = [line for line in lines if line.startswith("  updates ")]
+    assert "  0.5 to 0.005 " in line
+    assert line.endswith("2 of 5 layers above 0.1")
+    assert not [line for line in lines if line.startswith("  signal ")]
+    slopes = network([100] * 5, activation="tanh")
+    lines = answer(judged(record(slopes, steps=STEPS, gain=[0.9, 0.9, 0.9, 0.1, 0.1])))
+    [line] = [line for line in lines if line.startswith("  slope ")]
+    assert "  0.9 to 0.1 " in line
+    assert line.endswith("2 of 5 layers below 0.3")

@@ -72,3 +72,25 @@ def test_the_test_set_is_weighted_by_the_samples_of_each_forward_pass(runner_set
         -np.log(p[np.arange(len(y)), y]).mean(), rel=1e-5
     )
     assert evaluation["test_accuracy"] == pytest.approx(np.mean(p.argmax(1) == y), rel=1e-12)
+
+
+@pytest.mark.parametrize("per_step", [2e-5, 3e-4, 0.01, 1.0])
+def test_compiled_calls_have_few_lengths(per_step: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """XLA compiles the loop for every new length; a clock that jitters must not make new ones."""
+    from gradscope.runner.loop import pace as pace_of_calls
+    from gradscope.runner.loop.pace import ChunkPace
+
+    random, clock = np.random.default_rng(0), [0.0]
+    monkeypatch.setattr(pace_of_calls.time, "perf_counter", lambda: clock[0])
+    pace, done, lengths = ChunkPace(compiled=True), 0, []
+    while done < 20_000:
+        count = pace.steps(min(20_000 - done, 10_001 - done % 10_000))
+        with pace.timing(count):
+            compiling = 5.0 if count not in lengths else 0.0
+            clock[0] += compiling + 1e-3 + count * per_step * random.uniform(0.5, 2.0)
+        lengths.append(count)
+        done += count
+    assert set(lengths) <= {1, 8, 64, 512}
+    assert max(lengths) * per_step <= max(4 * ChunkPace.SECONDS, per_step)
+    if per_step < 1e-3:
+        assert len(lengths) < 20_000 / 64 * 1.5

@@ -117,7 +117,7 @@ def test_all_targets_decide_not_a_sample_of_them(tensorflow_once: Any) -> None:
     y = (1000 * (x @ random.uniform(0, 10, 20))[:, None]).astype("float32")
     model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.RMSprop(1e-3), "mse")
-    record = api.run({"training": {"steps": 60}, "seed": 1}, model=model, data=(x, y))
+    record = api.run({"training": {"steps": 320}, "seed": 1}, model=model, data=(x, y))
     assert record.data.targets is not None
     assert record.data.targets.samples == 4000
     assert record.data.targets.variance == pytest.approx(y.astype(float).var(), rel=1e-6)

@@ -343,3 +343,37 @@ def test_the_first_update_s_change_has_the_masks_of_the_first_pass() -> None:
     model.layers[-1].bias.assign_add([0.25])
     moved = measurement.after_first_update(facts, X)
     assert moved.scale.first_change == pytest.approx(0.25, rel=1e-5)
+
+
+def test_a_loss_that_draws_leaves_its_generator_as_it_was() -> None:
+    import keras
+
+    from gradscope.runner.objective.objective import compiled_objective
+    from gradscope.runner.objective.start import StartMeasurement
+
+    generator = keras.random.SeedGenerator(5)
+
+    def noisy(y: Any, p: Any) -> Any:
+        return own_squares(y + 0.1 * keras.random.normal(keras.ops.shape(p), seed=generator), p)
+
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input((5,)), dense(1)])
+    model.generator = generator  # a state of the model, as that of a layer
+    model.compile("sgd", noisy)
+    measurement = StartMeasurement(model, compiled_objective(REAL))
+    before = generator.state.numpy()
+    measurement.before((X, REAL, None))
+    assert math.isfinite(measurement.constant_loss(REAL, None))
+    np.testing.assert_array_equal(generator.state.numpy(), before)
+
+
+def test_targets_of_many_shapes_are_not_traced_one_by_one() -> None:
+    from gradscope.runner.objective.objective import compiled_objective
+    from gradscope.runner.objective.start import MOST_SHAPES, StartMeasurement
+
+    _, model = measured("mse", REAL, dense(1))
+    measurement = StartMeasurement(model, compiled_objective(REAL))
+    measurement.before((X, REAL, None))
+    losses = [measurement.constant_loss(REAL[:size], None) for size in range(1, 13)]
+    assert np.isfinite(losses[:MOST_SHAPES]).all()
+    assert np.isnan(losses[MOST_SHAPES:]).all()

@@ -7,6 +7,7 @@ import math
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.nonfinite_cause import at_edge
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.config.sections.data import USER_DATA
 from gradscope.record import Finding, Normalization, Role, RunRecord, Severity, Trait
@@ -46,8 +47,8 @@ def unscaled_input(
         The rms is above `max_rms` or below `min_rms`, the network does not learn, and no other
         error explains that.
     Warning when:
-        The rms is beyond a threshold and the network learns all the same, or another error stands
-        beside it.
+        The rms is beyond a threshold and the network learns all the same, another error stands
+        beside it, or an operation at the edge of its domain ended the training.
     Not judged when:
         A measured layer stands before the first weights, a batch norm stands right after them, or
         the features have no finite size.
@@ -81,10 +82,11 @@ def unscaled_input(
     rms, layer = finite[0], record.layers[first]
     large = rms > max_rms
     learns = loss_curve.learned(record, max_constant_ratio) or loss_curve.above_chance(record)
+    explained = learns or at_edge(record)
     return (
         findings.finding(
             record,
-            Severity.WARNING if learns else Severity.ERROR,
+            Severity.WARNING if explained else Severity.ERROR,
             [layer],
             observed=rms,
             threshold=max_rms if large else min_rms,

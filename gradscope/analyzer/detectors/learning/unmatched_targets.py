@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gradscope.analyzer import findings
+from gradscope.analyzer.curves.constant_loss import paired_loss
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import Action, Finding, Remedy, RunRecord, Severity, TargetDependence
@@ -22,7 +23,8 @@ def unmatched_targets(record: RunRecord, *, threshold: float = 1e-4) -> tuple[Fi
         answer is compared with all targets and becomes their mean.
     Warning when:
         The same holds although both have the same axes: the loss compares sums or means of the
-        batch. A loss on distributions does that on purpose.
+        batch. A loss on distributions does that on purpose; one that falls below a constant
+        answer's is no finding.
     Not judged when:
         The loss has no gradient by the answers, does not use the targets, or all targets of the
         batch are the same; there are several outputs; or the record does not have the figure.
@@ -47,6 +49,8 @@ def unmatched_targets(record: RunRecord, *, threshold: float = 1e-4) -> tuple[Fi
     if fact.erased_change < threshold:
         raise NotMeasured("the loss does not use the targets")
     broadcast = len(fact.target_shape) != len(fact.answer_shape)
+    if not broadcast and _below_constant(record):
+        return ()
     action = Action.MATCH_TARGETS if broadcast else Action.COMPARE_EACH_SAMPLE
     return (
         findings.finding(
@@ -67,6 +71,12 @@ def unmatched_targets(record: RunRecord, *, threshold: float = 1e-4) -> tuple[Fi
             ),
         ),
     )
+
+
+def _below_constant(record: RunRecord) -> bool:
+    """Whether the loss is below that of a constant answer on the same batches, by its noise."""
+    paired = paired_loss(record)
+    return paired is not None and paired.difference < -3.0 * paired.error
 
 
 def _cause(fact: TargetDependence, *, broadcast: bool) -> str:

@@ -93,7 +93,9 @@ def _lines(report: Report, lead: Verdict | None) -> Iterator[CurveLine]:
         yield from _dead_line(record, lead)
     if len(profile.names) > 1:
         yield _gradient_line(report, profile)
-        if name not in ("dead_units", "vanishing_through_time"):
+        if lead is not None and name in _OF_LAYERS:
+            yield from _layer_line(record, profile, lead)
+        elif name not in ("dead_units", "vanishing_through_time"):
             yield _signal_line(report, profile)
     yield from _loss_line(report)
 
@@ -193,6 +195,32 @@ def _dead_line(record: RunRecord, lead: Verdict) -> Iterator[CurveLine]:
     )
 
 
+_OF_LAYERS = {
+    "unstable_updates": ("updates", "update_ratio"),
+    "frozen_layers": ("updates", "update_ratio"),
+    "saturated_units": ("slope", "derivative_gain"),
+}
+"""Detectors whose figure is one per layer: the label of its line, and its statistic."""
+
+
+def _layer_line(record: RunRecord, profile: DepthProfile, lead: Verdict) -> Iterator[CurveLine]:
+    """The figure that the finding is about, of the steps for which it holds."""
+    label, statistic = _OF_LAYERS[lead.name]
+    finding: Finding = min(lead.findings, key=lambda f: f.severity.rank)
+    values = record.series[statistic][:, list(profile.indices)]
+    holds = (record.steps >= finding.since_step) & (record.steps <= finding.until_step)
+    shown = values[holds & np.isfinite(values).all(axis=1)]
+    if not len(shown):
+        return
+    row = [float(value) for value in np.median(shown, axis=0)]
+    share = label == "slope"
+    heights = tuple(row) if share else _heights(row)
+    side = "above" if finding.observed > finding.threshold else "below"
+    named = [name for name in profile.names if name in finding.layers]
+    note = f"{len(named)} of {len(row)} layers {side} {number(float(f'{finding.threshold:.2g}'))}"
+    yield CurveLine(label, heights, _ends(row), finding.severity, note)
+
+
 def _time_line(record: RunRecord, lead: Verdict) -> Iterator[CurveLine]:
     named = lead.findings[0].layers
     for profile in through_time.time_profiles(record):
@@ -223,7 +251,8 @@ def _loss_line(report: Report) -> Iterator[CurveLine]:
     over_time = [loss[row] for row in _even_rows(record.steps[trained])]
     heights = tuple((v - low) / spread if math.isfinite(v) else math.nan for v in over_time)
     last = number(curve.last) if math.isfinite(loss[-1]) else "NaN"
-    ends = f"{number(loss[0], 'NaN')} to {last}"
+    first = number(loss[0], "NaN")
+    ends = first if first == last else f"{first} to {last}"
     tone, note = _learning(report)
     yield CurveLine("loss", heights, ends, tone, note)
 

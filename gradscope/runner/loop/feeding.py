@@ -1,10 +1,7 @@
-"""How many batches one call of the training loop takes, and which."""
+"""Which batches one call of the training loop takes: those of one shape."""
 
 from __future__ import annotations
 
-import contextlib
-import math
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,33 +45,3 @@ def _leaves(batch: Batch) -> list[Any]:
 def batch_bytes(batch: Batch) -> int:
     """Bytes of the arrays of a batch."""
     return sum(leaf.nbytes for leaf in _leaves(batch) if leaf is not None)
-
-
-class ChunkPace:
-    """The number of steps of one call, so that the loop returns often enough.
-
-    A call costs about a millisecond beside its steps, and nothing can stop it while it runs.
-    """
-
-    SECONDS = 0.25
-    """Target of one call: half of the half second in which Ctrl-C and the progress bar react."""
-
-    MOST = 1000
-
-    def __init__(self) -> None:
-        self._calls = 0
-        self._per_step = math.inf
-
-    def steps(self, left: int) -> int:
-        """Steps of the next call: one at first (it traces) and second (it is timed)."""
-        if self._calls < 2:
-            return min(1, left)
-        return max(1, min(left, self.MOST, int(self.SECONDS / self._per_step)))
-
-    @contextlib.contextmanager
-    def timing(self, count: int) -> Iterator[None]:
-        """Time a call of `count` steps."""
-        started = time.perf_counter()
-        yield
-        self._calls += 1
-        self._per_step = max(1e-6, (time.perf_counter() - started) / count)
