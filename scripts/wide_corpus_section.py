@@ -17,8 +17,8 @@ precision, dead units, raw inputs, wrong labels, outliers, imbalance, negative l
 and *faults*, each on a variation. That variation, with the same seed, is its repaired twin and
 is in the corpus too. Networks and data are tiny, so that a case trains in seconds.
 
-A kind lies on one side: *wide* is looked at and tuned on, *third* was judged once with the
-result. The criterion is as below: a healthy case has to reach 0.6 of the skill of a usual small
+A kind lies on one side: *wide* is looked at and tuned on, *third* only
+reported: the first verdict on each of its cases is kept. The criterion is as below: a healthy case has to reach 0.6 of the skill of a usual small
 network on the same task, a sick one must stay below 0.5 of its twin's. The other tools are not
 run on it.
 """
