@@ -12,7 +12,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from benchmarks import memory, options, peers, processes, step, tables, tracing
+from benchmarks import memory, options, peers, processes, run_memory, step, tables, tracing
 from benchmarks.cases import CASES, ROOT
 
 PARTS: dict[str, ModuleType] = {
@@ -20,10 +20,11 @@ PARTS: dict[str, ModuleType] = {
     "tracing": tracing,
     "processes": processes,
     "memory": memory,
+    "run_memory": run_memory,
     "peers": peers,
 }
-WITHOUT_PEERS = tuple(name for name in PARTS if name != "peers")
-NAMES = [*CASES, *tracing.DEPTHS, *processes.SHOWN, *peers.PEERS]
+BY_DEFAULT = tuple(name for name in PARTS if name not in {"peers", "run_memory"})
+NAMES = [*CASES, *tracing.DEPTHS, *processes.SHOWN, *run_memory.CASES, *peers.PEERS]
 WIDTH = 140
 """Of the tables where no terminal says how wide it is."""
 
@@ -50,7 +51,7 @@ def main(
     file: Path | None,
     readme: bool,
 ) -> None:
-    """Measure PARTS (default: all but the peers) and print their tables.
+    """Measure PARTS (default: all but peers and run_memory) and print their tables.
 
     A complete measurement on a CPU replaces benchmarks/results/PART.json and the tables of
     benchmarks/README.md; one with --only, --quick, --gpu or fewer than seven rounds goes nowhere
@@ -64,7 +65,7 @@ def main(
     asked = options.Options(rounds or default, quick, gpu, only)
     _warn_when_busy()
     results = {}
-    for name in parts or (("peers",) if with_peers else WITHOUT_PEERS):
+    for name in parts or (("peers",) if with_peers else BY_DEFAULT):
         measured = _measured(name, asked)
         if not measured["results"]:
             continue

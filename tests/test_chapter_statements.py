@@ -43,7 +43,9 @@ def test_the_page_has_every_statement_with_its_commands_and_picture() -> None:
         assert committed(statement)
     assert written.count("\n## ") == len(STATEMENTS)
     pictures = {statement.picture for statement in STATEMENTS}
-    assert {f"chapter/{path.name}" for path in (PAGE.parent / "chapter").iterdir()} == pictures
+    files = list((PAGE.parent / "chapter").iterdir())
+    assert {f"chapter/{path.name}" for path in files} == pictures
+    assert max(path.stat().st_size for path in files) < 60_000
 
 
 def test_the_page_has_every_command_once() -> None:

@@ -28,7 +28,7 @@ PROMISED: dict[str, tuple[int, str, list[str], list[str]]] = {
         ["vanishing_signal", "vanishing_gradient"],
         ["hidden_25"],
     ),
-    "relu_he_std2x": (20, "unhealthy", ["exploding_signal", "exploding_gradient"], ["hidden_20"]),
+    "relu_he_std2x": (20, "unhealthy", ["exploding_signal"], ["hidden_20"]),
     "tanh_glorot_10": (60, "healthy", [], []),
     "elu_he_20": (60, "healthy", [], []),
     "selu_lecun_100": (60, "healthy", [], []),

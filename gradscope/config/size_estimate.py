@@ -170,16 +170,17 @@ def report_size(
         what = "this batch" if batch else f"this network of {size.parameters:,} parameters"
         document.report(
             key,
-            f"{what} needs about {_readable(size.memory_bytes)} of memory; the limit is "
-            f"{_readable(limit)}, {USABLE_SHARE:.0%} of what is available",
+            f"{what} needs about {readable_bytes(size.memory_bytes)} of memory; the limit is "
+            f"{readable_bytes(limit)}, {USABLE_SHARE:.0%} of what is available",
             "use a smaller batch" if batch else "use a smaller width or depth",
         )
     if size.record_bytes > limit:
         steps = config.training.steps or 0
         document.report(
             ("training", "steps"),
-            f"the figures of {steps:,} steps need about {_readable(size.record_bytes)} of memory; "
-            f"the limit is {_readable(limit)}, {USABLE_SHARE:.0%} of what is available",
+            f"the figures of {steps:,} steps need about {readable_bytes(size.record_bytes)} of "
+            f"memory; the limit is {readable_bytes(limit)}, {USABLE_SHARE:.0%} of what is "
+            "available",
             f"record fewer of them: training.record_every: {_sparser(config, size, limit)}",
         )
 
@@ -204,7 +205,8 @@ def _width_key(document: Document, layer: int) -> TreePath:
     return next((path for path in written if path in document.value_locations), written[-1])
 
 
-def _readable(count: int) -> str:
+def readable_bytes(count: int) -> str:
+    """The size with three digits and a unit."""
     size = float(count)
     for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
         if size < 1000:

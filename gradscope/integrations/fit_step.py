@@ -22,9 +22,11 @@ from gradscope.runner.runtime.preserved_state import (
     preserved_model_state,
     preserved_random_generators,
 )
-from gradscope.runner.step import measured_step, updates, weight_figures
+from gradscope.runner.runtime.trace_by_shape import TraceByShape
+from gradscope.runner.step import measured_step, pass_counts, updates, weight_figures
 from gradscope.runner.step.figures import Figures
 from gradscope.runner.step.reductions import reductions_for
+from gradscope.runner.survey import unmeasurable
 from gradscope.runner.survey.calls import recordable_layers
 from gradscope.runner.survey.initial_weights import initial_weights
 
@@ -84,6 +86,7 @@ class FitStep:
     """
 
     def __init__(self, model: Any, batch: Batch) -> None:
+        unmeasurable.refuse_float8(model)
         self.model = model
         built = all(layer.built for layer in recordable_layers(model))
         # A model that is built here draws its weights as it would have when `fit` first called it.
@@ -100,13 +103,13 @@ class FitStep:
             model, self.sites, goal, model.optimizer, measured_step.MeasurementOptions(jit)
         )
         self._weights: weight_figures.Weights | None = None
-        self._passes = tf.function(self._trace_passes, autograph=False, jit_compile=jit)
+        self._passes = TraceByShape(self._trace_passes, jit_compile=jit)
         self._finite = tf.function(_all_finite, autograph=False)
-        self._update = tf.function(self._trace_update, autograph=False)
-        with preserved_model_state(
-            model
-        ):  # what a loss builds at its first call is there from here on
-            self._passes.get_concrete_function(*batch)
+        self._update = TraceByShape(self._trace_update)
+        self._counts = TraceByShape(self._trace_counts)
+        # What a loss builds at its first call is there from here on.
+        with preserved_model_state(model):
+            self._passes.trace(*batch)
 
     def measure_passes(self, batch: Batch) -> Passes:
         """Measure the passes of the step that `fit` makes on `batch` next."""
@@ -127,16 +130,15 @@ class FitStep:
 
         On a step in which the optimizer only accumulates gradients there is no update to measure.
         """
-        statistics = _merged(passes.statistics, self._update(*passes.weights).numpy())
+        update = self._update(*passes.weights).numpy()
+        statistics = _merged(passes.statistics, update)
         ratios = statistics[_ROW["update_ratio"]]
         if not one_step or (self._accumulates() and not np.nansum(ratios)):
             ratios[:] = np.nan
         return MeasuredStep(
             statistics=statistics,
             scalars=passes.scalars,
-            distributions=lambda: probe.probe_result(
-                self.sites, passes.z, passes.deltas, passes.samples
-            ),
+            distributions=lambda: self._distributions(passes),
             skipped=self.skips(passes),
         )
 
@@ -165,6 +167,15 @@ class FitStep:
     def origin_in_update(self, step: int) -> NonFiniteOrigin | None:
         """The same for a step whose passes were finite, after it was made."""
         return nonfinite_origin.lost_weights(self.training, step)
+
+    def _distributions(self, passes: Passes) -> probe.ProbeResult:
+        samples = tf.constant(float(passes.samples))
+        counted = self._counts(passes.z, passes.deltas, samples)
+        return probe.ProbeResult(self.sites, pass_counts.PassCounts.from_tensors(counted))
+
+    def _trace_counts(self, z: Any, deltas: Any, samples: Any) -> tuple[Any, ...]:
+        piece = pass_counts.Piece(samples, samples)
+        return pass_counts.count_pass(self.sites.sites, z, deltas, piece)
 
     def _accumulates(self) -> bool:
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)

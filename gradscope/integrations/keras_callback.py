@@ -26,7 +26,6 @@ from gradscope.record.builder import RecordBuilder
 from gradscope.record.fault import Faults
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, folder
-from gradscope.runner.loop import probe as probe_set
 from gradscope.runner.sources import arrays, factory
 
 _LOG = logging.getLogger("gradscope")
@@ -295,8 +294,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             with fit.faults.isolated("distributions"):
                 distributions = measured.distributions()
                 fit.builder.probe(step, distributions.dead)
-                layers = len(fit.fit_step.sites.layers)
-                for name, snapshot in probe_set.histograms(layers, distributions, step).items():
+                for name, snapshot in distributions.histograms(step).items():
                     fit.builder.histogram(name, snapshot)
         if not measured.finite:
             fit.lost_at = step

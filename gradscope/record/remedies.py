@@ -84,8 +84,8 @@ class Remedy:
     together. `layers` are the layers that the action is about, () for the whole network. `promise`
     is what theory expects after it. `replaces` is the value in use now that the action changes,
     `time_steps` how many time steps a gate has to stay open for. `seeds` and `trained_seeds` are
-    what a baseline has to be measured with, `path` the file it is written to; None and "" leave
-    the defaults.
+    what a baseline has to be measured with (0 trained ones: at initialisation only), `path` the
+    file it is written to; None and "" leave the defaults.
     """
 
     action: Action

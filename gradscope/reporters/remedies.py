@@ -169,7 +169,7 @@ def _remove_bias(remedy: Remedy, reader: Reader) -> str:
 
 def _update_baseline(remedy: Remedy, reader: Reader) -> str:
     options = {"seeds": remedy.seeds, "trained-seeds": remedy.trained_seeds}
-    needed = {name: count for name, count in options.items() if count is not None}
+    needed = {name: count for name, count in options.items() if count}
     intended = "" if needed else "if it is intended: "
     if reader.pytest:
         arguments_text = "".join(
@@ -183,8 +183,9 @@ def baseline_command(remedy: Remedy, reader: Reader) -> tuple[str, ...]:
     """The command that measures a baseline in place of the earlier one, as the parts between which
     a line may break."""
     options = {"seeds": remedy.seeds, "trained-seeds": remedy.trained_seeds}
-    flags = (f"--{name} {count}" for name, count in options.items() if count is not None)
-    return ("gradscope baseline", *_typed(reader), "--update", *flags)
+    flags = [f"--{name} {count}" for name, count in options.items() if count]
+    at_init = ["--at-init"] if remedy.trained_seeds == 0 else []
+    return ("gradscope baseline", *_typed(reader), "--update", *at_init, *flags)
 
 
 def baseline_remedy_text(remedy: Remedy, reader: Reader) -> str:

@@ -78,7 +78,9 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _report(fit: dict[str, Any], *, gate: bool) -> WrittenReport:
-    target = Path(fit["folder"])
+    target, here = Path(fit["folder"]), Path.cwd()
+    if target.is_relative_to(here):  # absolute there: a script may change its working directory
+        target = target.relative_to(here)
     report = analyze(load_record(target), gate=gate)
     files = tuple(str(target / name) for name in (folder.PAGE, folder.RESULT, folder.RECORD))
     return WrittenReport(report, files)

@@ -19,8 +19,8 @@ def finding(diagnosis: Diagnosis, name: str) -> Finding:
     return only
 
 
-def actions(found: Finding) -> list[str]:
-    return [remedy.action.value for remedy in found.remedies]
+def actions(advice: Finding) -> list[str]:
+    return [remedy.action.value for remedy in advice.remedies]
 
 
 def test_no_two_findings_advise_the_opposite() -> None:

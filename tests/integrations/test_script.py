@@ -68,6 +68,7 @@ def test_every_fit_is_measured_and_the_weights_are_those_of_the_script_alone(
             "dense_0", "dense_1",
         ]  # fmt: skip
         assert f"{name}/report.html" in measured.stdout.replace("\n", "")
+    assert str(tmp_path) not in measured.stdout, "paths are those of the working directory"
 
     failed = _gradscope(tmp_path, "--output", "kept/here", "train.py", "fail")
     assert failed.returncode == 3

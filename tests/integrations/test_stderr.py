@@ -21,10 +21,14 @@ images = keras.Sequential([
     keras.Input((12, 12, 1)), L.Conv2D(4, 3, activation="relu"), L.BatchNormalization(),
     L.MaxPooling2D(), L.Flatten(), L.Dense(10, activation="softmax"),
 ])
+plain = keras.Sequential([
+    keras.Input((8, 8, 1)), L.Conv2D(3, 3, activation="relu"), L.MaxPooling2D(), L.Flatten(),
+    L.Dense(10, activation="softmax"),
+])
 inputs = keras.Input((12, 12))
 x = L.LayerNormalization()(inputs + L.MultiHeadAttention(2, 4)(inputs, inputs))
 sequences = keras.Model(inputs, L.Dense(10, activation="softmax")(L.LSTM(8)(x)))
-for model, shape in ((images, (12, 12, 1)), (sequences, (12, 12))):
+for model, shape in ((images, (12, 12, 1)), (plain, (8, 8, 1)), (sequences, (12, 12))):
     model.compile("adam", "sparse_categorical_crossentropy")
     data = np.zeros((96, *shape), "float32"), np.arange(96) % 10
     callbacks = [gradscope.GradientFlow(every=2)] if "measure" in sys.argv else []
@@ -37,7 +41,7 @@ def _lines(folder: Path, *arguments: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", FIT, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "0"},
         capture_output=True,
         text=True,
         check=True,

@@ -94,6 +94,9 @@ def test_the_commands_name_the_file_that_was_given() -> None:
     more = Remedy(Action.UPDATE_BASELINE, seeds=8)
     assert remedy_text(more, SHELL) == "gradscope baseline 'my net.yaml' --update --seeds 8"
     trained = Remedy(Action.UPDATE_BASELINE, trained_seeds=5)
+    at_init = Remedy(Action.UPDATE_BASELINE, trained_seeds=0)
+    said = "if it is intended: gradscope baseline CONFIG --update --at-init"
+    assert remedy_text(at_init, CONFIG) == said
     assert remedy_text(trained, CONFIG) == "gradscope baseline CONFIG --update --trained-seeds 5"
     made = Remedy(Action.MAKE_BASELINE, path="a b.json")
     assert remedy_text(made, CONFIG) == "gradscope baseline CONFIG --output 'a b.json' --update"

@@ -90,7 +90,7 @@ def step(
     optimizer = optimizer or keras.optimizers.SGD(RATE / factor)
     optimizer.build(model.trainable_variables)
     sites = measured_step.survey_model(model, x)
-    looked = probe.measure_probe(model, sites, (x, y), objective, backward=False)
+    looked = probe.Probe(model, sites, objective, optimizer).look([((x, y), BATCH)], backward=False)
     measured = measured_step.measured_step(
         model, sites, objective, optimizer, measured_step.MeasurementOptions(jit)
     )

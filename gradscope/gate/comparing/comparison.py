@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gradscope.gate.baselines import figures, fingerprint
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
@@ -17,8 +17,6 @@ from gradscope.gate.comparing.repeated_kernels import find_repeated_kernels
 from gradscope.gate.comparing.seeds_needed import seeds_needed
 from gradscope.message_text import counted, first_names
 from gradscope.record import Action, Remedy
-
-UPDATE = (Remedy(Action.UPDATE_BASELINE),)
 
 PROMISED_PER_LAYER = math.log(1.21)
 """Training: the change of a slope that has to be visible, x1.1 of the rms per layer ..."""
@@ -97,8 +95,13 @@ def refuse_incomparable(before: SeedStatistics, after: SeedStatistics) -> None:
             f"the baseline was measured on other data: {_data_changes(before, after)}",
             "if the data were meant to change",
             "gradscope baseline CONFIG --update",
-            Remedy(Action.UPDATE_BASELINE),
+            _update(before),
         )
+
+
+def _update(before: SeedStatistics) -> Remedy:
+    """Measure the baseline `before` anew: at initialisation only, where that is what it was."""
+    return Remedy(Action.UPDATE_BASELINE, trained_seeds=None if before.trained_seeds else 0)
 
 
 def _data_changes(before: SeedStatistics, after: SeedStatistics) -> str:
@@ -130,7 +133,7 @@ def _structure(sides: _Sides) -> Check:
             Status.FAILED,
             sentence + _likely_cause(sides.changes),
             layers=(*alignment.added, *alignment.removed),
-            remedies=UPDATE,
+            remedies=(_update(sides.before),),
         )
     sentence = f"the same {len(alignment.pairs)} layers"
     if alignment.renamed:
@@ -168,7 +171,7 @@ def _unpaired_initialisation(sides: _Sides, seeds_paired: Pairing, budget: float
             Status.INCONCLUSIVE,
             f"underpowered: needs K={needed} seeds to see a change of 10% per layer, has {seeds}",
             evidence,
-            remedies=(Remedy(Action.UPDATE_BASELINE, seeds=needed),),
+            remedies=(replace(_update(before), seeds=needed),),
         )
     return check
 
@@ -193,7 +196,9 @@ def _training(sides: _Sides, budget: float) -> Check:
     before, after = sides.before, sides.after
     if before.steps != after.steps:
         sentence = f"the baseline was trained for {before.steps} steps, this run for {after.steps}"
-        return Check(CheckKind.TRAINING, Status.INCONCLUSIVE, sentence, remedies=UPDATE)
+        return Check(
+            CheckKind.TRAINING, Status.INCONCLUSIVE, sentence, remedies=(_update(sides.before),)
+        )
     whole = [
         unpaired.Sample(
             figures.QUANTITIES["learning"], "", 2 * before.learning, 2 * after.learning
@@ -305,7 +310,7 @@ def _failed(
         evidence,
         layers=layers,
         differences=tuple(ordered),
-        remedies=UPDATE,
+        remedies=(_update(sides.before),),
     )
 
 

@@ -1,191 +1,101 @@
-"""Measure the probe set: the same samples each time, for what one batch is too small to show."""
+"""Measure the probe set: the same samples each time, for what one batch is too small to show.
+
+The samples pass the network in pieces of the training batch, so that a look at 1,000 samples takes
+no more memory than a training step. Without batch norm the pieces give what the whole set gives in
+one pass; with it, each piece is normalized by its own statistics, as a training batch is.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from gradscope.catalog.array_ops import NUMPY_OPS
 from gradscope.record import Histogram
-from gradscope.record.run_record import Floats, Integers
+from gradscope.record.run_record import Floats
+from gradscope.runner.objective import loss_scale
 from gradscope.runner.objective.objective import Objective
 from gradscope.runner.runtime.preserved_state import preserved_model_state
+from gradscope.runner.runtime.trace_by_shape import TraceByShape
+from gradscope.runner.step import pass_counts
+from gradscope.runner.step.pass_counts import PassCounts, Piece
 from gradscope.runner.step.signal_figures import Signal
 from gradscope.runner.survey.calls import recordable_layers, recording
-from gradscope.runner.survey.sites import Site, SiteMap
+from gradscope.runner.survey.sites import SiteMap
 
-PREACTIVATION_EDGES: Floats = np.sinh(np.linspace(-10.0, 10.0, 81))
-"""Evenly spaced in asinh(z): linear bins of 0.25 around zero, logarithmic ones out to 11000."""
-
-LOG_DELTA_EDGES: Floats = np.linspace(-40.0, 12.0, 209)
-"""Quarter decades of |delta| over the whole range of normal float32 values that errors take."""
-
-FIRST_SAMPLES = 64
-"""Samples that are tried before the rest of the probe set, to find the living units."""
-
-Arrays = dict[int, npt.NDArray[Any]]
+Pieces = Iterable[tuple[Any, int]]
+"""Batches (x, y) or (x, y, sample weights), and how many of their first samples count."""
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """The probe set's tensors at one step, by layer index, each [sample, ...].
+    """What a look at the probe set counted: the share of dead units per layer, and histograms."""
 
-    `delta` is empty where no backward pass was made; `dead` is the share of dead units per layer.
+    sites: SiteMap
+    counts: PassCounts
+
+    @property
+    def dead(self) -> Floats:
+        """Share of dead units [layer]."""
+        return pass_counts.dead_fractions(len(self.sites.layers), self.sites.sites, self.counts)
+
+    def histograms(self, step: int) -> dict[str, Histogram]:
+        """Snapshots of z and delta by name, where there was a backward pass."""
+        layers = len(self.sites.layers)
+        return pass_counts.histograms(layers, self.sites.sites, self.counts, step)
+
+
+class Probe:
+    """Looks at samples: one traced pass for each piece, in training mode.
+
+    After a look the model's state is what it was: moving statistics and the state of dropout are
+    restored, so that training goes on bit for bit as without it. `optimizer` scales the loss, where
+    it does, so that small gradients are not lost; delta is counted without the scale.
     """
 
-    z: Arrays
-    delta: Arrays
-    dead: Floats
+    def __init__(self, model: Any, sites: SiteMap, objective: Objective, optimizer: Any) -> None:
+        self._model, self._sites = model, sites
+        self._objective, self._optimizer = objective, optimizer
+        self._passes = {backward: TraceByShape(self._pass(backward)) for backward in (False, True)}
 
+    def look(self, pieces: Pieces, *, backward: bool) -> ProbeResult:
+        """Find the living units over all pieces; with a `backward` pass count z and delta too."""
+        total: PassCounts | None = None
+        with preserved_model_state(self._model):
+            for batch, samples in pieces:
+                tensors = keras.tree.map_structure(tf.convert_to_tensor, batch)
+                counted = self._passes[backward](tensors, tf.constant(samples))
+                counts = PassCounts.from_tensors(counted)
+                total = counts if total is None else total + counts
+        assert total is not None
+        return ProbeResult(self._sites, total)
 
-def measure_probe(
-    model: Any,
-    sites: SiteMap,
-    batch: tuple[Any, ...],
-    objective: Objective,
-    *,
-    backward: bool,
-    scale: Any = 1.0,
-) -> ProbeResult:
-    """Pass the probe set through the network in training mode, and restore its state.
+    def _pass(self, backward: bool) -> Callable[[Any, Any], tuple[Any, ...]]:
+        model, sites, optimizer = self._model, self._sites.sites, self._optimizer
 
-    `scale` multiplies the loss, so that small gradients are not lost; delta is given without it.
-    Moving statistics and the state of dropout are restored, so that training goes on bit for bit as
-    without the pass.
-    """
-    x, y, *rest = batch
-    deltas: list[Any] = []
-    with preserved_model_state(model):
-        maybe_tape: Any = tf.GradientTape() if backward else contextlib.nullcontext()
-        with maybe_tape as tape:
-            watch = tape.watch if tape is not None else None
-            with recording(recordable_layers(model), watch, sites.keys) as recorder:
-                outputs = model(x, training=True)
-            weights = rest[0] if rest else None
-            loss = objective.loss(model, x, y, outputs, weights) * scale if backward else None
-        calls = {call.key: call for call in recorder.calls}
-        signals = [Signal.from_call(site, calls[site.key]) for site in sites.sites]
-        if backward:
-            zero = tf.UnconnectedGradients.ZERO
-            deltas = tape.gradient(loss, [s.z for s in signals], unconnected_gradients=zero)
-    samples = len(keras.tree.flatten(x)[0]) / float(scale)
-    return probe_result(sites, [signal.z for signal in signals], deltas, samples)
+        def counted_pass(batch: Any, samples: Any) -> tuple[Any, ...]:
+            x, y, *rest = batch
+            deltas: Sequence[Any] = ()
+            maybe_tape: Any = tf.GradientTape() if backward else contextlib.nullcontext()
+            with maybe_tape as tape:
+                watch = tape.watch if backward else None
+                with recording(recordable_layers(model), watch, self._sites.keys) as recorder:
+                    outputs = model(x, training=True)
+                if backward:
+                    weights = rest[0] if rest else None
+                    loss = self._objective.loss(model, x, y, outputs, weights)
+                    scaled = optimizer.scale_loss(loss)
+            calls = {call.key: call for call in recorder.calls}
+            z = [Signal.from_call(site, calls[site.key]).z for site in sites]
+            if backward:
+                zero = tf.UnconnectedGradients.ZERO
+                deltas = tape.gradient(scaled, z, unconnected_gradients=zero)
+            size = int(keras.tree.flatten(x)[0].shape[0])
+            piece = Piece(size, size / loss_scale.current_scale(optimizer), samples)
+            return pass_counts.count_pass(sites, z, deltas, piece)
 
-
-def forward_pass(model: Any, sites: SiteMap, *, traced: bool) -> Callable[[Any], list[Any]]:
-    """Make the function that passes inputs through the network and returns each site's z.
-
-    It runs in training mode. `traced` saves time from the third pass on; use it for a model whose
-    calls all do the same.
-    """
-
-    def z_of(x: Any) -> list[Any]:
-        with recording(recordable_layers(model), None, sites.keys) as recorder:
-            model(x, training=True)
-        calls = {call.key: call for call in recorder.calls}
-        return [Signal.from_call(site, calls[site.key]).z for site in sites.sites]
-
-    return tf.function(z_of) if traced else z_of
-
-
-def dead_fraction(
-    model: Any, sites: SiteMap, x: Any, forward: Callable[[Any], list[Any]]
-) -> Floats:
-    """Share of dead units per layer on the inputs `x`; the model's state is restored."""
-    with preserved_model_state(model):
-        passed = zip(sites.sites, forward(x), strict=True)
-        z = {site.index: _wide(tensor.numpy()) for site, tensor in passed}
-    return _dead(sites.sites, z, len(sites.layers))
-
-
-def probe_result(
-    sites: SiteMap, z: Sequence[Any], deltas: Sequence[Any], samples: float
-) -> ProbeResult:
-    """Make the result from the eager tensors of a pass over `samples` samples, in sites' order."""
-    indices = [site.index for site in sites.sites]
-    values = {index: _wide(tensor.numpy()) for index, tensor in zip(indices, z, strict=True)}
-    delta = {
-        index: tf.convert_to_tensor(d).numpy().astype(np.float64) * samples
-        for index, d in zip(indices, deltas, strict=False)
-    }
-    return ProbeResult(values, delta, _dead(sites.sites, values, len(sites.layers)))
-
-
-def _wide(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """At least float32: numpy makes no histograms of bfloat16."""
-    return values.astype(np.float32) if values.dtype.itemsize < 4 else values
-
-
-def _dead(sites: Sequence[Site], z: Arrays, layers: int) -> Floats:
-    """Share of each layer's units that let no gradient pass for any sample, [layer].
-
-    A unit (a channel, where there are positions) is dead when phi'(z) is exactly zero for every
-    sample and position; NaN for layers without an activation that the catalog knows.
-    """
-    shares = np.full(layers, np.nan)
-    for site in sites:
-        if site.activation is not None:
-            shares[site.index] = np.mean(~_alive(site, z[site.index]))
-    return shares
-
-
-def _alive(site: Site, z: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Which units of z [sample, ...] let a gradient pass for at least one sample and position.
-
-    A few samples decide for most units; the other samples are tried for the remaining units only.
-    """
-    if site.trained_parameter is not None:
-        passing = _derivative(site, z) != 0
-        alive: npt.NDArray[np.bool_] = np.any(_by_unit(site, passing), axis=0)
-        return alive
-    units = _by_unit(site, z)
-    alive = np.any(_derivative(site, units[:FIRST_SAMPLES]) != 0, axis=0)
-    undecided = np.flatnonzero(~alive)
-    if undecided.size:
-        alive[undecided] = np.any(_derivative(site, units[FIRST_SAMPLES:, undecided]) != 0, axis=0)
-    return alive
-
-
-def _by_unit(site: Site, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The values as [sample or position, unit]."""
-    axes = site.unit_axes or (values.ndim - 1,)
-    last = np.moveaxis(values, axes, range(-len(axes), 0))
-    return last.reshape(-1, math.prod(values.shape[axis] for axis in axes))
-
-
-def _derivative(site: Site, z: npt.NDArray[Any]) -> Floats:
-    assert site.activation is not None
-    parameters: dict[str, Any] = dict(site.parameters)
-    if site.activation.trained_parameter:
-        alpha = np.asarray(site.trained_parameter, np.float64)
-        parameters[site.activation.trained_parameter] = alpha
-    with np.errstate(all="ignore"):
-        return np.asarray(site.activation.derivative(z.astype(np.float64), NUMPY_OPS, **parameters))
-
-
-def histograms(layers: int, result: ProbeResult, step: int) -> dict[str, Histogram]:
-    """Count the pre-activations, and log10 |delta| where there is a delta, per layer."""
-    by_name = {"preactivation": _counted("z", result.z, PREACTIVATION_EDGES, step, layers)}
-    if result.delta:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logs = {index: np.log10(np.abs(delta)) for index, delta in result.delta.items()}
-        by_name["log10_abs_delta"] = _counted("log10 |delta|", logs, LOG_DELTA_EDGES, step, layers)
-    return by_name
-
-
-def _counted(quantity: str, values: Arrays, edges: Floats, step: int, layers: int) -> Histogram:
-    counts: Integers = np.zeros((1, layers, len(edges) - 1), np.int64)
-    outside: Integers = np.zeros((1, layers), np.int64)
-    for index, array in values.items():
-        finite = array[np.isfinite(array)]
-        counts[0, index] = np.histogram(finite, edges)[0]
-        outside[0, index] = array.size - counts[0, index].sum()
-    return Histogram(quantity, np.array([step], np.int64), edges, counts, outside)
+        return counted_pass

@@ -19,22 +19,19 @@ from gradscope.record.builder import Beginning
 from gradscope.record.fault import Fault, Faults
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.run_record import Floats
-from gradscope.runner.loop import pace, probe
+from gradscope.runner.loop import evaluation, feeding, memory_estimate, pace, probe
 from gradscope.runner.loop.final_answers import final_answers
 from gradscope.runner.network.workload import Workload
 from gradscope.runner.nonfinite import replay
 from gradscope.runner.nonfinite.origin import Training
-from gradscope.runner.objective import loss_scale
 from gradscope.runner.objective.objective_facts import objective_info
 from gradscope.runner.objective.start import StartMeasurement
 from gradscope.runner.runtime import device
+from gradscope.runner.runtime.trace_by_shape import TraceByShape
 from gradscope.runner.sources.arrays import ArrayBatches
 from gradscope.runner.sources.batches import Batch
 from gradscope.runner.step import measured_step, power_histograms
 from gradscope.runner.survey.initial_weights import initial_weights
-
-EVALUATION_BATCH = 512
-"""Test samples per forward pass."""
 
 PAIRED_STEPS = 800
 """Steps of a run at which the loss of the constant answer is taken on the same batch: a quarter of
@@ -42,6 +39,9 @@ them gives the difference to a fourteenth of its scatter; each takes about 0.2 m
 
 COUNTS_PER_CALL = 2**24
 """Counts of powers of two that one call may give: 64 MiB."""
+
+BYTES_PER_CALL = 2**26
+"""Bytes of the batches that one call takes, where one batch is not more: they are held twice."""
 
 _NONFINITE = list(STATISTICS).index("nonfinite_count")
 
@@ -105,13 +105,14 @@ class Experiment:
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
         self.jit = pace.compiles(config, self.sites, self.steps, self.device)
         self.run_chunk = self._traced()
-        again = workload.draw_weights is not None
         self._start = StartMeasurement(self.model, self.objective)
         self._targets: Any = None
-        self._forward = probe.forward_pass(self.model, self.sites, traced=again)
+        if self.device == "cpu":
+            memory_estimate.refuse_too_large(self.sites, workload.feed.batch_size)
+        self.probe = probe.Probe(self.model, self.sites, self.objective, self.optimizer)
         self.reset(config.seed)
 
-    def _traced(self) -> measured_step.Chunk:
+    def _traced(self) -> TraceByShape:
         """The training loop over one chunk, traced when it is first called."""
         plain = measured_step.plain_step(self.model, self.objective, self.optimizer)
         if not self.measure:
@@ -163,7 +164,7 @@ class Experiment:
     def beginning(self) -> Beginning:
         """Everything known before the first step."""
         config = self.config
-        probe_x = self.feed.probe(config.training.probe_samples)[0]
+        pieces = self.feed.probe_pieces(config.training.probe_samples)
         return Beginning(
             name=config.name,
             layers=self.sites.layers,
@@ -178,7 +179,7 @@ class Experiment:
             data=self.workload.data,
             config=config.to_dict(),
             batch_size=self.feed.batch_size,
-            probe_samples=len(keras.tree.flatten(probe_x)[0]),
+            probe_samples=sum(samples for _, samples in pieces),
             steps_requested=self.steps,
             objective=objective_info(self.objective.loss_name, self.model, self.optimizer),
             initial_weights=initial_weights(self.model, self.sites),
@@ -191,20 +192,22 @@ class Experiment:
         """
         steps, chunk_pace = self.steps, pace.ChunkPace(compiled=self.jit)
         probe_steps = pace.probe_steps(steps) if self.measure else {}
-        feed, step = self.feed.iterate(), 0
+        feed, step = feeding.Lookahead(self.feed.iterate()), 0
         recent, faults = self._recent_steps(), Faults()
         while step < steps:
             if step + 1 in probe_steps:
                 with faults.isolated("probe set"):
-                    self.measure_probe(step + 1, probe_steps[step + 1], listener)
+                    self.look(step + 1, probe_steps[step + 1], listener)
             ahead = min((at for at in probe_steps if at > step + 1), default=steps + 1)
-            count = chunk_pace.steps(min(ahead - 1 - step, self._steps_per_call))
-            batches = [next(feed) for _ in range(count)]
+            most = min(
+                self._steps_per_call, max(1, BYTES_PER_CALL // feeding.batch_bytes(feed.first))
+            )
+            batches = feed.take(chunk_pace.steps(min(ahead - 1 - step, most)))
             recent.keep(batches, step)
             facts = None
             with faults.isolated("loss and targets at the start"):
                 facts = None if step else self._facts_before(batches[0])
-            with chunk_pace.timing(count):
+            with chunk_pace.timing(len(batches)):
                 rows, scalars, counts = self.measured_chunk(batches, step)
             with faults.isolated("loss and targets at the start"):
                 if facts is not None:
@@ -243,11 +246,9 @@ class Experiment:
 
     def first_step(self, listener: Listener) -> TrainingEnd:
         """Take the first step alone: the network as initialised, and what its first update does."""
-        inputs = self._prepared(self.feed.probe(self.config.training.probe_samples))[0]
-        x = keras.tree.map_structure(tf.convert_to_tensor, inputs)
         faults = Faults()
         with faults.isolated("probe set"):
-            listener.probe(1, probe.dead_fraction(self.model, self.sites, x, self._forward))
+            self.look(1, False, listener)
         recent, batch = self._recent_steps(), next(self.feed.iterate())
         facts = None
         with faults.isolated("loss and targets at the start"):
@@ -303,12 +304,7 @@ class Experiment:
     ) -> tuple[Floats, Floats, npt.NDArray[np.int32]]:
         """Train on `batches` after `done` steps; gives the rows, scalars and counts of each."""
         prepared = [self._prepared(batch) for batch in batches]
-        try:
-            stacked = keras.tree.map_structure(lambda *arrays: np.stack(arrays), *prepared)
-        except ValueError as error:
-            raise BadRequest(
-                f"data: batches differ in shape ({error})", "pad them to one shape"
-            ) from error
+        stacked = keras.tree.map_structure(lambda *arrays: np.stack(arrays), *prepared)
         steps = range(done + 1, done + 1 + len(batches))
         flags = [[self._recorded(step), self._counted(step)] for step in steps]
         rows, scalars, counts = self.run_chunk(
@@ -361,37 +357,22 @@ class Experiment:
         test = self.feed.test
         if test is None:
             return {}
-        size, prepared = len(keras.tree.flatten(test[0])[0]), self._prepared(test)
-        figures = np.zeros(2)
-        for start in range(0, size, EVALUATION_BATCH):
-            part = slice(start, start + EVALUATION_BATCH)
-            x, y, *rest = keras.tree.map_structure(
-                lambda array, part=part: tf.convert_to_tensor(array[part]), prepared
-            )
-            outputs = self.model(x, training=False)
-            loss = self.objective.loss(self.model, x, y, outputs, rest[0] if rest else None)
-            batch_figures = [float(loss), float(self.objective.accuracy(y, outputs))]
-            figures += np.array(batch_figures) * min(EVALUATION_BATCH, size - start) / size
-        named = {"test_loss": float(figures[0]), "test_accuracy": float(figures[1])}
-        return {name: value for name, value in named.items() if not math.isnan(value)}
+        return evaluation.evaluate(
+            self.model, self.objective, self._prepared(test), self.feed.batch_size
+        )
 
     def weights(self) -> list[npt.NDArray[np.float32]]:
         """Copies of all weights, batch norm's moving statistics included."""
         return [np.array(weight) for weight in self.model.get_weights()]
 
-    def measure_probe(self, step: int, backward: bool, listener: Listener) -> None:
+    def look(self, step: int, backward: bool, listener: Listener) -> None:
         """Measure the probe set with the weights that `step` starts from."""
-        prepared = self._prepared(self.feed.probe(self.config.training.probe_samples))
-        batch = keras.tree.map_structure(tf.convert_to_tensor, prepared)
-        result = probe.measure_probe(
-            self.model,
-            self.sites,
-            batch,
-            self.objective,
-            backward=backward,
-            scale=loss_scale.current_scale(self.optimizer),
+        pieces = (
+            (self._prepared(batch), samples)
+            for batch, samples in self.feed.probe_pieces(self.config.training.probe_samples)
         )
+        result = self.probe.look(pieces, backward=backward)
         listener.probe(step, result.dead)
         if backward:
-            for name, snapshot in probe.histograms(len(self.sites.layers), result, step).items():
+            for name, snapshot in result.histograms(step).items():
                 listener.histogram(name, snapshot)

@@ -17,7 +17,7 @@ from gradscope.datasets.loading import fingerprint, summary
 from gradscope.datasets.samples import Samples
 from gradscope.errors import BadRequest
 from gradscope.record import DataSummary, Role
-from gradscope.record.objective_info import target_summary
+from gradscope.record.objective_info import TargetSummary, target_summary
 from gradscope.record.sample_geometry import sample_geometry
 from gradscope.runner import sources
 from gradscope.runner.network import model as built_in_network
@@ -29,7 +29,10 @@ from gradscope.runner.sources import arrays, batches, factory
 from gradscope.runner.sources.batches import BatchSource
 from gradscope.runner.sources.user_code import attributed_to_user
 from gradscope.runner.step import measured_step
+from gradscope.runner.survey import unmeasurable
 from gradscope.runner.survey.sites import SiteMap
+
+SUBJECT = "the model on its first batch"
 
 MOST_TARGET_VALUES = 2**26
 """Values of all targets up to which they are summarized, not those of the probe set: 64 MB for
@@ -141,16 +144,21 @@ def from_model(config: ExperimentConfig, model: Any, data: Any) -> Workload:
     """A model of the user on data of the user or on a built-in data set."""
     if not isinstance(model, keras.Model):
         raise BadRequest(f"model: expected a keras.Model, received {factory.describe(model)}")
+    refuse_own_train_step(model)
+    unmeasurable.refuse_float8(model)
     feed = batches.batches(data, config.training.batch_size, config.seed)
-    x, y, _ = next(feed.iterate())
-    subject = "the model on its first batch"
-    with attributed_to_user("model", subject):
-        outputs = model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
-    with attributed_to_user("model", subject):
+    x, y, weights = next(feed.iterate())
+    outputs = _first_outputs(model, x)
+    with attributed_to_user("model", SUBJECT):
         sites = measured_step.survey_model(model, x)
+    if model.losses:  # the survey left its own tensors there
+        outputs = _first_outputs(model, x)
     ends = [layer for layer in sites.layers if layer.role == Role.OUTPUT]
     activation = str(ends[-1].activation) if ends else "linear"
     goal = objective.for_model(config.training.loss, model, outputs, y, activation)
+    if y is None:
+        with attributed_to_user("model", "the model's loss, without targets,"):
+            goal.loss(model, x, goal.prepare(y), outputs, weights)
     objective.refuse_unknown_classes(goal, model, outputs, getattr(feed, "y", y))
     trained = objective.trained_outputs(goal, model, x, y, outputs)
     if not all(trained):
@@ -167,6 +175,23 @@ def from_model(config: ExperimentConfig, model: Any, data: Any) -> Workload:
         ),
         data_hash=feed.fingerprint(),
         draw_weights=None,
+    )
+
+
+def _first_outputs(model: Any, x: Any) -> Any:
+    with attributed_to_user("model", SUBJECT):
+        return model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
+
+
+def refuse_own_train_step(model: Any) -> None:
+    """Raise `BadRequest` for a model that trains itself: no loss is made up in its place."""
+    if type(model).train_step is keras.Model.train_step and "train_step" not in vars(model):
+        return
+    raise BadRequest(
+        f"model: {type(model).__name__} has a train_step of its own, which only model.fit calls: "
+        "what is trained here would be another loss",
+        "define the loss by compile(loss=...), add_loss or compute_loss and remove train_step, or "
+        "measure a part of the model that has such a loss",
     )
 
 
@@ -202,27 +227,62 @@ def _summary(feed: BatchSource, config: ExperimentConfig) -> DataSummary:
 
     The moments are NaN where no feature is a real number.
     """
-    x, y, _ = feed.probe(config.training.probe_samples)
-    targets = keras.tree.flatten(getattr(feed, "y", y))  # all of them where they are arrays
-    if sum(np.size(leaf) for leaf in targets) > MOST_TARGET_VALUES:
-        targets = keras.tree.flatten(y)
-    leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(x)]
-    real = [leaf.astype(np.float64) for leaf in leaves if leaf.dtype.kind == "f"]
-    flat = np.concatenate([leaf.reshape(-1) for leaf in real]) if real else np.array([math.nan])
-    low, high = arrays.value_range(leaves)
+    moments = _Moments()
+    targets: list[Any] = []
+    shape: tuple[int, ...] = ()
+    for (x, y, _), count in feed.probe_pieces(config.training.probe_samples):
+        leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(x)]
+        shape = shape or tuple(int(size) for size in leaves[0].shape[1:])
+        moments.add([leaf[:count] for leaf in leaves])
+        flat = keras.tree.flatten(y)
+        if len(flat) == 1 and flat[0] is not None:
+            targets.append(np.asarray(flat[0])[:count])
+    flat = keras.tree.flatten(getattr(feed, "y", ()))  # all of them where they are arrays
+    if len(flat) == 1 and 0 < np.size(flat[0]) <= MOST_TARGET_VALUES and flat[0] is not None:
+        targets = [np.asarray(flat[0])]
     samples = getattr(feed, "samples", None) or (feed.steps_per_epoch or 0) * feed.batch_size
     test = feed.test
     return DataSummary(
         name=config.data.name,
         samples=int(samples),
         test_samples=len(keras.tree.flatten(test[0])[0]) if test else 0,
-        feature_shape=tuple(int(size) for size in leaves[0].shape[1:]),
+        feature_shape=shape,
         task="own",
         classes=None,
         scaling=config.data.scaling,
-        mean=float(flat.mean()),
-        second_moment=float(np.mean(flat**2)),
-        minimum=low,
-        maximum=high,
-        targets=target_summary(np.asarray(targets[0])) if len(targets) == 1 else None,
+        mean=moments.total / moments.count if moments.count else math.nan,
+        second_moment=moments.squares / moments.count if moments.count else math.nan,
+        minimum=moments.minimum,
+        maximum=moments.maximum,
+        targets=_target_summary(targets),
     )
+
+
+@dataclass
+class _Moments:
+    """Sums over values that are added piece by piece, in float64."""
+
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    minimum: float = math.nan
+    maximum: float = math.nan
+
+    def add(self, leaves: list[Any]) -> None:
+        """Add arrays: the real ones to the sums; the range is that of whole numbers without any."""
+        for leaf in leaves:
+            if leaf.dtype.kind == "f":
+                wide = leaf.astype(np.float64)
+                self.count += wide.size
+                self.total += float(wide.sum())
+                self.squares += float(np.sum(wide**2))
+        low, high = arrays.value_range(leaves)
+        self.minimum = float(np.fmin(self.minimum, low))
+        self.maximum = float(np.fmax(self.maximum, high))
+
+
+def _target_summary(pieces: list[Any]) -> TargetSummary | None:
+    """The summary of targets that are one array, in pieces whose rows have one shape."""
+    if len({piece.shape[1:] for piece in pieces}) != 1:
+        return None
+    return target_summary(np.concatenate(pieces))

@@ -63,7 +63,13 @@ def for_model(requested: str, model: Any, outputs: Any, y: Any, activation: str)
     """
     several = len(keras.tree.flatten(outputs)) > 1
     accuracy = _no_accuracy if several else _fitting_accuracy(outputs, y)
-    if requested == "auto" and getattr(model, "compiled", False) and model.loss is not None:
+    if y is None and not _has_own_loss(model):
+        raise BadRequest(
+            "the data has no targets, and the model no loss that does without them",
+            "give (inputs, targets), or define the loss by add_loss or compute_loss and compile",
+        )
+    compiled = requested == "auto" and getattr(model, "compiled", False)
+    if y is None or (compiled and (model.loss is not None or _has_own_loss(model))):
         return Objective("compiled", _as_is, _compiled_loss, accuracy, _compiled_data_loss)
     if several:
         raise BadRequest(
@@ -78,6 +84,17 @@ def for_model(requested: str, model: Any, outputs: Any, y: Any, activation: str)
     if classes and units == 1:
         prepare = _column
     return _objective_of(name, prepare, accuracy)
+
+
+def _has_own_loss(model: Any) -> bool:
+    """Whether a compiled model has a `compute_loss` of its own, or layers that add losses.
+
+    Layers have added them in a forward pass that was made; penalties of regularizers do not count.
+    """
+    if not getattr(model, "compiled", False):
+        return False
+    overridden = type(model).compute_loss is not keras.Model.compute_loss
+    return overridden or any(layer._get_own_losses() for layer in model._flatten_layers())
 
 
 def compiled_objective(y: Any) -> Objective:
@@ -153,6 +170,8 @@ def _are_indices(outputs: Any, y: Any) -> bool:
 
 def _fitting_accuracy(outputs: Any, y: Any) -> Callable[[Any, Any], Any]:
     shape, labels = tuple(outputs.shape), np.asarray(y)
+    if y is None:
+        return _no_accuracy
     integers = labels.dtype.kind in "iub"
     if integers and labels.shape in (shape[:-1], (*shape[:-1], 1)):
         return _accuracy
@@ -183,7 +202,8 @@ def _with(loss: Any) -> Callable[[Any, Any, Any, Any, Any], Any]:
 
 
 def _compiled_loss(model: Any, x: Any, y: Any, outputs: Any, weights: Any) -> Any:
-    arguments = {"x": x, "y": y, "y_pred": outputs, "sample_weight": weights}
+    targets = None if isinstance(y, tuple) and not y else y
+    arguments = {"x": x, "y": targets, "y_pred": outputs, "sample_weight": weights}
     if "training" in inspect.signature(model.compute_loss).parameters:
         arguments["training"] = True  # as Keras: a compute_loss of the user's may be older than it
     return model.compute_loss(**arguments)
@@ -234,7 +254,8 @@ def _targets(form: str, units: int, task: str, labels: Targets) -> Targets:
 
 
 def _as_is(labels: Any) -> Any:
-    return labels
+    """The labels; an empty structure, which any traced function takes, where there are none."""
+    return () if labels is None else labels
 
 
 def _column(labels: Targets) -> Targets:

@@ -22,6 +22,9 @@ from gradscope.runner.runtime.seeds import derive
 Batch = tuple[Any, Any, Any]
 """Inputs, targets, sample weights or None; the first two may be nested."""
 
+Piece = tuple[Batch, int]
+"""A batch, and how many of its first samples count."""
+
 ROLES: Final = ("inputs", "targets", "sample weights")
 _KINDS: Final = {
     "c": "complex numbers, whose imaginary part would be dropped",
@@ -71,9 +74,20 @@ class ArrayBatches:
 
     def probe(self, n: int) -> Batch:
         """Return the same `n` samples, or all there are, at every call."""
+        return self.rows(self._probe_rows(n))
+
+    def probe_pieces(self, n: int) -> Iterator[Piece]:
+        """Yield the samples of `probe` in batches; the first of them fill up the last batch."""
+        chosen = self._probe_rows(n)
+        for start in range(0, len(chosen), self.batch_size):
+            rows = chosen[start : start + self.batch_size]
+            filling = np.resize(chosen, self.batch_size - len(rows))
+            yield self.rows(np.concatenate([rows, filling])), len(rows)
+
+    def _probe_rows(self, n: int) -> npt.NDArray[np.int64]:
         random = np.random.default_rng(derive(self.seed, "probe"))
         count = min(n, self.samples)
-        return self.rows(np.sort(random.choice(self.samples, count, replace=False)))
+        return np.sort(random.choice(self.samples, count, replace=False))
 
     def rows(self, rows: npt.NDArray[np.int64]) -> Batch:
         """Return the samples at these indices."""
@@ -98,7 +112,7 @@ def from_samples(samples: Samples, batch_size: int, seed: int) -> ArrayBatches:
 def from_arrays(data: tuple[Any, ...], batch_size: int, seed: int) -> ArrayBatches:
     """Make batches of the user's arrays; `BadRequest` when they are unusable.
 
-    `data` is (x, y) or (x, y, weights), or a pair of these for training and test.
+    `data` is (x,), (x, y) or (x, y, weights), or a pair of the latter for training and test.
     """
     training, testing = split_test_part(data)
     x, y, weights = checked_batch(training, "training")
@@ -120,15 +134,18 @@ def split_test_part(data: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, 
 
 
 def checked_batch(data: tuple[Any, ...], part: str) -> Batch:
-    """Convert inputs, targets and weights to arrays of numbers of one length."""
-    if len(data) not in {2, 3}:
+    """Convert inputs, targets and weights to arrays of numbers of one length.
+
+    Targets are None where there are none, for a model whose loss does without them.
+    """
+    if len(data) not in {1, 2, 3}:
         raise BadRequest(
             f"data: the {part} part has {len(data)} items; "
             "it must be (inputs, targets) or (inputs, targets, sample weights)"
         )
-    padded = (*data, None) if len(data) == 2 else data
+    padded = (*data, None, None)[:3]
     x, y, weights = (
-        None if role == ROLES[2] and tree is None else number_arrays(tree, role, part)
+        None if role != ROLES[0] and tree is None else number_arrays(tree, role, part)
         for role, tree in zip(ROLES, padded, strict=True)
     )
     _check_lengths((x, y, weights), part)

@@ -11,9 +11,9 @@ from gradscope.datasets.samples import Samples
 from gradscope.errors import BadRequest
 from gradscope.record.objective_info import are_classes, class_labels
 from gradscope.runner.sources import arrays, streams
-from gradscope.runner.sources.arrays import ArrayBatches, Batch
+from gradscope.runner.sources.arrays import ArrayBatches, Batch, Piece
 
-__all__ = ["Batch", "BatchSource", "as_samples", "batches", "is_data"]
+__all__ = ["Batch", "BatchSource", "Piece", "as_samples", "batches", "is_data"]
 
 
 class BatchSource(Protocol):
@@ -39,7 +39,13 @@ class BatchSource(Protocol):
         """Yield `(x, y, sample weights or None)` without end, epoch after epoch."""
 
     def probe(self, n: int) -> Batch:
-        """Return the same samples, at most `n`, at every call."""
+        """Return the same samples, at most `n` and of one shape, at every call."""
+
+    def probe_pieces(self, n: int) -> Iterator[Piece]:
+        """Yield the same samples, at most `n`, at every call, in batches of the training.
+
+        With each batch comes the number of its first samples that count.
+        """
 
     def fingerprint(self) -> str:
         """Identify the data: the same digest, the same figures."""
@@ -57,10 +63,13 @@ def batches(data: Any, batch_size: int, seed: int) -> BatchSource:
         return arrays.from_samples(data, batch_size, seed)
     if not is_data(data):
         raise BadRequest(
-            f"data: expected (inputs, targets) or a dataset, received a {type(data).__name__}"
+            f"data: expected (inputs, targets) or a dataset, received a {type(data).__name__}",
+            "where the model's own loss needs no targets: (inputs,), or a dict of inputs",
         )
     if streams.is_stream(data):
         return streams.from_stream(data, None, seed)
+    if isinstance(data, dict):
+        return arrays.from_arrays((data,), batch_size, seed)
     if streams.is_stream(data[0]):
         return streams.from_stream(data[0], data[1], seed)
     return arrays.from_arrays(tuple(data), batch_size, seed)
@@ -68,9 +77,9 @@ def batches(data: Any, batch_size: int, seed: int) -> BatchSource:
 
 def is_data(data: Any) -> bool:
     """Whether this has one of the forms that `batches` takes."""
-    if isinstance(data, Samples) or streams.is_stream(data):
+    if isinstance(data, (Samples, dict)) or streams.is_stream(data):
         return True
-    if not isinstance(data, tuple) or len(data) not in {2, 3}:
+    if not isinstance(data, tuple) or len(data) not in {1, 2, 3}:
         return False
     streaming = [streams.is_stream(item) for item in data]
     return all(streaming) and len(data) == 2 if any(streaming) else True
@@ -91,6 +100,10 @@ def as_samples(data: Any) -> Samples:
             "return (inputs, targets), or bring a model of your own",
         )
     parts = [(source.x, source.y, source.weights), *([source.test] if source.test else ())]
+    if any(y is None for _, y, _ in parts):
+        raise BadRequest(
+            "data.factory: the built-in network needs targets", "return (inputs, targets)"
+        )
     if not all(isinstance(x, np.ndarray) and isinstance(y, np.ndarray) for x, y, _ in parts):
         raise BadRequest(
             "data.factory: the built-in network takes one array of inputs and one of targets",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from gradscope.errors import BadRequest
 from gradscope.runner.runtime.seeds import derive
 from gradscope.runner.sources.arrays import (
     Batch,
+    Piece,
     arrays_hash,
     checked_batch,
     sample_count,
@@ -24,6 +25,10 @@ TEST_SAMPLES: Final = 10_000
 """Most samples of a test stream that are kept in memory for the evaluation."""
 
 FINGERPRINT_SAMPLES: Final = 1000
+PROBE_SHAPES: Final = 4
+"""Shapes of the batches of a probe set: the pass of each is traced on its own."""
+
+PROBE_READ: Final = 4
 _END: Final = object()
 
 
@@ -42,7 +47,7 @@ class StreamBatches:
     seed: int
     test: Batch | None = None
     notes: tuple[str, ...] = ()
-    _probes: dict[int, Batch] = field(default_factory=dict, repr=False, compare=False)
+    _probes: dict[int, list[Piece]] = field(default_factory=dict, repr=False, compare=False)
 
     def iterate(self) -> Iterator[Batch]:
         """Yield batches without end."""
@@ -64,10 +69,15 @@ class StreamBatches:
                 yield pending
 
     def probe(self, n: int) -> Batch:
-        """Return the first `n` samples, read once and kept."""
+        """Return those of the first `n` samples whose batches have the shape of the first batch."""
+        pieces = [select_samples(batch, slice(count)) for batch, count in self.probe_pieces(n)]
+        return _concatenated([batch for batch in pieces if _shapes(batch) == _shapes(pieces[0])])
+
+    def probe_pieces(self, n: int) -> Iterator[Piece]:
+        """Yield the batches that hold the first `n` samples, read once and kept."""
         if n not in self._probes:
-            self._probes[n] = first_samples(self.epoch, n)
-        return self._probes[n]
+            self._probes[n] = list(_first_batches(self.epoch, n))
+        return iter(self._probes[n])
 
     def fingerprint(self) -> str:
         """SHA-256 of the first samples and of the test part: the whole may have no end."""
@@ -81,7 +91,11 @@ class StreamBatches:
 def from_stream(data: Any, testing: Any, seed: int) -> StreamBatches:
     """Make batches of the user's dataset, whose first batch is read for its size."""
     epoch, count = _opened(data, seed)
-    batch_size = sample_count(first_samples(epoch, 1, whole=True)[0])
+    # Of the first two: where batches are shuffled, one of them may be the short last one.
+    first = itertools.islice(_read(epoch, 0), 2)
+    batch_size = max((sample_count(x) for x, _, _ in first), default=0)
+    if not batch_size:
+        raise BadRequest("data: the dataset is empty")
     test = None if testing is None else first_samples(_opened(testing, seed)[0], TEST_SAMPLES)
     return StreamBatches(epoch, count, batch_size, seed, test)
 
@@ -131,18 +145,37 @@ def _read(epoch: Callable[[int], Iterator[Any]], number: int) -> Iterator[Batch]
             element = next(elements, _END)
         if element is _END:
             return
-        if not isinstance(element, (tuple, list)) or len(element) not in {2, 3}:
+        parts = tuple(element) if isinstance(element, (tuple, list)) else (element,)
+        if len(parts) not in {1, 2, 3}:
             raise BadRequest(
                 "data: each element of the dataset must be (inputs, targets) or "
-                f"(inputs, targets, sample weights), not a {type(element).__name__}"
+                f"(inputs, targets, sample weights), not {len(parts)} items"
             )
-        yield checked_batch(tuple(element), "training")
+        yield checked_batch(parts, "training")
 
 
-def first_samples(epoch: Callable[[int], Iterator[Any]], n: int, *, whole: bool = False) -> Batch:
-    """Return the first `n` samples of the first pass, or the whole batches that hold them."""
-    import keras
+def _first_batches(epoch: Callable[[int], Iterator[Any]], n: int) -> Iterator[Piece]:
+    """The first batches, and how many samples of each are among the first `n`.
 
+    Batches of more than `PROBE_SHAPES` shapes are passed over, and no more than `PROBE_READ` times
+    `n` samples are read.
+    """
+    left, unread = n, PROBE_READ * n
+    shapes: list[Any] = []
+    for batch in _read(epoch, 0):
+        size, shape = sample_count(batch[0]), (sample_count(batch[0]), _shapes(batch))
+        unread -= size
+        if shape not in shapes and len(shapes) < PROBE_SHAPES:
+            shapes.append(shape)
+        if shape in shapes:
+            yield batch, min(size, left)
+            left -= size
+        if left <= 0 or unread <= 0:
+            return
+
+
+def first_samples(epoch: Callable[[int], Iterator[Any]], n: int) -> Batch:
+    """Return the first `n` samples of the first pass, as far as their batches have one shape."""
     read: list[Batch] = []
     for batch in _read(epoch, 0):
         if read and _shapes(batch) != _shapes(read[0]):
@@ -152,13 +185,19 @@ def first_samples(epoch: Callable[[int], Iterator[Any]], n: int, *, whole: bool 
             break
     if not read:
         raise BadRequest("data: the dataset is empty")
+    return select_samples(_concatenated(read), slice(n))
+
+
+def _concatenated(batches: Sequence[Batch]) -> Batch:
+    import keras
+
     x, y, weights = (
         None
         if trees[0] is None
         else keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *trees)
-        for trees in zip(*read, strict=True)
+        for trees in zip(*batches, strict=True)
     )
-    return (x, y, weights) if whole else select_samples((x, y, weights), slice(n))
+    return x, y, weights
 
 
 def _shapes(batch: Batch) -> list[Any]:

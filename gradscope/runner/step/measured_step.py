@@ -14,7 +14,7 @@ from gradscope.record import STATISTICS
 from gradscope.runner.objective import loss_scale
 from gradscope.runner.objective.objective import Objective
 from gradscope.runner.runtime.conditional import unlowered_cond
-from gradscope.runner.runtime.import_tensorflow import without_garbage_collection
+from gradscope.runner.runtime.trace_by_shape import TraceByShape
 from gradscope.runner.step import (
     batch_norm_figures,
     example_gradients,
@@ -216,13 +216,16 @@ class RowWidths:
     counts: int = 0
 
 
-def chunked_steps(measured: Step, plain: Step | None, widths: RowWidths, *, jit: bool) -> Chunk:
+def chunked_steps(
+    measured: Step, plain: Step | None, widths: RowWidths, *, jit: bool
+) -> TraceByShape:
     """Run several steps in one call: ``run(batches, flags)`` on batches stacked on a first axis.
 
     `flags` [step, 2] says which steps to measure, and in which to count powers of two; the others
     run `plain` where it is given. The results are float64 [step, statistic, layer], float64 [step,
     scalar], where delta over time follows the scalars of a measured step, and int32 [step, count].
-    The number of steps is read from the batches at run time, so chunks of any length share a trace.
+    The number of steps is read from the batches at run time, so chunks of any length share a trace;
+    another shape of the batches has one of its own.
     """
     nothing = tf.fill([len(STATISTICS), widths.layers], tf.constant(math.nan, tf.float64))
 
@@ -256,30 +259,14 @@ def chunked_steps(measured: Step, plain: Step | None, widths: RowWidths, *, jit:
         rows, scalars, counts = (array.stack() for array in arrays)
         return rows, scalars, counts
 
-    return Chunk(run, jit=jit)
+    return TraceByShape(run, signature=_any_number_of_steps, jit_compile=jit)
 
 
-class Chunk:
-    """The loop over a chunk as one traced function; the axis of steps is left open."""
-
-    def __init__(self, run: Callable[[Any, Any], tuple[Any, Any, Any]], *, jit: bool) -> None:
-        self._run, self._jit = run, jit
-        self._traced: Any = None
-
-    def __call__(self, batches: Any, flags: Any) -> tuple[Any, Any, Any]:
-        """Run the steps of `batches` [step, sample, ...]; the first call traces."""
-        if self._traced is None:
-            specs = keras.tree.map_structure(
-                lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), (batches, flags)
-            )
-            self._traced = tf.function(self._run, specs, jit_compile=self._jit, autograph=False)
-            with without_garbage_collection():
-                return self._traced(batches, flags)  # type: ignore[no-any-return]
-        return self._traced(batches, flags)  # type: ignore[no-any-return]
-
-    def traces(self) -> int:
-        """How often the loop was traced."""
-        return int(self._traced.experimental_get_tracing_count()) if self._traced else 0
+def _any_number_of_steps(batches: Any, flags: Any) -> Any:
+    """The specs of a chunk; its first axis, the steps, is left open."""
+    return keras.tree.map_structure(
+        lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), (batches, flags)
+    )
 
 
 def _apply(optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
@@ -295,12 +282,19 @@ def _or_zeros(gradient: Any, source: Any) -> Any:
 def _over_time(
     timed: Sequence[Site], calls: dict[Any, Call], gradients: Sequence[Any], scale: Any
 ) -> list[Any]:
-    """Delta at each time step of each recurrent layer that is followed."""
-    pairs = zip((calls[site.key] for site in timed), gradients, strict=True)
-    return [
-        recurrent.delta_second_moments(_or_zeros(gradient, call.zeros), call.mask, scale)
-        for call, gradient in pairs
-    ]
+    """Delta at each time step of each recurrent layer that is followed.
+
+    NaN for a batch of sequences that are not as long as those of the survey.
+    """
+    profiles = []
+    for site, gradient in zip(timed, gradients, strict=True):
+        call = calls[site.key]
+        if call.zeros.shape[1] == site.time_steps:
+            delta = _or_zeros(gradient, call.zeros)
+            profiles.append(recurrent.delta_second_moments(delta, call.mask, scale))
+        else:
+            profiles.append(tf.fill([site.time_steps], tf.constant(math.nan, tf.float64)))
+    return profiles
 
 
 def _scalars(loss: Any, accuracy: Any, optimizer: Any) -> Any:

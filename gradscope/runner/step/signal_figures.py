@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import keras
@@ -28,6 +29,9 @@ _MOMENTS = (
 )
 _POWERS = np.array([[0.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0, 0.0]]).T
 _NONFINITE = ("nonfinite_forward_count", "nonfinite_backward_count", "nonfinite_forward_count")
+
+LARGE = 2**18
+"""Values of a tensor (1 MiB) from which a conditional costs little beside its sums."""
 
 Item = TypeVar("Item")
 
@@ -80,7 +84,8 @@ def add_signal_figures(
     if not signals:
         return
     pairs = list(zip(signals, deltas, strict=True))
-    groups = [_group(pairs) for pairs in _grouped(pairs, _shape)]
+    groups = [_group(pairs) for pairs in _grouped(pairs, partial(_shape, reductions))]
+    groups.sort(key=lambda group: _is_large(group.z[0], reductions))
     values, nonzero, nonfinite = tf.split(_moments(groups, reductions), [10, 2, 3])
     ordered = [signal for group in groups for signal in group.signals]
     indices = [signal.site.index for signal in ordered]
@@ -93,8 +98,16 @@ def add_signal_figures(
     _add_shares(figures, groups, nonzero, reductions)
 
 
-def _shape(pair: tuple[Signal, Any]) -> tuple[Any, ...]:
-    return (tuple(pair[0].z.shape), pair[0].z.dtype)
+def _shape(reductions: Reductions, pair: tuple[Signal, Any]) -> tuple[Any, ...]:
+    """What tensors of one group have in common; a large tensor is a group of its own."""
+    z = pair[0].z
+    alone = id(pair[0]) if _is_large(z, reductions) else None
+    return (tuple(z.shape), z.dtype, alone)
+
+
+def _is_large(z: Any, reductions: Reductions) -> bool:
+    size = int(z.shape.num_elements())
+    return size > max(LARGE, reductions.stacking_limit)
 
 
 def _group(pairs: Sequence[tuple[Signal, Any]]) -> _Group:
@@ -115,7 +128,19 @@ def _flat(x: Any) -> Any:
 
 
 def _moments(groups: Sequence[_Group], reductions: Reductions) -> Any:
-    """Moments and counts of all signals, group after group: float64 [15, signal]."""
+    """Moments and counts of all signals, group after group: float64 [15, signal].
+
+    A large tensor has a conditional of its own, which lets go of it: one conditional for all
+    tensors would keep every delta of the network until the last one is there.
+    """
+    large = [group for group in groups if _is_large(group.z[0], reductions)]
+    small = groups[: len(groups) - len(large)]
+    together = [small, *([group] for group in large)] if small else [[group] for group in large]
+    return tf.concat([_moments_of(part, reductions) for part in together], 1)
+
+
+def _moments_of(groups: Sequence[_Group], reductions: Reductions) -> Any:
+    """The moments of some groups, read again in float64 where float32 loses something."""
     sizes = np.array([float(z.shape.num_elements()) for group in groups for z in group.z])
     batches = np.array([float(z.shape[0]) for group in groups for z in group.z])
     group_sums = [moments.read_sums(g.z, g.a, g.delta, reductions) for g in groups]

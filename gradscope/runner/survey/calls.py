@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+from keras.src.models.functional import Functional  # Keras exports it under no public name
 
 from gradscope.record.layers import Trait
 from gradscope.runner.runtime.attribute_patch import patched_attribute
@@ -30,7 +31,8 @@ class Call:
     """One call of one layer: its tensors, and the argument and result of a fused activation.
 
     `number` counts the calls of the same layer in this pass from 0 (a shared layer has several).
-    `parents` names the layers in whose calls this call was made, the outermost first.
+    `parents` names the layers in whose calls this call was made, the outermost first; `in_block`
+    says that one of them is of a class outside of Keras that has a ``call`` of its own.
     `calls_others` is true when other recorded layers were called inside. `zeros` were added to the
     state of a recurrent layer at each time step, so that a tape can differentiate with respect to
     it.
@@ -39,6 +41,7 @@ class Call:
     layer: Any
     number: int
     parents: tuple[str, ...] = ()
+    in_block: bool = False
     inputs: list[Any] = field(default_factory=list)
     outputs: list[Any] = field(default_factory=list)
     z: Any = None
@@ -80,7 +83,9 @@ class CallRecorder:
         masks = _tensors(kwargs.get("mask"))
         mask = masks[0] if masks else None
         parents = tuple(outer.layer.name for outer in self._open)
-        call = Call(layer, number, parents, inputs=_tensors((args, kwargs)), mask=mask)
+        in_block = any(_is_block(outer.layer) for outer in self._open)
+        inputs = _tensors((args, kwargs))
+        call = Call(layer, number, parents, in_block, inputs=inputs, mask=mask)
         self._open.append(call)
         self._watch(call, call.inputs)
         return call
@@ -174,6 +179,12 @@ def _recorded_activation(layer: Any, original: Any, recorder: CallRecorder) -> C
         return a
 
     return activation
+
+
+def _is_block(layer: Any) -> bool:
+    """Whether the layer calls others in a ``call`` that its user wrote."""
+    own = not type(layer).__module__.startswith("keras.")
+    return own and not isinstance(layer, (keras.Sequential, Functional))
 
 
 def _tensors(values: Any) -> list[Any]:

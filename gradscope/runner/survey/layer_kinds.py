@@ -20,6 +20,9 @@ Parameters = dict[str, Any]
 Shape = tuple[int, ...]
 Fans = tuple[int | None, int | None]
 
+_FUNCTIONS = {"gelu_approximate": ("gelu", {"approximate": True})}
+"""Activation functions of keras-hub that the catalog has under another name."""
+
 _FIXED_BY_CALL = frozenset([Trait.FULLY_CONNECTED, Trait.LINEAR_KERNEL, Trait.DROPOUT])
 """Traits that a subclass has only if it keeps its base class's ``call``: SpatialDropout2D is a
 subclass of Dropout."""
@@ -81,7 +84,8 @@ def activation_of(layer: Any) -> tuple[str | None, Activation | None, Parameters
     module = getattr(function, "__module__", "") or ""
     if parameters is None and not module.startswith(("keras", "tensorflow")):
         return _function_name(function), None, {}
-    return _catalog_entry(str(_function_name(function)), dict(parameters or {}))
+    name = str(_function_name(function))
+    return _catalog_entry(*_FUNCTIONS.get(name, (name, dict(parameters or {}))))
 
 
 def looped_layer(layer: Any) -> Any:

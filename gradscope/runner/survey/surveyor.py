@@ -283,14 +283,14 @@ def survey(
 
 
 def _distinct_names(calls: Sequence[Call]) -> list[str]:
-    """Layer names; ``outer/name`` where two layers share one, ``name#2`` for a second call."""
+    """Layer names; ``outer/name`` in a block or where two share one; ``name#2`` when repeated."""
     owners: dict[str, set[int]] = {}
     for call in calls:
         owners.setdefault(call.layer.name, set()).add(id(call.layer))
     names: list[str] = []
     for call in calls:
-        shared = len(owners[call.layer.name]) > 1
-        name = "/".join((*call.parents, call.layer.name)) if shared else call.layer.name
+        owned = call.in_block or len(owners[call.layer.name]) > 1
+        name = "/".join((*call.parents, call.layer.name)) if owned else call.layer.name
         name = f"{name}#{call.number + 1}" if call.number else name
         repeats = sum(other == name or other.startswith(f"{name}~") for other in names)
         names.append(f"{name}~{repeats + 1}" if repeats else name)

@@ -46,7 +46,7 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "large_normal": (
         {"initializer": {"name": "random_normal", "stddev": 5.0}, "hidden": [9] * 3},
         {},
-        "initializer_mismatch",
+        "saturated_output",
     ),
 }
 

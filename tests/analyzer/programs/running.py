@@ -59,6 +59,6 @@ def finding(diagnosis: Diagnosis, code: str) -> Finding:
     return verdict.findings[0]
 
 
-def actions(found: Finding | Diagnosis) -> list[str]:
+def actions(advice: Finding | Diagnosis) -> list[str]:
     """What its remedies ask for."""
-    return [remedy.action.value for remedy in found.remedies]
+    return [remedy.action.value for remedy in advice.remedies]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import unicodedata
 from dataclasses import replace
 
@@ -119,3 +120,43 @@ def test_skipped_is_said_and_does_not_look_passed() -> None:
     check = Check(CheckKind.TRAINING, Status.SKIPPED, "not trained: --at-init")
     text = page(replace(cases.passing(), checks=(check,)))
     assert "- training: skipped: not trained: --at-init" in text
+
+
+@pytest.mark.parametrize("width", [120, 80, 50])
+def test_the_old_curve_stands_above_the_new_one(width: int) -> None:
+    """On one scale: twelve hidden layers, of which the first gets 1e-6 of what it did."""
+    lines = page(cases.failing(), width=width).splitlines()
+    [old] = [line for line in lines if line.startswith("  baseline ")][:1]
+    [new] = [line for line in lines if line.startswith("  now ")]
+    assert lines.index(new) == lines.index(old) + 1
+    assert lines.index(old) < next(i for i, line in enumerate(lines) if "structure" in line)
+    before, after = (line[11:].split()[0] for line in (old, new))
+    assert len(before) == len(after) == min(40, width - 12)
+    assert (before[0], after[0], after[-1]) == (before[-2], "▂", "█")
+    assert list(after) == sorted(after)
+    if width > 60:
+        assert old.endswith("  0.5 to 1")
+        assert new.endswith("  5e-07 to 1")
+
+
+def test_a_check_that_passed_draws_no_curve() -> None:
+    text = page(replace(cases.passing(), curves=cases.curves()))
+    assert "  now " not in text
+
+
+def test_a_remedy_is_printed_once_and_its_command_pastes() -> None:
+    base = cases.failing()
+    again = replace(cases.departed(), kind=CheckKind.TRAINING)
+    typed = ("model.activation=sigmoid", "name=a name that is long enough to break the line")
+    checked = replace(base, checks=(*base.checks, again), overrides=typed)
+    lines = page(checked, width=80).splitlines()
+    starts = [i for i, line in enumerate(lines) if line.strip().startswith("gradscope baseline")]
+    assert len(starts) == 1
+    command, at = lines[starts[0]].strip(), starts[0]
+    while command.endswith("\\"):
+        at += 1
+        command = f"{command[:-1]}{lines[at].strip()}"
+    assert shlex.split(command) == [
+        *("gradscope", "baseline", "configs/deep_relu.yaml"),
+        *("-s", typed[0], "-s", typed[1], "--update"),
+    ]

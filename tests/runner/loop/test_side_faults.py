@@ -25,7 +25,7 @@ def planted(*arguments: object, **options: object) -> None:
 
 @pytest.mark.parametrize(
     ("owner", "name", "computation"),
-    [(probe, "measure_probe", "probe set"), (Experiment, "evaluate", "test set")],
+    [(probe.Probe, "look", "probe set"), (Experiment, "evaluate", "test set")],
 )
 def test_a_planted_fault(
     monkeypatch: pytest.MonkeyPatch, owner: object, name: str, computation: str

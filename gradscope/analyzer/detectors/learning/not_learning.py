@@ -10,6 +10,7 @@ from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.curves.constant_loss import paired_loss
 from gradscope.analyzer.curves.depth_profile import depth_profile
+from gradscope.analyzer.curves.loss_course import LossCourse, halved, moved_away
 from gradscope.analyzer.curves.loss_curve import LossCurve
 from gradscope.analyzer.curves.sample_differences import alike_inputs
 from gradscope.analyzer.curves.training_amount import TrainingAmount, still_falls, training_amount
@@ -86,7 +87,8 @@ def not_learning(
         half of the way. Or the model is the user's own and neither a constant nor an accuracy is
         known: it may have come trained.
     Not judged when:
-        Fewer than `min_steps` losses were recorded; no layer's updates add up to
+        Fewer than `min_steps` losses were recorded, and the last ones are not all below half of the
+        first ones; no layer's updates add up to
         `min_weight_change` and the loss is where it began; or the noise is above `max_noise` and
         the probe set was not passed after training.
     Thresholds:
@@ -119,14 +121,10 @@ def not_learning(
         The standard error of the difference of two means of independent batches.
     """
     curve = loss_curve.training_curve(record)
-    if len(curve.loss) < min_steps:
-        raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to tell a fall from noise")
-    path = loss_curve.path_length(record)
-    if not path >= min_weight_change and not _moved_away(curve):
-        raise NotMeasured(
-            f"updates added up to {path:.2g} of the weights: too little to see a difference"
-        )
-    seen, amount = _Course.of(record, curve, max_end_growth), training_amount(record)
+    if halved(record, curve):
+        return ()
+    _refuse_too_little(record, curve, min_steps, min_weight_change)
+    course, amount = LossCourse.from_record(record, curve, max_end_growth), training_amount(record)
     limits = _Limits(standard_errors, max_constant_ratio, min_relative_fall, max_noise)
     early = amount.is_little(
         min_steps=min_error_steps,
@@ -134,45 +132,58 @@ def not_learning(
         min_epochs=min_epochs,
         min_samples_per_class=min_samples_per_class,
     )
-    rule = _rule(record, curve, seen, limits, early=early)
+    rule = _rule(record, curve, course, limits, early=early)
     if rule is None:
         return ()
     return (
         findings.finding(
             record,
-            _severity(record, seen, rule, early=early),
+            _severity(record, course, rule, early=early),
             (),
             since_step=int(curve.steps[0]),
             until_step=int(curve.steps[-1]),
-            observed=_observed(record, seen, rule, limits),
+            observed=_observed(record, course, rule, limits),
             threshold=standard_errors,
-            message=_message(seen, rule, limits, amount),
-            details=_details(seen, rule, limits, amount),
-            evidence=_evidence(record, curve, seen),
+            message=_message(course, rule, limits, amount),
+            details=_details(course, rule, limits, amount),
+            evidence=_evidence(record, curve, course),
             cause=alike_inputs(record) or _over_depth(record),
             remedies=_remedies(record, rule, amount, enough=int(enough_steps)),
         ),
     )
 
 
-def _severity(record: RunRecord, seen: _Course, rule: _Rule, *, early: bool) -> Severity:
+def _refuse_too_little(
+    record: RunRecord, curve: LossCurve, min_steps: float, min_weight_change: float
+) -> None:
+    """Raise `NotMeasured` where a fall could not have shown."""
+    if len(curve.loss) < min_steps:
+        raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to tell a fall from noise")
+    path = loss_curve.path_length(record)
+    if not path >= min_weight_change and not moved_away(curve):
+        raise NotMeasured(
+            f"updates added up to {path:.2g} of the weights: too little to see a difference"
+        )
+
+
+def _severity(record: RunRecord, course: LossCourse, rule: _Rule, *, early: bool) -> Severity:
     """An error where nothing was learned for certain, after enough training.
 
     One of the user's own without a constant and without classes may have come trained.
     """
     untrained = not is_user_model(record) or loss_curve.accuracy_is_known(record)
-    certain = untrained or not math.isnan(seen.share)
+    certain = untrained or not math.isnan(course.share)
     return Severity.ERROR if certain and rule.grave and not early else Severity.WARNING
 
 
-def _observed(record: RunRecord, seen: _Course, rule: _Rule, limits: _Limits) -> float:
+def _observed(record: RunRecord, course: LossCourse, rule: _Rule, limits: _Limits) -> float:
     """The figure beside the threshold, both in standard errors.
 
     A loss that ends far above the start may have fallen before: it is then just below.
     """
     if rule is _Rule.BY_HEART:
-        return _test_gain(record, seen)
-    return min(seen.fall_in_errors, limits.standard_errors * (1.0 - 1e-12))
+        return _test_gain(record, course)
+    return min(course.fall_in_errors, limits.standard_errors * (1.0 - 1e-12))
 
 
 class _Rule(Enum):
@@ -201,78 +212,41 @@ class _Limits:
 
 
 def _rule(
-    record: RunRecord, curve: LossCurve, seen: _Course, limits: _Limits, *, early: bool
+    record: RunRecord, curve: LossCurve, course: LossCourse, limits: _Limits, *, early: bool
 ) -> _Rule | None:
     """The rule that the record fails; None where the network learns. Raises `NotMeasured`."""
-    noise = limits.standard_errors * seen.error
-    falls = seen.fall > max(noise, limits.relative_fall * seen.late)
-    below = seen.share < limits.constant_ratio
+    noise = limits.standard_errors * course.error
+    falls = course.fall > max(noise, limits.relative_fall * course.late)
+    below = course.share < limits.constant_ratio
     right = loss_curve.above_chance(record) or _above_chance_on_test_set(record)
     better = below or right or _ahead_of_constant(record, limits)
-    if falls and not better and not seen.grew and seen.share > SETTLES:
+    if falls and not better and not course.grew and course.share > SETTLES:
         return _Rule.FALLING
-    if not seen.grew and (falls or better):
-        if _test_gain(record, seen) <= limits.standard_errors:
+    if not course.grew and (falls or better):
+        if _test_gain(record, course) <= limits.standard_errors:
             return _Rule.BY_HEART
-        little = seen.ended and not (falls or below or loss_curve.skill(record) > LITTLE)
+        little = course.ended and not (falls or below or loss_curve.skill(record) > LITTLE)
         return _Rule.LITTLE if little and not early else None
-    hidden = noise > limits.noise * abs(seen.late)
-    if hidden and not seen.ended and not seen.grew:
+    hidden = noise > limits.noise * abs(course.late)
+    if hidden and not course.ended and not course.grew:
         raise NotMeasured(
-            f"the loss of {seen.late:.3g} scatters too much from batch to batch: only a fall by "
+            f"the loss of {course.late:.3g} scatters too much from batch to batch: only a fall by "
             f"{noise:.2g} in a quarter of the steps would have shown"
         )
-    if still_falls(curve) and not seen.share <= SETTLES and not seen.grew:
+    if still_falls(curve) and not course.share <= SETTLES and not course.grew:
         return _Rule.FALLING
     slow = hidden or not loss_curve.loss_name(record)
-    if slow and not seen.grew and not training_amount(record).epochs >= ENOUGH_EPOCHS:
+    if slow and not course.grew and not training_amount(record).epochs >= ENOUGH_EPOCHS:
         return _Rule.EARLY
     return _Rule.EARLY if early else _Rule.NOTHING
 
 
-@dataclass(frozen=True)
-class _Course:
-    """What the loss did: its late mean, its fall with its standard error, and where it ended.
-
-    `best` is a constant prediction's and NaN where it is not known, `level` the loss that is
-    judged, `share` its `loss_curve.loss_share`, and `ended` says that it is the probe set's; `grew`
-    that it ended far above the start.
-    """
-
-    late: float
-    best: float
-    fall: float
-    error: float
-    level: float
-    share: float
-    ended: bool
-    grew: bool
-
-    @classmethod
-    def of(cls, record: RunRecord, curve: LossCurve, max_growth: float) -> _Course:
-        best = loss_curve.constant_predictor(record)
-        fall, error = curve.fall(2 if math.isfinite(best) else 0)
-        late = float(curve.loss[window.last_quarter(curve.steps)].mean())
-        end = loss_curve.end_loss(record)
-        ended = not math.isnan(end) and math.isfinite(best)
-        grew = curve.first > 0 and end > max_growth * max(curve.first, best if best > 0 else 0.0)
-        level = end if ended or grew else late
-        best = loss_curve.constant_of_answers(record) if ended else best
-        share = loss_curve.loss_share(record, level, of_answers=ended)
-        return cls(late, best, fall, error, level, share, ended, grew)
-
-    @property
-    def fall_in_errors(self) -> float:
-        """The fall in its standard errors; 0 without noise."""
-        return self.fall / self.error if self.error else 0.0
-
-
-def _evidence(record: RunRecord, curve: LossCurve, seen: _Course) -> Evidence:
+def _evidence(record: RunRecord, curve: LossCurve, course: LossCourse) -> Evidence:
     return findings.evidence(
         record,
         n=len(curve.loss),
         steps=(int(curve.steps[0]), int(curve.steps[-1])),
-        interval=(seen.fall - 2 * seen.error, seen.fall + 2 * seen.error),
+        interval=(course.fall - 2 * course.error, course.fall + 2 * course.error),
         interval_meaning="fall of the loss, 2 standard errors to either side",
     )
 
@@ -296,25 +270,27 @@ def _remedies(
     return (longer,) if not_yet else (longer, rates, targets)
 
 
-def _message(seen: _Course, rule: _Rule, limits: _Limits, amount: TrainingAmount) -> str:
+def _message(course: LossCourse, rule: _Rule, limits: _Limits, amount: TrainingAmount) -> str:
     """What the loss does."""
-    beside = f"a constant answer's {seen.best:.3g}"
+    beside = f"a constant answer's {course.best:.3g}"
     if rule is _Rule.BY_HEART:
         return (
-            f"The network learns nothing that holds: its loss of {seen.late:.3g} is hardly below "
+            f"The network learns nothing that holds: its loss of {course.late:.3g} is hardly below "
             f"{beside}."
         )
-    if seen.grew:
-        return f"The network does not learn: over the probe set its loss ends at {seen.level:.3g}."
-    if not math.isfinite(seen.best):
-        if seen.fall > limits.standard_errors * seen.error:
-            return f"The network learns very slowly: its loss of {seen.late:.3g} hardly falls."
-        return f"The network does not learn: its loss stays at {seen.late:.3g}."
+    if course.grew:
+        return (
+            f"The network does not learn: over the probe set its loss ends at {course.level:.3g}."
+        )
+    if not math.isfinite(course.best):
+        if course.fall > limits.standard_errors * course.error:
+            return f"The network learns very slowly: its loss of {course.late:.3g} hardly falls."
+        return f"The network does not learn: its loss stays at {course.late:.3g}."
     if rule is _Rule.LITTLE:
-        return f"The network learns little: its loss of {seen.level:.3g} stands beside {beside}."
+        return f"The network learns little: its loss of {course.level:.3g} stands beside {beside}."
     if rule is _Rule.NOTHING:
         return (
-            f"The network does not learn: its loss of {seen.level:.3g} is not clearly below "
+            f"The network does not learn: its loss of {course.level:.3g} is not clearly below "
             f"{beside}."
         )
     return (
@@ -323,29 +299,29 @@ def _message(seen: _Course, rule: _Rule, limits: _Limits, amount: TrainingAmount
     )
 
 
-def _details(seen: _Course, rule: _Rule, limits: _Limits, amount: TrainingAmount) -> str:
+def _details(course: LossCourse, rule: _Rule, limits: _Limits, amount: TrainingAmount) -> str:
     """The rule that it fails, with its figures."""
     if rule is _Rule.BY_HEART:
         return "On the test set it is right by chance only."
     by = "no more than its noise"
-    if seen.fall > limits.standard_errors * seen.error:
-        by = f"{seen.fall / abs(seen.late) if seen.late else 0.0:.2%}"
-    quarter = "third" if math.isfinite(seen.best) else "first"
-    course = (
-        f"Since the {quarter} quarter of the steps it fell by {by} ({seen.fall:.2g} +- "
-        f"{seen.error:.2g})."
+    if course.fall > limits.standard_errors * course.error:
+        by = f"{course.fall / abs(course.late) if course.late else 0.0:.2%}"
+    quarter = "third" if math.isfinite(course.best) else "first"
+    sentence = (
+        f"Since the {quarter} quarter of the steps it fell by {by} ({course.fall:.2g} +- "
+        f"{course.error:.2g})."
     )
     if rule not in (_Rule.EARLY, _Rule.FALLING):
-        return f"{course} It was trained for {amount.text}."
-    if math.isfinite(seen.best):
-        ends = f"It is {seen.level:.3g} at the end, and a constant answer's {seen.best:.3g}."
-        course = f"{ends} {course}"
+        return f"{sentence} It was trained for {amount.text}."
+    if math.isfinite(course.best):
+        ends = f"It is {course.level:.3g} at the end, and a constant answer's {course.best:.3g}."
+        sentence = f"{ends} {sentence}"
     if rule is _Rule.FALLING:
-        return f"{course} It still falls."
-    return f"{course} That is too little training to tell."
+        return f"{sentence} It still falls."
+    return f"{sentence} That is too little training to tell."
 
 
-def _test_gain(record: RunRecord, seen: _Course) -> float:
+def _test_gain(record: RunRecord, course: LossCourse) -> float:
     """Accuracy on the test set above naming the commonest class, in its standard errors.
 
     Infinite where the loss of training (below 0.9 of a constant answer's) or of the test (below it)
@@ -353,7 +329,7 @@ def _test_gain(record: RunRecord, seen: _Course) -> float:
     """
     loss = record.evaluation.get("test_loss", math.nan)
     gain, error = loss_curve.test_accuracy_gain(record)
-    tells = error > 0 and seen.late >= 0.9 * seen.best and loss >= seen.best
+    tells = error > 0 and course.late >= 0.9 * course.best and loss >= course.best
     return gain / error if tells else math.inf
 
 
@@ -389,11 +365,3 @@ def _over_depth(record: RunRecord) -> str:
         f"Between {profile.names[0]} and {profile.names[-1]} the rms of z changes by "
         f"x{signal:.2g}, and that of delta by x{delta:.2g} going back."
     )
-
-
-def _moved_away(curve: LossCurve) -> bool:
-    """Whether the loss is clearly elsewhere than at the first batch: by a tenth and by four of its
-    present standard deviations."""
-    late = curve.late
-    distance = abs(float(curve.loss[0] - late.mean()))
-    return distance > max(0.1 * abs(float(late.mean())), 4.0 * float(late.std()))

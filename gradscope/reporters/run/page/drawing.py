@@ -20,6 +20,9 @@ HEIGHT = 290
 
 _LEAST_DECADES = 1.4
 _BELOW = 20
+_LABEL = 0.45
+"""Width of a label on a telephone, as a share of the plot."""
+
 _DIAMOND = "M0-6 6 0 0 6-6 0z"
 _LOWEST, _HIGHEST = -300.0, 300.0
 
@@ -62,6 +65,8 @@ def axis_of(plot: Plot) -> Axis:
         return Axis(0.0, 1.0, False)
     if not plot.log:
         low, high = min([0.0, *finite]), max([*finite, 0.0])
+        if finite and min(finite) > high / 2:  # a curve far above zero that hardly changes
+            low = min(finite) - 0.25 * (high - min(finite))
         return Axis(low, high if high > low else low + 1.0, False)
     logs = [min(_HIGHEST, max(_LOWEST, math.log10(value))) for value in finite if value > 0]
     low, high = min(logs, default=-1.0), max(logs, default=0.0)
@@ -106,7 +111,7 @@ def _grid(plot: Plot, axis: Axis) -> Iterator[str]:
     for value in axis.ticks():
         y = axis.at(value)
         yield f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>'
-        label = percent(value) if plot.share else number(value)
+        label = percent(value) if plot.share else number(float(f"{value:.3g}"))
         if not (zero and y > HEIGHT - 14):
             yield f'<text x="-10" y="{y + 4:.1f}" text-anchor="end">{label}</text>'
     if zero:
@@ -234,8 +239,9 @@ def _labels(plot: Plot, axis: Axis) -> Iterator[str]:
         x, y = plot.positions[index], axis.at(curve.values[index])
         above = curve.role in (Role.PROMISE, Role.BASELINE)
         y += -10 if (above and y > 16) or y > HEIGHT - 22 else 20
-        while any(abs(x - other) < 0.25 and abs(y - height) < 14 for other, height in taken):
-            y += 14 if y < HEIGHT / 2 else -14
+        away = 14 if y < HEIGHT / 2 else -14
+        while any(abs(x - other) < _LABEL and abs(y - height) < 14 for other, height in taken):
+            y += away
         taken.append((x, y))
         yield (
             f'<text class="halo {curve.role}" x="{_percent(x)}" y="{y:.1f}" '

@@ -103,3 +103,24 @@ def test_a_frame_per_run_of_bad_layers() -> None:
     text = drawing.strip_svg(Strip(cells, ("0", "3")))
     frames = re.findall(r'class="frame" x="([\d.]+)%" width="([\d.]+)%"', text)
     assert frames == [("0.00", "50.00"), ("75.00", "25.00")]
+
+
+def test_a_curve_that_hardly_changes_fills_its_axis() -> None:
+    flat = drawing.axis_of(plot(2.30, 2.31, 2.34, log=False))
+    assert (flat.low, flat.high) == pytest.approx((2.29, 2.34))
+    falling = drawing.axis_of(plot(2.3, 1.0, 0.2, log=False))
+    assert (falling.low, falling.high) == (0.0, 2.3)
+    constant = drawing.axis_of(plot(2.0, 2.0, log=False))
+    assert constant.low < constant.high
+    assert drawing.axis_of(plot(-1.0, 2.0, log=False)).low == -1.0
+
+
+def test_labels_of_curves_that_lie_together_stand_apart() -> None:
+    """At every height: those in the middle have to move away in one direction."""
+    for height in (0.1, 0.45, 0.5, 0.55, 0.9):
+        curves = tuple(Curve(Role.MEASURED, f"curve {i}", (height,)) for i in range(6))
+        text = drawing.svg(plot(height, curves=curves, log=False, share=True))
+        pattern = r'<text class="halo measured" x="[^"]+" y="([\d.-]+)"'
+        at = [float(y) for y in re.findall(pattern, text)]
+        assert len(at) == 6
+        assert min(abs(a - b) for i, a in enumerate(at) for b in at[:i]) >= 13.9
