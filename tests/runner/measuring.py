@@ -86,7 +86,13 @@ def step(
         squares = [tf.reduce_mean(tf.square(o - tf.cast(t, o.dtype))) for t, o in pairs]
         return tf.add_n([*squares, *model.losses]) * factor
 
-    objective = Objective("", lambda y: y, total, lambda y, o: tf.constant(0.0, tf.float64))
+    objective = Objective(
+        loss_name="",
+        prepare=lambda y: y,
+        loss=total,
+        accuracy=lambda y, outputs: tf.constant(0.0, tf.float64),
+        data_loss=lambda model, y, outputs, weights: total(model, None, y, outputs, weights),
+    )
     optimizer = optimizer or keras.optimizers.SGD(RATE / factor)
     optimizer.build(model.trainable_variables)
     sites = measured_step.survey_model(model, x)
