@@ -37,7 +37,7 @@ def wide_sections(results: Row, first: Row) -> list[str]:
     """Counts, rates, remedies, detectors and wrong verdicts."""
     parts = ["## The wide corpus\n", _HOW, _counts(results)]
     if "third" in first:
-        title = f"On the third part, at its first use (judged {first['third']['judged']})"
+        title = f"On the third part, each case as first judged (last {first['third']['judged']})"
         parts.append(_rates(title, first["third"]["rates"]))
     parts += [
         _rates(f"On the {part} part, with the present logic", results["rates"][part])
@@ -76,7 +76,8 @@ def _counts(results: Row) -> str:
         lines.append(
             f"\n{judged} of {declared} declared cases are judged, a random sample (in the order of "
             "a hash of their names). `python -m benchmarks.detectors --part wide --missing` and "
-            "`--part third --missing` train the rest."
+            "`--part third --missing --unseen` train the rest; the first verdict on each case of "
+            "third is kept."
         )
     answers = Counter(_answer(row) for row in results["cases"])
     lines.append(

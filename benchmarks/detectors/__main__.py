@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from benchmarks.detectors import distances, judging
-from benchmarks.detectors.case import PARTS, TUNE, WIDE, WIDE_PARTS, Case
+from benchmarks.detectors.case import PARTS, THIRD, TUNE, WIDE, WIDE_PARTS, Case
 from benchmarks.detectors.corpus import CASES
 from benchmarks.detectors.judging import file_of
 from benchmarks.detectors.wide import judged, measuring, results
@@ -119,13 +119,23 @@ def _keep_first(rows: list[dict[str, Any]], parts: tuple[str, ...]) -> None:
     kept = json.loads(UNSEEN.read_text(encoding="utf-8")) if UNSEEN.exists() else {}
     for part in parts:
         those = [row for row in rows if row["part"] == part]
-        if those and part not in (TUNE, WIDE) and part not in kept:
+        if those and part == THIRD:
+            kept[part] = first_of_each(kept.get(part, {}), those)
+        elif those and part not in (TUNE, WIDE) and part not in kept:
             kept[part] = {
                 "judged": date.today().isoformat(),
-                "rates": judged.rates(those) if part in WIDE_PARTS else judging.rates(those)[part],
+                "rates": judging.rates(those)[part],
                 "cases": those,
             }
     UNSEEN.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+def first_of_each(kept: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The first verdict on each case: those that were judged before stay as they are."""
+    before = list(kept.get("cases", ()))
+    names = {row["name"] for row in before}
+    cases = before + [row for row in rows if row["name"] not in names]
+    return {"judged": date.today().isoformat(), "rates": judged.rates(cases), "cases": cases}
 
 
 def _train(cases: Iterable[Case], folder: Path, missing: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.detectors.__main__ import first_of_each
 from benchmarks.detectors.case import HEALTHY, SICK, THIRD, WIDE, Case
 from benchmarks.detectors.wide import judged, remedying, results, scoring, tasks
 from benchmarks.detectors.wide.declared import merged, wide_cases
@@ -213,6 +214,14 @@ def test_rates_by_detector_and_of_remedies() -> None:
     assert (remedies["given"]["hits"], remedies["given"]["count"]) == (2, 3)
     assert (remedies["work"]["hits"], remedies["work"]["count"]) == (1, 2)
     assert remedies["nothing to apply"] == {"a": 1}
+
+
+def test_the_first_verdict_on_a_case_is_kept() -> None:
+    early, late = row(SICK), row(SICK, "dead_units")
+    first = first_of_each({}, [early])
+    both = first_of_each(first, [late, late | {"name": "m"}])
+    assert [found["leads"] for found in both["cases"]] == [None, "dead_units"]
+    assert both["rates"]["gradscope"]["detected"]["hits"] == 1
 
 
 def test_the_order_of_training_is_a_fixed_mixture() -> None:
