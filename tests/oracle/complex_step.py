@@ -207,22 +207,32 @@ def _of_weights(
             "kernel_gradient_variance",
             "update_ratio",
             "weight_second_moment",
+            "weight_variance",
             "bias_gradient_second_moment",
             "batch_norm_mean_gap",
             "batch_norm_variance_ratio",
+            "batch_norm_gamma_mean",
+            "batch_norm_gamma_second_moment",
+            "batch_norm_beta_second_moment",
         ),
         math.nan,
     )
     if kernels:
         gradients = [result.weight_gradients[kernel] for kernel in kernels]
         pooled = np.concatenate([gradient.ravel() for gradient in gradients])
-        # Of several matrices each varies about its own mean.
-        spread = sum(variance(gradient) * gradient.size for gradient in gradients)
+        matrices = [weights[kernel] for kernel in kernels]
         table["kernel_gradient_second_moment"] = second_moment(pooled)
-        table["kernel_gradient_variance"] = spread / pooled.size
-        weight = second_moment(np.concatenate([weights[kernel].ravel() for kernel in kernels]))
+        table["kernel_gradient_variance"] = _spread(gradients)
+        weight = second_moment(np.concatenate([matrix.ravel() for matrix in matrices]))
         table["weight_second_moment"] = weight
+        table["weight_variance"] = _spread(matrices)
         table["update_ratio"] = rate * math.sqrt(second_moment(pooled) / weight)
     if bias:
         table["bias_gradient_second_moment"] = second_moment(result.weight_gradients[bias])
     return table
+
+
+def _spread(matrices: Sequence[Any]) -> float:
+    """The pooled variance of several matrices, each about its own mean."""
+    size = sum(matrix.size for matrix in matrices)
+    return sum(variance(matrix) * matrix.size for matrix in matrices) / size

@@ -75,18 +75,10 @@ def step(
     import tensorflow as tf
 
     from gradscope.runner.loop import probe
-    from gradscope.runner.objective.objective import Objective
     from gradscope.runner.runtime.device import dtype_of
     from gradscope.runner.step import measured_step
 
-    def total(model: Any, x: Any, y: Any, outputs: Any, weights: Any) -> Any:
-        if loss is not None:
-            return loss(y, outputs)
-        pairs = zip(_listed(y), _listed(outputs), strict=True)
-        squares = [tf.reduce_mean(tf.square(o - tf.cast(t, o.dtype))) for t, o in pairs]
-        return tf.add_n([*squares, *model.losses]) * factor
-
-    objective = Objective("", lambda y: y, total, lambda y, o: tf.constant(0.0, tf.float64))
+    objective = _objective(factor, loss)
     optimizer = optimizer or keras.optimizers.SGD(RATE / factor)
     optimizer.build(model.trainable_variables)
     sites = measured_step.survey_model(model, x)
@@ -110,6 +102,28 @@ def step(
         times,
         float(scalars[0]),
         dtype_of(model),
+    )
+
+
+def _objective(factor: float, loss: Callable[[Any, Any], Any] | None) -> Any:
+    """The mean squared error times `factor`, or `loss`."""
+    import tensorflow as tf
+
+    from gradscope.runner.objective.objective import Objective
+
+    def total(model: Any, x: Any, y: Any, outputs: Any, weights: Any) -> Any:
+        if loss is not None:
+            return loss(y, outputs)
+        pairs = zip(_listed(y), _listed(outputs), strict=True)
+        squares = [tf.reduce_mean(tf.square(o - tf.cast(t, o.dtype))) for t, o in pairs]
+        return tf.add_n([*squares, *model.losses]) * factor
+
+    return Objective(
+        loss_name="",
+        prepare=lambda y: y,
+        loss=total,
+        accuracy=lambda y, outputs: tf.constant(0.0, tf.float64),
+        data_loss=lambda model, y, outputs, weights: total(model, None, y, outputs, weights),
     )
 
 

@@ -248,7 +248,7 @@ def _with_kind(
         return replace(plain, kind=OperationKind.EMPTY_MEAN)
     entry = operations.OPERATIONS.get(subject.type)
     if entry is None:
-        whole = subject.type not in operations.CONTAINERS and not backward
+        whole = subject.type not in operations.CONTAINERS
         overflow = (
             whole and bool(np.isinf(result).any()) and all(np.isfinite(v).all() for v in given)
         )

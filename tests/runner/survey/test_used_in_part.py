@@ -136,7 +136,7 @@ def test_a_block_with_weights_of_its_own_has_a_row(runner_settings: Any) -> None
 
     model = sequential(lambda _: Scaled(), shape=(3,))()
     measured = step(model, inputs(3), NOTHING)
-    assert [info.name for info in measured.layers] == ["inner", "block", "flat", "head"]
+    assert [info.name for info in measured.layers] == ["block/inner", "block", "flat", "head"]
     assert measured.layer("block").parameters == 3
     assert measured.figures["block"]["delta_second_moment"] > 0
 
