@@ -7,8 +7,8 @@ from typing import Any
 
 Row = dict[str, Any]
 
-_HOW = """The wide corpus holds the families that the first one lacks: CNN, ResNet, U-Net,
-ViT, mixer, frozen backbone, transformers with the norm first and last, LSTM, GRU, sequence to
+_HOW = """The wide corpus holds the families that the first one lacks: CNN, ResNet, U-Net, ViT,
+mixer, frozen backbone, transformers with the norm first and last, LSTM, GRU, sequence to
 sequence, dilated convolutions, taggers, CTC, tables with raw columns and regression targets of
 any scale, several labels, sets of points, recommenders, VAE, autoencoder, likelihoods, mixtures
 and counts. It is declared as *kinds* of network times *variations* (healthy: batches of 1 to
@@ -17,10 +17,10 @@ precision, dead units, raw inputs, wrong labels, outliers, imbalance, negative l
 and *faults*, each on a variation. That variation, with the same seed, is its repaired twin and
 is in the corpus too. Networks and data are tiny, so that a case trains in seconds.
 
-A kind lies on one side: *wide* is looked at and tuned on, *third* only
-reported: the first verdict on each of its cases is kept. The criterion is as below: a healthy case has to reach 0.6 of the skill of a usual small
-network on the same task, a sick one must stay below 0.5 of its twin's. The other tools are not
-run on it.
+A kind lies on one side: *wide* is looked at and tuned on, *third* only reported: the first
+verdict on each of its cases is kept. The criterion is as below: a healthy case has to reach 0.6
+of the skill of a usual small network on the same task, a sick one must stay below 0.5 of its
+twin's. The other tools are not run on it.
 """
 
 
