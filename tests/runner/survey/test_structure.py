@@ -28,12 +28,19 @@ from tests.runner.measuring import targets as drawn
 
 pytestmark = pytest.mark.tensorflow
 NOTHING = np.zeros((BATCH, 2), np.float32)
-BATCH_NORM = {"batch_norm_mean_gap", "batch_norm_variance_ratio"}
+BATCH_NORM = {
+    "batch_norm_mean_gap",
+    "batch_norm_variance_ratio",
+    "batch_norm_gamma_mean",
+    "batch_norm_gamma_second_moment",
+    "batch_norm_beta_second_moment",
+}
 KERNEL = {
     "kernel_gradient_second_moment",
     "kernel_gradient_variance",
     "update_ratio",
     "weight_second_moment",
+    "weight_variance",
 }
 BIAS = {"bias_gradient_second_moment"}
 DERIVATIVE = {"derivative_gain", "dead_fraction"}
