@@ -67,7 +67,7 @@ def with_stdout(destinations: Sequence[Destination]) -> tuple[Destination, ...]:
 
 def check_files(destinations: Sequence[Destination], inputs: Iterable[Path]) -> None:
     """Refuse files that cannot be written or are among `inputs`, before anything is measured."""
-    from gradscope.record import output_file
+    from gradscope.record.files import output_file
 
     files = [destination.file for destination in destinations if destination.file is not None]
     output_file.check_outputs(files, inputs)
@@ -76,7 +76,7 @@ def check_files(destinations: Sequence[Destination], inputs: Iterable[Path]) -> 
 def deliver(checked: Sequence[Checked], destinations: Sequence[Destination]) -> None:
     """Write every form: files first, so that they exist even if writing to stdout fails."""
     from gradscope.cli import streams, terminal
-    from gradscope.record import output_file
+    from gradscope.record.files import output_file
     from gradscope.reporters.check import CHECK_FORMS
 
     to_stdout = terminal.options()

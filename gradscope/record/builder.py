@@ -11,6 +11,7 @@ import numpy as np
 
 from gradscope.record.environment import Environment
 from gradscope.record.fault import Fault
+from gradscope.record.files.series_on_disk import RowStore, Series
 from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Role
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
@@ -25,7 +26,6 @@ from gradscope.record.run_record import (
     OutcomeStatus,
     RunRecord,
 )
-from gradscope.record.series_on_disk import RowStore, Series
 from gradscope.record.statistics import STATISTICS, Pass, complete_after
 
 SCALARS = ("loss", "accuracy", "learning_rate")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from gradscope.record.environment import Environment
 from gradscope.record.fault import Fault
+from gradscope.record.files.series_on_disk import Rows, some_rows
 from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Role, branches
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
@@ -19,7 +20,6 @@ from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.objective_start import CONSTANT_LOSS, ObjectiveStart
 from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.sample_geometry import SampleGeometry
-from gradscope.record.series_on_disk import Rows, some_rows
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

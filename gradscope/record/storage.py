@@ -16,18 +16,18 @@ import numpy as np
 
 from gradscope.errors import BadRequest
 from gradscope.message_text import sanitise
-from gradscope.record import atomic, record_archive
 from gradscope.record.environment import Environment
 from gradscope.record.fault import Fault
+from gradscope.record.files import atomic, record_archive
+from gradscope.record.files.record_archive import RecordArchive
+from gradscope.record.files.series_on_disk import Series
 from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.objective_start import ObjectiveStart
 from gradscope.record.probe_answers import ProbeAnswers
-from gradscope.record.record_archive import RecordArchive
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
-from gradscope.record.series_on_disk import Series
 from gradscope.record.statistics import STATISTICS
 
 SCHEMA = "gradscope.record/1"

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gradscope.errors import BadRequest
-from gradscope.record import RunRecord, output_file, tidy
+from gradscope.record import RunRecord, tidy
+from gradscope.record.files import output_file
 
 COLUMNS = ("step", "layer", "statistic", "value")
 

@@ -11,7 +11,8 @@ from gradscope.gate import baseline_replacement, plan
 from gradscope.gate.baselines import baseline_file, seed_statistics
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.comparing import comparison
-from gradscope.record import RunRecord, output_file
+from gradscope.record import RunRecord
+from gradscope.record.files import output_file
 from gradscope.reporters.baseline import BaselineReport
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows.analysis import analyze_seeds

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradscope.errors import BadRequest
-from gradscope.record import atomic
+from gradscope.record.files import atomic
 from gradscope.reporters.ci_files import Ci, GateJob, ci_text
 
 _WORKFLOW = Path(".github") / "workflows" / "gradients.yml"

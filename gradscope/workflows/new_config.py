@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gradscope.config.loading import run_name_from
 from gradscope.errors import BadRequest, ConfigError
-from gradscope.record import atomic
+from gradscope.record.files import atomic
 from gradscope.reporters.new_config import FILE_DATASETS, NewConfig, config_text
 from gradscope.workflows.inputs import load_config
 

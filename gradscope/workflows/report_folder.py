@@ -15,7 +15,8 @@ from typing import Any
 
 from gradscope import exit_codes
 from gradscope.errors import ExitCode, GradscopeError
-from gradscope.record import RunRecord, atomic
+from gradscope.record import RunRecord
+from gradscope.record.files import atomic
 from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import folder

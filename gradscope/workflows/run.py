@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import CouldNotMeasure, Interrupted
-from gradscope.record import atomic
+from gradscope.record.files import atomic
 from gradscope.reporters.run import folder
 from gradscope.reporters.run.folder import REPORTS
 from gradscope.reporters.run.saved_runs import read_command

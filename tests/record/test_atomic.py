@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gradscope.errors import CouldNotMeasure, ExitCode
-from gradscope.record import atomic
+from gradscope.record.files import atomic
 
 
 def full(*_: object, **__: object) -> Any:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from gradscope.errors import BadRequest
-from gradscope.record import STATISTICS, OutcomeStatus, RunRecord, series_on_disk, storage
-from gradscope.record.series_on_disk import RowStore, Series, some_rows
+from gradscope.record import STATISTICS, OutcomeStatus, RunRecord, storage
+from gradscope.record.files import series_on_disk
+from gradscope.record.files.series_on_disk import RowStore, Series, some_rows
 from tests.analyzer.synthetic import record
 from tests.record.test_builder import begun, figures
 

@@ -21,9 +21,10 @@ from gradscope.config.experiment import without_folders
 from gradscope.gate.baselines import figures
 from gradscope.gate.baselines.seed_statistics import ErrorCount, SeedStatistics, Series
 from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
-from gradscope.record import Action, LayerInfo, Remedy, output_file
+from gradscope.record import Action, LayerInfo, Remedy
+from gradscope.record.files import output_file
+from gradscope.record.files.strict_json import OneLine, dumps, plain
 from gradscope.record.run_record import Floats
-from gradscope.record.strict_json import OneLine, dumps, plain
 
 SCHEMA = "gradscope.baseline/1"
 SUFFIX = ".baseline.json"

@@ -12,7 +12,7 @@ from typing import Any
 
 from gradscope.exit_codes import worst
 from gradscope.gate.check import Check, Checked
-from gradscope.record.strict_json import dumps, plain
+from gradscope.record.files.strict_json import dumps, plain
 from gradscope.reporters import check_text
 from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.report import ReportOptions

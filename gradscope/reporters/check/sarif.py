@@ -16,7 +16,7 @@ from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.explanation import explanation_of
 from gradscope.exit_codes import worst
 from gradscope.gate.check import Check, Checked, CheckKind, Status
-from gradscope.record.strict_json import dumps, plain
+from gradscope.record.files.strict_json import dumps, plain
 from gradscope.reporters import check_text
 from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.explanation import explanation_text

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from gradscope.errors import BadRequest
 from gradscope.message_text import sanitise
-from gradscope.record import RunRecord, atomic, storage
+from gradscope.record import RunRecord, storage
+from gradscope.record.files import atomic
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import html, plots, result_json
 

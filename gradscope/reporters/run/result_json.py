@@ -16,8 +16,8 @@ from gradscope.analyzer.curves.depth_profile import delta_reference
 from gradscope.analyzer.theory.expectation import standings
 from gradscope.analyzer.theory.initial_weights import WeightStanding, weight_standings
 from gradscope.record import STATISTICS, Finding, Remedy, RunRecord, Verdict
+from gradscope.record.files.strict_json import dumps, plain
 from gradscope.record.run_record import Integers
-from gradscope.record.strict_json import dumps, plain
 from gradscope.reporters.remedies import Form, Reader, arguments, reader_of, remedies_text
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS

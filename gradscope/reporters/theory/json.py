@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from gradscope.record.files.strict_json import dumps, plain
 from gradscope.record.run_record import Floats
-from gradscope.record.strict_json import dumps, plain
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.theory import THEORY_FORMS
 from gradscope.reporters.theory_bands import limits

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradscope.errors import BadRequest
-from gradscope.record import output_file
+from gradscope.record.files import output_file
 from gradscope.reporters.figures import rendering
 from gradscope.reporters.layout.lines import shortened
 from gradscope.reporters.layout.sanitizing import printable

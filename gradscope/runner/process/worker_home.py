@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from gradscope.record import atomic
+from gradscope.record.files import atomic
 
 _NAME = re.compile(r"gradscope-(\d{1,9})-.+")
 

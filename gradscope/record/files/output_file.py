@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gradscope.errors import BadRequest, CouldNotMeasure
 from gradscope.message_text import sanitise
-from gradscope.record import atomic
+from gradscope.record.files import atomic
 
 _STREAM_FOLDERS = ("/dev/", "/proc/")
 _SHOWN = 300
