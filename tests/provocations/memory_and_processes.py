@@ -97,7 +97,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     Provocation(
         PROCESSES,
         "Ctrl-C while the second of two configs never ends",
-        "timeout --preserve-status -s INT 6"
+        "timeout --preserve-status -s INT 10"
         " $G check small.yaml slow.yaml --no-baseline -j 2 --format json=j.json",
         130,
         says="stopped by SIGINT",

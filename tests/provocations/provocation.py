@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cli.running import environment, shell
+from tests.cli.running import default_signals, environment, shell
 
 SMALL = """\
 name: small
@@ -48,7 +48,8 @@ def provoke(row: Provocation, folder: Path) -> None:
     if row.prepare:
         prepared = shell(folder, row.prepare.replace("$G", "$GRADSCOPE"), variables)
         assert prepared.returncode == 0, f"not prepared: {prepared.stderr}"
-    done = shell(folder, row.command.replace("$G", "$GRADSCOPE"), variables)
+    with default_signals():  # a job in the background ignores Ctrl-C
+        done = shell(folder, row.command.replace("$G", "$GRADSCOPE"), variables)
     assert done.returncode == row.code, (done.returncode, done.stdout, done.stderr)
     assert re.search(row.says, done.stderr), done.stderr
     assert not FORBIDDEN.search(done.stderr), done.stderr
