@@ -95,7 +95,12 @@ def _training(choices: NewConfig) -> list[str]:
     ]
     if choices.factory:
         optimizer = ["  optimizer: auto  # the one the model was compiled with; without one, sgd"]
-    return [*optimizer, "  batch_size: 32", "  steps: 300"]
+    steps = (
+        "  steps: 100  # of each seed; a check trains some ten"
+        if choices.factory
+        else "  steps: 300"
+    )
+    return [*optimizer, "  batch_size: 32", steps]
 
 
 def _scalar(value: str) -> str:
