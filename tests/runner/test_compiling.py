@@ -12,7 +12,7 @@ pytestmark = pytest.mark.tensorflow
 
 
 def _compiles(model: dict[str, Any], training: dict[str, Any], device: str = "cpu") -> bool:
-    from gradscope.runner.loop import training as loop
+    from gradscope.runner.loop import pace as loop
     from gradscope.runner.network import workload
 
     config = small(model, training)
