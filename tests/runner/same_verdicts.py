@@ -39,7 +39,12 @@ NETWORKS = {
     ),
     "exploding": Network(
         RELU | {"depth": 8, "initializer": THREE_TIMES_HE},
-        ("exploding_signal", "exploding_gradient", "initializer_mismatch"),
+        (
+            "exploding_signal",
+            "saturated_output",
+            "exploding_gradient",
+            "initializer_mismatch",
+        ),
         learning_rate=1e-9,
     ),
     "dead": Network(

@@ -30,7 +30,12 @@ class TraceByShape:
         self._traces: dict[Any, Any] = {}
 
     def __call__(self, *arguments: Any) -> Any:
-        """Call the function; a combination of shapes that is new is traced first."""
+        """Call the function; a combination of shapes that is new is traced first.
+
+        Nothing is traced where TensorFlow runs functions eagerly.
+        """
+        if tf.config.functions_run_eagerly():
+            return self._run(*arguments)
         return self.trace(*arguments)(*arguments)
 
     def trace(self, *arguments: Any) -> Any:
