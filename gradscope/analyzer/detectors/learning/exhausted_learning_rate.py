@@ -49,7 +49,9 @@ def exhausted_learning_rate(
     steps, rates = record.steps[usable], rates[usable]
     if not rates.size:
         raise NotMeasured("no learning rate was recorded")
-    shares = rates / np.maximum.accumulate(rates) if rates.max() > 0 else np.ones(len(rates))
+    highest = np.maximum.accumulate(rates)
+    # A rate that warms up from 0 has not run out at 0.
+    shares = np.divide(rates, highest, out=np.ones(len(rates)), where=highest > 0)
     in_use = np.flatnonzero(shares >= max_share)
     since = int(in_use[-1]) + 1 if in_use.size else 0
     late = since >= len(steps) or steps[since] > max_usable * steps[-1]
