@@ -25,6 +25,7 @@ from gradscope.datasets.samples import (
     split,
 )
 from gradscope.errors import BadRequest
+from gradscope.record.files import npy_header
 from gradscope.record.objective_info import are_classes, class_labels
 
 _LAYOUTS = (
@@ -134,13 +135,12 @@ def _declared_bytes(path: Path, archive: zipfile.ZipFile, name: str) -> int:
     """Size of an array by its header, refused when the file cannot hold it."""
     member = archive.getinfo(f"{name}.npy")
     with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        if version == (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-        elif version == (2, 0):
-            shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
-        else:
-            raise BadRequest(f"data: {path}: {name} has npy version {version}; use 1.0 or 2.0")
+        try:
+            shape, dtype = npy_header.read(stream)
+        except npy_header.UnknownVersion as error:
+            raise BadRequest(
+                f"data: {path}: {name} has npy version {error.version}; use 1.0 or 2.0"
+            ) from None
         held = member.file_size - stream.tell()
     if dtype.kind not in "biuf":
         raise BadRequest(

@@ -8,16 +8,13 @@ from typing import IO, Any
 
 import numpy as np
 
+from gradscope.record.files import npy_header
+
 _LARGEST_META = 64 * 2**20
 """Bytes of the JSON text: 10,000 layers take 10 MB."""
 
 _LARGEST = 16 * 2**30
 """Bytes of all arrays: 40 statistics of 500 layers at 100,000 steps."""
-
-_HEADERS: dict[tuple[int, int], Any] = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 
 
 class Implausible(ValueError):
@@ -51,8 +48,7 @@ def _shape(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[tuple[int, 
     if info.filename == "meta.npy" and info.file_size > _LARGEST_META:
         raise Implausible(f"its description is of {info.file_size} bytes")
     with archive.open(info) as stream:
-        version = np.lib.format.read_magic(stream)
-        shape, _, dtype = _HEADERS[version](stream)
+        shape, dtype = npy_header.read(stream)
         held = info.file_size - stream.tell()
     if math.prod(shape) * dtype.itemsize != held:
         raise Implausible(f"{info.filename} declares the shape {shape} and holds {held} bytes")
@@ -77,8 +73,7 @@ class RecordArchive:
         """The shape of an array, without its values."""
         self.unread.discard(name)
         with self._archive.open(f"{name}.npy") as member:
-            shape: tuple[int, ...] = _HEADERS[np.lib.format.read_magic(member)](member)[0]
-            return shape
+            return npy_header.read(member)[0]
 
     def refuse_unread(self) -> None:
         """Raise an error where the file has an array that nobody asked for."""
