@@ -152,9 +152,7 @@ def _usage(error: click.ClickException) -> str:
 def _leave(code: int) -> NoReturn:
     """Flush stdout and exit; a closed pipe is no failure, other failures to write are."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        streams.redirect_to_nothing(sys.stdout.fileno())
+        streams.flush()
     except OSError as error:
         if code <= ExitCode.UNHEALTHY:
             streams.say(f"gradscope: cannot write to stdout: {error.strerror or error}")
