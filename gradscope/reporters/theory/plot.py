@@ -35,6 +35,14 @@ def check_name(path: Path, inputs: Iterable[Path] = ()) -> None:
             f"{path.suffix or 'no ending'}",
             f"for example --plot {Path(path.stem or 'theory').with_suffix('.png')}",
         )
+    if path.parent.is_dir():
+        output_file.check_outputs([path], inputs)
+
+
+def save(forecast: Forecast, path: Path) -> None:
+    """Draw the forecast into `path`; raises where it cannot be written."""
+    check_name(path)
+    content = rendering.rendered({"theory": draw(forecast)})[f"theory{path.suffix.lower()}"]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -42,13 +50,6 @@ def check_name(path: Path, inputs: Iterable[Path] = ()) -> None:
             f"--plot {path}: cannot be written: {error.strerror or error}",
             "give a file in a folder that you may write to",
         ) from error
-    output_file.check_outputs([path], inputs)
-
-
-def save(forecast: Forecast, path: Path) -> None:
-    """Draw the forecast into `path`; raises where it cannot be written."""
-    check_name(path)
-    content = rendering.rendered({"theory": draw(forecast)})[f"theory{path.suffix.lower()}"]
     output_file.write(path, content)
 
 
