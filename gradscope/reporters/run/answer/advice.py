@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 from gradscope.record import Action, DiagnosisState, Promise, Remedy
 from gradscope.record.run_record import FIT, GIVEN
-from gradscope.reporters.remedies import Form, Reader, arguments, reader_of, remedy_text
+from gradscope.reporters.remedies import (
+    Form,
+    Reader,
+    arguments,
+    lowered_rate,
+    reader_of,
+    remedy_text,
+)
 from gradscope.reporters.report import Report, ReportOptions
 
 
@@ -96,7 +103,7 @@ def _words(remedy: Remedy, reader: Reader) -> str:
     if remedy.action is Action.DEFAULT_LEARNING_RATE:
         text += f", Keras's default, not {remedy.replaces:g}"
     elif remedy.action is Action.LOWER_LEARNING_RATE:
-        text += f", a tenth of {remedy.replaces:g}"
+        text += f", {lowered_rate(remedy)} used"
     return text
 
 
