@@ -6,7 +6,7 @@ from gradscope.analyzer import departures
 from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.analyzer.detectors import detector
-from gradscope.analyzer.message_parts import rate_text
+from gradscope.analyzer.message_parts import rate_text, short_number
 from gradscope.record import Finding, RunRecord
 
 
@@ -47,9 +47,8 @@ def exploding_signal(
         return ()
     first = profile.names[departure.layers[0]]
     start, furthest = profile.names[0], profile.names[departure.extreme_layer]
-    message = (
-        f"The signal explodes: {furthest} gets {departure.extreme:.2g} times the signal in {start}."
-    )
+    times = short_number(departure.extreme)
+    message = f"The signal explodes: {furthest} gets {times} times the signal in {start}."
     details = (
         f"From {start} to {profile.names[-1]} the rms of z grows{rate_text(departure.rate)}, "
         f"{departure.occurrence.text}; {first} is the first layer above {limit:.0f} times it."

@@ -6,7 +6,7 @@ from gradscope.analyzer import departures
 from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.analyzer.detectors import detector
-from gradscope.analyzer.message_parts import layer_names, rate_text
+from gradscope.analyzer.message_parts import layer_names, rate_text, short_number
 from gradscope.record import Finding, RunRecord
 
 
@@ -54,9 +54,8 @@ def exploding_gradient(
     where = layer_names([profile.names[i] for i in departure.layers], departure.layers)
     rate = rate_text(departure.rate**-1, " going back")
     last, furthest = profile.names[-1], profile.names[departure.extreme_layer]
-    message = (
-        f"The gradient explodes: {furthest} gets {departure.extreme:.2g} times what reaches {last}."
-    )
+    times = short_number(departure.extreme)
+    message = f"The gradient explodes: {furthest} gets {times} times what reaches {last}."
     details = (
         f"From {last} back to {profile.names[0]} {profile.quantity} grows{rate}, "
         f"{departure.occurrence.text}; {where} get more than {limit:.0f} times as much."
