@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -38,17 +39,27 @@ CONFIGS = tuple(
     for folder in ("configs", "configs/own", "configs/chapter")
     for path in sorted((ROOT / folder).glob("*.yaml"))
 )
-IN_WORDS: Mapping[Action, str] = {
-    Action.SHORTEN_SEQUENCES: "-s data.arguments.steps=10",
-    Action.OPEN_FORGET_GATE: "-s model.arguments.gated=true",
-    Action.ADD_SKIP_CONNECTIONS: "-s model.arguments.shortcuts=true",
-    Action.ADD_NORMALIZATION: "-s model.arguments.shortcuts=true",
+_LATCHED, _PLAIN = "configs/own/forgetting.yaml", "configs/own/without_shortcuts.yaml"
+_SUMS = "configs/chapter/selu_shortcuts.yaml"
+_RUN = "gradscope run"
+_SHORTCUTS = "configs/chapter/shortcuts.py"
+IN_WORDS: Mapping[tuple[str, Action], str] = {
+    (_LATCHED, Action.SHORTEN_SEQUENCES): f"{_RUN} {_LATCHED} -s data.arguments.steps=10",
+    (_LATCHED, Action.OPEN_FORGET_GATE): f"{_RUN} {_LATCHED} -s model.arguments.gated=true",
+    (_PLAIN, Action.ADD_SKIP_CONNECTIONS): f"{_RUN} {_PLAIN} -s model.arguments.shortcuts=true",
+    (_PLAIN, Action.CHANGE_SETTINGS): (
+        """sed -i 's/padding="same", /&kernel_initializer="he_normal", /' configs/own/networks.py"""
+        f" && {_RUN} {_PLAIN}"
+    ),
+    (_SUMS, Action.REMOVE_BRANCHES): (
+        f"sed -i 's/x = layers.Add(.*/x = branch/' {_SHORTCUTS} && {_RUN} {_SUMS}"
+    ),
+    (_SUMS, Action.ADD_NORMALIZATION): (
+        "sed -i 's/x = \\(layers.Add(.*\\)/x = layers.LayerNormalization()(\\1)/' "
+        f"{_SHORTCUTS} && {_RUN} {_SUMS}"
+    ),
 }
-"""What a remedy in words says, as arguments of the factories in configs/own."""
-IN_CODE = (
-    """sed -i 's/padding="same", /&kernel_initializer="he_normal", /' configs/own/networks.py"""
-)
-"""`kernel_initializer="he_normal"` in the convolutions of configs/own/networks.py."""
+"""What the advice in words says, as a change of the config's factory or of its arguments."""
 
 _HEAD = """# Remedies, pasted and run
 
@@ -130,16 +141,17 @@ def try_config(config: str, folder: Path) -> Row:
 def _others(config: str, remedies: Sequence[Remedy], *, after: int) -> Iterable[str]:
     """The commands of remedies that are printed without one."""
     for remedy in remedies[after:]:
-        changes = " ".join(arguments(remedy)) or IN_WORDS.get(remedy.action, "")
-        if dict(remedy.settings) == {"model.initializer": "he_normal"} and "own/" in config:
-            yield f"{IN_CODE} && gradscope run {config}"
-        else:
-            yield f"gradscope run {config} {changes}" if changes else f"not run: {remedy.action}"
+        changes = shlex.join(arguments(remedy))
+        pasted = f"{_RUN} {config} {changes}" if changes else f"not run: {remedy.action}"
+        yield IN_WORDS.get((config, remedy.action), pasted)
 
 
 def _try_run(command: str, folder: Path) -> Tried:
     if command.startswith("not run"):
         return Tried(command, 0)
+    for path in ("configs", "configs/own", "configs/chapter"):  # an earlier remedy's changes
+        for code_file in (ROOT / path).glob("*.py"):
+            shutil.copy(code_file, folder / path)
     code, _ = _shell(f"{command} --output after --replace", folder)
     if code:
         return Tried(command, code)

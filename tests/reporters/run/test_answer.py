@@ -161,6 +161,15 @@ def test_a_warning_has_its_cause_and_its_remedy() -> None:
     assert lines[-1].startswith("! 1 warning; ")
 
 
+def test_layers_that_are_dead_in_part_are_never_called_whole() -> None:
+    """An error where the network has not learned either: 62 to 98% are no whole layers."""
+    dead = over_time(STEPS + 1, (0, [0.05] * 5), (9, [0.05, 0.05, 0.74, 0.62, 0.98]))
+    lines = answer(judged(record(steps=STEPS, dead=dead, accuracy=0.1)))
+    assert lines[0].startswith("✗ UNHEALTHY  ")
+    [dead_line] = [line for line in lines if line.startswith("  dead ")]
+    assert dead_line.endswith("✗ 3 of 5 layers at 62% or more")
+
+
 def test_too_few_steps_ask_for_more() -> None:
     lines = answer(judged(record(steps=5)), overrides=("training.steps=5", "seed=3"))
     assert lines[0].startswith("? INCONCLUSIVE  ")

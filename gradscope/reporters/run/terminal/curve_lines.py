@@ -29,6 +29,9 @@ _RANGE = 14
 _NAME = 16
 """Columns of a layer's name above the curves."""
 
+_WHOLE = 0.95
+"""A threshold of dead units from here on is that of a layer that is dead as a whole."""
+
 _DOMAIN = "1/1000 to 1000"
 """The ratios over depth that GS101, GS102, GS201 and GS202 let pass."""
 
@@ -192,9 +195,14 @@ def _dead_line(record: RunRecord, lead: Verdict) -> Iterator[CurveLine]:
     finite = [share for share in shares if math.isfinite(share)]
     finding: Finding = min(lead.findings, key=lambda f: f.severity.rank)
     many = f"{len(finding.layers)} of {len(hidden)} layers"
-    note = f"{many} whole (step {finding.since_step})"
-    if finding.severity == "warning":
+    names = [record.layers[i].name for i in hidden]
+    least = min((shares[names.index(name)] for name in finding.layers), default=0.0)
+    if least < finding.threshold:  # that of the worst layer
+        note = f"{many} at {least:.0%} or more"
+    elif finding.threshold < _WHOLE:
         note = f"{many} above {finding.threshold:.0%}"
+    else:
+        note = f"{many} whole (step {finding.since_step})"
     yield CurveLine(
         "dead", heights, f"{min(finite):.0%} to {max(finite):.0%}", finding.severity, note
     )
