@@ -47,8 +47,10 @@ def exploding_signal(
         return ()
     first = profile.names[departure.layers[0]]
     start, furthest = profile.names[0], profile.names[departure.extreme_layer]
-    times = short_number(departure.extreme)
-    message = f"The signal explodes: {furthest} gets {times} times the signal in {start}."
+    message = (
+        f"The signal explodes: {furthest} gets {short_number(departure.extreme)} times the signal "
+        f"in {start}."
+    )
     details = (
         f"From {start} to {profile.names[-1]} the rms of z grows{rate_text(departure.rate)}, "
         f"{departure.occurrence.text}; {first} is the first layer above {limit:.0f} times it."

@@ -54,8 +54,10 @@ def exploding_gradient(
     where = layer_names([profile.names[i] for i in departure.layers], departure.layers)
     rate = rate_text(departure.rate**-1, " going back")
     last, furthest = profile.names[-1], profile.names[departure.extreme_layer]
-    times = short_number(departure.extreme)
-    message = f"The gradient explodes: {furthest} gets {times} times what reaches {last}."
+    message = (
+        f"The gradient explodes: {furthest} gets {short_number(departure.extreme)} times what "
+        f"reaches {last}."
+    )
     details = (
         f"From {last} back to {profile.names[0]} {profile.quantity} grows{rate}, "
         f"{departure.occurrence.text}; {where} get more than {limit:.0f} times as much."
