@@ -33,7 +33,7 @@ def _fixed_point(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     square, mean = at_start(runs["kept"], SQUARE), mean_at_start(runs["kept"], "activation_mean")
     return (
         rms(near("rms of a over 20 layers", 1.0, square.mean(), 0.08)),
-        within("E a, mean over 20 layers", 0.0, mean.mean(), 0.02),
+        within("mean of a over 20 layers", 0.0, mean.mean(), 0.02),
         rms(near("rms of a at hidden_20", 1.0, square[-1], 0.12)),
     )
 
