@@ -7,7 +7,6 @@ built for it would give, bit for bit.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 from gradscope.config.experiment import ExperimentConfig, InitializerSpec
@@ -18,25 +17,8 @@ from gradscope.runner.network.workload import weight_drawing
 from gradscope.theory.built_in_layers import built_in_layers
 
 
-def graph_key(config: ExperimentConfig) -> str:
-    """Text that is equal for two configs of gradscope's own network that share a graph.
-
-    Different for every model of the user, which is built anew each time.
-    """
-    tree = config.to_dict()
-    for key in ("name", "seed", "detectors", "expect"):
-        del tree[key]
-    if tree["model"]["source"] is not None:
-        return json.dumps(config.to_dict(), sort_keys=True)
-    for layer in tree["model"]["hidden_layers"]:
-        del layer["initializer"], layer["bias_initializer"]
-    del tree["model"]["output"]["initializer"]
-    tree["training"]["optimizer"]["parameters"].pop("learning_rate", None)
-    return json.dumps(tree, sort_keys=True)
-
-
 def take_over(experiment: Experiment, config: ExperimentConfig) -> None:
-    """Have `experiment` go on as that of `config`, which has the same `graph_key`."""
+    """Have `experiment` go on as that of `config`, which has the same `graph_key.graph_key`."""
     workload = experiment.workload
     built = workload.built
     assert built is not None and workload.draw_rest is not None

@@ -13,6 +13,7 @@ from gradscope.record import RunRecord
 from gradscope.runner import sources
 from gradscope.runner.loop.training import Experiment
 from gradscope.runner.network import reuse, workload
+from gradscope.runner.network.graph_key import graph_key
 from gradscope.runner.process import in_process
 from gradscope.runner.runtime.preserved_state import preserved_global_state
 
@@ -48,7 +49,7 @@ class MemberLoop:
 
     def _experiment(self, config: ExperimentConfig) -> Experiment:
         """The network of `config`, with the weights of its seed."""
-        key = reuse.graph_key(config)
+        key = graph_key(config)
         experiment = self._experiments.get(key)
         if experiment is not None:
             self._experiments.move_to_end(key)
