@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 MOST_PANELS = 12
+MOST_FACETS = 8
 MOST_WRITTEN = 160
 """Cells up to which each has its number written in."""
 
@@ -209,9 +210,12 @@ def _heatmap(
     if grid.size <= MOST_WRITTEN:
         size = 8 if grid.shape[1] <= 8 else 6.5
         for (i, j), value in np.ndenumerate(grid):
-            text = number(float(f"{value:.2g}")) if math.isfinite(value) else "none"
+            digits = 3 if scale.logarithmic else 2
+            text = number(float(f"{value:.{digits}g}")) if math.isfinite(value) else "none"
             color = _ink(image, shown[i, j])
-            axes.text(j, i, text, ha="center", va="center", fontsize=size, color=color)
+            axes.text(
+                j, i, text, ha="center", va="center", fontsize=size, color=color, zorder=6
+            )
     _label_axes(axes, table, pair)
     return image
 
@@ -251,17 +255,20 @@ def _boundary(axes: Axes, table: SweepTable, a: int, b: int) -> None:
     other = b if depth_axis == a else a
     boundary = trainable_depths(table, other)
     depths = [float(label) for label in table.axes[depth_axis].labels]
-    if len(depths) < 2 or depths != sorted(depths) or not np.isfinite(boundary).any():
+    inside = (boundary > depths[0]) & (boundary < depths[-1])
+    if len(depths) < 2 or depths != sorted(depths) or not inside.any():
         return
     places = np.interp(
         boundary, depths, np.arange(len(depths)), left=-0.5, right=len(depths) - 0.5
     )
     positions = np.arange(len(boundary), dtype=np.float64)
     curve = (positions, places) if depth_axis == a else (places, positions)
+    ordered = _is_ordered(table.axes[other])
     for color, width in (("white", 4.0), ("black", 1.8)):
-        label = "theory: trainable depth (6 xi_c)" if color == "black" else None
-        axes.plot(*curve, color=color, lw=width, label=label, marker="o", ms=2.5)
-    crossing = _chi_crossing(table, other)
+        label = "theory: trainable depth" if color == "black" else None
+        lines = "-" if ordered else ""
+        axes.plot(*curve, lines, color=color, lw=width, label=label, marker="o", ms=2.0 + width)
+    crossing = _chi_crossing(table, other) if ordered else None
     if crossing is not None:
         line = axes.axvline if depth_axis == a else axes.axhline
         for color, width in (("white", 3.6), ("black", 1.4)):
@@ -271,14 +278,24 @@ def _boundary(axes: Axes, table: SweepTable, a: int, b: int) -> None:
 
 
 def trainable_depths(table: SweepTable, axis: int) -> Floats:
-    """Theory's trainable depth for each value of an axis, a geometric mean over the other axes."""
+    """Theory's trainable depth for each value of an axis; NaN where other axes change it too."""
     grouped = groups(table.rows, [axis])
     depths = []
     for label in table.axes[axis].labels:
         values = [row.number("theory_trainable_depth") for row in grouped.get((label,), ())]
         known = [min(value, 1e6) for value in values if value > 0]
-        depths.append(math.exp(np.mean(np.log(known))) if known else math.nan)
+        alike = bool(known) and max(known) < 1.01 * min(known)
+        depths.append(known[0] if alike else math.nan)
     return np.array(depths)
+
+
+def _is_ordered(axis: SweepAxis) -> bool:
+    """Whether the labels are numbers in rising order, so that a line between them means something."""
+    try:
+        values = [float(label) for label in axis.labels]
+    except ValueError:
+        return False
+    return values == sorted(values)
 
 
 def _chi_crossing(table: SweepTable, axis: int) -> float | None:
@@ -372,12 +389,12 @@ def profiles(table: SweepTable) -> Picture | None:
         return None
     facet, colored = _profile_axes(table)
     panels_by_label = groups(with_lines, [facet] if facet is not None else [])
-    shown = list(panels_by_label.items())[:6]
-    picture = style.new_figure(max(4.5, 2.7 * len(shown)) + 1.4, 5.6)
+    shown = list(panels_by_label.items())[:MOST_FACETS]
+    picture = style.new_figure(max(4.5, 1.9 * len(shown)) + 1.4, 5.6)
     when = "by theory" if moment == "theory" else "as drawn"
     picture.suptitle(printable(f"{table.name}: {when}, a line per member"), x=0.01, ha="left")
     panels: Any = picture.subplots(2, len(shown), squeeze=False, sharex="col", sharey="row")
-    titles = ("rms of delta over the last hidden layer's", "rms of z")
+    titles = ("rms of delta, last hidden layer 1", "rms of z")
     for line, (quantity, title) in enumerate(zip(("delta", "signal"), titles, strict=True)):
         values = [v for row in with_lines for v in getattr(row.profile, f"{moment}_{quantity}")]
         for axes, (key, rows) in zip(panels[line], shown, strict=True):
@@ -400,9 +417,9 @@ def _profile_axes(table: SweepTable) -> tuple[int | None, int]:
     depth = next((i for i in listed if table.axes[i].keys == ("model.depth",)), None)
     rest = [i for i in listed if i != depth]
     if len(rest) >= 2:
-        return rest[-1] if len(table.axes[rest[-1]].labels) <= 6 else rest[0], rest[0]
+        return rest[-1] if len(table.axes[rest[-1]].labels) <= MOST_FACETS else rest[0], rest[0]
     if depth is not None and rest:
-        return (depth, rest[0]) if len(table.axes[depth].labels) <= 6 else (None, rest[0])
+        return (depth, rest[0]) if len(table.axes[depth].labels) <= MOST_FACETS else (None, rest[0])
     return None, (rest or listed or [0])[0]
 
 

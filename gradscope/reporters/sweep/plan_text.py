@@ -73,8 +73,8 @@ def _cost_lines(cost: SweepCost) -> list[str]:
         return lines
     assert cost.first_seconds is not None and cost.next_seconds is not None
     lines.append(
-        f"about {_duration(cost.seconds)} with {counted(cost.workers, 'worker')}, from one measured "
-        f"member: {number(cost.first_seconds)} s with a new network, {number(cost.next_seconds)} s "
+        f"about {_duration(cost.seconds)} with {counted(cost.workers, 'worker')}, from the "
+        f"largest member, measured: {number(cost.first_seconds)} s with a new network, {number(cost.next_seconds)} s "
         "with one that is there"
     )
     if cost.peak_bytes is not None and cost.record_bytes is not None:
