@@ -75,9 +75,7 @@ def _load(
 ) -> tuple[ExperimentConfig, Document]:
     document, folder, name = read_document(source)
     apply_overrides(document, overrides)
-    config = resolve_document(
-        document, folder, name, registered, locate_user_code=locate_user_code
-    )
+    config = resolve_document(document, folder, name, registered, locate_user_code=locate_user_code)
     if config is None:
         raise ConfigError(tuple(dict.fromkeys(document.problems)))
     return config, document

@@ -1,4 +1,4 @@
-"""Two or more runs side by side: what differs in config, figures and verdicts, and what by chance."""
+"""Two or more runs side by side: what differs in config, figures and verdicts."""
 
 from __future__ import annotations
 
@@ -110,7 +110,11 @@ def _layers(sides: Sequence[Side]) -> tuple[LayerFigures, ...]:
         for layer in layers:
             if layer.weighted:
                 name = partners.get(layer.index, f"{layer.name} (only in {side.name})")
-                name = layer.name if partners.get(layer.index) is None and layer.name not in rows else name
+                name = (
+                    layer.name
+                    if partners.get(layer.index) is None and layer.name not in rows
+                    else name
+                )
                 rows.setdefault(name, {})[number] = layer.index
     return tuple(
         LayerFigures(
@@ -131,7 +135,9 @@ def side_figures(side: Side) -> dict[str, Floats]:
     """Each figure of `FIGURES` by layer: of several seeds the geometric mean."""
     each = [_record_figures(record) for record in side.records]
     with np.errstate(all="ignore"):
-        return {name: np.exp(np.mean([np.log(one[name]) for one in each], axis=0)) for name in FIGURES}
+        return {
+            name: np.exp(np.mean([np.log(one[name]) for one in each], axis=0)) for name in FIGURES
+        }
 
 
 def _record_figures(record: RunRecord) -> dict[str, Floats]:

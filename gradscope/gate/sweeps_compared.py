@@ -86,9 +86,7 @@ def _against(
     keys = [key for key in first.keys if key in other.keys and key != "seed"]
     before, after = _combinations(first, keys), _combinations(other, keys)
     shared = [values for values in before if values in after]
-    figure = next(
-        (f for f in FIGURES if _has(first, f) and _has(other, f)), FIGURES[0]
-    )
+    figure = next((f for f in FIGURES if _has(first, f) and _has(other, f)), FIGURES[0])
     changes: tuple[str, ...] = ()
     combinations = []
     for position, values in enumerate(shared):
@@ -130,10 +128,13 @@ _WORST_FIRST = ("failed", "unhealthy", "inconclusive", "warning", "healthy", "pr
 
 def _verdict(rows: Sequence[SweepRow]) -> str:
     """The worst verdict of the seeds with the leading code, or the status where there is none."""
+
     def word(row: SweepRow) -> str:
         return row.text("verdict") or row.text("status")
 
-    worst = min(rows, key=lambda row: _WORST_FIRST.index(word(row)) if word(row) in _WORST_FIRST else 2)
+    worst = min(
+        rows, key=lambda row: _WORST_FIRST.index(word(row)) if word(row) in _WORST_FIRST else 2
+    )
     return f"{word(worst)} {worst.text('code')}".strip()
 
 

@@ -81,7 +81,8 @@ COLUMNS: Mapping[str, str] = {
 }
 """Every column but those of the axes, which stand after ``seed``, and what it holds."""
 
-NUMBERS = tuple(name for name in COLUMNS if name.startswith(("init_", "trained_"))) + (
+NUMBERS = (
+    *(name for name in COLUMNS if name.startswith(("init_", "trained_"))),
     "hidden_layers",
     "initial_loss",
     "loss",
@@ -151,7 +152,8 @@ class SweepRow:
 class SweepTable:
     """The result of a sweep: its axes and one row per member and seed.
 
-    `folder` is where the records are, None for a table that was only computed.
+    `total` is the number of members of the whole sweep, of which a shard has some. `folder` is
+    where the records are, None for a table that was only computed.
     """
 
     name: str
@@ -161,6 +163,7 @@ class SweepTable:
     look: Look
     rows: tuple[SweepRow, ...]
     code_version: str = ""
+    total: int = 0
     folder: Path | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
@@ -216,6 +219,7 @@ class SweepTable:
             "combine": self.combine,
             "seeds": self.seeds,
             "code_version": self.code_version,
+            "members": self.total,
             "axes": [
                 {"name": axis.name, "keys": axis.keys, "labels": axis.labels} for axis in self.axes
             ],
@@ -240,7 +244,7 @@ def row_json(row: SweepRow) -> dict[str, Any]:
 
 def row_from_json(content: Mapping[str, Any]) -> SweepRow:
     """The row that `row_json` and JSON were made from."""
-    profile = {
+    profile: dict[str, Any] = {
         name: tuple(values) if name == "layers" else tuple(map(_float, values))
         for name, values in content["profile"].items()
     }
@@ -311,6 +315,7 @@ def _table(content: Mapping[str, Any], folder: Path) -> SweepTable:
         look=Look(content["look"]),
         rows=tuple(row_from_json(row) for row in content["rows"]),
         code_version=str(content["code_version"]),
+        total=int(content["members"]),
         folder=folder,
     )
 

@@ -121,7 +121,10 @@ def layer_table(compared: RunsCompared) -> Table:
     others = [side.name for side in compared.sides[1:]]
     headings, numbers, priorities = ["layer"], [False], [0]
     for place, figure in enumerate(figures):
-        headings += [_HEADINGS[figure], *(f"{name}/" if len(others) > 1 else "ratio" for name in others)]
+        headings += [
+            _HEADINGS[figure],
+            *(f"{name}/" if len(others) > 1 else "ratio" for name in others),
+        ]
         numbers += [True] * (1 + len(others))
         priorities += [place + 1 if place else 0] * (1 + len(others))
     rows = []

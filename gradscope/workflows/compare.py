@@ -36,9 +36,7 @@ def compare(paths: Sequence[str | Path]) -> Compared:
             "folder members/",
         )
     names = _names([str(path) for path in paths])
-    sides = [
-        _side(name, [load_record(path)]) for name, path in zip(names, paths, strict=True)
-    ]
+    sides = [_side(name, [load_record(path)]) for name, path in zip(names, paths, strict=True)]
     return compare_runs(sides)
 
 
@@ -65,4 +63,6 @@ def _names(paths: Sequence[str]) -> list[str]:
         if len(set(names)) == len(names):
             return names
         names = ["/".join(part[-depth:]) for part in parts]
-    return names if len(set(names)) == len(names) else [f"{n} ({i})" for i, n in enumerate(names, 1)]
+    return (
+        names if len(set(names)) == len(names) else [f"{n} ({i})" for i, n in enumerate(names, 1)]
+    )

@@ -5,10 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from gradscope.config.document.document import Document, Location
@@ -17,7 +16,7 @@ from gradscope.config.document.yaml_reader import read_yaml
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.config.loading import ConfigSource, read_document, resolve_document
 from gradscope.config.overrides import apply_overrides, apply_parsed
-from gradscope.config.sections.sweep import (
+from gradscope.config.sweep.axes import (
     Axis,
     AxisValue,
     Combination,
@@ -102,7 +101,11 @@ def plan_sweep(
     if document.problems:
         raise ConfigError(tuple(dict.fromkeys(document.problems)))
     combinations = list(_combinations(section))
-    members = _members(combinations, section, document, folder, name, registered)
+
+    def resolved(member: Document) -> ExperimentConfig | None:
+        return resolve_document(member, folder, name, registered, locate_user_code=True)
+
+    members = _members(combinations, section, document, name, resolved)
     drawn = section.combine.kind == "random"
     return SweepPlan(
         name=_sweep_name(document, name),
@@ -133,13 +136,12 @@ def _section(document: Document, vary: Sequence[str]) -> SweepSection:
     if isinstance(tree, dict) and "sweep" in tree:
         section = read_section(tree.pop("sweep"), ReadContext(document))
     typed = [axis for text in vary if (axis := _typed_axis(text, document)) is not None]
-    names = {axis.name for axis in typed}
-    kept = tuple(axis for axis in section.axes if axis.name not in names)
-    return replace(section, axes=(*kept, *typed))
+    by_name = {axis.name: axis for axis in section.axes} | {axis.name: axis for axis in typed}
+    return replace(section, axes=tuple(by_name.values()))
 
 
 def _typed_axis(text: str, document: Document) -> Axis | None:
-    """Read ``KEY=V1,V2`` or ``KEY={range: [..], num: N}`` of the command line."""
+    """Read ``KEY=V1,V2``, ``KEY=[V1, V2]`` or ``KEY={range: [..], num: N}`` of the command line."""
     flag = f"--vary {sanitise(text)}"
     name, equals, values = text.partition("=")
     name, values = name.strip(), values.strip()
@@ -151,12 +153,12 @@ def _typed_axis(text: str, document: Document) -> Axis | None:
             "as in --vary model.depth=5,10,20",
         )
         return None
-    whole = values.startswith(("{range", "{log", "{ range", "{ log"))
-    parsed = read_yaml(values if whole else f"[{values}]", flag, flag=True)
-    if not whole and isinstance(parsed.tree, list) and len(parsed.tree) == 1:
-        (item,) = parsed.tree
-        if isinstance(item, list) and values.startswith("["):  # typed as a list already
-            parsed = read_yaml(values, flag, flag=True)
+    parsed = read_yaml(values, flag, flag=True)
+    alone = isinstance(parsed.tree, list) or (
+        isinstance(parsed.tree, dict) and not parsed.tree.keys().isdisjoint(("range", "log"))
+    )
+    if parsed.problems or not alone:
+        parsed = read_yaml(f"[{values}]", flag, flag=True)
     axis = read_axis(name, parsed.tree, (), ReadContext(parsed))
     document.problems.extend(replace(problem, key=name) for problem in parsed.problems)
     return None if parsed.problems else axis
@@ -180,7 +182,9 @@ def _check_axes(section: SweepSection, document: Document) -> None:
                 )
             first.setdefault(key, axis)
     if section.seeds > 1 and ("seed",) in first:
-        document.report_at(first["seed",].location, ("seed",), "seeds: is given as well", "keep one")
+        document.report_at(
+            first["seed",].location, ("seed",), "seeds: is given as well", "keep one"
+        )
     _check_sizes(section, document)
 
 
@@ -235,8 +239,7 @@ def _drawn(axes: Sequence[Axis], combine: Combination) -> Iterator[tuple[AxisVal
     generators = [random.Random(f"{combine.seed}/{axis.name}") for axis in axes]
     for _ in range(combine.draws):
         yield tuple(
-            axis.drawn(generator.random())
-            for axis, generator in zip(axes, generators, strict=True)
+            axis.drawn(generator.random()) for axis, generator in zip(axes, generators, strict=True)
         )
 
 
@@ -244,9 +247,8 @@ def _members(
     combinations: Sequence[tuple[AxisValue, ...]],
     section: SweepSection,
     base: Document,
-    folder: Path,
     name: str,
-    registered: RegisteredFunctions | None,
+    resolved: Callable[[Document], ExperimentConfig | None],
 ) -> list[Member]:
     """Resolve every combination; raises `ConfigError` with the mistakes of all of them."""
     members: list[Member] = []
@@ -262,19 +264,21 @@ def _members(
             problems=[],
         )
         apply_parsed(document, [replace(s, value=copy.deepcopy(s.value)) for s in settings])
-        config = resolve_document(document, folder, name, registered, locate_user_code=True)
+        config = resolved(document)
         labels = tuple(value.label for value in chosen)
         if config is None:
             for problem in dict.fromkeys(document.problems):
-                problems.setdefault(problem, []).append(f"member {combination} ({', '.join(labels)})")
+                problems.setdefault(problem, []).append(
+                    f"member {combination} ({', '.join(labels)})"
+                )
             continue
         for seed in range(config.seed, config.seed + section.seeds):
             number = len(members) + 1
             suffix = f".{number:04d}"
             values = {dotted_path(s.path): _plain(s.value) for s in settings}
             numbered = f"{sweep_name[: _LONGEST_NAME - len(suffix)]}{suffix}"
-            resolved = replace(config, name=numbered, seed=seed)
-            members.append(Member(number, combination, values, labels, resolved))
+            seeded = replace(config, name=numbered, seed=seed)
+            members.append(Member(number, combination, values, labels, seeded))
     if problems:
         raise ConfigError(
             tuple(_with_members(p, who, len(combinations)) for p, who in problems.items())

@@ -120,7 +120,7 @@ def heatmaps(table: SweepTable) -> Picture | None:
     panels: Any = picture.subplots(rows, columns, squeeze=False)
     grids = [_grid(table, a, b, lambda rows: mean_of(rows, figure.column)) for a, b in pairs]
     scale = _color_scale(figure, np.concatenate([grid.ravel() for grid in grids]))
-    image = None
+    image: Any = None
     for axes, (a, b), grid in zip(panels.ravel(), pairs, grids, strict=False):
         image = _heatmap(axes, table, (a, b), grid, scale)
         _boundary(axes, table, a, b)
@@ -162,7 +162,9 @@ def _color_scale(figure: Figure, values: Floats) -> _Scale:
         return _Scale("PuOr", -max(reach, 0.02), max(reach, 0.02), True)
     if figure.better == "low":
         positive = finite[finite > 0]
-        low, high = (np.log10(positive.min()), np.log10(positive.max())) if positive.size else (0, 1)
+        low, high = (
+            (np.log10(positive.min()), np.log10(positive.max())) if positive.size else (0, 1)
+        )
         return _Scale("cividis_r", float(low), float(max(high, low + 0.1)), True)
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     return _Scale("cividis", low, max(high, low + 0.01), False)
@@ -212,10 +214,8 @@ def _heatmap(
         for (i, j), value in np.ndenumerate(grid):
             digits = 3 if scale.logarithmic else 2
             text = number(float(f"{value:.{digits}g}")) if math.isfinite(value) else "none"
-            color = _ink(image, shown[i, j])
-            axes.text(
-                j, i, text, ha="center", va="center", fontsize=size, color=color, zorder=6
-            )
+            color = _ink(image, float(shown[i, j]))
+            axes.text(j, i, text, ha="center", va="center", fontsize=size, color=color, zorder=6)
     _label_axes(axes, table, pair)
     return image
 
@@ -258,9 +258,7 @@ def _boundary(axes: Axes, table: SweepTable, a: int, b: int) -> None:
     inside = (boundary > depths[0]) & (boundary < depths[-1])
     if len(depths) < 2 or depths != sorted(depths) or not inside.any():
         return
-    places = np.interp(
-        boundary, depths, np.arange(len(depths)), left=-0.5, right=len(depths) - 0.5
-    )
+    places = np.interp(boundary, depths, np.arange(len(depths)), left=-0.5, right=len(depths) - 0.5)
     positions = np.arange(len(boundary), dtype=np.float64)
     curve = (positions, places) if depth_axis == a else (places, positions)
     ordered = _is_ordered(table.axes[other])
@@ -290,7 +288,7 @@ def trainable_depths(table: SweepTable, axis: int) -> Floats:
 
 
 def _is_ordered(axis: SweepAxis) -> bool:
-    """Whether the labels are numbers in rising order, so that a line between them means something."""
+    """Whether the labels are rising numbers, so that a line between them means something."""
     try:
         values = [float(label) for label in axis.labels]
     except ValueError:
@@ -299,7 +297,7 @@ def _is_ordered(axis: SweepAxis) -> bool:
 
 
 def _chi_crossing(table: SweepTable, axis: int) -> float | None:
-    """The position between the values of an axis at which chi_1 passes 1; None where it does not."""
+    """The position between an axis's values at which chi_1 passes 1; None where it does not."""
     grouped = groups(table.rows, [axis])
     logs = []
     for label in table.axes[axis].labels:
@@ -334,7 +332,9 @@ def verdict_map(table: SweepTable) -> Picture | None:
     what = "trainable by theory" if table.look is Look.THEORY else "verdict"
     rest = f", {len(shown)} of {len(blocks)} panels" if len(shown) < len(blocks) else ""
     seeds = f", the worst of {table.seeds} seeds" if table.seeds > 1 else ""
-    picture.suptitle(printable(f"{table.name}: {what}{seeds}{rest}"), x=0.01, ha="left", fontsize=10)
+    picture.suptitle(
+        printable(f"{table.name}: {what}{seeds}{rest}"), x=0.01, ha="left", fontsize=10
+    )
     panels: Any = picture.subplots(rows, columns, squeeze=False)
     for axes, (key, block) in zip(panels.ravel(), shown, strict=False):
         _verdict_panel(axes, table, block, (a, b))
@@ -402,7 +402,9 @@ def profiles(table: SweepTable) -> Picture | None:
             axes.grid(axis="y", color="#dddddd", lw=0.6)
             if line == 0 and facet is not None:
                 label = f"{axis_name(table.axes[facet])} {key[0]}"
-                axes.set_title(shortened(printable(label), 30, unicode=True), loc="left", fontsize=9)
+                axes.set_title(
+                    shortened(printable(label), 30, unicode=True), loc="left", fontsize=9
+                )
         style.log_axis(panels[line][0].yaxis, np.array(values, np.float64))
         panels[line][0].set_ylabel(title)
     for axes in panels[1]:

@@ -74,8 +74,8 @@ def _cost_lines(cost: SweepCost) -> list[str]:
     assert cost.first_seconds is not None and cost.next_seconds is not None
     lines.append(
         f"about {_duration(cost.seconds)} with {counted(cost.workers, 'worker')}, from the "
-        f"largest member, measured: {number(cost.first_seconds)} s with a new network, {number(cost.next_seconds)} s "
-        "with one that is there"
+        f"largest member, measured: {number(cost.first_seconds)} s with a new network, "
+        f"{number(cost.next_seconds)} s with one that is there"
     )
     if cost.peak_bytes is not None and cost.record_bytes is not None:
         disk = cost.record_bytes * (cost.members - cost.finished)

@@ -16,7 +16,6 @@ from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.layout.table import Column, add_table, lay_out
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.sweep.layout import (
-
     STATE_WORDS,
     Ranked,
     axis_name,
@@ -81,7 +80,9 @@ def _add_maps(page: Page, table: SweepTable) -> None:
             )
         _add_map(page, table, rows)
     if len(blocks) > MOST_MAPS:
-        page.add_text(f"{MOST_MAPS} of {len(blocks)} maps shown; report.html has all", "dim", indent=2)
+        page.add_text(
+            f"{MOST_MAPS} of {len(blocks)} maps shown; report.html has all", "dim", indent=2
+        )
     page.add_line(_legend(page, table))
 
 
@@ -222,6 +223,3 @@ def _by_reason(rows: Sequence[SweepRow]) -> Iterator[tuple[str, str]]:
     for reason, members in by_reason.items():
         more = f" and {len(members) - 3} more" if len(members) > 3 else ""
         yield reason, ", ".join(members[:3]) + more
-
-
-

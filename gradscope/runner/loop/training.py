@@ -166,19 +166,15 @@ class Experiment:
     def take_over(self, config: ExperimentConfig, sites: SiteMap, workload: Workload) -> None:
         """Go on with a config of the same graph: `sites` and `workload` are those of the new one.
 
-        The optimizer's start has the new learning rate; see `gradscope.runner.network.reuse`.
+        The optimizer's start has the new learning rate; see `gradscope.runner.loop.reuse`.
         """
         self.config, self.sites, self.workload = config, sites, workload
         spec = config.training.optimizer
         assert isinstance(spec, OptimizerSpec)
         rate = self.optimizer._learning_rate
         self._optimizer_start = [
-            np.asarray(spec.parameters["learning_rate"], start.dtype)
-            if variable is rate
-            else start
-            for variable, start in zip(
-                self.optimizer.variables, self._optimizer_start, strict=True
-            )
+            np.asarray(spec.parameters["learning_rate"], start.dtype) if variable is rate else start
+            for variable, start in zip(self.optimizer.variables, self._optimizer_start, strict=True)
         ]
         self.reset(config.seed)
 

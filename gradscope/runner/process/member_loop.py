@@ -11,8 +11,9 @@ from gradscope.config.experiment import ExperimentConfig
 from gradscope.datasets.samples import Samples
 from gradscope.record import RunRecord
 from gradscope.runner import sources
+from gradscope.runner.loop import reuse
 from gradscope.runner.loop.training import Experiment
-from gradscope.runner.network import reuse, workload
+from gradscope.runner.network import workload
 from gradscope.runner.network.graph_key import graph_key
 from gradscope.runner.process import in_process
 from gradscope.runner.runtime.preserved_state import preserved_global_state

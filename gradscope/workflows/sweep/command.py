@@ -21,7 +21,6 @@ from gradscope.workflows.sweep.store import PARQUET, SweepFolder, member_key, wr
 from gradscope.workflows.sweep.sweep import (
     Watch,
     default_workers,
-    estimate,
     exit_code,
     ignore_progress,
     measure_sweep,
@@ -134,7 +133,7 @@ def measured_cost(
         for member in members
         if look is not Look.THEORY
     )
-    graphs = len(estimate(plan, members))
+    graphs = len({process_key(m.config) + graph_key(m.config) for m in members})
     cost = SweepCost(len(members), finished, graphs, default_workers(len(members)))
     if look is Look.THEORY:
         return cost

@@ -165,7 +165,8 @@ class _Worker:
         self._stack = contextlib.ExitStack()
         self._process_key = job.process
         home = self._stack.enter_context(worker_home.created())
-        self._output: IO[bytes] = self._stack.enter_context(tempfile.TemporaryFile())
+        output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
+        self._output: IO[bytes] = self._stack.enter_context(output)
         receiver, sender = Pipe(duplex=False)
         with sender:
             self._process = subprocess.Popen(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,7 @@ def theory_figures(
     layers: Sequence[LayerInfo],
     geometry: SampleGeometry | None,
     batch_size: int,
-) -> tuple[Figures, Mapping[str, tuple[float, ...]]]:
+) -> tuple[Figures, Mapping[str, tuple[Any, ...]]]:
     """What theory expects of a network of these layers, and its profile over depth."""
     started = time.perf_counter()
     cells: Figures = {"hidden_layers": len([x for x in layers if x.role == Role.HIDDEN])}
@@ -131,7 +132,7 @@ def theory_figures(
         "theory_outside": "",
         "seconds": time.perf_counter() - started,
     }
-    lines = {
+    lines: dict[str, tuple[Any, ...]] = {
         "layers": tuple(prediction.names[:-1]),
         "theory_signal": tuple(map(float, signal)),
         "theory_delta": tuple(map(float, delta)),

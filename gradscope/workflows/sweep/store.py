@@ -20,7 +20,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import gradscope
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest
 from gradscope.message_text import sanitise
@@ -36,7 +35,7 @@ _LOCK = ".lock"
 @cache
 def code_version() -> str:
     """The version of gradscope, and a digest of its source: what a stored member was made by."""
-    root = Path(gradscope.__file__).parent
+    root = Path(__file__).parents[2]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode())
@@ -93,8 +92,10 @@ class SweepFolder:
             os.close(descriptor)
 
     def _is_sweep(self) -> bool:
-        return (self.path / FILE).is_file() or self._members.is_dir() or (
-            {item.name for item in self.path.iterdir()} <= {_LOCK}
+        return (
+            (self.path / FILE).is_file()
+            or self._members.is_dir()
+            or ({item.name for item in self.path.iterdir()} <= {_LOCK})
         )
 
     def _lock(self, descriptor: int) -> None:

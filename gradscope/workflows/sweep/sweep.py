@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 from gradscope import exit_codes
 from gradscope.config.loading import ConfigSource
 from gradscope.config.sweep.members import Member, SweepPlan, plan_sweep
-from gradscope.errors import CouldNotMeasure, ExitCode
+from gradscope.errors import ExitCode
 from gradscope.gate.baselines import seed_statistics
 from gradscope.gate.checks import expectations
 from gradscope.record import storage
@@ -88,7 +87,9 @@ def shard_of(plan: SweepPlan, shard: tuple[int, int] | None) -> tuple[Member, ..
     for member in plan.members:
         groups.setdefault(graph_key(member.config), []).append(member)
     if len(groups) >= count:
-        ordered = [member for group in list(groups.values())[number - 1 :: count] for member in group]
+        ordered = [
+            member for group in list(groups.values())[number - 1 :: count] for member in group
+        ]
     else:
         ordered = list(plan.members[number - 1 :: count])
     return tuple(sorted(ordered, key=lambda member: member.number))
@@ -119,30 +120,33 @@ def measure_sweep(
     started = time.monotonic()
 
     def table() -> SweepTable:
-        rows = [_row(plan, member, results.get(keys[member.number]), folder) for member in members]
+        rows = [_row(member, results.get(keys[member.number]), folder) for member in members]
         return table_of(plan, look, rows, folder.path)
 
-    def report(latest: JobResult | None = None) -> None:
-        done = sum(key in results for key in keys.values())
-        row = None
-        if latest is not None:
-            member = next(m for m in members if keys[m.number] == latest.key)
-            row = _row(plan, member, latest, folder)
+    by_key: dict[str, list[Member]] = {}
+    for member in members:
+        by_key.setdefault(keys[member.number], []).append(member)
+    done = earlier
+
+    def report(row: SweepRow | None = None) -> None:
         watch(SweepProgress(done, len(members), earlier, time.monotonic() - started, row))
 
     report()
     try:
-        for result in _results(members, keys, results, look, engine, trust, stop):
-            results[result.key] = replace(result, record=b"")
+        missing = {key: of[0] for key, of in by_key.items() if key not in results}
+        for result in _results(missing, look, engine, trust, stop):
             if look is not Look.THEORY:
                 folder.keep(result)
-            report(result)
+            results[result.key] = replace(result, record=b"")
+            for member in by_key[result.key]:
+                done += 1
+                report(_row(member, result, folder))
     except BaseException:
         if engine is not None:
             engine.close()
         folder.write_table(table())
         raise
-    finished = _with_budgets(plan, members, table(), folder)
+    finished = _with_budgets(members, table(), folder)
     folder.write_table(finished)
     if stop:
         raise supervisor.interrupted(
@@ -154,16 +158,13 @@ def measure_sweep(
 
 
 def _results(
-    members: Sequence[Member],
-    keys: Mapping[int, str],
-    results: Mapping[str, JobResult],
+    missing: Mapping[str, Member],
     look: Look,
     engine: SweepEngine | None,
     trust: bool,
     stop: Sequence[int],
 ) -> Iterator[JobResult]:
     """The results of the members that are not there yet, each when it is finished."""
-    missing = {keys[m.number]: m for m in members if keys[m.number] not in results}
     if look is Look.THEORY:
         for key, member in missing.items():
             if stop:
@@ -186,9 +187,7 @@ def _results(
 def _job(key: str, member: Member, look: Look, trust: bool) -> Job:
     config = member.config
     process = process_key(config)
-    return Job(
-        key, config.to_dict(), str(look), f"{process}{graph_key(config)}", process, trust
-    )
+    return Job(key, config.to_dict(), str(look), f"{process}{graph_key(config)}", process, trust)
 
 
 def table_of(
@@ -197,15 +196,20 @@ def table_of(
     """The table of these rows of a plan."""
     axes = tuple(SweepAxis(axis.name, axis.keys, axis.labels) for axis in plan.axes)
     return SweepTable(
-        plan.name, axes, plan.combine, plan.seeds, look, tuple(rows), code_version(), folder
+        plan.name,
+        axes,
+        plan.combine,
+        plan.seeds,
+        look,
+        tuple(rows),
+        code_version(),
+        len(plan.members),
+        folder,
     )
 
 
-def _row(
-    plan: SweepPlan, member: Member, result: JobResult | None, folder: SweepFolder
-) -> SweepRow:
+def _row(member: Member, result: JobResult | None, folder: SweepFolder) -> SweepRow:
     """The row of a member; of one that was not begun, only what it is."""
-    del plan
     cells: dict[str, Any] = {
         "member": member.number,
         "combination": member.combination,
@@ -223,13 +227,10 @@ def _row(
     return SweepRow(member.labels, member.values, cells, profile)
 
 
-def _with_budgets(
-    plan: SweepPlan, members: Sequence[Member], table: SweepTable, folder: SweepFolder
-) -> SweepTable:
+def _with_budgets(members: Sequence[Member], table: SweepTable, folder: SweepFolder) -> SweepTable:
     """The table with the outcome of the members' budgets, over the seeds of each combination."""
     if not any(_budgets(member) for member in members) or table.look is Look.THEORY:
         return table
-    del plan
     outcome: dict[int, str] = {}
     for combination in dict.fromkeys(member.combination for member in members):
         chosen = [
@@ -288,20 +289,3 @@ def _row_code(row: SweepRow, *, gate: bool) -> int:
         return exit_codes.for_checks([expect.partition(":")[0]])
     complete = status in (RowStatus.COMPLETE, RowStatus.DIVERGED)
     return exit_codes.for_run(complete=complete, verdict=row.text("verdict"), gate=gate)
-
-
-def estimate(plan: SweepPlan, members: Sequence[Member]) -> dict[str, int]:
-    """Members by graph: what has to be built and traced, and how often it is used again."""
-    counts: dict[str, int] = {}
-    for member in members:
-        key = json.dumps([process_key(member.config), graph_key(member.config)])
-        counts[key] = counts.get(key, 0) + 1
-    del plan
-    return counts
-
-
-def refuse_unmeasurable(table: SweepTable) -> None:
-    """Raise `CouldNotMeasure` where no member at all could be measured, with the first reason."""
-    reasons = [row.text("reason") for row in table.rows if row.text("status") == RowStatus.FAILED]
-    if reasons and len(reasons) == len(table.rows):
-        raise CouldNotMeasure(f"no member could be measured: {reasons[0]}", "")

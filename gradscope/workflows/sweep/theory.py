@@ -30,7 +30,9 @@ def predicted_result(key: str, config: ExperimentConfig) -> JobResult:
         batch_size,
         norm.epsilon if norm.input else None,
     )
-    layers = built_in_layers(config, facts["shape"], facts["task"], facts["classes"], facts["targets"])
+    layers = built_in_layers(
+        config, facts["shape"], facts["task"], facts["classes"], facts["targets"]
+    )
     cells, lines = theory_figures(
         config, layers, facts["geometry"], min(batch_size, facts["samples"])
     )

@@ -35,9 +35,7 @@ def measure_all(first: Job, rest: Iterator[Job], connection: Connection[bytes, b
     config = ExperimentConfig.from_dict(first.config)
     memory_limit.limit_memory(config.device)
     own_code = config.model.source is not None or config.data.name == "factory"
-    with (
-        contextlib.nullcontext() if own_code else import_tensorflow.without_optional_packages()
-    ):
+    with contextlib.nullcontext() if own_code else import_tensorflow.without_optional_packages():
         from gradscope.runner.process.member_loop import MemberLoop
         from gradscope.runner.runtime import device
 

@@ -45,7 +45,9 @@ def _initializer(config: ExperimentConfig, weight: Weight) -> InitializerSpec:
     if weight.attribute not in ("kernel", "bias"):
         return weight.initializer  # PReLU's alpha, whose start is part of the activation
     if weight.owner == "output":
-        return config.model.output.initializer if weight.attribute == "kernel" else weight.initializer
+        return (
+            config.model.output.initializer if weight.attribute == "kernel" else weight.initializer
+        )
     layer = config.model.hidden_layers[int(weight.owner.removeprefix("hidden_")) - 1]
     return layer.initializer if weight.attribute == "kernel" else layer.bias_initializer
 
