@@ -252,7 +252,7 @@ def row_from_json(content: Mapping[str, Any]) -> SweepRow:
         labels=tuple(content["labels"]),
         values=content["values"],
         cells={
-            key: _float(value) if key in NUMBERS else value
+            key: _float(value) if key in NUMBERS and not isinstance(value, int) else value
             for key, value in content["cells"].items()
         },
         profile=Profile(**profile),

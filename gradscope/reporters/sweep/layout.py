@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+import numpy as np
+import numpy.typing as npt
+
 from gradscope.message_text import counted
 from gradscope.record.sweep_table import Look, RowStatus, SweepAxis, SweepRow, SweepTable
 
@@ -203,9 +206,47 @@ def _order(better: str) -> Callable[[float], float]:
     return key
 
 
-def short_name(axis: SweepAxis) -> str:
-    """The last part of an axis's key: ``depth`` for ``model.depth``; its name for several keys."""
-    return axis.keys[0].rpartition(".")[2] if len(axis.keys) == 1 else axis.name
+def boundary_correlation(table: SweepTable) -> float:
+    """Rank correlation of the leading figure with theory's trainable depth over the real one.
+
+    Spearman's, over the members that have both; 1 where what theory calls further within the
+    boundary is always better. NaN where there are fewer than 8 members, or nothing varies.
+    """
+    figure = leading_figure(table)
+    if figure is None or figure.better == "one":
+        return math.nan
+    sign = 1.0 if figure.better == "high" else -1.0
+    pairs = [
+        (sign * row.number(figure.column), row.number("theory_trainable_depth") / depth)
+        for row in table.rows
+        if (depth := row.number("hidden_layers")) > 0
+    ]
+    known = [(a, min(b, 1e9)) for a, b in pairs if math.isfinite(a) and not math.isnan(b)]
+    if len(known) < 8:
+        return math.nan
+    first, second = (_ranks([pair[i] for pair in known]) for i in (0, 1))
+    if np.ptp(first) == 0.0 or np.ptp(second) == 0.0:
+        return math.nan
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _ranks(values: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Ranks from 1; equal values share the mean of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    means: npt.NDArray[np.float64] = (last - (counts - 1) / 2.0)[place]
+    return means
+
+
+def boundary_text(table: SweepTable) -> str:
+    """A sentence on `boundary_correlation`; "" where there is none."""
+    correlation, figure = boundary_correlation(table), leading_figure(table)
+    if math.isnan(correlation) or figure is None:
+        return ""
+    return (
+        f"rank correlation of the {figure.title} with theory's trainable depth over the depth: "
+        f"{correlation:.2f}"
+    )
 
 
 def axis_name(axis: SweepAxis) -> str:

@@ -14,6 +14,7 @@ from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.run.html import inline
 from gradscope.reporters.sweep.layout import (
     STATE_WORDS,
+    boundary_text,
     leading_figure,
     ranking,
     state_counts,
@@ -53,6 +54,7 @@ def render(table: SweepTable, files: Mapping[str, bytes]) -> str:
             for name, caption in CAPTIONS.items()
             if f"{name}.svg" in files
         ],
+        boundary=boundary_text(table),
         ranked_by=figure.title if figure else "",
         headings=[_Heading(printable(n), "n" if _is_number(table, n) else "") for n in names],
         rows=[

@@ -19,6 +19,7 @@ from gradscope.reporters.sweep.layout import (
     STATE_WORDS,
     Ranked,
     axis_name,
+    boundary_text,
     counts_text,
     groups,
     leading_figure,
@@ -51,6 +52,8 @@ def sweep_text(table: SweepTable, options: ReportOptions) -> str:
     page = Page(width=options.width, color=options.color, unicode=options.unicode)
     page.add_text(printable(title(table)), "title")
     page.add_text(counts_text(table), indent=2, hanging=2)
+    if boundary := boundary_text(table):
+        page.add_text(boundary, indent=2, hanging=2)
     if mapped(table) and table.rows:
         _add_maps(page, table)
     _add_ranking(page, table)
@@ -83,7 +86,7 @@ def _add_maps(page: Page, table: SweepTable) -> None:
         page.add_text(
             f"{MOST_MAPS} of {len(blocks)} maps shown; report.html has all", "dim", indent=2
         )
-    page.add_line(_legend(page, table))
+    _add_legend(page, table)
 
 
 def _add_map(page: Page, table: SweepTable, rows: Sequence[SweepRow]) -> None:
@@ -138,16 +141,22 @@ def _cell(rows: Sequence[SweepRow], unicode: bool) -> tuple[str, str]:
     return mark + (code.removeprefix("GS") if state in ("unhealthy", "warning") else ""), tone
 
 
-def _legend(page: Page, table: SweepTable) -> Text:
-    line = Text("  ")
+def _add_legend(page: Page, table: SweepTable) -> None:
+    """The marks that occur, over as many lines as they need."""
+    items: list[tuple[str, str, str]] = []
     for state, _ in state_counts(table):
         tone = _TONES.get(state, state)
         mark = _MARKS.get(state) or symbol(tone, page.unicode)
-        line.append(mark, STYLES.get(tone, ""))
-        line.append(f" {STATE_WORDS.get(state, state)}  ")
+        items.append((mark, f" {STATE_WORDS.get(state, state)}", STYLES.get(tone, "")))
     if any(row.text("code") for row in table.rows):
-        line.append("101 is the code GS101", STYLES["dim"])
-    return line
+        items.append(("101", " is the code GS101", STYLES["dim"]))
+    line = Text("  ")
+    for mark, words, tone in items:
+        if line.cell_len > 2 and line.cell_len + len(mark + words) > page.width:
+            page.add_line(line)
+            line = Text("  ")
+        line.append(mark, tone).append(f"{words}  ")
+    page.add_line(line)
 
 
 def _add_ranking(page: Page, table: SweepTable) -> None:
