@@ -36,7 +36,7 @@ def mistakes(folder: Path, sweep: str, **arguments: object) -> list[str]:
 def test_a_grid_has_every_combination_with_the_last_axis_fastest(tmp_path: Path) -> None:
     plan = planned(
         tmp_path,
-        "sweep:\n  axes:\n    model.depth: [3, 7]\n    training.learning_rate: [0.1, 0.01, 0.001]\n",
+        "sweep: {axes: {model.depth: [3, 7], training.learning_rate: [0.1, 0.01, 0.001]}}\n",
     )
     assert [m.values for m in plan.members] == [
         {"model.depth": depth, "training.learning_rate": rate}
