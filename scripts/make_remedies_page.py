@@ -192,6 +192,7 @@ def page(rows: Sequence[Row]) -> str:
     sick = [pair for pair in pairs if pair[0].outcome.state != "healthy"]
     well = [pair for pair in pairs if pair[0].outcome.state == "healthy"]
     none = [row.config for row in rows if not row.tried]
+    missing = [config for config in CONFIGS if config not in {row.config for row in rows}]
     runs = [works(row.outcome, tried) for row, tried in sick if tried.outcome or tried.exit_code]
     parts = [
         _HEAD,
@@ -203,6 +204,8 @@ def page(rows: Sequence[Row]) -> str:
     ]
     if none:
         parts.append(f"\nNo remedy is printed for {', '.join(none)}.\n")
+    if missing:
+        parts.append(f"\nNot run for this page: {', '.join(missing)}.\n")
     return "\n".join(parts)
 
 
