@@ -308,7 +308,7 @@ def test_the_rate_in_a_message() -> None:
     finding = found("vanishing_signal", record(signal=profile))
     assert finding.message.endswith("hidden_5 gets 1e-08 of the signal in hidden_1.")
     assert "falls (x0.01 per layer)" in finding.details
-    assert "hidden_3 is the first layer below 1e-03 of it" in says(finding)
+    assert "hidden_3 is the first layer below 1/1000 of it" in says(finding)
 
 
 def test_the_peak_of_a_spike_is_named() -> None:

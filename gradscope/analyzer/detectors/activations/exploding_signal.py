@@ -6,7 +6,7 @@ from gradscope.analyzer import departures
 from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.analyzer.detectors import detector
-from gradscope.analyzer.message_parts import rate_text
+from gradscope.analyzer.message_parts import rate_text, short_number
 from gradscope.record import Finding, RunRecord
 
 
@@ -49,7 +49,8 @@ def exploding_signal(
     start = profile.signal_starts[departure.extreme_layer]
     furthest = profile.names[departure.extreme_layer]
     message = (
-        f"The signal explodes: {furthest} gets {departure.extreme:.2g} times the signal in {start}."
+        f"The signal explodes: {furthest} gets {short_number(departure.extreme)} times the signal "
+        f"in {start}."
     )
     details = (
         f"From {start} to {profile.names[-1]} the rms of z grows{rate_text(departure.rate)}, "

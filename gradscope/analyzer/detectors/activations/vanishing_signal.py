@@ -55,7 +55,7 @@ def vanishing_signal(
     message = f"The signal vanishes: {furthest} gets {share} signal in {start}."
     details = (
         f"From {start} to {profile.names[-1]} the rms of z falls{rate}, "
-        f"{departure.occurrence.text}; {first} is the first layer below {limit:.0e} of it."
+        f"{departure.occurrence.text}; {first} is the first layer below 1/{1 / limit:.0f} of it."
     )
     return (
         departures.finding_over_depth(

@@ -159,7 +159,14 @@ def _keep(options: ReportOptions) -> Advice:
             "`gradscope baseline` with its config, `gradscope check` in CI",
             joint=": ",
         )
+    if options.has_baseline and not options.overrides:
+        compare = (f"gradscope check {shlex.quote(options.source)}",)
+        return Advice("compare it with its baseline, as CI does", commands=(compare,))
     source, *overrides = _typed(options)
-    commands = tuple((f"gradscope {name} {source}", *overrides) for name in ("baseline", "check"))
+    update = ("--update",) if options.has_baseline else ()
+    commands = (
+        (f"gradscope baseline {source}", *overrides, *update),
+        (f"gradscope check {source}", *overrides),
+    )
     gain = "a change that makes it worse then fails in CI"
     return Advice("keep it so", gain, commands=commands, joint=": ")
