@@ -306,7 +306,8 @@ def exhausted() -> Iterator[Case]:
         return replace(made, scalars=scalars)
 
     per_step, cosine = 1e-3 * 0.8**steps, 1e-3 * np.cos(np.pi * steps / 202) ** 2
-    learned = np.geomspace(2.3, 0.4, 101)
+    learned, well = np.geomspace(2.3, 0.2, 101), np.geomspace(2.3, 0.6, 101)
+    yield case("sick", "per_step_and_learned_well", lambda: net(per_step, loss=well), "warning")
     yield case("healthy", "constant", lambda: net(1e-3))
     yield case("healthy", "warm_up", lambda: net(1e-3 * (1e-6 + steps / 100)))
     yield case("healthy", "cosine_to_the_end", lambda: net(np.where(steps < 100, cosine, 0.0)))
