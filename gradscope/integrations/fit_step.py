@@ -62,12 +62,15 @@ class Passes:
 class MeasuredStep:
     """One measured step, as `RecordBuilder.step` takes it; `distributions()` its histograms.
 
-    `skipped` says that the optimizer made no step because gradients of the scaled loss overflowed.
+    `living()` counts the living units of its `samples` alone. `skipped` says that the optimizer
+    made no step because gradients of the scaled loss overflowed.
     """
 
     statistics: Floats
     scalars: tuple[float, ...]
     distributions: Callable[[], probe.ProbeResult]
+    living: Callable[[], pass_counts.PassCounts]
+    samples: int
     skipped: bool
 
     @property
@@ -107,6 +110,7 @@ class FitStep:
         self._finite = tf.function(_all_finite, autograph=False)
         self._update = TraceByShape(self._trace_update)
         self._counts = TraceByShape(self._trace_counts)
+        self._living = TraceByShape(self._trace_living)
         # What a loss builds at its first call is there from here on.
         with preserved_model_state(model):
             self._passes.trace(*batch)
@@ -139,6 +143,8 @@ class FitStep:
             statistics=statistics,
             scalars=passes.scalars,
             distributions=lambda: self._distributions(passes),
+            living=lambda: self._living_units(passes),
+            samples=passes.samples,
             skipped=self.skips(passes),
         )
 
@@ -172,6 +178,14 @@ class FitStep:
         samples = tf.constant(float(passes.samples))
         counted = self._counts(passes.z, passes.deltas, samples)
         return probe.ProbeResult(self.sites, pass_counts.PassCounts.from_tensors(counted))
+
+    def _living_units(self, passes: Passes) -> pass_counts.PassCounts:
+        samples = tf.constant(float(passes.samples))
+        return pass_counts.PassCounts.from_tensors(self._living(passes.z, samples))
+
+    def _trace_living(self, z: Any, samples: Any) -> tuple[Any, ...]:
+        piece = pass_counts.Piece(samples, samples)
+        return pass_counts.count_pass(self.sites.sites, z, (), piece)
 
     def _trace_counts(self, z: Any, deltas: Any, samples: Any) -> tuple[Any, ...]:
         piece = pass_counts.Piece(samples, samples)

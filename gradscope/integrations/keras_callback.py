@@ -21,6 +21,7 @@ from gradscope.integrations import fit_batches, fit_cadence, fit_refusals
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
 from gradscope.integrations.fit_start import FitStart
 from gradscope.integrations.fit_step import FitStep, MeasuredStep
+from gradscope.integrations.living_units import LivingUnits
 from gradscope.record import STATISTICS, OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
 from gradscope.record.fault import Faults
@@ -55,6 +56,7 @@ class _Fit:
     fit_step: FitStep | None = None
     batch_summary: BatchSummary | None = None
     start: FitStart | None = None
+    living: LivingUnits = field(default_factory=LivingUnits)
 
 
 class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
@@ -289,15 +291,29 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         scalars, times = measured.scalars[:3], np.array(measured.scalars[3:])
         fit.builder.step(step, measured.statistics, scalars, times)
         fit.rows += 1
-        if fit.rows & (fit.rows - 1) == 0 or step == fit.total:
-            assert fit.fit_step is not None
-            with fit.faults.isolated("distributions"):
-                distributions = measured.distributions()
-                fit.builder.probe(step, distributions.dead)
-                for name, snapshot in distributions.histograms(step).items():
-                    fit.builder.histogram(name, snapshot)
+        with fit.faults.isolated("distributions"):
+            self._look(fit, step, measured)
         if not measured.finite:
             fit.lost_at = step
+
+    def _look(self, fit: _Fit, step: int, measured: MeasuredStep) -> None:
+        """Keep which units live, and at some steps their shares and the distributions.
+
+        A probe set is the same at every step; what is measured on batches is so of several.
+        """
+        if fit.rows & (fit.rows - 1) and step != fit.total:
+            if self._probe is None:
+                fit.living.add(measured.living(), measured.samples)
+            return
+        distributions = measured.distributions()
+        if self._probe is not None:
+            fit.builder.probe(step, distributions.dead)
+        else:
+            fit.living.add(distributions.counts, measured.samples)
+            dead, samples = fit.living.look(distributions)
+            fit.builder.probe(step, dead, samples)
+        for name, snapshot in distributions.histograms(step).items():
+            fit.builder.histogram(name, snapshot)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Count the steps made, notice a loss that was lost between measured steps, keep both."""
