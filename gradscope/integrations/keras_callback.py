@@ -21,14 +21,19 @@ from gradscope.integrations import fit_batches, fit_cadence, fit_refusals
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
 from gradscope.integrations.fit_start import FitStart
 from gradscope.integrations.fit_step import FitStep, MeasuredStep
+from gradscope.integrations.train_step_fit import TrainStepFit
 from gradscope.record import STATISTICS, OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
 from gradscope.record.fault import Faults
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, folder
 from gradscope.runner.sources import arrays, factory
+from gradscope.runner.train_step import own_steps
 
 _LOG = logging.getLogger("gradscope")
+
+_WORST_FIRST = ("unhealthy", "inconclusive", "warning", "healthy")
+"""Of several records, the one in the first of these states stands for all."""
 
 
 @dataclass
@@ -55,6 +60,7 @@ class _Fit:
     fit_step: FitStep | None = None
     batch_summary: BatchSummary | None = None
     start: FitStart | None = None
+    own: TrainStepFit | None = None
 
 
 class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
@@ -74,6 +80,12 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
     optimizer made in the very step. With ``compile(steps_per_execution=n)`` only the first step of
     each n is measured, and it represents the others; its update is not measured.
 
+    A model with a `train_step` of its own (a GAN, a VAE) is measured as that trains it: the step is
+    traced once in a graph of its own, with one record for each gradient that it takes, named by
+    what it trains. `records` and `reports` have all of them, `record` and `report` the one in the
+    worst state. ``loss=fn``, or ``loss={"generator": fn, ...}``, with ``fn(model, batch)`` a
+    number, is measured in place of a step that cannot be traced; nothing else is done with it.
+
     `record` and `report` have what was measured so far, also when `fit` was interrupted or failed:
     the record is partial then, and no verdict is drawn from it. `detectors` are thresholds and
     selections as in a config. With `output`, the report is written into that folder when `fit`
@@ -84,7 +96,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
 
     Raises `BadRequest` for arguments of no use, and from `fit`, before its first step, for models
     that cannot be measured: under a distribution strategy, without a compiled optimizer, or with a
-    loss that only their own `train_step` knows.
+    `train_step` of their own that cannot be traced, where no `loss` is given.
     """
 
     def __init__(
@@ -93,6 +105,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         steps: Iterable[int] | None = None,
         *,
         probe: tuple[Any, ...] | None = None,
+        loss: Any = None,
         output: str | Path | None = None,
         detectors: Mapping[str, Any] | None = None,
         name: str = "fit",
@@ -109,11 +122,36 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 "sample weights may follow",
             )
         self._probe = None if probe is None else arrays.checked_batch(tuple(probe), "probe")
+        self._losses = None if loss is None else own_steps.checked_losses(loss, "GradientFlow")
         self._fit: _Fit | None = None
+
+    @property
+    def records(self) -> dict[str, RunRecord]:
+        """One record for each gradient that the training takes, by the name of what it trains.
+
+        The name is "" where one gradient trains all of the model.
+        """
+        fit = self._fit
+        if fit is None or fit.own is None or not fit.own.measured:
+            return {"": self._plain_record()}
+        outcome, seconds = self._outcome(fit), self._seconds(fit)
+        steps, untrained = max(outcome[0], fit.total or 0), fit.untrained
+        return fit.own.records(
+            self._options, outcome, steps=steps, seconds=seconds, untrained=untrained
+        )
+
+    @property
+    def reports(self) -> dict[str, Report]:
+        """The report of each of `records`."""
+        return {name: api.analyze(record) for name, record in self.records.items()}
 
     @property
     def record(self) -> RunRecord:
         """What was measured of the latest `fit` so far; raises `BadRequest` when nothing was."""
+        records = self.records
+        return next(iter(records.values())) if len(records) == 1 else self.report.record
+
+    def _plain_record(self) -> RunRecord:
         fit = self._fit
         if fit is None or fit.fit_step is None or fit.batch_summary is None:
             raise BadRequest(
@@ -132,7 +170,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         )
         if fit.start is not None:
             fit.start.tell(fit.builder, ended=fit.ended)
-        seconds = fit.seconds if fit.seconds is not None else time.monotonic() - fit.started
+        seconds = self._seconds(fit)
         fit.builder.faults = fit.faults.collected
         record = fit.builder.build(status, sentence, seconds)
         assert record is not None
@@ -147,27 +185,25 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
     @property
     def report(self) -> Report:
         """The record with the verdicts of the detectors and what theory expects."""
-        return api.analyze(self.record)
+        return min(self.reports.values(), key=lambda r: _WORST_FIRST.index(r.diagnosis.verdict))
 
     def text(self, width: int = 100) -> str:
         """The report as `gradscope run` shows it, `width` columns wide."""
-        return REPORTERS["text"](self.report, ReportOptions(width=width))
+        options = ReportOptions(width=width)
+        return "\n\n".join(REPORTERS["text"](report, options) for report in self.reports.values())
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Refuse what cannot be measured, before anything is trained."""
         self._fit = None
-        fit_refusals.refuse(self.model)
-        if type(self.model).train_step is not keras.Model.train_step:
-            _LOG.warning(
-                "%s has a train_step of its own: what is measured is the loss that compute_loss "
-                "gives, and the gradients of all trainable weights from it",
-                self.model.name,
-            )
+        own = self._losses is not None or own_steps.has_own_train_step(self.model)
+        fit_refusals.refuse(self.model, needs_optimizer=not own)
+        self._refuse_probe(own=own)
         if self.output is not None:
             with folder.claimed(self.output, replace=True):
                 folder.remove_pages(self.output)
-        optimizer = self.model.optimizer
-        self._fit = _Fit(untrained=not int(np.asarray(optimizer.iterations)))
+        self._fit = _Fit(untrained=not own_steps.steps_trained(self.model))
+        if own:
+            self._fit.own = TrainStepFit(self.model, self._losses)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Note how many steps there will be, where the data says so."""
@@ -215,6 +251,8 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _measure(self, fit: _Fit, step: int, together: int, train: Any, iterator: Any) -> Any:
         """Measure the first of the steps that `train` makes, and have it make them."""
+        if fit.own is not None:
+            return self._measure_own(fit, step, together, train, iterator)
         elements, feed = ([None], iterator)
         if self._probe is None:
             elements, feed = fit_batches.take_batches(iterator, together)
@@ -235,6 +273,28 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 if together == 1 and fit.lost_at and measured.finite:
                     fit.builder.nonfinite_origin = fit_step.origin_in_update(step)
         return outputs
+
+    def _measure_own(self, fit: _Fit, step: int, together: int, train: Any, iterator: Any) -> Any:
+        """The same for a model with a `train_step` of its own, or with losses that were given."""
+        elements, feed = fit_batches.take_batches(iterator, together)
+        if elements:
+            with self._timed(fit):
+                self._measure_profiles(fit, step, elements[0])
+        return train(feed)
+
+    def _measure_profiles(self, fit: _Fit, step: int, element: Any) -> None:
+        assert fit.own is not None
+        if not fit.own.measure(step, element, last=step == fit.total):
+            fit.lost_at = step
+        fit.rows = fit.own.rows
+
+    def _refuse_probe(self, *, own: bool) -> None:
+        if own and self._probe is not None:
+            raise BadRequest(
+                "GradientFlow(probe=...): a train_step of the model's own, and a loss that is "
+                "given, are measured on the batch that is trained on",
+                "leave probe out",
+            )
 
     def _passes(self, fit: _Fit, element: Any) -> tuple[FitStep, Any] | None:
         """The measured passes of the step that comes next; None where it is not measured."""
@@ -302,14 +362,16 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Count the steps made, notice a loss that was lost between measured steps, keep both."""
         fit = self._fit
-        if fit is None or fit.fit_step is None:
+        if fit is None or not self._measured(fit):
             return
         fit.done += self._steps_of_epoch(fit)
         fit.batch = 0
         loss = float((logs or {}).get("loss", 0.0))
         if not fit.lost_at and not math.isfinite(loss):
             fit.lost_at = fit.done
-            if fit.done > fit.builder.steps_done:
+            if fit.own is not None and fit.done > fit.own.steps_done:
+                fit.own.add_lost(fit.done, loss)
+            elif fit.fit_step is not None and fit.done > fit.builder.steps_done:
                 nothing = np.full((len(STATISTICS), len(fit.fit_step.sites.layers)), np.nan)
                 fit.builder.step(fit.done, nothing, (loss, math.nan, math.nan))
         if self.output is not None:
@@ -328,7 +390,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         if fit is None:
             return
         fit.ended, fit.seconds = True, time.monotonic() - fit.started
-        if fit.fit_step is None:
+        if not self._measured(fit):
             return
         if self.output is not None:
             self._write(record_only=False)
@@ -341,19 +403,16 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         """Write into `output`; a failure to write must not end the training."""
         assert self.output is not None
         try:
-            with folder.claimed(self.output, replace=True):
-                record = self.record
-                folder.write_record(record, self.output)
-                if not record_only:
-                    report = api.analyze(record)
-                    folder.write_result(report, self.output)
-                    folder.write_pages(report, self.output)
+            for name, record in self.records.items():
+                suffix = f".{name}" if name else ""
+                target = self.output.with_name(self.output.name + suffix)
+                _write_into(target, record, record_only=record_only)
         except (GradscopeError, OSError) as error:
             _LOG.error("%s: the report could not be written: %s", self._options.name, error)
 
     def _outcome(self, fit: _Fit) -> tuple[int, OutcomeStatus, str]:
         """Steps made as far as is known, status and sentence."""
-        done = max(fit.done, fit.builder.steps_done)
+        done = max(fit.done, (fit.builder if fit.own is None else fit.own).steps_done)
         if fit.lost_at:
             sentence = f"a non-finite value appeared by step {fit.lost_at} of {done}"
             return done, OutcomeStatus.DIVERGED, sentence
@@ -365,11 +424,30 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             return done, OutcomeStatus.COMPLETE, sentence
         return done, OutcomeStatus.COMPLETE, f"{done} steps"
 
+    @staticmethod
+    def _measured(fit: _Fit) -> bool:
+        """Whether anything was measured of the fit."""
+        return fit.fit_step is not None or (fit.own is not None and fit.own.measured)
+
+    @staticmethod
+    def _seconds(fit: _Fit) -> float:
+        return fit.seconds if fit.seconds is not None else time.monotonic() - fit.started
+
     @contextlib.contextmanager
     def _timed(self, fit: _Fit) -> Any:
         started = time.monotonic()
         yield
         fit.measuring += time.monotonic() - started
+
+
+def _write_into(target: Path, record: RunRecord, *, record_only: bool) -> None:
+    """Write a record into its folder, and its report unless `record_only`."""
+    with folder.claimed(target, replace=True):
+        folder.write_record(record, target)
+        if not record_only:
+            report = api.analyze(record)
+            folder.write_result(report, target)
+            folder.write_pages(report, target)
 
 
 def _counts(name: str, values: Iterable[int]) -> list[int]:
