@@ -403,10 +403,11 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         """Write into `output`; a failure to write must not end the training."""
         assert self.output is not None
         try:
-            for name, record in self.records.items():
-                suffix = f".{name}" if name else ""
-                target = self.output.with_name(self.output.name + suffix)
-                _write_into(target, record, record_only=record_only)
+            for at, (name, record) in enumerate(self.records.items()):
+                place = self.output.with_name(
+                    f"{self.output.name}.{name}" if at else self.output.name
+                )
+                _write_into(place, record, record_only=record_only)
         except (GradscopeError, OSError) as error:
             _LOG.error("%s: the report could not be written: %s", self._options.name, error)
 

@@ -122,9 +122,9 @@ class TrainStepFit:
                 replace(options, name=name), self._model, info.sites, self._summary, steps=steps
             )
             optimizer = info.optimizer or self._model.optimizer
-            profile.builder.begin(
-                replace(described, objective=objective_info("", self._model, optimizer))
-            )
+            objective = objective_info("", self._model, optimizer)
+            objective = replace(objective, one_of_several=len(self._profiles) > 1)
+            profile.builder.begin(replace(described, objective=objective))
             profile.builder.faults = profile.faults.collected
             record = profile.builder.build(status, sentence, seconds)
             assert record is not None

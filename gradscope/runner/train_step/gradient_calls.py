@@ -283,7 +283,7 @@ def _optimizer_methods(made: StepRecording) -> Iterator[tuple[Any, str, Callable
 
 
 def _with_subclasses(owner: type) -> list[type]:
-    classes = {owner: None}
+    classes: dict[type, None] = {owner: None}
     for subclass in owner.__subclasses__():
         classes |= dict.fromkeys(_with_subclasses(subclass))
     return list(classes)

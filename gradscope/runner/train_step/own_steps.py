@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from gradscope.errors import BadRequest
+from gradscope.runner.sources.arrays import ArrayBatches
 from gradscope.runner.train_step.gradient_calls import labelled, python_function
 from gradscope.runner.train_step.trained_parts import TrainedParts
 
@@ -36,6 +38,29 @@ def steps_trained(model: Any) -> int:
 def train_step_of(model: Any) -> Callable[[Any], Any]:
     """The Python code of a model's `train_step`, also where it is a `tf.function`."""
     return python_function(model.train_step)
+
+
+@dataclass(frozen=True)
+class Optimizers:
+    """All optimizers of a model, which its own `train_step` may use."""
+
+    model: Any
+
+    @property
+    def variables(self) -> list[Any]:
+        """The variables of all of them."""
+        return [v for optimizer in optimizers_of(self.model) for v in optimizer.variables]
+
+
+def element_of(batch: Any, feed: Any) -> Any:
+    """What `fit` would give to `train_step` for (inputs, targets, sample weights).
+
+    An array alone comes as a tuple of one, the elements of a dataset as they are.
+    """
+    x, y, weights = batch
+    if y is None and weights is None:
+        return x if not isinstance(feed, ArrayBatches) or isinstance(x, dict) else (x,)
+    return (x, y) if weights is None else (x, y, weights)
 
 
 def checked_losses(loss: Any, subject: str) -> dict[str, Loss]:

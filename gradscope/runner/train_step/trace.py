@@ -20,10 +20,10 @@ from gradscope.errors import BadRequest
 from gradscope.message_text import sanitise
 from gradscope.record import STATISTICS
 from gradscope.record.run_record import Floats
-from gradscope.runner.loop.probe import ProbeResult
 from gradscope.runner.runtime.preserved_state import preserved_random_generators
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
 from gradscope.runner.step import pass_counts
+from gradscope.runner.step.probe_result import ProbeResult
 from gradscope.runner.survey.sites import SiteMap
 from gradscope.runner.train_step.gradient_calls import StepRecording, recorded_gradients
 from gradscope.runner.train_step.profile import Profile, ProfileTensors
@@ -217,9 +217,9 @@ def _changed_variables(traced: Any) -> list[tuple[Any, Any]]:
     pairs = []
     for outer, inner in graph.captures:
         data = getattr(outer, "_handle_data", None)
-        variable = data is not None and data.is_set and data.shape_and_type
-        if outer.dtype == tf.resource and inner.name in changed and variable:
-            pairs.append((outer, tf.as_dtype(data.shape_and_type[0].dtype)))
+        kinds = data.shape_and_type if data is not None and data.is_set else ()
+        if outer.dtype == tf.resource and inner.name in changed and kinds:
+            pairs.append((outer, tf.as_dtype(kinds[0].dtype)))
     return pairs
 
 
