@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         list_detectors,
         load_config,
         load_record,
+        load_sweep,
         predict,
         registered_functions,
         resolve,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         run_seeds,
         seed_statistics,
         survey,
+        sweep,
     )
     from gradscope.integrations.keras_callback import GradientFlow
 
@@ -40,6 +42,7 @@ __all__ = [
     "list_detectors",
     "load_config",
     "load_record",
+    "load_sweep",
     "predict",
     "registered_functions",
     "resolve",
@@ -47,6 +50,7 @@ __all__ = [
     "run_seeds",
     "seed_statistics",
     "survey",
+    "sweep",
 ]
 
 

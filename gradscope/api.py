@@ -10,7 +10,8 @@ Each function calls one of `gradscope.workflows`, and measures in this process.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Checked
 from gradscope.record import RunRecord
+from gradscope.record.sweep_table import Look, SweepTable, load_sweep
 from gradscope.reporters.explanation import list_detectors
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows import check as check_workflow
@@ -47,6 +49,7 @@ __all__ = [
     "list_detectors",
     "load_config",
     "load_record",
+    "load_sweep",
     "predict",
     "registered_functions",
     "resolve",
@@ -54,6 +57,7 @@ __all__ = [
     "run_seeds",
     "seed_statistics",
     "survey",
+    "sweep",
 ]
 
 
@@ -144,3 +148,39 @@ def baseline(
 def seed_statistics(records: Sequence[RunRecord], trained: int) -> SeedStatistics:
     """The statistics of one config's records, the first `trained` of them trained."""
     return analyze_seeds(records, trained)[0]
+
+
+def sweep(
+    config: ConfigSource,
+    overrides: Sequence[str] = (),
+    *,
+    vary: Mapping[str, Any] | None = None,
+    seeds: int | None = None,
+    theory: bool = False,
+    at_init: bool = False,
+    output: str | Path | None = None,
+    fresh: bool = False,
+    workers: int | None = None,
+) -> SweepTable:
+    """Measure every member of a sweep in worker processes, and give its table.
+
+    The axes are those of the config's `sweep` section and of `vary`, as in
+    ``{"model.depth": [5, 10], "model.initializer.scale": {"range": [0.5, 4.0], "num": 8}}``. With
+    `theory` nothing is measured, with `at_init` nothing is trained. The folder (default
+    ``reports/<name>.sweep``) keeps every finished member: the same call goes on where it stopped.
+    A member that cannot be measured is a row with its reason. Raises `ConfigError` with every
+    mistake of every member, before anything is measured.
+    """
+    from gradscope.workflows.sweep.command import run_sweep
+    from gradscope.workflows.sweep.sweep import load_plan
+
+    typed = [f"{key}={json.dumps(values)}" for key, values in (vary or {}).items()]
+    plan = load_plan(config, overrides, typed, seeds)
+    look = Look.THEORY if theory else Look.AT_INIT if at_init else Look.TRAINED
+    return run_sweep(
+        plan,
+        look,
+        output=None if output is None else Path(output),
+        fresh=fresh,
+        workers=workers,
+    ).table

@@ -73,22 +73,40 @@ def _load(
     *,
     locate_user_code: bool = False,
 ) -> tuple[ExperimentConfig, Document]:
-    if isinstance(source, Mapping):
-        document, folder, name = document_from_mapping(source), Path.cwd(), "experiment"
-    else:
-        path = Path(source)
-        document = read_yaml(_read_bytes(path), source_name(path))
-        folder, name = path.absolute().parent, run_name_from(path.stem)
+    document, folder, name = read_document(source)
     apply_overrides(document, overrides)
+    config = resolve_document(document, folder, name, registered, locate_user_code=locate_user_code)
+    if config is None:
+        raise ConfigError(tuple(dict.fromkeys(document.problems)))
+    return config, document
+
+
+def read_document(source: ConfigSource) -> tuple[Document, Path, str]:
+    """Read a file or a mapping; also its folder, and the run's name where it has none."""
+    if isinstance(source, Mapping):
+        return document_from_mapping(source), Path.cwd(), "experiment"
+    path = Path(source)
+    document = read_yaml(_read_bytes(path), source_name(path))
+    return document, path.absolute().parent, run_name_from(path.stem)
+
+
+def resolve_document(
+    document: Document,
+    folder: Path,
+    name: str,
+    registered: RegisteredFunctions | None,
+    *,
+    locate_user_code: bool = False,
+) -> ExperimentConfig | None:
+    """Check a document; None where it has a mistake, which is then among its problems."""
     values = read_config(document.tree, ReadContext(document, folder), registered)
     if locate_user_code:
         report_missing_user_code(values, folder, document)
-    if not document.problems:
-        config = resolve(values, name, str(folder))
-        report_size(config, document)
     if document.problems:
-        raise ConfigError(tuple(dict.fromkeys(document.problems)))
-    return config, document
+        return None
+    config = resolve(values, name, str(folder))
+    report_size(config, document)
+    return None if document.problems else config
 
 
 def run_name_from(text: str) -> str:

@@ -55,12 +55,15 @@ _REPLACED_KEYS: Final[dict[TreePath, tuple[TreePath, ...]]] = {
 
 @dataclass(frozen=True)
 class Override:
-    """One `-s` flag, parsed."""
+    """A value that replaces one of the config: of a `-s` flag, or of an axis of a sweep.
 
-    flag: str
+    `inner` are the paths within the value that are keys or values of their own.
+    """
+
+    location: Location
     path: TreePath
     value: Any
-    document: Document
+    inner: tuple[TreePath, ...] = ()
 
 
 def apply_overrides(document: Document, settings: Sequence[str]) -> None:
@@ -75,7 +78,11 @@ def apply_overrides(document: Document, settings: Sequence[str]) -> None:
     contradict each other are an error, as they are in a file.
     """
     parsed = (_parse(text, document) for text in settings)
-    overrides = [override for override in parsed if override is not None]
+    apply_parsed(document, [override for override in parsed if override is not None])
+
+
+def apply_parsed(document: Document, overrides: Sequence[Override]) -> None:
+    """Replace values of the document by those of `overrides`; see `apply_overrides`."""
     for override in overrides:
         _drop_replaced(document, override.path)
     for override in overrides:
@@ -86,7 +93,7 @@ def _parse(text: str, document: Document) -> Override | None:
     flag = f"-s {sanitise(text)}"
     location = Location(flag)
     key, equals, value = text.partition("=")
-    path = _parse_path(key.strip())
+    path = parse_path(key.strip())
     if not equals or path is None:
         message = f"expected KEY=VALUE, received {show_value(text)}"
         document.report_at(location, (), message, "as in -s model.depth=50")
@@ -94,10 +101,14 @@ def _parse(text: str, document: Document) -> Override | None:
     parsed = read_yaml(value.strip(), flag, flag=True)
     for problem in parsed.problems:
         document.report_at(location, path, problem.message, problem.remedy)
-    return None if parsed.problems else Override(flag, path, parsed.tree, parsed)
+    if parsed.problems:
+        return None
+    inner = tuple(dict.fromkeys((*parsed.value_locations, *parsed.key_locations)))
+    return Override(location, path, parsed.tree, inner)
 
 
-def _parse_path(text: str) -> TreePath | None:
+def parse_path(text: str) -> TreePath | None:
+    """The path that a text like `model.layers[2].units` names; None where it names none."""
     parts: list[str | int] = []
     position = 0
     while position < len(text):
@@ -126,7 +137,7 @@ def _drop(document: Document, path: TreePath) -> None:
 
 
 def _apply(document: Document, override: Override) -> None:
-    location = Location(override.flag)
+    location = override.location
     if document.tree is None:
         document.tree = {}
     node: Any = document.tree
@@ -140,19 +151,18 @@ def _apply(document: Document, override: Override) -> None:
             return
         if length == len(override.path):
             node[part] = override.value
-            _set_locations(document, override, location)
+            _set_locations(document, override)
             return
         if created is None and isinstance(node, dict) and part not in node:
             created = (node, str(part))
         node = _step_into(document, node, path, override)
 
 
-def _set_locations(document: Document, override: Override, location: Location) -> None:
+def _set_locations(document: Document, override: Override) -> None:
     document.drop_locations(override.path)
-    inner = (*override.document.value_locations, *override.document.key_locations)
-    for path in {(), *inner}:
-        document.key_locations[(*override.path, *path)] = location
-        document.value_locations[(*override.path, *path)] = location
+    for path in {(), *override.inner}:
+        document.key_locations[(*override.path, *path)] = override.location
+        document.value_locations[(*override.path, *path)] = override.location
 
 
 _WITHOUT_DEFAULT_NAME: Final[tuple[TreePath, ...]] = (("data", "factory"), ("data", "arguments"))
@@ -160,7 +170,7 @@ _WITHOUT_DEFAULT_NAME: Final[tuple[TreePath, ...]] = (("data", "factory"), ("dat
 
 def _step_into(document: Document, node: Any, path: TreePath, override: Override) -> Any:
     """Give the value at `path`, made where it is missing; a name becomes its mapping."""
-    part, location = path[-1], Location(override.flag)
+    part, location = path[-1], override.location
     missing = isinstance(node, dict) and part not in node
     if missing:
         node[part] = {}

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ import tensorflow as tf
 from gradscope import api
 from gradscope.errors import BadRequest, GradscopeError
 from gradscope.integrations import fit_batches, fit_cadence, fit_refusals
+from gradscope.integrations.fit_cadence import checked_counts
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
+from gradscope.integrations.fit_progress import FitProgress, write_into
 from gradscope.integrations.fit_start import FitStart
 from gradscope.integrations.fit_step import FitStep, MeasuredStep
 from gradscope.integrations.train_step_fit import TrainStepFit
-from gradscope.record import STATISTICS, OutcomeStatus, RunRecord
-from gradscope.record.builder import RecordBuilder
-from gradscope.record.fault import Faults
+from gradscope.record import STATISTICS, RunRecord
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, folder
 from gradscope.runner.sources import arrays, factory
@@ -34,33 +34,6 @@ _LOG = logging.getLogger("gradscope")
 
 _WORST_FIRST = ("unhealthy", "inconclusive", "warning", "healthy")
 """Of several records, the one in the first of these states stands for all."""
-
-
-@dataclass
-class _Fit:
-    """One call of `fit`: where it is, and what was measured of it.
-
-    `done` counts the steps of the epochs before the present one, `batch` those of the present one
-    before its present call; `total` is known where the data says how long it is.
-    """
-
-    started: float = field(default_factory=time.monotonic)
-    builder: RecordBuilder = field(default_factory=RecordBuilder)
-    faults: Faults = field(default_factory=Faults)
-    measuring: float = 0.0
-    done: int = 0
-    batch: int = 0
-    total: int | None = None
-    rows: int = 0
-    untrained: bool = True
-    retry: bool = False
-    lost_at: int = 0
-    ended: bool = False
-    seconds: float | None = None
-    fit_step: FitStep | None = None
-    batch_summary: BatchSummary | None = None
-    start: FitStart | None = None
-    own: TrainStepFit | None = None
 
 
 class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
@@ -111,8 +84,8 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         name: str = "fit",
     ) -> None:
         super().__init__()
-        self.steps = None if steps is None else frozenset(_counts("steps", steps))
-        self.every = None if every is None else _counts("every", [every])[0]
+        self.steps = None if steps is None else frozenset(checked_counts("steps", steps))
+        self.every = None if every is None else checked_counts("every", [every])[0]
         self.output = None if output is None else Path(output)
         self._options = FitOptions(name, self.every, detectors or {})
         self._options.config(steps=1, batch_size=1, jit=False)  # refuses wrong thresholds at once
@@ -123,7 +96,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             )
         self._probe = None if probe is None else arrays.checked_batch(tuple(probe), "probe")
         self._losses = None if loss is None else own_steps.checked_losses(loss, "GradientFlow")
-        self._fit: _Fit | None = None
+        self._fit: FitProgress | None = None
 
     @property
     def records(self) -> dict[str, RunRecord]:
@@ -134,7 +107,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         fit = self._fit
         if fit is None or fit.own is None or not fit.own.measured:
             return {"": self._plain_record()}
-        outcome, seconds = self._outcome(fit), self._seconds(fit)
+        outcome, seconds = fit.outcome(), fit.elapsed
         steps, untrained = max(outcome[0], fit.total or 0), fit.untrained
         return fit.own.records(
             self._options, outcome, steps=steps, seconds=seconds, untrained=untrained
@@ -158,7 +131,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 "GradientFlow has measured nothing yet",
                 "pass it to model.fit(..., callbacks=[flow]) and train at least one step",
             )
-        done, status, sentence = self._outcome(fit)
+        done, status, sentence = fit.outcome()
         fit.builder.begin(
             beginning(
                 self._options,
@@ -170,7 +143,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         )
         if fit.start is not None:
             fit.start.tell(fit.builder, ended=fit.ended)
-        seconds = self._seconds(fit)
+        seconds = fit.elapsed
         fit.builder.faults = fit.faults.collected
         record = fit.builder.build(status, sentence, seconds)
         assert record is not None
@@ -201,7 +174,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         if self.output is not None:
             with folder.claimed(self.output, replace=True):
                 folder.remove_pages(self.output)
-        self._fit = _Fit(untrained=not own_steps.steps_trained(self.model))
+        self._fit = FitProgress(untrained=not own_steps.steps_trained(self.model))
         if own:
             self._fit.own = TrainStepFit(self.model, self._losses)
 
@@ -232,7 +205,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         assert self._fit is not None
         return step == self._fit.total or fit_cadence.is_measured(step, self.every)
 
-    def _measure_next_call(self, fit: _Fit, step: int, together: int) -> None:
+    def _measure_next_call(self, fit: FitProgress, step: int, together: int) -> None:
         """Replace the training function for one call.
 
         Should another callback raise before that call, the next `fit` finds the replacement,
@@ -249,7 +222,9 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
 
         model.train_function = measured
 
-    def _measure(self, fit: _Fit, step: int, together: int, train: Any, iterator: Any) -> Any:
+    def _measure(
+        self, fit: FitProgress, step: int, together: int, train: Any, iterator: Any
+    ) -> Any:
         """Measure the first of the steps that `train` makes, and have it make them."""
         if fit.own is not None:
             return self._measure_own(fit, step, together, train, iterator)
@@ -274,7 +249,9 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                     fit.builder.nonfinite_origin = fit_step.origin_in_update(step)
         return outputs
 
-    def _measure_own(self, fit: _Fit, step: int, together: int, train: Any, iterator: Any) -> Any:
+    def _measure_own(
+        self, fit: FitProgress, step: int, together: int, train: Any, iterator: Any
+    ) -> Any:
         """The same for a model with a `train_step` of its own, or with losses that were given."""
         elements, feed = fit_batches.take_batches(iterator, together)
         if elements:
@@ -282,7 +259,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 self._measure_profiles(fit, step, elements[0])
         return train(feed)
 
-    def _measure_profiles(self, fit: _Fit, step: int, element: Any) -> None:
+    def _measure_profiles(self, fit: FitProgress, step: int, element: Any) -> None:
         assert fit.own is not None
         if not fit.own.measure(step, element, last=step == fit.total):
             fit.lost_at = step
@@ -296,7 +273,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 "leave probe out",
             )
 
-    def _passes(self, fit: _Fit, element: Any) -> tuple[FitStep, Any] | None:
+    def _passes(self, fit: FitProgress, element: Any) -> tuple[FitStep, Any] | None:
         """The measured passes of the step that comes next; None where it is not measured."""
         batch = self._batch(element)
         fit_step = self._fit_step(fit, batch)
@@ -311,7 +288,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             for tree in self._probe
         )
 
-    def _fit_step(self, fit: _Fit, batch: Any) -> FitStep:
+    def _fit_step(self, fit: FitProgress, batch: Any) -> FitStep:
         """The traced measurement, made at the first step."""
         if fit.fit_step is None:
             try:
@@ -329,7 +306,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             fit.start.before(batch, untrained=fit.untrained)
         return fit.fit_step
 
-    def _observe(self, fit: _Fit, step: int, element: Any, *, updated: bool) -> None:
+    def _observe(self, fit: FitProgress, step: int, element: Any, *, updated: bool) -> None:
         """Keep the targets of a measured step, and what the first update changed."""
         assert fit.start is not None
         batch = self._batch(element)
@@ -337,7 +314,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             fit.start.after_first_update(batch[0])
         fit.start.add(step, batch)
 
-    def _keep(self, fit: _Fit, step: int, measured: MeasuredStep) -> None:
+    def _keep(self, fit: FitProgress, step: int, measured: MeasuredStep) -> None:
         """Keep one measured step, and its distributions at the 1st, 2nd, 4th, 8th... of them.
 
         A step that the optimizer skipped, as it does where gradients of the scaled loss overflow,
@@ -362,7 +339,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Count the steps made, notice a loss that was lost between measured steps, keep both."""
         fit = self._fit
-        if fit is None or not self._measured(fit):
+        if fit is None or not fit.measured:
             return
         fit.done += self._steps_of_epoch(fit)
         fit.batch = 0
@@ -377,7 +354,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         if self.output is not None:
             self._write(record_only=True)
 
-    def _steps_of_epoch(self, fit: _Fit) -> int:
+    def _steps_of_epoch(self, fit: FitProgress) -> int:
         """Steps of the epoch that ends: data of unknown length ends with a call without a batch."""
         length, together = self.params.get("steps"), int(self.model.steps_per_execution)
         if length:
@@ -390,7 +367,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         if fit is None:
             return
         fit.ended, fit.seconds = True, time.monotonic() - fit.started
-        if not self._measured(fit):
+        if not fit.measured:
             return
         if self.output is not None:
             self._write(record_only=False)
@@ -407,57 +384,12 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 place = self.output.with_name(
                     f"{self.output.name}.{name}" if at else self.output.name
                 )
-                _write_into(place, record, record_only=record_only)
+                write_into(place, record, record_only=record_only)
         except (GradscopeError, OSError) as error:
             _LOG.error("%s: the report could not be written: %s", self._options.name, error)
 
-    def _outcome(self, fit: _Fit) -> tuple[int, OutcomeStatus, str]:
-        """Steps made as far as is known, status and sentence."""
-        done = max(fit.done, (fit.builder if fit.own is None else fit.own).steps_done)
-        if fit.lost_at:
-            sentence = f"a non-finite value appeared by step {fit.lost_at} of {done}"
-            return done, OutcomeStatus.DIVERGED, sentence
-        if not fit.ended:
-            sentence = f"fit has not come to its end; it was past step {done}"
-            return done, OutcomeStatus.PARTIAL, sentence
-        if fit.total and done < fit.total:
-            sentence = f"stopped by a callback after {done} of {fit.total} steps"
-            return done, OutcomeStatus.COMPLETE, sentence
-        return done, OutcomeStatus.COMPLETE, f"{done} steps"
-
-    @staticmethod
-    def _measured(fit: _Fit) -> bool:
-        """Whether anything was measured of the fit."""
-        return fit.fit_step is not None or (fit.own is not None and fit.own.measured)
-
-    @staticmethod
-    def _seconds(fit: _Fit) -> float:
-        return fit.seconds if fit.seconds is not None else time.monotonic() - fit.started
-
     @contextlib.contextmanager
-    def _timed(self, fit: _Fit) -> Any:
+    def _timed(self, fit: FitProgress) -> Any:
         started = time.monotonic()
         yield
         fit.measuring += time.monotonic() - started
-
-
-def _write_into(target: Path, record: RunRecord, *, record_only: bool) -> None:
-    """Write a record into its folder, and its report unless `record_only`."""
-    with folder.claimed(target, replace=True):
-        folder.write_record(record, target)
-        if not record_only:
-            report = api.analyze(record)
-            folder.write_result(report, target)
-            folder.write_pages(report, target)
-
-
-def _counts(name: str, values: Iterable[int]) -> list[int]:
-    numbers: list[Any] = list(values) if isinstance(values, Iterable) else [values]
-    for value in numbers or [values]:
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not whole or value < 1:
-            raise BadRequest(
-                f"GradientFlow({name}=...): expected whole numbers from 1 on, received {value!r}",
-                "every=50 measures each 50th step, steps=[1, 10, 100] these three",
-            )
-    return [int(value) for value in numbers]

@@ -20,7 +20,7 @@ from gradscope.theory.fixed_points import FixedPoint, batch_norm_fixed_point, fi
 from gradscope.theory.output.initial_loss import Head, initial_head
 from gradscope.theory.prediction import Prediction
 
-__all__ = ["Forecast", "Task", "forecast", "no_forecast"]
+__all__ = ["Forecast", "Task", "forecast", "no_forecast", "outlook"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -98,6 +98,19 @@ def forecast(
         dead_on_batch=_dead_fractions(recursion, batch_size),
         dead_on_probe=_dead_fractions(recursion, probe_samples),
     )
+
+
+def outlook(
+    layers: Sequence[LayerInfo],
+    geometry: SampleGeometry,
+    batch_norm_epsilon: float,
+    batch_size: int,
+) -> tuple[Prediction, FixedPoint | None]:
+    """The prediction and the fixed point alone, without the output layer's loss and dead units."""
+    recursion = depth_recursion(layers, geometry, batch_norm_epsilon, batch_size)
+    if recursion.profile is None:
+        return recursion.prediction, None
+    return recursion.prediction, _fixed_point(recursion, batch_norm_epsilon, batch_size)
 
 
 def no_forecast(name: str, reason: str, batch_size: int, probe_samples: int) -> Forecast:

@@ -14,6 +14,7 @@ from gradscope.config.json_schema import json_schema
 from gradscope.config.loading import ConfigSource, ResolvedConfig, resolve_with_origins
 from gradscope.config.sections.data import USER_DATA
 from gradscope.config.size_estimate import check_size
+from gradscope.config.sweep.members import plan_sweep
 from gradscope.config.value_readers.registered_functions import RegisteredFunctions
 from gradscope.datasets import DATASETS, loading
 from gradscope.datasets.samples import existing_file
@@ -44,6 +45,19 @@ def load_config(
     return config_loading.load_config(
         source, overrides, registered_functions(), locate_user_code=locate_user_code
     )
+
+
+def check_config(source: str, overrides: Sequence[str] = ()) -> int:
+    """Check a config file, of a sweep every member; the number of members, 0 of an experiment.
+
+    Raises `ConfigError`, which names every mistake at once.
+    """
+    document, _, _ = config_loading.read_document(source)
+    if isinstance(document.tree, dict) and "sweep" in document.tree:
+        plan = plan_sweep(source, overrides, registered=registered_functions())
+        return len(plan.members)
+    load_config(source, overrides, locate_user_code=True)
+    return 0
 
 
 def load_configs(

@@ -24,7 +24,7 @@ def predict(config: ExperimentConfig | ConfigSource, *, seeds: int = 1) -> Forec
     """
     experiment = config_for(config)
     data, training = experiment.data, experiment.training
-    reason = _unknown_before_built(experiment)
+    reason = unknown_before_built(experiment)
     if reason:
         return no_forecast(experiment.name, reason, training.batch_size, training.probe_samples)
     samples = loading.load(data.name, data.parameters, data.scaling, training.batch_size)
@@ -51,7 +51,8 @@ def predict(config: ExperimentConfig | ConfigSource, *, seeds: int = 1) -> Forec
     )
 
 
-def _unknown_before_built(config: ExperimentConfig) -> str:
+def unknown_before_built(config: ExperimentConfig) -> str:
+    """Why theory cannot speak of a config before its network is built; "" where it can."""
     if config.model.source is not None:
         return "the model is your own, so its layers are known only once `gradscope run` builds it"
     if config.data.name == USER_DATA:

@@ -15,6 +15,7 @@ from typing import Any
 
 from gradscope import exit_codes
 from gradscope.errors import ExitCode, GradscopeError
+from gradscope.gate.baselines import baseline_file
 from gradscope.record import RunRecord
 from gradscope.record.files import atomic
 from gradscope.reporters.check import CHECK_FORMS
@@ -113,7 +114,8 @@ def write_report(
     killed meanwhile, or that finds no space, leaves no result that says more than was done. What
     an earlier report had in `target` is removed once the new record is in its place.
     """
-    options = ReportOptions(source=source, overrides=tuple(overrides))
+    has_baseline = bool(source) and baseline_file.default_path(source).exists()
+    options = ReportOptions(source=source, overrides=tuple(overrides), has_baseline=has_baseline)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     record = folder.write_record(report.record, target)
     folder.write_result(_unfinished(report, ExitCode.COULD_NOT_MEASURE), target)

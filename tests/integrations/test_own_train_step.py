@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,55 +53,60 @@ def test_training_is_the_same_to_the_bit(build: str, models: Any) -> None:
     assert_same(plain, trained(GradientFlow(every=3)))
 
 
-def test_the_figures_of_a_vae_are_those_of_the_formulas(models: Any) -> None:
-    """z, delta and the kernels' gradients of the decoder by hand in float64."""
-    model = models.vae()
-    x = models.samples(8).astype(np.float64)
-    mean_log = [w.numpy().astype(np.float64) for w in model.encoder.weights[:6]]
-    decoder = [w.numpy().astype(np.float64) for w in model.decoder.weights]
-    rates = [w.numpy().astype(np.float64) for w in model.trainable_weights]
-    inner = np.maximum(x @ mean_log[0] + mean_log[1], 0.0)
-    mean, log_variance = (inner @ mean_log[i] + mean_log[i + 1] for i in (2, 4))
+@dataclass(frozen=True)
+class VaePass:
+    """One pass of the VAE by hand, in float64: loss, delta by layer, the input of `outer`."""
+
+    loss: float
+    deltas: dict[str, Any]
+    z: Any
+
+
+def vae_by_hand(model: Any, x: Any) -> VaePass:
     import keras
 
+    encoder, decoder = (
+        [w.numpy().astype(np.float64) for w in part.weights[:6]]
+        for part in (model.encoder, model.decoder)
+    )
+    inner = np.maximum(x @ encoder[0] + encoder[1], 0.0)
+    mean, log_variance = (inner @ encoder[i] + encoder[i + 1] for i in (2, 4))
     noise = np.asarray(keras.random.normal(mean.shape, seed=keras.random.SeedGenerator(7)))
     z = mean + np.exp(0.5 * log_variance) * noise
     outer = np.tanh(z @ decoder[0] + decoder[1])
     answer = 1.0 / (1.0 + np.exp(-(outer @ decoder[2] + decoder[3])))
-    delta_answer = 2.0 * (answer - x) * answer * (1.0 - answer)  # times 8 over 8 samples
-    delta_outer = delta_answer @ decoder[2].T * (1.0 - outer**2)
-    delta_z = delta_outer @ decoder[0].T
-    delta_mean = delta_z + mean
-    delta_log = (
-        0.5 * (np.exp(log_variance) - 1.0) + delta_z * 0.5 * np.exp(0.5 * log_variance) * noise
-    )
-    delta_inner = (delta_mean @ mean_log[2].T + delta_log @ mean_log[4].T) * (inner > 0)
+    divergence = -0.5 * (1 + log_variance - mean**2 - np.exp(log_variance))
+    # The loss is a mean over the samples, and delta is that times their number.
+    deltas = {"answer": 2.0 * (answer - x) * answer * (1.0 - answer)}
+    deltas["outer"] = deltas["answer"] @ decoder[2].T * (1.0 - outer**2)
+    back = deltas["outer"] @ decoder[0].T
+    deltas["mean"] = back + mean
+    spread = back * 0.5 * np.exp(0.5 * log_variance) * noise
+    deltas["log_variance"] = 0.5 * (np.exp(log_variance) - 1.0) + spread
+    to_inner = deltas["mean"] @ encoder[2].T + deltas["log_variance"] @ encoder[4].T
+    deltas["inner"] = to_inner * (inner > 0)
+    loss = float(np.mean(np.sum((x - answer) ** 2, axis=1) + np.sum(divergence, axis=1)))
+    return VaePass(loss, deltas, z)
+
+
+def test_the_figures_of_a_vae_are_those_of_the_formulas(models: Any) -> None:
+    model = models.vae()
+    expected = vae_by_hand(model, models.samples(8).astype(np.float64))
+    kernel = model.decoder.weights[0].numpy().astype(np.float64)
     flow = measured(model, models.dataset(8))
     [(name, record)] = flow.records.items()
-    assert name == ""
-    assert record.name == "fit"
-    expected = {
-        "answer": delta_answer,
-        "outer": delta_outer,
-        "mean": delta_mean,
-        "log_variance": delta_log,
-        "inner": delta_inner,
-    }
-    for layer, delta in expected.items():
+    assert (name, record.name) == ("", "fit")
+    for layer, delta in expected.deltas.items():
         assert figure(record, "delta_second_moment", layer) == pytest.approx(
             mean_square(delta), rel=1e-4
         )
+    gradient = expected.z.T @ expected.deltas["outer"] / 8
     assert figure(record, "kernel_gradient_second_moment", "outer") == pytest.approx(
-        mean_square(z.T @ delta_outer / 8), rel=1e-4
+        mean_square(gradient), rel=1e-4
     )
-    distance = np.mean(np.sum((x - answer) ** 2, axis=1))
-    divergence = -0.5 * (1 + log_variance - mean**2 - np.exp(log_variance))
-    assert record.scalars["loss"][0] == pytest.approx(
-        distance + np.mean(np.sum(divergence, axis=1)), rel=1e-5
-    )
+    assert record.scalars["loss"][0] == pytest.approx(expected.loss, rel=1e-5)
     # Adam moves a weight by its rate at the first step; the ratio is over the kernel's size.
-    position = [w.path for w in model.trainable_weights].index(model.decoder.weights[0].path)
-    ratio = 1e-2 / np.sqrt(mean_square(rates[position]))
+    ratio = 1e-2 / np.sqrt(mean_square(kernel))
     assert figure(record, "update_ratio", "outer") == pytest.approx(ratio, rel=1e-3)
     roles = {info.name: (info.role, info.main_path) for info in record.layers if info.weighted}
     assert roles["answer"] == ("output", True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.analyzer.curves import window
+from gradscope.analyzer.curves.loss_sign import right_above_others
 from gradscope.analyzer.network import is_user_model
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.catalog.losses import ConstantAnswer, constant_answer, default_loss
@@ -98,9 +99,10 @@ def learned(record: RunRecord, share: float) -> bool:
     A loss that starts above the constant predictor's falls to it by the output's biases alone, and
     one that falls in the first steps has no high start to be seen. Where a constant answer's is not
     known and the accuracy is, that has to be above chance: a custom loss may have the wrong sign.
+    Where that is known of the loss, nothing was learned.
     """
     curve, end = training_curve(record), end_loss(record)
-    if not curve.loss.size:
+    if not curve.loss.size or right_above_others(record) is not None:
         return False
     known = not math.isnan(end)
     reached = loss_share(record, end if known else curve.last, of_answers=known)

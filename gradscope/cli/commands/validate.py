@@ -16,20 +16,19 @@ def command(configs: tuple[str, ...], overrides: tuple[str, ...]) -> None:
     The files and functions of your own that a config names must exist; your code is not executed.
     TensorFlow is not needed.
     """
-    from gradscope import api
     from gradscope.cli import terminal
-    from gradscope.config.loading import load_config
     from gradscope.errors import ConfigError, Problem
+    from gradscope.workflows.inputs import check_config
 
     problems: list[Problem] = []
     valid: list[str] = []
     for config in configs:
         try:
-            load_config(config, overrides, api.registered_functions(), locate_user_code=True)
+            members = check_config(config, overrides)
         except ConfigError as error:
             problems.extend(error.problems)
         else:
-            valid.append(f"{config}: ok")
+            valid.append(f"{config}: ok" + (f", {members:,} members" if members else ""))
     if valid:
         terminal.result("\n".join(valid))
     if problems:

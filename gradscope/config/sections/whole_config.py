@@ -17,6 +17,7 @@ from gradscope.config.sections.data import DataReader
 from gradscope.config.sections.detectors import DetectorsReader
 from gradscope.config.sections.expect import EXPECT_KEYS
 from gradscope.config.sections.model import check_model, model_keys
+from gradscope.config.sections.sweep import SweepSectionReader
 from gradscope.config.sections.training import check_training, training_keys
 from gradscope.config.sections.user_model import has_user_model
 from gradscope.config.value_readers.mapping_reader import Key, MappingReader
@@ -87,6 +88,7 @@ def config_keys(registered: RegisteredFunctions | None) -> dict[str, Key]:
             dict.fromkeys(EXPECT_KEYS),
             "budgets for `gradscope check`",
         ),
+        "sweep": Key(SweepSectionReader(), None, "axes for `gradscope sweep`"),
     }
 
 

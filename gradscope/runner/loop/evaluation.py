@@ -18,13 +18,19 @@ EAGER_PIECES = 8
 
 
 def evaluate(
-    model: Any, objective: Objective, test: tuple[Any, ...], batch_size: int
+    model: Any,
+    objective: Objective,
+    test: tuple[Any, ...],
+    batch_size: int,
+    traced: dict[str, Any] | None = None,
 ) -> dict[str, float]:
     """Mean loss and accuracy over `test`, (x, y) or (x, y, sample weights), in inference mode.
 
     The last piece is smaller where the samples are no multiple of `batch_size`. A model that was
-    built for one batch size cannot take it; it is evaluated on the whole pieces.
+    built for one batch size cannot take it; it is evaluated on the whole pieces. `traced` keeps the
+    traced pass for the next call with this model.
     """
+    kept = {} if traced is None else traced
 
     def figures(part: tuple[Any, ...]) -> Any:
         x, y, *rest = part
@@ -33,10 +39,12 @@ def evaluate(
         return tf.stack([tf.cast(loss, tf.float64), objective.accuracy(y, outputs)])
 
     whole, remainder = divmod(len(keras.tree.flatten(test[0])[0]), batch_size)
-    traced = tf.function(figures, autograph=False) if whole > EAGER_PIECES else figures
+    passed = figures
+    if whole > EAGER_PIECES:
+        passed = kept.setdefault("test set", tf.function(figures, autograph=False))
     sums: Floats = np.zeros(2)
     for start in range(0, whole * batch_size, batch_size):
-        sums += traced(_part(test, start, batch_size)).numpy() * batch_size
+        sums += passed(_part(test, start, batch_size)).numpy() * batch_size
     samples = whole * batch_size
     if remainder:
         last = _last_figures(figures, _part(test, samples, remainder), alone=not whole)

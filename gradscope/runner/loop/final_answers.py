@@ -27,14 +27,17 @@ def final_answers(
     *,
     batch_size: int,
     constant_loss: Callable[[Any, Any], float] | None = None,
+    traced: dict[str, Passed] | None = None,
 ) -> ProbeAnswers | None:
     """Loss and accuracy over the probe set in training and in inference mode.
 
     `batch` are numpy arrays: inputs, targets as the loss needs them, and weights where there are
     some. It passes in batches of `batch_size`, as a model may know its batch size and batch norm
     normalizes by the batch; what is left over is not used. ``constant_loss(y, weights)`` is that of
-    the constant answer on a batch. None for an empty probe set. The model's state is restored.
+    the constant answer on a batch. `traced` keeps the traced passes for the next call with this
+    model. None for an empty probe set. The model's state is restored.
     """
+    traced = {} if traced is None else traced
     pieces = list(_pieces(batch, batch_size))
     if not pieces:
         return None
@@ -42,7 +45,8 @@ def final_answers(
     for training in (True, False):
         passed = _passed(model, objective, training=training)
         if len(pieces) > FEW_PASSES:
-            passed = tf.function(passed, autograph=False)
+            name = f"answers, training={training}"
+            passed = traced.setdefault(name, tf.function(passed, autograph=False))
         with preserved_model_state(model):
             rows = [passed(piece).numpy() for piece in pieces]
         figures.append(np.mean(np.array(rows, np.float64), axis=0))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from gradscope.config.experiment import ExperimentConfig
+from gradscope.config.experiment import ExperimentConfig, OptimizerSpec
 from gradscope.errors import BadRequest
 from gradscope.record import STATISTICS, Histogram, ObjectiveStart, OutcomeStatus, ProbeAnswers
 from gradscope.record.builder import Beginning
@@ -32,6 +32,7 @@ from gradscope.runner.sources.arrays import ArrayBatches
 from gradscope.runner.sources.batches import Batch
 from gradscope.runner.step import measured_step, power_histograms
 from gradscope.runner.survey.initial_weights import initial_weights
+from gradscope.runner.survey.sites import SiteMap
 
 PAIRED_STEPS = 800
 """Steps of a run at which the loss of the constant answer is taken on the same batch: a quarter of
@@ -105,6 +106,7 @@ class Experiment:
         self.model, self.sites = workload.model, workload.sites
         self.objective, self.optimizer = workload.objective, workload.optimizer
         self.optimizer.build(self.model.trainable_variables)
+        self._passes: dict[str, Any] = {}
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
         self.jit = pace.compiles(config, self.sites, self.steps, self.device)
         self.run_chunk = self._traced()
@@ -163,6 +165,21 @@ class Experiment:
         self.workload.draw_weights(seed)
         for variable, start in zip(self.optimizer.variables, self._optimizer_start, strict=True):
             variable.assign(start)
+
+    def take_over(self, config: ExperimentConfig, sites: SiteMap, workload: Workload) -> None:
+        """Go on with a config of the same graph: `sites` and `workload` are those of the new one.
+
+        The optimizer's start has the new learning rate; see `gradscope.runner.loop.reuse`.
+        """
+        self.config, self.sites, self.workload = config, sites, workload
+        spec = config.training.optimizer
+        assert isinstance(spec, OptimizerSpec)
+        rate = self.optimizer._learning_rate
+        self._optimizer_start = [
+            np.asarray(spec.parameters["learning_rate"], start.dtype) if variable is rate else start
+            for variable, start in zip(self.optimizer.variables, self._optimizer_start, strict=True)
+        ]
+        self.reset(config.seed)
 
     def beginning(self) -> Beginning:
         """Everything known before the first step."""
@@ -242,7 +259,12 @@ class Experiment:
         size = self.feed.batch_size
         constant = self._start.constant_loss
         answers = final_answers(
-            self.model, batch, self.objective, batch_size=size, constant_loss=constant
+            self.model,
+            batch,
+            self.objective,
+            batch_size=size,
+            constant_loss=constant,
+            traced=self._passes,
         )
         if answers:
             listener.answers(answers)
@@ -361,7 +383,11 @@ class Experiment:
         if test is None:
             return {}
         return evaluation.evaluate(
-            self.model, self.objective, self._prepared(test), self.feed.batch_size
+            self.model,
+            self.objective,
+            self._prepared(test),
+            self.feed.batch_size,
+            traced=self._passes,
         )
 
     def weights(self) -> list[npt.NDArray[np.float32]]:

@@ -41,10 +41,13 @@ class Weight:
         """Whether the initial value differs between seeds."""
         return INITIALIZERS[self.initializer.name].seeded
 
+    def values(self, seed: int) -> Any:
+        """The Keras initializer that makes its initial value under `seed`."""
+        return initializer(self.initializer, derive(seed, self.owner, self.attribute))
+
     def draw(self, seed: int) -> None:
         """Give the weight the initial value that it has under `seed`."""
-        values = initializer(self.initializer, derive(seed, self.owner, self.attribute))
-        self.variable.value.assign(values(self.variable.shape))
+        self.variable.value.assign(self.values(seed)(self.variable.shape))
 
 
 @dataclass(frozen=True)

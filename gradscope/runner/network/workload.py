@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,8 +51,10 @@ class Workload:
     """A model with everything it needs to be trained.
 
     `draw_weights(seed)` gives the model the initial weights of another seed in place; None where
-    the model has to be built again for that. `own_step` is the traced `train_step` of a model that
-    trains itself; `objective` computes nothing then.
+    the model has to be built again for that. `built` is the built-in network, and
+    `draw_rest(seed)` sets what no initializer of the config does; None for a model of the user.
+    `own_step` is the traced `train_step` of a model that trains itself; `objective` computes
+    nothing then.
     """
 
     model: Any
@@ -63,6 +65,8 @@ class Workload:
     data: DataSummary
     data_hash: str
     draw_weights: Callable[[int], None] | None
+    built: built_in_network.Built | None = None
+    draw_rest: Callable[[int], None] | None = None
     own_step: TrainStepTrace | None = None
 
 
@@ -79,13 +83,27 @@ def from_config(config: ExperimentConfig, *, trust: bool = False) -> Workload:
     return from_model(config, model, data)
 
 
-def from_samples(config: ExperimentConfig, samples: Samples) -> Workload:
-    """The built-in network on one of the built-in data sets."""
+Described = tuple[DataSummary, str]
+"""The summary of some data, with its geometry, and its digest."""
+
+
+def describe(config: ExperimentConfig, samples: Samples) -> Described:
+    """What a record says of its data."""
+    return _with_geometry(config, samples), fingerprint(samples)
+
+
+def from_samples(
+    config: ExperimentConfig, samples: Samples, described: Described | None = None
+) -> Workload:
+    """The built-in network on one of the built-in data sets.
+
+    `described` is what `describe` gives for them, where the caller has it already.
+    """
     width = 1 if samples.y.ndim == 1 else samples.y.shape[1]
     built = built_in_network.build(
         config, samples.x.shape[1:], samples.task, samples.classes, width
     )
-    draw_weights = _weight_drawing(built)
+    draw_rest = _rest_drawing(built)
     feed = batches.batches(samples, config.training.batch_size, config.seed)
     sites = measured_step.survey_model(built.model, next(feed.iterate())[0])
     output = next(layer for layer in sites.layers if layer.role == Role.OUTPUT)
@@ -93,30 +111,33 @@ def from_samples(config: ExperimentConfig, samples: Samples) -> Workload:
         config.training.loss, str(output.activation), int(output.units or 0), samples
     )
 
+    data, data_hash = described or describe(config, samples)
     return Workload(
         model=built.model,
         sites=sites,
         feed=feed,
         objective=goal,
         optimizer=make_optimizer(config.training.optimizer),
-        data=_with_geometry(config, samples),
-        data_hash=fingerprint(samples),
-        draw_weights=draw_weights,
+        data=data,
+        data_hash=data_hash,
+        draw_weights=weight_drawing(built.weights, draw_rest),
+        built=built,
+        draw_rest=draw_rest,
     )
 
 
-def _weight_drawing(built: built_in_network.Built) -> Callable[[int], None]:
-    """Make the function that draws new weights; call it on the network as built.
+def _rest_drawing(built: built_in_network.Built) -> Callable[[int], None]:
+    """Make the function that gives the values of a seed to what no initializer of the config sets.
 
-    Weights that no seed decides get the values that they have now.
+    Call it on the network as built: weights such as those of a batch norm get the values that they
+    have now.
     """
-    drawn = [weight for weight in built.weights if weight.seeded]
-    seeded = {id(weight.variable) for weight in drawn}
+    configured = {id(weight.variable) for weight in built.weights}
     # A tensor read from a variable shares its memory until one of the two changes: no copies.
     constant = [
         (variable.value, tf.convert_to_tensor(variable.value))
         for variable in built.model.weights
-        if id(variable) not in seeded
+        if id(variable) not in configured
     ]
     dropouts = [
         layer
@@ -124,14 +145,33 @@ def _weight_drawing(built: built_in_network.Built) -> Callable[[int], None]:
         if isinstance(layer, keras.layers.Dropout) and layer.rate
     ]
 
-    def draw_weights(seed: int) -> None:
-        for weight in drawn:
-            weight.draw(seed)
+    def draw_rest(seed: int) -> None:
         for variable, value in constant:
             variable.assign(value)
         for layer in dropouts:
             start = [derive(seed, layer.name, "dropout"), 0]
             layer.seed_generator.state.assign(np.array(start, np.uint32))
+
+    return draw_rest
+
+
+def weight_drawing(
+    weights: Sequence[built_in_network.Weight], draw_rest: Callable[[int], None]
+) -> Callable[[int], None]:
+    """The function that draws all weights again; those that no seed decides are made once."""
+    seeded = [weight for weight in weights if weight.seeded]
+    constant = [
+        (weight.variable.value, weight.values(0)(weight.variable.shape))
+        for weight in weights
+        if not weight.seeded
+    ]
+
+    def draw_weights(seed: int) -> None:
+        for weight in seeded:
+            weight.draw(seed)
+        for variable, value in constant:
+            variable.assign(value)
+        draw_rest(seed)
 
     return draw_weights
 

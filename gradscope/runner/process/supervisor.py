@@ -95,7 +95,7 @@ def stream_seeds(
             try:
                 meanwhile()
             except BaseException:
-                _kill(worker, patience=0.0)
+                kill(worker, patience=0.0)
                 raise
             yield from _stream_records(worker, connection, received, watch, ending)
         if signals:
@@ -188,7 +188,7 @@ def _start(
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
-            env=_environment(config, home),
+            env=worker_environment(config, home),
             pass_fds=[sender.fileno()],
             start_new_session=True,
         )
@@ -198,7 +198,7 @@ def _start(
     return worker, receiver
 
 
-def _environment(config: ExperimentConfig, home: str) -> dict[str, str]:
+def worker_environment(config: ExperimentConfig, home: str) -> dict[str, str]:
     """Only the variables a worker needs: many variables of Keras and TensorFlow change figures."""
     kept = {
         key: value
@@ -258,10 +258,10 @@ def _stream_records(
     try:
         yield from _receive(worker, connection, received, watch, ending)
     except BaseException:
-        _kill(worker, patience=0.0)
+        kill(worker, patience=0.0)
         raise
     stopped = ending.due
-    _kill(worker, patience=0.0 if stopped else 1.0)
+    kill(worker, patience=0.0 if stopped else 1.0)
     if stopped:
         _drain(connection, received)
 
@@ -296,7 +296,7 @@ def _drain(connection: Connection[bytes, bytes], received: _Received) -> None:
             received.take(connection.recv_bytes())
 
 
-def _kill(worker: subprocess.Popen[bytes], patience: float) -> None:
+def kill(worker: subprocess.Popen[bytes], patience: float) -> None:
     """End the worker and whatever it started, after `patience` seconds to end by itself."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         worker.wait(patience)

@@ -30,7 +30,7 @@ def main() -> None:
     ``--trust-model`` loads a model file without scanning it; ``--survey`` stops before training;
     ``--deterministic`` has TensorFlow refuse every operation whose result may differ between runs.
     """
-    _die_with_parent()
+    die_with_parent()
     sender = Sender(Connection(int(sys.argv[1]), readable=False))
     try:
         request = json.load(sys.stdin)
@@ -87,7 +87,7 @@ def _runs_user_code(config: ExperimentConfig) -> bool:
     return config.model.source is not None or config.data.name == USER_DATA
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Ask Linux to kill this process when its parent dies; elsewhere the broken pipe ends it."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):

@@ -160,15 +160,15 @@ def test_the_environment_of_the_worker(
     )
     for name in (*foreign, "KERAS_BACKEND", "KERAS_HOME", "TF_ENABLE_ONEDNN_OPTS"):
         monkeypatch.setenv(name, "foreign")
-    made = supervisor._environment(config, str(tmp_path))
+    made = supervisor.worker_environment(config, str(tmp_path))
     assert not set(foreign) & set(made)
     assert "foreign" not in made.values()
     assert (made["KERAS_BACKEND"], made["KERAS_HOME"]) == ("tensorflow", str(tmp_path))
     assert "CUDA_VISIBLE_DEVICES" not in made or made["CUDA_VISIBLE_DEVICES"] != "-1"
     cpu = api.load_config({**_source(), "device": "cpu"})
-    assert supervisor._environment(cpu, str(tmp_path))["CUDA_VISIBLE_DEVICES"] == "-1"
+    assert supervisor.worker_environment(cpu, str(tmp_path))["CUDA_VISIBLE_DEVICES"] == "-1"
     keras = api.load_config({**_source(), "data": {"name": "keras:mnist"}})
-    assert supervisor._environment(keras, str(tmp_path))["KERAS_HOME"] == "foreign"
+    assert supervisor.worker_environment(keras, str(tmp_path))["KERAS_HOME"] == "foreign"
 
 
 def test_errors_carry_their_code() -> None:

@@ -12,7 +12,7 @@ from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.analyzer.theory import causes
+from gradscope.analyzer.theory import causes, step_size
 from gradscope.catalog.activations import find_activation
 from gradscope.record import Action, Finding, LayerInfo, Remedy, Role, RunRecord, Severity
 from gradscope.record.remedies import change_settings
@@ -215,5 +215,5 @@ def _dead(
             interval_meaning="share of inputs that may still activate a unit found dead (95 %)",
         ),
         # A learning rate kills no unit before the first update.
-        remedies=(causes.lower_learning_rate(record), LEAKY) if since else (LEAKY,),
+        remedies=(step_size.lower_learning_rate(record), LEAKY) if since else (LEAKY,),
     )

@@ -28,6 +28,13 @@ from gradscope.record.run_record import FIT
         "oscillating_loss",
     ),
     beside_no_error=True,
+    then_causes=(
+        "vanishing_signal",
+        "vanishing_gradient",
+        "exploding_gradient",
+        "saturated_units",
+        "frozen_layers",
+    ),
 )
 def unscaled_input(
     record: RunRecord,

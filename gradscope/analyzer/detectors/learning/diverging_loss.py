@@ -6,7 +6,7 @@ from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.analyzer.theory import causes
+from gradscope.analyzer.theory import step_size
 from gradscope.record import Finding, RunRecord, Severity
 
 
@@ -75,6 +75,6 @@ def diverging_loss(
             message=message,
             details=details,
             evidence=findings.loss_evidence(record, curve),
-            remedies=(causes.lower_learning_rate(record),),
+            remedies=(step_size.lower_learning_rate(record),),
         ),
     )

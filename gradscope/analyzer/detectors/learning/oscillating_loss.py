@@ -6,7 +6,7 @@ from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.analyzer.theory import causes
+from gradscope.analyzer.theory import step_size
 from gradscope.record import Finding, RunRecord, Severity
 
 
@@ -77,6 +77,6 @@ def oscillating_loss(
             ),
             details=f"That is {observed:.2g} times what the samples at the start account for.",
             evidence=findings.loss_evidence(record, curve),
-            remedies=(causes.lower_learning_rate(record),),
+            remedies=(step_size.lower_learning_rate(record),),
         ),
     )

@@ -1,0 +1,105 @@
+"""Progress of a sweep on stderr: members done, rate, time left, and the worst verdicts so far."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from types import TracebackType
+from typing import Any
+
+from gradscope.cli import streams
+from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.sweep.layout import STATE_WORDS, STATES, state_of
+from gradscope.workflows.sweep.sweep import SweepProgress
+
+PLAIN_SECONDS = 5.0
+"""Seconds between two plain lines."""
+
+_LIVE_SECONDS = 0.2
+_WORST = 3
+
+
+class SweepDisplay:
+    """Shows how far a sweep is; shows nothing when `quiet`."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._shown_at = 0.0
+        self._states: Counter[str] = Counter()
+        self._worst: list[str] = []
+        self._live: Any = None
+        if not quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            console = Console(stderr=True, highlight=False, markup=False)
+            self._live = Live(console=console, transient=True, auto_refresh=False)
+
+    def __enter__(self) -> SweepDisplay:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def watch(self, progress: SweepProgress) -> None:
+        """Show one event of a sweep."""
+        if self._quiet:
+            return
+        row = progress.latest
+        if row is not None:
+            state = state_of(row)
+            self._states[state] += 1
+            if state in ("unhealthy", "failed") and len(self._worst) < 100:
+                why = row.text("code") or row.text("reason")
+                self._worst.append(f"{', '.join(row.labels)}: {state} {why}".strip())
+        elif progress.earlier:
+            self._say(f"{progress.earlier} of {progress.total} members were finished earlier")
+        now = time.monotonic()
+        due = _LIVE_SECONDS if self._live else PLAIN_SECONDS
+        if now - self._shown_at >= due or progress.done == progress.total:
+            self._shown_at = now
+            self._show(progress)
+
+    def _show(self, progress: SweepProgress) -> None:
+        lines = [progress_line(progress, self._states)]
+        if not self._live:
+            streams.say(lines[0])
+            return
+        from rich.text import Text
+
+        lines += [f"  {printable(text)}" for text in self._worst[-_WORST:]]
+        text = Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+        self._live.update(text, refresh=True)
+
+    def _say(self, text: str) -> None:
+        if self._live:
+            self._live.console.print(text)
+        else:
+            streams.say(text)
+
+
+def progress_line(progress: SweepProgress, states: Counter[str]) -> str:
+    """``12/96 members  1.3/s  65 s left  8 healthy, 4 unhealthy``."""
+    line = f"{progress.done}/{progress.total} members"
+    measured = progress.done - progress.earlier
+    if measured and progress.seconds > 0:
+        rate = measured / progress.seconds
+        left = (progress.total - progress.done) / rate
+        line += f"  {rate:.3g}/s  {_duration(left)} left"
+    counts = [f"{states[s]} {STATE_WORDS.get(s, s)}" for s in STATES if states[s]]
+    return f"{line}  {', '.join(counts)}".rstrip()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

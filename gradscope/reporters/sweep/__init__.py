@@ -1,0 +1,1 @@
+"""The report of a sweep: text, pictures and page, all from its table."""

@@ -1,0 +1,1 @@
+"""Sweeps: many networks of one config, measured by workers, as one table."""
