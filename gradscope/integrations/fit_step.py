@@ -14,7 +14,6 @@ import tensorflow as tf
 from gradscope.record import STATISTICS
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.run_record import Floats
-from gradscope.runner.loop import probe
 from gradscope.runner.nonfinite import origin as nonfinite_origin
 from gradscope.runner.nonfinite.origin import Training
 from gradscope.runner.objective import objective
@@ -25,6 +24,7 @@ from gradscope.runner.runtime.preserved_state import (
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
 from gradscope.runner.step import measured_step, pass_counts, updates, weight_figures
 from gradscope.runner.step.figures import Figures
+from gradscope.runner.step.probe_result import ProbeResult
 from gradscope.runner.step.reductions import reductions_for
 from gradscope.runner.survey import unmeasurable
 from gradscope.runner.survey.calls import recordable_layers
@@ -68,7 +68,7 @@ class MeasuredStep:
 
     statistics: Floats
     scalars: tuple[float, ...]
-    distributions: Callable[[], probe.ProbeResult]
+    distributions: Callable[[], ProbeResult]
     living: Callable[[], pass_counts.PassCounts]
     samples: int
     skipped: bool
@@ -174,10 +174,10 @@ class FitStep:
         """The same for a step whose passes were finite, after it was made."""
         return nonfinite_origin.lost_weights(self.training, step)
 
-    def _distributions(self, passes: Passes) -> probe.ProbeResult:
+    def _distributions(self, passes: Passes) -> ProbeResult:
         samples = tf.constant(float(passes.samples))
         counted = self._counts(passes.z, passes.deltas, samples)
-        return probe.ProbeResult(self.sites, pass_counts.PassCounts.from_tensors(counted))
+        return ProbeResult(self.sites, pass_counts.PassCounts.from_tensors(counted))
 
     def _living_units(self, passes: Passes) -> pass_counts.PassCounts:
         samples = tf.constant(float(passes.samples))

@@ -60,6 +60,7 @@ class RecordBuilder:
     faults: tuple[Fault, ...] = ()
     objective_start: ObjectiveStart | None = None
     final_answers: ProbeAnswers | None = None
+    others: dict[str, RecordBuilder] = field(default_factory=dict)
     _steps: array[int] = field(default_factory=lambda: array("q"))
     _scalars: array[float] = field(default_factory=lambda: array("d"))
     _store: RowStore | None = None
@@ -73,6 +74,10 @@ class RecordBuilder:
     def begin(self, beginning: Beginning) -> None:
         """Add the layers, the data and the environment."""
         self.beginning = beginning
+
+    def profile(self, name: str) -> RecordBuilder:
+        """The builder for another gradient that the same training step takes."""
+        return self.others.setdefault(name, RecordBuilder())
 
     def start(self, facts: ObjectiveStart) -> None:
         """Add what loss, targets and variables are before the first update."""
@@ -144,6 +149,7 @@ class RecordBuilder:
             return None
         beginning = self.beginning
         scalars = np.array(self._scalars).reshape(-1, len(SCALARS))
+        others = [other.build(status, sentence, seconds) for other in self.others.values()]
         return RunRecord(
             name=beginning.name,
             layers=beginning.layers,
@@ -167,6 +173,7 @@ class RecordBuilder:
             faults=self.faults,
             objective_start=self.objective_start,
             answers=self.final_answers,
+            others=tuple(other for other in others if other is not None),
         )
 
     def _series(self, layers: int) -> Mapping[str, Floats]:

@@ -10,6 +10,7 @@ import numpy as np
 from gradscope.analyzer.curves import window
 from gradscope.analyzer.curves.loss_sign import has_wrong_sign
 from gradscope.analyzer.network import is_user_model
+from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.catalog.losses import ConstantAnswer, constant_answer, default_loss
 from gradscope.record import LayerInfo, Role, RunRecord
 from gradscope.record.run_record import Floats, Integers
@@ -70,6 +71,18 @@ class LossCurve:
         start = int(np.flatnonzero(3 * since_first <= latest_start)[-1])
         end = int(np.searchsorted(self.steps, self.steps[start] + length, "right"))
         return slice(start, max(end, start + 1))
+
+
+def is_one_of_several(record: RunRecord) -> bool:
+    """Whether other losses are trained in the same steps, so that this one need not fall."""
+    return record.objective is not None and record.objective.one_of_several
+
+
+def judged_curve(record: RunRecord) -> LossCurve:
+    """The loss curve of a training whose loss should fall; raises `NotMeasured` for another."""
+    if is_one_of_several(record):
+        raise NotMeasured("its steps train several losses, which need not fall together")
+    return training_curve(record)
 
 
 def training_curve(record: RunRecord) -> LossCurve:

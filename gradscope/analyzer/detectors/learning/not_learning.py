@@ -97,7 +97,8 @@ def not_learning(
         Fewer than `min_steps` losses were recorded, and the last ones are not all below half of the
         first ones; no layer's updates add up to
         `min_weight_change` and the loss is where it began; or the noise is above `max_noise` and
-        the probe set was not passed after training.
+        the probe set was not passed after training. Or the steps train other losses too: those of
+        a generator and its discriminator need not fall together.
     Thresholds:
         standard_errors = 3: the fall in its standard errors; by chance it is as large once in 700.
         max_constant_ratio = 0.95: the loss over that of a constant prediction below which the
@@ -127,7 +128,7 @@ def not_learning(
     Source:
         The standard error of the difference of two means of independent batches.
     """
-    curve = loss_curve.training_curve(record)
+    curve = loss_curve.judged_curve(record)
     limits = _Limits(standard_errors, max_constant_ratio, min_relative_fall, max_noise)
     falls = halved(record, curve)
     if len(curve.loss) < min_steps and falls:
