@@ -1,7 +1,7 @@
 """``python -m benchmarks.sweeps``: members of a sweep per second of CPU, beside two other ways.
 
-Three ways to measure or train the same networks (10 layers of 100 units, 100 steps), each in
-processes of its own with one thread, in turn in each round:
+Three ways to measure or train the same networks (10 layers of 100 units, 100 steps, a probe set of
+200 samples), each in processes of its own with one thread, in turn in each round:
 
 - ``sweep``: one worker of a sweep takes 64 members: measured, judged, with a record each;
 - ``process``: one such worker process for each member;
@@ -29,8 +29,9 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "sweeps.json"
 ROUNDS = 3
 MEMBERS = {"sweep": 64, "process": 2, "fit": 8}
-DEPTH, WIDTH, STEPS, BATCH = 10, 100, 100, 32
+DEPTH, WIDTH, STEPS, BATCH, PROBE = 10, 100, 100, 32, 200
 FLAT_MEMBERS, FLAT_STEPS = 500, 10
+ENDS = (16, 64, 256, FLAT_MEMBERS)
 TARGETS = {"process": 8.0, "fit": 3.0}
 
 
@@ -120,9 +121,9 @@ def _child(way: str, count: int) -> None:
     if way == "fit":
         _fit(count)
     elif way == "flat":
-        _measure(count, FLAT_STEPS, 64, after)
+        _measure(count, FLAT_STEPS, 2 * BATCH, after)
     else:
-        _measure(count, STEPS, 1000, after)
+        _measure(count, STEPS, PROBE, after)
     total = time.process_time()
     print(json.dumps({"total": total, "seconds": seconds, "memory": memory}))
 
@@ -173,8 +174,8 @@ def table() -> str:
         "| members | CPU seconds per member | memory at the end, MiB |",
         "|---|---:|---:|",
     ]
-    ends = (16, 64, 256, FLAT_MEMBERS)
-    for start, end in zip((2, *ends[:-1]), ends, strict=True):
+    ends = [end for end in ENDS if end <= len(flat["seconds"])]
+    for start, end in zip([2, *ends[:-1]], ends, strict=True):
         cost = (flat["seconds"][end - 1] - flat["seconds"][start - 1]) / (end - start)
         lines.append(
             f"| {start + 1} to {end} | {cost:.3f} | {flat['memory'][end - 1] / 2**20:.0f} |"
