@@ -52,6 +52,7 @@ class _Fit:
     lost_at: int = 0
     ended: bool = False
     seconds: float | None = None
+    batches: fit_batches.TakenBatches = field(default_factory=fit_batches.TakenBatches)
     fit_step: FitStep | None = None
     batch_summary: BatchSummary | None = None
     start: FitStart | None = None
@@ -217,7 +218,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         """Measure the first of the steps that `train` makes, and have it make them."""
         elements, feed = ([None], iterator)
         if self._probe is None:
-            elements, feed = fit_batches.take_batches(iterator, together)
+            elements, feed = fit.batches.take(iterator, together)
         if not elements:
             return train(feed)
         with self._timed(fit):
@@ -255,7 +256,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         """The traced measurement, made at the first step."""
         if fit.fit_step is None:
             try:
-                fit.fit_step = FitStep(self.model, batch)
+                fit.fit_step = FitStep(self.model, batch, trained=self._probe is None)
             except GradscopeError:
                 raise
             except Exception as error:
