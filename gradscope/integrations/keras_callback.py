@@ -230,7 +230,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             return self._measure_own(fit, step, together, train, iterator)
         elements, feed = ([None], iterator)
         if self._probe is None:
-            elements, feed = fit_batches.take_batches(iterator, together)
+            elements, feed = fit.batches.take(iterator, together)
         if not elements:
             return train(feed)
         with self._timed(fit):
@@ -253,7 +253,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         self, fit: FitProgress, step: int, together: int, train: Any, iterator: Any
     ) -> Any:
         """The same for a model with a `train_step` of its own, or with losses that were given."""
-        elements, feed = fit_batches.take_batches(iterator, together)
+        elements, feed = fit.batches.take(iterator, together)
         if elements:
             with self._timed(fit):
                 self._measure_profiles(fit, step, elements[0])
@@ -292,7 +292,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         """The traced measurement, made at the first step."""
         if fit.fit_step is None:
             try:
-                fit.fit_step = FitStep(self.model, batch)
+                fit.fit_step = FitStep(self.model, batch, trained=self._probe is None)
             except GradscopeError:
                 raise
             except Exception as error:
