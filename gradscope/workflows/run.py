@@ -63,8 +63,9 @@ def run(
                 make_room()
             report_folder.keep_partial(error, target)
             raise
-        earlier = make_room()
-        report = report_folder.analyze_or_keep(record, target, gate=gate)
-        source, overrides = read_command(command) or ("", ())
-        written = report_folder.write_report(report, target, source=source, overrides=overrides)
+        with report_folder.kept_elsewhere(record, target):
+            earlier = make_room()
+            report = report_folder.analyze_or_keep(record, target, gate=gate)
+            source, overrides = read_command(command) or ("", ())
+            written = report_folder.write_report(report, target, source=source, overrides=overrides)
         return replace(written, earlier=earlier)
