@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from gradscope.record.run_record import Floats
-from gradscope.runner.loop.probe import ProbeResult
 from gradscope.runner.step.pass_counts import PassCounts
+from gradscope.runner.step.probe_result import ProbeResult
 
 FEW = 100
 """Samples below which those before the last look count again, as for `dead_units`."""
