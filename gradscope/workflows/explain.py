@@ -51,7 +51,7 @@ def explain(term: str) -> str:
 
 def _begun(key: str, detectors: Sequence[Explanation], entries: Sequence[Entry]) -> list[str]:
     """Of a word that is only begun, such as ``vanish``, the names that have it."""
-    names = [item.name for item in (*detectors, *entries)]
+    names = [*(item.name for item in detectors), *(item.name for item in entries)]
     begun = [
         name
         for name in names

@@ -107,6 +107,15 @@ def compiled_objective(y: Any) -> Objective:
     return Objective("compiled", _as_is, _compiled_loss, accuracy, _compiled_data_loss)
 
 
+def own_objective() -> Objective:
+    """The objective of a model that trains itself: its loss is known to its `train_step` alone."""
+
+    def unknown(*arguments: Any) -> Any:
+        raise FactNotMeasured("the loss is that of the model's own train_step")
+
+    return Objective("", _as_is, unknown, _no_accuracy, unknown)
+
+
 def trained_outputs(goal: Objective, model: Any, x: Any, y: Any, outputs: Any) -> list[bool]:
     """Which of the model's outputs the loss depends on: a compiled loss may leave some out."""
     # Copies: Keras's cross-entropies would use the logits attached to the tensor of a softmax.

@@ -104,10 +104,10 @@ def _rate_of_nothing(record: RunRecord, indices: tuple[int, ...]) -> bool:
     Half a unit in the last place of a float32 is 2^-25 to 2^-24 of it.
     """
     rates = record.scalars["learning_rate"]
-    largest = np.max(rates[np.isfinite(rates)], initial=0.0)
+    largest = float(np.max(rates[np.isfinite(rates)], initial=0.0))
     size = np.sqrt(record.series["weight_second_moment"][:1, list(indices)])
     size = size[np.isfinite(size) & (size > 0)]
-    return bool(size.size) and 0.0 < largest < 2.0**-25 * float(size.min())
+    return bool(size.size and 0.0 < largest < 2.0**-25 * float(size.min()))
 
 
 def _stepping(record: RunRecord) -> tuple[str, float]:
