@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         sweep,
     )
     from gradscope.integrations.keras_callback import GradientFlow
+    from gradscope.integrations.watch import watch
 
 __all__ = [
     "GradientFlow",
@@ -51,6 +52,7 @@ __all__ = [
     "seed_statistics",
     "survey",
     "sweep",
+    "watch",
 ]
 
 
@@ -63,6 +65,10 @@ def __getattr__(name: str) -> Any:
         from gradscope.integrations.keras_callback import GradientFlow
 
         return GradientFlow
+    if name == "watch":
+        from gradscope.integrations.watch import watch
+
+        return watch
     if name in __all__:
         from gradscope import api
 

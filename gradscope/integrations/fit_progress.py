@@ -14,7 +14,8 @@ from gradscope.integrations.train_step_fit import TrainStepFit
 from gradscope.record import OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
 from gradscope.record.fault import Faults
-from gradscope.reporters.run import folder
+from gradscope.reporters.report import Report, ReportOptions
+from gradscope.reporters.run import REPORTERS, folder
 
 
 @dataclass
@@ -76,3 +77,40 @@ def write_into(target: Path, record: RunRecord, *, record_only: bool) -> None:
             report = api.analyze(record)
             folder.write_result(report, target)
             folder.write_pages(report, target)
+
+
+_WORST_FIRST = ("unhealthy", "inconclusive", "warning", "healthy")
+"""Of several records, the one in the first of these states stands for all."""
+
+
+class ProfileReports:
+    """Records with their reports, one for each gradient that a training takes."""
+
+    @property
+    def records(self) -> dict[str, RunRecord]:
+        """The records by the name of what the gradient trains."""
+        raise NotImplementedError
+
+    @property
+    def reports(self) -> dict[str, Report]:
+        """The report of each of `records`."""
+        return {name: api.analyze(record) for name, record in self.records.items()}
+
+    @property
+    def record(self) -> RunRecord:
+        """What was measured so far, of several records the one in the worst state.
+
+        Raises `BadRequest` when nothing was measured.
+        """
+        records = self.records
+        return next(iter(records.values())) if len(records) == 1 else self.report.record
+
+    @property
+    def report(self) -> Report:
+        """The record with the verdicts of the detectors and what theory expects."""
+        return min(self.reports.values(), key=lambda r: _WORST_FIRST.index(r.diagnosis.verdict))
+
+    def text(self, width: int = 100) -> str:
+        """The report as `gradscope run` shows it, `width` columns wide."""
+        options = ReportOptions(width=width)
+        return "\n\n".join(REPORTERS["text"](report, options) for report in self.reports.values())
