@@ -8,6 +8,7 @@ Importing this package is cheap; TensorFlow is imported when `run`, `check` or `
 called, and with `GradientFlow`, the callback for `model.fit`.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ __all__ = [
     "sweep",
     "watch",
 ]
+
+if sys.flags.optimize > 1:
+    from gradscope import kept_docstrings
+
+    kept_docstrings.keep()
 
 
 def __dir__() -> list[str]:

@@ -212,7 +212,9 @@ def _repair(pair: tuple[Row, Tried]) -> tuple[str, ...]:
     if after is None:
         result = ("", f"exit code {tried.exit_code}") if tried.exit_code else ("", "not run")
     else:
-        result = (_words(after), "yes" if works(before, tried) else "no")
+        short = after.state == "inconclusive"
+        good = "cause gone, too short to tell" if short else "yes"
+        result = (_words(after), good if works(before, tried) else "no")
     changed = tried.command.removeprefix(f"gradscope run {row.config} ")
     return (f"`{row.config}`", _words(before), f"`{changed}`", *result)
 

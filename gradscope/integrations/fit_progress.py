@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gradscope import api
+from gradscope.integrations.fit_batches import TakenBatches
 from gradscope.integrations.fit_description import BatchSummary
 from gradscope.integrations.fit_start import FitStart
 from gradscope.integrations.fit_step import FitStep
+from gradscope.integrations.living_units import LivingUnits
 from gradscope.integrations.train_step_fit import TrainStepFit
 from gradscope.record import OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
@@ -39,10 +41,12 @@ class FitProgress:
     lost_at: int = 0
     ended: bool = False
     seconds: float | None = None
+    batches: TakenBatches = field(default_factory=TakenBatches)
     fit_step: FitStep | None = None
     batch_summary: BatchSummary | None = None
     start: FitStart | None = None
     own: TrainStepFit | None = None
+    living: LivingUnits = field(default_factory=LivingUnits)
 
     @property
     def measured(self) -> bool:

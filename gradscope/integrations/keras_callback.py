@@ -216,7 +216,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
             return self._measure_own(fit, step, together, train, iterator)
         elements, feed = ([None], iterator)
         if self._probe is None:
-            elements, feed = fit_batches.take_batches(iterator, together)
+            elements, feed = fit.batches.take(iterator, together)
         if not elements:
             return train(feed)
         with self._timed(fit):
@@ -239,7 +239,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
         self, fit: FitProgress, step: int, together: int, train: Any, iterator: Any
     ) -> Any:
         """The same for a model with a `train_step` of its own, or with losses that were given."""
-        elements, feed = fit_batches.take_batches(iterator, together)
+        elements, feed = fit.batches.take(iterator, together)
         if elements:
             with self._timed(fit):
                 self._measure_profiles(fit, step, elements[0])
@@ -278,7 +278,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
         """The traced measurement, made at the first step."""
         if fit.fit_step is None:
             try:
-                fit.fit_step = FitStep(self.model, batch)
+                fit.fit_step = FitStep(self.model, batch, trained=self._probe is None)
             except GradscopeError:
                 raise
             except Exception as error:
@@ -312,15 +312,29 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
         scalars, times = measured.scalars[:3], np.array(measured.scalars[3:])
         fit.builder.step(step, measured.statistics, scalars, times)
         fit.rows += 1
-        if fit.rows & (fit.rows - 1) == 0 or step == fit.total:
-            assert fit.fit_step is not None
-            with fit.faults.isolated("distributions"):
-                distributions = measured.distributions()
-                fit.builder.probe(step, distributions.dead)
-                for name, snapshot in distributions.histograms(step).items():
-                    fit.builder.histogram(name, snapshot)
+        with fit.faults.isolated("distributions"):
+            self._look(fit, step, measured)
         if not measured.finite:
             fit.lost_at = step
+
+    def _look(self, fit: FitProgress, step: int, measured: MeasuredStep) -> None:
+        """Keep which units live, and at some steps their shares and the distributions.
+
+        A probe set is the same at every step; what is measured on batches is so of several.
+        """
+        if fit.rows & (fit.rows - 1) and step != fit.total:
+            if self._probe is None:
+                fit.living.add(measured.living(), measured.samples)
+            return
+        distributions = measured.distributions()
+        if self._probe is not None:
+            fit.builder.probe(step, distributions.dead)
+        else:
+            fit.living.add(distributions.counts, measured.samples)
+            dead, samples = fit.living.look(distributions)
+            fit.builder.probe(step, dead, samples)
+        for name, snapshot in distributions.histograms(step).items():
+            fit.builder.histogram(name, snapshot)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Count the steps made, notice a loss that was lost between measured steps, keep both."""

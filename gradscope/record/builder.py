@@ -67,6 +67,7 @@ class RecordBuilder:
     _latest: Floats | None = None
     _times: list[Floats] = field(default_factory=list)
     _dead: dict[int, Floats] = field(default_factory=dict)
+    _probe_samples: int = 0
     _constant: dict[int, float] = field(default_factory=dict)
     _snapshots: dict[str, list[Histogram]] = field(default_factory=dict)
 
@@ -114,9 +115,13 @@ class RecordBuilder:
         self._scalars.extend(map(float, scalars))
         self._times.append(np.array(times, np.float64) if len(times) else NO_TIMES)
 
-    def probe(self, step: int, dead_fraction: Floats) -> None:
-        """Add the dead fraction [layer] of the probe set, under the weights before `step`."""
+    def probe(self, step: int, dead_fraction: Floats, samples: int = 0) -> None:
+        """Add the dead fraction [layer] of the probe set, under the weights before `step`.
+
+        `samples` is their number where it is not that of `beginning`.
+        """
         self._dead[step] = np.array(dead_fraction, np.float64)
+        self._probe_samples = samples
 
     def histogram(self, name: str, snapshot: Histogram) -> None:
         """Add one snapshot (its arrays have one entry along the snapshot axis)."""
@@ -158,7 +163,7 @@ class RecordBuilder:
             data=beginning.data,
             config=beginning.config,
             batch_size=beginning.batch_size,
-            probe_samples=beginning.probe_samples,
+            probe_samples=self._probe_samples or beginning.probe_samples,
             seconds=seconds,
             evaluation=dict(self.evaluation),
             recurrent_delta=self._recurrent_delta(beginning.layers),

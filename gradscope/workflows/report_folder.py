@@ -8,14 +8,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gradscope import exit_codes
-from gradscope.errors import ExitCode, GradscopeError
+from gradscope.errors import CouldNotMeasure, ExitCode, GradscopeError
 from gradscope.gate.baselines import baseline_file
+from gradscope.message_text import sanitise
 from gradscope.record import RunRecord
 from gradscope.record.files import atomic
 from gradscope.reporters.check import CHECK_FORMS
@@ -80,6 +82,21 @@ def write_others(record: RunRecord, target: Path, *, gate: bool) -> tuple[Writte
         with folder.claimed(place, replace=True):
             written.append(write_report(analyze_or_keep(other, place, gate=gate), place))
     return tuple(written)
+
+
+@contextlib.contextmanager
+def kept_elsewhere(record: RunRecord, target: Path) -> Iterator[None]:
+    """Keep `record` in a new temporary folder where `target` stops being a folder meanwhile."""
+    try:
+        yield
+    except (OSError, GradscopeError) as error:
+        if target.is_dir():
+            raise
+        kept = folder.write_record(record, Path(tempfile.mkdtemp(prefix="gradscope-kept-")))
+        raise CouldNotMeasure(
+            f"{sanitise(str(target), 300)} stopped being a folder during the run",
+            f"kept: {kept}",
+        ) from error
 
 
 def move_earlier(target: Path) -> Path | None:

@@ -64,9 +64,10 @@ def run(
                 make_room()
             report_folder.keep_partial(error, target)
             raise
-        earlier = make_room()
-        report = report_folder.analyze_or_keep(record, target, gate=gate)
-        source, overrides = read_command(command) or ("", ())
-        written = report_folder.write_report(report, target, source=source, overrides=overrides)
-        others = report_folder.write_others(record, target, gate=gate)
+        with report_folder.kept_elsewhere(record, target):
+            earlier = make_room()
+            report = report_folder.analyze_or_keep(record, target, gate=gate)
+            source, overrides = read_command(command) or ("", ())
+            written = report_folder.write_report(report, target, source=source, overrides=overrides)
+            others = report_folder.write_others(record, target, gate=gate)
         return replace(written, earlier=earlier, others=others)

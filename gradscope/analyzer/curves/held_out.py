@@ -31,7 +31,7 @@ def gain_in_errors(record: RunRecord, course: LossCourse) -> float:
     if error > 0:
         uneven = by_heart(course) and _uneven(record)
         return math.inf if uneven else gain / error
-    return _loss_gain(record, loss, course.best) if by_heart(course) else math.inf
+    return _loss_gain(record, loss, course.best)
 
 
 def _uneven(record: RunRecord) -> bool:
@@ -42,6 +42,14 @@ def _uneven(record: RunRecord) -> bool:
     """
     shares = loss_curve.class_shares(record)
     return max(shares) > UNEVEN / len(shares)
+
+
+def only_by_chance(record: RunRecord) -> bool:
+    """Whether nothing that was learned holds on the test set, as `not_learning` has it."""
+    curve = loss_curve.training_curve(record)
+    if len(curve.loss) < 4:
+        return False
+    return gain_in_errors(record, LossCourse.from_record(record, curve, 2.0)) <= 3.0
 
 
 def by_heart(course: LossCourse) -> bool:
@@ -61,13 +69,15 @@ def _loss_gain(record: RunRecord, loss: float, constant: float) -> float:
     """What a test loss is below a constant answer's, over the standard error of that.
 
     The square of a normal error, which scatters more than other losses, has a relative standard
-    error of sqrt(2 / n) over n samples. Below minus three the constant is better for certain: a
-    loss that is only as large as the constant's may be that of few samples or of noise.
+    error of sqrt(2 / n) over n samples, its size one of sqrt((pi / 2 - 1) / n). Below minus three
+    the constant is better for certain: a loss that is only as large as the constant's may be that
+    of few samples or of noise.
     """
     samples = record.data.test_samples
     if samples < loss_curve.MIN_TEST_SAMPLES or not constant > 0:
         return math.inf
-    gain = (1.0 - loss / constant) / math.sqrt(2.0 / samples)
+    size = loss_curve.loss_name(record) == "mean_absolute_error"
+    gain = (1.0 - loss / constant) / math.sqrt((math.pi / 2 - 1 if size else 2.0) / samples)
     return gain if gain < -3.0 else math.inf
 
 

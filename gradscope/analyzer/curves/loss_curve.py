@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.analyzer.curves import window
-from gradscope.analyzer.curves.loss_sign import right_above_others
+from gradscope.analyzer.curves.loss_sign import has_wrong_sign
 from gradscope.analyzer.network import is_user_model
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.catalog.losses import ConstantAnswer, constant_answer, default_loss
@@ -102,7 +102,7 @@ def learned(record: RunRecord, share: float) -> bool:
     Where that is known of the loss, nothing was learned.
     """
     curve, end = training_curve(record), end_loss(record)
-    if not curve.loss.size or right_above_others(record) is not None:
+    if not curve.loss.size or has_wrong_sign(record):
         return False
     known = not math.isnan(end)
     reached = loss_share(record, end if known else curve.last, of_answers=known)
@@ -230,13 +230,15 @@ def loss_share(record: RunRecord, loss: float, *, of_answers: bool = False) -> f
     """Where `loss` stands between that of right answers (0) and a constant answer's (1).
 
     Right answers have the loss that was measured at the start, else 0: a cross-entropy of soft
-    targets, or with label smoothing, never comes near 0. NaN where the constant's is not known or
-    is no larger. A loss `of_answers` to the probe set is compared with the constant's there.
+    targets, or with label smoothing, never comes near 0, and a negative loss goes below. NaN where
+    the constant's is not known or is no larger. A loss `of_answers` to the probe set is compared
+    with the constant's there.
     """
     best = constant_of_answers(record) if of_answers else constant_predictor(record)
     start = record.objective_start
     right = start.values.right if start is not None and start.values is not None else None
-    floor = right if right is not None and 0.0 <= right < best else 0.0
+    known = right is not None and right < best and (right >= 0.0 or best < 0.0)
+    floor = right if known and right is not None else 0.0
     return (loss - floor) / (best - floor) if best > floor else math.nan
 
 

@@ -13,6 +13,29 @@ UNUSED = 1e-4
 `unmatched_targets`: what right answers are is not known then."""
 
 
+UNBOUNDED = 1e6
+"""What the loss of a constant answer is below 0, over the size of the loss at the start, from which
+it has no lower bound. A log density, the usual loss that has none, falls by the logarithm of what
+the answers grow by."""
+
+
+def has_wrong_sign(record: RunRecord) -> bool:
+    """Whether the loss is larger for right answers, or has no lower bound for a constant one."""
+    return right_above_others(record) is not None or bottomless(record) is not None
+
+
+def bottomless(record: RunRecord) -> float | None:
+    """The loss of the best constant answer, where it is far below anything; None elsewhere."""
+    start = record.objective_start
+    if start is None or start.values is None or start.dependence is None:
+        return None
+    values, used = start.values, start.dependence.erased_change >= UNUSED
+    if values.constant is None or not used or not math.isfinite(values.start):
+        return None
+    deep = values.constant < -UNBOUNDED * abs(values.start) < 0.0
+    return values.constant if deep and _end(record) < values.start else None
+
+
 def right_above_others(record: RunRecord) -> LossValues | None:
     """The losses at the start, where that of right answers is the largest; None elsewhere.
 

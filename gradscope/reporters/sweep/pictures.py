@@ -381,6 +381,8 @@ def profiles(table: SweepTable) -> Picture | None:
 
     None where no member has a profile.
     """
+    from matplotlib.ticker import MaxNLocator
+
     from gradscope.reporters.figures import style
 
     moment = "theory" if table.look is Look.THEORY else "init"
@@ -394,7 +396,7 @@ def profiles(table: SweepTable) -> Picture | None:
     when = "by theory" if moment == "theory" else "as drawn"
     picture.suptitle(printable(f"{table.name}: {when}, a line per member"), x=0.01, ha="left")
     panels: Any = picture.subplots(2, len(shown), squeeze=False, sharex="col", sharey="row")
-    titles = ("rms of delta, last hidden layer 1", "rms of z")
+    titles = ("rms of delta over the last's", "rms of z")
     for line, (quantity, title) in enumerate(zip(("delta", "signal"), titles, strict=True)):
         values = [v for row in with_lines for v in getattr(row.profile, f"{moment}_{quantity}")]
         for axes, (key, rows) in zip(panels[line], shown, strict=True):
@@ -409,6 +411,7 @@ def profiles(table: SweepTable) -> Picture | None:
         panels[line][0].set_ylabel(title)
     for axes in panels[1]:
         axes.set_xlabel("hidden layer")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     _profile_legend(picture, panels, table, colored)
     return picture
 

@@ -306,7 +306,8 @@ def _optimizer_methods(made: StepRecording) -> Iterator[tuple[Any, str, Callable
 
 def _with_subclasses(owner: type) -> list[type]:
     classes: dict[type, None] = {owner: None}
-    for subclass in owner.__subclasses__():
+    children: list[type] = owner.__subclasses__()
+    for subclass in children:
         classes |= dict.fromkeys(_with_subclasses(subclass))
     return list(classes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -85,23 +85,21 @@ def run_sweep(
 
 def engine_named(name: str, workers: int, timeout: float | None) -> SweepEngine:
     """The engine of a name: ``local``, ``ray``, ``ray://host:port`` or ``slurm``."""
-    kind = name.partition(":")[0]
+    kind = name.partition(":")[0].partition("?")[0]
+    if kind == "ray":
+        from gradscope.workflows.sweep.ray_workers import RayWorkers
+
+        return RayWorkers(name, workers, timeout=timeout)
+    if kind == "slurm":
+        from gradscope.workflows.sweep.slurm_jobs import SlurmJobs
+
+        return SlurmJobs(name, workers, timeout=timeout)
     if kind == "local":
         return LocalWorkers(workers, timeout=timeout)
-    makers = _cluster_engines()
-    if kind not in makers:
-        raise BadRequest(
-            f"no engine is called {show_value(name)}",
-            did_you_mean(kind, ("local", *makers)) or "use local, ray or slurm",
-        )
-    return makers[kind](name, workers, timeout)
-
-
-Maker = Callable[[str, int, float | None], SweepEngine]
-
-
-def _cluster_engines() -> dict[str, Maker]:
-    return {}
+    raise BadRequest(
+        f"no engine is called {show_value(name)}",
+        did_you_mean(kind, ("local", "ray", "slurm")) or "use local, ray or slurm",
+    )
 
 
 def write_pages(table: SweepTable, folder: Path) -> tuple[str, ...]:

@@ -104,6 +104,20 @@ def stuck() -> Iterator[Case]:
             answers=ProbeAnswers(1000, 0.1, 0.1),
         )
         yield case("borderline", f"regression_{name}", made, severity)
+    sizes = ObjectiveInfo("mean_absolute_error")
+    away = 1 + 3.0 * math.sqrt((math.pi / 2 - 1) / 1000.0) * OUTSIDE
+    start = ObjectiveStart(constant=ConstantAnswer((0.0,) * 10, 1.0, 100, 100))
+    made = partial(
+        net,
+        small / 3,
+        0.0,
+        evaluation={"test_loss": away},
+        data=numbers,
+        answers=ProbeAnswers(1000, 0.1, 0.1),
+        objective=sizes,
+        objective_start=start,
+    )
+    yield case("borderline", "absolute_error_does_not_hold", made, "error")
     yield case("sick", "right_by_chance", lambda: net(best, accuracy=0.109), "error")
     settled = np.where(np.arange(101) < 40, falling, best)
     yield case("sick", "falls_to_the_constant", lambda: net(settled), "error")
@@ -155,11 +169,16 @@ def inverted() -> Iterator[Case]:
     case = partial(Case, "not_learning")
 
     def net(
-        right: float, *, used: float = 1.0, neutral: float | None = -0.7, **more: Any
+        right: float | None,
+        *,
+        used: float = 1.0,
+        neutral: float | None = -0.7,
+        constant: float = -1e5,
+        **more: Any,
     ) -> RunRecord:
         start = ObjectiveStart(
             TargetDependence(1.0, used, 1.0, (32, 10), (32, 10)),
-            LossValues(-0.8, right, -1e8, neutral=neutral),
+            LossValues(-0.8, right, constant, neutral=neutral),
         )
         falls = -np.geomspace(0.8, 1e3, 101)
         return record(**{"loss": falls, "steps": 100, "objective_start": start, **more})
@@ -171,6 +190,15 @@ def inverted() -> Iterator[Case]:
     yield case("healthy", "above_what_training_gives", lambda: net(-0.3, loss=2.0))
     yield case("borderline", "one_percent", lambda: net(-0.692 * INSIDE, neutral=-0.7), "error")
     yield case("borderline", "less_than_one_percent", lambda: net(-0.6921, neutral=-0.7))
+    deep = partial(net, None, constant=-1e8)
+    yield case("sick", "no_lower_bound", deep, "error", (0, 100), ())
+    start = ObjectiveStart(TargetDependence(1.0, 1.0, 1.0, (32, 1), (32, 5)))
+    for name, constant, severity in (
+        ("deep", 0.8e6 * OUTSIDE, "error"),
+        ("shallow", 0.8e6 * INSIDE, ""),
+    ):
+        facts = replace(start, values=LossValues(-0.8, None, -constant))
+        yield case("borderline", name, partial(net, None, objective_start=facts), severity)
     yield case("borderline", "no_neutral", lambda: net(-0.79 * INSIDE, neutral=None), "error")
 
 
@@ -247,6 +275,9 @@ def end_of_training() -> Iterator[Case]:
         ("diverging_loss", "borderline", "end_outside", (4.6 * OUTSIDE, low), "error"),
     ):
         yield Case(detector, kind, name, partial(net, *given), severity)
+    for mode in ((math.nan, 0.4), (0.4, math.nan), (0.4, math.inf)):
+        lost = partial(net, 0.4, low, answers=ProbeAnswers(1000, *mode))
+        yield Case("non_finite", "sick", f"answers_lost_{mode}", lost, "error", (100, 100), ())
     scattered = best + 2.0 * ALWAYS
     for kind, name, samples, severity in (
         ("sick", "scattered_for_four_epochs", 800, "error"),
@@ -275,7 +306,8 @@ def exhausted() -> Iterator[Case]:
         return replace(made, scalars=scalars)
 
     per_step, cosine = 1e-3 * 0.8**steps, 1e-3 * np.cos(np.pi * steps / 202) ** 2
-    learned = np.geomspace(2.3, 0.4, 101)
+    learned, well = np.geomspace(2.3, 0.2, 101), np.geomspace(2.3, 0.6, 101)
+    yield case("sick", "per_step_and_learned_well", lambda: net(per_step, loss=well), "warning")
     yield case("healthy", "constant", lambda: net(1e-3))
     yield case("healthy", "warm_up", lambda: net(1e-3 * (1e-6 + steps / 100)))
     yield case("healthy", "cosine_to_the_end", lambda: net(np.where(steps < 100, cosine, 0.0)))

@@ -26,13 +26,14 @@ from gradscope.record.run_record import FIT
         "unstable_updates",
         "diverging_loss",
         "oscillating_loss",
+        "saturated_units",
+        "vanishing_through_time",
     ),
     beside_no_error=True,
     then_causes=(
         "vanishing_signal",
         "vanishing_gradient",
         "exploding_gradient",
-        "saturated_units",
         "frozen_layers",
     ),
 )

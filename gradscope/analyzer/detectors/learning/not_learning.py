@@ -12,7 +12,7 @@ from gradscope.analyzer.curves.constant_loss import paired_loss
 from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.analyzer.curves.loss_course import LossCourse, halved, moved_away
 from gradscope.analyzer.curves.loss_curve import LossCurve
-from gradscope.analyzer.curves.loss_sign import right_above_others
+from gradscope.analyzer.curves.loss_sign import bottomless, has_wrong_sign, right_above_others
 from gradscope.analyzer.curves.sample_differences import alike_inputs
 from gradscope.analyzer.curves.training_amount import TrainingAmount, still_falls, training_amount
 from gradscope.analyzer.detectors import EVERY_EARLIER, detector
@@ -80,7 +80,8 @@ def not_learning(
         standard errors. When the loss over the probe set after training is above `max_end_growth`
         times both the first and a constant prediction's, whatever single batches say. And when the
         loss is larger for right answers than at the start, for a constant answer and for an output
-        of 0, and training takes it lower: its sign is wrong.
+        of 0, and training takes it lower: its sign is wrong. So it is where some constant answer
+        takes it a million times its size at the start below 0.
     Warning when:
         The same holds after too little training: fewer than `min_error_steps` steps, fewer than
         `min_samples_per_class` samples shown of each class, less than four passes over the data
@@ -132,7 +133,7 @@ def not_learning(
     falls = halved(record, curve)
     if len(curve.loss) < min_steps and falls:
         return ()
-    inverted = len(curve.loss) >= FEWEST and right_above_others(record) is not None
+    inverted = len(curve.loss) >= FEWEST and has_wrong_sign(record)
     if not (inverted or falls):
         _refuse_too_little(record, curve, min_steps, min_weight_change)
     course, amount = LossCourse.from_record(record, curve, max_end_growth), training_amount(record)
@@ -292,6 +293,10 @@ def _message(
     """What the loss does."""
     beside = f"a constant answer's {course.best:.3g}"
     if rule is _Rule.INVERTED:
+        if right_above_others(record) is None:
+            return (
+                "The loss has no smallest value, so that no answer is right: its sign may be wrong."
+            )
         return "The loss is smaller for wrong answers than for right ones: its sign is wrong."
     if rule is _Rule.BY_HEART and held_out.by_heart(course):
         return (
@@ -356,7 +361,11 @@ def _details(
 def _inverted_details(record: RunRecord, course: LossCourse) -> str:
     """The losses that show it."""
     values = right_above_others(record)
-    assert values is not None
+    if values is None:
+        return (
+            f"One answer that is the same for all samples takes it to {bottomless(record):.3g}; "
+            f"training takes it to {course.late:.3g}."
+        )
     return (
         f"On the first batch it is {values.right:.3g} for right answers and {values.start:.3g} for "
         f"those of the untrained network; training takes it to {course.late:.3g}."

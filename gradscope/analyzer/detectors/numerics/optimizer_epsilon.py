@@ -107,7 +107,7 @@ def _rate_of_nothing(record: RunRecord, indices: tuple[int, ...]) -> bool:
     largest = float(np.max(rates[np.isfinite(rates)], initial=0.0))
     size = np.sqrt(record.series["weight_second_moment"][:1, list(indices)])
     size = size[np.isfinite(size) & (size > 0)]
-    return bool(size.size) and 0.0 < largest < 2.0**-25 * float(size.min())
+    return bool(size.size and 0.0 < largest < 2.0**-25 * float(size.min()))
 
 
 def _stepping(record: RunRecord) -> tuple[str, float]:
