@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,6 +72,13 @@ class FitProgress:
             sentence = f"stopped by a callback after {done} of {self.total} steps"
             return done, OutcomeStatus.COMPLETE, sentence
         return done, OutcomeStatus.COMPLETE, f"{done} steps"
+
+
+def profile_folders(output: Path, names: Iterable[str]) -> tuple[Path, ...]:
+    """The folder of each record: `output` for the first, ``<output>.<name>`` for each other."""
+    return tuple(
+        output.with_name(f"{output.name}.{name}") if at else output for at, name in enumerate(names)
+    )
 
 
 def write_into(target: Path, record: RunRecord, *, record_only: bool) -> None:

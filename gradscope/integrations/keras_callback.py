@@ -19,7 +19,12 @@ from gradscope.errors import BadRequest, GradscopeError
 from gradscope.integrations import fit_batches, fit_cadence, fit_refusals
 from gradscope.integrations.fit_cadence import checked_counts
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
-from gradscope.integrations.fit_progress import FitProgress, ProfileReports, write_into
+from gradscope.integrations.fit_progress import (
+    FitProgress,
+    ProfileReports,
+    profile_folders,
+    write_into,
+)
 from gradscope.integrations.fit_start import FitStart
 from gradscope.integrations.fit_step import FitStep, MeasuredStep
 from gradscope.integrations.train_step_fit import TrainStepFit
@@ -91,6 +96,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
             )
         self._probe = None if probe is None else arrays.checked_batch(tuple(probe), "probe")
         self._losses = None if loss is None else own_steps.checked_losses(loss, "GradientFlow")
+        self.folders: tuple[Path, ...] = ()
         self._fit: FitProgress | None = None
 
     @property
@@ -380,10 +386,9 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
         """Write into `output`; a failure to write must not end the training."""
         assert self.output is not None
         try:
-            for at, (name, record) in enumerate(self.records.items()):
-                place = self.output.with_name(
-                    f"{self.output.name}.{name}" if at else self.output.name
-                )
+            records = self.records
+            self.folders = profile_folders(self.output, records)
+            for place, record in zip(self.folders, records.values(), strict=True):
                 write_into(place, record, record_only=record_only)
         except (GradscopeError, OSError) as error:
             _LOG.error("%s: the report could not be written: %s", self._options.name, error)

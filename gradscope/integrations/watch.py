@@ -16,7 +16,7 @@ from gradscope.errors import BadRequest
 from gradscope.integrations import fit_cadence
 from gradscope.integrations.fit_cadence import checked_counts
 from gradscope.integrations.fit_description import FitOptions
-from gradscope.integrations.fit_progress import ProfileReports, write_into
+from gradscope.integrations.fit_progress import ProfileReports, profile_folders, write_into
 from gradscope.integrations.train_step_fit import TrainStepFit
 from gradscope.record import OutcomeStatus, RunRecord
 from gradscope.runner.sources import factory
@@ -103,9 +103,10 @@ class WatchedLoop(ProfileReports):
         self._watched.seconds = time.monotonic() - self._watched.started
         self._watched.failed = kind is not None
         if self._output is not None and kind is None and self._measured():
-            for at, (name, record) in enumerate(self.records.items()):
-                suffix = f".{name}" if at else ""
-                place = self._output.with_name(f"{self._output.name}{suffix}")
+            records = self.records
+            for place, record in zip(
+                profile_folders(self._output, records), records.values(), strict=True
+            ):
                 write_into(place, record, record_only=False)
 
     def step(self, *batch: Any) -> None:
