@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         sweep,
     )
     from gradscope.integrations.keras_callback import GradientFlow
+    from gradscope.integrations.watch import watch
 
 __all__ = [
     "GradientFlow",
@@ -52,6 +53,7 @@ __all__ = [
     "seed_statistics",
     "survey",
     "sweep",
+    "watch",
 ]
 
 if sys.flags.optimize > 1:
@@ -69,6 +71,10 @@ def __getattr__(name: str) -> Any:
         from gradscope.integrations.keras_callback import GradientFlow
 
         return GradientFlow
+    if name == "watch":
+        from gradscope.integrations.watch import watch
+
+        return watch
     if name in __all__:
         from gradscope import api
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from gradscope.integrations.train_step_fit import TrainStepFit
 from gradscope.record import OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
 from gradscope.record.fault import Faults
-from gradscope.reporters.run import folder
+from gradscope.reporters.report import Report, ReportOptions
+from gradscope.reporters.run import REPORTERS, folder
 
 
 @dataclass
@@ -72,6 +74,13 @@ class FitProgress:
         return done, OutcomeStatus.COMPLETE, f"{done} steps"
 
 
+def profile_folders(output: Path, names: Iterable[str]) -> tuple[Path, ...]:
+    """The folder of each record: `output` for the first, ``<output>.<name>`` for each other."""
+    return tuple(
+        output.with_name(f"{output.name}.{name}") if at else output for at, name in enumerate(names)
+    )
+
+
 def write_into(target: Path, record: RunRecord, *, record_only: bool) -> None:
     """Write a record into its folder, and its report unless `record_only`."""
     with folder.claimed(target, replace=True):
@@ -80,3 +89,40 @@ def write_into(target: Path, record: RunRecord, *, record_only: bool) -> None:
             report = api.analyze(record)
             folder.write_result(report, target)
             folder.write_pages(report, target)
+
+
+_WORST_FIRST = ("unhealthy", "inconclusive", "warning", "healthy")
+"""Of several records, the one in the first of these states stands for all."""
+
+
+class ProfileReports:
+    """Records with their reports, one for each gradient that a training takes."""
+
+    @property
+    def records(self) -> dict[str, RunRecord]:
+        """The records by the name of what the gradient trains."""
+        raise NotImplementedError
+
+    @property
+    def reports(self) -> dict[str, Report]:
+        """The report of each of `records`."""
+        return {name: api.analyze(record) for name, record in self.records.items()}
+
+    @property
+    def record(self) -> RunRecord:
+        """What was measured so far, of several records the one in the worst state.
+
+        Raises `BadRequest` when nothing was measured.
+        """
+        records = self.records
+        return next(iter(records.values())) if len(records) == 1 else self.report.record
+
+    @property
+    def report(self) -> Report:
+        """The record with the verdicts of the detectors and what theory expects."""
+        return min(self.reports.values(), key=lambda r: _WORST_FIRST.index(r.diagnosis.verdict))
+
+    def text(self, width: int = 100) -> str:
+        """The report as `gradscope run` shows it, `width` columns wide."""
+        options = ReportOptions(width=width)
+        return "\n\n".join(REPORTERS["text"](report, options) for report in self.reports.values())

@@ -15,28 +15,28 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gradscope import api
 from gradscope.errors import BadRequest, GradscopeError
 from gradscope.integrations import fit_batches, fit_cadence, fit_refusals
 from gradscope.integrations.fit_cadence import checked_counts
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
-from gradscope.integrations.fit_progress import FitProgress, write_into
+from gradscope.integrations.fit_progress import (
+    FitProgress,
+    ProfileReports,
+    profile_folders,
+    write_into,
+)
 from gradscope.integrations.fit_start import FitStart
 from gradscope.integrations.fit_step import FitStep, MeasuredStep
 from gradscope.integrations.train_step_fit import TrainStepFit
 from gradscope.record import STATISTICS, RunRecord
-from gradscope.reporters.report import Report, ReportOptions
-from gradscope.reporters.run import REPORTERS, folder
+from gradscope.reporters.run import folder
 from gradscope.runner.sources import arrays, factory
 from gradscope.runner.train_step import own_steps
 
 _LOG = logging.getLogger("gradscope")
 
-_WORST_FIRST = ("unhealthy", "inconclusive", "warning", "healthy")
-"""Of several records, the one in the first of these states stands for all."""
 
-
-class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
+class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[misc]
     """Measure, inside an existing `model.fit`, what `gradscope.run` measures.
 
     ``model.fit(x, y, callbacks=[flow := gradscope.GradientFlow()])``, then ``print(flow.text())``.
@@ -96,6 +96,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             )
         self._probe = None if probe is None else arrays.checked_batch(tuple(probe), "probe")
         self._losses = None if loss is None else own_steps.checked_losses(loss, "GradientFlow")
+        self.folders: tuple[Path, ...] = ()
         self._fit: FitProgress | None = None
 
     @property
@@ -112,17 +113,6 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         return fit.own.records(
             self._options, outcome, steps=steps, seconds=seconds, untrained=untrained
         )
-
-    @property
-    def reports(self) -> dict[str, Report]:
-        """The report of each of `records`."""
-        return {name: api.analyze(record) for name, record in self.records.items()}
-
-    @property
-    def record(self) -> RunRecord:
-        """What was measured of the latest `fit` so far; raises `BadRequest` when nothing was."""
-        records = self.records
-        return next(iter(records.values())) if len(records) == 1 else self.report.record
 
     def _plain_record(self) -> RunRecord:
         fit = self._fit
@@ -155,16 +145,6 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         # Step 0 is the network as initialised, and this one had been trained before.
         return record if fit.untrained else record.at_rows(slice(1, None))
 
-    @property
-    def report(self) -> Report:
-        """The record with the verdicts of the detectors and what theory expects."""
-        return min(self.reports.values(), key=lambda r: _WORST_FIRST.index(r.diagnosis.verdict))
-
-    def text(self, width: int = 100) -> str:
-        """The report as `gradscope run` shows it, `width` columns wide."""
-        options = ReportOptions(width=width)
-        return "\n\n".join(REPORTERS["text"](report, options) for report in self.reports.values())
-
     def on_train_begin(self, logs: Any = None) -> None:
         """Refuse what cannot be measured, before anything is trained."""
         self._fit = None
@@ -176,7 +156,19 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 folder.remove_pages(self.output)
         self._fit = FitProgress(untrained=not own_steps.steps_trained(self.model))
         if own:
-            self._fit.own = TrainStepFit(self.model, self._losses)
+            self._fit.own = self._own_training(self.model)
+
+    def _own_training(self, model: Any) -> TrainStepFit:
+        losses = self._losses
+        if losses is None:
+            subject = f"the train_step of {model.name}"
+            return TrainStepFit(model, lambda parts: own_steps.train_step_of(model), subject)
+        given = losses
+        return TrainStepFit(
+            model,
+            lambda parts: own_steps.step_of_losses(model, parts, given),
+            f"the loss given for {model.name}",
+        )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Note how many steps there will be, where the data says so."""
@@ -394,10 +386,9 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         """Write into `output`; a failure to write must not end the training."""
         assert self.output is not None
         try:
-            for at, (name, record) in enumerate(self.records.items()):
-                place = self.output.with_name(
-                    f"{self.output.name}.{name}" if at else self.output.name
-                )
+            records = self.records
+            self.folders = profile_folders(self.output, records)
+            for place, record in zip(self.folders, records.values(), strict=True):
                 write_into(place, record, record_only=record_only)
         except (GradscopeError, OSError) as error:
             _LOG.error("%s: the report could not be written: %s", self._options.name, error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,14 +44,20 @@ class _ProfileRows:
 
 
 class TrainStepFit:
-    """The profiles of one `fit` of a model with a `train_step` of its own, or with given losses.
+    """The profiles of one training: by a `train_step`, by a function of a loop, or by given losses.
+
+    `make_step(parts)` gives the function of a batch that trains; `subject` is its name in messages.
 
     The record of a profile has the name ``<name>.<profile>``, as in ``fit.generator``; that of a
     step with one gradient for all of the model has the plain name.
     """
 
-    def __init__(self, model: Any, losses: Mapping[str, own_steps.Loss] | None) -> None:
-        self._model, self._losses = model, losses
+    def __init__(
+        self, models: Any, make_step: Callable[[TrainedParts], own_steps.Step], subject: str
+    ) -> None:
+        self._parts = TrainedParts.from_models(models)
+        self._model, self._subject = self._parts.models[0], subject
+        self._make_step = make_step
         self._trace: TrainStepTrace | None = None
         self._summary: BatchSummary | None = None
         self._profiles: list[_ProfileRows] = []
@@ -87,20 +93,16 @@ class TrainStepFit:
     def _traced(self, batch: Any) -> TrainStepTrace:
         """The traced step, made at the first batch."""
         if self._trace is None:
-            model = self._model
-            parts = TrainedParts.from_models(model)
-            if self._losses is None:
-                step, subject = own_steps.train_step_of(model), f"the train_step of {model.name}"
-            else:
-                step = own_steps.step_of_losses(model, parts, self._losses)
-                subject = f"the loss given for {model.name}"
-            trace = TrainStepTrace(parts, step, [batch], subject=subject)
+            step = self._make_step(self._parts)
+            trace = TrainStepTrace(self._parts, step, [batch], subject=self._subject)
             self._summary = BatchSummary.from_batch(fit_batches.unpack_batch(batch))
-            self._profiles = [
-                _ProfileRows(info, initial_weights(model, info.sites)) for info in trace.profiles
-            ]
+            self._profiles = [_ProfileRows(info, self._weights(info)) for info in trace.profiles]
             self._trace = trace
         return self._trace
+
+    def _weights(self, info: ProfileInfo) -> tuple[InitialWeight, ...]:
+        weights = (initial_weights(model, info.sites) for model in self._parts.models)
+        return tuple(weight for part in weights for weight in part)
 
     def records(
         self,
@@ -110,8 +112,12 @@ class TrainStepFit:
         steps: int,
         seconds: float,
         untrained: bool,
+        several: bool = False,
     ) -> dict[str, RunRecord]:
-        """The record of each profile by its name; `outcome` is steps done, status and sentence."""
+        """The record of each profile by its name; `outcome` is steps done, status and sentence.
+
+        `several` says that there are profiles beside these.
+        """
         assert self._summary is not None
         done, status, sentence = outcome
         records = {}
@@ -121,9 +127,9 @@ class TrainStepFit:
             described = beginning(
                 replace(options, name=name), self._model, info.sites, self._summary, steps=steps
             )
-            optimizer = info.optimizer or self._model.optimizer
+            optimizer = info.optimizer or getattr(self._model, "optimizer", None)
             objective = objective_info("", self._model, optimizer)
-            objective = replace(objective, one_of_several=len(self._profiles) > 1)
+            objective = replace(objective, one_of_several=several or len(self._profiles) > 1)
             profile.builder.begin(replace(described, objective=objective))
             profile.builder.faults = profile.faults.collected
             record = profile.builder.build(status, sentence, seconds)

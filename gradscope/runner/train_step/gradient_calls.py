@@ -263,6 +263,28 @@ def _inlined_call(original: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+@contextlib.contextmanager
+def watched_functions(called: Callable[..., None]) -> Iterator[None]:
+    """Call ``called(function, code, args, kwargs)`` before each call of a `tf.function`.
+
+    `code` is its Python code. Calls that one `tf.function` makes of another belong to the outer.
+    """
+    original, inside = _FUNCTION.__call__, [False]
+
+    def call(function: Any, *args: Any, **kwargs: Any) -> Any:
+        if inside[0] or not tf.executing_eagerly():
+            return original(function, *args, **kwargs)
+        inside[0] = True
+        try:
+            called(function, python_function(function), args, kwargs)
+            return original(function, *args, **kwargs)
+        finally:
+            inside[0] = False
+
+    with _replaced(_FUNCTION, "__call__", call):
+        yield
+
+
 def python_function(function: Any) -> Callable[..., Any]:
     """The Python code of a function; what `tf.function` would convert by autograph, converted."""
     if not isinstance(function, _FUNCTION):

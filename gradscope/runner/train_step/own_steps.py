@@ -17,6 +17,9 @@ from gradscope.runner.train_step.trained_parts import TrainedParts
 Loss = Callable[[Any, Any], Any]
 """``loss(model, batch)`` gives a number; `batch` is what `train_step` receives."""
 
+Step = Callable[[Any], Any]
+"""A training step: a function of a batch."""
+
 
 def has_own_train_step(model: Any) -> bool:
     """Whether the model has a `train_step` that is not Keras's."""
@@ -76,6 +79,12 @@ def checked_losses(loss: Any, subject: str) -> dict[str, Loss]:
     if not losses:
         raise BadRequest(f"{subject}(loss={{}}): no loss was given", "name at least one")
     return dict(losses)
+
+
+def compiled_loss(model: Any, batch: Any) -> Any:
+    """The loss of `model.fit` on a batch (x, y) or (x, y, sample weights), by the compiled loss."""
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
+    return model.compute_loss(x=x, y=y, y_pred=model(x, training=True), sample_weight=weights)
 
 
 def step_of_losses(

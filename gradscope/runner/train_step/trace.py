@@ -40,6 +40,10 @@ OWN_LOSS = (
 )
 
 
+class NoGradient(BadRequest):
+    """A function that takes no gradient of what is trained."""
+
+
 @dataclass(frozen=True)
 class MeasuredProfile:
     """The figures of one profile in one step, as `RecordBuilder.step` takes them."""
@@ -180,7 +184,7 @@ class TrainStepTrace:
                 self._remedy,
             )
         if not calls:
-            raise BadRequest(
+            raise NoGradient(
                 f"{self._subject} takes no tape.gradient(loss, variables) of trained variables",
                 self._remedy,
             )
