@@ -26,7 +26,8 @@ from gradscope.reporters import export
 from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.new_config import NewConfig
 from gradscope.reporters.report import ReportOptions
-from gradscope.reporters.run import folder, html, plots, result_json
+from gradscope.reporters.run import folder as report_files
+from gradscope.reporters.run import html, plots, result_json
 from gradscope.reporters.theory import plot as theory_plot
 from gradscope.workflows import report_folder
 from gradscope.workflows.new_ci_file import CiFile
@@ -61,7 +62,7 @@ def _bank() -> Any:
 
 
 def _pages(target: Path) -> object:
-    return folder.write_pages(_report(), target, ReportOptions())
+    return report_files.write_pages(_report(), target, ReportOptions())
 
 
 def _form(form: str, target: Path) -> None:
@@ -78,8 +79,11 @@ def _ci(target: Path) -> None:
 
 
 WRITERS: Mapping[str, tuple[tuple[str, ...], Writer]] = {
-    "a record": (("record.npz",), lambda target: folder.write_record(_report().record, target)),
-    "a result": (("result.json",), lambda target: folder.write_result(_report(), target)),
+    "a record": (
+        ("record.npz",),
+        lambda target: report_files.write_record(_report().record, target),
+    ),
+    "a result": (("result.json",), lambda target: report_files.write_result(_report(), target)),
     "a page and its pictures": (("report.html", "loss.png", "loss.svg"), _pages),
     "a baseline": (("b.json",), lambda target: baseline_file.write(_bank(), target / "b.json")),
     "a table of a record": (
@@ -106,6 +110,10 @@ WRITERS: Mapping[str, tuple[tuple[str, ...], Writer]] = {
 
 @pytest.fixture(autouse=True)
 def _drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_drawn_pictures(monkeypatch)
+
+
+def use_drawn_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures, pages and texts that are made once: what is tried here is how they are written."""
     drawn = type("Drawn", (), {"files": {"loss.png": b"png", "loss.svg": b"svg"}, "faults": ()})
     monkeypatch.setattr(plots, "files", lambda report: drawn)
@@ -144,15 +152,24 @@ def each_failure(tmp_path: Path, names: tuple[str, ...], write: Writer) -> Itera
 def test_a_file_is_the_old_or_the_new_one(
     name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    assert failures(name, tmp_path_factory.mktemp("failures")) > 9
+
+
+def failures(name: str, folder: Path) -> int:
+    """Write a file while each call fails, and give how many did; raises where a file is torn."""
     names, write = WRITERS[name]
-    place = tmp_path_factory.mktemp("new")
+    place = folder / "new"
+    place.mkdir()
     write(place)
     new = {output: (place / output).read_bytes() for output in names}
     assert OLD not in new.values()
-    for target in each_failure(tmp_path_factory.mktemp("failures"), names, write):
+    count = 0
+    for target in each_failure(folder, names, write):
+        count += 1
         for output in names:
             content = (target / output).read_bytes()
             assert content in (OLD, new[output]), (target.name, output, content[:80])
+    return count
 
 
 def test_a_report_never_says_more_than_is_there(tmp_path: Path) -> None:
