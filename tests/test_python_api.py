@@ -29,7 +29,7 @@ def report() -> RunReport:
 
 
 def test_everything_public_is_listed() -> None:
-    assert set(gradscope.__all__) == {"GradientFlow", *api.__all__}
+    assert set(gradscope.__all__) == {"GradientFlow", "watch", *api.__all__}
     assert set(gradscope.__all__) <= set(dir(gradscope))
     assert not [name for name in dir(gradscope) if name in ("Any", "TYPE_CHECKING")]
     for name in api.__all__:

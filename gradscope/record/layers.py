@@ -59,6 +59,8 @@ class Trait(StrEnum):
     """Gives exactly the values it receives, perhaps in another shape: Flatten, Reshape."""
     MOVED_VALUES = "moved_values"
     """Copies, pads, crops or blanks values and computes none: ZeroPadding2D, Masking."""
+    RESCALING = "rescaling"
+    """Gives its input in another unit: a fixed factor and offset: Rescaling."""
     MERGE = "merge"
     """Joins several tensors into one: Add, Multiply, Concatenate."""
     CONCATENATION = "concatenation"

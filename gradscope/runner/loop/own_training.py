@@ -14,7 +14,8 @@ from gradscope.config.experiment import ExperimentConfig
 from gradscope.record import STATISTICS, OutcomeStatus
 from gradscope.record.builder import NO_TIMES, Beginning
 from gradscope.record.fault import Faults
-from gradscope.runner.loop.training import Experiment, Listener, TrainingEnd
+from gradscope.runner.loop.listener import Listener, TrainingEnd
+from gradscope.runner.loop.training import Experiment
 from gradscope.runner.network.workload import Workload
 from gradscope.runner.objective.objective_facts import objective_info
 from gradscope.runner.runtime import device

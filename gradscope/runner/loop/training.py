@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,13 +14,13 @@ import tensorflow as tf
 
 from gradscope.config.experiment import ExperimentConfig, OptimizerSpec
 from gradscope.errors import BadRequest
-from gradscope.record import STATISTICS, Histogram, ObjectiveStart, OutcomeStatus, ProbeAnswers
+from gradscope.record import STATISTICS, ObjectiveStart, OutcomeStatus
 from gradscope.record.builder import Beginning
-from gradscope.record.fault import Fault, Faults
-from gradscope.record.nonfinite_origin import NonFiniteOrigin
+from gradscope.record.fault import Faults
 from gradscope.record.run_record import Floats
 from gradscope.runner.loop import evaluation, feeding, memory_estimate, pace, probe
 from gradscope.runner.loop.final_answers import final_answers
+from gradscope.runner.loop.listener import Listener, TrainingEnd
 from gradscope.runner.network.workload import Workload
 from gradscope.runner.nonfinite import replay
 from gradscope.runner.nonfinite.origin import Training
@@ -45,49 +45,6 @@ BYTES_PER_CALL = 2**26
 """Bytes of the batches that one call takes, where one batch is not more: they are held twice."""
 
 _NONFINITE = list(STATISTICS).index("nonfinite_count")
-
-
-class Listener(Protocol):
-    """Receives the measurements of a run while it trains."""
-
-    def begin(self, beginning: Beginning) -> None:
-        """Receive what is known before the first step."""
-
-    def start(self, facts: ObjectiveStart) -> None:
-        """Receive what loss, targets and variables are before the first update."""
-
-    def constant_losses(self, losses: Mapping[int, float]) -> None:
-        """Receive the loss of the constant answer on the batches of these steps."""
-
-    def step(self, step: int, statistics: Floats, scalars: Sequence[float], times: Floats) -> None:
-        """Receive the figures of one recorded step; `times` is delta over time, by layer."""
-
-    def probe(self, step: int, dead_fraction: Floats) -> None:
-        """Receive the dead fractions of the probe set [layer]."""
-
-    def histogram(self, name: str, snapshot: Histogram) -> None:
-        """Receive one snapshot of a distribution."""
-
-    def answers(self, answers: ProbeAnswers) -> None:
-        """Receive what the trained network answers to the probe set."""
-
-    def profile(self, name: str) -> Listener:
-        """The listener for another gradient that the same training step takes."""
-
-
-@dataclass(frozen=True)
-class TrainingEnd:
-    """How the loop ended, complete or diverged, and the test figures after it.
-
-    `origin` says where the value that ended a diverged one came from, where that was located;
-    `faults` are the side computations that failed.
-    """
-
-    status: OutcomeStatus
-    sentence: str
-    evaluation: dict[str, float]
-    origin: NonFiniteOrigin | None = None
-    faults: tuple[Fault, ...] = ()
 
 
 class Experiment:

@@ -273,6 +273,7 @@ LAYER_KINDS: tuple[LayerKind, ...] = (
     LayerKind((*_DROPOUTS, *_NOISES), (Trait.RANDOM,)),
     LayerKind(_RESHAPERS, (Trait.UNCHANGED_VALUES,)),
     LayerKind(_MOVERS, (Trait.MOVED_VALUES,)),
+    LayerKind(("Rescaling",), (Trait.RESCALING,)),
     LayerKind(("Activation",), _ACTIVATION),
     LayerKind(("ReLU",), _ACTIVATION, activation=_relu),
     LayerKind(("LeakyReLU",), _ACTIVATION, activation=_leaky_relu),

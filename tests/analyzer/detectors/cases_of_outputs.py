@@ -15,6 +15,7 @@ from gradscope.record import (
     RunRecord,
     TargetDependence,
     TargetSummary,
+    Trait,
 )
 from tests.analyzer.detectors.case import Case
 from tests.analyzer.synthetic import CONFIG, DATA, USERS, changed, network, record
@@ -76,14 +77,14 @@ def rescaled() -> Iterator[Case]:
     case = partial(Case, "output_mismatch")
     far = TargetSummary("real", 1, 5.0, 45.0, 25.0, 200.0)
 
-    def net(kind: str) -> RunRecord:
+    def net(kind: str, *traits: Trait) -> RunRecord:
         layers = changed(network([9, 9]), "output", activation="sigmoid", units=1)
-        after = layer_row(len(layers), "after", kind, "structure")
+        after = layer_row(len(layers), "after", kind, "structure", traits=traits)
         data = replace(DATA, task="own", classes=None, targets=far)
         facts = ObjectiveInfo("mean_squared_error")
         return record((*layers, after), data=data, config=USERS, objective=facts, loss=250.0)
 
-    yield case("healthy", "rescaled_answers", lambda: net("Rescaling"))
+    yield case("healthy", "rescaled_answers", lambda: net("InMetres", Trait.RESCALING))
     yield case("sick", "reshaped_answers", lambda: net("Reshape"), "error")
     places = TargetSummary("real", 6, 0.0, 2.0, 1.0, 0.7)
 

@@ -21,6 +21,7 @@ from gradscope.record import (
     RunRecord,
     Severity,
     TargetSummary,
+    Trait,
 )
 from gradscope.record.remedies import change_settings
 
@@ -176,7 +177,7 @@ def _reach(record: RunRecord, layer: LayerInfo, min_coverage: float) -> Iterator
 
 def _is_rescaled(record: RunRecord, layer: LayerInfo) -> bool:
     """Whether the answers are the layer's in other units, so that its range is not theirs."""
-    return any(later.kind == "Rescaling" for later in record.layers[layer.index + 1 :])
+    return any(Trait.RESCALING in later.traits for later in record.layers[layer.index + 1 :])
 
 
 def _indices_of_positions(record: RunRecord, layer: LayerInfo) -> bool:
