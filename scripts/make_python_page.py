@@ -32,8 +32,8 @@ record.to_frame()  # step, layer, statistic, value; needs pandas
 ```
 
 Importing `gradscope` takes milliseconds. TensorFlow is imported by `run`, `check`, `baseline`,
-`GradientFlow` and `watch`. Nothing prints. Every error is a `gradscope.errors.GradscopeError`, whose `remedy`
-says what to do.
+`GradientFlow` and `watch`. Nothing prints. Every error is a `gradscope.errors.GradscopeError`,
+whose `remedy` says what to do.
 """
 CLASSES = (RunRecord, RunReport)
 
