@@ -115,6 +115,9 @@ class FitStep:
         self._weights: weight_figures.Weights | None = None
         self._with_update = trained and type(model).train_step is keras.Model.train_step
         self._restored = False
+        if self._with_update and not model.optimizer.built:  # `fit` does so in its first step
+            with keras.name_scope(model.optimizer.name, caller=model.optimizer):
+                model.optimizer.build(model.trainable_variables)
         self._passes = TraceByShape(self._trace_passes, jit_compile=jit)
         self._update = TraceByShape(self._trace_update)
         self._counts = TraceByShape(self._trace_counts)

@@ -181,7 +181,8 @@ class WatchedLoop(ProfileReports):
                 "the model trains",
                 "call flow.step(x, y) in the loop, with gradscope.watch(model, loss=fn)",
             )
-        watched, records = self._watched, {}
+        watched = self._watched
+        records: dict[str, RunRecord] = {}
         seconds = watched.seconds or time.monotonic() - watched.started
         for steps in measured:
             made = steps.training.records(

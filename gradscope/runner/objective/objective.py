@@ -220,7 +220,13 @@ def _compiled_loss(model: Any, x: Any, y: Any, outputs: Any, weights: Any) -> An
 
 def _compiled_data_loss(model: Any, y: Any, outputs: Any, weights: Any) -> Any:
     if type(model).compute_loss is not keras.Model.compute_loss:
-        raise FactNotMeasured("the model has a compute_loss of its own")
+        try:
+            return _compiled_loss(model, None, y, outputs, weights)
+        except Exception as error:  # it may need the inputs, or what `call` left in the model
+            raise FactNotMeasured(
+                "the model's own compute_loss needs more than targets and answers "
+                f"({type(error).__name__})"
+            ) from error
     if keras.tree.is_nested(y):
         raise FactNotMeasured("the targets are several arrays")
     return model._compile_loss(y, outputs, weights)  # what compute_loss adds penalties to

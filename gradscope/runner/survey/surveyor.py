@@ -204,6 +204,10 @@ class _Surveyor:
         index = self._row(call, Role.STRUCTURE, units=_units(call, at, axes), reason=reason)
         if not reason:
             self.sites[index] = Site(index, call.key, at, unit_axes=axes)
+        origin = self._origin(call)
+        if origin is not None and isinstance(call.layer, keras.layers.Rescaling):
+            # Answers in other units are still those of the layer before.
+            self._origins[tensor_name(call.outputs[0])] = replace(origin, activated=True)
 
     def _tensor(self, call: Call) -> tuple[int, Reason | None]:
         """Which output of the call is measured, and why it cannot be: the first that is trained."""

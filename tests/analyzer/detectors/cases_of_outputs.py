@@ -9,15 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from gradscope.record import ObjectiveInfo, RunRecord, TargetSummary
+from gradscope.record import (
+    ObjectiveInfo,
+    ObjectiveStart,
+    RunRecord,
+    TargetDependence,
+    TargetSummary,
+)
 from tests.analyzer.detectors.case import Case
 from tests.analyzer.synthetic import CONFIG, DATA, USERS, changed, network, record
+from tests.layers import layer_row
 
 
 def outputs() -> Iterator[Case]:
     """Every case of this file."""
     yield from output()
     yield from told_output()
+    yield from rescaled()
 
 
 def output() -> Iterator[Case]:
@@ -61,6 +69,34 @@ def output() -> Iterator[Case]:
     yield case(
         "borderline", "spare_allowed", lambda: net("softmax", 11), thresholds={"max_spare_units": 1}
     )
+
+
+def rescaled() -> Iterator[Case]:
+    """Answers in other units than those of the output layer, and indices at each position."""
+    case = partial(Case, "output_mismatch")
+    far = TargetSummary("real", 1, 5.0, 45.0, 25.0, 200.0)
+
+    def net(kind: str) -> RunRecord:
+        layers = changed(network([9, 9]), "output", activation="sigmoid", units=1)
+        after = layer_row(len(layers), "after", kind, "structure")
+        data = replace(DATA, task="own", classes=None, targets=far)
+        facts = ObjectiveInfo("mean_squared_error")
+        return record((*layers, after), data=data, config=USERS, objective=facts, loss=250.0)
+
+    yield case("healthy", "rescaled_answers", lambda: net("Rescaling"))
+    yield case("sick", "reshaped_answers", lambda: net("Reshape"), "error")
+    places = TargetSummary("real", 6, 0.0, 2.0, 1.0, 0.7)
+
+    def sequence(shape: tuple[int, ...], units: int = 3) -> RunRecord:
+        layers = changed(network([9, 9]), "output", activation="softmax", units=units)
+        data = replace(DATA, task="own", classes=None, targets=places)
+        start = ObjectiveStart(TargetDependence(1.0, 1.0, 1.0, shape, (32, 6, units)))
+        more = {"objective": ObjectiveInfo(""), "objective_start": start, "config": USERS}
+        return record(layers, data=data, **more)
+
+    yield case("healthy", "indices_of_a_sequence", lambda: sequence((32, 6)))
+    yield case("sick", "values_of_a_sequence", lambda: sequence((32, 6, 3)), "error")
+    yield case("borderline", "an_index_too_many", lambda: sequence((32, 6), 2), "error")
 
 
 def told_output() -> Iterator[Case]:

@@ -142,7 +142,7 @@ def output_mismatch(
 def _reach(record: RunRecord, layer: LayerInfo, min_coverage: float) -> Iterator[_Misfit]:
     """Targets outside what the activation or the loss can be right about."""
     targets, activation = record.data.targets, str(layer.activation)
-    if targets is None or not targets.form:
+    if targets is None or not targets.form or _is_rescaled(record, layer):
         return
     name = loss_curve.loss_name(record)
     if name.startswith("sparse_") or _indices_of_positions(record, layer):
@@ -172,6 +172,11 @@ def _reach(record: RunRecord, layer: LayerInfo, min_coverage: float) -> Iterator
         )
         details = f"They go from {_span(targets)} around {targets.mean:.3g}."
         yield _Misfit(Severity.ERROR, covered, min_coverage, reason, _activated("linear"), details)
+
+
+def _is_rescaled(record: RunRecord, layer: LayerInfo) -> bool:
+    """Whether the answers are the layer's in other units, so that its range is not theirs."""
+    return any(later.kind == "Rescaling" for later in record.layers[layer.index + 1 :])
 
 
 def _indices_of_positions(record: RunRecord, layer: LayerInfo) -> bool:
