@@ -112,7 +112,7 @@ def beginning(
         batch_size=batch.samples,
         probe_samples=batch.samples,
         steps_requested=steps,
-        objective=objective_info("compiled", model, model.optimizer),
+        objective=objective_info("compiled", model, getattr(model, "optimizer", None)),
     )
 
 
