@@ -17,6 +17,7 @@ from gradscope.record.run_record import Floats
 from gradscope.runner.nonfinite import origin as nonfinite_origin
 from gradscope.runner.nonfinite.origin import Training
 from gradscope.runner.objective import objective
+from gradscope.runner.runtime.device import without_graph_rewriting
 from gradscope.runner.runtime.preserved_state import (
     changing_state,
     preserved_model_state,
@@ -128,7 +129,7 @@ class FitStep:
 
     def measure_passes(self, batch: Batch) -> Passes:
         """Measure the passes of the step that `fit` makes on `batch` next."""
-        with self._preserved_state():
+        with self._preserved_state(), without_graph_rewriting():
             packed, z, deltas, weights = self._passes(*batch)
         row = packed.numpy()
         shape = (len(STATISTICS), len(self.sites.layers))
@@ -156,7 +157,8 @@ class FitStep:
         """
         statistics = passes.statistics
         if passes.weights is not None:
-            statistics = _merged(statistics, self._update(*passes.weights).numpy())
+            with without_graph_rewriting():
+                statistics = _merged(statistics, self._update(*passes.weights).numpy())
         ratios = statistics[_ROW["update_ratio"]]
         if not one_step or (self._accumulates() and not np.nansum(ratios)):
             ratios[:] = np.nan
@@ -197,12 +199,15 @@ class FitStep:
 
     def _distributions(self, passes: Passes) -> ProbeResult:
         samples = tf.constant(float(passes.samples))
-        counted = self._counts(passes.z, passes.deltas, samples)
+        with without_graph_rewriting():
+            counted = self._counts(passes.z, passes.deltas, samples)
         return ProbeResult(self.sites, pass_counts.PassCounts.from_tensors(counted))
 
     def _living_units(self, passes: Passes) -> pass_counts.PassCounts:
         samples = tf.constant(float(passes.samples))
-        return pass_counts.PassCounts.from_tensors(self._living(passes.z, samples))
+        with without_graph_rewriting():
+            counted = self._living(passes.z, samples)
+        return pass_counts.PassCounts.from_tensors(counted)
 
     def _trace_living(self, z: Any, samples: Any) -> tuple[Any, ...]:
         piece = pass_counts.Piece(samples, samples)

@@ -81,19 +81,32 @@ def settings(*, keep_policy: bool = False) -> Iterator[None]:
     more of its tensors are fetched: with batch norm, measuring would then change the trained bits.
     """
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
-    options = tf.config.optimizer.get_experimental_options()
     if not keep_policy:
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     logger = tf.get_logger()
     logger.addFilter(_is_no_retracing)
     try:
-        yield
+        with without_graph_rewriting():
+            yield
     finally:
         logger.removeFilter(_is_no_retracing)
         keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy(policy)
+
+
+@contextlib.contextmanager
+def without_graph_rewriting() -> Iterator[None]:
+    """Call traced functions without TensorFlow's graph rewriting, and restore its option after.
+
+    What was called before or is called after in other graphs is rewritten as ever: TensorFlow keeps
+    a function's kernels by the options it was called with.
+    """
+    options = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        yield
+    finally:
         tf.config.optimizer.set_experimental_options(
             {"disable_meta_optimizer": options.get("disable_meta_optimizer", False)}
         )
