@@ -1,35 +1,50 @@
 """``python -m benchmarks.long_runs``: memory, time and files of records of many steps.
 
 Synthetic records need no TensorFlow: random figures take the way of a run from the builder to the
-report. ``--real`` trains a small network for 100,000 steps and watches both processes.
+report. ``--real`` trains networks that are large in one direction and watches both processes.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from benchmarks.isolated import call
+from benchmarks.isolated import call, environment
 from benchmarks.memory import peak_mib
 from benchmarks.tables import Table
 from gradscope.reporters.layout.numbers import number
 
-CASES = ((50, 1_000), (50, 10_000), (50, 100_000), (4, 100_000))
+CASES = ((50, 1_000), (440, 1_000), (50, 10_000), (50, 100_000), (4, 100_000))
 """Layers and steps."""
 
-REAL = """\
-name: long
-model: {hidden: [16, 16, 16], activation: tanh}
-data: {name: moons}
-training: {steps: 100000, jit: "on"}
-"""
+REAL = {
+    "100,000 steps": {
+        "model": {"hidden": [16, 16, 16], "activation": "tanh"},
+        "data": {"name": "moons"},
+        "training": {"steps": 100_000, "jit": "on"},
+    },
+    "440 layers": {  # gradscope refuses more than Keras can build
+        "model": {"depth": 440, "width": 32},
+        "data": {"name": "gaussian"},
+        "training": {"steps": 20},
+    },
+    "8,192 units": {
+        "model": {"depth": 2, "width": 8192},
+        "data": {"name": "gaussian"},
+        "training": {"steps": 20},
+    },
+}
+"""Configs of networks that are trained."""
+
 _PEAKS = ("start_mib", "collected_mib", "written_mib", "analyzed_mib", "peak_mib")
 _SIZES = ("record_mb", "json_mb", "page_mb")
 _TIMES = ("record_s", "analysis_s", "report_s")
@@ -118,18 +133,28 @@ def _record(layers: int, steps: int) -> Any:
     return builder.build(OutcomeStatus.COMPLETE, f"{steps} steps", 1.0)
 
 
-def real() -> dict[str, float]:
-    """Run the command on a small network, and give the peaks of both of its processes."""
+def real(config: Mapping[str, Any]) -> dict[str, float]:
+    """Run the command on a network, and give the peaks of both of its processes.
+
+    Raises `click.ClickException` with what the command says where it does not exit with 0.
+    """
     with tempfile.TemporaryDirectory() as name:
-        (Path(name) / "long.yaml").write_text(REAL, encoding="utf-8")
+        text = json.dumps({"name": "long", **config})
+        (Path(name) / "long.yaml").write_text(text, encoding="utf-8")
         command = [sys.executable, "-m", "gradscope", "run", "long.yaml", "-q"]
         started = time.perf_counter()
-        process = subprocess.Popen(command, cwd=name, stdout=subprocess.DEVNULL)
+        said = Path(name) / "said.txt"
+        with said.open("w", encoding="utf-8") as stderr:
+            process = subprocess.Popen(
+                command, cwd=name, stdout=subprocess.DEVNULL, stderr=stderr, env=environment("cpu")
+            )
         peaks: dict[int, float] = {}
         while process.poll() is None:
             for identity in (process.pid, *_children(process.pid)):
                 peaks[identity] = _peak_of(identity) or peaks.get(identity, 0.0)
             time.sleep(0.2)
+        if process.returncode:
+            raise click.ClickException(said.read_text(encoding="utf-8"))
         found = {"seconds": time.perf_counter() - started, "parent_mib": peaks.pop(process.pid)}
         found["worker_mib"] = max(peaks.values(), default=0.0)
         for key, file in (("record_mb", "record.npz"), ("json_mb", "result.json")):
@@ -154,6 +179,17 @@ def _peak_of(identity: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
+def real_table(results: Mapping[str, Mapping[str, float]]) -> Table:
+    """One row per network that was trained."""
+    columns = ("time", "peak of the command", "peak of its worker", "record.npz", "result.json")
+    shown = Table("Networks", ("network", *columns))
+    for name, each in results.items():
+        peaks = (f"{each[key]:.0f} MiB" for key in ("parent_mib", "worker_mib"))
+        sizes = (f"{number(each[key])} MB" for key in ("record_mb", "json_mb"))
+        shown.row(name, f"{each['seconds']:.0f} s", *peaks, *sizes)
+    return shown
+
+
 def table(results: list[dict[str, Any]]) -> Table:
     """One row per synthetic record."""
     peaks = ("at the start", "collected", "written", "analyzed", "reported")
@@ -171,13 +207,14 @@ def table(results: list[dict[str, Any]]) -> Table:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--real", "with_real", is_flag=True, help="Train a small network, and nothing else.")
+@click.option("--real", "with_real", is_flag=True, help="Train networks, and nothing else.")
 @click.option("--most-steps", type=int, default=10**9, help="Leave longer records out.")
-def main(*, with_real: bool, most_steps: int) -> None:
+@click.option("--only", multiple=True, type=click.Choice(list(REAL)), help="With --real.")
+def main(*, with_real: bool, most_steps: int, only: tuple[str, ...]) -> None:
     """Measure, and print a table for the README."""
     if with_real:
-        for key, value in real().items():
-            click.echo(f"{key}: {value:.1f}")
+        measured = {name: real(REAL[name]) for name in only or REAL}
+        click.echo(real_table(measured).markdown())
         return
     results = []
     for layers, steps in CASES:

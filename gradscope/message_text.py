@@ -19,6 +19,12 @@ def escape_unprintable(text: str) -> str:
     return "".join(c if c.isprintable() else escape_character(c) for c in text)
 
 
+def spreadsheet_text(text: str) -> str:
+    """Give `text` for a cell of a CSV file: escaped, and no formula to a spreadsheet."""
+    shown = escape_unprintable(text)
+    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+
+
 def escape_character(character: str) -> str:
     r"""Write a character as ``\x1b``, ``\u202e`` or ``\U000e0041``."""
     code = ord(character)

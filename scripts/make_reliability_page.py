@@ -1,6 +1,8 @@
 """Write docs/reliability.md: every fault is provoked, and the page says what came of it.
 
-``python -m scripts.make_reliability_page`` takes two minutes. As root on Linux no fault is skipped.
+``python -m scripts.make_reliability_page`` takes minutes. As root on Linux no fault is skipped.
+With words after it, only the faults and sections that have one of them in their name are tried
+again; the page keeps what it says of the others.
 """
 
 from __future__ import annotations
@@ -8,7 +10,9 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import sys
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -34,15 +38,42 @@ Words: [notation.md](notation.md).
 """
 
 
-def page() -> str:
-    """The text of the page, after every fault was provoked."""
+def page(words: Sequence[str] = ()) -> str:
+    """The text of the page, after every fault was provoked, or those with one of `words`."""
+    earlier = PAGE.read_text(encoding="utf-8") if words else ""
     parts = [HEAD]
     for kind, rows in itertools.groupby(PROVOCATIONS, key=lambda row: row.kind):
-        lines = [f"| {row.fault} | {row.code} | {_result(row)} |" for row in rows]
+        lines = [
+            _kept_line(earlier, row.fault, words)
+            or f"| {row.fault} | {row.code} | {_result(row)} |"
+            for row in rows
+        ]
         parts.append(f"## {kind}\n\n| fault | exit code | result |\n|---|---|---|\n")
         parts[-1] += "\n".join(lines) + "\n"
-    parts += [_bad_inputs(), _failing_calls(), _fuzz()]
+    for title, section in SECTIONS.items():
+        parts.append(_kept_section(earlier, title, words) or f"## {title}\n\n{section()}")
     return "\n".join(parts)
+
+
+def _named(name: str, words: Sequence[str]) -> bool:
+    return any(word in name for word in words)
+
+
+def _kept_line(earlier: str, fault: str, words: Sequence[str]) -> str:
+    """The earlier line of a fault that is not tried again; empty where there is none."""
+    if _named(fault, words):
+        return ""
+    start = f"| {fault} | "
+    return next((line for line in earlier.splitlines() if line.startswith(start)), "")
+
+
+def _kept_section(earlier: str, title: str, words: Sequence[str]) -> str:
+    """The earlier section of what is not tried again; empty where there is none."""
+    head = f"## {title}\n"
+    if _named(title, words) or head not in earlier:
+        return ""
+    body = earlier.partition(head)[2].partition("\n## ")[0]
+    return head + body.rstrip("\n") + "\n"
 
 
 def _result(row: Provocation) -> str:
@@ -73,7 +104,6 @@ def _bad_inputs() -> str:
         forking.close()
     listed = "".join(f"\n- wrong: {what}" for what in wrong)
     return (
-        "## Bad inputs\n\n"
         f"{len(inputs) - len(wrong)} of {len(inputs)} bad configs, data files, model files, "
         "records, baselines and command lines were refused with exit code 2 and one message, "
         "without TensorFlow, in less than 400 MiB, and nothing was written." + listed + "\n"
@@ -93,7 +123,6 @@ def _failing_calls() -> str:
                 tries, result = "", "**wrong**"
         lines.append(f"| {name} | {tries} | {result} |")
     return (
-        "## A call of the system fails while a file is written\n\n"
         "The first call that opens, writes, flushes, renames or removes fails, then the second, "
         "until none is left: that call alone, all later ones too, and by Ctrl-C.\n\n"
         "| file | failures | result each time |\n|---|---|---|\n" + "\n".join(lines) + "\n"
@@ -110,7 +139,6 @@ def _fuzz() -> str:
     ]
     total = sum(run["examples"] for run in runs.values() if run["passed"])
     return (
-        "## Random input\n\n"
         f"`make fuzz` made {total} examples without a crash in its last run: random trees of YAML, "
         "changed configs, and baselines and records with changed bytes. The tests make some "
         "hundreds each time.\n\n"
@@ -118,6 +146,13 @@ def _fuzz() -> str:
     )
 
 
+SECTIONS: Mapping[str, Callable[[], str]] = {
+    "Bad inputs": _bad_inputs,
+    "A call of the system fails while a file is written": _failing_calls,
+    "Random input": _fuzz,
+}
+
+
 if __name__ == "__main__":
     os.environ.setdefault("LANG", "C.UTF-8")
-    PAGE.write_text(page(), encoding="utf-8")
+    PAGE.write_text(page(sys.argv[1:]), encoding="utf-8")

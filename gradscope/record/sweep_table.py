@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gradscope.errors import BadRequest
-from gradscope.message_text import did_you_mean, show_value
+from gradscope.message_text import did_you_mean, show_value, spreadsheet_text
 from gradscope.record.files.strict_json import OneLine, dumps, plain
 
 SCHEMA = "gradscope.sweep/1"
@@ -322,7 +322,7 @@ def _table(content: Mapping[str, Any], folder: Path) -> SweepTable:
 
 def csv_lines(table: SweepTable) -> Iterator[list[str]]:
     """The rows of ``table.csv``: a header, then one row per member; not measured is empty."""
-    yield list(table.columns)
+    yield [spreadsheet_text(name) for name in table.columns]
     for row in table.rows:
         yield [_csv_cell(table.cell(row, name)) for name in table.columns]
 
@@ -330,7 +330,9 @@ def csv_lines(table: SweepTable) -> Iterator[list[str]]:
 def _csv_cell(value: Cell) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return repr(value) if isinstance(value, float) else str(value)
+    if isinstance(value, str):
+        return spreadsheet_text(value)
+    return repr(value)
 
 
 def _library(name: str) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gradscope.errors import BadRequest
+from gradscope.message_text import spreadsheet_text
 from gradscope.record import RunRecord, tidy
 from gradscope.record.files import output_file
 
@@ -23,7 +24,10 @@ def csv_texts(record: RunRecord, *, statistics: Sequence[str] | None = None) -> 
     yield ",".join(COLUMNS) + "\n"
     for block in tidy.blocks(record, statistics=statistics):
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(block.rows())
+        csv.writer(text, lineterminator="\n").writerows(
+            (step, spreadsheet_text(layer), statistic, value)
+            for step, layer, statistic, value in block.rows()
+        )
         yield text.getvalue()
 
 

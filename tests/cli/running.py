@@ -90,7 +90,9 @@ def refused(folder: Path, *arguments: str, **options: Any) -> str:
     return done.stderr
 
 
-def shell(folder: Path, line: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def shell(
+    folder: Path, line: str, env: Mapping[str, str], deadline: float = DEADLINE
+) -> subprocess.CompletedProcess[str]:
     """Run a shell's line, in which $GRADSCOPE is the command."""
     return subprocess.run(
         ["sh", "-c", line],
@@ -98,7 +100,7 @@ def shell(folder: Path, line: str, env: Mapping[str, str]) -> subprocess.Complet
         env={**env, "GRADSCOPE": " ".join(COMMAND)},
         capture_output=True,
         encoding="utf-8",
-        timeout=DEADLINE,
+        timeout=deadline,
         check=False,
     )
 

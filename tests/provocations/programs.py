@@ -200,12 +200,12 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     ),
     Provocation(
         DATA,
-        "400 kB that are 200 million labels",
+        "40 kB that are 20 million labels",
         "(ulimit -t 8; $G run net.yaml -o o)",
         2,
-        says="d.npz: x has 200000000 samples; the limit is 16777216",
+        says="d.npz: x has 20000000 samples; the limit is 16777216",
         prepare="python3 -c \"import numpy as np; np.savez_compressed('d.npz',"
-        ' x=np.zeros((2*10**8, 1), np.uint8), y=np.zeros(2*10**8, np.uint8))";'
+        ' x=np.zeros((2*10**7, 1), np.uint8), y=np.zeros(2*10**7, np.uint8))";'
         " sed 's/data:.*/data: {name: npz, path: d.npz, task: classification}/' small.yaml"
         " > net.yaml",
         stand_in="unable",

@@ -20,6 +20,10 @@ FORBIDDEN = re.compile(r"Traceback|this is a bug|[\x00-\x08\x0b-\x1f\x7f]")
 """What no message of the command may hold."""
 
 
+_DEADLINE = 300.0
+"""Seconds until a command is ended: TensorFlow alone takes one minute to import on busy cores."""
+
+
 @dataclass(frozen=True)
 class Provocation:
     """A row of the table.
@@ -47,10 +51,11 @@ def provoke(row: Provocation, folder: Path) -> None:
     (folder / "small.yaml").write_text(SMALL, encoding="utf-8")
     variables = environment(folder, stand_in=row.stand_in)
     if row.prepare:
-        prepared = shell(folder, row.prepare.replace("$G", "$GRADSCOPE"), variables)
+        prepared = shell(folder, row.prepare.replace("$G", "$GRADSCOPE"), variables, _DEADLINE)
         assert prepared.returncode == 0, f"not prepared: {prepared.stderr}"
     with default_signals():  # a job in the background ignores Ctrl-C
-        done = shell(folder, row.command.replace("$G", "$GRADSCOPE"), variables)
+        command = row.command.replace("$G", "$GRADSCOPE")
+        done = shell(folder, command, variables, _DEADLINE)
     assert done.returncode == row.code, (done.returncode, done.stdout, done.stderr)
     assert re.search(row.says, done.stderr), done.stderr
     assert not FORBIDDEN.search(done.stderr), done.stderr
