@@ -13,7 +13,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_OPT
 PIP_OPTIONS :=
 LOWEST := .venv-lowest
 
-.PHONY: demo test test-fast test-lowest check gate baselines reports bench bench-peers clean
+.PHONY: demo test test-fast test-lowest test-versions audit fuzz check gate baselines reports bench bench-peers clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gradscope run configs/quickstart.yaml
@@ -31,6 +31,28 @@ test-lowest:
 	$(MAKE) VENV=$(LOWEST) PYTHON=python3.11 $(LOWEST)/bin/python
 	$(LOWEST)/bin/python scripts/lowest_versions.py > $(LOWEST)/constraints.txt
 	$(MAKE) VENV=$(LOWEST) PIP_OPTIONS='--constraint $(LOWEST)/constraints.txt' COVERAGE= test
+
+# The tests without TensorFlow, with every Python that is supported and installed here, at the newest
+# versions of the dependencies; COMMAND=test runs all of them. Ends with a line for each.
+COMMAND := test-fast
+test-versions:
+	@failed=0; lines=; for version in 3.11 3.12 3.13; do \
+	  if ! python$$version -c 'import venv' 2>/dev/null; then \
+	    lines="$$lines\nPython $$version: not installed, not tried"; continue; fi; \
+	  if $(MAKE) VENV=.venv-$$version PYTHON=python$$version COVERAGE= $(COMMAND); \
+	  then lines="$$lines\nPython $$version: passed"; \
+	  else lines="$$lines\nPython $$version: FAILED"; failed=1; fi; \
+	done; printf "$$lines\n"; exit $$failed
+
+# Known weaknesses of the installed versions, where a source of advisories can be reached.
+audit: $(VENV)/.installed
+	@$(PIP_INSTALL) --quiet 'pip-audit>=2.9'
+	@$(BIN)/python scripts/audit.py
+
+# Each test of damaged input with EXAMPLES examples; docs/reliability.md then has the count.
+EXAMPLES := 6250
+fuzz: $(VENV)/.installed-test
+	$(BIN)/python -m scripts.run_fuzz $(EXAMPLES)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -12,7 +12,17 @@ from typing import Any
 import click
 from rich.console import Console
 
-from benchmarks import memory, options, peers, processes, run_memory, step, tables, tracing
+from benchmarks import (
+    callback_step,
+    memory,
+    options,
+    peers,
+    processes,
+    run_memory,
+    step,
+    tables,
+    tracing,
+)
 from benchmarks.cases import CASES, ROOT
 
 PARTS: dict[str, ModuleType] = {
@@ -21,10 +31,12 @@ PARTS: dict[str, ModuleType] = {
     "processes": processes,
     "memory": memory,
     "run_memory": run_memory,
+    "callback_step": callback_step,
     "peers": peers,
 }
-BY_DEFAULT = tuple(name for name in PARTS if name not in {"peers", "run_memory"})
-NAMES = [*CASES, *tracing.DEPTHS, *processes.SHOWN, *run_memory.CASES, *peers.PEERS]
+BY_DEFAULT = tuple(name for name in PARTS if name not in {"peers", "run_memory", "callback_step"})
+NAMES = [*CASES, *tracing.DEPTHS, *processes.SHOWN, *run_memory.CASES, *callback_step.CASES]
+NAMES += peers.PEERS
 WIDTH = 140
 """Of the tables where no terminal says how wide it is."""
 
@@ -51,7 +63,7 @@ def main(
     file: Path | None,
     readme: bool,
 ) -> None:
-    """Measure PARTS (default: all but peers and run_memory) and print their tables.
+    """Measure PARTS (default: all but peers, run_memory and callback_step) and print their tables.
 
     A complete measurement on a CPU replaces benchmarks/results/PART.json and the tables of
     benchmarks/README.md; one with --only, --quick, --gpu or fewer than seven rounds goes nowhere

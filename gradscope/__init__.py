@@ -8,6 +8,7 @@ Importing this package is cheap; TensorFlow is imported when `run`, `check` or `
 called, and with `GradientFlow`, the callback for `model.fit`.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         sweep,
     )
     from gradscope.integrations.keras_callback import GradientFlow
+    from gradscope.integrations.watch import watch
 
 __all__ = [
     "GradientFlow",
@@ -51,7 +53,13 @@ __all__ = [
     "seed_statistics",
     "survey",
     "sweep",
+    "watch",
 ]
+
+if sys.flags.optimize > 1:
+    from gradscope import kept_docstrings
+
+    kept_docstrings.keep()
 
 
 def __dir__() -> list[str]:
@@ -63,6 +71,10 @@ def __getattr__(name: str) -> Any:
         from gradscope.integrations.keras_callback import GradientFlow
 
         return GradientFlow
+    if name == "watch":
+        from gradscope.integrations.watch import watch
+
+        return watch
     if name in __all__:
         from gradscope import api
 

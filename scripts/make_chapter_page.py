@@ -38,8 +38,9 @@ cells measure in one process: [chapter.ipynb](chapter.ipynb).
 - Expected values are closed forms (`scripts/chapter/closed_forms.py`), not gradscope's own theory.
 - Figures over depth are those of step 0. Where a statement names several seeds, they are geometric
   means over these seeds; the command runs the first seed.
-- `--at-init` measures the network as initialised and trains nothing, in a few seconds; the terminal
-  shows rms values, the roots of E z^2 and E delta^2, and `report.html` the picture over depth.
+- `--at-init` measures the network as initialised and trains nothing, in a few seconds.
+- Figures and pictures show rms values, as every report does. They are the roots of the second
+  moments E z^2, E a^2 and E delta^2, for which the statements are derived.
 - The bounds allow for the differences between initialisations: about three standard deviations over
   other seeds, or more.
 - A picture has one line for each run, of the same steps and seeds as the figures.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gradscope
+from gradscope.integrations.watch import WatchedLoop
 from gradscope.record import RunRecord
 from gradscope.workflows.run_report import RunReport
 
@@ -30,9 +31,9 @@ print(report.text())
 record.to_frame()  # step, layer, statistic, value; needs pandas
 ```
 
-Importing `gradscope` takes milliseconds. TensorFlow is imported by `run`, `check`, `baseline` and
-`GradientFlow`. Nothing prints. Every error is a `gradscope.errors.GradscopeError`, whose `remedy`
-says what to do.
+Importing `gradscope` takes milliseconds. TensorFlow is imported by `run`, `check`, `baseline`,
+`GradientFlow` and `watch`. Nothing prints. Every error is a `gradscope.errors.GradscopeError`,
+whose `remedy` says what to do.
 """
 CLASSES = (RunRecord, RunReport)
 
@@ -44,6 +45,7 @@ def page() -> str:
         _HEAD,
         *(_function(f"gradscope.{name}", getattr(gradscope, name)) for name in sorted(names)),
         _class("gradscope.GradientFlow", gradscope.GradientFlow),
+        _class("WatchedLoop", WatchedLoop),
         *(_class(cls.__name__, cls) for cls in CLASSES),
     ]
     return "\n".join(parts).rstrip("\n") + "\n"

@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import tempfile
 from pathlib import Path
 
+import pytest
+
+from scripts.run_fuzz import RUNS
 from tests.cli.forking import Forking
 from tests.provocations.bad_inputs import bad_inputs
 from tests.provocations.provocation import Provocation, missing, provoke
 from tests.provocations.table import PROVOCATIONS
 from tests.provocations.test_bad_inputs import refuse
+from tests.provocations.test_failing_calls import WRITERS, failures, use_drawn_pictures
 
 PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 HEAD = """\
@@ -36,7 +41,7 @@ def page() -> str:
         lines = [f"| {row.fault} | {row.code} | {_result(row)} |" for row in rows]
         parts.append(f"## {kind}\n\n| fault | exit code | result |\n|---|---|---|\n")
         parts[-1] += "\n".join(lines) + "\n"
-    parts.append(_bad_inputs())
+    parts += [_bad_inputs(), _failing_calls(), _fuzz()]
     return "\n".join(parts)
 
 
@@ -72,6 +77,44 @@ def _bad_inputs() -> str:
         f"{len(inputs) - len(wrong)} of {len(inputs)} bad configs, data files, model files, "
         "records, baselines and command lines were refused with exit code 2 and one message, "
         "without TensorFlow, in less than 400 MiB, and nothing was written." + listed + "\n"
+    )
+
+
+def _failing_calls() -> str:
+    """How often each file was written while a call failed, and whether it was old or new then."""
+    lines = []
+    for name in WRITERS:
+        with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
+            use_drawn_pictures(patch)
+            try:
+                tries = str(failures(name, Path(place)))
+                result = "the old file or the new one"
+            except AssertionError:
+                tries, result = "", "**wrong**"
+        lines.append(f"| {name} | {tries} | {result} |")
+    return (
+        "## A call of the system fails while a file is written\n\n"
+        "The first call that opens, writes, flushes, renames or removes fails, then the second, "
+        "until none is left: that call alone, all later ones too, and by Ctrl-C.\n\n"
+        "| file | failures | result each time |\n|---|---|---|\n" + "\n".join(lines) + "\n"
+    )
+
+
+def _fuzz() -> str:
+    """What the last `make fuzz` has tried."""
+    runs = json.loads(RUNS.read_text(encoding="utf-8")) if RUNS.exists() else {}
+    lines = [
+        f"| {name.removeprefix('test_').replace('_', ' ')} | {run['examples']} "
+        f"| {'no crash' if run['passed'] else '**wrong**'} |"
+        for name, run in runs.items()
+    ]
+    total = sum(run["examples"] for run in runs.values() if run["passed"])
+    return (
+        "## Random input\n\n"
+        f"`make fuzz` made {total} examples without a crash in its last run: random trees of YAML, "
+        "changed configs, and baselines and records with changed bytes. The tests make some "
+        "hundreds each time.\n\n"
+        "| input | examples | result |\n|---|---|---|\n" + "\n".join(lines) + "\n"
     )
 
 

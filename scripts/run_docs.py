@@ -41,7 +41,7 @@ PAGES = (
 )
 COLUMNS = "80"
 # Commands that start TensorFlow, and Python scripts, which may.
-TENSORFLOW = re.compile(r"^(gradscope (run|fit|check|baseline|doctor|layers)|python) ")
+TENSORFLOW = re.compile(r"^(gradscope (run|fit|check|baseline|doctor|layers|sweep)|python) ")
 _FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _NUMBER = r"[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?"
 _SECONDS = re.compile(rf"(?<![\w.]){_NUMBER} (?:s|ms|min)\b")

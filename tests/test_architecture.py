@@ -21,6 +21,7 @@ LONGER_FILES = {"tests/reporters/fixtures.py"}
 LONGER_FUNCTIONS = {  # tables of cases and of made-up figures, in the tests only
     "tests/analyzer/detectors/cases_of_learning.py:stuck",
     "tests/analyzer/detectors/cases_of_objectives.py:twice_and_divided",
+    "tests/analyzer/detectors/cases_of_outputs.py:told_output",
     "tests/analyzer/detectors/cases_of_starts.py:mismatch",
     "tests/analyzer/detectors/cases_of_starts.py:selu",
     "tests/analyzer/detectors/cases_of_starts.py:symmetric",

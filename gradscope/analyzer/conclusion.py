@@ -8,6 +8,7 @@ import numpy as np
 
 from gradscope.analyzer.curves import window
 from gradscope.analyzer.curves.depth_profile import depth_profile, rate_per_layer, stations
+from gradscope.analyzer.curves.loss_curve import is_one_of_several
 from gradscope.analyzer.message_parts import rate_text
 from gradscope.catalog.activations import find_activation
 from gradscope.message_text import counted
@@ -122,7 +123,7 @@ def _unanswered(record: RunRecord, verdicts: Sequence[Verdict]) -> list[Verdict]
         "exploding_gradient": len(stations(record)) > 1,
         "cut_gradient": trained,
         "dead_units": any(_can_die(record, i) for i in record.indices(Role.HIDDEN)),
-        "not_learning": trained,
+        "not_learning": trained and not is_one_of_several(record),
         "non_finite": True,
     }
     skipped = {v.name: v for v in verdicts if v.status is VerdictStatus.SKIPPED}
@@ -165,6 +166,8 @@ def _healthy(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
     judged = [v for v in verdicts if v.status.judged]
     checks, steps = counted(len(judged), "check"), counted(record.outcome.steps_done, "step")
     result = f"{checks} found nothing to act on in {steps}."
+    if is_one_of_several(record):
+        result += " Not judged: whether it learns (several losses are trained together)."
     profile = depth_profile(record)
     delta = window.typical(profile.gradient_relative, record.steps)
     delta = delta[np.isfinite(delta)]

@@ -118,7 +118,9 @@ def _goes_with(verdict: Verdict, earlier: Verdict) -> bool:
     as_grave = bool(verdict.findings) and (
         leading(verdict).severity is leading(earlier).severity is Severity.ERROR
     )
-    return chosen.follows_from(other) or (named and as_grave)
+    later = bool(verdict.findings) and leading(verdict).since_step > 0
+    then = later and chosen.name in other.then_causes
+    return chosen.follows_from(other) or then or (named and as_grave)
 
 
 def _consequence(finding: Finding, detector: Detector, root: Verdict) -> Finding:

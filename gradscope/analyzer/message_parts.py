@@ -24,9 +24,15 @@ def layer_names(names: Sequence[str], positions: Sequence[int], *, count: bool =
     return f"{many} from {names[0]} to {names[-1]}"
 
 
+def short_number(value: float) -> str:
+    """Two significant digits, without an exponent below 10,000: `0.31`, `3400`, `7.4e+05`."""
+    rounded = float(f"{value:.2g}")
+    return f"{rounded:.0f}" if 100.0 <= abs(rounded) < 1e4 else f"{rounded:.2g}"
+
+
 def times_text(ratio: float) -> str:
     """A change beside the size it changes: `0.31 of`, `2 times`."""
-    return f"{ratio:.2g} of" if ratio < 1.0 else f"{ratio:.2g} times"
+    return f"{short_number(ratio)} {'of' if ratio < 1.0 else 'times'}"
 
 
 def rate_text(rate: float, suffix: str = "") -> str:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from gradscope.analyzer.theory import causes
+from gradscope.analyzer.theory import causes, step_size
 from gradscope.analyzer.theory.causes import Cause
 from gradscope.message_text import counted, invalid_value_text
 from gradscope.record import Action, Remedy, RunRecord
@@ -74,14 +74,14 @@ def _unlocated(record: RunRecord, row: int) -> Cause:
         return Cause(sentence, details, causes.smallest_change(record))
     update = large_update(record, row)
     if update or _loss_grew(record, row):
-        return Cause(update, details, (causes.lower_learning_rate(record),))
+        return Cause(update, details, (step_size.lower_learning_rate(record),))
     measured = int(record.steps[row]) - 1 in record.steps.tolist()
     return Cause("", details, () if measured else (Remedy(Action.MEASURE_EVERY_STEP),))
 
 
 def _of_weights(record: RunRecord, row: int, origin: NonFiniteOrigin) -> Cause:
     update, layer = large_update(record, row), origin.layer or "the model"
-    rate = (causes.lower_learning_rate(record),)
+    rate = (step_size.lower_learning_rate(record),)
     if origin.place is OriginPlace.UPDATE:
         epsilon = record.objective.epsilon if record.objective is not None else None
         sentence = f"The batch and all its gradients are finite: the update of {layer} made it."
@@ -109,7 +109,7 @@ def _of_operation(record: RunRecord, row: int, origin: NonFiniteOrigin) -> Cause
     if grown and origin.dtype != "float16":
         update = large_update(record, row)
         if update or _loss_grew(record, row):
-            rate = causes.lower_learning_rate(record)
+            rate = step_size.lower_learning_rate(record)
             return Cause(f"{sentence} {update}".strip(), details, (rate, *remedies))
         if not remedies and record.steps[row] == 0:
             remedies = causes.smallest_change(record)

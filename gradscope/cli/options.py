@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,6 +30,20 @@ class NamedPath(click.Path):
         if value == "":
             self.fail("the path is empty", param, ctx)
         return super().convert(value, param, ctx)
+
+
+def _in_utf8(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The texts as UTF-8, also where Python took them for ASCII: in a C locale without UTF-8."""
+    del ctx, param
+    decoded = []
+    for value in values:
+        try:
+            decoded.append(os.fsencode(value).decode("utf-8"))
+        except UnicodeError:
+            decoded.append(value)
+    return tuple(decoded)
 
 
 def one_of(form: str, forms: Iterable[str]) -> str:
@@ -86,6 +101,7 @@ overrides = click.option(
     "--set",
     "overrides",
     multiple=True,
+    callback=_in_utf8,
     metavar="KEY=VALUE",
     help="Override a key of the config, for example -s model.depth=50; may be repeated.",
 )

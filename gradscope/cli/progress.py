@@ -29,9 +29,10 @@ class Progress:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._started = time.monotonic()
         self._shown_at = 0.0
-        self._seeds = 0
+        self._planned = self._trained = 0
+        self._runs: dict[int, _Run] = {}
+        self._begun = 0
         self._live: Any = None
         if not quiet and sys.stderr.isatty():
             from rich.console import Console
@@ -63,11 +64,14 @@ class Progress:
                 self._show(f"{header['text']} ...", 0.0)
             case "note":
                 self._print(f"note: {header['text']}")
+            case "seeds":
+                self._planned += header["trained"] + header["initial"]
+                self._trained += header["trained"]
             case "begin":
-                if not self._seeds:
+                if not self._begun:
                     self._print(_device_line(builder))
-                self._seeds += 1
-                self._started = time.monotonic()
+                self._begun += 1
+                self._runs[id(builder)] = _Run(self._begun)
             case "step":
                 self._step(header, builder)
 
@@ -75,18 +79,26 @@ class Progress:
         step, loss = header["step"], header["scalars"][0]
         total = builder.beginning.steps_requested if builder.beginning else step
         now = time.monotonic()
+        run = self._runs.setdefault(id(builder), _Run(max(1, self._begun)))
+        rate = run.rate(step, now)
         if now - self._shown_at < (_LIVE_SECONDS if self._live else PLAIN_SECONDS) and step < total:
             return
-        rate = step / max(now - self._started, 1e-9)
-        line = f"step {step}/{total}  {rate:.0f} steps/s  loss {loss:.4g}"
-        if self._seeds > 1:
-            line = f"seed {self._seeds}: {line}"
+        parts = [f"step {step}/{total}"]
+        if rate > 0:
+            parts.append(f"{rate:.2g} steps/s" if rate < 10 else f"{rate:.0f} steps/s")
+        if rate > 0 and run.seed <= self._trained:
+            # Seeds that are not trained come last and cost milliseconds.
+            left = total - step + (self._trained - run.seed) * total
+            parts += [f"{_duration(left / rate)} left"] if left else []
+        line = "  ".join([*parts, f"loss {loss:.4g}"])
+        if self._planned > 1:
+            line = f"seed {run.seed} of {self._planned}: {line}"
         groups = _groups(builder)
         if self._live:
             rows = [f"{_bar(step / max(total, 1))}  {line}", *(group.row for group in groups)]
             self._show("\n".join(rows), now)
             return
-        shares = " / ".join(f"{group.delta:.1e}" for group in groups)
+        shares = " / ".join(f"{group.delta:.2g}" for group in groups)
         summary = f"  delta first/middle/last layers {shares}" if groups else ""
         self._show(line + summary, now)
 
@@ -104,6 +116,28 @@ class Progress:
             self._live.console.print(text)
         else:
             streams.say(text)
+
+
+@dataclass
+class _Run:
+    """The seed in progress, the first, second, ..., and when its first step was done."""
+
+    seed: int
+    first_step: int = 0
+    first_at: float = 0.0
+
+    def rate(self, step: int, now: float) -> float:
+        """Steps per second since the first step, which compiles; 0 before the second."""
+        if not self.first_at:
+            self.first_step, self.first_at = step, now
+            return 0.0
+        return (step - self.first_step) / max(now - self.first_at, 1e-9)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100.0:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60.0:.0f} min" if seconds < 6000.0 else f"{seconds / 3600.0:.1f} h"
 
 
 def _device_line(builder: RecordBuilder) -> str:

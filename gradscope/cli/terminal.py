@@ -100,10 +100,17 @@ def show_report(
     `source` and `overrides` are the config and the settings as they were typed. The run of a check
     stands below the check's own answer.
     """
+    from gradscope.gate.baselines import baseline_file
     from gradscope.reporters.check import CHECK_FORMS
     from gradscope.reporters.run import REPORTERS
 
-    shown = replace(options(files), source=source, overrides=overrides, detail=detail)
+    shown = replace(
+        options(files),
+        source=source,
+        overrides=overrides,
+        has_baseline=bool(source) and baseline_file.default_path(source).exists(),
+        detail=detail,
+    )
     if report.checked is not None and form == "text":
         checked = CHECK_FORMS["text"]([report.checked], shown)
         if detail.state_only:

@@ -33,6 +33,9 @@ _LAYOUTS = (
     ("x_train", "y_train"),
     ("x_train", "y_train", "x_test", "y_test"),
 )
+_MOST_SAMPLES = 2**24
+"""Rows of an array: more than ImageNet-21k has images; more take minutes to check and shuffle."""
+
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -155,6 +158,11 @@ def _declared_bytes(path: Path, archive: zipfile.ZipFile, name: str) -> int:
             f"data: {path}: {name} declares shape {quoted(shape)} ({declared / 2**30:.3g} GiB) "
             f"but the file holds {held} bytes of it",
             "the file is damaged or was not written by numpy",
+        )
+    if shape and shape[0] > _MOST_SAMPLES:
+        raise BadRequest(
+            f"data: {path}: {name} has {shape[0]} samples; the limit is {_MOST_SAMPLES}",
+            "store some of them: figures of gradients need thousands",
         )
     return int(declared)
 

@@ -16,14 +16,22 @@ def rms(log_second_moment: float) -> float:
 
 def factor(difference: float) -> str:
     """A difference of logarithms of second moments as the change of an rms: ``+10%``, ``x3``."""
-    if math.isnan(difference):
-        return "not measured"
-    if math.isinf(difference):
-        return "appeared" if difference > 0 else "vanished"
-    ratio = math.exp(min(0.5 * difference, 700.0))
+    if not math.isfinite(difference):
+        return _not_finite(difference)
+    ratio = _ratio(difference)
     if 1.0 / PERCENT_UP_TO < ratio < PERCENT_UP_TO:
         return f"{_signed(100.0 * (ratio - 1.0))}%"
     return f"x{ratio:.3g}"
+
+
+def _ratio(difference: float) -> float:
+    return math.exp(min(0.5 * difference, 700.0))
+
+
+def _not_finite(difference: float) -> str:
+    if math.isnan(difference):
+        return "not measured"
+    return "appeared" if difference > 0 else "vanished"
 
 
 def points(difference: float) -> str:
@@ -37,8 +45,15 @@ def _signed(value: float) -> str:
 
 
 def interval(low: float, high: float, describe: Callable[[float], str]) -> str:
-    """``+9% to +11%``, ``+1 to +3 points``, or one figure where both ends have the same text."""
+    """``+9% to +11%``, ``+1 to +3 points``, or one figure where both ends have the same text.
+
+    Both ends have one notation: a factor at one end makes a factor of the other, ``x0.4 to x0.9``.
+    """
     first, last = describe(low), describe(high)
+    if first.startswith("x") and last.endswith("%"):
+        last = f"x{_ratio(high):.3g}"
+    elif last.startswith("x") and first.endswith("%"):
+        first = f"x{_ratio(low):.3g}"
     if first == last:
         return first
     unit = " points"

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from gradscope.errors import BadRequest
+
 _DENSE_BITS = 5
 """Every step below 2**5 is measured: a start is where layers die and losses explode."""
 
@@ -23,3 +30,16 @@ def distance_at(step: int) -> int:
 def is_measured(step: int, every: int | None) -> bool:
     """Whether `step`, from 1 on, is measured; `every` is the distance that the user gave."""
     return step == 1 or step % (every or distance_at(step)) == 0
+
+
+def checked_counts(name: str, values: Iterable[int]) -> list[int]:
+    """The numbers of steps that the user gave as `name`; raises `BadRequest` for others."""
+    numbers: list[Any] = list(values) if isinstance(values, Iterable) else [values]
+    for value in numbers or [values]:
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not whole or value < 1:
+            raise BadRequest(
+                f"GradientFlow({name}=...): expected whole numbers from 1 on, received {value!r}",
+                "every=50 measures each 50th step, steps=[1, 10, 100] these three",
+            )
+    return [int(value) for value in numbers]

@@ -10,8 +10,11 @@ import tensorflow as tf
 from gradscope.errors import BadRequest
 
 
-def refuse(model: Any) -> None:
-    """Say what cannot be measured, before the first step."""
+def refuse(model: Any, *, needs_optimizer: bool) -> None:
+    """Say what cannot be measured, before the first step.
+
+    A model with a `train_step` of its own may have optimizers that Keras does not know.
+    """
     if keras.backend.backend() != "tensorflow":
         raise BadRequest(
             f"GradientFlow measures on Keras's TensorFlow backend, not {keras.backend.backend()}",
@@ -26,7 +29,7 @@ def refuse(model: Any) -> None:
             f"{type(model.distribute_strategy).__name__}",
             "build and fit the model outside of strategy.scope() to measure it",
         )
-    if model.optimizer is None:
+    if needs_optimizer and model.optimizer is None:
         raise BadRequest(
             f"GradientFlow: {model.name} was compiled without an optimizer",
             "compile it with one: model.compile(optimizer=..., loss=...)",

@@ -14,17 +14,19 @@ import tensorflow as tf
 from gradscope.record import STATISTICS
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.run_record import Floats
-from gradscope.runner.loop import probe
 from gradscope.runner.nonfinite import origin as nonfinite_origin
 from gradscope.runner.nonfinite.origin import Training
 from gradscope.runner.objective import objective
 from gradscope.runner.runtime.preserved_state import (
+    changing_state,
     preserved_model_state,
     preserved_random_generators,
 )
+from gradscope.runner.runtime.restored_in_graph import StateInGraph
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
 from gradscope.runner.step import measured_step, pass_counts, updates, weight_figures
 from gradscope.runner.step.figures import Figures
+from gradscope.runner.step.probe_result import ProbeResult
 from gradscope.runner.step.reductions import reductions_for
 from gradscope.runner.survey import unmeasurable
 from gradscope.runner.survey.calls import recordable_layers
@@ -40,14 +42,15 @@ Batch = tuple[Any, Any, Any]
 class Passes:
     """The figures of a step's forward and backward pass: all but those of the update.
 
-    `weights` are the kernels, their gradients and those of the biases.
+    `weights` are copies of the kernels, their gradients and those of the biases; None where the
+    statistics have those of the weights and of the update already.
     """
 
     statistics: Floats
     scalars: tuple[float, ...]
     z: list[Any]
     deltas: list[Any]
-    weights: tuple[Any, Any, Any]
+    weights: tuple[Any, Any, Any] | None
     finite_gradients: bool
     samples: int
 
@@ -62,12 +65,15 @@ class Passes:
 class MeasuredStep:
     """One measured step, as `RecordBuilder.step` takes it; `distributions()` its histograms.
 
-    `skipped` says that the optimizer made no step because gradients of the scaled loss overflowed.
+    `living()` counts the living units of its `samples` alone. `skipped` says that the optimizer
+    made no step because gradients of the scaled loss overflowed.
     """
 
     statistics: Floats
     scalars: tuple[float, ...]
-    distributions: Callable[[], probe.ProbeResult]
+    distributions: Callable[[], ProbeResult]
+    living: Callable[[], pass_counts.PassCounts]
+    samples: int
     skipped: bool
 
     @property
@@ -83,9 +89,13 @@ class FitStep:
     In one graph with the training step, asking for more results makes TensorFlow's graph optimizer
     reorder arithmetic, and the trained bits change. Apart, the same passes are computed a second
     time at the steps that are measured, with the same weights, batch and dropout masks.
+
+    The update is computed with them, and not made, where the optimizer can be asked for it and
+    `trained` says that the measured batch is the one that is trained on, by Keras's own training
+    step. Elsewhere copies of the kernels are compared after the step.
     """
 
-    def __init__(self, model: Any, batch: Batch) -> None:
+    def __init__(self, model: Any, batch: Batch, *, trained: bool = False) -> None:
         unmeasurable.refuse_float8(model)
         self.model = model
         built = all(layer.built for layer in recordable_layers(model))
@@ -103,35 +113,50 @@ class FitStep:
             model, self.sites, goal, model.optimizer, measured_step.MeasurementOptions(jit)
         )
         self._weights: weight_figures.Weights | None = None
+        self._with_update = trained and type(model).train_step is keras.Model.train_step
+        self._restored = False
+        if self._with_update and not model.optimizer.built:  # `fit` does so in its first step
+            with keras.name_scope(model.optimizer.name, caller=model.optimizer):
+                model.optimizer.build(model.trainable_variables)
         self._passes = TraceByShape(self._trace_passes, jit_compile=jit)
-        self._finite = tf.function(_all_finite, autograph=False)
         self._update = TraceByShape(self._trace_update)
         self._counts = TraceByShape(self._trace_counts)
+        self._living = TraceByShape(self._trace_living)
         # What a loss builds at its first call is there from here on.
         with preserved_model_state(model):
             self._passes.trace(*batch)
 
     def measure_passes(self, batch: Batch) -> Passes:
         """Measure the passes of the step that `fit` makes on `batch` next."""
-        with preserved_model_state(self.model):
-            packed, scalars, z, deltas, weights = self._passes(*batch)
+        with self._preserved_state():
+            packed, z, deltas, weights = self._passes(*batch)
+        row = packed.numpy()
+        shape = (len(STATISTICS), len(self.sites.layers))
+        size = shape[0] * shape[1]
         return Passes(
-            statistics=packed.numpy(),
-            scalars=tuple(scalars.numpy().tolist()),
+            statistics=row[:size].reshape(shape),
+            scalars=tuple(row[size:-1].tolist()),
             z=z,
             deltas=deltas,
-            weights=weights,
-            finite_gradients=bool(self._finite(weights[1:])),
+            weights=weights or None,
+            finite_gradients=bool(row[-1]),
             samples=int(keras.tree.flatten(batch[0])[0].shape[0]),
         )
+
+    def _preserved_state(self) -> contextlib.AbstractContextManager[None]:
+        """What keeps the state of the model: the traced function does it where there is one."""
+        if self._restored and not tf.config.functions_run_eagerly():
+            return preserved_random_generators()
+        return preserved_model_state(self.model)
 
     def measure_update(self, passes: Passes, *, one_step: bool) -> MeasuredStep:
         """Add the figures of the update that was made since, if it was that of `one_step`.
 
         On a step in which the optimizer only accumulates gradients there is no update to measure.
         """
-        update = self._update(*passes.weights).numpy()
-        statistics = _merged(passes.statistics, update)
+        statistics = passes.statistics
+        if passes.weights is not None:
+            statistics = _merged(statistics, self._update(*passes.weights).numpy())
         ratios = statistics[_ROW["update_ratio"]]
         if not one_step or (self._accumulates() and not np.nansum(ratios)):
             ratios[:] = np.nan
@@ -139,6 +164,8 @@ class FitStep:
             statistics=statistics,
             scalars=passes.scalars,
             distributions=lambda: self._distributions(passes),
+            living=lambda: self._living_units(passes),
+            samples=passes.samples,
             skipped=self.skips(passes),
         )
 
@@ -168,10 +195,18 @@ class FitStep:
         """The same for a step whose passes were finite, after it was made."""
         return nonfinite_origin.lost_weights(self.training, step)
 
-    def _distributions(self, passes: Passes) -> probe.ProbeResult:
+    def _distributions(self, passes: Passes) -> ProbeResult:
         samples = tf.constant(float(passes.samples))
         counted = self._counts(passes.z, passes.deltas, samples)
-        return probe.ProbeResult(self.sites, pass_counts.PassCounts.from_tensors(counted))
+        return ProbeResult(self.sites, pass_counts.PassCounts.from_tensors(counted))
+
+    def _living_units(self, passes: Passes) -> pass_counts.PassCounts:
+        samples = tf.constant(float(passes.samples))
+        return pass_counts.PassCounts.from_tensors(self._living(passes.z, samples))
+
+    def _trace_living(self, z: Any, samples: Any) -> tuple[Any, ...]:
+        piece = pass_counts.Piece(samples, samples)
+        return pass_counts.count_pass(self.sites.sites, z, (), piece)
 
     def _trace_counts(self, z: Any, deltas: Any, samples: Any) -> tuple[Any, ...]:
         piece = pass_counts.Piece(samples, samples)
@@ -182,16 +217,39 @@ class FitStep:
         return bool(getattr(optimizer, "gradient_accumulation_steps", None))
 
     def _trace_passes(self, x: Any, y: Any, weights: Any) -> tuple[Any, ...]:
+        state = None
+        if not tf.executing_eagerly():
+            variables = changing_state(self.model)
+            state = StateInGraph(variables)
         step = self._signals(x, y, weights)
         measured = self._weights = step.weights
-        kept = (
-            [tf.identity(tf.convert_to_tensor(kernel)) for kernel in measured.kernels],
-            [tf.convert_to_tensor(gradient) for gradient in measured.raw],
-            measured.bias_gradients,
-        )
+        kept: Any = ()
+        pairs = [
+            (gradient, variable)
+            for gradient, variable in zip(step.gradients, step.variables, strict=True)
+            if gradient is not None
+        ]
+        optimizer = self.model.optimizer
+        if self._with_update and updates.can_be_computed(optimizer, measured.kernels, measured.raw):
+            made = updates.computed_updates(optimizer, measured.kernels, measured.raw, pairs)
+            weight_figures.add_weight_figures(
+                step.figures, measured, made, reductions_for(jit=bool(self.model.jit_compile))
+            )
+        else:
+            kept = (
+                [tf.identity(tf.convert_to_tensor(kernel)) for kernel in measured.kernels],
+                [tf.convert_to_tensor(gradient) for gradient in measured.raw],
+                measured.bias_gradients,
+            )
         z = [signal.z for signal in step.signals]
         deltas = [tf.convert_to_tensor(delta) for delta in step.deltas]
-        return step.figures.packed(len(self.sites.layers)), step.scalars, z, deltas, kept
+        finite = _all_finite((measured.raw, measured.bias_gradients))
+        statistics = tf.reshape(step.figures.packed(len(self.sites.layers)), [-1])
+        packed = tf.concat([statistics, step.scalars, [tf.cast(finite, tf.float64)]], 0)
+        if state is not None:
+            state.restore([packed])
+            self._restored = len(changing_state(self.model)) == len(variables)
+        return packed, z, deltas, kept
 
     def _trace_update(self, before: Any, gradients: Any, bias_gradients: Any) -> Any:
         assert self._weights is not None

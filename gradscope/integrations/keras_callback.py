@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,49 +15,28 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gradscope import api
 from gradscope.errors import BadRequest, GradscopeError
 from gradscope.integrations import fit_batches, fit_cadence, fit_refusals
+from gradscope.integrations.fit_cadence import checked_counts
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
+from gradscope.integrations.fit_progress import (
+    FitProgress,
+    ProfileReports,
+    profile_folders,
+    write_into,
+)
 from gradscope.integrations.fit_start import FitStart
 from gradscope.integrations.fit_step import FitStep, MeasuredStep
-from gradscope.record import STATISTICS, OutcomeStatus, RunRecord
-from gradscope.record.builder import RecordBuilder
-from gradscope.record.fault import Faults
-from gradscope.reporters.report import Report, ReportOptions
-from gradscope.reporters.run import REPORTERS, folder
+from gradscope.integrations.train_step_fit import TrainStepFit
+from gradscope.record import STATISTICS, RunRecord
+from gradscope.reporters.run import folder
 from gradscope.runner.sources import arrays, factory
+from gradscope.runner.train_step import own_steps
 
 _LOG = logging.getLogger("gradscope")
 
 
-@dataclass
-class _Fit:
-    """One call of `fit`: where it is, and what was measured of it.
-
-    `done` counts the steps of the epochs before the present one, `batch` those of the present one
-    before its present call; `total` is known where the data says how long it is.
-    """
-
-    started: float = field(default_factory=time.monotonic)
-    builder: RecordBuilder = field(default_factory=RecordBuilder)
-    faults: Faults = field(default_factory=Faults)
-    measuring: float = 0.0
-    done: int = 0
-    batch: int = 0
-    total: int | None = None
-    rows: int = 0
-    untrained: bool = True
-    retry: bool = False
-    lost_at: int = 0
-    ended: bool = False
-    seconds: float | None = None
-    fit_step: FitStep | None = None
-    batch_summary: BatchSummary | None = None
-    start: FitStart | None = None
-
-
-class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
+class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[misc]
     """Measure, inside an existing `model.fit`, what `gradscope.run` measures.
 
     ``model.fit(x, y, callbacks=[flow := gradscope.GradientFlow()])``, then ``print(flow.text())``.
@@ -74,6 +53,12 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
     optimizer made in the very step. With ``compile(steps_per_execution=n)`` only the first step of
     each n is measured, and it represents the others; its update is not measured.
 
+    A model with a `train_step` of its own (a GAN, a VAE) is measured as that trains it: the step is
+    traced once in a graph of its own, with one record for each gradient that it takes, named by
+    what it trains. `records` and `reports` have all of them, `record` and `report` the one in the
+    worst state. ``loss=fn``, or ``loss={"generator": fn, ...}``, with ``fn(model, batch)`` a
+    number, is measured in place of a step that cannot be traced; nothing else is done with it.
+
     `record` and `report` have what was measured so far, also when `fit` was interrupted or failed:
     the record is partial then, and no verdict is drawn from it. `detectors` are thresholds and
     selections as in a config. With `output`, the report is written into that folder when `fit`
@@ -84,7 +69,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
 
     Raises `BadRequest` for arguments of no use, and from `fit`, before its first step, for models
     that cannot be measured: under a distribution strategy, without a compiled optimizer, or with a
-    loss that only their own `train_step` knows.
+    `train_step` of their own that cannot be traced, where no `loss` is given.
     """
 
     def __init__(
@@ -93,13 +78,14 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         steps: Iterable[int] | None = None,
         *,
         probe: tuple[Any, ...] | None = None,
+        loss: Any = None,
         output: str | Path | None = None,
         detectors: Mapping[str, Any] | None = None,
         name: str = "fit",
     ) -> None:
         super().__init__()
-        self.steps = None if steps is None else frozenset(_counts("steps", steps))
-        self.every = None if every is None else _counts("every", [every])[0]
+        self.steps = None if steps is None else frozenset(checked_counts("steps", steps))
+        self.every = None if every is None else checked_counts("every", [every])[0]
         self.output = None if output is None else Path(output)
         self._options = FitOptions(name, self.every, detectors or {})
         self._options.config(steps=1, batch_size=1, jit=False)  # refuses wrong thresholds at once
@@ -109,18 +95,33 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                 "sample weights may follow",
             )
         self._probe = None if probe is None else arrays.checked_batch(tuple(probe), "probe")
-        self._fit: _Fit | None = None
+        self._losses = None if loss is None else own_steps.checked_losses(loss, "GradientFlow")
+        self.folders: tuple[Path, ...] = ()
+        self._fit: FitProgress | None = None
 
     @property
-    def record(self) -> RunRecord:
-        """What was measured of the latest `fit` so far; raises `BadRequest` when nothing was."""
+    def records(self) -> dict[str, RunRecord]:
+        """One record for each gradient that the training takes, by the name of what it trains.
+
+        The name is "" where one gradient trains all of the model.
+        """
+        fit = self._fit
+        if fit is None or fit.own is None or not fit.own.measured:
+            return {"": self._plain_record()}
+        outcome, seconds = fit.outcome(), fit.elapsed
+        steps, untrained = max(outcome[0], fit.total or 0), fit.untrained
+        return fit.own.records(
+            self._options, outcome, steps=steps, seconds=seconds, untrained=untrained
+        )
+
+    def _plain_record(self) -> RunRecord:
         fit = self._fit
         if fit is None or fit.fit_step is None or fit.batch_summary is None:
             raise BadRequest(
                 "GradientFlow has measured nothing yet",
                 "pass it to model.fit(..., callbacks=[flow]) and train at least one step",
             )
-        done, status, sentence = self._outcome(fit)
+        done, status, sentence = fit.outcome()
         fit.builder.begin(
             beginning(
                 self._options,
@@ -132,7 +133,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         )
         if fit.start is not None:
             fit.start.tell(fit.builder, ended=fit.ended)
-        seconds = fit.seconds if fit.seconds is not None else time.monotonic() - fit.started
+        seconds = fit.elapsed
         fit.builder.faults = fit.faults.collected
         record = fit.builder.build(status, sentence, seconds)
         assert record is not None
@@ -144,30 +145,30 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         # Step 0 is the network as initialised, and this one had been trained before.
         return record if fit.untrained else record.at_rows(slice(1, None))
 
-    @property
-    def report(self) -> Report:
-        """The record with the verdicts of the detectors and what theory expects."""
-        return api.analyze(self.record)
-
-    def text(self, width: int = 100) -> str:
-        """The report as `gradscope run` shows it, `width` columns wide."""
-        return REPORTERS["text"](self.report, ReportOptions(width=width))
-
     def on_train_begin(self, logs: Any = None) -> None:
         """Refuse what cannot be measured, before anything is trained."""
         self._fit = None
-        fit_refusals.refuse(self.model)
-        if type(self.model).train_step is not keras.Model.train_step:
-            _LOG.warning(
-                "%s has a train_step of its own: what is measured is the loss that compute_loss "
-                "gives, and the gradients of all trainable weights from it",
-                self.model.name,
-            )
+        own = self._losses is not None or own_steps.has_own_train_step(self.model)
+        fit_refusals.refuse(self.model, needs_optimizer=not own)
+        self._refuse_probe(own=own)
         if self.output is not None:
             with folder.claimed(self.output, replace=True):
                 folder.remove_pages(self.output)
-        optimizer = self.model.optimizer
-        self._fit = _Fit(untrained=not int(np.asarray(optimizer.iterations)))
+        self._fit = FitProgress(untrained=not own_steps.steps_trained(self.model))
+        if own:
+            self._fit.own = self._own_training(self.model)
+
+    def _own_training(self, model: Any) -> TrainStepFit:
+        losses = self._losses
+        if losses is None:
+            subject = f"the train_step of {model.name}"
+            return TrainStepFit(model, lambda parts: own_steps.train_step_of(model), subject)
+        given = losses
+        return TrainStepFit(
+            model,
+            lambda parts: own_steps.step_of_losses(model, parts, given),
+            f"the loss given for {model.name}",
+        )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Note how many steps there will be, where the data says so."""
@@ -196,7 +197,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         assert self._fit is not None
         return step == self._fit.total or fit_cadence.is_measured(step, self.every)
 
-    def _measure_next_call(self, fit: _Fit, step: int, together: int) -> None:
+    def _measure_next_call(self, fit: FitProgress, step: int, together: int) -> None:
         """Replace the training function for one call.
 
         Should another callback raise before that call, the next `fit` finds the replacement,
@@ -213,11 +214,15 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
 
         model.train_function = measured
 
-    def _measure(self, fit: _Fit, step: int, together: int, train: Any, iterator: Any) -> Any:
+    def _measure(
+        self, fit: FitProgress, step: int, together: int, train: Any, iterator: Any
+    ) -> Any:
         """Measure the first of the steps that `train` makes, and have it make them."""
+        if fit.own is not None:
+            return self._measure_own(fit, step, together, train, iterator)
         elements, feed = ([None], iterator)
         if self._probe is None:
-            elements, feed = fit_batches.take_batches(iterator, together)
+            elements, feed = fit.batches.take(iterator, together)
         if not elements:
             return train(feed)
         with self._timed(fit):
@@ -236,7 +241,31 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
                     fit.builder.nonfinite_origin = fit_step.origin_in_update(step)
         return outputs
 
-    def _passes(self, fit: _Fit, element: Any) -> tuple[FitStep, Any] | None:
+    def _measure_own(
+        self, fit: FitProgress, step: int, together: int, train: Any, iterator: Any
+    ) -> Any:
+        """The same for a model with a `train_step` of its own, or with losses that were given."""
+        elements, feed = fit.batches.take(iterator, together)
+        if elements:
+            with self._timed(fit):
+                self._measure_profiles(fit, step, elements[0])
+        return train(feed)
+
+    def _measure_profiles(self, fit: FitProgress, step: int, element: Any) -> None:
+        assert fit.own is not None
+        if not fit.own.measure(step, element, last=step == fit.total):
+            fit.lost_at = step
+        fit.rows = fit.own.rows
+
+    def _refuse_probe(self, *, own: bool) -> None:
+        if own and self._probe is not None:
+            raise BadRequest(
+                "GradientFlow(probe=...): a train_step of the model's own, and a loss that is "
+                "given, are measured on the batch that is trained on",
+                "leave probe out",
+            )
+
+    def _passes(self, fit: FitProgress, element: Any) -> tuple[FitStep, Any] | None:
         """The measured passes of the step that comes next; None where it is not measured."""
         batch = self._batch(element)
         fit_step = self._fit_step(fit, batch)
@@ -251,11 +280,11 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             for tree in self._probe
         )
 
-    def _fit_step(self, fit: _Fit, batch: Any) -> FitStep:
+    def _fit_step(self, fit: FitProgress, batch: Any) -> FitStep:
         """The traced measurement, made at the first step."""
         if fit.fit_step is None:
             try:
-                fit.fit_step = FitStep(self.model, batch)
+                fit.fit_step = FitStep(self.model, batch, trained=self._probe is None)
             except GradscopeError:
                 raise
             except Exception as error:
@@ -269,7 +298,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             fit.start.before(batch, untrained=fit.untrained)
         return fit.fit_step
 
-    def _observe(self, fit: _Fit, step: int, element: Any, *, updated: bool) -> None:
+    def _observe(self, fit: FitProgress, step: int, element: Any, *, updated: bool) -> None:
         """Keep the targets of a measured step, and what the first update changed."""
         assert fit.start is not None
         batch = self._batch(element)
@@ -277,7 +306,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
             fit.start.after_first_update(batch[0])
         fit.start.add(step, batch)
 
-    def _keep(self, fit: _Fit, step: int, measured: MeasuredStep) -> None:
+    def _keep(self, fit: FitProgress, step: int, measured: MeasuredStep) -> None:
         """Keep one measured step, and its distributions at the 1st, 2nd, 4th, 8th... of them.
 
         A step that the optimizer skipped, as it does where gradients of the scaled loss overflow,
@@ -289,33 +318,49 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         scalars, times = measured.scalars[:3], np.array(measured.scalars[3:])
         fit.builder.step(step, measured.statistics, scalars, times)
         fit.rows += 1
-        if fit.rows & (fit.rows - 1) == 0 or step == fit.total:
-            assert fit.fit_step is not None
-            with fit.faults.isolated("distributions"):
-                distributions = measured.distributions()
-                fit.builder.probe(step, distributions.dead)
-                for name, snapshot in distributions.histograms(step).items():
-                    fit.builder.histogram(name, snapshot)
+        with fit.faults.isolated("distributions"):
+            self._look(fit, step, measured)
         if not measured.finite:
             fit.lost_at = step
+
+    def _look(self, fit: FitProgress, step: int, measured: MeasuredStep) -> None:
+        """Keep which units live, and at some steps their shares and the distributions.
+
+        A probe set is the same at every step; what is measured on batches is so of several.
+        """
+        if fit.rows & (fit.rows - 1) and step != fit.total:
+            if self._probe is None:
+                fit.living.add(measured.living(), measured.samples)
+            return
+        distributions = measured.distributions()
+        if self._probe is not None:
+            fit.builder.probe(step, distributions.dead)
+        else:
+            fit.living.add(distributions.counts, measured.samples)
+            dead, samples = fit.living.look(distributions)
+            fit.builder.probe(step, dead, samples)
+        for name, snapshot in distributions.histograms(step).items():
+            fit.builder.histogram(name, snapshot)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Count the steps made, notice a loss that was lost between measured steps, keep both."""
         fit = self._fit
-        if fit is None or fit.fit_step is None:
+        if fit is None or not fit.measured:
             return
         fit.done += self._steps_of_epoch(fit)
         fit.batch = 0
         loss = float((logs or {}).get("loss", 0.0))
         if not fit.lost_at and not math.isfinite(loss):
             fit.lost_at = fit.done
-            if fit.done > fit.builder.steps_done:
+            if fit.own is not None and fit.done > fit.own.steps_done:
+                fit.own.add_lost(fit.done, loss)
+            elif fit.fit_step is not None and fit.done > fit.builder.steps_done:
                 nothing = np.full((len(STATISTICS), len(fit.fit_step.sites.layers)), np.nan)
                 fit.builder.step(fit.done, nothing, (loss, math.nan, math.nan))
         if self.output is not None:
             self._write(record_only=True)
 
-    def _steps_of_epoch(self, fit: _Fit) -> int:
+    def _steps_of_epoch(self, fit: FitProgress) -> int:
         """Steps of the epoch that ends: data of unknown length ends with a call without a batch."""
         length, together = self.params.get("steps"), int(self.model.steps_per_execution)
         if length:
@@ -328,7 +373,7 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         if fit is None:
             return
         fit.ended, fit.seconds = True, time.monotonic() - fit.started
-        if fit.fit_step is None:
+        if not fit.measured:
             return
         if self.output is not None:
             self._write(record_only=False)
@@ -341,44 +386,15 @@ class GradientFlow(keras.callbacks.Callback):  # type: ignore[misc]
         """Write into `output`; a failure to write must not end the training."""
         assert self.output is not None
         try:
-            with folder.claimed(self.output, replace=True):
-                record = self.record
-                folder.write_record(record, self.output)
-                if not record_only:
-                    report = api.analyze(record)
-                    folder.write_result(report, self.output)
-                    folder.write_pages(report, self.output)
+            records = self.records
+            self.folders = profile_folders(self.output, records)
+            for place, record in zip(self.folders, records.values(), strict=True):
+                write_into(place, record, record_only=record_only)
         except (GradscopeError, OSError) as error:
             _LOG.error("%s: the report could not be written: %s", self._options.name, error)
 
-    def _outcome(self, fit: _Fit) -> tuple[int, OutcomeStatus, str]:
-        """Steps made as far as is known, status and sentence."""
-        done = max(fit.done, fit.builder.steps_done)
-        if fit.lost_at:
-            sentence = f"a non-finite value appeared by step {fit.lost_at} of {done}"
-            return done, OutcomeStatus.DIVERGED, sentence
-        if not fit.ended:
-            sentence = f"fit has not come to its end; it was past step {done}"
-            return done, OutcomeStatus.PARTIAL, sentence
-        if fit.total and done < fit.total:
-            sentence = f"stopped by a callback after {done} of {fit.total} steps"
-            return done, OutcomeStatus.COMPLETE, sentence
-        return done, OutcomeStatus.COMPLETE, f"{done} steps"
-
     @contextlib.contextmanager
-    def _timed(self, fit: _Fit) -> Any:
+    def _timed(self, fit: FitProgress) -> Any:
         started = time.monotonic()
         yield
         fit.measuring += time.monotonic() - started
-
-
-def _counts(name: str, values: Iterable[int]) -> list[int]:
-    numbers: list[Any] = list(values) if isinstance(values, Iterable) else [values]
-    for value in numbers or [values]:
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not whole or value < 1:
-            raise BadRequest(
-                f"GradientFlow({name}=...): expected whole numbers from 1 on, received {value!r}",
-                "every=50 measures each 50th step, steps=[1, 10, 100] these three",
-            )
-    return [int(value) for value in numbers]

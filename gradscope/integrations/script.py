@@ -39,7 +39,7 @@ class FitLog:
         self._folder = folder
         self._keep_earlier = keep_earlier
         self.every = every
-        self.fits: list[dict[str, str]] = []
+        self.fits: list[dict[str, Any]] = []
         self._write()
 
     def add(self, model: str) -> tuple[int, Path]:
@@ -52,9 +52,15 @@ class FitLog:
 
             with claimed(folder):
                 move_earlier(folder)
-        self.fits.append({"model": model, "folder": str(folder), "not_measured": ""})
+        entry = {"model": model, "folder": str(folder), "not_measured": "", "others": []}
+        self.fits.append(entry)
         self._write()
         return number - 1, folder
+
+    def measured(self, index: int, others: Sequence[Path]) -> None:
+        """Note the folders of the other gradients that the steps of a fit take."""
+        self.fits[index]["others"] = [str(folder) for folder in others]
+        self._write()
 
     def not_measured(self, index: int, reason: str) -> None:
         """Note why a fit has no report."""
@@ -126,6 +132,8 @@ def measure_every_fit(keras: ModuleType, log: FitLog) -> None:
             reason = flow.finish()
             if reason:
                 log.not_measured(index, reason)
+            else:
+                log.measured(index, flow.folders[1:])
 
     owner.fit = fit
 

@@ -33,6 +33,13 @@ class TolerantFlow(GradientFlow):
             self._give_up(error)
             return None
 
+    def _measure_profiles(self, fit: Any, step: int, element: Any) -> None:
+        try:
+            if not self.reason:
+                super()._measure_profiles(fit, step, element)
+        except GradscopeError as error:
+            self._give_up(error)
+
     def _give_up(self, error: GradscopeError) -> None:
         self.reason = str(error)
         self._fit = None
@@ -42,7 +49,7 @@ class TolerantFlow(GradientFlow):
         fit = self._fit
         if self.reason or fit is None:
             return self.reason or "its `fit` did not begin to train"
-        if fit.fit_step is None:
+        if not fit.measured:
             return "no training step was made"
         if not fit.ended:
             self._write(record_only=False)

@@ -60,18 +60,24 @@ class RecordBuilder:
     faults: tuple[Fault, ...] = ()
     objective_start: ObjectiveStart | None = None
     final_answers: ProbeAnswers | None = None
+    others: dict[str, RecordBuilder] = field(default_factory=dict)
     _steps: array[int] = field(default_factory=lambda: array("q"))
     _scalars: array[float] = field(default_factory=lambda: array("d"))
     _store: RowStore | None = None
     _latest: Floats | None = None
     _times: list[Floats] = field(default_factory=list)
     _dead: dict[int, Floats] = field(default_factory=dict)
+    _probe_samples: int = 0
     _constant: dict[int, float] = field(default_factory=dict)
     _snapshots: dict[str, list[Histogram]] = field(default_factory=dict)
 
     def begin(self, beginning: Beginning) -> None:
         """Add the layers, the data and the environment."""
         self.beginning = beginning
+
+    def profile(self, name: str) -> RecordBuilder:
+        """The builder for another gradient that the same training step takes."""
+        return self.others.setdefault(name, RecordBuilder())
 
     def start(self, facts: ObjectiveStart) -> None:
         """Add what loss, targets and variables are before the first update."""
@@ -109,9 +115,13 @@ class RecordBuilder:
         self._scalars.extend(map(float, scalars))
         self._times.append(np.array(times, np.float64) if len(times) else NO_TIMES)
 
-    def probe(self, step: int, dead_fraction: Floats) -> None:
-        """Add the dead fraction [layer] of the probe set, under the weights before `step`."""
+    def probe(self, step: int, dead_fraction: Floats, samples: int = 0) -> None:
+        """Add the dead fraction [layer] of the probe set, under the weights before `step`.
+
+        `samples` is their number where it is not that of `beginning`.
+        """
         self._dead[step] = np.array(dead_fraction, np.float64)
+        self._probe_samples = samples
 
     def histogram(self, name: str, snapshot: Histogram) -> None:
         """Add one snapshot (its arrays have one entry along the snapshot axis)."""
@@ -139,6 +149,7 @@ class RecordBuilder:
             return None
         beginning = self.beginning
         scalars = np.array(self._scalars).reshape(-1, len(SCALARS))
+        others = [other.build(status, sentence, seconds) for other in self.others.values()]
         return RunRecord(
             name=beginning.name,
             layers=beginning.layers,
@@ -152,7 +163,7 @@ class RecordBuilder:
             data=beginning.data,
             config=beginning.config,
             batch_size=beginning.batch_size,
-            probe_samples=beginning.probe_samples,
+            probe_samples=self._probe_samples or beginning.probe_samples,
             seconds=seconds,
             evaluation=dict(self.evaluation),
             recurrent_delta=self._recurrent_delta(beginning.layers),
@@ -162,6 +173,7 @@ class RecordBuilder:
             faults=self.faults,
             objective_start=self.objective_start,
             answers=self.final_answers,
+            others=tuple(other for other in others if other is not None),
         )
 
     def _series(self, layers: int) -> Mapping[str, Floats]:

@@ -90,6 +90,7 @@ class UnmeasuredReason(StrEnum):
     STACKED_CELLS = "stacked_cells"
     OTHER_CELL = "other_cell"
     UNKNOWN_SEQUENCE_SHAPE = "unknown_sequence_shape"
+    OWN_TRAIN_STEP = "own_train_step"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ class ObjectiveInfo:
     the input of a softmax or sigmoid, `reduction` is Keras's name of how it reduces a batch
     (``sum_over_batch_size`` is the mean). `optimizer` is Keras's name, ``""`` for a custom one;
     `epsilon` is the optimizer's, None where it has none. `schedule` is the class of the learning
-    rate's schedule with its numbers, ``""`` where the rate is a number.
+    rate's schedule with its numbers, ``""`` where the rate is a number. `one_of_several` says that
+    the same training step takes gradients of other losses too: as a generator and its discriminator
+    train against each other, such a loss need not fall.
     """
 
     loss: str = ""
@@ -34,6 +36,7 @@ class ObjectiveInfo:
     epsilon: float | None = None
     schedule: str = ""
     schedule_parameters: dict[str, float] = field(default_factory=dict)
+    one_of_several: bool = False
 
 
 @dataclass(frozen=True)

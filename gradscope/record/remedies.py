@@ -21,6 +21,7 @@ class Action(StrEnum):
     TRAIN_LONGER = "train_longer"
     MEASURE_MORE_STEPS = "measure_more_steps"
     ENLARGE_BATCH = "enlarge_batch"
+    CHANGE_SIGN = "change_sign"
     AVERAGE_LOSS = "average_loss"
     REMOVE_LOSS_SCALE = "remove_loss_scale"
     ACCEPT_LOGITS = "accept_logits"

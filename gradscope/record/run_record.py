@@ -136,7 +136,9 @@ class RunRecord:
     earlier versions; `answers` also where nothing was trained to the end. `initial_weights` is
     empty there, and where the model had been trained before. `nonfinite_origin` says where the
     first value that is not finite came from; None where all values are finite, and where the origin
-    was not located. `faults` are the side computations of the measurement that failed.
+    was not located. `faults` are the side computations of the measurement that failed. `others` are
+    the records of the other gradients that the same training step takes, as those of a generator
+    and its discriminator; each is written into a file of its own.
     """
 
     name: str
@@ -160,6 +162,7 @@ class RunRecord:
     faults: tuple[Fault, ...] = ()
     objective_start: ObjectiveStart | None = None
     answers: ProbeAnswers | None = None
+    others: tuple[RunRecord, ...] = ()
 
     @property
     def constant_loss(self) -> Floats:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
 
 from gradscope.analyzer import explanation
 from gradscope.analyzer.explanation import Explanation
 
-WIDTH = 96
+WIDTH = 80
+
+EXAMPLES = "finding_examples.json"
+"""What each detector says of a network that has its fault; scripts/make_finding_examples.py."""
 
 
 def list_detectors() -> str:
@@ -24,12 +30,23 @@ def explanation_text(detector: Explanation) -> str:
     """The whole explanation, wrapped; the thresholds last, as the config takes them."""
     heading = f"{detector.code} {detector.name}"
     parts = [heading, textwrap.fill(detector.summary, WIDTH)]
-    parts += [
-        f"{title}:\n{textwrap.indent(textwrap.fill(text, WIDTH - 2), '  ')}"
-        for title, text in detector.sections
-    ]
+    for title, text in detector.sections:
+        if title == "What to do":
+            parts.append(_section("What it looks like", _examples()[detector.name]))
+        parts.append(_section(title, text))
     parts.append("\n".join(_thresholds(detector)))
     return "\n\n".join(parts)
+
+
+def _section(title: str, text: str) -> str:
+    return f"{title}:\n{textwrap.indent(textwrap.fill(text, WIDTH - 2), '  ')}"
+
+
+@cache
+def _examples() -> dict[str, str]:
+    text = files("gradscope.reporters").joinpath(EXAMPLES).read_text("utf-8")
+    examples: dict[str, str] = json.loads(text)
+    return examples
 
 
 def _thresholds(detector: Explanation) -> Iterator[str]:

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
 
@@ -110,6 +111,15 @@ def _scalar(value: str) -> str:
     except yaml.YAMLError:
         plain = False
     return value if plain else json.dumps(value)
+
+
+def unnamed_data_text(path: Path, choices: NewConfig) -> str:
+    """The remedy where a model of the user's own does not take the data that stood in."""
+    module = choices.factory.partition(":")[0]
+    return (
+        f"{path} was not kept: no --data was named, so the model got {choices.data}; name yours, "
+        f"a file or a function that returns inputs and targets: --data {module}:load"
+    )
 
 
 def written_text(path: str, *, trains: bool) -> str:

@@ -17,15 +17,16 @@ from gradscope.message_text import show_value
 from gradscope.record.statistics import STATISTICS, Statistic
 from gradscope.record.tidy import PROMISED
 
-WIDTH = 96
+WIDTH = 80
+_MOMENT = "_second_moment"
 
 NOTATION = {
     "a": "a = phi(z), the output of a layer: phi is its activation.",
     "band": "The interval in which theory expects a number of a network of this size.",
     "delta": "delta = dL/dz, the gradient of the loss at what a layer's activation receives. It is "
     "the gradient of the loss per sample, so that batch sizes compare.",
-    "gain": "The factor by which one layer multiplies the mean square of the signal (forward) or "
-    "of delta (backward); 1 per layer keeps it over any depth.",
+    "gain": "The factor by which one layer multiplies the rms of the signal (forward) or of delta "
+    "(backward); 1 per layer keeps it over any depth.",
     "gradient": "In a report's table: the rms of delta = dL/dz over that of the last hidden layer.",
     "probe_set": "Fixed samples of the training data, on which dead and saturated units are "
     "counted: config key training.probe_samples.",
@@ -62,9 +63,14 @@ def reference_entries(schema: Mapping[str, Any]) -> list[Entry]:
     entries += [
         Entry(item.name, "statistic", _statistic_text(item)) for item in STATISTICS.values()
     ]
+    roots = {
+        f"{name.removesuffix(_MOMENT)}_rms": f"the root of {name}, as reports and tables show it"
+        for name in STATISTICS
+        if name.endswith(_MOMENT)
+    }
     entries += [
         Entry(name, "statistic", _entry(name, "statistic", [], text))
-        for name, text in PROMISED.items()
+        for name, text in (roots | PROMISED).items()
     ]
     keys = dict(_keys(schema, ""))  # the same key of several optimizers or data sets is one
     entries += [Entry(name, "config key", _key_text(name, key)) for name, key in keys.items()]

@@ -95,6 +95,7 @@ _KERAS_CODE: Final[Mapping[str, str]] = {
     "model.output.units": "{} units in the output layer",
     "data.scaling": "features scaled to mean 0 and standard deviation 1",
     "training.loss": 'loss="{}"',
+    "training.learning_rate": "learning_rate={}",
 }
 
 
@@ -112,7 +113,16 @@ def _promise(remedy: Remedy) -> str:
 def _lower_learning_rate(remedy: Remedy, reader: Reader) -> str:
     if not remedy.settings:
         return "a smaller learning rate, a tenth of the one in use"
-    return f"{_settings(remedy, reader)}, a tenth of the {remedy.replaces:g} used"
+    return f"{_settings(remedy, reader)}, {lowered_rate(remedy)} used"
+
+
+def lowered_rate(remedy: Remedy) -> str:
+    """How a lower learning rate stands to the one in use, before which it is put."""
+    [(_, lower)] = remedy.settings
+    tenth = math.isclose(float(str(lower)), (remedy.replaces or math.nan) / 10, rel_tol=0.06)
+    if tenth:
+        return f"a tenth of the {remedy.replaces:g}"
+    return f"for steps of about a thousandth of the weights, in place of the {remedy.replaces:g}"
 
 
 def _default_learning_rate(remedy: Remedy, reader: Reader) -> str:
@@ -241,6 +251,7 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.TRAIN_LONGER: _train_longer,
     Action.MEASURE_MORE_STEPS: _measure_more,
     Action.ENLARGE_BATCH: _enlarge_batch,
+    Action.CHANGE_SIGN: _always("the loss times -1: training makes a loss smaller"),
     Action.AVERAGE_LOSS: _always(
         "reduction='sum_over_batch_size' in the loss, which now adds up a whole batch"
     ),

@@ -72,7 +72,7 @@ class ReportOptions:
     `width` is in columns, `unicode` whether the reader's encoding has more than ASCII. `pytest` is
     set for a report of the pytest plugin, whose fixture writes the baselines. `source` is the
     config file and `overrides` are the settings as they were typed, for a command to paste; "" and
-    () where there were none.
+    () where there were none. `has_baseline` is whether the config has a baseline beside it.
     """
 
     width: int = 100
@@ -82,4 +82,5 @@ class ReportOptions:
     pytest: bool = False
     source: str = ""
     overrides: tuple[str, ...] = ()
+    has_baseline: bool = False
     detail: Detail = BRIEF

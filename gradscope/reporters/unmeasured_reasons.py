@@ -33,6 +33,9 @@ SENTENCES = {
     UnmeasuredReason.UNKNOWN_SEQUENCE_SHAPE: (
         "its input has no fixed shape [sample, time, feature]"
     ),
+    UnmeasuredReason.OWN_TRAIN_STEP: (
+        "not followed through time in a training step that the user wrote"
+    ),
 }
 
 

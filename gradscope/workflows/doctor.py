@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.errors import GradscopeError
+from gradscope.errors import GradscopeError, Interrupted
 from gradscope.gate import repeatability
 from gradscope.record import RunRecord
 from gradscope.reporters.doctor import DoctorReport
@@ -38,6 +40,21 @@ def examine(config: ExperimentConfig, engine: Workers) -> DoctorReport:
 
     Each time in a worker process of its own, all three side by side.
     """
+    with _without_promise_to_keep():
+        return _examine(config, engine)
+
+
+@contextlib.contextmanager
+def _without_promise_to_keep() -> Iterator[None]:
+    """Nothing of an interrupted examination is kept, so its message must not say so."""
+    try:
+        yield
+    except Interrupted as error:
+        error.partial, error.remedy = None, "nothing was kept: run it again"
+        raise
+
+
+def _examine(config: ExperimentConfig, engine: Workers) -> DoctorReport:
     check_inputs(config, trust_model=engine.trust_model)
     other_threads = replace(config, threads=2 if config.threads == 1 else 1)
     seeds = Seeds(trained=(config.seed,), initial=(config.seed + 1,))

@@ -18,11 +18,17 @@ from gradscope.runner.process import supervisor
 from gradscope.runner.runtime.seeds import Seeds
 
 Watch = Callable[[dict[str, Any], RecordBuilder], None]
-"""Called with every event of a measurement (``begin``, ``step``, ...) and the record so far."""
+"""Called with every event of a measurement (``seeds`` with how many of them are trained and how
+many are not, ``begin``, ``step``, ...) and the record so far."""
 
 
 def ignore_event(header: dict[str, Any], builder: RecordBuilder) -> None:
     """Watch nothing."""
+
+
+def _announce(seeds: Seeds, watch: Watch) -> None:
+    header = {"event": "seeds", "trained": len(seeds.trained), "initial": len(seeds.initial)}
+    watch(header, RecordBuilder())
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,7 @@ class ThisProcess:
 
         wanted.while_starting()
         config, seeds, trust = wanted.config, wanted.seeds, self.trust_model
+        _announce(seeds, watch)
         builder = partial(_WatchedBuilder, watch=watch)
         if self.model is None:
             return in_process.measure_seeds(config, seeds, trust=trust, new_builder=builder)
@@ -119,6 +126,7 @@ class Workers:
 
     def measure(self, wanted: Measurement, watch: Watch = ignore_event) -> Iterator[RunRecord]:
         """Measure as `Engine.measure` says."""
+        _announce(wanted.seeds, watch)
         flags = ["--deterministic"] * self.deterministic + ["--trust-model"] * self.trust_model
         return supervisor.stream_seeds(
             wanted.config,

@@ -40,12 +40,24 @@ def explain(term: str) -> str:
         return explain(related[0])
     if related and not texts:
         texts = [related_text(related, f"{key} is part of these names:")]
+    texts = texts or _begun(key, detectors, entries)
     if texts:
         return "\n\n".join(dict.fromkeys(texts))
     raise BadRequest(
         f"nothing is called {term!r}",
         did_you_mean(term, known_terms()) or "`gradscope explain` lists the detectors",
     )
+
+
+def _begun(key: str, detectors: Sequence[Explanation], entries: Sequence[Entry]) -> list[str]:
+    """Of a word that is only begun, such as ``vanish``, the names that have it."""
+    names = [*(item.name for item in detectors), *(item.name for item in entries)]
+    begun = [
+        name
+        for name in names
+        if any(word.startswith(key) for word in name.rpartition(".")[2].split("_"))
+    ]
+    return [related_text(begun, f"{key} begins a word of these names:")] if begun else []
 
 
 def known_terms() -> list[str]:

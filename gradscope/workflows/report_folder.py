@@ -8,13 +8,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gradscope import exit_codes
-from gradscope.errors import ExitCode, GradscopeError
+from gradscope.errors import CouldNotMeasure, ExitCode, GradscopeError
+from gradscope.gate.baselines import baseline_file
+from gradscope.message_text import sanitise
 from gradscope.record import RunRecord
 from gradscope.record.files import atomic
 from gradscope.reporters.check import CHECK_FORMS
@@ -28,7 +31,8 @@ class WrittenReport:
     """A report, its folder and the paths of its files, the page first; none where there are none.
 
     `earlier` is the folder into which the report moved that was in its place. `source` and
-    `overrides` are the config file and the settings that an earlier run is known to be of.
+    `overrides` are the config file and the settings that an earlier run is known to be of. `others`
+    are the reports on the other gradients of the same training step.
     """
 
     report: Report
@@ -37,6 +41,12 @@ class WrittenReport:
     earlier: Path | None = None
     source: str = ""
     overrides: tuple[str, ...] = ()
+    others: tuple[WrittenReport, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The worst exit code of this report and the others."""
+        return exit_codes.worst(w.report.exit_code for w in (self, *self.others))
 
 
 def analyze_or_keep(record: RunRecord, target: Path, *, gate: bool) -> Report:
@@ -62,6 +72,31 @@ def keep_partial(error: GradscopeError, target: Path) -> None:
         folder.remove_pages(target)
         folder.keep_log(target)
     error.remedy = f"{error.remedy}\n  kept: {record}".strip()
+
+
+def write_others(record: RunRecord, target: Path, *, gate: bool) -> tuple[WrittenReport, ...]:
+    """Write the reports on the other gradients into ``<target>.<what it trains>``."""
+    written = []
+    for other in record.others:
+        place = target.with_name(f"{target.name}.{other.name.rpartition('.')[2]}")
+        with folder.claimed(place, replace=True):
+            written.append(write_report(analyze_or_keep(other, place, gate=gate), place))
+    return tuple(written)
+
+
+@contextlib.contextmanager
+def kept_elsewhere(record: RunRecord, target: Path) -> Iterator[None]:
+    """Keep `record` in a new temporary folder where `target` stops being a folder meanwhile."""
+    try:
+        yield
+    except (OSError, GradscopeError) as error:
+        if target.is_dir():
+            raise
+        kept = folder.write_record(record, Path(tempfile.mkdtemp(prefix="gradscope-kept-")))
+        raise CouldNotMeasure(
+            f"{sanitise(str(target), 300)} stopped being a folder during the run",
+            f"kept: {kept}",
+        ) from error
 
 
 def move_earlier(target: Path) -> Path | None:
@@ -96,7 +131,8 @@ def write_report(
     killed meanwhile, or that finds no space, leaves no result that says more than was done. What
     an earlier report had in `target` is removed once the new record is in its place.
     """
-    options = ReportOptions(source=source, overrides=tuple(overrides))
+    has_baseline = bool(source) and baseline_file.default_path(source).exists()
+    options = ReportOptions(source=source, overrides=tuple(overrides), has_baseline=has_baseline)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     record = folder.write_record(report.record, target)
     folder.write_result(_unfinished(report, ExitCode.COULD_NOT_MEASURE), target)

@@ -37,7 +37,8 @@ def run(
     takes one training step, which shows the network as initialised, and no more; `command` is kept
     beside the report. Data and model file are checked, and what draws is imported, while
     TensorFlow starts. What was measured before an interruption or a failure is written too, marked
-    partial; where nothing was measured, the folder is left as it was.
+    partial; where nothing was measured, the folder is left as it was. Of a training step that takes
+    several gradients, the first has its report in that folder, each other in ``<folder>.<part>``.
     """
     target = output or REPORTS / config.name
     keep_earlier = output is None and not replace_earlier
@@ -63,8 +64,10 @@ def run(
                 make_room()
             report_folder.keep_partial(error, target)
             raise
-        earlier = make_room()
-        report = report_folder.analyze_or_keep(record, target, gate=gate)
-        source, overrides = read_command(command) or ("", ())
-        written = report_folder.write_report(report, target, source=source, overrides=overrides)
-        return replace(written, earlier=earlier)
+        with report_folder.kept_elsewhere(record, target):
+            earlier = make_room()
+            report = report_folder.analyze_or_keep(record, target, gate=gate)
+            source, overrides = read_command(command) or ("", ())
+            written = report_folder.write_report(report, target, source=source, overrides=overrides)
+            others = report_folder.write_others(record, target, gate=gate)
+        return replace(written, earlier=earlier, others=others)

@@ -47,7 +47,8 @@ def run_script(
 
     `every` is the distance of the measured steps; without it, the start is measured densely and
     the rest sparsely. The first report is in `output` (default ``reports/<script>``), the next in
-    ``<output>.fit-2`` and so on. Without `output`, earlier reports there move to numbered folders.
+    ``<output>.fit-2`` and so on; the other gradients of a model's own `train_step` are in
+    ``<output>.<what it trains>``. Without `output`, earlier reports there move to numbered folders.
     What the script prints goes to stderr. Raises `BadRequest` where there is no such script.
     """
     if not script.is_file():
@@ -58,7 +59,12 @@ def run_script(
         options = [str(manifest), str(target), "1" if output is None else "0", str(every or 0)]
         status = _run([*options, str(script), *arguments])
         fits = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else []
-    reports = tuple(_report(fit, gate=gate) for fit in fits if not fit["not_measured"])
+    reports = tuple(
+        _report(place, gate=gate)
+        for fit in fits
+        if not fit["not_measured"]
+        for place in (fit["folder"], *fit.get("others", ()))
+    )
     return ScriptFits(
         reports,
         tuple(f"fit of {f['model']}: {f['not_measured']}" for f in fits if f["not_measured"]),
@@ -77,8 +83,8 @@ def _run(arguments: Sequence[str]) -> int:
         signal.signal(signal.SIGINT, handler)
 
 
-def _report(fit: dict[str, Any], *, gate: bool) -> WrittenReport:
-    target, here = Path(fit["folder"]), Path.cwd()
+def _report(place: str, *, gate: bool) -> WrittenReport:
+    target, here = Path(place), Path.cwd()
     if target.is_relative_to(here):  # absolute there: a script may change its working directory
         target = target.relative_to(here)
     report = analyze(load_record(target), gate=gate)

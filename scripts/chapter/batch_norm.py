@@ -25,6 +25,7 @@ from scripts.chapter.statement import (
     below,
     forward_rate,
     near,
+    rms,
     within,
 )
 
@@ -41,20 +42,26 @@ def _start(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     normed, plain = runs["normed"], runs["plain"]
     loss = {label: float(np.mean(run[0].scalars["loss"][-10:])) for label, run in runs.items()}
     return (
-        near(
-            "batch norm: E z^2 at hidden_8",
-            closed_forms.normalized(gain),
-            at_start(normed, SIGNAL)[-1],
-            0.03,
+        rms(
+            near(
+                "batch norm: rms of z at hidden_8",
+                closed_forms.normalized(gain),
+                at_start(normed, SIGNAL)[-1],
+                0.03,
+            )
         ),
-        near("none: E z^2, per layer", gain / 2, forward_rate(at_start(plain, SIGNAL)), 0.3),
+        rms(
+            near("none: rms of z, per layer", gain / 2, forward_rate(at_start(plain, SIGNAL)), 0.3)
+        ),
         below("batch norm: loss of the last 10 steps", 1.3, loss["normed"]),
         within("none: the same, ln 10 is chance", math.log(10), loss["plain"], 0.02),
-        near(
-            "batch norm: E delta^2, per layer going back",
-            closed_forms.batch_norm_rate(32),
-            backward_rate(at_start(normed, DELTA)),
-            0.08,
+        rms(
+            near(
+                "batch norm: rms of delta, per layer going back",
+                closed_forms.batch_norm_rate(32),
+                backward_rate(at_start(normed, DELTA)),
+                0.08,
+            )
         ),
     )
 
@@ -64,28 +71,32 @@ def _deep(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     signal = at_start(runs["32"], SIGNAL)
     limit = math.pi / (math.pi - 1)
     return (
-        near("E z^2 at hidden_40", closed_forms.normalized(2.0), signal[-1], 0.02),
-        near(
-            "batches of 32: E delta^2, per layer going back",
-            closed_forms.batch_norm_rate(32),
-            rates["32"],
-            0.04,
+        rms(near("rms of z at hidden_40", closed_forms.normalized(2.0), signal[-1], 0.02)),
+        rms(
+            near(
+                "batches of 32: rms of delta, per layer going back",
+                closed_forms.batch_norm_rate(32),
+                rates["32"],
+                0.04,
+            )
         ),
-        near(
-            "batches of 128: E delta^2, per layer going back",
-            closed_forms.batch_norm_rate(128),
-            rates["128"],
-            0.04,
+        rms(
+            near(
+                "batches of 128: rms of delta, per layer going back",
+                closed_forms.batch_norm_rate(128),
+                rates["128"],
+                0.04,
+            )
         ),
-        near("the same, against the limit pi / (pi - 1)", limit, rates["128"], 0.05),
+        rms(near("the same, against the limit sqrt(pi / (pi - 1))", limit, rates["128"], 0.05)),
     )
 
 
 def _placement(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     before, after = (at_start(runs[label], SIGNAL)[1] for label in ("before", "after"))
     return (
-        near("before: E z^2 at hidden_2, for any weights", 1.0, before, 0.02),
-        near("after: E z^2 at hidden_2, fan_in Var w", 2.0, after, 0.15),
+        rms(near("before: rms of z at hidden_2, for any weights", 1.0, before, 0.02)),
+        rms(near("after: rms of z at hidden_2, sqrt(fan_in Var w)", 2.0, after, 0.15)),
     )
 
 
@@ -164,9 +175,10 @@ BIASED = Run("notebook_bn_before", ("model.use_bias=true",))
 STATEMENTS = (
     Statement(
         "Batch norm makes up for a bad start, going forward",
-        "Weights of standard deviation 0.02 reduce E z^2 to a fiftieth in every layer. Batch "
-        "norm before the activation sets it to s^2 / (s^2 + 0.001), where s^2 is the variance "
-        "of the batch, and the network learns. Without batch norm the loss stays at ln 10. The "
+        "Weights of standard deviation 0.02 reduce E z^2 to a fiftieth in every layer, x0.141 on "
+        "the rms. Batch norm before the activation sets it to s^2 / (s^2 + 0.001), where s^2 is "
+        "the variance of the batch, and the network learns. Without batch norm the loss stays at "
+        "ln 10. The "
         "gradient does not depend on the size of the weights either: it grows by the rate of "
         "the next statement.",
         {
@@ -179,9 +191,9 @@ STATEMENTS = (
     ),
     Statement(
         "Batch norm makes the gradient explode with depth, at initialisation",
-        "Every ReLU layer with batch norm multiplies E delta^2 by pi / (pi - 1) = 1.467, and by"
-        " more on small batches (Yang et al. 2019). The signal does not show it. Over 40 "
-        "layers the rms of delta grows more than a thousandfold.",
+        "Every ReLU layer with batch norm multiplies E delta^2 by pi / (pi - 1) = 1.467, the "
+        "rms by 1.211, and by more on small batches (Yang et al. 2019). The signal does not show "
+        "it. Over 40 layers the rms of delta grows more than a thousandfold.",
         {
             "32": Run(DEEP, found=("batch_norm_explosion",)),
             "128": Run(
@@ -194,7 +206,7 @@ STATEMENTS = (
     ),
     Statement(
         "Before the activation or after it",
-        "Before the activation: z is normalized, so E z^2 is 1 for any weights. After the "
+        "Before the activation: z is normalized, so its rms is 1 for any weights. After the "
         "activation: the input of the next layer is normalized, so its E z^2 is fan_in Var w, "
         "which is 2 with He's variance.",
         {

@@ -19,6 +19,7 @@ from scripts.chapter.statement import (
     backward_rate,
     forward_rate,
     near,
+    rms,
     within,
 )
 
@@ -33,10 +34,14 @@ def _glorot(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     signal, delta = at_start(tanh, SIGNAL), at_start(tanh, DELTA)
     back = closed_forms.gradient_over_depth(closed_forms.tanh_derivative, q)
     return (
-        near("linear: E z^2, per layer", 1.0, forward_rate(at_start(linear, SIGNAL)), 0.03),
-        near("linear: E delta^2, per layer", 1.0, backward_rate(at_start(linear, DELTA)), 0.03),
-        near("tanh: E z^2 at hidden_10 (linear: 1)", q[-1], signal[-1], 0.15),
-        near("tanh: E delta^2, hidden_1 over hidden_10", back, delta[0] / delta[-1], 0.2),
+        rms(near("linear: rms of z, per layer", 1.0, forward_rate(at_start(linear, SIGNAL)), 0.03)),
+        rms(
+            near(
+                "linear: rms of delta, per layer", 1.0, backward_rate(at_start(linear, DELTA)), 0.03
+            )
+        ),
+        rms(near("tanh: rms of z at hidden_10 (linear: 1)", q[-1], signal[-1], 0.15)),
+        rms(near("tanh: rms of delta, hidden_1 over hidden_10", back, delta[0] / delta[-1], 0.2)),
     )
 
 
@@ -54,8 +59,17 @@ def _widths(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
         signal, delta = at_start(run, SIGNAL), at_start(run, DELTA)
         forward, backward = _typical(signal[1::2] / signal[::2]), _typical(delta[::2] / delta[1::2])
         found += [
-            near(f"{label}: E z^2, from 256 units to 64", expected[label][0], forward, 0.12),
-            near(f"{label}: E delta^2, from 64 back to 256", expected[label][1], backward, 0.08),
+            rms(
+                near(f"{label}: rms of z, from 256 units to 64", expected[label][0], forward, 0.12)
+            ),
+            rms(
+                near(
+                    f"{label}: rms of delta, from 64 back to 256",
+                    expected[label][1],
+                    backward,
+                    0.08,
+                )
+            ),
         ]
     return tuple(found)
 
@@ -68,15 +82,21 @@ def _he(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     kernel = "kernel_gradient_second_moment"
     he, glorot = runs["he"], runs["glorot"]
     return (
-        near("He: E z^2, per layer", 1.0, forward_rate(at_start(he, SIGNAL)), 0.1),
-        near("He: E delta^2, per layer", 1.0, backward_rate(at_start(he, DELTA)), 0.05),
-        near("Glorot: E z^2, per layer", 0.5, forward_rate(at_start(glorot, SIGNAL)), 0.1),
-        near("Glorot: E delta^2, per layer", 0.5, backward_rate(at_start(glorot, DELTA)), 0.05),
-        near(
-            "Glorot: mean square of the kernels' gradients, per layer",
-            1.0,
-            backward_rate(at_start(glorot, kernel)[1:]),
-            0.08,
+        rms(near("He: rms of z, per layer", 1.0, forward_rate(at_start(he, SIGNAL)), 0.1)),
+        rms(near("He: rms of delta, per layer", 1.0, backward_rate(at_start(he, DELTA)), 0.05)),
+        rms(near("Glorot: rms of z, per layer", 0.5, forward_rate(at_start(glorot, SIGNAL)), 0.1)),
+        rms(
+            near(
+                "Glorot: rms of delta, per layer", 0.5, backward_rate(at_start(glorot, DELTA)), 0.05
+            )
+        ),
+        rms(
+            near(
+                "Glorot: rms of the kernels' gradients, per layer",
+                1.0,
+                backward_rate(at_start(glorot, kernel)[1:]),
+                0.08,
+            )
         ),
     )
 
@@ -116,8 +136,9 @@ STATEMENTS = (
     Statement(
         "He's variance keeps the signal through ReLU; Glorot's halves it",
         "ReLU passes half of E z^2, so fan_in Var w has to be 2 (He et al. 2015). Glorot's "
-        "variance gives 1: E z^2 and E delta^2 halve in every layer. A kernel's gradient is "
-        "the product of both. It stays the same over depth and does not show the fault.",
+        "variance gives 1: E z^2 and E delta^2 halve in every layer, x0.707 on the rms. A "
+        "kernel's gradient is the product of both. It stays the same over depth and does not show "
+        "the fault.",
         {
             "he": Run("relu_he_20", seeds=3, clear=("vanishing_signal", "vanishing_gradient")),
             "glorot": Run(

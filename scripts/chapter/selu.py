@@ -20,6 +20,7 @@ from scripts.chapter.statement import (
     at_start,
     mean_at_start,
     near,
+    rms,
     within,
 )
 
@@ -31,9 +32,9 @@ DETECTOR = ("selu_conditions",)
 def _fixed_point(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     square, mean = at_start(runs["kept"], SQUARE), mean_at_start(runs["kept"], "activation_mean")
     return (
-        near("E a^2, mean over 20 layers", 1.0, square.mean(), 0.08),
-        within("E a, mean over 20 layers", 0.0, mean.mean(), 0.02),
-        near("E a^2 at hidden_20", 1.0, square[-1], 0.12),
+        rms(near("rms of a over 20 layers", 1.0, square.mean(), 0.08)),
+        within("mean of a over 20 layers", 0.0, mean.mean(), 0.02),
+        rms(near("rms of a at hidden_20", 1.0, square[-1], 0.12)),
     )
 
 
@@ -42,9 +43,9 @@ def _initializer(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     fifth = closed_forms.second(closed_forms.selu, q[-1])
     kept, broken = (at_start(runs[label], SQUARE) for label in ("kept", "broken"))
     return (
-        near("lecun_normal: E a^2 at hidden_20", 1.0, kept[-1], 0.12),
-        near("he_normal: E a^2 at hidden_5", fifth, broken[4], 0.45),
-        above("he_normal: E a^2 at hidden_20", 10.0, broken[-1]),
+        rms(near("lecun_normal: rms of a at hidden_20", 1.0, kept[-1], 0.12)),
+        rms(near("he_normal: rms of a at hidden_5", fifth, broken[4], 0.45)),
+        rms(above("he_normal: rms of a at hidden_20", 10.0, broken[-1])),
     )
 
 
@@ -61,9 +62,9 @@ def _inputs(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     )
     kept, broken = at_start(runs["kept"], SQUARE), at_start(runs["broken"], SQUARE)
     return (
-        near("standardized: E a^2 at hidden_1", 1.0, kept[0], 0.08),
-        near("pixels 0 to 255: E a^2 at hidden_1", first, broken[0], 0.25),
-        near("pixels 0 to 255: E a^2 at hidden_20", last, broken[-1], 0.45),
+        rms(near("standardized: rms of a at hidden_1", 1.0, kept[0], 0.08)),
+        rms(near("pixels 0 to 255: rms of a at hidden_1", first, broken[0], 0.25)),
+        rms(near("pixels 0 to 255: rms of a at hidden_20", last, broken[-1], 0.45)),
     )
 
 
@@ -71,12 +72,14 @@ def _dropout(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     q = closed_forms.signals(closed_forms.selu, 1.0, 20, kept=0.9)
     kept, broken = (at_start(runs[label], SQUARE)[-1] for label in ("kept", "broken"))
     return (
-        near("no dropout: E a^2 at hidden_20", 1.0, kept, 0.12),
-        near(
-            "dropout 0.1: E a^2 at hidden_20",
-            closed_forms.second(closed_forms.selu, q[-1]),
-            broken,
-            0.12,
+        rms(near("no dropout: rms of a at hidden_20", 1.0, kept, 0.12)),
+        rms(
+            near(
+                "dropout 0.1: rms of a at hidden_20",
+                closed_forms.second(closed_forms.selu, q[-1]),
+                broken,
+                0.12,
+            )
         ),
     )
 
@@ -92,8 +95,8 @@ def _shortcuts(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     ]
     measured = np.exp(np.mean(np.log(sums), axis=0))
     return (
-        near("after one sum: E x^2", closed_forms.summed_selu(1), measured[0], 0.1),
-        near("after ten sums: E x^2", closed_forms.summed_selu(10), measured[-1], 0.6),
+        rms(near("after one sum: rms of x", closed_forms.summed_selu(1), measured[0], 0.1)),
+        rms(near("after ten sums: rms of x", closed_forms.summed_selu(10), measured[-1], 0.6)),
     )
 
 
@@ -114,7 +117,7 @@ STATEMENTS = (
     Statement(
         "First condition of SELU: LeCun's variance",
         "He's variance is twice LeCun's and has no fixed point: far from 0 each layer "
-        "multiplies E z^2 by 1.0507^2 = 1.104.",
+        "multiplies the rms of z by 1.0507.",
         {
             "kept": KEPT,
             "broken": Run(
@@ -150,7 +153,7 @@ STATEMENTS = (
     Statement(
         "Third condition of SELU: a plain stack, without shortcuts",
         "A sum x + selu(W x) adds the variances, and later the means. No layer reduces them "
-        "again: E x^2 doubles with the first sum and then grows exponentially.",
+        "again: E x^2 doubles with the first sum (x1.41 on the rms) and then grows exponentially.",
         {"broken": Run("chapter/selu_shortcuts", found=DETECTOR)},
         _shortcuts,
         (SQUARE_PANEL,),

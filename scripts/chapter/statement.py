@@ -87,6 +87,21 @@ def above(what: str, bound: float, measured: float) -> Figure:
     return Figure(what, f"above {bound:g}", float(measured), bound, np.inf)
 
 
+def rms(figure: Figure) -> Figure:
+    """The same of the roots: the figures are second moments, or factors of them."""
+    expected = figure.expected
+    if isinstance(expected, str):
+        word, bound = expected.split()
+        expected = f"{word} {np.sqrt(float(bound)):.3g}"
+    else:
+        expected = float(np.sqrt(expected))
+    measured, low, high = (
+        float(np.sqrt(value)) if np.isfinite(value) else value
+        for value in (figure.measured, figure.low, figure.high)
+    )
+    return Figure(figure.what, expected, measured, low, high)
+
+
 @dataclass(frozen=True)
 class Panel:
     """One of the plots of a statement's picture.

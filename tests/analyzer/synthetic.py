@@ -66,6 +66,9 @@ CONFIG = {
     "detectors": {"select": None, "ignore": [], "thresholds": {}},
 }
 
+USERS = {**CONFIG, "model": {"source": {"factory": "mine:net"}, "batch_norm": {"epsilon": 1e-3}}}
+"""The config of a model of the user's own."""
+
 
 def network(
     widths: Sequence[int],

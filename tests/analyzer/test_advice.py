@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.record import Diagnosis, Finding
@@ -29,6 +30,23 @@ def test_no_two_findings_advise_the_opposite() -> None:
     assert diagnosis.codes[:2] == ("GS105", "GS104")
     assert actions(finding(diagnosis, "unstable_updates")) == ["lower_learning_rate"]
     assert actions(finding(diagnosis, "frozen_layers")) == []
+
+
+@pytest.mark.parametrize(
+    ("largest", "advised"),
+    [
+        (0.6, ["lower_learning_rate", "use_leaky_activation"]),
+        (2.0, ["lower_learning_rate"]),
+    ],
+)
+def test_a_leaky_activation_does_not_mend_steps_that_replace_the_weights(
+    largest: float, advised: list[str]
+) -> None:
+    """configs/chapter/dying.yaml and configs/dying_relu.yaml: tried, docs/remedies.md."""
+    dead = over_time(41, (0, [0.05] * 5), (2, [0.05, 1.0, 1.0, 1.0, 1.0]))
+    update = over_time(41, (0, [0.0] * 6), (1, [largest] * 6), (2, [1e-3] * 6))
+    diagnosis = diagnose(record(dead=dead, update=update))
+    assert actions(finding(diagnosis, "dead_units")) == advised
 
 
 def test_a_signal_that_explodes_before_it_is_nan_is_one_cause() -> None:

@@ -154,6 +154,27 @@ def test_unscaled_inputs_yield_to_another_root() -> None:
     assert finding.severity == "warning"
 
 
+def test_unscaled_inputs_yield_to_nothing_that_they_bring() -> None:
+    """What begins in training is their consequence, what was there at the start is not."""
+    signal = over_time(41, (0, [1.0] * 5), (9, [1.0, 1.0, 1.0, 1e-5, 1e-6]))
+    diagnosis = diagnose(raw(signal=signal))
+    assert diagnosis.codes[0] == "GS404"
+    vanished = next(v for v in diagnosis.verdicts if v.code == "GS201").findings[0]
+    assert (vanished.severity, vanished.caused_by) == ("error", "GS404")
+    at_start = diagnose(raw(signal=[1.0, 1e-2, 1e-4, 1e-6, 1e-8]))
+    assert at_start.codes[0] == "GS201"
+
+
+def test_a_sigmoid_network_that_raw_columns_saturate() -> None:
+    """Units that are flat from the start are what such inputs bring, not another root."""
+    layers = network([9, 9], activation="sigmoid")
+    diagnosis = diagnose(raw(layers=layers, gain=0.01, steps=100))
+    assert diagnosis.codes[0] == "GS404"
+    assert diagnosis.verdict == "unhealthy"
+    saturated = next(v for v in diagnosis.verdicts if v.code == "GS204").findings[0]
+    assert (saturated.severity, saturated.caused_by) == ("error", "GS404")
+
+
 def test_a_fault_has_one_line_of_reason() -> None:
     try:
         raise KeyError("first\nsecond")

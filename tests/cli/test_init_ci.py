@@ -140,6 +140,10 @@ def test_the_gate_around_a_factory_works_in_a_clone(tmp_path: Path) -> None:
 
     identity = "-c user.name=a -c user.email=a@b.c"
     assert sh("git init -q .").returncode == 0
+    unnamed = sh("gradscope init train:build --ci github")
+    assert unnamed.returncode == 2
+    assert "no --data was named, so the model got fashion_mini" in unnamed.stderr
+    assert not (work / "train.yaml").exists(), "the next command would be refused"
     written = sh("gradscope init train:build --data train:data --ci github --ci gitlab")
     assert written.returncode == 0, written.stderr
     add = next(line for line in written.stdout.splitlines() if "git add" in line)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gradscope
 from gradscope.record import STATISTICS
 from tests.integrations import training
 from tests.integrations.training import MODELS, compiled, data
@@ -260,3 +261,31 @@ def test_a_step_that_the_loss_scale_makes_overflow_is_measured_at_the_next(
     assert record.steps[-1] > 1
     assert not np.nansum(record.series["nonfinite_count"])
     assert (record.series["update_ratio"][-1] > 0).all()
+
+
+def test_a_unit_that_lives_in_one_measured_batch_lives(tensorflow_once: Any) -> None:
+    """Weights that stand still, of which a batch of 16 activates few: numpy takes all batches."""
+    import keras
+
+    keras.utils.set_random_seed(2)
+    x = np.random.default_rng(2).normal(size=(128, 6)).astype("float32")
+    hidden = keras.layers.Dense(
+        40, activation="relu", bias_initializer=keras.initializers.Constant(-1.0)
+    )
+    model = keras.Sequential([keras.Input((6,)), hidden, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    flow = gradscope.GradientFlow(every=1)
+    model.fit(x, x[:, :1], batch_size=16, shuffle=False, verbose=0, callbacks=[flow])
+    kernel, bias = (np.asarray(part, np.float64) for part in hidden.get_weights())
+    lives = x.astype(np.float64) @ kernel + bias > 0
+    assert lives[:16].any(axis=0).sum() < lives.any(axis=0).sum()
+    made = flow.record
+    dead = made.series["dead_fraction"]
+    row = {int(step): i for i, step in enumerate(made.steps)}
+    for step, samples in ((1, 16), (2, 32), (4, 64), (8, 128)):
+        assert dead[row[step], 0] == np.mean(~lives[:samples].any(axis=0))
+    assert made.probe_samples == 128
+    given = gradscope.GradientFlow(every=1, probe=(x[:32], x[:32, :1]))
+    model.fit(x, x[:, :1], batch_size=16, shuffle=False, verbose=0, callbacks=[given])
+    assert given.record.series["dead_fraction"][-1, 0] == np.mean(~lives[:32].any(axis=0))
+    assert given.record.probe_samples == 32

@@ -26,7 +26,8 @@ class Provocation:
 
     `prepare`, `command` and `holds` are lines of a POSIX shell; in `command`, $G is gradscope.
     `code` is its exit code, `says` a pattern in what it writes to stderr, and `holds` must exit 0
-    afterwards. `stand_in` is how the stand-in of TensorFlow behaves. `needs` names commands or
+    afterwards. `stand_in` is how the stand-in of TensorFlow behaves; None is TensorFlow
+    itself. `needs` names commands or
     rights without which the row is skipped.
     """
 
@@ -37,7 +38,7 @@ class Provocation:
     says: str = ""
     prepare: str = ""
     holds: str = ""
-    stand_in: str = "healthy"
+    stand_in: str | None = "healthy"
     needs: tuple[str, ...] = ()
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tests.provocations import memory_and_processes, outputs, reports
+from tests.provocations import memory_and_processes, outputs, programs, reports
 from tests.provocations.provocation import Provocation
 
 PROVOCATIONS: tuple[Provocation, ...] = (
     *outputs.PROVOCATIONS,
     *memory_and_processes.PROVOCATIONS,
     *reports.PROVOCATIONS,
+    *programs.PROVOCATIONS,
 )

@@ -60,7 +60,7 @@ RELU = change_settings(("model.activation", "relu"), ("model.initializer", "he_n
         (
             Remedy(Action.LOWER_LEARNING_RATE, (("training.learning_rate", 0.002),), replaces=0.02),
             "training.learning_rate: 0.002, a tenth of the 0.02 used",
-            "training.learning_rate: 0.002, a tenth of the 0.02 used",
+            "learning_rate=0.002, a tenth of the 0.02 used",
             "-s training.learning_rate=0.002, a tenth of the 0.02 used",
         ),
         (

@@ -150,8 +150,8 @@ def test_every_line_fits(width: int) -> None:
 def test_the_page() -> None:
     page = THEORY_FORMS["text"](foreseen(), ReportOptions(width=200))
     heading = next(line for line in page.splitlines() if line.startswith("layer "))
-    for column in ("E z^2", "z band", "z gain", "E a^2", "Var a", "delta band", "kernel", "dead"):
-        assert column in heading
+    for column in ("z", "z band", "z gain", "a", "std a", "delta band", "kernel", "dead"):
+        assert f" {column} " in f"{heading} "
     assert page.count("hidden_") == 5
     assert "trainable depth: unlimited; the network has 5" in page
     assert "outside theory" not in page
@@ -170,7 +170,21 @@ def test_the_band_of_the_page_is_that_of_the_json() -> None:
     low, high = limits(forecast.prediction, 1)["preactivation_second_moment"]
     page = THEORY_FORMS["text"](forecast, ReportOptions(width=120))
     row = next(line for line in page.splitlines() if line.startswith("hidden_3"))
-    assert f"{low[2]:.3g} to {high[2]:.3g}" in row
+    assert f"{math.sqrt(low[2]):.3g} to {math.sqrt(high[2]):.3g}" in row
+
+
+def test_the_page_shows_the_roots_of_the_second_moments_of_the_json() -> None:
+    """Glorot's variance halves E z^2 and E delta^2 in each ReLU layer: x0.707 of an rms."""
+    forecast = foreseen(initializer="glorot_normal", width=30)
+    page = THEORY_FORMS["text"](forecast, ReportOptions(width=200))
+    lines = page.splitlines()
+    heading = next(line for line in lines if line.startswith("layer ")).split()
+    assert heading[:2] == ["layer", "z"]
+    row = next(line for line in lines if line.startswith("hidden_3")).split()
+    assert float(row[1]) == pytest.approx(2**-1.0, rel=5e-3)
+    assert page.count("x0.707") >= 8  # four gains forward, four back
+    delta = float(row[heading.index("delta") + 4])  # behind the three words of the z band
+    assert delta == pytest.approx(0.5, rel=0.3) or "x0.707" in row
 
 
 @pytest.mark.parametrize("ending", ["png", "svg"])

@@ -215,6 +215,7 @@ _ACTIONS: Mapping[str, Changes] = {
     "train_longer": lambda said, remedy: merged(said, {"steps": 3 * said["steps"]}),
     "enlarge_batch": _set({"batch": 32}),
     "average_loss": _set({"objective": {"sum": False}}),
+    "change_sign": _set({"objective": {"times": 1.0}}),
     "remove_loss_scale": _set({"objective": {"times": 1.0}}),
     "accept_logits": _set({"loss": "from_logits"}),
     "check_labels": _set({"targets": {"wrong": 0.0}}),

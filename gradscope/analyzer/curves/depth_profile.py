@@ -32,7 +32,9 @@ class DepthProfile:
     a batch or layer normalization takes the scale out of the output of one of the layers, that
     scale is a unit of measurement, and delta has its reciprocal. Then delta is taken times the rms
     of z, which is the change of the loss with a relative change of the signal. `signal_comparable`
-    is `signal_relative` without such layers, over the first of the others.
+    is `signal_relative` without such layers, over the first of the others; from a normalization of
+    the stream on, over that, since it gives the signal another unit. `signal_starts` names the
+    layer that each is over.
     """
 
     names: tuple[str, ...]
@@ -43,6 +45,7 @@ class DepthProfile:
     delta_relative: Floats
     gradient_relative: Floats
     signal_comparable: Floats
+    signal_starts: tuple[str, ...]
     scale_free: bool
 
     @property
@@ -60,19 +63,32 @@ def depth_profile(record: RunRecord) -> DepthProfile:
     unscaled = [_loses_its_scale(record, index) for index in indices]
     relative, scale_free = relative_delta(record)[:, columns], any(unscaled)
     kept = np.where(unscaled, np.nan, signal)
-    first = unscaled.index(False) if False in unscaled else 0
+    starts = _starts(record, indices, unscaled)
+    names = tuple(record.layers[i].name for i in indices)
     gradient = _ratio(delta * signal, (delta * signal)[:, -1:]) if scale_free else relative
     return DepthProfile(
-        names=tuple(record.layers[i].name for i in indices),
+        names=names,
         indices=indices,
         signal=signal,
         delta=delta,
         signal_relative=_ratio(signal, signal[:, :1]),
         delta_relative=relative,
         gradient_relative=gradient,
-        signal_comparable=_ratio(kept, kept[:, first : first + 1]),
+        signal_comparable=_ratio(kept, kept[:, starts]),
+        signal_starts=tuple(names[i] for i in starts),
         scale_free=scale_free,
     )
+
+
+def _starts(record: RunRecord, indices: tuple[int, ...], unscaled: list[bool]) -> list[int]:
+    """The position of the station with which the signal of each is compared."""
+    start = unscaled.index(False) if False in unscaled else 0
+    starts = []
+    for position, index in enumerate(indices):
+        if record.layers[index].role == Role.NORMALIZATION and not unscaled[position]:
+            start = position
+        starts.append(start)
+    return starts
 
 
 def stations(record: RunRecord) -> tuple[int, ...]:

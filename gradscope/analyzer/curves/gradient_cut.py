@@ -36,13 +36,17 @@ def cut_layers(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
     Compared is delta with the next later layer's that has one, and the kernel's gradient with the
     largest of any kernel. A gradient that faded below float32 on its way is not cut, nor is one
     that was there at some step. All false when nothing can be compared: before the first update a
-    head that starts at zero passes no gradient back.
+    head that starts at zero passes no gradient back. Nor is a step judged whose gradients are not
+    all finite.
     """
-    rows = record.steps > 1
-    delta = np.sqrt(np.nan_to_num(record.series["delta_second_moment"][rows], posinf=0.0))
-    kernel = np.sqrt(record.series["kernel_gradient_second_moment"][rows])
+    measured = record.series["delta_second_moment"]
+    known = np.isfinite(measured)
+    finite = np.all(known | ~known.any(axis=0), axis=1)
+    delta = np.sqrt(np.where(known, measured, 0.0))
+    kernel = np.sqrt(record.series["kernel_gradient_second_moment"])
+    live = finite & (delta.max(axis=1, initial=0.0) > FLUSHED)
     is_cut = np.zeros(len(record.layers), bool)
-    if not rows.any() or not delta.max(initial=0.0) > FLUSHED:
+    if not np.any(live & (record.steps > 1)):
         return is_cut
     # Where nothing connects a kernel with the loss there is no gradient, not one of zero.
     absent = [
@@ -54,7 +58,6 @@ def cut_layers(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:
         and np.isfinite(record.series["delta_second_moment"][:, i]).any()
     ]
     kernel[:, absent] = 0.0
-    live = delta.max(axis=1) > FLUSHED
     delta, kernel = delta[live], kernel[live]
     largest = np.nan_to_num(np.fmax.reduce(kernel, axis=1))
     following = delta_of_next_layer(delta)

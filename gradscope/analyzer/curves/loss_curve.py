@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.analyzer.curves import window
+from gradscope.analyzer.curves.loss_sign import has_wrong_sign
 from gradscope.analyzer.network import is_user_model
+from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.catalog.losses import ConstantAnswer, constant_answer, default_loss
 from gradscope.record import LayerInfo, Role, RunRecord
 from gradscope.record.run_record import Floats, Integers
@@ -71,6 +73,18 @@ class LossCurve:
         return slice(start, max(end, start + 1))
 
 
+def is_one_of_several(record: RunRecord) -> bool:
+    """Whether other losses are trained in the same steps, so that this one need not fall."""
+    return record.objective is not None and record.objective.one_of_several
+
+
+def judged_curve(record: RunRecord) -> LossCurve:
+    """The loss curve of a training whose loss should fall; raises `NotMeasured` for another."""
+    if is_one_of_several(record):
+        raise NotMeasured("its steps train several losses, which need not fall together")
+    return training_curve(record)
+
+
 def training_curve(record: RunRecord) -> LossCurve:
     """The loss curve of a record; empty where nothing was trained or nothing is finite."""
     loss = record.scalars["loss"]
@@ -85,9 +99,10 @@ def learned(record: RunRecord, share: float) -> bool:
     A loss that starts above the constant predictor's falls to it by the output's biases alone, and
     one that falls in the first steps has no high start to be seen. Where a constant answer's is not
     known and the accuracy is, that has to be above chance: a custom loss may have the wrong sign.
+    Where that is known of the loss, nothing was learned.
     """
     curve, end = training_curve(record), end_loss(record)
-    if not curve.loss.size:
+    if not curve.loss.size or has_wrong_sign(record):
         return False
     known = not math.isnan(end)
     reached = loss_share(record, end if known else curve.last, of_answers=known)
@@ -215,13 +230,15 @@ def loss_share(record: RunRecord, loss: float, *, of_answers: bool = False) -> f
     """Where `loss` stands between that of right answers (0) and a constant answer's (1).
 
     Right answers have the loss that was measured at the start, else 0: a cross-entropy of soft
-    targets, or with label smoothing, never comes near 0. NaN where the constant's is not known or
-    is no larger. A loss `of_answers` to the probe set is compared with the constant's there.
+    targets, or with label smoothing, never comes near 0, and a negative loss goes below. NaN where
+    the constant's is not known or is no larger. A loss `of_answers` to the probe set is compared
+    with the constant's there.
     """
     best = constant_of_answers(record) if of_answers else constant_predictor(record)
     start = record.objective_start
     right = start.values.right if start is not None and start.values is not None else None
-    floor = right if right is not None and 0.0 <= right < best else 0.0
+    known = right is not None and right < best and (right >= 0.0 or best < 0.0)
+    floor = right if known and right is not None else 0.0
     return (loss - floor) / (best - floor) if best > floor else math.nan
 
 

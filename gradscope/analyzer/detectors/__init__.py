@@ -30,7 +30,8 @@ class Detector:
     for a detector of inference alone, which explains nothing that happens in training. `explains`
     is true for one whose finding, beside that of a cause, is the reason for it and no second fault.
     `beside_no_error` is true for one whose error is a warning where another error stands beside it:
-    networks learn with this fault, so that the other one is why a network does not.
+    networks learn with this fault, so that the other one is why a network does not. `then_causes`
+    are causes of findings that began after initialisation alone.
     """
 
     code: str
@@ -42,6 +43,7 @@ class Detector:
     in_training: bool = True
     explains: bool = False
     beside_no_error: bool = False
+    then_causes: tuple[str, ...] = ()
 
     def __call__(self, record: RunRecord, **thresholds: float) -> tuple[Finding, ...]:
         """Judge `record`; raises `NotMeasured`."""
@@ -66,13 +68,23 @@ def detector(
     in_training: bool = True,
     explains: bool = False,
     beside_no_error: bool = False,
+    then_causes: tuple[str, ...] = (),
 ) -> Callable[[DetectorFunction], DetectorFunction]:
     """Register the decorated function as the detector `code`."""
 
     def add(function: DetectorFunction) -> DetectorFunction:
         name = function.__name__
         made = Detector(
-            code, name, rank, function, follows, causes, in_training, explains, beside_no_error
+            code=code,
+            name=name,
+            rank=rank,
+            function=function,
+            follows=follows,
+            causes=causes,
+            in_training=in_training,
+            explains=explains,
+            beside_no_error=beside_no_error,
+            then_causes=then_causes,
         )
         DETECTORS.register(name, key=code)(made)
         return function

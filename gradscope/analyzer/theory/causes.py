@@ -11,10 +11,10 @@ import numpy as np
 from gradscope.analyzer.message_parts import times_text
 from gradscope.analyzer.network import is_user_model
 from gradscope.analyzer.theory import expectation, measured_start
+from gradscope.analyzer.theory.step_size import lower_learning_rate
 from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.catalog.optimizers import OPTIMIZERS
-from gradscope.record import Action, LayerInfo, Normalization, Promise, Remedy, Role, RunRecord
+from gradscope.record import LayerInfo, Normalization, Promise, Remedy, Role, RunRecord
 from gradscope.record.fault import Fault
 from gradscope.record.remedies import SettingValue, change_settings
 from gradscope.theory.moments.gains import weight_gains
@@ -186,21 +186,6 @@ def _smallest_change(record: RunRecord) -> tuple[Remedy, ...]:
             )
             return (change_settings(*settings, promise=promise),)
     return ()
-
-
-def lower_learning_rate(record: RunRecord) -> Remedy:
-    """The remedy against steps that are too large."""
-    if record.objective is not None and record.objective.reduction == "sum":
-        return Remedy(Action.AVERAGE_LOSS)
-    optimizer = record.config["training"]["optimizer"]
-    rate = "auto" if optimizer == "auto" else optimizer["parameters"].get("learning_rate")
-    if not isinstance(rate, (int, float)):
-        return Remedy(Action.LOWER_LEARNING_RATE)
-    usual = OPTIMIZERS[optimizer["name"]].parameters["learning_rate"].default
-    action, lower = Action.LOWER_LEARNING_RATE, float(f"{rate / 10:g}")
-    if isinstance(usual, (int, float)) and rate / 10 > usual:
-        action, lower = Action.DEFAULT_LEARNING_RATE, float(usual)
-    return Remedy(action, (("training.learning_rate", lower),), replaces=float(rate))
 
 
 Settings = tuple[tuple[str, SettingValue], ...]

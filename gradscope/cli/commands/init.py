@@ -56,7 +56,7 @@ def command(
     from gradscope.cli import terminal
     from gradscope.errors import BadRequest
     from gradscope.reporters.ci_files import Ci
-    from gradscope.reporters.new_config import NewConfig, written_text
+    from gradscope.reporters.new_config import NewConfig, unnamed_data_text, written_text
     from gradscope.workflows.new_ci_file import plan_ci_file
     from gradscope.workflows.new_config import name_of
 
@@ -83,8 +83,16 @@ def command(
         terminal.result(f"wrote {path}")
     else:
         terminal.result(written_text(str(path), trains=bool(factory)))
-    if cis:
+    if not cis:
+        return
+    try:
         _write_gate(path, files, replace_file=replace_file)
+    except BadRequest as error:
+        if not as_it_is:
+            path.unlink(missing_ok=True)  # or the repaired command would be refused
+        if factory and "data" not in choices:
+            raise BadRequest(error.message, unnamed_data_text(path, new)) from error
+        raise
 
 
 def _write_config(new: NewConfig, path: Path, *, replace_file: bool, again: bool) -> bool:

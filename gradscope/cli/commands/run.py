@@ -70,13 +70,14 @@ def command(
     if not shown.state_only:
         streams.say(location_text(written.folder, written.earlier))
     with report_folder.marked_failed_on_error(written):
-        terminal.show_report(
-            written.report, form, written.files, source=config, overrides=overrides, detail=shown
-        )
+        for each in (written, *written.others):
+            terminal.show_report(
+                each.report, form, each.files, source=config, overrides=overrides, detail=shown
+            )
         streams.flush()
     if in_browser:
         terminal.open_page(written.folder)
-    raise click.exceptions.Exit(written.report.exit_code)
+    raise click.exceptions.Exit(written.exit_code)
 
 
 def _with_name(overrides: tuple[str, ...], name: str | None) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradscope.errors import Inconclusive
+from gradscope.errors import BadRequest, Inconclusive
 from gradscope.gate.baselines import figures, fingerprint
 from gradscope.record import Diagnosis, LayerInfo, OutcomeStatus, Role, RunRecord, Severity
 from gradscope.record.run_record import Floats
@@ -74,6 +74,12 @@ def from_records(
     `diagnoses` are those of the trained records, or of the first record where none was trained.
     """
     first = records[0]
+    if first.others:
+        names = ", ".join(record.name for record in (first, *first.others))
+        raise BadRequest(
+            f"the training step takes several gradients ({names}), and a baseline is of one",
+            "gradscope run measures and judges them all",
+        )
     whole = records[:trained]
     return SeedStatistics(
         name=first.name,

@@ -43,6 +43,8 @@ class LogScale:
         return min(1.0, max(0.0, fraction))
 
     def __str__(self) -> str:
+        if self.low >= -3 and self.high <= 4:
+            return f"{10.0**self.low:g} to {10.0**self.high:g}"
         return f"1e{self.low:+03d} to 1e{self.high:+03d}"
 
 

@@ -49,8 +49,17 @@ def count(value: int) -> str:
 
 
 def interval(bounds: tuple[float, float]) -> str:
-    """A range: 0.2 to 0.31."""
-    return f"{number(bounds[0])} to {number(bounds[1])}"
+    """A range, both ends in one notation where they are near: 0.2 to 0.31, 9.9e-05 to 1.2e-04."""
+    low, high = (number(end) for end in bounds)
+    near = 0.0 < bounds[0] <= bounds[1] < 100.0 * bounds[0]
+    if near and ("e" in low) != ("e" in high):
+        low, high = (_with_exponent(end) for end in bounds)
+    return f"{low} to {high}"
+
+
+def _with_exponent(value: float) -> str:
+    digits, exponent = f"{value:.2e}".split("e")
+    return f"{float(digits):g}e{exponent}"
 
 
 def span(values: Sequence[float]) -> str:
@@ -58,5 +67,5 @@ def span(values: Sequence[float]) -> str:
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return MISSING
-    low, high = number(min(finite)), number(max(finite))
-    return low if low == high else f"{low} to {high}"
+    low, high = min(finite), max(finite)
+    return number(low) if number(low) == number(high) else interval((low, high))

@@ -73,14 +73,20 @@ def claimed(folder: Path, *, replace: bool = False) -> Iterator[None]:
             try:
                 yield
             finally:
-                (folder / LIVE_LOG).unlink(missing_ok=True)
+                _remove(folder / LIVE_LOG)
         finally:
-            lock.unlink(missing_ok=True)
+            _remove(lock)
     finally:
         os.close(descriptor)
         with contextlib.suppress(OSError):  # a report is in it
             for path in created:
                 path.rmdir()
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, unless its folder is no folder any more."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.unlink()
 
 
 def _lock(descriptor: int, lock: Path) -> None:

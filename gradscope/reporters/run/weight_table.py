@@ -84,8 +84,8 @@ class WeightFold:
     def text(self) -> str:
         """The number of matrices, and the range of their figures."""
         spans = (
-            f"{label} {numbers.span([getattr(row, name) for row in self.rows])}"
-            for label, name in (("ratio", "ratio"), ("now x", "now"))
+            f"{label}{numbers.span([getattr(row, name) for row in self.rows])}"
+            for label, name in (("ratio ", "ratio"), ("now x", "now"))
         )
         return f"... {counted(len(self.rows), 'layer')} like these: {', '.join(spans)}"
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from gradscope.errors import BadRequest
 from gradscope.record.files import output_file
+from gradscope.record.run_record import Floats
 from gradscope.reporters.figures import rendering
 from gradscope.reporters.layout.lines import shortened
 from gradscope.reporters.layout.sanitizing import printable
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 _FORMS = (".png", ".svg")
 _TITLES = {
-    "preactivation_second_moment": "Signal: E z^2, z what the activation receives",
-    "delta_relative": "Gradient: E delta^2 over that of the last hidden layer",
+    "preactivation_second_moment": "Signal: rms of z, what the activation receives",
+    "delta_relative": "Gradient: rms of delta over that of the last hidden layer",
 }
 
 
@@ -69,8 +70,8 @@ def draw(forecast: Forecast) -> Figure:
 def _draw_panel(axes: Any, forecast: Forecast, name: str) -> None:
     from gradscope.reporters.figures import style
 
-    values = np.asarray(getattr(forecast.prediction, name), dtype=np.float64)
-    ends = {seeds: limits(forecast.prediction, seeds).get(name) for seeds in {1, forecast.seeds}}
+    values = np.sqrt(np.asarray(getattr(forecast.prediction, name), dtype=np.float64))
+    ends = {seeds: _rms_limits(forecast, seeds, name) for seeds in {1, forecast.seeds}}
     lines = [values, *(end for pair in ends.values() if pair is not None for end in pair)]
     if not len(values) or not style.log_axis(axes.yaxis, np.concatenate(lines)):
         style.empty(axes, "outside theory: nothing to show")
@@ -98,3 +99,9 @@ def _draw_panel(axes: Any, forecast: Forecast, name: str) -> None:
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     if forecast.outside:
         axes.set_xlabel("no band: outside theory, see the text")
+
+
+def _rms_limits(forecast: Forecast, seeds: int, name: str) -> tuple[Floats, Floats] | None:
+    """Both ends of the band of a second moment, as rms."""
+    pair = limits(forecast.prediction, seeds).get(name)
+    return None if pair is None else (np.sqrt(pair[0]), np.sqrt(pair[1]))

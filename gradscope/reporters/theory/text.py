@@ -22,7 +22,7 @@ MOST_ROWS = 30
 _LONGEST_NAME = 20
 _PRIORITY = {
     "layer": 0,
-    "E z^2": 0,
+    "z": 0,
     "delta": 0,
     "z gain": 1,
     "delta gain": 2,
@@ -30,21 +30,21 @@ _PRIORITY = {
     "delta band": 4,
     "z mean": 5,
     "delta mean": 6,
-    "E a^2": 7,
+    "a": 7,
     "kernel": 8,
     "dead": 9,
-    "Var a": 10,
+    "std a": 10,
 }
 """Column -> how soon a narrow terminal drops it; 0 stays."""
 
 _ORDER = (
     "layer",
-    "E z^2",
+    "z",
     "z band",
     "z mean",
     "z gain",
-    "E a^2",
-    "Var a",
+    "a",
+    "std a",
     "delta",
     "delta band",
     "delta mean",
@@ -53,8 +53,8 @@ _ORDER = (
     "dead",
 )
 LEGEND = (
-    "second moments: take the square root for rms. z: what the activation receives; a: what it "
-    "gives; delta = dL/dz and kernel, the kernel's gradient, over those of the last hidden layer; "
+    "rms values. z: what the activation receives; a: what it gives, std a its standard deviation; "
+    "delta = dL/dz and kernel, the kernel's gradient, over those of the last hidden layer; "
     "z gain: factor from the layer before; delta gain: factor going back from the layer after"
 )
 DEAD = "; dead: share of units that no sample of the batch activates"
@@ -95,11 +95,11 @@ def _outlook(forecast: Forecast) -> list[str]:
         return []
     depth = sum(layer.role == Role.HIDDEN for layer in forecast.layers)
     lines = [
-        f"input: second moment {number(geometry.second_moment)}, norms vary by "
+        f"input: rms {number(_root(geometry.second_moment))}, squared norms vary by "
         f"{percent(geometry.norm_variation)}; batches of {forecast.batch_size}",
-        f"chi_1 = {number(fixed.chi_1)}: the gradient's factor per layer going back, at the fixed "
-        f"point q* = {_fixed_q(fixed.q)}, "
-        f"c* = {number(fixed.correlation, 'any')}",
+        f"deep layers: rms of z {_fixed_rms(fixed.q)}, correlation of two samples "
+        f"{number(fixed.correlation, 'any')}; the gradient changes by "
+        f"{ratio(_root(fixed.chi_1))} per layer going back (chi_1 = {number(fixed.chi_1)})",
         f"depth scales: signal {_layers(fixed.signal_scale)}, correlation "
         f"{_layers(fixed.correlation_scale)}, gradient {_layers(fixed.gradient_scale)}",
         f"trainable depth: {_layers(fixed.trainable_depth)}; the network has {depth}",
@@ -108,14 +108,20 @@ def _outlook(forecast: Forecast) -> list[str]:
     if head is not None:
         start = number(head.initial_loss, "not known for this loss")
         lines.append(
-            f"output: initial loss {start}, E z^2 {number(head.logit_second_moment)}; delta drops "
-            f"once by {ratio(head.drop)} on its way to the last hidden layer"
+            f"output: initial loss {start}, rms of z "
+            f"{number(_root(head.logit_second_moment))}; delta changes once by "
+            f"{ratio(_root(head.drop))} on its way to the last hidden layer"
         )
     return lines
 
 
-def _fixed_q(q: float) -> str:
-    return "any (every size is kept)" if math.isnan(q) else number(q)
+def _root(second_moment: float) -> float:
+    """The rms; NaN stays NaN, and a variance that rounding made negative is 0."""
+    return math.sqrt(max(float(second_moment), 0.0))
+
+
+def _fixed_rms(q: float) -> str:
+    return "any (every size is kept)" if math.isnan(q) else number(_root(q))
 
 
 def _layers(scale: float) -> str:
@@ -153,16 +159,18 @@ def _columns(forecast: Forecast, shown: Sequence[int], unicode: bool) -> dict[st
     prediction = forecast.prediction
     names = [shortened(printable(forecast.layers[i].name), _LONGEST_NAME, unicode) for i in shown]
     figures = {
-        "E z^2": (prediction.preactivation_second_moment, number),
+        "z": (prediction.preactivation_second_moment, number),
         "z gain": (prediction.forward_gain, ratio),
-        "E a^2": (prediction.activation_second_moment, number),
-        "Var a": (prediction.activation_variance, number),
+        "a": (prediction.activation_second_moment, number),
+        "std a": (prediction.activation_variance, number),
         "delta": (prediction.delta_relative, number),
         "delta gain": (prediction.backward_gain, ratio),
         "kernel": (prediction.kernel_gradient_relative, number),
     }
     columns = {"layer": names}
-    columns |= {key: [show(values[i]) for i in shown] for key, (values, show) in figures.items()}
+    columns |= {
+        key: [show(_root(values[i])) for i in shown] for key, (values, show) in figures.items()
+    }
     dead = forecast.dead_on_batch
     if dead is not None and dead.any():
         columns["dead"] = [percent(dead[i]) if i < len(dead) else "" for i in shown]
@@ -179,7 +187,7 @@ def _columns(forecast: Forecast, shown: Sequence[int], unicode: bool) -> dict[st
 
 
 def _interval(ends: tuple[Floats, Floats], i: int) -> str:
-    low, high = float(ends[0][i]), float(ends[1][i])
+    low, high = _root(ends[0][i]), _root(ends[1][i])
     if math.isnan(low) or low == high:
         return "-"
     return interval((low, high))

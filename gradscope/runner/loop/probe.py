@@ -9,44 +9,24 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from gradscope.record import Histogram
-from gradscope.record.run_record import Floats
 from gradscope.runner.objective import loss_scale
 from gradscope.runner.objective.objective import Objective
 from gradscope.runner.runtime.preserved_state import preserved_model_state
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
 from gradscope.runner.step import pass_counts
 from gradscope.runner.step.pass_counts import PassCounts, Piece
+from gradscope.runner.step.probe_result import ProbeResult
 from gradscope.runner.step.signal_figures import Signal
 from gradscope.runner.survey.calls import recordable_layers, recording
 from gradscope.runner.survey.sites import SiteMap
 
 Pieces = Iterable[tuple[Any, int]]
 """Batches (x, y) or (x, y, sample weights), and how many of their first samples count."""
-
-
-@dataclass(frozen=True)
-class ProbeResult:
-    """What a look at the probe set counted: the share of dead units per layer, and histograms."""
-
-    sites: SiteMap
-    counts: PassCounts
-
-    @property
-    def dead(self) -> Floats:
-        """Share of dead units [layer]."""
-        return pass_counts.dead_fractions(len(self.sites.layers), self.sites.sites, self.counts)
-
-    def histograms(self, step: int) -> dict[str, Histogram]:
-        """Snapshots of z and delta by name, where there was a backward pass."""
-        layers = len(self.sites.layers)
-        return pass_counts.histograms(layers, self.sites.sites, self.counts, step)
 
 
 class Probe:

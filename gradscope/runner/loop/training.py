@@ -71,6 +71,9 @@ class Listener(Protocol):
     def answers(self, answers: ProbeAnswers) -> None:
         """Receive what the trained network answers to the probe set."""
 
+    def profile(self, name: str) -> Listener:
+        """The listener for another gradient that the same training step takes."""
+
 
 @dataclass(frozen=True)
 class TrainingEnd:

@@ -31,8 +31,15 @@ from gradscope.runner.sources.user_code import attributed_to_user
 from gradscope.runner.step import measured_step
 from gradscope.runner.survey import unmeasurable
 from gradscope.runner.survey.sites import SiteMap
+from gradscope.runner.train_step import own_steps
+from gradscope.runner.train_step.trace import TrainStepTrace
+from gradscope.runner.train_step.trained_parts import TrainedParts
 
 SUBJECT = "the model on its first batch"
+
+OTHER_WAY = (
+    "measure its fit with gradscope.GradientFlow(loss=fn), where fn(model, batch) returns the loss"
+)
 
 MOST_TARGET_VALUES = 2**26
 """Values of all targets up to which they are summarized, not those of the probe set: 64 MB for
@@ -46,6 +53,8 @@ class Workload:
     `draw_weights(seed)` gives the model the initial weights of another seed in place; None where
     the model has to be built again for that. `built` is the built-in network, and
     `draw_rest(seed)` sets what no initializer of the config does; None for a model of the user.
+    `own_step` is the traced `train_step` of a model that trains itself; `objective` computes
+    nothing then.
     """
 
     model: Any
@@ -58,6 +67,7 @@ class Workload:
     draw_weights: Callable[[int], None] | None
     built: built_in_network.Built | None = None
     draw_rest: Callable[[int], None] | None = None
+    own_step: TrainStepTrace | None = None
 
 
 def from_config(config: ExperimentConfig, *, trust: bool = False) -> Workload:
@@ -183,9 +193,10 @@ def from_model(config: ExperimentConfig, model: Any, data: Any) -> Workload:
     """A model of the user on data of the user or on a built-in data set."""
     if not isinstance(model, keras.Model):
         raise BadRequest(f"model: expected a keras.Model, received {factory.describe(model)}")
-    refuse_own_train_step(model)
     unmeasurable.refuse_float8(model)
     feed = batches.batches(data, config.training.batch_size, config.seed)
+    if own_steps.has_own_train_step(model):
+        return _with_own_step(config, model, feed)
     x, y, weights = next(feed.iterate())
     outputs = _first_outputs(model, x)
     with attributed_to_user("model", SUBJECT):
@@ -222,15 +233,44 @@ def _first_outputs(model: Any, x: Any) -> Any:
         return model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
 
 
-def refuse_own_train_step(model: Any) -> None:
-    """Raise `BadRequest` for a model that trains itself: no loss is made up in its place."""
-    if type(model).train_step is keras.Model.train_step and "train_step" not in vars(model):
-        return
-    raise BadRequest(
-        f"model: {type(model).__name__} has a train_step of its own, which only model.fit calls: "
-        "what is trained here would be another loss",
-        "define the loss by compile(loss=...), add_loss or compute_loss and remove train_step, or "
-        "measure a part of the model that has such a loss",
+def _with_own_step(config: ExperimentConfig, model: Any, feed: BatchSource) -> Workload:
+    """A model that trains itself: no loss and no optimizer are made up in place of its own."""
+    name = type(model).__name__
+    for key, value in (
+        ("training.loss", config.training.loss),
+        ("training.optimizer", config.training.optimizer),
+    ):
+        if value != "auto":
+            raise BadRequest(
+                f"{key}: {name} has a train_step of its own, which uses its own",
+                f"leave {key} out",
+            )
+    if not getattr(model, "compiled", False):
+        raise BadRequest(
+            f"the model was not compiled, and its train_step is {name}'s own",
+            "compile it, as before model.fit",
+        )
+    element = keras.tree.map_structure(
+        lambda leaf: None if leaf is None else tf.convert_to_tensor(leaf),
+        own_steps.element_of(next(feed.iterate()), feed),
+    )
+    trace = TrainStepTrace(
+        TrainedParts.from_models(model),
+        own_steps.train_step_of(model),
+        [element],
+        subject=f"model: the train_step of {name}",
+        remedy=OTHER_WAY,
+    )
+    return Workload(
+        model=model,
+        sites=trace.profiles[0].sites,
+        feed=feed,
+        objective=objective.own_objective(),
+        optimizer=own_steps.Optimizers(model),
+        data=_summary(feed, config),
+        data_hash=feed.fingerprint(),
+        draw_weights=None,
+        own_step=trace,
     )
 
 

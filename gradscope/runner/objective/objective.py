@@ -107,6 +107,15 @@ def compiled_objective(y: Any) -> Objective:
     return Objective("compiled", _as_is, _compiled_loss, accuracy, _compiled_data_loss)
 
 
+def own_objective() -> Objective:
+    """The objective of a model that trains itself: its loss is known to its `train_step` alone."""
+
+    def unknown(*arguments: Any) -> Any:
+        raise FactNotMeasured("the loss is that of the model's own train_step")
+
+    return Objective("", _as_is, unknown, _no_accuracy, unknown)
+
+
 def trained_outputs(goal: Objective, model: Any, x: Any, y: Any, outputs: Any) -> list[bool]:
     """Which of the model's outputs the loss depends on: a compiled loss may leave some out."""
     # Copies: Keras's cross-entropies would use the logits attached to the tensor of a softmax.
@@ -211,7 +220,13 @@ def _compiled_loss(model: Any, x: Any, y: Any, outputs: Any, weights: Any) -> An
 
 def _compiled_data_loss(model: Any, y: Any, outputs: Any, weights: Any) -> Any:
     if type(model).compute_loss is not keras.Model.compute_loss:
-        raise FactNotMeasured("the model has a compute_loss of its own")
+        try:
+            return _compiled_loss(model, None, y, outputs, weights)
+        except Exception as error:  # it may need the inputs, or what `call` left in the model
+            raise FactNotMeasured(
+                "the model's own compute_loss needs more than targets and answers "
+                f"({type(error).__name__})"
+            ) from error
     if keras.tree.is_nested(y):
         raise FactNotMeasured("the targets are several arrays")
     return model._compile_loss(y, outputs, weights)  # what compute_loss adds penalties to

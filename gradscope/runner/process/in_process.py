@@ -105,7 +105,7 @@ def run_experiment(
 
 def _experiment(config: ExperimentConfig, model: Any, data: Any) -> Experiment:
     data = sources.samples(config) if data is None else data
-    return Experiment(config, workload.from_model(config, model, data))
+    return seed_loop.experiment_of(config, workload.from_model(config, model, data))
 
 
 def _built_model(model: Any, seed: int) -> Any:

@@ -32,9 +32,14 @@ from gradscope.record.run_record import Floats
 class Sender:
     """The worker's end of the pipe: a listener that sends everything."""
 
-    def __init__(self, connection: Connection[bytes, bytes]) -> None:
+    def __init__(self, connection: Connection[bytes, bytes], profile: str = "") -> None:
         self._connection = connection
         self._process = os.getpid()
+        self._header = {"profile": profile} if profile else {}
+
+    def profile(self, name: str) -> Sender:
+        """The sender for another gradient that the same training step takes."""
+        return Sender(self._connection, name)
 
     def send(self, event: str, body: bytes = b"", **header: Any) -> None:
         """Send one message: a JSON line and, after it, raw bytes.
@@ -44,7 +49,7 @@ class Sender:
         """
         if os.getpid() != self._process:
             os._exit(1)
-        text = json.dumps({"event": event, **header}).encode()
+        text = json.dumps({"event": event, **self._header, **header}).encode()
         self._connection.send_bytes(text + b"\n" + body)
 
     def begin(self, beginning: Beginning) -> None:
@@ -108,6 +113,14 @@ def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
     """Add one message to `builder`; return its header, whose ``event`` is the kind of message."""
     line, _, body = message.partition(b"\n")
     header: dict[str, Any] = json.loads(line)
+    if profile := header.pop("profile", ""):
+        _add(header, body, builder.profile(profile))
+        return {"event": "profile"}
+    _add(header, body, builder)
+    return header
+
+
+def _add(header: dict[str, Any], body: bytes, builder: RecordBuilder) -> None:
     match header["event"]:
         case "begin":
             builder.begin(_beginning(header))
@@ -131,7 +144,6 @@ def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
             origin = header.get("origin")
             builder.nonfinite_origin = NonFiniteOrigin.from_json(origin) if origin else None
             builder.faults = tuple(Fault(**fault) for fault in header.get("faults", ()))
-    return header
 
 
 def _beginning(header: dict[str, Any]) -> Beginning:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.runner.loop.training import Experiment
 from gradscope.runner.network import workload
 from gradscope.runner.runtime.seeds import Seeds
+
+
+def experiment_of(config: ExperimentConfig, work: Any) -> Experiment:
+    """The training loop of a workload: gradscope's own, or that of a model that trains itself."""
+    if getattr(work, "own_step", None) is None:
+        return Experiment(config, work)
+    from gradscope.runner.loop.own_training import OwnExperiment
+
+    return OwnExperiment(config, work)
 
 
 def experiments(config: ExperimentConfig, seeds: Seeds, *, trust: bool) -> Iterator[Experiment]:
@@ -21,7 +31,7 @@ def experiments(config: ExperimentConfig, seeds: Seeds, *, trust: bool) -> Itera
     for seed in (*seeds.trained, *seeds.initial):
         if experiment is None or experiment.workload.draw_weights is None:
             seeded = replace(config, seed=seed)
-            experiment = Experiment(seeded, workload.from_config(seeded, trust=trust))
+            experiment = experiment_of(seeded, workload.from_config(seeded, trust=trust))
         else:
             experiment.reset(seed)
         yield experiment

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,23 @@ def created() -> Iterator[str]:
     with tempfile.TemporaryDirectory(
         prefix=f"gradscope-{os.getpid()}-", ignore_cleanup_errors=True
     ) as home:
-        yield home
+        try:
+            yield home
+        finally:
+            end_processes(home)
+
+
+def end_processes(home: str) -> None:
+    """End what the worker of `home` started in sessions of their own, on Linux.
+
+    The group of the worker was killed before; a process with a session of its own is in no group of
+    it. It inherits the worker's variables, whose TMPDIR is `home` and nobody else's.
+    """
+    mark = os.fsencode(f"TMPDIR={home}")
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                os.kill(int(folder.name), signal.SIGKILL)
 
 
 def remove_abandoned(folder: Path) -> None:

@@ -50,6 +50,7 @@ def model_from(source: ModelSource, *, trust: bool) -> Any:
 
     key = "model.factory"
     model = call_function(str(source.factory), source.arguments, key=key, folder=source.folder)
+    _refuse_without_eager(key, str(source.factory))
     if not isinstance(model, keras.Model):
         raise BadRequest(
             f"{key}: {source.factory} must return a Keras model, it returned {describe(model)}",
@@ -63,6 +64,7 @@ def data_from(parameters: Mapping[str, Any]) -> Any:
     key, spec = "data.factory", str(parameters["factory"])
     arguments = parameters.get("arguments") or {}
     data = call_function(spec, arguments, key=key, folder=parameters.get("folder"))
+    _refuse_without_eager(key, spec)
     from gradscope.runner.sources.batches import is_data
 
     if not is_data(data):
@@ -70,6 +72,18 @@ def data_from(parameters: Mapping[str, Any]) -> Any:
             f"{key}: {spec} must return {DATA_FORMS}; it returned {describe(data)}",
         )
     return data
+
+
+def _refuse_without_eager(key: str, spec: str) -> None:
+    """Refuse code that has switched eager execution off for the whole process."""
+    import tensorflow as tf
+
+    if not tf.executing_eagerly():
+        raise BadRequest(
+            f"{key}: {spec}, or a module that it imports, switched eager execution off, and "
+            "Keras 3 needs it",
+            "remove tf.compat.v1.disable_eager_execution() or disable_v2_behavior()",
+        )
 
 
 def describe(value: Any) -> str:

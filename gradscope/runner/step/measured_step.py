@@ -28,6 +28,7 @@ from gradscope.runner.step.main_path import with_main_path
 from gradscope.runner.step.reductions import reductions_for
 from gradscope.runner.survey import recurrent
 from gradscope.runner.survey.calls import Call, recordable_layers, recording
+from gradscope.runner.survey.graph_reachability import ReachedTensors
 from gradscope.runner.survey.sites import Site, SiteMap
 from gradscope.runner.survey.surveyor import survey
 
@@ -51,7 +52,8 @@ def survey_model(model: Any, x: Any, trained: Sequence[bool] | None = None) -> S
         flat = keras.tree.flatten(outputs)
         in_loss = trained or [True] * len(flat)
         ends = [tensor for tensor, used in zip(flat, in_loss, strict=True) if used]
-        site_map = survey(model, layers, recorder, outputs, [*ends, *model.losses])
+        reached = ReachedTensors([*ends, *model.losses])
+        site_map = survey(model, layers, recorder, outputs, reached)
         site_maps.append(with_main_path(site_map, recorder, inputs, outputs))
 
     specs = keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), x)

@@ -100,6 +100,59 @@ def intercepted_updates(
         updates.by_kernel[key] = Update(before, tf.convert_to_tensor(kernel) - before, 1.0)
 
 
+def can_be_computed(optimizer: Any, kernels: Sequence[Any], gradients: Sequence[Any]) -> bool:
+    """Whether `computed_updates` gives the changes of all `kernels`."""
+    pairs = zip(kernels, gradients, strict=True)
+    return bool(optimizer.built) and all(is_interceptable(optimizer, k, g) for k, g in pairs)
+
+
+def computed_updates(
+    optimizer: Any,
+    kernels: Sequence[Any],
+    raw: Sequence[Any],
+    pairs: Sequence[tuple[Any, Any]],
+) -> Updates:
+    """The changes of `kernels`, with gradients `raw`, that the optimizer would make; none is made.
+
+    `pairs` are the gradients and variables that it would be applied to. Its own state is read and
+    stays as it is: what it writes is kept aside for what it reads later in the same step.
+    """
+    updates = Updates()
+    intercepted = {id(k.value): (k, g) for k, g in zip(kernels, raw, strict=True)}
+    with keras.StatelessScope() as scope, contextlib.ExitStack() as stack:
+        for name in ("assign", "assign_add", "assign_sub"):
+            replacement = _noting_assign(optimizer, name, scope, intercepted, updates)
+            stack.enter_context(patched_attribute(optimizer, name, replacement))
+        optimizer.apply([g for g, _ in pairs], [v for _, v in pairs])
+    if len(updates.by_kernel) != len(intercepted):
+        raise RuntimeError(f"{type(optimizer).__name__} changed a kernel without assign_add")
+    return updates
+
+
+def _noting_assign(
+    optimizer: Any,
+    name: str,
+    scope: Any,
+    intercepted: dict[int, tuple[Any, Any]],
+    updates: Updates,
+) -> Callable[[Any, Any], None]:
+    """The optimizer's method `name`, which notes what it would write."""
+    holding = _holding_assign(optimizer, name, intercepted, updates)
+
+    def assign(variable: Any, value: Any) -> None:
+        if id(variable) in intercepted:
+            holding(variable, value)
+            return
+        if not isinstance(variable, keras.Variable):
+            return  # a trained variable that is no kernel
+        before = tf.convert_to_tensor(variable.value)
+        value = tf.cast(tf.convert_to_tensor(value), before.dtype)
+        signs = {"assign_add": before + value, "assign_sub": before - value}
+        scope.add_update((variable, signs.get(name, value)))
+
+    return assign
+
+
 def _holding_assign(
     optimizer: Any, name: str, intercepted: dict[int, tuple[Any, Any]], updates: Updates
 ) -> Callable[[Any, Any], None]:

@@ -101,6 +101,10 @@ class CallRecorder:
         """Whether a tape watches the tensors of this call."""
         return self.watch is not None and call.key in self._watched
 
+    def number_of_calls(self, layer: Any) -> int:
+        """How many calls of `layer` have begun."""
+        return self._counts.get(id(layer), 0)
+
     def activation(self, layer: Any, z: Any, a: Any) -> None:
         """Record input and output of the activation in the innermost open call of `layer`."""
         for call in reversed(self._open):

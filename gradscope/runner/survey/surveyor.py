@@ -204,6 +204,10 @@ class _Surveyor:
         index = self._row(call, Role.STRUCTURE, units=_units(call, at, axes), reason=reason)
         if not reason:
             self.sites[index] = Site(index, call.key, at, unit_axes=axes)
+        origin = self._origin(call)
+        if origin is not None and isinstance(call.layer, keras.layers.Rescaling):
+            # Answers in other units are still those of the layer before.
+            self._origins[tensor_name(call.outputs[0])] = replace(origin, activated=True)
 
     def _tensor(self, call: Call) -> tuple[int, Reason | None]:
         """Which output of the call is measured, and why it cannot be: the first that is trained."""
@@ -230,7 +234,7 @@ class _Surveyor:
 
     def model_itself(self, model: Any) -> None:
         """Add the weights that belong to the model and to none of its layers."""
-        if model._trainable_variables:
+        if model is not None and model._trainable_variables:
             self._row(Call(model, 0), Role.STRUCTURE, reason=Reason.MODEL_WEIGHTS)
 
     def close(self, outputs: Sequence[Any]) -> None:
@@ -258,14 +262,19 @@ class _Surveyor:
 
 
 def survey(
-    model: Any, layers: Sequence[Any], recorder: CallRecorder, outputs: Any, ends: Sequence[Any]
+    model: Any,
+    layers: Sequence[Any],
+    recorder: CallRecorder,
+    outputs: Any,
+    reached: ReachedTensors,
 ) -> SiteMap:
     """Make the layer table of `model` from one traced forward pass, recorded by `recorder`.
 
-    `ends` are the tensors that the loss is made of. Rows stand in the order in which the calls
-    ended, which is the order of the data. Layers that the pass did not call are listed last.
+    `reached` are the tensors that a gradient of the loss comes back to. Rows stand in the order in
+    which the calls ended, which is the order of the data. Layers that the pass did not call are
+    listed last. `model` is None where several models are trained.
     """
-    surveyor = _Surveyor(ReachedTensors(ends))
+    surveyor = _Surveyor(reached)
     for call in recorder.calls:
         surveyor.visit(call)
     surveyor.close(keras.tree.flatten(outputs))

@@ -84,3 +84,19 @@ def test_layers_before_the_first_that_trains_are_no_stations() -> None:
     for name in ("hidden_3", "hidden_4", "output"):
         layers = changed(layers, name, frozen=True)
     assert stations(record(layers)) == (1, 2, 3, 4)
+
+
+def test_a_normalization_of_the_stream_gives_the_signal_another_unit() -> None:
+    """As in a transformer that normalizes after each sum, on inputs of a million."""
+    first, second, *rest = network([100] * 3)[1:]
+    norm = layer_row(0, "norm", "LayerNormalization", "normalization", units=100)
+    rows = [first, second, norm, *rest]
+    # What stands between a layer and the norm keeps a scale of its own.
+    layers = changed(
+        tuple(replace(x, index=i) for i, x in enumerate(rows)), "hidden_2", activation="tanh"
+    )
+    made = record(layers, signal=[1e6, 2e6, 3.0])
+    made.series["preactivation_second_moment"][:, 2] = 1.0
+    profile = depth_profile(made)
+    assert profile.signal_starts == ("hidden_1", "hidden_1", "norm", "norm")
+    np.testing.assert_allclose(profile.signal_comparable[0], [1.0, 2.0, 1.0, 3.0], rtol=1e-12)

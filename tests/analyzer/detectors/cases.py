@@ -7,6 +7,7 @@ from tests.analyzer.detectors import (
     cases_of_norms,
     cases_of_numbers,
     cases_of_objectives,
+    cases_of_outputs,
     cases_of_starts,
     cases_of_training,
     cases_of_units,
@@ -29,6 +30,7 @@ CASES: tuple[Case, ...] = (
     *cases_of_norms.normalization(),
     *cases_of_starts.starts(),
     *cases_of_numbers.numbers(),
+    *cases_of_outputs.outputs(),
     *cases_of_learning.learning(),
     *cases_of_objectives.objectives(),
 )

@@ -1,4 +1,4 @@
-"""The detectors that look at the loss and at what it is computed from."""
+"""The detectors that look at the loss over time."""
 
 from __future__ import annotations
 
@@ -12,116 +12,22 @@ import numpy as np
 
 from gradscope.record import (
     ConstantAnswer,
+    LossValues,
     ObjectiveInfo,
     ObjectiveStart,
     ProbeAnswers,
     RunRecord,
+    TargetDependence,
     TargetSummary,
 )
 from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case
-from tests.analyzer.synthetic import CONFIG, DATA, changed, empty, network, over_time, record
+from tests.analyzer.synthetic import DATA, USERS, changed, empty, network, over_time, record
 
 ALWAYS = np.where(np.arange(101) % 2, 1.0, -1.0)
 """Noise that is the same in every quarter: its mean is zero over an even number of steps."""
 
 PASSED = replace(DATA, samples=3200)
 """Data of which 100 steps on batches of 32 are one pass."""
-
-USERS = {**CONFIG, "model": {"source": {"factory": "mine:net"}, "batch_norm": {"epsilon": 1e-3}}}
-
-
-def output() -> Iterator[Case]:
-    case = partial(Case, "output_mismatch")
-
-    def net(
-        activation: str, units: int, loss: str = "auto", source: bool = False, **data: Any
-    ) -> RunRecord:
-        layers = changed(network([9, 9]), "output", activation=activation, units=units)
-        training = {**CONFIG["training"], "loss": loss}  # type: ignore[dict-item]
-        config = USERS if source else CONFIG
-        return record(layers, data=replace(DATA, **data), config={**config, "training": training})
-
-    sparse, binary = "sparse_categorical_crossentropy", "binary_crossentropy"
-    headless = tuple(replace(x, role="hidden") for x in network([9, 9]))
-    real = {"task": "regression", "classes": None}
-    own = {"task": "own", "classes": None}
-    two = {"classes": 2}
-    yield case("healthy", "no_output_layer", lambda: record(headless), "skipped")
-    for kind, name, given, data, severity in (
-        ("healthy", "softmax", ("softmax", 10), {}, ""),
-        ("healthy", "softmax_of_two", ("softmax", 2), two, ""),
-        ("healthy", "sigmoid_of_one", ("sigmoid", 1), two, ""),
-        ("healthy", "real_values", ("linear", 1), real, ""),
-        ("healthy", "linear_on_squares", ("linear", 10, "mean_squared_error"), {}, ""),
-        ("healthy", "logits_compiled_in", ("linear", 10), own | {"source": True}, ""),
-        ("sick", "softmax_of_one", ("softmax", 1, binary), two, "error"),
-        ("sick", "softmax_of_one_own", ("softmax", 1), own, "error"),
-        ("sick", "too_few_units", ("softmax", 9), {}, "error"),
-        ("sick", "one_sigmoid_for_ten", ("sigmoid", 1, binary), {}, "error"),
-        ("sick", "logits", ("linear", 10, sparse), {}, "error"),
-        ("sick", "tanh", ("tanh", 1, binary), two, "error"),
-        ("sick", "softmax_for_real_values", ("softmax", 3), real, "error"),
-        ("sick", "sigmoids_as_distribution", ("sigmoid", 10, sparse), {}, "warning"),
-        ("sick", "softmax_unit_by_unit", ("softmax", 10, binary), {}, "warning"),
-        ("borderline", "as_many", ("softmax", 10), {}, ""),
-        ("borderline", "one_spare", ("softmax", 11), {}, "warning"),
-    ):
-        made = partial(net, *given, **data)  # type: ignore[arg-type]
-        yield case(kind, name, made, severity, (0, 40) if severity else None)
-    yield case(
-        "borderline", "spare_allowed", lambda: net("softmax", 11), thresholds={"max_spare_units": 1}
-    )
-
-
-def told_output() -> Iterator[Case]:
-    """Where the record knows loss and targets, as of a model of the user's own."""
-    case = partial(Case, "output_mismatch")
-    sparse, binary = "sparse_categorical_crossentropy", "binary_crossentropy"
-    own = {"task": "own", "classes": None}
-    index = TargetSummary("indices", 1, 0.0, 9.0, 4.5, 8.25, (0.1,) * 10)
-    signs = TargetSummary("real", 1, -1.0, 1.0, 0.0, 1.0)
-
-    def told(
-        activation: str, name: str, targets: TargetSummary, units: int = 1, **more: Any
-    ) -> RunRecord:
-        layers = changed(network([9, 9]), "output", activation=activation, units=units)
-        data = replace(DATA, **own, targets=targets)
-        facts = ObjectiveInfo(name, more.pop("from_logits", False))
-        return record(layers, data=data, config=USERS, objective=facts, **more)
-
-    def spread(mean: float, deviation: float) -> TargetSummary:
-        return TargetSummary("real", 1, mean - 9.0, mean + 9.0, mean, deviation**2)
-
-    positions = TargetSummary("real", 12, 0.0, 499.0, 250.0, 2e4)
-    floats = TargetSummary("real", 1, 0.0, 4.0, 2.0, 2.0)
-    squares, falls = "mean_squared_error", np.geomspace(2.3, 0.1, 41)
-    for kind, name, given, more, severity in (
-        ("healthy", "logits_said", ("linear", sparse, index, 10), {"from_logits": True}, ""),
-        ("healthy", "own_loss", ("linear", "", index, 10), {}, ""),
-        ("healthy", "classes_of_positions", ("softmax", sparse, positions, 500), {}, ""),
-        ("healthy", "classes_as_floats", ("softmax", sparse, floats, 5), {}, ""),
-        ("healthy", "tanh_reaches", ("tanh", squares, spread(0.0, 1.0)), {}, ""),
-        ("healthy", "relu_for_counts", ("relu", squares, spread(3.0, 3.0)), {}, ""),
-        ("healthy", "linear_reaches_all", ("linear", squares, spread(1e4, 1.0)), {}, ""),
-        ("sick", "logits_own", ("linear", sparse, index, 10), {}, "error"),
-        ("sick", "logits_learn", ("linear", sparse, index, 10), {"accuracy": 0.6}, "warning"),
-        ("sick", "softmax_of_one_learns", ("softmax", binary, index), {"loss": falls}, "error"),
-        ("sick", "one_sigmoid_for_ten_own", ("sigmoid", binary, index), {}, "error"),
-        ("sick", "signs_for_binary", ("sigmoid", binary, signs), {}, "error"),
-        (
-            "sick",
-            "sigmoid_cannot_reach",
-            ("sigmoid", squares, spread(5.0, 3.0)),
-            {"loss": 9.0},
-            "error",
-        ),
-        ("sick", "sigmoid_standardized", ("sigmoid", squares, spread(0.0, 1.0)), {}, "error"),
-        ("sick", "relu_for_negative", ("relu", squares, spread(-5.0, 1.0)), {}, "error"),
-        # From mean - 1 to mean + 1 the ReLU reaches (mean + 1) / 2.
-        ("borderline", "reach_inside", ("relu", squares, spread(0.2 + 1e-9, 1.0)), {}, ""),
-        ("borderline", "reach_outside", ("relu", squares, spread(0.2 - 1e-9, 1.0)), {}, "error"),
-    ):
-        yield case(kind, name, partial(told, *given, **more), severity)  # type: ignore[arg-type]
 
 
 def stuck() -> Iterator[Case]:
@@ -160,7 +66,58 @@ def stuck() -> Iterator[Case]:
         ("by_heart_with_a_good_test_loss", chance | {"test_loss": best * INSIDE}, ""),
     ):
         yield case("borderline", name, partial(net, by_heart, evaluation=told), severity)
-    yield case("healthy", "by_heart_for_long", lambda: net(by_heart - 0.2, evaluation=chance))
+    whole = ProbeAnswers(1000, 1.9, 1.9)
+    learned = partial(net, by_heart - 0.2, evaluation=chance)
+    yield case(
+        "healthy", "training_mode_alone", partial(learned, answers=ProbeAnswers(9, 1.9, 2.5))
+    )
+    yield case("healthy", "by_heart_for_all_that_is_known", learned)
+    yield case("sick", "by_heart_for_long", partial(learned, answers=whole), "error")
+    small = np.linspace(3.0, 0.1, 101)
+    yield case(
+        "sick",
+        "by_heart_and_halved",
+        partial(net, small, evaluation=chance, answers=whole),
+        "error",
+    )
+    one = TargetSummary("indices", 1, shares=(0.21, *(0.79 / 9,) * 9))
+    uneven = partial(learned, answers=whole, data=replace(PASSED, targets=one))
+    yield case("healthy", "another_share_of_classes", uneven)
+    # 1000 test samples: the loss of a constant answer has a standard error of sqrt(2 / 1000).
+    noise = 3.0 * math.sqrt(2.0 / 1000.0)
+    numbers = replace(
+        PASSED,
+        task="regression",
+        classes=None,
+        targets=TargetSummary("real", 10, -3.0, 3.0, 0.0, 1.0),
+    )
+    for name, loss, severity in (
+        ("holds", 1 + noise * INSIDE, ""),
+        ("does_not_hold", 1 + noise * OUTSIDE, "error"),
+    ):
+        made = partial(
+            net,
+            small / 3,
+            0.0,
+            evaluation={"test_loss": loss},
+            data=numbers,
+            answers=ProbeAnswers(1000, 0.1, 0.1),
+        )
+        yield case("borderline", f"regression_{name}", made, severity)
+    sizes = ObjectiveInfo("mean_absolute_error")
+    away = 1 + 3.0 * math.sqrt((math.pi / 2 - 1) / 1000.0) * OUTSIDE
+    start = ObjectiveStart(constant=ConstantAnswer((0.0,) * 10, 1.0, 100, 100))
+    made = partial(
+        net,
+        small / 3,
+        0.0,
+        evaluation={"test_loss": away},
+        data=numbers,
+        answers=ProbeAnswers(1000, 0.1, 0.1),
+        objective=sizes,
+        objective_start=start,
+    )
+    yield case("borderline", "absolute_error_does_not_hold", made, "error")
     yield case("sick", "right_by_chance", lambda: net(best, accuracy=0.109), "error")
     settled = np.where(np.arange(101) < 40, falling, best)
     yield case("sick", "falls_to_the_constant", lambda: net(settled), "error")
@@ -205,6 +162,44 @@ def stuck() -> Iterator[Case]:
         loss = np.concatenate([np.full(51, 9.0), 9 + times * error + noise, 9 + noise])
         made = partial(record, loss=loss, steps=100, data=PASSED)
         yield case("borderline", name, made, severity)
+
+
+def inverted() -> Iterator[Case]:
+    """A loss that is larger for right answers than for others."""
+    case = partial(Case, "not_learning")
+
+    def net(
+        right: float | None,
+        *,
+        used: float = 1.0,
+        neutral: float | None = -0.7,
+        constant: float = -1e5,
+        **more: Any,
+    ) -> RunRecord:
+        start = ObjectiveStart(
+            TargetDependence(1.0, used, 1.0, (32, 10), (32, 10)),
+            LossValues(-0.8, right, constant, neutral=neutral),
+        )
+        falls = -np.geomspace(0.8, 1e3, 101)
+        return record(**{"loss": falls, "steps": 100, "objective_start": start, **more})
+
+    yield case("sick", "wrong_sign", lambda: net(-0.3), "error", (0, 100), ())
+    yield case("sick", "five_steps", lambda: net(-0.3, loss=-1.0, steps=5), "error")
+    yield case("healthy", "right_sign", lambda: net(-2.0))
+    yield case("healthy", "targets_not_used", lambda: net(-0.3, used=0.0))
+    yield case("healthy", "above_what_training_gives", lambda: net(-0.3, loss=2.0))
+    yield case("borderline", "one_percent", lambda: net(-0.692 * INSIDE, neutral=-0.7), "error")
+    yield case("borderline", "less_than_one_percent", lambda: net(-0.6921, neutral=-0.7))
+    deep = partial(net, None, constant=-1e8)
+    yield case("sick", "no_lower_bound", deep, "error", (0, 100), ())
+    start = ObjectiveStart(TargetDependence(1.0, 1.0, 1.0, (32, 1), (32, 5)))
+    for name, constant, severity in (
+        ("deep", 0.8e6 * OUTSIDE, "error"),
+        ("shallow", 0.8e6 * INSIDE, ""),
+    ):
+        facts = replace(start, values=LossValues(-0.8, None, -constant))
+        yield case("borderline", name, partial(net, None, objective_start=facts), severity)
+    yield case("borderline", "no_neutral", lambda: net(-0.79 * INSIDE, neutral=None), "error")
 
 
 def little_training() -> Iterator[Case]:
@@ -280,6 +275,9 @@ def end_of_training() -> Iterator[Case]:
         ("diverging_loss", "borderline", "end_outside", (4.6 * OUTSIDE, low), "error"),
     ):
         yield Case(detector, kind, name, partial(net, *given), severity)
+    for mode in ((math.nan, 0.4), (0.4, math.nan), (0.4, math.inf)):
+        lost = partial(net, 0.4, low, answers=ProbeAnswers(1000, *mode))
+        yield Case("non_finite", "sick", f"answers_lost_{mode}", lost, "error", (100, 100), ())
     scattered = best + 2.0 * ALWAYS
     for kind, name, samples, severity in (
         ("sick", "scattered_for_four_epochs", 800, "error"),
@@ -308,7 +306,8 @@ def exhausted() -> Iterator[Case]:
         return replace(made, scalars=scalars)
 
     per_step, cosine = 1e-3 * 0.8**steps, 1e-3 * np.cos(np.pi * steps / 202) ** 2
-    learned = np.geomspace(2.3, 0.4, 101)
+    learned, well = np.geomspace(2.3, 0.2, 101), np.geomspace(2.3, 0.6, 101)
+    yield case("sick", "per_step_and_learned_well", lambda: net(per_step, loss=well), "warning")
     yield case("healthy", "constant", lambda: net(1e-3))
     yield case("healthy", "warm_up", lambda: net(1e-3 * (1e-6 + steps / 100)))
     yield case("healthy", "cosine_to_the_end", lambda: net(np.where(steps < 100, cosine, 0.0)))
@@ -382,6 +381,6 @@ def oscillating() -> Iterator[Case]:
 
 def learning() -> Iterator[Case]:
     """Every case of this file."""
-    judged = (stuck, little_training, end_of_training, exhausted, diverging, oscillating)
-    for cases in (output, told_output, *judged):
+    judged = (stuck, inverted, little_training, end_of_training, exhausted, diverging, oscillating)
+    for cases in judged:
         yield from cases()

@@ -43,6 +43,8 @@ def cut() -> Iterator[Case]:
     yield case("healthy", "a_loss_of_zero", lambda: net(0.0, loss=0.0))
     yield case("healthy", "no_error_signal_behind_dead_units", lambda: net(0.0, dead=1.0))
     yield case("sick", "no_error_signal_at_all", lambda: net(0.0), "error", (0, 40), None, 0.0)
+    flows = over_time(4, (0, [1.0] * 5), (2, [np.nan, np.nan, np.nan, np.nan, 1e30]))
+    yield case("healthy", "not_finite_later", lambda: net(flows, steps=3), scales=False)
     yield case("healthy", "only_initialised", lambda: net(gone, steps=1), "skipped")
     yield case("healthy", "no_rows", empty, "skipped")
     yield case("sick", "cut", lambda: net(gone), "error", (0, 40), ("hidden_1", "hidden_2"), 0.0)

@@ -22,8 +22,7 @@ from gradscope.record import (
     WeightCounts,
 )
 from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case
-from tests.analyzer.detectors.cases_of_learning import USERS
-from tests.analyzer.synthetic import DATA, changed, network, record
+from tests.analyzer.synthetic import DATA, USERS, changed, network, over_time, record
 
 REAL = replace(DATA, task="own", classes=None)
 BEST = math.log(10)
@@ -124,6 +123,10 @@ def unscaled() -> Iterator[Case]:
     yield case("sick", "few_steps", lambda: net(5e3, steps=99), "warning", (0, 99))
     yield case("borderline", "approach_inside", lambda: net(5e3, left=0.5 * INSIDE))
     yield case("borderline", "approach_outside", lambda: net(5e3, left=0.5 * OUTSIDE), "error")
+    for name, size, severity in (("inside", 1e3 * INSIDE, ""), ("outside", 1e3 * OUTSIDE, "error")):
+        grown = over_time(101, (0, [1.0, 1.0]), (20, [1.0, size]))
+        made = partial(net, 5e3, left=0.0, signal=grown)
+        yield case("borderline", f"growth_{name}", made, severity)
     nothing = {"scale": {"first_change": None}}
     yield case("sick", "change_unknown", lambda: net(5e3, **nothing), "error")
     yield case("borderline", "distance_inside", lambda: net(15.0 * INSIDE))

@@ -175,6 +175,15 @@ def symmetric() -> Iterator[Case]:
     tied, orthogonal = [0.01, 0.02, 0.02, 0.03, 0.04], network([9] * 3, initializer="orthogonal")
     zeros = over_time(41, (0, [0.01, 0.0, 0.02]))
     shared = changed(network([9, 9, 9]), "hidden_3", name="hidden_2#2")
+    # As a convolution, whose positions differ where its units do not.
+    drawn = tuple(
+        replace(x, initializer_parameters={"value": 0.1}) if x.role == "hidden" else x
+        for x in constant
+    )
+    learns = np.geomspace(2.3, 0.4, 41)
+    yield case("sick", "one_number", lambda: net(0.3, drawn, 0.1**2), "error", (0, 40))
+    yield case("healthy", "one_number_and_learns", lambda: net(0.3, drawn, 0.1**2, loss=learns))
+    yield case("healthy", "one_number_overwritten", lambda: net(0.3, drawn, 0.0101))
     yield case("healthy", "random", lambda: net(0.3))
     yield case("healthy", "many_samples", lambda: net(1.0 / 4096))
     yield case("healthy", "one_unit", lambda: net(0.0, one_unit), "skipped")

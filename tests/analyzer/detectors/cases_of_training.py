@@ -121,6 +121,19 @@ def unstable() -> Iterator[Case]:
         0.3,
     )
     yield case("sick", "spikes", spike, "warning", (4, 5), None, 3.0)
+    lost = over_time(101, (0, 1e-3), (4, [1e-3] * 5 + [30.0]), (5, 2.0), (6, 1e-3))
+    learns = np.linspace(2.5, 0.5, 101)
+    yield case("sick", "lost_start", lost, "error", (4, 5), None, 30.0, steps=100)
+    yield case(
+        "sick", "lost_start_learns", lost, "warning", (4, 5), None, 30.0, steps=100, loss=learns
+    )
+    sizes = {"weight_second_moment": over_time(41, (0, 1.0), (20, [1e-4] * 5))}
+    yield case(
+        "healthy",
+        "penalized",
+        over_time(41, (0, 1e-3), (20, [0.5] * 5 + [1e-3])),
+        hidden_figures=sizes,
+    )
     yield case("sick", "before_blank_rows", over_time(41, (0, 0.5), (20, np.nan)), "error", (1, 19))
     yield case("sick", "one_step", 0.5, "error", (1, 1), steps=1)
     yield case("sick", "no_hidden_layer", 0.5, "error", (1, 40), ("output",), layers=0)

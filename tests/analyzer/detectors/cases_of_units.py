@@ -9,7 +9,7 @@ import numpy as np
 
 from gradscope.record import RunRecord
 from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case, blank
-from tests.analyzer.synthetic import network, over_time, record
+from tests.analyzer.synthetic import changed, network, over_time, record
 
 
 def _bounded(**given: object) -> RunRecord:
@@ -151,3 +151,9 @@ def few_left() -> Iterator[Case]:
     yield case("borderline", "few_samples", grown, probe_samples=99)
     yield case("borderline", "enough_samples", grown, "warning", probe_samples=100)
     yield case("sick", "whole_for_few_samples", 1.0, "error", probe_samples=16)
+    # As in a U-Net, whose inner blocks a shortcut goes around.
+    around = changed(network([9] * 5), "hidden_3", main_path=False)
+    inner = [0.1, 0.1, 1.0, 0.1, 0.1]
+    yield case("sick", "around_and_learns", inner, "warning", layers=around, loss=well)
+    yield case("sick", "around_and_suffers", inner, "error", layers=around)
+    yield case("sick", "blocked_at_the_end", inner, "error", loss=well)

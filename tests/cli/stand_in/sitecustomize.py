@@ -12,6 +12,7 @@ import dataclasses
 import os
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 BEHAVIOUR = os.environ.get("GRADSCOPE_STAND_IN", "")
@@ -89,6 +90,11 @@ class Experiment:
                 _trouble(listener)
             if step > STEPS_BEFORE_TROUBLE:
                 time.sleep(0.001)
+        if BEHAVIOUR == "interrupted":
+            import signal
+
+            os.kill(os.getppid(), signal.SIGINT)
+            time.sleep(60)
         return _end()
 
 
@@ -130,6 +136,22 @@ def _trouble(listener: Any) -> None:
             from gradscope.errors import BadRequest
 
             raise BadRequest("the stand-in refuses", "ask another")
+        case "fork":
+            os.fork()
+        case "session":
+            import subprocess
+
+            sleeping = subprocess.Popen(["sleep", "300"], start_new_session=True)
+            Path("pid").write_text(str(sleeping.pid))
+        case "folder":
+            import shutil
+
+            shutil.rmtree("o")
+            Path("small.yaml").rename("o")
+        case "starts":
+            sys.stderr.write("the last words\nE0000 failed call to cuInit: UNKNOWN ERROR (303)\n")
+            sys.stderr.flush()
+            os._exit(1)
         case "silent":
             import time
 

@@ -60,3 +60,17 @@ def test_words():
     assert numbers.span([1.001, math.nan, 1.002]) == "1"
     assert numbers.span([1.0, 2.0]) == "1 to 2"
     assert numbers.span([math.nan]) == "-"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "text"),
+    [
+        ((9.9e-05, 1.2e-04), "9.9e-05 to 1.2e-04"),
+        ((9500.0, 12345.0), "9.5e+03 to 1.23e+04"),
+        ((0.2, 0.314), "0.2 to 0.314"),
+        ((1e-12, 1.0), "1e-12 to 1"),  # twelve decades apart: each as people read it
+        ((0.0, 1e-05), "0 to 1e-05"),
+    ],
+)
+def test_near_ends_of_an_interval_have_one_notation(bounds, text):
+    assert numbers.interval(bounds) == text

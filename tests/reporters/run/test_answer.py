@@ -16,6 +16,8 @@ from gradscope.record import Action, Remedy, RunRecord, Severity
 from gradscope.record.remedies import change_settings
 from gradscope.reporters.report import Detail, Report, ReportOptions
 from gradscope.reporters.run import REPORTERS
+from gradscope.reporters.run.answer.advice import advice_of
+from gradscope.reporters.run.terminal.curve_lines import end_names
 from tests.analyzer.synthetic import CONFIG, geometric, network, over_time, record
 from tests.each_case import each_case
 from tests.reporters import fixtures
@@ -117,6 +119,35 @@ def test_the_healthy_network() -> None:
     assert lines[-1].startswith("✓ ")
 
 
+def test_a_baseline_that_exists_is_compared_with_and_not_made_again() -> None:
+    """`gradscope baseline` refuses a file that exists, so the command to paste must not be it."""
+    options = ReportOptions(width=80, source="net.yaml", has_baseline=True)
+    advice = advice_of(healthy(), options)
+    assert advice is not None
+    assert advice.commands == (("gradscope check net.yaml",),)
+    changed = advice_of(healthy(), replace(options, overrides=("model.depth=5",)))
+    assert changed is not None
+    assert changed.commands == (
+        ("gradscope baseline net.yaml", "-s model.depth=5", "--update"),
+        ("gradscope check net.yaml", "-s model.depth=5"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("hidden_1", "hidden_100"), "hidden_1  hidden_100"),
+        (("dense", "dense_11"), "dense       dense_11"),
+        (("block1_add", "block4_add"), "block1_add  block4_add"),
+        (("encoder_first_dense_1", "encoder_first_dense_2"), "encoder_…dense_1  encoder_…dense_2"),
+    ],
+)
+def test_the_names_above_the_curves_tell_the_layers_apart(
+    names: tuple[str, str], expected: str
+) -> None:
+    assert end_names(names, 20, 34, unicode=True) == expected
+
+
 def test_a_warning_has_its_cause_and_its_remedy() -> None:
     dead = over_time(STEPS + 1, (0, [0.05] * 5), (9, [0.05, 0.05, 0.74, 0.62, 0.98]))
     lines = answer(judged(record(steps=STEPS, loss=FALLING, dead=dead, accuracy=0.197)))
@@ -128,6 +159,15 @@ def test_a_warning_has_its_cause_and_its_remedy() -> None:
     assert "5% to 98%" in dead_line
     assert "█" not in dead_line, "a full block is only for a layer that is dead as a whole"
     assert lines[-1].startswith("! 1 warning; ")
+
+
+def test_layers_that_are_dead_in_part_are_never_called_whole() -> None:
+    """An error where the network has not learned either: 62 to 98% are no whole layers."""
+    dead = over_time(STEPS + 1, (0, [0.05] * 5), (9, [0.05, 0.05, 0.74, 0.62, 0.98]))
+    lines = answer(judged(record(steps=STEPS, dead=dead, accuracy=0.1)))
+    assert lines[0].startswith("✗ UNHEALTHY  ")
+    [dead_line] = [line for line in lines if line.startswith("  dead ")]
+    assert dead_line.endswith("✗ 3 of 5 layers at 62% or more")
 
 
 def test_too_few_steps_ask_for_more() -> None:

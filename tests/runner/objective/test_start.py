@@ -227,29 +227,39 @@ def test_what_cannot_be_measured_says_why_and_costs_no_other_fact(name: str) -> 
     assert facts.weights.weights == 2
 
 
-def test_a_compute_loss_of_the_model_s_own_is_left_alone() -> None:
+def test_a_compute_loss_of_the_model_s_own_is_called_with_other_answers() -> None:
+    """Where targets and answers are all that it needs; else its facts say why there are none."""
     import keras
 
     from gradscope.runner.objective.objective import compiled_objective
     from gradscope.runner.objective.start import StartMeasurement
 
     class Own(keras.Model):
-        def __init__(self) -> None:
+        def __init__(self, *, needs_inputs: bool) -> None:
             super().__init__()
             self.inner = dense(1)
+            self.needs_inputs = needs_inputs
 
         def call(self, x: Any) -> Any:
             return self.inner(x)
 
         def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, **_: Any) -> Any:
-            return keras.ops.mean(y_pred)
+            distance = keras.ops.mean(keras.ops.square(y - y_pred))
+            return distance + keras.ops.mean(x) if self.needs_inputs else 3.0 * distance
 
-    model = Own()
-    model(X)
-    model.compile("sgd", "mse")
-    facts = StartMeasurement(model, compiled_objective(REAL)).before((X, REAL, None))
-    assert facts.unmeasured["values"] == "the model has a compute_loss of its own"
-    assert facts.weights.trained == 2
+    def facts(*, needs_inputs: bool) -> Any:
+        model = Own(needs_inputs=needs_inputs)
+        model(X)
+        model.compile("sgd", "mse")
+        return StartMeasurement(model, compiled_objective(REAL)).before((X, REAL, None))
+
+    known = facts(needs_inputs=False)
+    assert known.values.right == 0.0
+    assert known.constant.loss == pytest.approx(3.0 * float(np.var(REAL)), rel=1e-5)
+    assert known.dependence.change > 0.1
+    unknown = facts(needs_inputs=True)
+    assert "compute_loss needs more than targets and answers" in unknown.unmeasured["values"]
+    assert unknown.weights.trained == 2
 
 
 def test_weights_are_counted_by_what_trains() -> None:

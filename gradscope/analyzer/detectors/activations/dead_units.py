@@ -12,7 +12,7 @@ from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.analyzer.theory import causes
+from gradscope.analyzer.theory import causes, step_size
 from gradscope.catalog.activations import find_activation
 from gradscope.record import Action, Finding, LayerInfo, Remedy, Role, RunRecord, Severity
 from gradscope.record.remedies import change_settings
@@ -48,14 +48,16 @@ def dead_units(
         set. With n samples, a unit counted as dead still fires for up to 3/n of all inputs (95 %).
     Error when:
         At least `dead_layer_share` of the units of a layer are dead when the probe set was last
-        shown. Or the mean of phi'(z) over max phi' is below `min_derivative_gain` in the median of
-        the last quarter of the steps, while the network has not learned: stray values keep the
-        units of such a layer from being quite dead. Or at least `few_live_share` are dead, most of
-        them since initialisation as for a warning, and the network is not good: its loss did not
-        come below half of a constant prediction's (of the first loss where none is known), nor its
-        accuracy half of the way from chance to all right.
+        shown, and the network is not good: its loss did not come below half of a constant
+        prediction's (of the first loss where none is known), nor its accuracy half of the way from
+        chance to all right. Or all are dead, and no path goes around the layer. Or the mean of
+        phi'(z) over max phi' is below `min_derivative_gain` in the median of the last quarter of
+        the steps, while the network has not learned: stray values keep the units of such a layer
+        from being quite dead. Or at least `few_live_share` are dead, most of them since
+        initialisation as for a warning, and the network is not good.
     Warning when:
-        At least `dying_layer_share` are dead for `min_samples` samples or more, and the share grew
+        A layer is dead as a whole and the network learns all the same, around it. Or at least
+        `dying_layer_share` are dead for `min_samples` samples or more, and the share grew
         by `min_growth` since initialisation. A deep ReLU network has silent units by geometry
         before any training, because its samples become similar.
     Not judged when:
@@ -94,7 +96,7 @@ def dead_units(
     dying &= ~whole[-1]
     answer: list[Finding] = []
     if whole[-1].any():
-        answer.append(_dead(probes, whole, dead_layer_share, Severity.ERROR))
+        answer.append(_dead(probes, whole, dead_layer_share, _severity(probes, whole[-1])))
     elif not (loss_curve.learned(record, max_constant_ratio) or loss_curve.above_chance(record)):
         answer += _nearly_dead(record, indices, min_derivative_gain)
     few = dying & (probes.share >= few_live_share)
@@ -103,6 +105,22 @@ def dead_units(
     elif dying[-1].any() and record.probe_samples >= min_samples:
         answer.append(_dead(probes, dying, dying_layer_share, Severity.WARNING))
     return tuple(answer)
+
+
+def _severity(probes: _Probes, whole: npt.NDArray[np.bool_]) -> Severity:
+    """An error where nothing passes to what lies below, or learning suffers.
+
+    A shortcut, as in a U-Net, may go around a dead layer.
+    """
+    record = probes.record
+    indices = record.indices(Role.HIDDEN)
+    blocked = [
+        position
+        for position in np.flatnonzero(whole & (probes.share[-1] == 1.0))
+        if record.layers[indices[position]].main_path
+    ]
+    grave = blocked or not loss_curve.learns_well(record)
+    return Severity.ERROR if grave else Severity.WARNING
 
 
 def _shares(shares: Floats) -> str:
@@ -190,7 +208,9 @@ def _dead(
         f"They let no gradient pass for any of {n} samples since step {since} (in "
         f"{layers[positions.index(worst)].name} {share:.0%}, at initialisation {start:.0%})."
     )
-    if severity is Severity.ERROR and share >= WHOLE:
+    if share >= WHOLE and severity is Severity.WARNING:
+        details += " The network learns all the same, around them."
+    elif severity is Severity.ERROR and share >= WHOLE:
         details += " Nothing passes a layer that is dead as a whole: what is below it cannot learn."
     elif severity is Severity.ERROR:
         details += " What is left is too little: the network has hardly learned."
@@ -215,5 +235,5 @@ def _dead(
             interval_meaning="share of inputs that may still activate a unit found dead (95 %)",
         ),
         # A learning rate kills no unit before the first update.
-        remedies=(causes.lower_learning_rate(record), LEAKY) if since else (LEAKY,),
+        remedies=(step_size.lower_learning_rate(record), LEAKY) if since else (LEAKY,),
     )

@@ -6,19 +6,19 @@ from gradscope.analyzer import departures
 from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.analyzer.detectors import detector
-from gradscope.analyzer.message_parts import rate_text
+from gradscope.analyzer.message_parts import rate_text, short_number
 from gradscope.record import Finding, RunRecord
 
 
-@detector("GS202", rank=10)
+@detector("GS202", rank=12)
 def exploding_signal(
     record: RunRecord, *, threshold: float = 1e3, threshold_if_not_learning: float = 1e2
 ) -> tuple[Finding, ...]:
     """Tell whether the signal grows on its way through the network.
 
     What it measures:
-        The rms of the pre-activation z at each hidden layer over the rms at the first hidden layer
-        (pooled second moment).
+        The rms of the pre-activation z at each hidden layer over the rms at the first hidden layer,
+        or at the last normalization before it that everything passes (pooled second moment).
     Error when:
         The ratio is above the threshold at any layer, in at least half of the last quarter of the
         recorded steps.
@@ -46,9 +46,11 @@ def exploding_signal(
     if departure is None:
         return ()
     first = profile.names[departure.layers[0]]
-    start, furthest = profile.names[0], profile.names[departure.extreme_layer]
+    start = profile.signal_starts[departure.extreme_layer]
+    furthest = profile.names[departure.extreme_layer]
     message = (
-        f"The signal explodes: {furthest} gets {departure.extreme:.2g} times the signal in {start}."
+        f"The signal explodes: {furthest} gets {short_number(departure.extreme)} times the signal "
+        f"in {start}."
     )
     details = (
         f"From {start} to {profile.names[-1]} the rms of z grows{rate_text(departure.rate)}, "

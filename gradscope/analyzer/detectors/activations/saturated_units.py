@@ -10,7 +10,7 @@ from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.network import first_trained
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.analyzer.theory import causes
+from gradscope.analyzer.theory import causes, step_size
 from gradscope.catalog.activations import find_activation
 from gradscope.record import Action, Finding, LayerInfo, Remedy, Role, RunRecord, Severity
 from gradscope.record.remedies import change_settings
@@ -131,7 +131,7 @@ def _saturates(layer: LayerInfo) -> bool:
 def _remedies(record: RunRecord, occurrence: window.Occurrence) -> tuple[Remedy, ...]:
     """Against z far from 0: what training did, else what the data or the initializer bring."""
     if occurrence.since_step > 0:
-        return (causes.lower_learning_rate(record),)
+        return (step_size.lower_learning_rate(record),)
     if record.data.second_moment > LARGE_INPUT:
         return (change_settings(("data.scaling", "standardize")),)
     return causes.smallest_change(record) or (Remedy(Action.SHRINK_WEIGHTS),)

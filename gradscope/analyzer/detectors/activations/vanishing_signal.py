@@ -17,9 +17,10 @@ def vanishing_signal(
     """Tell whether the signal fades on its way through the network.
 
     What it measures:
-        The rms of the pre-activation z at each hidden layer over the rms at the first hidden layer.
-        The pooled second moment is used because the variance over the batch goes to zero in healthy
-        deep ReLU networks, whose samples become similar.
+        The rms of the pre-activation z at each hidden layer over the rms at the first hidden layer,
+        or at the last normalization before it that everything passes. The pooled second moment is
+        used because the variance over the batch goes to zero in healthy deep ReLU networks, whose
+        samples become similar.
     Error when:
         The ratio is below the threshold at any layer, in at least half of the last quarter of the
         recorded steps.
@@ -48,12 +49,13 @@ def vanishing_signal(
         return ()
     first = profile.names[departure.layers[0]]
     rate = rate_text(departure.rate) if departure.extreme > 0 else ""
-    start, furthest = profile.names[0], profile.names[departure.extreme_layer]
+    start = profile.signal_starts[departure.extreme_layer]
+    furthest = profile.names[departure.extreme_layer]
     share = f"{departure.extreme:.2g} of the" if departure.extreme > 0 else "nothing of the"
     message = f"The signal vanishes: {furthest} gets {share} signal in {start}."
     details = (
         f"From {start} to {profile.names[-1]} the rms of z falls{rate}, "
-        f"{departure.occurrence.text}; {first} is the first layer below {limit:.0e} of it."
+        f"{departure.occurrence.text}; {first} is the first layer below 1/{1 / limit:.0f} of it."
     )
     return (
         departures.finding_over_depth(

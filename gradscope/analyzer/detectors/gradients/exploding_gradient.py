@@ -6,7 +6,7 @@ from gradscope.analyzer import departures
 from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.analyzer.detectors import detector
-from gradscope.analyzer.message_parts import layer_names, rate_text
+from gradscope.analyzer.message_parts import layer_names, rate_text, short_number
 from gradscope.record import Finding, RunRecord
 
 
@@ -55,7 +55,8 @@ def exploding_gradient(
     rate = rate_text(departure.rate**-1, " going back")
     last, furthest = profile.names[-1], profile.names[departure.extreme_layer]
     message = (
-        f"The gradient explodes: {furthest} gets {departure.extreme:.2g} times what reaches {last}."
+        f"The gradient explodes: {furthest} gets {short_number(departure.extreme)} times what "
+        f"reaches {last}."
     )
     details = (
         f"From {last} back to {profile.names[0]} {profile.quantity} grows{rate}, "

@@ -11,20 +11,32 @@ from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names, times_text
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.analyzer.theory import causes
+from gradscope.analyzer.theory import step_size
 from gradscope.record import Finding, LayerInfo, Role, RunRecord, Severity
 from gradscope.record.run_record import Floats, Integers
 
+SHRUNK = 0.1
+"""Size of a layer's weights over that at the start below which a change is large beside little:
+what a penalty has taken to nothing is not rewritten by the rate."""
 
+
+# After `dead_units`, whose cause names the largest update, and before what large updates bring.
 @detector(
     "GS105",
-    rank=30,
+    rank=10,
     follows=(
         "non_finite",
         "exploding_signal",
         "exploding_gradient",
         "batch_norm_explosion",
-        "dead_units",  # whose cause names the largest update
+        "dead_units",
+    ),
+    then_causes=(
+        "vanishing_signal",
+        "saturated_units",
+        "vanishing_gradient",
+        "collapsed_representation",
+        "frozen_layers",
     ),
 )
 def unstable_updates(
@@ -33,6 +45,7 @@ def unstable_updates(
     max_median_update: float = 0.1,
     max_single_update: float = 1.0,
     max_constant_ratio: float = 0.5,
+    lost_start_update: float = 10.0,
 ) -> tuple[Finding, ...]:
     """Tell whether single steps rewrite the weights instead of improving them.
 
@@ -40,18 +53,24 @@ def unstable_updates(
         The rms of the change that the optimizer really made to a kernel over the rms of the kernel
         before it, for any optimizer.
     Error when:
-        The median over the last quarter of the steps is above `max_median_update`.
+        The median over the last quarter of the steps is above `max_median_update`. Or one step was
+        above `lost_start_update`, so that nothing is left of the layer's start, and the network has
+        learned nothing in 50 recorded steps or more.
     Warning when:
-        One step was above `max_single_update`: the layer was overwritten. Or the median is between
-        the two thresholds and the network learns all the same.
+        One step was above `max_single_update` and the network learns all the same, or the median is
+        between the two thresholds and it does.
     Not judged when:
-        No update was made.
+        No update was made. Layers are left out whose weights started at zero, or that shrank to a
+        tenth of their size at the start, as under a penalty.
     Thresholds:
         max_median_update = 0.1: a hundred times the 1e-3 that practice aims at; ten steps then
             replace a layer.
         max_single_update = 1: one step replaces a layer.
         max_constant_ratio = 0.5: the loss over that of a constant prediction (over the first loss
             where none is known) below which the network learns.
+        lost_start_update = 10: one step leaves a tenth of the layer's start. Healthy networks whose
+            embedding starts small reach 1 in their first step with Adam, those of the wide corpus
+            with 300 times their learning rate 17 and more.
     Why it matters:
         What a layer has learned is lost again at the next step.
     What to do:
@@ -76,14 +95,10 @@ def unstable_updates(
             return ()
         sick = np.flatnonzero(np.any(update > max_single_update, axis=0))
         since, observed = int(steps[resting[0]]), float(peaks.max())
-        when, severity = f"at step {int(steps[np.argmax(peaks)])}", Severity.WARNING
+        when = f"at step {int(steps[np.argmax(peaks)])}"
+        lost = observed > lost_start_update and loss_curve.stuck(record)
+        severity = Severity.ERROR if lost else Severity.WARNING
     layers = [record.layers[indices[i]] for i in sick]
-    evidence = findings.evidence_over_steps(
-        record,
-        n=min(layer.parameters for layer in layers),
-        steps=steps[resting],
-        values=np.fmax.reduce(update[resting][:, sick], axis=1),
-    )
     return (
         findings.finding(
             record,
@@ -96,16 +111,27 @@ def unstable_updates(
             message=_message(layers, sick.tolist(), observed),
             details=f"That is the rms of the change, {when}; a thousandth is usual.",
             cause=_learning_rate(record.scalars["learning_rate"]),
-            evidence=evidence,
-            remedies=(causes.lower_learning_rate(record),),
+            evidence=findings.evidence_over_steps(
+                record,
+                n=min(layer.parameters for layer in layers),
+                steps=steps[resting],
+                values=np.fmax.reduce(update[resting][:, sick], axis=1),
+            ),
+            remedies=(step_size.lower_learning_rate(record),),
         ),
     )
 
 
 def _updates(record: RunRecord, indices: tuple[int, ...]) -> tuple[Integers, Floats]:
     """The steps that made an update, and the update ratios at them, [step, layer]."""
-    update = record.series["update_ratio"][:, list(indices)]
+    columns = list(indices)
+    update = record.series["update_ratio"][:, columns]
     update = np.where(np.isfinite(update), update, np.nan)
+    size = np.sqrt(record.series["weight_second_moment"][:, columns])
+    # Beside weights that start at zero the first change is large whatever the rate.
+    update[:, np.any(size[:1] == 0.0, axis=0)] = np.nan
+    with np.errstate(invalid="ignore", divide="ignore"):
+        update[size / size[:1] < SHRUNK] = np.nan
     judged = ~np.all(np.isnan(update), axis=1)
     if not judged.any():
         raise NotMeasured("no update was made")

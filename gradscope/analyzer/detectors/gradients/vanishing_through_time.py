@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from gradscope.analyzer import departures
-from gradscope.analyzer.curves import loss_curve, through_time, window
+from gradscope.analyzer.curves import held_out, loss_curve, through_time, window
 from gradscope.analyzer.curves.through_time import TimeProfile
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
@@ -47,7 +47,8 @@ def vanishing_through_time(
     Error when:
         The ratio is below the threshold in at least half of the last quarter of the recorded steps,
         and the task is not learned: after `min_steps` recorded steps whose updates add up to
-        `min_weight_change`, the loss of the last quarter is not below `max_constant_ratio`.
+        `min_weight_change`, the loss of the last quarter is not below `max_constant_ratio`, or the
+        test set is answered by chance.
     Warning when:
         The ratio is below the threshold and the task is learned, or training was too short to tell:
         the task may not need what the first time steps hold. A ratio that is low at initialisation
@@ -88,7 +89,8 @@ def vanishing_through_time(
         return ()
     curve = loss_curve.training_curve(record)
     trained = len(curve.loss) >= min_steps and loss_curve.path_length(record) >= min_weight_change
-    stuck = trained and curve.last >= max_constant_ratio * _constant_loss(record)
+    level = max_constant_ratio * _constant_loss(record)
+    stuck = trained and (curve.last >= level or held_out.only_by_chance(record))
     typical = window.typical(figures, record.steps)
     furthest = judged[min(departure.layers, key=lambda i: float(typical[i]))]
     cause = next((FACTORS[trait] for trait in furthest.layer.traits if trait in FACTORS), "")

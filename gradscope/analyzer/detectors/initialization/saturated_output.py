@@ -10,7 +10,7 @@ from gradscope.analyzer.theory import measured_start
 from gradscope.record import Action, Finding, Remedy, Role, RunRecord, Severity
 
 
-@detector("GS405", rank=12, follows=("unscaled_input", "exploding_signal"))
+@detector("GS405", rank=13, follows=("unscaled_input", "exploding_signal"))
 def saturated_output(
     record: RunRecord,
     *,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from itertools import groupby
 
 import numpy as np
 
 from gradscope.analyzer import departures, findings
+from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
@@ -45,7 +47,9 @@ weights."""
         "frozen_layers",
     ),
 )
-def symmetric_units(record: RunRecord, *, threshold: float = 1e-5) -> tuple[Finding, ...]:
+def symmetric_units(
+    record: RunRecord, *, threshold: float = 1e-5, max_constant_ratio: float = 0.9
+) -> tuple[Finding, ...]:
     """Tell whether the units of a layer compute the same, or layers start as copies of each other.
 
     What it measures:
@@ -55,15 +59,19 @@ def symmetric_units(record: RunRecord, *, threshold: float = 1e-5) -> tuple[Find
         of zeros counts as copies too.
     Error when:
         The share is below the threshold in at least half of the last quarter of the recorded steps.
+        Or all weights of a kernel start as the same number (zeros, ones, constant), and the network
+        has not learned: its loss is not below `max_constant_ratio`, nor its accuracy above chance.
     Warning when:
-        Training broke the symmetry. Or kernels of one shape have the same mean square to the last
-        bit at initialisation: one initializer instance given to several layers draws each the same
-        weights.
+        Training broke the symmetry, and the network learns. Or kernels of one shape have the same
+        mean square to the last bit at initialisation: one initializer instance given to several
+        layers draws each the same weights.
     Not judged when:
         No hidden layer has several units to compare, no step was recorded, or no activations vary.
     Thresholds:
         threshold = 1e-5: the share. Rounding to float32 leaves up to 2.4e-6 in networks whose
             weights are constant.
+        max_constant_ratio = 0.9: the loss over that of a constant prediction (over the first loss
+            where none is known) below which the network has learned, as for `saturated_units`.
     Why it matters:
         Copies get the same gradient and stay copies: the layer can do no more than one unit.
     What to do:
@@ -77,6 +85,10 @@ def symmetric_units(record: RunRecord, *, threshold: float = 1e-5) -> tuple[Find
     if not len(record.steps):
         raise NotMeasured("no step was recorded")
     same_draws = _same_draws(record, threshold)
+    learned = loss_curve.learned(record, max_constant_ratio) or loss_curve.above_chance(record)
+    equal = () if learned else _equal_weights(record, indices, threshold)
+    if equal:
+        return (*equal, *same_draws)
     shares = _between_units(record, indices)
     if np.isnan(shares).all():
         if same_draws:
@@ -104,6 +116,49 @@ def symmetric_units(record: RunRecord, *, threshold: float = 1e-5) -> tuple[Find
         remedies=(Remedy(Action.RANDOMIZE_WEIGHTS, (("model.initializer", "he_normal"),)),),
     )
     return (copies, *same_draws)
+
+
+def _equal_weights(
+    record: RunRecord, indices: tuple[int, ...], threshold: float
+) -> tuple[Finding, ...]:
+    """Layers whose weights all start as one number, in a network that has not learned.
+
+    Beside the positions of a convolution the shares between units do not show it, nor behind units
+    that have died. Weights that were set after the initializer drew them are others.
+    """
+    size = record.series["weight_second_moment"][0]
+    layers = [
+        record.layers[index]
+        for index in indices
+        if record.steps[0] == 0
+        and (value := _one_number(record.layers[index])) is not None
+        and math.isclose(size[index], value**2, rel_tol=1e-5)
+    ]
+    if not layers:
+        return ()
+    where = layer_names([x.name for x in layers], [indices.index(x.index) for x in layers])
+    return (
+        findings.finding(
+            record,
+            Severity.ERROR,
+            layers,
+            observed=0.0,
+            threshold=threshold,
+            message=f"The units of {where} start as copies of each other.",
+            details="They get the same gradient from such layers, and the network has not learned.",
+            cause=f"{layers[0].initializer} gives every unit the same weights.",
+            remedies=(Remedy(Action.RANDOMIZE_WEIGHTS, (("model.initializer", "he_normal"),)),),
+            evidence=findings.evidence(record, n=findings.values_per_step(record, layers)),
+        ),
+    )
+
+
+def _one_number(layer: LayerInfo) -> float | None:
+    """The number that the initializer gives every weight; None for another initializer."""
+    value = layer.initializer_parameters.get("value", 0.0)
+    numbers = {"zeros": 0.0, "ones": 1.0, "constant": value}
+    number = numbers.get(str(layer.initializer))
+    return float(number) if isinstance(number, (int, float)) else None
 
 
 def _judged(layer: LayerInfo) -> bool:

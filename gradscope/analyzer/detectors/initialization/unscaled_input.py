@@ -26,8 +26,16 @@ from gradscope.record.run_record import FIT
         "unstable_updates",
         "diverging_loss",
         "oscillating_loss",
+        "saturated_units",
+        "vanishing_through_time",
     ),
     beside_no_error=True,
+    then_causes=(
+        "vanishing_signal",
+        "vanishing_gradient",
+        "exploding_gradient",
+        "frozen_layers",
+    ),
 )
 def unscaled_input(
     record: RunRecord,

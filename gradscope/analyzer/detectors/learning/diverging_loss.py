@@ -6,7 +6,7 @@ from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.analyzer.theory import causes
+from gradscope.analyzer.theory import step_size
 from gradscope.record import Finding, RunRecord, Severity
 
 
@@ -27,7 +27,8 @@ def diverging_loss(
         One of the ratios is above the threshold, and that loss is above the constant prediction's
         where that is known.
     Not judged when:
-        Fewer than `min_steps` losses were recorded, or the loss is not positive.
+        Fewer than `min_steps` losses were recorded, the loss is not positive, or the steps train
+        other losses too.
     Thresholds:
         max_growth = 2: the ratio. No noise of batches doubles a median, and the network is worse
             than untrained. docs/calibration.md has the rates over a corpus.
@@ -39,7 +40,7 @@ def diverging_loss(
     Source:
         Goodfellow et al. 2016, section 11.4.1 (a learning rate above the optimum).
     """
-    curve = loss_curve.training_curve(record)
+    curve = loss_curve.judged_curve(record)
     if len(curve.loss) < min_steps:
         raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to see a trend")
     if not curve.loss.min() > 0:
@@ -74,6 +75,6 @@ def diverging_loss(
             message=message,
             details=details,
             evidence=findings.loss_evidence(record, curve),
-            remedies=(causes.lower_learning_rate(record),),
+            remedies=(step_size.lower_learning_rate(record),),
         ),
     )

@@ -19,7 +19,11 @@ _LENGTHS = ("decay_steps", "first_decay_steps")
 
 @detector("GS605", rank=66, causes=("frozen_layers", "vanishing_gradient", "vanishing_signal"))
 def exhausted_learning_rate(
-    record: RunRecord, *, max_share: float = 1e-3, max_usable: float = 0.5
+    record: RunRecord,
+    *,
+    max_share: float = 1e-3,
+    max_usable: float = 0.5,
+    max_left: float = 0.2,
 ) -> tuple[Finding, ...]:
     """Tell whether the learning rate ran out long before the training did.
 
@@ -30,6 +34,9 @@ def exhausted_learning_rate(
         of all steps, and the network has not learned well: its loss did not come below half of a
         constant prediction's (of the first loss where none is known), nor its accuracy half of the
         way from chance to all right.
+    Warning when:
+        The same holds of the rate, and the network learned well, but its loss is not below
+        `max_left` of a constant prediction's: there was something left to learn.
     Not judged when:
         No learning rate was recorded.
     Thresholds:
@@ -37,6 +44,8 @@ def exhausted_learning_rate(
             did. A schedule that falls to nothing over the whole training, as a cosine does, is
             there in its last steps only.
         max_usable = 0.5: the share of the steps before that. A judgement.
+        max_left = 0.2: the loss over that of a constant prediction (over the first loss where none
+            is known). A judgement.
     Why it matters:
         The steps that follow change nothing: the network stays as it is.
     What to do:
@@ -55,14 +64,15 @@ def exhausted_learning_rate(
     in_use = np.flatnonzero(shares >= max_share)
     since = int(in_use[-1]) + 1 if in_use.size else 0
     late = since >= len(steps) or steps[since] > max_usable * steps[-1]
-    if late or loss_curve.learns_well(record):
+    if late or loss_curve.learned(record, max_left):
         return ()
+    well = loss_curve.learns_well(record)
     peak = int(np.argmax(rates))
     start, end = f"{rates[peak]:.3g} at step {steps[peak]}", f"{rates[-1]:.3g} at step {steps[-1]}"
     return (
         findings.finding(
             record,
-            Severity.ERROR,
+            Severity.WARNING if well else Severity.ERROR,
             (),
             since_step=int(steps[since]),
             until_step=int(steps[-1]),

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gradscope.analyzer import findings
-from gradscope.analyzer.curves import loss_curve, window
+from gradscope.analyzer.curves import held_out, loss_curve, window
 from gradscope.analyzer.curves.constant_loss import paired_loss
 from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.analyzer.curves.loss_course import LossCourse, halved, moved_away
 from gradscope.analyzer.curves.loss_curve import LossCurve
+from gradscope.analyzer.curves.loss_sign import bottomless, has_wrong_sign, right_above_others
 from gradscope.analyzer.curves.sample_differences import alike_inputs
 from gradscope.analyzer.curves.training_amount import TrainingAmount, still_falls, training_amount
 from gradscope.analyzer.detectors import EVERY_EARLIER, detector
@@ -37,6 +38,9 @@ SETTLES = 1.05
 """Loss over a constant answer's below which a falling loss only settles there: the biases of the
 output take it so far, whatever the layers before them do. A judgement, chosen on runs of labels
 that belong to other samples, which end at 1.01 to 1.03."""
+
+FEWEST = 4
+"""Losses from which a fall can be given with its noise."""
 
 
 @detector("GS602", rank=80, follows=EVERY_EARLIER)
@@ -69,12 +73,15 @@ def not_learning(
         below `max_constant_ratio`: what it fell by before, it owes to the biases of the output. An
         accuracy above the commonest class's share, by a twentieth of the way to all right and by
         five standard errors, is learning too, in training or on the test set: a penalty on the
-        weights may outweigh the loss. Error as well when the loss falls, but not below 0.9 of a
-        constant prediction's, and the test set shows nothing of it: a test loss above a constant
-        prediction's and an accuracy within `standard_errors` of chance, as where labels belong to
-        other samples. And when the loss over the probe set after training is above
-        `max_end_growth` times both the first and a constant prediction's, whatever single batches
-        say.
+        weights may outweigh the loss. Error as well when the loss falls and the test set shows
+        nothing of it: a test loss above a constant prediction's and an accuracy within
+        `standard_errors` of chance, as where labels belong to other samples and are learned by
+        heart; without an accuracy, a test loss that is above a constant prediction's by three
+        standard errors. When the loss over the probe set after training is above `max_end_growth`
+        times both the first and a constant prediction's, whatever single batches say. And when the
+        loss is larger for right answers than at the start, for a constant answer and for an output
+        of 0, and training takes it lower: its sign is wrong. So it is where some constant answer
+        takes it a million times its size at the start below 0.
     Warning when:
         The same holds after too little training: fewer than `min_error_steps` steps, fewer than
         `min_samples_per_class` samples shown of each class, less than four passes over the data
@@ -90,7 +97,8 @@ def not_learning(
         Fewer than `min_steps` losses were recorded, and the last ones are not all below half of the
         first ones; no layer's updates add up to
         `min_weight_change` and the loss is where it began; or the noise is above `max_noise` and
-        the probe set was not passed after training.
+        the probe set was not passed after training. Or the steps train other losses too: those of
+        a generator and its discriminator need not fall together.
     Thresholds:
         standard_errors = 3: the fall in its standard errors; by chance it is as large once in 700.
         max_constant_ratio = 0.95: the loss over that of a constant prediction below which the
@@ -120,34 +128,37 @@ def not_learning(
     Source:
         The standard error of the difference of two means of independent batches.
     """
-    curve = loss_curve.training_curve(record)
-    if halved(record, curve):
-        return ()
-    _refuse_too_little(record, curve, min_steps, min_weight_change)
-    course, amount = LossCourse.from_record(record, curve, max_end_growth), training_amount(record)
+    curve = loss_curve.judged_curve(record)
     limits = _Limits(standard_errors, max_constant_ratio, min_relative_fall, max_noise)
+    falls = halved(record, curve)
+    if len(curve.loss) < min_steps and falls:
+        return ()
+    inverted = len(curve.loss) >= FEWEST and has_wrong_sign(record)
+    if not (inverted or falls):
+        _refuse_too_little(record, curve, min_steps, min_weight_change)
+    course, amount = LossCourse.from_record(record, curve, max_end_growth), training_amount(record)
     early = amount.is_little(
         min_steps=min_error_steps,
         enough_steps=enough_steps,
         min_epochs=min_epochs,
         min_samples_per_class=min_samples_per_class,
     )
-    rule = _rule(record, curve, course, limits, early=early)
-    if rule is None:
+    rule = _Rule.INVERTED if inverted else _rule(record, curve, course, limits, early=early)
+    if rule is None or (falls and rule not in (_Rule.INVERTED, _Rule.BY_HEART)):
         return ()
     return (
         findings.finding(
             record,
             _severity(record, course, rule, early=early),
             (),
-            since_step=int(curve.steps[0]),
+            since_step=0 if inverted else int(curve.steps[0]),
             until_step=int(curve.steps[-1]),
             observed=_observed(record, course, rule, limits),
             threshold=standard_errors,
-            message=_message(course, rule, limits, amount),
-            details=_details(course, rule, limits, amount),
+            message=_message(record, course, rule, limits, amount),
+            details=_details(record, course, rule, limits, amount),
             evidence=_evidence(record, curve, course),
-            cause=alike_inputs(record) or _over_depth(record),
+            cause="" if inverted else alike_inputs(record) or _over_depth(record),
             remedies=_remedies(record, rule, amount, enough=int(enough_steps)),
         ),
     )
@@ -172,7 +183,8 @@ def _severity(record: RunRecord, course: LossCourse, rule: _Rule, *, early: bool
     One of the user's own without a constant and without classes may have come trained.
     """
     untrained = not is_user_model(record) or loss_curve.accuracy_is_known(record)
-    certain = untrained or not math.isnan(course.share)
+    certain = untrained or not math.isnan(course.share) or rule is _Rule.INVERTED
+    early = early and rule is not _Rule.INVERTED  # the loss shows it at the start
     return Severity.ERROR if certain and rule.grave and not early else Severity.WARNING
 
 
@@ -182,7 +194,7 @@ def _observed(record: RunRecord, course: LossCourse, rule: _Rule, limits: _Limit
     A loss that ends far above the start may have fallen before: it is then just below.
     """
     if rule is _Rule.BY_HEART:
-        return _test_gain(record, course)
+        return held_out.gain_in_errors(record, course)
     return min(course.fall_in_errors, limits.standard_errors * (1.0 - 1e-12))
 
 
@@ -194,11 +206,12 @@ class _Rule(Enum):
     LITTLE = "the loss is no better than a constant answer's, and something was learned"
     EARLY = "nothing was learned yet, after little training"
     FALLING = "nothing was learned yet, and the loss still falls"
+    INVERTED = "the loss is largest for right answers"
 
     @property
     def grave(self) -> bool:
         """Whether it is an error."""
-        return self in (_Rule.NOTHING, _Rule.BY_HEART)
+        return self in (_Rule.NOTHING, _Rule.BY_HEART, _Rule.INVERTED)
 
 
 @dataclass(frozen=True)
@@ -218,12 +231,12 @@ def _rule(
     noise = limits.standard_errors * course.error
     falls = course.fall > max(noise, limits.relative_fall * course.late)
     below = course.share < limits.constant_ratio
-    right = loss_curve.above_chance(record) or _above_chance_on_test_set(record)
+    right = loss_curve.above_chance(record) or held_out.above_chance(record)
     better = below or right or _ahead_of_constant(record, limits)
     if falls and not better and not course.grew and course.share > SETTLES:
         return _Rule.FALLING
     if not course.grew and (falls or better):
-        if _test_gain(record, course) <= limits.standard_errors:
+        if held_out.gain_in_errors(record, course) <= limits.standard_errors:
             return _Rule.BY_HEART
         little = course.ended and not (falls or below or loss_curve.skill(record) > LITTLE)
         return _Rule.LITTLE if little and not early else None
@@ -255,13 +268,17 @@ def _remedies(
     record: RunRecord, rule: _Rule, amount: TrainingAmount, *, enough: int
 ) -> tuple[Remedy, ...]:
     """More steps first where few were made; labels are in doubt where more would show nothing."""
+    if rule is _Rule.INVERTED:
+        return (Remedy(Action.CHANGE_SIGN),)
     classes = bool(loss_curve.class_shares(record))
     targets = Remedy(Action.CHECK_LABELS if classes else Action.CHECK_TARGETS)
+    if rule is _Rule.BY_HEART:
+        return (targets,)
     rates = Remedy(Action.TRY_LEARNING_RATES)
     not_yet = rule in (_Rule.EARLY, _Rule.FALLING)
     if alike_inputs(record):
         return (Remedy(Action.SCALE_ONCE),)
-    if not (not_yet or (amount.steps < enough and rule is not _Rule.BY_HEART)):
+    if not (not_yet or amount.steps < enough):
         return (targets, rates)
     steps = max(enough, 2 * amount.steps)
     longer = Remedy(
@@ -270,9 +287,22 @@ def _remedies(
     return (longer,) if not_yet else (longer, rates, targets)
 
 
-def _message(course: LossCourse, rule: _Rule, limits: _Limits, amount: TrainingAmount) -> str:
+def _message(
+    record: RunRecord, course: LossCourse, rule: _Rule, limits: _Limits, amount: TrainingAmount
+) -> str:
     """What the loss does."""
     beside = f"a constant answer's {course.best:.3g}"
+    if rule is _Rule.INVERTED:
+        if right_above_others(record) is None:
+            return (
+                "The loss has no smallest value, so that no answer is right: its sign may be wrong."
+            )
+        return "The loss is smaller for wrong answers than for right ones: its sign is wrong."
+    if rule is _Rule.BY_HEART and held_out.by_heart(course):
+        return (
+            "The network learns by heart: on the test set its loss of "
+            f"{record.evaluation['test_loss']:.3g} is above {beside}."
+        )
     if rule is _Rule.BY_HEART:
         return (
             f"The network learns nothing that holds: its loss of {course.late:.3g} is hardly below "
@@ -299,10 +329,17 @@ def _message(course: LossCourse, rule: _Rule, limits: _Limits, amount: TrainingA
     )
 
 
-def _details(course: LossCourse, rule: _Rule, limits: _Limits, amount: TrainingAmount) -> str:
+def _details(
+    record: RunRecord, course: LossCourse, rule: _Rule, limits: _Limits, amount: TrainingAmount
+) -> str:
     """The rule that it fails, with its figures."""
+    if rule is _Rule.INVERTED:
+        return _inverted_details(record, course)
     if rule is _Rule.BY_HEART:
-        return "On the test set it is right by chance only."
+        chance = " On the test set it is right by chance only."
+        known = loss_curve.accuracy_is_known(record)
+        trained = f"In training it is {course.late:.3g}." if held_out.by_heart(course) else ""
+        return f"{trained}{chance if known else ''}".strip()
     by = "no more than its noise"
     if course.fall > limits.standard_errors * course.error:
         by = f"{course.fall / abs(course.late) if course.late else 0.0:.2%}"
@@ -321,16 +358,18 @@ def _details(course: LossCourse, rule: _Rule, limits: _Limits, amount: TrainingA
     return f"{sentence} That is too little training to tell."
 
 
-def _test_gain(record: RunRecord, course: LossCourse) -> float:
-    """Accuracy on the test set above naming the commonest class, in its standard errors.
-
-    Infinite where the loss of training (below 0.9 of a constant answer's) or of the test (below it)
-    says that something was learned, and where the test set does not tell.
-    """
-    loss = record.evaluation.get("test_loss", math.nan)
-    gain, error = loss_curve.test_accuracy_gain(record)
-    tells = error > 0 and course.late >= 0.9 * course.best and loss >= course.best
-    return gain / error if tells else math.inf
+def _inverted_details(record: RunRecord, course: LossCourse) -> str:
+    """The losses that show it."""
+    values = right_above_others(record)
+    if values is None:
+        return (
+            f"One answer that is the same for all samples takes it to {bottomless(record):.3g}; "
+            f"training takes it to {course.late:.3g}."
+        )
+    return (
+        f"On the first batch it is {values.right:.3g} for right answers and {values.start:.3g} for "
+        f"those of the untrained network; training takes it to {course.late:.3g}."
+    )
 
 
 def _ahead_of_constant(record: RunRecord, limits: _Limits) -> bool:
@@ -340,14 +379,6 @@ def _ahead_of_constant(record: RunRecord, limits: _Limits) -> bool:
         return False
     least = limits.relative_fall * abs(pair.constant)
     return -pair.difference > max(limits.standard_errors * pair.error, least)
-
-
-def _above_chance_on_test_set(record: RunRecord, least: float = 0.05) -> bool:
-    """Whether the accuracy there is above chance as `loss_curve.above_chance` has it."""
-    gain, error = loss_curve.test_accuracy_gain(record)
-    if math.isnan(gain):
-        return False
-    return gain > max(least * (1.0 - max(loss_curve.class_shares(record))), 5.0 * error)
 
 
 def _over_depth(record: RunRecord) -> str:

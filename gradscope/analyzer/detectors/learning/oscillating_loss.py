@@ -6,7 +6,7 @@ from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.analyzer.theory import causes
+from gradscope.analyzer.theory import step_size
 from gradscope.record import Finding, RunRecord, Severity
 
 
@@ -35,7 +35,7 @@ def oscillating_loss(
         probe set after training where that is known.
     Not judged when:
         Fewer than `min_steps` losses were recorded, the loss is not positive at some step, or it
-        is the user's own: its first value is then no unit.
+        is the user's own: its first value is then no unit. Or the steps train other losses too.
     Thresholds:
         max_swing = 3: the spread. The losses of single samples spread about as much as they are
             large at the start. docs/calibration.md has the rates over a corpus.
@@ -49,7 +49,7 @@ def oscillating_loss(
     Source:
         Goodfellow et al. 2016, section 11.4.1 (violent oscillations of the loss).
     """
-    curve = loss_curve.training_curve(record)
+    curve = loss_curve.judged_curve(record)
     if len(curve.loss) < min_steps:
         raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to see a swing")
     if not curve.loss.min() > 0:
@@ -77,6 +77,6 @@ def oscillating_loss(
             ),
             details=f"That is {observed:.2g} times what the samples at the start account for.",
             evidence=findings.loss_evidence(record, curve),
-            remedies=(causes.lower_learning_rate(record),),
+            remedies=(step_size.lower_learning_rate(record),),
         ),
     )

@@ -87,8 +87,8 @@ def output_mismatch(
             of the targets' mean that the range of the activation covers. A sigmoid or ReLU covers
             half of standardized targets, a tanh all.
         max_constant_ratio = 0.9: the loss over that of a constant prediction (over the first loss
-            where none is known) below which a model of the user's own learns; an accuracy above
-            chance says the same.
+            where none is known) below which a model of the user's own learns; where none is known,
+            an accuracy above chance says the same.
         max_signature_error = 0.01: the relative difference between the loss of right answers and
             what an activation taken twice gives. It is exact but for float32; a loss with smoothed
             labels or another formula is elsewhere.
@@ -104,9 +104,12 @@ def output_mismatch(
     outputs = loss_curve.output_layers(record)
     if not outputs:
         raise NotMeasured("no output layer with weights is known")
-    # What a model's own `call` does to the last layer's values leaves no layer to see.
+    # What a model's own `call` does to the last layer's values leaves no layer to see. An accuracy
+    # beside a loss that is no better than a constant answer's says nothing of it.
+    by_accuracy = math.isnan(loss_curve.constant_predictor(record))
     unseen = is_user_model(record) and (
-        loss_curve.learned(record, max_constant_ratio) or loss_curve.above_chance(record)
+        loss_curve.learned(record, max_constant_ratio)
+        or (by_accuracy and loss_curve.above_chance(record))
     )
     answer: list[Finding] = []
     for layer in outputs:
@@ -139,10 +142,10 @@ def output_mismatch(
 def _reach(record: RunRecord, layer: LayerInfo, min_coverage: float) -> Iterator[_Misfit]:
     """Targets outside what the activation or the loss can be right about."""
     targets, activation = record.data.targets, str(layer.activation)
-    if targets is None or not targets.form:
+    if targets is None or not targets.form or _is_rescaled(record, layer):
         return
     name = loss_curve.loss_name(record)
-    if name.startswith("sparse_"):
+    if name.startswith("sparse_") or _indices_of_positions(record, layer):
         return  # its targets are indices of classes, whatever their type and shape
     beyond = not 0.0 <= targets.minimum <= targets.maximum <= 1.0
     if (name in BINARY and beyond and targets.form == "real") or (
@@ -169,6 +172,25 @@ def _reach(record: RunRecord, layer: LayerInfo, min_coverage: float) -> Iterator
         )
         details = f"They go from {_span(targets)} around {targets.mean:.3g}."
         yield _Misfit(Severity.ERROR, covered, min_coverage, reason, _activated("linear"), details)
+
+
+def _is_rescaled(record: RunRecord, layer: LayerInfo) -> bool:
+    """Whether the answers are the layer's in other units, so that its range is not theirs."""
+    return any(later.kind == "Rescaling" for later in record.layers[layer.index + 1 :])
+
+
+def _indices_of_positions(record: RunRecord, layer: LayerInfo) -> bool:
+    """Whether the targets have a whole number where the answers have a softmax, as of a sequence.
+
+    A loss of the user's own has no name to say so.
+    """
+    start, targets = record.objective_start, record.data.targets
+    fact = start.dependence if start is not None else None
+    if layer.activation != "softmax" or fact is None or targets is None:
+        return False
+    places = fact.answer_shape[:-1]
+    named = fact.target_shape in (places, (*places, 1))
+    return named and 0.0 <= targets.minimum <= targets.maximum <= (layer.units or 0) - 1
 
 
 def _divided(record: RunRecord, max_zero: float) -> Iterator[_Misfit]:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from gradscope.analyzer import findings
-from gradscope.analyzer.curves import loss_curve
+from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.curves.constant_loss import paired_loss
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import times_text
@@ -39,6 +39,7 @@ def unscaled_targets(
     min_approach: float = 0.5,
     min_approach_steps: float = 100,
     max_constant_ratio: float = 0.9,
+    max_growth: float = 1000.0,
 ) -> tuple[Finding, ...]:
     """Tell whether real targets are too far from the answers for the optimizer to get there.
 
@@ -51,7 +52,8 @@ def unscaled_targets(
         `max_first_update` of its size, as it does where the step grows with the gradient (SGD); or
         after `min_approach_steps` steps the loss has come less than `min_approach` of the way to
         the constant answer's: where the step does not grow with the gradient (Adam, RMSprop) it
-        moves by as little as for targets of unit size.
+        moves by as little as for targets of unit size. Or the signal in a hidden layer has grown by
+        more than `max_growth` to get there, and the loss is not below half of the constant's.
     Warning when:
         The same holds of the way after fewer steps.
     Not judged when:
@@ -65,6 +67,8 @@ def unscaled_targets(
         min_approach_steps = 100: the steps before which the rest of the way may still be made.
         max_constant_ratio = 0.9: the loss over that of a constant prediction (over the first loss
             where none is known) below which the network has learned.
+        max_growth = 1000: the rms of z in the last quarter over that at the start, as for
+            `exploding_signal`.
     Why it matters:
         No learning rate suits: one that the start survives takes the rest nowhere.
     What to do:
@@ -75,13 +79,15 @@ def unscaled_targets(
     """
     scale = _scale(record)
     distance = float(scale.distance or 0.0) / scale.answers
-    if not distance > max_distance or loss_curve.learned(record, max_constant_ratio):
+    grown = _growth(record) > max_growth and not loss_curve.learns_well(record)
+    learned = loss_curve.learned(record, max_constant_ratio) and not grown
+    if not distance > max_distance or learned:
         return ()
     ratio, layer = _first_update(record)
     overwritten = ratio > max_first_update
-    if not overwritten and not _approach(record) < min_approach:
+    if not (overwritten or grown or _approach(record) < min_approach):
         return ()
-    early = not overwritten and record.outcome.steps_done < min_approach_steps
+    early = not (overwritten or grown) and record.outcome.steps_done < min_approach_steps
     targets, answers = float(scale.targets or 0.0), scale.answers
     return (
         findings.finding(
@@ -125,6 +131,16 @@ def _first_update(record: RunRecord) -> tuple[float, str]:
     update = np.nan_to_num(record.series["update_ratio"][rows[0], columns], nan=0.0)
     largest = int(np.argmax(update))
     return float(update[largest]), record.layers[columns[largest]].name
+
+
+def _growth(record: RunRecord) -> float:
+    """The largest growth of the rms of z in a hidden layer since the start; 0 if not known."""
+    z = record.series["preactivation_second_moment"][:, list(record.indices(Role.HIDDEN))]
+    if len(record.steps) < 2 or record.steps[0] != 0 or not z.size:
+        return 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        growth = np.sqrt(window.median(z[window.last_quarter(record.steps)]) / z[0])
+    return float(np.max(growth[np.isfinite(growth)], initial=0.0))
 
 
 def _approach(record: RunRecord) -> float:

@@ -10,6 +10,7 @@ from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.message_parts import short_number
 from gradscope.analyzer.network import batch_norms
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes, expectation
@@ -81,7 +82,7 @@ def batch_norm_explosion(
             threshold=threshold,
             message=(
                 f"Batch norm makes the gradient explode at initialisation: {furthest} gets "
-                f"{observed:.2g} times what reaches {profile.names[-1]}."
+                f"{short_number(observed)} times what reaches {profile.names[-1]}."
             ),
             cause=theory,
             remedies=causes.smallest_change(record) or skips,

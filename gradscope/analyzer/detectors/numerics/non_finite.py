@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from gradscope.analyzer import findings, nonfinite_cause
@@ -24,7 +26,9 @@ def non_finite(record: RunRecord, *, max_count: float = 0) -> tuple[Finding, ...
         with the weights from before it, operation by operation: the first operation whose result
         is not finite although its arguments are is the cause, and the layer that makes it is named.
     Error when:
-        There are more than the threshold at any step, or the loss is not finite.
+        There are more than the threshold at any step, or the loss is not finite. Or the trained
+        network's loss over the probe set is not, as where some samples alone are at the edge of an
+        operation's domain and no batch of the recorded steps had one.
     Not judged when:
         No step was recorded.
     Thresholds:
@@ -44,7 +48,7 @@ def non_finite(record: RunRecord, *, max_count: float = 0) -> tuple[Finding, ...
     rows = np.flatnonzero(total.sum(axis=1) > max_count)
     lost_loss = np.flatnonzero(~np.isfinite(record.scalars["loss"]))
     if not rows.size and not lost_loss.size:
-        return ()
+        return _lost_answers(record, max_count)
     row = int(min([*rows[:1], *lost_loss[:1]]))
     forward = np.nan_to_num(record.series["nonfinite_forward_count"][row], nan=0.0)
     backward = np.nan_to_num(record.series["nonfinite_backward_count"][row], nan=0.0)
@@ -69,6 +73,34 @@ def non_finite(record: RunRecord, *, max_count: float = 0) -> tuple[Finding, ...
             cause=cause.sentence,
             cause_details=cause.details,
             remedies=cause.remedies,
+        ),
+    )
+
+
+def _lost_answers(record: RunRecord, max_count: float) -> tuple[Finding, ...]:
+    """Answers to the probe set, after training, whose loss is not finite."""
+    answers = record.answers
+    if answers is None:
+        return ()
+    modes = {"training": answers.training_loss, "inference": answers.inference_loss}
+    lost = [mode for mode, loss in modes.items() if not math.isfinite(loss)]
+    if not lost:
+        return ()
+    step = int(record.steps[-1])
+    return (
+        findings.finding(
+            record,
+            Severity.ERROR,
+            (),
+            since_step=step,
+            observed=1.0,
+            threshold=max_count,
+            message="NaN or Inf appears after training, in the answers to the probe set.",
+            details=(
+                f"Every recorded step is finite; over these {answers.samples} samples the loss in "
+                f"{' and '.join(lost)} mode is not."
+            ),
+            evidence=findings.evidence(record, n=1, batch_size=answers.samples, steps=(step,)),
         ),
     )
 

@@ -40,7 +40,8 @@ def optimizer_epsilon(
         It is below the threshold at initialisation only, or the network learns all the same.
     Not judged when:
         The optimizer adds no epsilon to the size of the gradient, its epsilon is 0 or not recorded,
-        or no kernel had a finite gradient other than zero. A network whose gradients became small
+        no kernel had a finite gradient other than zero, or the learning rate is too small for
+        float32 to add it to the weights. A network whose gradients became small
         as its loss fell below `max_first_ratio` is left out: that is success.
     Thresholds:
         threshold = 0.1: the ratio: steps are then a tenth of what the learning rate says.
@@ -61,6 +62,8 @@ def optimizer_epsilon(
         raise NotMeasured("epsilon is 0")
     indices = record.indices(Role.HIDDEN, Role.OUTPUT)
     gradient = np.sqrt(record.series["kernel_gradient_second_moment"][:, list(indices)])
+    if _rate_of_nothing(record, indices):
+        raise NotMeasured("the learning rate itself is less than float32 can add to the weights")
     size = np.where(np.isfinite(gradient) & (gradient > 0), gradient / epsilon, np.nan)
     if not indices or np.isnan(size).all():
         raise NotMeasured("no kernel had a finite gradient other than zero")
@@ -93,6 +96,18 @@ def optimizer_epsilon(
             at_most_warning=loss_curve.learned(record, max_constant_ratio),
         ),
     )
+
+
+def _rate_of_nothing(record: RunRecord, indices: tuple[int, ...]) -> bool:
+    """Whether a step of the whole rate, which none exceeds for long, would change no layer.
+
+    Half a unit in the last place of a float32 is 2^-25 to 2^-24 of it.
+    """
+    rates = record.scalars["learning_rate"]
+    largest = float(np.max(rates[np.isfinite(rates)], initial=0.0))
+    size = np.sqrt(record.series["weight_second_moment"][:1, list(indices)])
+    size = size[np.isfinite(size) & (size > 0)]
+    return bool(size.size and 0.0 < largest < 2.0**-25 * float(size.min()))
 
 
 def _stepping(record: RunRecord) -> tuple[str, float]:

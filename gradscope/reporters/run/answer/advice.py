@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 from gradscope.record import Action, DiagnosisState, Promise, Remedy
 from gradscope.record.run_record import FIT, GIVEN
-from gradscope.reporters.remedies import Form, Reader, arguments, reader_of, remedy_text
+from gradscope.reporters.remedies import (
+    Form,
+    Reader,
+    arguments,
+    lowered_rate,
+    reader_of,
+    remedy_text,
+)
 from gradscope.reporters.report import Report, ReportOptions
 
 
@@ -96,7 +103,7 @@ def _words(remedy: Remedy, reader: Reader) -> str:
     if remedy.action is Action.DEFAULT_LEARNING_RATE:
         text += f", Keras's default, not {remedy.replaces:g}"
     elif remedy.action is Action.LOWER_LEARNING_RATE:
-        text += f", a tenth of {remedy.replaces:g}"
+        text += f", {lowered_rate(remedy)} used"
     return text
 
 
@@ -152,7 +159,14 @@ def _keep(options: ReportOptions) -> Advice:
             "`gradscope baseline` with its config, `gradscope check` in CI",
             joint=": ",
         )
+    if options.has_baseline and not options.overrides:
+        compare = (f"gradscope check {shlex.quote(options.source)}",)
+        return Advice("compare it with its baseline, as CI does", commands=(compare,))
     source, *overrides = _typed(options)
-    commands = tuple((f"gradscope {name} {source}", *overrides) for name in ("baseline", "check"))
+    update = ("--update",) if options.has_baseline else ()
+    commands = (
+        (f"gradscope baseline {source}", *overrides, *update),
+        (f"gradscope check {source}", *overrides),
+    )
     gain = "a change that makes it worse then fails in CI"
     return Advice("keep it so", gain, commands=commands, joint=": ")

@@ -13,6 +13,7 @@ from gradscope.record import DiagnosisState, LayerInfo, Role
 from gradscope.record.run_record import Floats
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.report import Report
+from gradscope.theory.prediction import Prediction
 
 
 def flow_rate(report: Report) -> float:
@@ -54,8 +55,16 @@ def flow_reason(report: Report) -> str:
     prediction = report.prediction
     if prediction is None or prediction.outside:
         return parts
-    rate = expectation.gradient_rate(prediction)
+    rate = _expected_rate(report, prediction)
     return f"{parts}; theory expects x{rate:.2g}" if math.isfinite(rate) else parts
+
+
+def _expected_rate(report: Report, prediction: Prediction) -> float:
+    """What theory expects of the quantity whose rate is `flow_rate`."""
+    rate = expectation.gradient_rate(prediction)
+    # Delta times z: going back, the factor of the signal is divided out.
+    scale_free = depth_profile(report.record).scale_free
+    return rate / expectation.signal_rate(prediction) if scale_free else rate
 
 
 def _made_of(layer: LayerInfo) -> str:

@@ -26,6 +26,12 @@ WIDTH = 20
 
 _INDENT = 11
 _RANGE = 14
+_NAME = 16
+"""Columns of a layer's name above the curves."""
+
+_WHOLE = 0.95
+"""A threshold of dead units from here on is that of a layer that is dead as a whole."""
+
 _DOMAIN = "1/1000 to 1000"
 """The ratios over depth that GS101, GS102, GS201 and GS202 let pass."""
 
@@ -51,15 +57,17 @@ def add_curves(page: Page, report: Report, lead: Verdict | None) -> None:
     page.add_text("")
     names = _ends_of(report)
     if names:
-        page.add_line(Text(" " * _INDENT + _header(names, width, page.unicode), STYLES["dim"]))
+        room = max(width, min(page.width - _INDENT, 2 * _NAME + 2))
+        header = end_names(names, width, room, page.unicode)
+        page.add_line(Text(" " * _INDENT + header, STYLES["dim"]))
     for line in lines:
         _add_line(page, line, width)
 
 
-def _header(names: tuple[str, str], width: int, unicode: bool) -> str:
-    """The first name at the left, the last at the right."""
-    first, last = (shortened(printable(name), (width - 2) // 2, unicode) for name in names)
-    return first + " " * max(1, width - cell_len(first) - cell_len(last)) + last
+def end_names(names: tuple[str, str], width: int, room: int, unicode: bool) -> str:
+    """The first name at the left, the last at the right of `width` or, where long, beyond it."""
+    first, last = (shortened(printable(name), (room - 2) // 2, unicode) for name in names)
+    return first + " " * max(2, width - cell_len(first) - cell_len(last)) + last
 
 
 def _add_line(page: Page, line: CurveLine, width: int) -> None:
@@ -115,7 +123,7 @@ def _ends(values: Sequence[float]) -> str:
 
 
 def _gradient_line(report: Report, profile: DepthProfile) -> CurveLine:
-    values = _typical(profile.delta_relative, report.record.steps)
+    values = _typical(profile.gradient_relative, report.record.steps)
     if _nothing_came_back(profile.delta, report.record.steps):
         values = [0.0] * len(values)
     tone, note = _judged(report, len(values), "vanishing_gradient", "exploding_gradient")
@@ -187,9 +195,14 @@ def _dead_line(record: RunRecord, lead: Verdict) -> Iterator[CurveLine]:
     finite = [share for share in shares if math.isfinite(share)]
     finding: Finding = min(lead.findings, key=lambda f: f.severity.rank)
     many = f"{len(finding.layers)} of {len(hidden)} layers"
-    note = f"{many} whole (step {finding.since_step})"
-    if finding.severity == "warning":
+    names = [record.layers[i].name for i in hidden]
+    least = min((shares[names.index(name)] for name in finding.layers), default=0.0)
+    if least < finding.threshold:  # that of the worst layer
+        note = f"{many} at {least:.0%} or more"
+    elif finding.threshold < _WHOLE:
         note = f"{many} above {finding.threshold:.0%}"
+    else:
+        note = f"{many} whole (step {finding.since_step})"
     yield CurveLine(
         "dead", heights, f"{min(finite):.0%} to {max(finite):.0%}", finding.severity, note
     )

@@ -1,0 +1,136 @@
+"""``python -m benchmarks.real``: run every case that has no result yet, and print the table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from benchmarks.isolated import call
+from benchmarks.memory import peak_mib
+from benchmarks.real import layered, own_steps
+from benchmarks.tables import Table
+
+CASES = layered.CASES | own_steps.CASES
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "real"
+STEPS, BATCH = 48, 16
+WAYS = ("fit", "callback", "run")
+
+
+def measure(case: str, way: str, steps: int = STEPS) -> dict[str, Any]:
+    """Train one case by `fit`, in the callback or by `run`; give verdict, cost, memory and bits."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model, x, y = CASES[case]()
+    started = time.process_time()
+    found = _trained(way, model, x, y, steps)
+    return found | {"seconds": time.process_time() - started, "peak_mib": peak_mib()}
+
+
+def _trained(way: str, model: Any, x: Any, y: Any, steps: int) -> dict[str, Any]:
+    import keras
+
+    import gradscope
+
+    training = {"steps": steps, "batch_size": BATCH, "probe_samples": 2 * BATCH}
+    if way == "run":
+        record = gradscope.run({"training": training}, model=model, data=(x, y))
+        return _judged(record)
+    flow = gradscope.GradientFlow(every=4)
+    callbacks = [flow] if way == "callback" else []
+    given = [keras.tree.map_structure(lambda a: a[: _length(a, steps)], x)]
+    if y is not None:
+        given.append(y[: _length(y, steps)])
+    done = 0
+    while done < steps:
+        epoch_steps = min(steps - done, len(keras.tree.flatten(given)[0]) // BATCH)
+        model.fit(
+            *given, batch_size=BATCH, steps_per_epoch=epoch_steps, verbose=0, callbacks=callbacks
+        )
+        done += epoch_steps
+    found = {"bits": _digest(model)}
+    return found | (_judged(flow.record) if callbacks else {})
+
+
+def _length(array: Any, steps: int) -> int:
+    return min(len(array), steps * BATCH) // BATCH * BATCH
+
+
+def _judged(record: Any) -> dict[str, Any]:
+    import gradscope
+
+    weighted = [layer for layer in record.layers if layer.parameters]
+    diagnosis = gradscope.analyze(record).diagnosis
+    return {
+        "measured": sum(layer.measured for layer in weighted) / max(1, len(weighted)),
+        "verdict": str(diagnosis.verdict.value),
+        "headline": diagnosis.headline,
+    }
+
+
+def _digest(model: Any) -> str:
+    import numpy as np
+
+    digest = hashlib.sha256()
+    for variable in [*model.variables, *model.optimizer.variables]:
+        digest.update(np.asarray(variable).tobytes())
+    return digest.hexdigest()[:16]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--only", multiple=True, type=click.Choice(list(CASES)), help="These cases only.")
+@click.option("--again", is_flag=True, help="Run cases again that have a result.")
+@click.option("--steps", type=click.IntRange(4), default=STEPS, help=f"Default: {STEPS}.")
+def main(only: tuple[str, ...], *, again: bool, steps: int) -> None:
+    """Run the cases without a result, each way in a process of its own, and print the table."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for case in only or CASES:
+        for way in WAYS:
+            file = RESULTS / f"{case}.{way}.json"
+            if file.exists() and not again:
+                continue
+            click.echo(f"{case}, {way}", err=True)
+            try:
+                arguments = {"case": case, "way": way, "steps": steps}
+                found = call("benchmarks.real.__main__:measure", arguments)
+            except click.ClickException as error:
+                found = {"error": error.message}
+            file.write_text(json.dumps(found | {"steps": steps}, indent=1) + "\n", "utf-8")
+    Console(width=160).print(table().rich())
+
+
+def table() -> Table:
+    """One row for each case and way that has a result."""
+    columns = ("case", "way", "measured", "verdict", "CPU over fit", "memory over fit", "same bits")
+    shown = Table("Small versions of networks that people train", columns)
+    for case in CASES:
+        found = {way: _kept(case, way) for way in WAYS}
+        plain = found["fit"] or {}
+        for way in ("callback", "run"):
+            if found[way] is not None:
+                shown.row(case, f"`{way}`", *_cells(found[way], plain, way))
+    return shown
+
+
+def _kept(case: str, way: str) -> Any:
+    file = RESULTS / f"{case}.{way}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def _cells(found: Any, plain: Any, way: str) -> tuple[str, ...]:
+    if "error" in found or "error" in plain:
+        said = (found.get("error") or plain["error"]).strip().splitlines()[-1].strip()
+        return ("-", f"failed: {said[:90]}", "-", "-", "-")
+    ratios = [f"{found[k] / plain[k]:.2f}" if plain else "-" for k in ("seconds", "peak_mib")]
+    same = ("yes" if found["bits"] == plain.get("bits") else "NO") if way == "callback" else "-"
+    return (f"{found['measured']:.0%}", found["verdict"], *ratios, same)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks.real")

@@ -1,0 +1,121 @@
+"""Updates that are computed and not made, state that is put back, and batches that go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+OPTIMIZERS = (
+    "SGD",
+    "Adam",
+    "Adamax",
+    "Nadam",
+    "RMSprop",
+    "Adagrad",
+    "Adadelta",
+    "Adafactor",
+    "Lion",
+)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_computed_update_is_the_one_that_the_optimizer_makes(
+    name: str, tensorflow_once: Any
+) -> None:
+    import keras
+    import tensorflow as tf
+
+    from gradscope.runner.step import updates
+
+    random = np.random.default_rng(3)
+    kernel = keras.Variable(random.normal(size=(4, 3)).astype(np.float32))
+    bias = keras.Variable(np.zeros(3, np.float32))
+    gradients = [
+        tf.constant(random.normal(size=v.shape).astype(np.float32)) for v in (kernel, bias)
+    ]
+    given = {"momentum": 0.9} if name == "SGD" else {}
+    optimizer = getattr(keras.optimizers, name)(learning_rate=0.1, **given)
+    optimizer.build([kernel, bias])
+    optimizer.apply(gradients, [kernel, bias])  # so that moments are not zero
+
+    @tf.function(autograph=False)
+    def computed() -> Any:
+        assert updates.can_be_computed(optimizer, [kernel], gradients[:1])
+        pairs = list(zip(gradients, [kernel, bias], strict=True))
+        made = updates.computed_updates(optimizer, [kernel], gradients[:1], pairs)
+        (update,) = made.by_kernel.values()
+        return update.sign * update.change
+
+    everything = [kernel, bias, *optimizer.variables]
+    before = [np.array(variable) for variable in everything]
+    change = computed().numpy()
+    for variable, value in zip(everything, before, strict=True):
+        np.testing.assert_array_equal(np.array(variable), value)
+    optimizer.apply(gradients, [kernel, bias])
+    made = np.array(kernel).astype(np.float64) - before[0]
+    assert np.abs(made).max() > 1e-4
+    # The comparison subtracts numbers of about 1 in float32.
+    np.testing.assert_allclose(change, made, rtol=1e-5, atol=5e-7)
+
+
+def test_only_what_a_traced_function_may_change_is_put_back(tensorflow_once: Any) -> None:
+    import keras
+    import tensorflow as tf
+
+    from gradscope.runner.runtime.restored_in_graph import StateInGraph
+
+    written, read = keras.Variable(np.float32(2.0)), keras.Variable(np.float32(3.0))
+    in_loop = keras.Variable(np.float32(5.0))
+
+    def run() -> Any:
+        state = StateInGraph([written, read, in_loop])
+        written.assign(written * read)
+
+        def body(i: Any) -> Any:
+            in_loop.assign(in_loop + 1.0)
+            return i + 1
+
+        turns = tf.while_loop(lambda i: i < 2, body, [tf.constant(0)])[0]
+        result = tf.stack([written.value + 0.0, in_loop.value + tf.cast(turns, tf.float32)])
+        state.restore([result])
+        return result
+
+    traced = tf.function(run, autograph=False).get_concrete_function()
+    for _ in range(2):
+        np.testing.assert_array_equal(traced().numpy(), [6.0, 9.0])
+    assert [float(np.array(v)) for v in (written, read, in_loop)] == [2.0, 3.0, 5.0]
+    writes = [op for op in traced.graph.get_operations() if op.type == "AssignVariableOp"]
+    assert len(writes) == 3  # its own one, and two that put back: none of what is only read
+
+
+def test_a_queue_hands_on_single_batches_of_any_structure(tensorflow_once: Any) -> None:
+    import tensorflow as tf
+
+    from gradscope.integrations.fit_batches import TakenBatches
+
+    x = np.arange(10, dtype=np.float32).reshape(5, 2)
+    ragged = tf.ragged.constant([[1], [2, 3], [], [4], [5, 6]])
+    data = tf.data.Dataset.from_tensor_slices(({"a": x, "r": ragged}, np.arange(5))).batch(2)
+    iterator, batches, traces = iter(data), TakenBatches(), []
+
+    @tf.function(autograph=False)
+    def consume(taken: Any) -> Any:
+        traces.append(1)
+        features, y = taken.get_next()
+        return tf.reduce_sum(features["a"]), features["r"].flat_values, y
+
+    seen = []
+    for _ in range(3):
+        elements, feed = batches.take(iterator, 1)
+        assert len(elements) == 1
+        total, values, y = consume(feed)
+        np.testing.assert_array_equal(values, elements[0][0]["r"].flat_values)
+        seen.append((float(total), y.numpy().tolist()))
+    assert seen == [(6.0, [0, 1]), (22.0, [2, 3]), (17.0, [4])]
+    assert consume(iter(data))[0].numpy() == 6.0
+    assert len(traces) == 1
+    assert batches.take(iterator, 1) == ([], iterator)
