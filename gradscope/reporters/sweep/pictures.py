@@ -234,7 +234,7 @@ def _label_axes(axes: Axes, table: SweepTable, pair: tuple[int, int]) -> None:
     axes.set_ylim(-0.5, len(down.labels) - 0.5)
     names = [shortened(printable(label), 22, unicode=True) for label in across.labels]
     axes.set_xticks(range(len(names)), labels=names)
-    if sum(map(len, names)) > 40:
+    if max(map(len, names), default=0) * len(names) > 40:
         axes.tick_params(axis="x", labelrotation=45)
         for text in axes.get_xticklabels():
             text.set_horizontalalignment("right")
