@@ -95,10 +95,9 @@ def command(
     from gradscope.workflows.sweep import command as workflow
     from gradscope.workflows.sweep.sweep import load_plan
 
-    if theory and (at_init or gate):
-        other = "--at-init" if at_init else "--exit-code"
-        raise click.UsageError(f"--theory measures nothing: it does not go with {other}")
     look = Look.THEORY if theory else Look.AT_INIT if at_init else Look.TRAINED
+    if theory:
+        _refuse_measuring(**{"--at-init": at_init, "--exit-code": gate})
     plan = load_plan(config, overrides, vary, seeds)
     if dry_run:
         cost = workflow.measured_cost(plan, look, shard, output)
@@ -122,3 +121,8 @@ def command(
         streams.say(f"written to {written.folder}")
     terminal.result(render(written.table, form, terminal.options(written.files)).rstrip("\n"))
     raise click.exceptions.Exit(written.exit_code)
+
+
+def _refuse_measuring(**asked: bool) -> None:
+    for option in (name for name, given in asked.items() if given):
+        raise click.UsageError(f"--theory measures nothing: it does not go with {option}")

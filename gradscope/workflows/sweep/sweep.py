@@ -13,7 +13,7 @@ from typing import Any
 from gradscope import exit_codes
 from gradscope.config.loading import ConfigSource
 from gradscope.config.sweep.members import Member, SweepPlan, plan_sweep
-from gradscope.errors import ExitCode
+from gradscope.errors import ExitCode, GradscopeError
 from gradscope.gate.baselines import seed_statistics
 from gradscope.gate.checks import expectations
 from gradscope.record import storage
@@ -149,12 +149,13 @@ def measure_sweep(
     finished = _with_budgets(members, table(), folder)
     folder.write_table(finished)
     if stop:
-        raise supervisor.interrupted(
-            stop[0],
-            f"kept: {folder.path}, with {len(results)} of {len(members)} members; "
-            "the same command goes on",
-        )
+        raise _interrupted(stop[0], folder, f"{len(results)} of {len(members)}")
     return finished
+
+
+def _interrupted(number: int, folder: SweepFolder, measured: str) -> GradscopeError:
+    text = f"kept: {folder.path}, with {measured} members; the same command goes on"
+    return supervisor.interrupted(number, text)
 
 
 def _results(
