@@ -95,7 +95,9 @@ class TrainStepFit:
         if self._trace is None:
             step = self._make_step(self._parts)
             trace = TrainStepTrace(self._parts, step, [batch], subject=self._subject)
-            self._summary = BatchSummary.from_batch(fit_batches.unpack_batch(batch))
+            many = isinstance(batch, tuple) and len(batch) > 3  # not (x, y, sample weights)
+            parts = fit_batches.unpack_batch((batch,) if many else batch)
+            self._summary = BatchSummary.from_batch(parts)
             self._profiles = [_ProfileRows(info, self._weights(info)) for info in trace.profiles]
             self._trace = trace
         return self._trace

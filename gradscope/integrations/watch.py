@@ -137,6 +137,8 @@ class WatchedLoop(ProfileReports):
         """Measure a call of a `tf.function` that is made next."""
         leaves = tf.nest.flatten((args, kwargs))
         places = [at for at, leaf in enumerate(leaves) if _is_data(leaf)]
+        if not places:
+            return
 
         def step(batch: Any) -> Any:
             filled = list(leaves)
