@@ -219,7 +219,7 @@ def _peak_memory() -> float | None:
 
     if not tf.config.list_physical_devices("GPU"):
         return None
-    return round(tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20, 1)
+    return float(round(tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20, 1))
 
 
 def _step(part: dict[str, Any]) -> dict[str, Any]:

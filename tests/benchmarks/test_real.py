@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.real import __main__ as real
+from benchmarks.real import layered, own_steps
 
 
 def test_the_table_says_what_failed_and_whether_the_bits_are_the_same(
@@ -32,4 +33,4 @@ def test_the_table_says_what_failed_and_whether_the_bits_are_the_same(
 
 def test_there_are_24_cases_of_different_names() -> None:
     assert len(real.CASES) >= 24
-    assert len(real.CASES) == len(real.layered.CASES) + len(real.own_steps.CASES)
+    assert len(real.CASES) == len(layered.CASES) + len(own_steps.CASES)
