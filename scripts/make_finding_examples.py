@@ -24,7 +24,7 @@ def examples() -> dict[str, str]:
     for case in CASES:
         if case.kind != "sick" or case.detector in messages or case.thresholds:
             continue
-        [verdict] = diagnose(case.record, select=[case.detector]).verdicts
+        [verdict] = diagnose(case.record, select=(case.detector,)).verdicts
         for finding in verdict.findings[:1]:
             messages[case.detector] = finding.message
     return {name: messages[name] for name in sorted(DETECTORS)}
