@@ -40,6 +40,14 @@ def report_location(path: str | Path) -> Path:
     )
 
 
+def report_files(path: str | Path) -> list[Path]:
+    """The files of the report, record or sweep that `path` names, which no output may replace."""
+    location = report_location(path)
+    if not location.is_dir():
+        return [location]
+    return sorted(item for item in location.iterdir() if item.is_file())
+
+
 def load_record(path: str | Path) -> RunRecord:
     """Read the record of a report, given by name or folder, or a ``record.npz``."""
     location = report_location(path)

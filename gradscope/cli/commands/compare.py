@@ -54,10 +54,13 @@ def command(paths: tuple[str, ...], *, form: str, output: Path | None, plot: Pat
     from gradscope.gate.runs_compared import RunsCompared
     from gradscope.record.files import output_file
     from gradscope.reporters.compare import COMPARE_FORMS
+    from gradscope.workflows.analysis import report_files
     from gradscope.workflows.compare import compare
 
     if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
         raise BadRequest(f"--plot {plot}: expected a file that ends in .png or .svg", "")
+    inputs = [file for path in paths for file in report_files(path)]
+    output_file.check_outputs([file for file in (plot, output) if file is not None], inputs)
     compared = compare(paths)
     files: tuple[str, ...] = ()
     if plot is not None:

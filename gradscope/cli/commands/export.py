@@ -43,9 +43,12 @@ def command(
     """
     from gradscope.cli import terminal
     from gradscope.errors import BadRequest
+    from gradscope.record.files import output_file
     from gradscope.reporters import export
-    from gradscope.workflows.analysis import load_record
+    from gradscope.workflows.analysis import load_record, report_files
 
+    if output is not None:
+        output_file.check_outputs([output], report_files(directory))
     record = load_record(directory)
     chosen = statistics or None
     if form == "parquet":
