@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gradscope.cli import options
 from gradscope.cli.sweep_options import Shard
+
+if TYPE_CHECKING:
+    from gradscope.record.sweep_table import Look
 
 
 @click.command()
@@ -89,15 +93,12 @@ def command(
     """
     from gradscope.cli import streams, terminal
     from gradscope.cli.sweep_progress import SweepDisplay
-    from gradscope.record.sweep_table import Look
     from gradscope.reporters.sweep.forms import render
     from gradscope.reporters.sweep.plan_text import plan_text
     from gradscope.workflows.sweep import command as workflow
     from gradscope.workflows.sweep.sweep import load_plan
 
-    look = Look.THEORY if theory else Look.AT_INIT if at_init else Look.TRAINED
-    if theory:
-        _refuse_measuring(**{"--at-init": at_init, "--exit-code": gate})
+    look = _look(theory=theory, at_init=at_init, gate=gate)
     plan = load_plan(config, overrides, vary, seeds)
     if dry_run:
         cost = workflow.measured_cost(plan, look, shard, output)
@@ -123,6 +124,12 @@ def command(
     raise click.exceptions.Exit(written.exit_code)
 
 
-def _refuse_measuring(**asked: bool) -> None:
-    for option in (name for name, given in asked.items() if given):
-        raise click.UsageError(f"--theory measures nothing: it does not go with {option}")
+def _look(*, theory: bool, at_init: bool, gate: bool) -> Look:
+    from gradscope.record.sweep_table import Look
+
+    if not theory:
+        return Look.AT_INIT if at_init else Look.TRAINED
+    for option, given in {"--at-init": at_init, "--exit-code": gate}.items():
+        if given:
+            raise click.UsageError(f"--theory measures nothing: it does not go with {option}")
+    return Look.THEORY
