@@ -226,7 +226,15 @@ def joined_inputs(layers: Any, x: Any) -> Any:
     return layers.Dense(2, name="head")(layers.Dense(3, activation="relu", name="stem")(x))
 
 
-@pytest.mark.parametrize(("build", "shapes"), [(chain, [(5,)]), (joined_inputs, [(4,), (5,)])])
+def rescaled_answers(layers: Any, x: Any) -> Any:
+    x = layers.Dense(3, activation="relu", name="stem")(x)
+    return layers.Rescaling(50.0)(layers.Dense(1, activation="sigmoid", name="head")(x))
+
+
+@pytest.mark.parametrize(
+    ("build", "shapes"),
+    [(chain, [(5,)]), (joined_inputs, [(4,), (5,)]), (rescaled_answers, [(4,)])],
+)
 def test_a_network_of_one_path_does_not_branch(
     build: Any, shapes: list[tuple[int, ...]], runner_settings: Any
 ) -> None:
