@@ -54,8 +54,8 @@ def render(table: SweepTable, files: Mapping[str, bytes]) -> str:
             for name, caption in CAPTIONS.items()
             if f"{name}.svg" in files
         ],
-        boundary=boundary_text(table),
-        ranked_by=figure.title if figure else "",
+        boundary=printable(boundary_text(table)),
+        ranked_by=printable(figure.title) if figure else "",
         headings=[_Heading(printable(n), "n" if _is_number(table, n) else "") for n in names],
         rows=[
             _Row(state_of(row), [_text(table.cell(row, name)) for name in names])
@@ -63,7 +63,7 @@ def render(table: SweepTable, files: Mapping[str, bytes]) -> str:
         ],
         left_out=max(0, len(rows) - MOST_ROWS),
         columns=[(name, COLUMNS[name]) for name in names if name in COLUMNS],
-        version=table.code_version,
+        version=printable(table.code_version),
     )
 
 
