@@ -11,7 +11,9 @@ from gradscope.cli import options
 from gradscope.cli.sweep_options import Shard
 
 if TYPE_CHECKING:
+    from gradscope.config.sweep.members import SweepPlan
     from gradscope.record.sweep_table import Look
+    from gradscope.reporters.sweep.plan_text import SweepCost
 
 
 @click.command()
@@ -94,15 +96,13 @@ def command(
     from gradscope.cli import streams, terminal
     from gradscope.cli.sweep_progress import SweepDisplay
     from gradscope.reporters.sweep.forms import render
-    from gradscope.reporters.sweep.plan_text import plan_text
     from gradscope.workflows.sweep import command as workflow
     from gradscope.workflows.sweep.sweep import load_plan
 
     look = _look(theory=theory, at_init=at_init, gate=gate)
     plan = load_plan(config, overrides, vary, seeds)
     if dry_run:
-        cost = workflow.measured_cost(plan, look, shard, output)
-        terminal.result(plan_text(plan, cost, terminal.options()).rstrip("\n"))
+        _show_plan(plan, workflow.measured_cost(plan, look, shard, output))
         return
     with SweepDisplay(quiet=quiet) as display:
         written = workflow.run_sweep(
@@ -122,6 +122,13 @@ def command(
         streams.say(f"written to {written.folder}")
     terminal.result(render(written.table, form, terminal.options(written.files)).rstrip("\n"))
     raise click.exceptions.Exit(written.exit_code)
+
+
+def _show_plan(plan: SweepPlan, cost: SweepCost) -> None:
+    from gradscope.cli import terminal
+    from gradscope.reporters.sweep.plan_text import plan_text
+
+    terminal.result(plan_text(plan, cost, terminal.options()).rstrip("\n"))
 
 
 def _look(*, theory: bool, at_init: bool, gate: bool) -> Look:
