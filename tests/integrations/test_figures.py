@@ -157,7 +157,8 @@ def test_the_update_is_what_the_optimizer_did_in_that_step(tensorflow_once: Any)
             np.sqrt(np.mean((new - old) ** 2) / np.mean(old**2))
             for old, new in zip(before, after, strict=True)
         ]
-        np.testing.assert_allclose(flow.record.series["update_ratio"][row], wanted, rtol=1e-6)
+        # A float32 weight rounds its change by up to 2^-24 of itself: 4e-5 of a ratio of 1.5e-3.
+        np.testing.assert_allclose(flow.record.series["update_ratio"][row], wanted, rtol=1e-4)
         weight = [np.mean(old**2) for old in before]
         np.testing.assert_allclose(
             flow.record.series["weight_second_moment"][row], weight, rtol=1e-6
