@@ -286,7 +286,7 @@ PROGRAMS = (
     Program(inside_a_block, _FORWARD, "block", _DIVISION, ("divides by 0",), "divisor"),
     Program(inside_a_function, _FORWARD, "inverse", OperationKind.OTHER, ("inverse",), ""),
     Program(
-        far_too_large_steps, _BACKWARD, "*", _OVERFLOW, ("times its size",), "learning rate", 40
+        far_too_large_steps, _BACKWARD, "*", _OVERFLOW, ("times its size",), "learning_rate", 40
     ),
     Program(
         weights_of_nan, OriginPlace.WEIGHTS, "second", OperationKind.OTHER, ("before any",), ""

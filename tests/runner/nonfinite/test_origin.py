@@ -36,8 +36,8 @@ def test_the_operation_that_lost_the_value_is_named(program: Program) -> None:
     assert all(words in said for words in program.words), said
     advice = remedies_text(diagnosis.remedies, reader_of(record))
     assert program.remedy in advice if program.remedy else not advice, advice
-    if program.remedy != "learning rate":
-        assert "learning rate" not in advice
+    if program.remedy != "learning_rate":
+        assert "learning_rate" not in advice and "learning rate" not in advice
     assert not any(f.remedies for v in diagnosis.verdicts[1:] for f in v.findings if f.caused_by)
 
 
