@@ -64,8 +64,9 @@ def _profile(detector: str, quantity: str, sign: float) -> Iterator[Case]:
     yield case("healthy", "some_and_right", lambda: made((0, some), steps=100, accuracy=0.5))
     yield case("healthy", "some_and_hardly_moved", lambda: made((0, some), steps=100, update=1e-5))
     yield case("healthy", "some_so_far", lambda: made((0, some), steps=49, update=1e-2))
-    yield case("borderline", "stuck_inside", lambda: made((0, 1e-2 * OUTSIDE), steps=100))
-    yield case("borderline", "stuck_outside", lambda: made((0, 1e-2 * INSIDE), steps=100), "error")
+    line = 2e-2 if detector == "vanishing_gradient" else 1e-2
+    yield case("borderline", "stuck_inside", lambda: made((0, line * OUTSIDE), steps=100))
+    yield case("borderline", "stuck_outside", lambda: made((0, line * INSIDE), steps=100), "error")
     yield case("sick", "only_at_first", lambda: made((0, tiny), (8, level)), "warning", (0, 7))
     yield case("sick", "one_row", lambda: made((0, tiny), steps=0), "error", (0, 0))
     yield case("sick", "two_rows", lambda: made((0, tiny), steps=1), "error", (0, 1))

@@ -67,7 +67,7 @@ def test_the_sick_network() -> None:
     )
     assert lines[5] == "           hidden_1   hidden_20"
     assert lines[6].startswith("  gradient ▁▁▂▂▂▃▃▄▄▄▅▅▅▆▆▇▇▇██  1e-12 to 1 ")
-    assert lines[6].endswith("✗ 16 of 20 layers below 1/100")
+    assert lines[6].endswith("✗ 17 of 20 layers below 1/50")
     assert lines[7].startswith("  signal   ████████████████████  1 ")
     assert lines[8].endswith("! chance is 2.3")
     assert "  Follows from it: not learning GS602" in lines

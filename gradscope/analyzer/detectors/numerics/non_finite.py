@@ -95,7 +95,7 @@ def _lost_answers(record: RunRecord, max_count: float) -> tuple[Finding, ...]:
             since_step=step,
             observed=1.0,
             threshold=max_count,
-            message="NaN or Inf appears after training, in the answers to the probe set.",
+            message=f"NaN or Inf appears after step {step}, in the answers to the probe set.",
             details=(
                 f"Every recorded step is finite; over these {answers.samples} samples the loss in "
                 f"{' and '.join(lost)} mode is not."

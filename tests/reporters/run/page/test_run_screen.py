@@ -50,8 +50,8 @@ def test_the_sick_network() -> None:
     assert made.facts == "60 steps, accuracy 10%, chance"
     assert (what.heading, what.number) == ("The gradient vanishes", "1e-12")
     assert what.caption == "hidden_1 gets 1e-12 of what reaches hidden_20."
-    assert where.heading == "hidden_1 to hidden_16"
-    assert where.caption == "16 of 20 layers, since initialisation"
+    assert where.heading == "hidden_1 to hidden_17"
+    assert where.caption == "17 of 20 layers, since initialisation"
     assert do.heading == "relu with he_normal"
     assert do.caption == "theory: x1 per layer."
     [command] = do.commands
@@ -70,8 +70,8 @@ def test_the_figure_holds_measurement_theory_promise_and_limit() -> None:
     np.testing.assert_allclose(curves[Role.MEASURED].values, measured, rtol=1e-9)
     np.testing.assert_allclose(curves[Role.PROMISE].values, 1.0, atol=0.1)
     [limit] = plot.limits
-    assert (limit.value, limit.label, limit.crossed) == (0.01, "limit 1/100", True)
-    assert plot.failing == frozenset(np.flatnonzero(measured < 0.01).tolist())
+    assert (limit.value, limit.label, limit.crossed) == (0.02, "limit 1/50", True)
+    assert plot.failing == frozenset(np.flatnonzero(measured < 0.02).tolist())
     assert plot.title == "Each sigmoid passes back 1/4 at most: x0.23 per layer, theory x0.24"
 
 
