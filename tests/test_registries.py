@@ -34,7 +34,6 @@ FAMILIES = {
 
 
 WITHOUT = {
-    "exhausted_learning_rate": ("Warning when",),
     "constant_normalization": ("Warning when",),
     "diverging_loss": ("Warning when",),
     "non_finite": ("Warning when",),
