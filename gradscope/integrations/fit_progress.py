@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gradscope import api
-from gradscope.integrations.fit_batches import TakenBatches
 from gradscope.integrations.fit_description import BatchSummary
 from gradscope.integrations.fit_start import FitStart
 from gradscope.integrations.fit_step import FitStep
@@ -42,7 +41,6 @@ class FitProgress:
     lost_at: int = 0
     ended: bool = False
     seconds: float | None = None
-    batches: TakenBatches = field(default_factory=TakenBatches)
     fit_step: FitStep | None = None
     batch_summary: BatchSummary | None = None
     start: FitStart | None = None

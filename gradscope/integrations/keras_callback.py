@@ -222,7 +222,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
             return self._measure_own(fit, step, together, train, iterator)
         elements, feed = ([None], iterator)
         if self._probe is None:
-            elements, feed = fit.batches.take(iterator, together)
+            elements, feed = fit_batches.take_batches(iterator, together)
         if not elements:
             return train(feed)
         with self._timed(fit):
@@ -245,7 +245,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
         self, fit: FitProgress, step: int, together: int, train: Any, iterator: Any
     ) -> Any:
         """The same for a model with a `train_step` of its own, or with losses that were given."""
-        elements, feed = fit.batches.take(iterator, together)
+        elements, feed = fit_batches.take_batches(iterator, together)
         if elements:
             with self._timed(fit):
                 self._measure_profiles(fit, step, elements[0])

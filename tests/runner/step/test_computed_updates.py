@@ -92,15 +92,15 @@ def test_only_what_a_traced_function_may_change_is_put_back(tensorflow_once: Any
     assert len(writes) == 3  # its own one, and two that put back: none of what is only read
 
 
-def test_a_queue_hands_on_single_batches_of_any_structure(tensorflow_once: Any) -> None:
+def test_single_batches_of_any_structure_are_handed_on(tensorflow_once: Any) -> None:
     import tensorflow as tf
 
-    from gradscope.integrations.fit_batches import TakenBatches
+    from gradscope.integrations.fit_batches import take_batches
 
     x = np.arange(10, dtype=np.float32).reshape(5, 2)
     ragged = tf.ragged.constant([[1], [2, 3], [], [4], [5, 6]])
     data = tf.data.Dataset.from_tensor_slices(({"a": x, "r": ragged}, np.arange(5))).batch(2)
-    iterator, batches, traces = iter(data), TakenBatches(), []
+    iterator, traces = iter(data), []
 
     @tf.function(autograph=False)
     def consume(taken: Any) -> Any:
@@ -110,7 +110,7 @@ def test_a_queue_hands_on_single_batches_of_any_structure(tensorflow_once: Any) 
 
     seen = []
     for _ in range(3):
-        elements, feed = batches.take(iterator, 1)
+        elements, feed = take_batches(iterator, 1)
         assert len(elements) == 1
         total, values, y = consume(feed)
         np.testing.assert_array_equal(values, elements[0][0]["r"].flat_values)
@@ -118,4 +118,4 @@ def test_a_queue_hands_on_single_batches_of_any_structure(tensorflow_once: Any) 
     assert seen == [(6.0, [0, 1]), (22.0, [2, 3]), (17.0, [4])]
     assert consume(iter(data))[0].numpy() == 6.0
     assert len(traces) == 1
-    assert batches.take(iterator, 1) == ([], iterator)
+    assert take_batches(iterator, 1) == ([], iterator)
