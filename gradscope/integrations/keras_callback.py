@@ -50,8 +50,8 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
     What is trained does not change by a bit: weights, optimizer, seeds, metrics and history are
     those of a `fit` without the callback. The passes are computed a second time in a graph of their
     own; steps that are not measured run as they would have. ``update_ratio`` is the change that the
-    optimizer computes in the very step. With ``compile(steps_per_execution=n)`` only the first step of
-    each n is measured, and it represents the others; its update is not measured.
+    optimizer computes in the very step. With ``compile(steps_per_execution=n)`` only the first step
+    of each n is measured, and it represents the others; its update is not measured.
 
     A model with a `train_step` of its own (a GAN, a VAE) is measured as that trains it: the step is
     traced once in a graph of its own, with one record for each gradient that it takes, named by
