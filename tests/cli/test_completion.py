@@ -57,7 +57,7 @@ def completed(
 
 
 def test_commands_and_options(completed: Completed) -> None:
-    assert completed("gradscope co") == ["completion", "config"]
+    assert completed("gradscope co") == ["compare", "completion", "config"]
     assert completed("gradscope --v") == ["--version"]
     assert completed("gradscope run --ex") == ["--exit-code"]
     assert set(completed("gradscope baseline --")) >= {"--update", "--seeds", "--at-init", "--help"}

@@ -16,7 +16,7 @@ MODEL = "model: {depth: 3}\n"
         (
             "- a",
             "c.yaml:1:1: error: expected a mapping (name, model, data, training, seed, device, "
-            "threads, detectors, expect), received a list (1 item)",
+            "threads, detectors, expect, sweep), received a list (1 item)",
         ),
         ("seed: 1", "c.yaml:1:1: error: model: is required (add `model:`)"),
         (

@@ -104,6 +104,7 @@ class _Flow:
 
     def __init__(self, **options: Any) -> None:
         self.options = options
+        self.folders = [options["output"]]
 
     def finish(self) -> str:
         return "" if self.options["every"] == 7 else "refused"
