@@ -3,57 +3,30 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from dataclasses import dataclass
 from itertools import pairwise
-from types import TracebackType
 from typing import Any
 
-from gradscope.cli import streams
+from gradscope.cli.live_display import PLAIN_SECONDS, LiveDisplay
 from gradscope.message_text import noun_for
 from gradscope.record import Role
 from gradscope.record.builder import RecordBuilder
 from gradscope.reporters.layout.sanitizing import printable
-
-PLAIN_SECONDS = 5.0
-"""Seconds between two plain lines."""
 
 _LIVE_SECONDS = 0.1
 _GROUPS = 3
 _BAR = 20
 
 
-class Progress:
+class Progress(LiveDisplay):
     """Shows the events of a measurement; shows nothing when `quiet`."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._shown_at = 0.0
+        super().__init__(quiet=quiet)
         self._planned = self._trained = 0
         self._runs: dict[int, _Run] = {}
         self._begun = 0
-        self._live: Any = None
-        if not quiet and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.live import Live
-
-            console = Console(stderr=True, highlight=False, markup=False)
-            self._live = Live(console=console, transient=True, auto_refresh=False)
-
-    def __enter__(self) -> Progress:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live:
-            self._live.stop()
 
     def watch(self, header: dict[str, Any], builder: RecordBuilder) -> None:
         """Show one event of a measurement (a `workflows.engine.Watch`)."""
@@ -104,18 +77,7 @@ class Progress:
 
     def _show(self, text: str, now: float) -> None:
         self._shown_at = now
-        if self._live:
-            from rich.text import Text
-
-            self._live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
-        else:
-            streams.say(text)
-
-    def _print(self, text: str) -> None:
-        if self._live:
-            self._live.console.print(text)
-        else:
-            streams.say(text)
+        self._update(text)
 
 
 @dataclass

@@ -2,53 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
-from types import TracebackType
-from typing import Any
 
-from gradscope.cli import streams
+from gradscope.cli.live_display import PLAIN_SECONDS, LiveDisplay
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.sweep.layout import STATE_WORDS, STATES, state_of
 from gradscope.workflows.sweep.sweep import SweepProgress
-
-PLAIN_SECONDS = 5.0
-"""Seconds between two plain lines."""
 
 _LIVE_SECONDS = 0.2
 _WORST = 3
 
 
-class SweepDisplay:
+class SweepDisplay(LiveDisplay):
     """Shows how far a sweep is; shows nothing when `quiet`."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._shown_at = 0.0
+        super().__init__(quiet=quiet)
         self._states: Counter[str] = Counter()
         self._worst: list[str] = []
-        self._live: Any = None
-        if not quiet and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.live import Live
-
-            console = Console(stderr=True, highlight=False, markup=False)
-            self._live = Live(console=console, transient=True, auto_refresh=False)
-
-    def __enter__(self) -> SweepDisplay:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live:
-            self._live.stop()
 
     def watch(self, progress: SweepProgress) -> None:
         """Show one event of a sweep."""
@@ -62,7 +34,7 @@ class SweepDisplay:
                 why = row.text("code") or row.text("reason")
                 self._worst.append(f"{', '.join(row.labels)}: {state} {why}".strip())
         elif progress.earlier:
-            self._say(f"{progress.earlier} of {progress.total} members were finished earlier")
+            self._print(f"{progress.earlier} of {progress.total} members were finished earlier")
         now = time.monotonic()
         due = _LIVE_SECONDS if self._live else PLAIN_SECONDS
         if now - self._shown_at >= due or progress.done == progress.total:
@@ -71,20 +43,9 @@ class SweepDisplay:
 
     def _show(self, progress: SweepProgress) -> None:
         lines = [progress_line(progress, self._states)]
-        if not self._live:
-            streams.say(lines[0])
-            return
-        from rich.text import Text
-
-        lines += [f"  {printable(text)}" for text in self._worst[-_WORST:]]
-        text = Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
-        self._live.update(text, refresh=True)
-
-    def _say(self, text: str) -> None:
         if self._live:
-            self._live.console.print(text)
-        else:
-            streams.say(text)
+            lines += [f"  {printable(text)}" for text in self._worst[-_WORST:]]
+        self._update("\n".join(lines))
 
 
 def progress_line(progress: SweepProgress, states: Counter[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gradscope.cli import progress
+from gradscope.cli import progress, streams
 from gradscope.cli.progress import Progress, _Group
 
 
@@ -39,7 +39,7 @@ def lines_of(monkeypatch: pytest.MonkeyPatch, *, trained: int, initial: int) -> 
     """The lines of a measurement of 100 steps per seed, two a second behind a first of ten."""
     clock, lines = Clock(), []
     monkeypatch.setattr(progress, "time", clock)
-    monkeypatch.setattr(progress.streams, "say", lines.append)
+    monkeypatch.setattr(streams, "say", lines.append)
     shown: Any = Progress(quiet=False)
     with shown:
         shown.watch({"event": "seeds", "trained": trained, "initial": initial}, Builder(0))
