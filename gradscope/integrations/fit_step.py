@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -122,7 +122,6 @@ class FitStep:
         self._passes = TraceByShape(self._trace_passes, jit_compile=jit)
         self._update = TraceByShape(self._trace_update)
         self._counts = TraceByShape(self._trace_counts)
-        self._living = TraceByShape(self._trace_living)
         # What a loss builds at its first call is there from here on.
         with preserved_model_state(model):
             self._passes.trace(*batch)
@@ -166,7 +165,7 @@ class FitStep:
             statistics=statistics,
             scalars=passes.scalars,
             distributions=lambda: self._distributions(passes),
-            living=lambda: self._living_units(passes),
+            living=lambda: self._counted(passes, ()),
             samples=passes.samples,
             skipped=self.skips(passes),
         )
@@ -198,20 +197,14 @@ class FitStep:
         return nonfinite_origin.lost_weights(self.training, step)
 
     def _distributions(self, passes: Passes) -> ProbeResult:
-        samples = tf.constant(float(passes.samples))
-        with without_graph_rewriting():
-            counted = self._counts(passes.z, passes.deltas, samples)
-        return ProbeResult(self.sites, pass_counts.PassCounts.from_tensors(counted))
+        return ProbeResult(self.sites, self._counted(passes, passes.deltas))
 
-    def _living_units(self, passes: Passes) -> pass_counts.PassCounts:
+    def _counted(self, passes: Passes, deltas: Sequence[Any]) -> pass_counts.PassCounts:
+        """The counts of the passes; without deltas those of the living units alone."""
         samples = tf.constant(float(passes.samples))
         with without_graph_rewriting():
-            counted = self._living(passes.z, samples)
+            counted = self._counts(passes.z, deltas, samples)
         return pass_counts.PassCounts.from_tensors(counted)
-
-    def _trace_living(self, z: Any, samples: Any) -> tuple[Any, ...]:
-        piece = pass_counts.Piece(samples, samples)
-        return pass_counts.count_pass(self.sites.sites, z, (), piece)
 
     def _trace_counts(self, z: Any, deltas: Any, samples: Any) -> tuple[Any, ...]:
         piece = pass_counts.Piece(samples, samples)

@@ -339,8 +339,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
             fit.living.add(distributions.counts, measured.samples)
             dead, samples = fit.living.look(distributions)
             fit.builder.probe(step, dead, samples)
-        for name, snapshot in distributions.histograms(step).items():
-            fit.builder.histogram(name, snapshot)
+        distributions.send_histograms(step, fit.builder)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Count the steps made, notice a loss that was lost between measured steps, keep both."""

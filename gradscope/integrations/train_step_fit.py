@@ -37,10 +37,7 @@ class _ProfileRows:
         self.builder.step(step, measured.statistics, measured.scalars)
         if look:
             with self.faults.isolated("distributions"):
-                distributions = measured.distributions()
-                self.builder.probe(step, distributions.dead)
-                for name, snapshot in distributions.histograms(step).items():
-                    self.builder.histogram(name, snapshot)
+                measured.distributions().send(step, self.builder)
 
 
 class TrainStepFit:

@@ -53,14 +53,7 @@ class OwnExperiment(Experiment):
         return Beginning(
             name=f"{config.name}.{info.name}" if info.name else config.name,
             layers=info.sites.layers,
-            environment=device.environment(
-                config,
-                device=self.device,
-                jit=bool(self.model.jit_compile),
-                threads=config.threads,
-                dtype=device.dtype_of(self.model),
-                data_hash=self.workload.data_hash,
-            ),
+            environment=self._environment(jit=bool(self.model.jit_compile)),
             data=self.workload.data,
             config=config.to_dict(),
             batch_size=self.feed.batch_size,
@@ -129,10 +122,7 @@ class OwnExperiment(Experiment):
             listener.step(step, profile.statistics, profile.scalars, NO_TIMES)
             if look:
                 with faults.isolated("distributions"):
-                    distributions = profile.distributions()
-                    listener.probe(step, distributions.dead)
-                    for name, snapshot in distributions.histograms(step).items():
-                        listener.histogram(name, snapshot)
+                    profile.distributions().send(step, listener)
 
     def _send_lost(self, listeners: list[Listener], step: int) -> None:
         for listener, info in zip(listeners, self._trace.profiles, strict=True):

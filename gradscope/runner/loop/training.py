@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from gradscope.config.experiment import ExperimentConfig, OptimizerSpec
 from gradscope.errors import BadRequest
-from gradscope.record import STATISTICS, ObjectiveStart, OutcomeStatus
+from gradscope.record import STATISTICS, Environment, ObjectiveStart, OutcomeStatus
 from gradscope.record.builder import Beginning
 from gradscope.record.fault import Faults
 from gradscope.record.run_record import Floats
@@ -145,14 +145,7 @@ class Experiment:
         return Beginning(
             name=config.name,
             layers=self.sites.layers,
-            environment=device.environment(
-                config,
-                device=self.device,
-                jit=self.jit,
-                threads=config.threads,
-                dtype=device.dtype_of(self.model),
-                data_hash=self.workload.data_hash,
-            ),
+            environment=self._environment(jit=self.jit),
             data=self.workload.data,
             config=config.to_dict(),
             batch_size=self.feed.batch_size,
@@ -160,6 +153,16 @@ class Experiment:
             steps_requested=self.steps,
             objective=objective_info(self.objective.loss_name, self.model, self.optimizer),
             initial_weights=initial_weights(self.model, self.sites),
+        )
+
+    def _environment(self, *, jit: bool) -> Environment:
+        return device.environment(
+            self.config,
+            device=self.device,
+            jit=jit,
+            threads=self.config.threads,
+            dtype=device.dtype_of(self.model),
+            data_hash=self.workload.data_hash,
         )
 
     def train(self, listener: Listener) -> TrainingEnd:
@@ -360,5 +363,4 @@ class Experiment:
         result = self.probe.look(pieces, backward=backward)
         listener.probe(step, result.dead)
         if backward:
-            for name, snapshot in result.histograms(step).items():
-                listener.histogram(name, snapshot)
+            result.send_histograms(step, listener)

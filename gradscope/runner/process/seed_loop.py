@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.runner.loop.training import Experiment
@@ -12,9 +11,9 @@ from gradscope.runner.network import workload
 from gradscope.runner.runtime.seeds import Seeds
 
 
-def experiment_of(config: ExperimentConfig, work: Any) -> Experiment:
+def experiment_of(config: ExperimentConfig, work: workload.Workload) -> Experiment:
     """The training loop of a workload: gradscope's own, or that of a model that trains itself."""
-    if getattr(work, "own_step", None) is None:
+    if work.own_step is None:
         return Experiment(config, work)
     from gradscope.runner.loop.own_training import OwnExperiment
 

@@ -180,7 +180,9 @@ if "gradscope.runner.process.worker" in sys.orig_argv:
     feed = types.SimpleNamespace(notes=("a note from the data",))
     _module(
         "gradscope.runner.network.workload",
-        from_config=lambda config, trust: types.SimpleNamespace(feed=feed, draw_weights=True),
+        from_config=lambda config, trust: types.SimpleNamespace(
+            feed=feed, draw_weights=True, own_step=None
+        ),
     )
     _module("gradscope.runner.loop.training", Experiment=Experiment)
 elif "gradscope" in sys.orig_argv:
