@@ -16,6 +16,7 @@ from gradscope.reporters import check_text
 from gradscope.reporters.layout import numbers
 from gradscope.reporters.layout.lines import symbol
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
+from gradscope.reporters.layout.templates import page_environment
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import plots, summary
 from gradscope.reporters.run import weight_table as weight_tables
@@ -178,16 +179,7 @@ def _pictures(figures_svg: Mapping[str, str]) -> list[_Picture]:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("gradscope.reporters", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = page_environment(keep_trailing_newline=True)
     environment.filters |= {
         "safe_text": printable,
         "safe_lines": printable_lines,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gradscope.record.sweep_table import COLUMNS, NUMBERS, SweepTable
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
+from gradscope.reporters.layout.templates import page_environment
 from gradscope.reporters.run.html import inline
 from gradscope.reporters.sweep.layout import (
     STATE_WORDS,
@@ -93,13 +94,4 @@ def _text(value: Any) -> str:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("gradscope.reporters", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("sweep/page.html.j2")
+    return page_environment().get_template("sweep/page.html.j2")
