@@ -12,12 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -30,6 +27,7 @@ from gradscope.reporters.remedies import arguments
 from gradscope.reporters.report import Report
 from gradscope.reporters.run.answer import lead
 from gradscope.workflows.report import report_again
+from scripts.run_docs import in_shell
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "remedies.md"
@@ -170,21 +168,7 @@ def _printed_commands(screen: str) -> list[str]:
 def _shell(command: str, folder: Path) -> tuple[int, str]:
     """Exit code and stdout of a command, as a terminal of 80 columns has them."""
     print(f"$ {command}", flush=True)
-    done = subprocess.run(
-        ["bash", "-c", f'gradscope() {{ "$PYTHON" -m gradscope "$@"; }}\n{command}'],
-        cwd=folder,
-        env={
-            **os.environ,
-            "COLUMNS": "80",
-            "PYTHON": sys.executable,
-            "PYTHONPATH": str(ROOT),
-            "PYTHONIOENCODING": "utf-8",
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    done = in_shell(command, folder)
     print(done.stdout + (done.stderr if done.returncode else ""), flush=True)
     return done.returncode, done.stdout
 

@@ -194,9 +194,15 @@ def _run_block(page: Page, block: Block, folder: Path, ran: Ran, echo: bool) -> 
 
 
 def _run_command(command: str, folder: Path, code: int) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command, as a terminal of 80 columns has them."""
-    done = subprocess.run(
-        ["bash", "-c", f"{_START}(exit {code})\n{command}"],
+    """Exit code, stdout and stderr of a command that follows one which ended with `code`."""
+    done = in_shell(f"(exit {code})\n{command}", folder)
+    return done.returncode, done.stdout.replace(f"{folder}/", ""), done.stderr
+
+
+def in_shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A script that was run in `folder` with this gradscope, on a terminal of 80 columns."""
+    return subprocess.run(
+        ["bash", "-c", f"{_START}{script}"],
         cwd=folder,
         env={
             **{name: value for name, value in os.environ.items() if name != "GITHUB_ACTIONS"},
@@ -210,7 +216,6 @@ def _run_command(command: str, folder: Path, code: int) -> tuple[int, str, str]:
         encoding="utf-8",
         check=False,
     )
-    return done.returncode, done.stdout.replace(f"{folder}/", ""), done.stderr
 
 
 def matches(shown: Sequence[str], output: str, *, numbers: bool) -> bool:
