@@ -19,13 +19,14 @@ from gradscope.record import (
     Verdict,
     VerdictStatus,
 )
+from gradscope.record.initial_draws import KEPT
 from gradscope.record.run_record import FIT, GIVEN
 from gradscope.reporters.causes import consequence_text
 from gradscope.reporters.layout.numbers import count, interval, number, percent, ratio
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.remedies import Reader, reader_of, remedies_text
 from gradscope.reporters.report import Report
-from gradscope.theory.prediction import LEVEL, Floats, Prediction
+from gradscope.theory.prediction import LEVEL, Floats, Prediction, Source
 
 
 @dataclass(frozen=True)
@@ -227,11 +228,25 @@ def theory(report: Report) -> str:
         return "theory at initialisation: none for this model"
     if prediction.outside:
         return f"theory at initialisation: does not apply, {printable(prediction.outside)}"
+    if prediction.source is Source.DRAWS:
+        standing = _standing(report.record, prediction)
+        return f"expected at initialisation: {_draws(report.record)}{standing}"
     forward, backward = _typical(prediction.forward_gain), _typical(prediction.backward_gain)
     if math.isnan(forward) or math.isnan(backward):
         return "theory at initialisation: too few layers for a rate per layer"
     gains = f"signal {ratio(forward)} and gradient {ratio(backward)} per layer"
     return f"theory at initialisation: {gains}{_standing(report.record, prediction)}"
+
+
+def _draws(record: RunRecord) -> str:
+    """How the weights were drawn again, and which of them were not."""
+    draws = record.draws
+    assert draws is not None
+    text = f"by {counted(draws.count, 'draw')} of the weights"
+    kept = [weight.path for weight in draws.weights if weight.draw in KEPT]
+    if kept:
+        text += f", {counted(len(kept), 'weight')} kept ({layers(kept)})"
+    return text
 
 
 def _standing(record: RunRecord, prediction: Prediction) -> str:
