@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradscope.analyzer.theory import graph_causes
 from gradscope.analyzer.theory.expectation import standings
 from gradscope.message_text import counted, noun_for
 from gradscope.record import (
@@ -230,12 +231,26 @@ def theory(report: Report) -> str:
         return f"theory at initialisation: does not apply, {printable(prediction.outside)}"
     if prediction.source is Source.DRAWS:
         standing = _standing(report.record, prediction)
-        return f"expected at initialisation: {_draws(report.record)}{standing}"
+        why = printable(" ".join(_graph_sentences(report.record)))
+        text = f"expected at initialisation: {_draws(report.record)}{standing}"
+        return f"{text}. {why}".replace("..", ".") if why else text
     forward, backward = _typical(prediction.forward_gain), _typical(prediction.backward_gain)
     if math.isnan(forward) or math.isnan(backward):
         return "theory at initialisation: too few layers for a rate per layer"
     gains = f"signal {ratio(forward)} and gradient {ratio(backward)} per layer"
     return f"theory at initialisation: {gains}{_standing(report.record, prediction)}"
+
+
+def _graph_sentences(record: RunRecord) -> list[str]:
+    """Whose weights are off, and what decides the size of the signal by design."""
+    if record.draws is None:
+        return []
+    sentences = [
+        graph_causes.off_layers_text(record),
+        graph_causes.tied_text(record.draws),
+        *map(graph_causes.cause_sentence, graph_causes.design_causes(record)[:2]),
+    ]
+    return [sentence for sentence in sentences if sentence]
 
 
 def _draws(record: RunRecord) -> str:
