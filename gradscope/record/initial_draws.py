@@ -79,13 +79,15 @@ class CallTensors:
     """The tensors of one layer's call, as columns of `tensor_second_moment`.
 
     `layer` is the index of the layer's row. `inputs` are what it is fed, `z` what its fused
-    activation receives (-1 without one) and `output` what it gives.
+    activation receives (-1 without one) and `output` what it gives. `behind` are the tensors of
+    other calls that inputs which no call gives are computed from, nearest first.
     """
 
     layer: int
     inputs: tuple[int, ...]
     output: int
     z: int = -1
+    behind: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,13 @@ class InitialDraws:
             LinearMap(item["layer"], tuple(item["weights"])) for item in content["maps"]
         )
         values["calls"] = tuple(
-            CallTensors(item["layer"], tuple(item["inputs"]), item["output"], item["z"])
+            CallTensors(
+                item["layer"],
+                tuple(item["inputs"]),
+                item["output"],
+                item["z"],
+                tuple(item["behind"]),
+            )
             for item in content["calls"]
         )
         return cls(**values | {"figures": figures})

@@ -138,13 +138,14 @@ def _joined(
     rows: Sequence[LedgerRow],
     model_inputs: Sequence[int],
 ) -> LedgerRow:
-    """The row with the row that it is fed by; the last one where no layer gives its input."""
+    """The row with the row that it is fed by; the nearest where no layer gives its input."""
     first = call.inputs[0] if call.inputs else -1
     if first in givers:
         return replace(row, source=givers[first])
-    if first < 0 or not rows or first in model_inputs:
+    source = next((givers[tensor] for tensor in call.behind if tensor in givers), -1)
+    if first < 0 or source < 0 or first in model_inputs:
         return row
-    return replace(row, source=len(rows) - 1, join=row.fed / rows[-1].given)
+    return replace(row, source=source, join=row.fed / rows[source].given)
 
 
 def _gaussian_gain(info: LayerInfo, layers: Sequence[LayerInfo], q: float) -> float:
@@ -164,7 +165,9 @@ def _ancestors(calls: Sequence[CallTensors]) -> dict[int, frozenset[int]]:
     """Tensor -> all tensors that it is computed from, and itself."""
     reached: dict[int, frozenset[int]] = {}
     for call in calls:
-        before = frozenset().union(*(reached.get(t, frozenset([t])) for t in call.inputs))
+        before = frozenset().union(
+            *(reached.get(t, frozenset([t])) for t in (*call.inputs, *call.behind))
+        )
         for tensor in (call.output, call.z):
             if tensor >= 0:
                 old = reached.get(tensor, frozenset())

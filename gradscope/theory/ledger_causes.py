@@ -79,9 +79,9 @@ def ledger_causes(
     ]
     large = [cause for cause in causes if abs(math.log(cause.total)) >= SMALLEST_EFFECT]
     order = {kind: at for at, kind in enumerate(LedgerKind)}
-    odd = LedgerKind.ODD_BLOCK
+    first = (LedgerKind.ODD_BLOCK, LedgerKind.FANS)  # they explain the factors of the others
     return tuple(
-        sorted(large, key=lambda c: (c.kind is not odd, -abs(math.log(c.total)), order[c.kind]))
+        sorted(large, key=lambda c: (c.kind not in first, -abs(math.log(c.total)), order[c.kind]))
     )
 
 
@@ -175,7 +175,7 @@ def _fans(
         info, drawn = layers[item.layer], draws.weights[item.weights[0]]
         weight = made.get((info.name, drawn.shape))
         # Only laws that divide by fan_in: of the others the fans say less.
-        law = weight.initializer or "" if weight else ""
+        law = info.initializer or ""
         if weight is None or len(item.weights) > 1 or not law.startswith(("he_", "lecun_")):
             continue
         inputs = _true_inputs(layers, draws, item.layer)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import math
 
-from gradscope.analyzer.theory import own_weights
+import numpy as np
+
+from gradscope.analyzer.theory import drawn_expectation, own_weights
 from gradscope.analyzer.theory.own_weights import WeightRatio, Witness
-from gradscope.record import InitialDraws, RunRecord
+from gradscope.record import Action, InitialDraws, Remedy, Role, RunRecord
+from gradscope.record.run_record import Floats
 from gradscope.theory.ledger import Ledger, ledger
 from gradscope.theory.ledger_causes import LedgerCause, LedgerKind, ledger_causes
+
+HOMOGENEOUS = frozenset(["linear", "relu", "leaky_relu", "prelu"])
+"""Activations with phi(s z) = s phi(z): one factor on Var w sets their gain."""
+
+_SCALES = {"he": 2.0, "lecun": 1.0}
 
 _WITNESSES = {
     Witness.SIZE: "its weights are {factor} times as large (rms) as its initializer draws",
@@ -18,6 +26,25 @@ _WITNESSES = {
     ),
     Witness.BACKWARD: "it passes back {factor} times the rms that such weights pass back",
 }
+
+
+def expected_profile(record: RunRecord, quantity: str) -> Floats:
+    """Centre of the draws over depth, in rms, relative to the layer where the quantity starts.
+
+    ``signal`` over the first layer's, ``delta`` over the last one's: of the hidden layers and of
+    the sums that everything passes.
+    """
+    assert record.draws is not None
+    name = "delta_second_moment" if quantity == "delta" else "preactivation_second_moment"
+    roles = (Role.HIDDEN, Role.STRUCTURE)
+    columns = [i for i in record.indices(*roles) if record.layers[i].main_path]
+    centre = drawn_expectation.log_band(record.draws, name, columns).centre
+    kept = centre[np.isfinite(centre)]
+    if not kept.size:
+        return kept
+    start = kept[-1] if quantity == "delta" else kept[0]
+    profile: Floats = np.exp(0.5 * (kept - start))
+    return profile
 
 
 def entries_of(record: RunRecord) -> Ledger | None:
@@ -77,6 +104,30 @@ def tied_text(draws: InitialDraws) -> str:
     )
 
 
+def design_remedies(cause: LedgerCause) -> tuple[Remedy, ...]:
+    """What keeps the size of the signal, as the ledger computes it; () where it does not know."""
+    if cause.kind is LedgerKind.BLOCKS and cause.total > 1.0:
+        return (Remedy(Action.SCALE_BRANCHES, layers=cause.layers),)
+    if cause.kind is LedgerKind.FANS:
+        scale = _SCALES[cause.initializer.partition("_")[0]] * cause.fan / cause.inputs
+        return (_scaled_weights("depthwise_initializer", scale, cause.layers),)
+    if cause.kind is LedgerKind.LAYERS and cause.activation_name in HOMOGENEOUS:
+        # E w^2 times the inputs is the scale of a law that divides by fan_in.
+        scale = cause.weights / cause.each**2
+        return (_scaled_weights("kernel_initializer", scale, cause.layers),)
+    return ()
+
+
+def _scaled_weights(argument: str, scale: float, layers: tuple[str, ...]) -> Remedy:
+    """VarianceScaling with a scale of two digits: the centre of the draws is no more certain."""
+    law: dict[str, str | float] = {
+        "name": "variance_scaling",
+        "scale": float(f"{scale:.2g}"),
+        "mode": "fan_in",
+    }
+    return Remedy(Action.SCALE_WEIGHTS, ((f"model.{argument}", law),), layers=layers)
+
+
 def _percent(share: float) -> str:
     return f"{100.0 * share:.3g}%"
 
@@ -99,22 +150,21 @@ def _odd_block(cause: LedgerCause) -> str:
 
 def _layers(cause: LedgerCause) -> str:
     activation = cause.activation_name
+    # One factor on Var w makes the gain 1 only where phi(s z) = s phi(z).
+    keeps = f" Var w times {1.0 / cause.each**2:.2g} keeps the size."
+    scale = keeps if activation in HOMOGENEOUS else ""
     return (
         f"x{cause.each:.3g} rms per layer over {cause.count} layers, x{cause.total:.3g} in all: "
         f"{cause.initializer or 'the initializer'} under {activation}, inputs times E w^2 = "
-        f"{cause.weights:.3g}, and {activation} keeps {cause.activation:.3g} of E z^2. Var w times "
-        f"{1.0 / cause.each**2:.2g} keeps the size."
+        f"{cause.weights:.3g}, and {activation} keeps {cause.activation:.3g} of E z^2.{scale}"
     )
 
 
 def _fans(cause: LedgerCause) -> str:
-    many = f"{cause.count} layers" if cause.count > 1 else cause.layers[0]
+    many = f"in each of {cause.count} layers" if cause.count > 1 else "there"
     return (
         f"{cause.initializer} divides Var w by {cause.fan:.3g} inputs, and an output of "
-        f"{cause.layers[0]} sums {cause.inputs:.3g}: x{cause.each:.2g} rms in each of {many}."
-        if cause.count > 1
-        else f"{cause.initializer} divides Var w by {cause.fan:.3g} inputs, and an output of "
-        f"{cause.layers[0]} sums {cause.inputs:.3g}: x{cause.each:.2g} rms there."
+        f"{cause.layers[0]} sums {cause.inputs:.3g}: x{cause.each:.2g} rms {many}."
     )
 
 

@@ -112,8 +112,15 @@ def _sizes(record: RunRecord, draws: InitialDraws) -> Iterator[_Row]:
     for at, weight in enumerate(draws.weights):
         if weight.drawn and len(weight.shape) > 1:
             layer = rows.get(at, -1)
-            name = record.layers[layer].name if layer >= 0 else weight.path.rpartition("/")[0]
+            name = record.layers[layer].name if layer >= 0 else _layer_name(record, weight.path)
             yield Witness.SIZE, layer, name, logs[:, at]
+
+
+def _layer_name(record: RunRecord, path: str) -> str:
+    """The layer of the table that a weight's path runs through; what it stands in, without one."""
+    names = {layer.name for layer in record.layers}
+    holders = path.split("/")[:-1]
+    return next((part for part in reversed(holders) if part in names), "/".join(holders))
 
 
 def _local(record: RunRecord, draws: InitialDraws, witness: Witness) -> Iterator[_Row]:

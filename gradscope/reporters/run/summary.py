@@ -231,7 +231,7 @@ def theory(report: Report) -> str:
         return f"theory at initialisation: does not apply, {printable(prediction.outside)}"
     if prediction.source is Source.DRAWS:
         standing = _standing(report.record, prediction)
-        why = printable(" ".join(_graph_sentences(report.record)))
+        why = " ".join(graph_sentences(report.record))
         text = f"expected at initialisation: {_draws(report.record)}{standing}"
         return f"{text}. {why}".replace("..", ".") if why else text
     forward, backward = _typical(prediction.forward_gain), _typical(prediction.backward_gain)
@@ -241,27 +241,27 @@ def theory(report: Report) -> str:
     return f"theory at initialisation: {gains}{_standing(report.record, prediction)}"
 
 
-def _graph_sentences(record: RunRecord) -> list[str]:
-    """Whose weights are off, and what decides the size of the signal by design."""
+def graph_sentences(record: RunRecord) -> list[str]:
+    """Whose weights are off, and what decides the size of the signal by design; safe to show."""
     if record.draws is None:
         return []
+    kept = [weight.path for weight in record.draws.weights if weight.draw in KEPT]
     sentences = [
         graph_causes.off_layers_text(record),
         graph_causes.tied_text(record.draws),
         *map(graph_causes.cause_sentence, graph_causes.design_causes(record)[:2]),
+        f"Kept in all draws, since no initializer of Keras made it: {layers(kept)}."
+        if kept
+        else "",
     ]
-    return [sentence for sentence in sentences if sentence]
+    return [printable(sentence) for sentence in sentences if sentence]
 
 
 def _draws(record: RunRecord) -> str:
-    """How the weights were drawn again, and which of them were not."""
+    """How often the weights were drawn again."""
     draws = record.draws
     assert draws is not None
-    text = f"by {counted(draws.count, 'draw')} of the weights"
-    kept = [weight.path for weight in draws.weights if weight.draw in KEPT]
-    if kept:
-        text += f", {counted(len(kept), 'weight')} kept ({layers(kept)})"
-    return text
+    return f"by {counted(draws.count, 'draw')} of the weights"
 
 
 def _standing(record: RunRecord, prediction: Prediction) -> str:

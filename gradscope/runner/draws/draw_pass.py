@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -124,19 +125,42 @@ class DrawPass:
                 moments.append(second_moment(tensor))
             return columns[name]
 
+        given: dict[Any, int] = {}
         rows = []
         for info, key in zip(self._sites.layers, self._sites.calls, strict=True):
             call = calls.get(key)
-            if call is None or not call.outputs:
+            outputs = [t for t in call.outputs if t.dtype.is_floating] if call else []
+            if call is None or not outputs:
                 continue
             inputs = [t for t in call.inputs if t.dtype.is_floating]
-            output = next((t for t in call.outputs if t.dtype.is_floating), None)
-            if output is None:
-                continue
+            behind: list[int] = []
+            for tensor in inputs:
+                if tensor_name(tensor) not in given:
+                    behind += [given[name] for name in _behind(tensor, given)]
             z = -1 if call.z is None or call.z is call.a else column(call.z)
-            rows.append(CallTensors(info.index, tuple(map(column, inputs)), column(output), z))
+            fed, output = tuple(map(column, inputs)), column(outputs[0])
+            given.setdefault(tensor_name(outputs[0]), output)
+            rows.append(CallTensors(info.index, fed, output, z, tuple(dict.fromkeys(behind))))
         self.calls = tuple(rows)
         return moments
+
+
+def _behind(tensor: Any, given: Mapping[Any, int]) -> list[Any]:
+    """The names in `given` that a tensor is computed from, with no other of them between."""
+    if not hasattr(tensor, "op"):  # outside a graph
+        return []
+    reached, waiting, names = set(), deque([tensor]), []
+    while waiting:
+        for before in waiting.popleft().op.inputs:
+            name = tensor_name(before)
+            if name in reached:
+                continue
+            reached.add(name)
+            if name in given:
+                names.append(name)
+            else:
+                waiting.append(before)
+    return names
 
 
 @contextmanager

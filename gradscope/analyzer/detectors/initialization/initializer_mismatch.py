@@ -11,9 +11,9 @@ from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.curves.depth_profile import DepthProfile, depth_profile
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.analyzer.theory import causes, expectation
+from gradscope.analyzer.theory import causes, drawn_expectation, expectation, graph_causes
 from gradscope.record import Finding, Role, RunRecord, Severity
-from gradscope.theory.prediction import Prediction
+from gradscope.theory.prediction import Prediction, Source
 
 SMALLEST_INPUT, LARGEST_INPUT = 0.01, 10.0
 """Rms of the features beyond which `unscaled_input` is the cause."""
@@ -85,6 +85,12 @@ def initializer_mismatch(
     lasts = any(_beyond(float(ratio), lasting_threshold) for ratio in late)
     grave = lasts or not loss_curve.learned(record, max_constant_ratio)
     layer = hidden[-1]
+    expecting, why, remedies = "Theory expects", causes.weights(layer), ()
+    if prediction.source is Source.DRAWS:
+        expecting = "The draws of its initializers expect"
+        designed = graph_causes.design_causes(record)[:1]
+        why = " ".join([graph_causes.cause_sentence(cause) for cause in designed] or [why])
+        remedies = tuple(r for cause in designed for r in graph_causes.design_remedies(cause))
     way = f"from the features to {layer.name}"
     if what == "gradient":
         way = f"from {layer.name} back to {hidden[0].name}"
@@ -99,9 +105,9 @@ def initializer_mismatch(
                 f"{layer.initializer} does not suit {layer.activation} over {len(hidden)} layers: "
                 f"the {what} changes by x{actual:.2g} at initialisation."
             ),
-            details=f"Theory expects x{expects:.2g} {way}.",
-            cause=causes.weights(layer),
-            remedies=causes.smallest_change(record),
+            details=f"{expecting} x{expects:.2g} {way}.",
+            cause=why,
+            remedies=remedies or causes.smallest_change(record),
             evidence=findings.evidence(record, n=findings.values_per_step(record, hidden)),
         ),
     )
@@ -111,7 +117,10 @@ def _comparable(record: RunRecord) -> tuple[Prediction, DepthProfile]:
     """Prediction and measurement of the same layers; raises `NotMeasured`."""
     prediction = expectation.expected(record)
     if prediction.outside:
-        raise NotMeasured(f"outside theory: {prediction.outside}")
+        drawn = drawn_expectation.drawn_prediction(record)
+        if drawn is None:
+            raise NotMeasured(f"outside theory: {prediction.outside}")
+        prediction = drawn
     if any(record.layers[i].normalization for i in record.indices(Role.HIDDEN)):
         raise NotMeasured("batch norm sets the signal's size, whatever the initializer")
     if not len(record.steps) or record.steps[0] != 0:
