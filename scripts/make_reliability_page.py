@@ -137,13 +137,13 @@ def _fuzz() -> str:
     """What the last `make fuzz` has tried."""
     runs = json.loads(RUNS.read_text(encoding="utf-8")) if RUNS.exists() else {}
     lines = [
-        f"| {name.removeprefix('test_').replace('_', ' ')} | {run['examples']} "
+        f"| {name.removeprefix('test_').replace('_', ' ')} | {run['examples']:,} "
         f"| {'no crash' if run['passed'] else '**wrong**'} |"
         for name, run in runs.items()
     ]
     total = sum(run["examples"] for run in runs.values() if run["passed"])
     return (
-        f"`make fuzz` made {total} examples without a crash in its last run: random trees of YAML, "
+        f"`make fuzz` made {total:,} examples without a crash in its last run: random trees of YAML, "
         "changed configs, and baselines and records with changed bytes. The tests make some "
         "hundreds each time.\n\n"
         "| input | examples | result |\n|---|---|---|\n" + "\n".join(lines) + "\n"
