@@ -143,8 +143,8 @@ def _fuzz() -> str:
     ]
     total = sum(run["examples"] for run in runs.values() if run["passed"])
     return (
-        f"`make fuzz` made {total:,} examples without a crash in its last run: random trees of YAML, "
-        "changed configs, and baselines and records with changed bytes. The tests make some "
+        f"`make fuzz` made {total:,} examples without a crash in its last run: random trees of "
+        "YAML, changed configs, and baselines and records with changed bytes. The tests make some "
         "hundreds each time.\n\n"
         "| input | examples | result |\n|---|---|---|\n" + "\n".join(lines) + "\n"
     )
