@@ -37,6 +37,9 @@ is left. The rows are in `tests/provocations/`; the same rows are tests.
 A result that is complete is on disk before anything of an earlier one is removed. What can be
 refused is refused before anything is measured, with exit code 2. Exit codes: `gradscope --help`.
 Words: [notation.md](notation.md).
+
+Ctrl-C while Python itself starts, before it runs the first line of gradscope, is Python's: it may
+show a traceback. Nothing is measured or written by then.
 """
 
 
