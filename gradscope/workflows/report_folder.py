@@ -67,7 +67,8 @@ def keep_partial(error: GradscopeError, target: Path) -> None:
         return
     with _signals_ignored():
         report = replace(analyze(error.partial), exit_code=int(error.exit_code))
-        record = folder.write_record(report.record, target)
+        with kept_elsewhere(report.record, target):
+            record = folder.write_record(report.record, target)
         folder.write_result(report, target)
         folder.remove_pages(target)
         folder.keep_log(target)
@@ -86,17 +87,43 @@ def write_others(record: RunRecord, target: Path, *, gate: bool) -> tuple[Writte
 
 @contextlib.contextmanager
 def kept_elsewhere(record: RunRecord, target: Path) -> Iterator[None]:
-    """Keep `record` in a new temporary folder where `target` stops being a folder meanwhile."""
+    """Keep `record` in a new temporary folder where it did not get into `target` meanwhile.
+
+    The disk is full, for example, or the folder was removed. Where no other place takes the record,
+    the error is raised as it was.
+    """
+    earlier = _identity(target / folder.RECORD)
     try:
         yield
     except (OSError, GradscopeError) as error:
-        if target.is_dir():
+        if _identity(target / folder.RECORD) not in (None, earlier):
             raise
-        kept = folder.write_record(record, Path(tempfile.mkdtemp(prefix="gradscope-kept-")))
-        raise CouldNotMeasure(
-            f"{sanitise(str(target), 300)} stopped being a folder during the run",
-            f"kept: {kept}",
-        ) from error
+        kept = _write_elsewhere(record)
+        if kept is None:
+            raise
+        if not target.is_dir():
+            reason = f"{sanitise(str(target), 300)} stopped being a folder during the run"
+            raise CouldNotMeasure(reason, f"kept: {kept}") from error
+        if isinstance(error, GradscopeError):
+            error.remedy = f"{error.remedy}\n  kept: {kept}".strip()
+        raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """The file that stands at `path`: another one after it was replaced; None where none is."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _write_elsewhere(record: RunRecord) -> Path | None:
+    """Write `record` into a new temporary folder; None where that takes nothing either."""
+    try:
+        return folder.write_record(record, Path(tempfile.mkdtemp(prefix="gradscope-kept-")))
+    except (OSError, GradscopeError):
+        return None
 
 
 def move_earlier(target: Path) -> Path | None:
