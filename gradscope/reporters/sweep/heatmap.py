@@ -33,6 +33,9 @@ MOST_PANELS = 12
 MOST_WRITTEN = 160
 """Cells up to which each has its number written in."""
 
+_LETTERS_ACROSS = 40
+"""Letters that stand side by side below a panel of the least width."""
+
 
 def heatmaps(table: SweepTable) -> Picture | None:
     """One panel for each pair of axes; None without a grid of two axes or without a figure."""
@@ -146,18 +149,22 @@ def _heatmap(
         for (i, j), value in np.ndenumerate(grid):
             digits = 3 if scale.logarithmic else 2
             text = number(float(f"{value:.{digits}g}")) if math.isfinite(value) else "none"
-            color = _ink(image, float(shown[i, j]))
-            axes.text(j, i, text, ha="center", va="center", fontsize=size, color=color, zorder=6)
+            written = axes.text(j, i, text, ha="center", va="center", fontsize=size, zorder=6)
+            _ink(written, image, float(shown[i, j]))
     label_axes(axes, table, pair)
     return image
 
 
-def _ink(image: Any, value: float) -> str:
-    """Black or white, whichever is read on the colour of `value`."""
+def _ink(text: Any, image: Any, value: float) -> None:
+    """Colour a cell's number, with an edge of the cell's colour against a line that crosses it."""
+    from matplotlib import patheffects
+
     if not math.isfinite(value):
-        return "black"
-    red, green, blue, _ = image.cmap(image.norm(value))
-    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+        return
+    cell = image.cmap(image.norm(value))
+    red, green, blue, _ = cell
+    text.set_color("black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white")
+    text.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground=cell)])
 
 
 def label_axes(axes: Axes, table: SweepTable, pair: tuple[int, int]) -> None:
@@ -166,8 +173,11 @@ def label_axes(axes: Axes, table: SweepTable, pair: tuple[int, int]) -> None:
     axes.set_xlim(-0.5, len(across.labels) - 0.5)
     axes.set_ylim(-0.5, len(down.labels) - 0.5)
     names = [shortened(printable(label), 22, unicode=True) for label in across.labels]
-    axes.set_xticks(range(len(names)), labels=names)
-    if max(map(len, names), default=0) * len(names) > 40:
+    room = _LETTERS_ACROSS // max(1, len(names))
+    broken = [_in_lines(name, room) for name in names]
+    fits = max(len(line) for name in broken for line in name.split("\n")) <= room
+    axes.set_xticks(range(len(names)), labels=broken if fits else names)
+    if not fits:
         axes.tick_params(axis="x", labelrotation=45)
         for text in axes.get_xticklabels():
             text.set_horizontalalignment("right")
@@ -178,6 +188,15 @@ def label_axes(axes: Axes, table: SweepTable, pair: tuple[int, int]) -> None:
     )
     axes.set_xlabel(printable(axis_name(across)))
     axes.set_ylabel(printable(axis_name(down)))
+
+
+def _in_lines(name: str, room: int) -> str:
+    """The name in two lines, broken after its middle underscore, where one line has no room."""
+    parts = name.split("_")
+    if len(name) <= room or len(parts) == 1:
+        return name
+    half = (len(parts) + 1) // 2
+    return "_".join(parts[:half]) + "_\n" + "_".join(parts[half:])
 
 
 def _boundary(axes: Axes, table: SweepTable, a: int, b: int) -> None:
