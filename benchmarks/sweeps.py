@@ -33,7 +33,7 @@ WAYS = {
     "process": "a worker process for each member",
     "fit": "`model.fit` and `clear_session` in one process, nothing is measured",
 }
-MOST_ROUNDS = 3
+MOST_ROUNDS = 2
 MEMBERS = 64
 COUNTS = {"sweep": MEMBERS, "process": 1, "fit": 16}
 """Members that a process takes. The loop of `fit` costs the same for each after the first two, so
@@ -153,7 +153,9 @@ def _fit(count: int, after: Callable[[], None]) -> None:
         ]
         output = keras.layers.Dense(10, "softmax")
         model = keras.Sequential([keras.layers.Flatten(), *hidden, output])
-        model.compile(keras.optimizers.SGD(0.01), "sparse_categorical_crossentropy", ["accuracy"])
+        model.compile(
+            keras.optimizers.SGD(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"]
+        )
         model.fit(x, y, batch_size=BATCH, verbose=0)
         model.evaluate(samples.x_test, samples.y_test, batch_size=BATCH, verbose=0)
         after()

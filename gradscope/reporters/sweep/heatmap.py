@@ -58,7 +58,8 @@ def heatmaps(table: SweepTable) -> Picture | None:
     image: Any = None
     for axes, (a, b), grid in zip(panels.ravel(), pairs, grids, strict=False):
         image = _heatmap(axes, table, (a, b), grid, scale)
-        _boundary(axes, table, a, b)
+        if _boundary(axes, table, a, b):
+            _edge_numbers(axes, image)
     for axes in panels.ravel()[len(pairs) :]:
         axes.set_axis_off()
     bar = picture.colorbar(image, ax=panels, shrink=0.9, pad=0.02)
@@ -149,22 +150,28 @@ def _heatmap(
         for (i, j), value in np.ndenumerate(grid):
             digits = 3 if scale.logarithmic else 2
             text = number(float(f"{value:.{digits}g}")) if math.isfinite(value) else "none"
-            written = axes.text(j, i, text, ha="center", va="center", fontsize=size, zorder=6)
-            _ink(written, image, float(shown[i, j]))
+            color = _ink(image, float(shown[i, j]))
+            axes.text(j, i, text, ha="center", va="center", fontsize=size, color=color, zorder=6)
     label_axes(axes, table, pair)
     return image
 
 
-def _ink(text: Any, image: Any, value: float) -> None:
-    """Colour a cell's number, with an edge of the cell's colour against a line that crosses it."""
+def _ink(image: Any, value: float) -> str:
+    """Black or white, whichever is read on the colour of `value`."""
+    if not math.isfinite(value):
+        return "black"
+    red, green, blue, _ = image.cmap(image.norm(value))
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+
+
+def _edge_numbers(axes: Axes, image: Any) -> None:
+    """Give each number an edge of its cell's colour, so that a line across it can be told apart."""
     from matplotlib import patheffects
 
-    if not math.isfinite(value):
-        return
-    cell = image.cmap(image.norm(value))
-    red, green, blue, _ = cell
-    text.set_color("black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white")
-    text.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground=cell)])
+    for text in axes.texts:
+        column, row = text.get_position()
+        cell = image.cmap(image.norm(image.get_array()[int(row), int(column)]))
+        text.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground=cell)])
 
 
 def label_axes(axes: Axes, table: SweepTable, pair: tuple[int, int]) -> None:
@@ -199,17 +206,17 @@ def _in_lines(name: str, room: int) -> str:
     return "_".join(parts[:half]) + "_\n" + "_".join(parts[half:])
 
 
-def _boundary(axes: Axes, table: SweepTable, a: int, b: int) -> None:
-    """Theory's trainable depth, and where chi_1 passes 1, where one of the axes is the depth."""
+def _boundary(axes: Axes, table: SweepTable, a: int, b: int) -> bool:
+    """Draw theory's trainable depth and where chi_1 passes 1, if one axis is the depth; say if."""
     depth_axis = next((i for i in (a, b) if table.axes[i].keys == ("model.depth",)), None)
     if depth_axis is None:
-        return
+        return False
     other = b if depth_axis == a else a
     boundary = trainable_depths(table, other)
     depths = [float(label) for label in table.axes[depth_axis].labels]
     inside = (boundary > depths[0]) & (boundary < depths[-1])
     if len(depths) < 2 or depths != sorted(depths) or not inside.any():
-        return
+        return False
     places = np.interp(boundary, depths, np.arange(len(depths)), left=-0.5, right=len(depths) - 0.5)
     positions = np.arange(len(boundary), dtype=np.float64)
     curve = (positions, places) if depth_axis == a else (places, positions)
@@ -225,6 +232,7 @@ def _boundary(axes: Axes, table: SweepTable, a: int, b: int) -> None:
             label = "theory: chi_1 = 1" if color == "black" else None
             line(crossing, color=color, lw=width, ls="--", label=label)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False, ncols=2, fontsize=8)
+    return True
 
 
 def trainable_depths(table: SweepTable, axis: int) -> Floats:
