@@ -23,7 +23,7 @@ from benchmarks.options import Options, Reporter, noting_load
 from benchmarks.tables import Table
 
 CASES = {"sw-driver": "a member's cost to the driver"}
-SIZES = (1000, 4000)
+SIZES = (500, 2000)
 RATES = 20
 MEASURED = 12
 COMPUTED = (10_000, 1_000_000)
