@@ -39,7 +39,7 @@ def unreached(record: RunRecord) -> tuple[list[LayerInfo], list[LayerInfo]]:
 
 
 def _without_call(name: str) -> str:
-    """The name of a layer without the number of its call: ``dense#2`` is the second of ``dense``."""
+    """The name without the number of the call: ``dense#2`` is the second call of ``dense``."""
     return name.partition("#")[0]
 
 
