@@ -62,7 +62,7 @@ def element_of(batch: Any, feed: Any) -> Any:
     several; the elements of a dataset come as they are.
     """
     x, y, weights = batch
-    element = (x, y) if weights is None else (x, y, weights)
+    element: Any = (x, y) if weights is None else (x, y, weights)
     arrays = isinstance(feed, ArrayBatches)
     if y is None and weights is None:
         element = (x,) if arrays and isinstance(x, list | tuple) else x
