@@ -125,6 +125,8 @@ def measure_driver(members: int, result: str) -> dict[str, float]:
 
 
 _FILES = ("table.csv", "sweep.json", "report.html")
+_PEAKS = ("peak_mib", "pages_peak_mib")
+"""The peak while members are measured, and that of the whole command."""
 
 
 def run(options: Options, report: Reporter) -> list[dict[str, Any]]:
@@ -170,8 +172,7 @@ def _measured(found: dict[str, Any]) -> Table:
     driver = each["plan_s"] + each["keep_s"]
     table.row("driver, processor time: plan, keep, table", f"{1e3 * driver:.1f} ms")
     table.row("driver, processor time: pictures and page", f"{1e3 * each['pages_s']:.2f} ms")
-    table.row("driver, memory while members are measured", f"{1024 * each['peak_mib']:.1f} KiB")
-    table.row("driver, memory with the page", f"{1024 * each['pages_peak_mib']:.1f} KiB")
+    table.row("driver, memory", f"{1024 * max(each[name] for name in _PEAKS):.1f} KiB")
     table.row("`members/`: record and row", f"{each['members'] / 1024:.1f} KiB")
     for name in _FILES:
         table.row(f"`{name}`", f"{each[name] / 1024:.2f} KiB")
@@ -189,12 +190,10 @@ def _computed(found: dict[str, Any]) -> Table:
         table.row(f"workers on {cores} core{'s' * (cores > 1)}", *cells)
     driver = each["plan_s"] + each["keep_s"] + each["pages_s"]
     table.row("driver, processor time", *(f"{n * driver / 60:.1f} min" for n in COMPUTED))
-    for name, words in (
-        ("peak_mib", "while members are measured"),
-        ("pages_peak_mib", "with the page"),
-    ):
-        memory = [base[name] + each[name] * (n - found["sizes"][0]) for n in COMPUTED]
-        table.row(f"driver, memory {words}", *(f"{mib / 1024:.1f} GiB" for mib in memory))
+    memory = [
+        max(base[name] + each[name] * (n - found["sizes"][0]) for name in _PEAKS) for n in COMPUTED
+    ]
+    table.row("driver, memory", *(f"{mib / 1024:.1f} GiB" for mib in memory))
     disk = [n * each["members"] / 2**30 for n in COMPUTED]
     table.row("`members/`", *(f"{gib:.1f} GiB" for gib in disk))
     for name in _FILES:
