@@ -93,13 +93,17 @@ def main(only: tuple[str, ...], *, again: bool, steps: int) -> None:
             except click.ClickException as error:
                 found = {"error": error.message}
             file.write_text(json.dumps(found | {"steps": steps}, indent=1) + "\n", "utf-8")
-    Console(width=160).print(table().rich())
+    shown = table()
+    (RESULTS / "README.md").write_text(shown.markdown(), encoding="utf-8")
+    Console(width=160).print(shown.rich())
 
 
 def table() -> Table:
-    """One row for each case and way that has a result."""
+    """One row for each case and way that has a result; the title says how many cases have."""
     columns = ("case", "way", "measured", "verdict", "CPU over fit", "memory over fit", "same bits")
-    shown = Table("Small versions of networks that people train", columns)
+    done = sum(all(_kept(case, way) for way in WAYS) for case in CASES)
+    title = f"Small versions of networks that people train, {done} of {len(CASES)} cases"
+    shown = Table(title, columns)
     for case in CASES:
         found = {way: _kept(case, way) for way in WAYS}
         plain = found["fit"] or {}
