@@ -16,13 +16,16 @@ from concurrent.futures import Future
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import sweeps
 from benchmarks.isolated import call
 from benchmarks.memory import peak_mib
 from benchmarks.options import Options, Reporter, noting_load
 from benchmarks.tables import Table
+
+if TYPE_CHECKING:
+    from gradscope.workflows.sweep.jobs import Job, JobResult
 
 CASES = {"sw-driver": "a member's cost to the driver"}
 SIZES = (500, 2000)
@@ -54,40 +57,43 @@ def measure_member(count: int = MEASURED) -> dict[str, Any]:
     return {"start": seconds[0], "each": each, "result": result.to_bytes().hex()}
 
 
+class _Answers:
+    """Takes all jobs, as a pool of workers does, then gives the same result to each."""
+
+    def __init__(self, members: int, result: bytes) -> None:
+        self.few_at_once = threading.Semaphore(8)
+        self._members, self._result = members, result
+        self._waiting: deque[tuple[Job, Future[JobResult]]] = deque()
+
+    def submit(self, job: Job) -> Future[JobResult]:
+        """Keep the job until all have come."""
+        future: Future[JobResult] = Future()
+        self._waiting.append((job, future))
+        if len(self._waiting) == self._members:
+            threading.Thread(target=self._answer, daemon=True).start()
+        return future
+
+    def _answer(self) -> None:
+        from gradscope.workflows.sweep.jobs import JobResult
+
+        answer = JobResult.from_bytes(self._result)
+        while self._waiting:
+            self.few_at_once.acquire()
+            job, future = self._waiting.popleft()
+            future.set_result(replace(answer, key=job.key))
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
 def measure_driver(members: int, result: str) -> dict[str, float]:
     """Processor seconds, peak memory and bytes on disk of a sweep whose members take no time."""
     from gradscope.record.sweep_table import Look
     from gradscope.workflows.sweep.command import write_pages
-    from gradscope.workflows.sweep.jobs import Job, JobResult
     from gradscope.workflows.sweep.store import SweepFolder
     from gradscope.workflows.sweep.sweep import load_plan, measure_sweep
 
-    answer = JobResult.from_bytes(bytes.fromhex(result))
-
-    few_at_once = threading.Semaphore(8)
-
-    class Answers:
-        """Takes all jobs, as a pool of workers does, then gives the same result to each."""
-
-        def __init__(self) -> None:
-            self._waiting: deque[tuple[Job, Future[JobResult]]] = deque()
-
-        def submit(self, job: Job) -> Future[JobResult]:
-            future: Future[JobResult] = Future()
-            self._waiting.append((job, future))
-            if len(self._waiting) == members:
-                threading.Thread(target=self._answer, daemon=True).start()
-            return future
-
-        def _answer(self) -> None:
-            while self._waiting:
-                few_at_once.acquire()
-                job, future = self._waiting.popleft()
-                future.set_result(replace(answer, key=job.key))
-
-        def close(self) -> None:
-            """Nothing runs."""
-
+    engine = _Answers(members, bytes.fromhex(result))
     config = sweeps.member_document(0, sweeps.STEPS)
     config["sweep"] = {
         "axes": {"training.learning_rate": {"log": [1e-4, 1e-1], "num": RATES}},
@@ -102,11 +108,11 @@ def measure_driver(members: int, result: str) -> dict[str, float]:
         with folder.claimed():
             table = measure_sweep(
                 plan,
-                Answers(),
+                engine,
                 folder,
                 look=Look.TRAINED,
                 members=plan.members,
-                watch=lambda progress: few_at_once.release(),
+                watch=lambda progress: engine.few_at_once.release(),
             )
             marks.append(time.process_time())
             peak = peak_mib()
