@@ -93,7 +93,7 @@ def test_a_notebook_shows_the_answer(report: RunReport) -> None:
     page = report._repr_html_()
     assert "UNHEALTHY" in page
     assert "<svg" in page
-    assert not re.search(r"<link|src=|url\((?!#)|@import", page), "self-contained"
+    assert not re.search(r"<script|<link|src=|url\((?!#)|@import", page), "self-contained"
     ElementTree.fromstring(page.replace("&nbsp;", " "))  # well-formed: nothing leaks out of it
     other = api.analyze(api.load_record(EXAMPLES / "notebook"))._repr_html_()
     ids = [set(re.findall(r' id="([^"]*)"', text)) for text in (page, other)]
