@@ -13,7 +13,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_OPT
 PIP_OPTIONS :=
 LOWEST := .venv-lowest
 
-.PHONY: demo test test-fast test-lowest test-versions audit fuzz check gate baselines reports bench bench-peers clean
+.PHONY: demo test test-fast test-lowest test-versions audit fuzz check gate baselines reports gallery bench bench-peers clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gradscope run configs/quickstart.yaml
@@ -71,6 +71,10 @@ baselines: $(VENV)/.installed
 reports: $(VENV)/.installed
 	$(BIN)/gradscope run configs/quickstart.yaml --output docs/examples/quickstart
 	$(BIN)/gradscope run configs/notebook.yaml --output docs/examples/notebook
+
+# The papers' figures, measured again: pictures, configs and the tables of reports/README.md.
+gallery: $(VENV)/.installed
+	$(BIN)/gradscope gallery --page reports/README.md
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks

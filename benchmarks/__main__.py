@@ -20,6 +20,8 @@ from benchmarks import (
     processes,
     run_memory,
     step,
+    sweeps,
+    sweeps_driver,
     tables,
     tracing,
 )
@@ -32,11 +34,14 @@ PARTS: dict[str, ModuleType] = {
     "memory": memory,
     "run_memory": run_memory,
     "callback_step": callback_step,
+    "sweeps": sweeps,
+    "sweeps_driver": sweeps_driver,
     "peers": peers,
 }
-BY_DEFAULT = tuple(name for name in PARTS if name not in {"peers", "run_memory", "callback_step"})
+NOT_BY_DEFAULT = ("peers", "run_memory", "callback_step", "sweeps", "sweeps_driver")
+BY_DEFAULT = tuple(name for name in PARTS if name not in NOT_BY_DEFAULT)
 NAMES = [*CASES, *tracing.DEPTHS, *processes.SHOWN, *run_memory.CASES, *callback_step.CASES]
-NAMES += peers.PEERS
+NAMES += [*sweeps.CASES, *sweeps_driver.CASES, *peers.PEERS]
 WIDTH = 140
 """Of the tables where no terminal says how wide it is."""
 
@@ -63,7 +68,10 @@ def main(
     file: Path | None,
     readme: bool,
 ) -> None:
-    """Measure PARTS (default: all but peers, run_memory and callback_step) and print their tables.
+    """Measure PARTS and print their tables.
+
+    Without PARTS: all but peers, run_memory, callback_step, sweeps and
+    sweeps_driver.
 
     A complete measurement on a CPU replaces benchmarks/results/PART.json and the tables of
     benchmarks/README.md; one with --only, --quick, --gpu or fewer than seven rounds goes nowhere

@@ -8,10 +8,16 @@ Importing this package is cheap; TensorFlow is imported when `run`, `check` or `
 called, and with `GradientFlow`, the callback for `model.fit`.
 """
 
-import sys
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+import sys
+
+# Not from typing, which takes as long to import as Python to start: Ctrl-C shows a traceback
+# until `gradscope.__main__` runs.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from gradscope.api import (
         analyze,
         baseline,

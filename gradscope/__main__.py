@@ -1,8 +1,13 @@
 """``python -m gradscope`` and the ``gradscope`` command: Ctrl-C ends it quietly from the start."""
 
+from __future__ import annotations
+
 import os
 import signal
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # typing is not imported: it takes as long as Python to start
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _INTERRUPTED = 130
 

@@ -1,7 +1,7 @@
 """Look the installed packages up in the advisories of PyPI and OSV, by pip-audit.
 
-Exits 0 where a source answered and knows no weakness, 1 where it knows one, and 3 where no source
-could be reached: then nothing is known.
+Exits 0 where a source looked packages up and knows no weakness, 1 where it knows one, and 3 where
+no source could be reached or each skipped every package: then nothing is known.
 """
 
 from __future__ import annotations
@@ -38,12 +38,16 @@ def main() -> int:
         if packages is None:
             continue
         looked_up = [package for package in packages if "vulns" in package]
+        if len(looked_up) < len(packages):
+            print(f"{source}: {len(packages) - len(looked_up)} of {len(packages)} packages skipped")
+        if not looked_up:
+            continue
         known = [(p["name"], p["version"], v["id"]) for p in looked_up for v in p["vulns"]]
         for name, version, advisory in known:
             print(f"{name} {version}: {advisory}")
         print(f"{source}: {len(looked_up)} packages looked up, {len(known)} advisories")
         return 1 if known else 0
-    print("no source of advisories can be reached: whether there are weaknesses is not known")
+    print("no source has looked any package up: whether there are weaknesses is not known")
     return UNKNOWN
 
 

@@ -37,6 +37,9 @@ is left. The rows are in `tests/provocations/`; the same rows are tests.
 A result that is complete is on disk before anything of an earlier one is removed. What can be
 refused is refused before anything is measured, with exit code 2. Exit codes: `gradscope --help`.
 Words: [notation.md](notation.md).
+
+Ctrl-C while Python itself starts, before it runs the first line of gradscope, is Python's: it may
+show a traceback. Nothing is measured or written by then.
 """
 
 
@@ -137,14 +140,14 @@ def _fuzz() -> str:
     """What the last `make fuzz` has tried."""
     runs = json.loads(RUNS.read_text(encoding="utf-8")) if RUNS.exists() else {}
     lines = [
-        f"| {name.removeprefix('test_').replace('_', ' ')} | {run['examples']} "
+        f"| {name.removeprefix('test_').replace('_', ' ')} | {run['examples']:,} "
         f"| {'no crash' if run['passed'] else '**wrong**'} |"
         for name, run in runs.items()
     ]
     total = sum(run["examples"] for run in runs.values() if run["passed"])
     return (
-        f"`make fuzz` made {total} examples without a crash in its last run: random trees of YAML, "
-        "changed configs, and baselines and records with changed bytes. The tests make some "
+        f"`make fuzz` made {total:,} examples without a crash in its last run: random trees of "
+        "YAML, changed configs, and baselines and records with changed bytes. The tests make some "
         "hundreds each time.\n\n"
         "| input | examples | result |\n|---|---|---|\n" + "\n".join(lines) + "\n"
     )

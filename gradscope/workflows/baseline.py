@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.errors import BadRequest, Interrupted
+from gradscope.errors import BadRequest, CouldNotMeasure, Interrupted
 from gradscope.gate import baseline_replacement, plan
 from gradscope.gate.baselines import baseline_file, seed_statistics
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
@@ -84,7 +86,7 @@ def write_baseline(
     """Write the baseline that `measure` gives into `path`, and compare it with the earlier one.
 
     Raises `BadRequest` before anything is measured where `check_target` does. After an interruption
-    the file is what it was.
+    the file is what it was. What a full disk does not take is kept in a new temporary folder.
     """
     check_target(path, update=update, inputs=inputs)
     earlier = baseline_replacement.existing(path)
@@ -94,5 +96,17 @@ def write_baseline(
         error.remedy = "nothing was written: a baseline is whole or not there"
         raise
     changes = baseline_replacement.changes(earlier, statistics) if earlier is not None else ()
-    baseline_file.write(statistics, path)
+    try:
+        baseline_file.write(statistics, path)
+    except CouldNotMeasure as error:
+        _keep_elsewhere(statistics, path, error)
+        raise
     return BaselineReport(path, statistics, earlier, changes)
+
+
+def _keep_elsewhere(statistics: SeedStatistics, path: Path, error: CouldNotMeasure) -> None:
+    """Write a baseline that `path` did not take into a new folder, and say so in the remedy."""
+    with contextlib.suppress(OSError, CouldNotMeasure):
+        kept = Path(tempfile.mkdtemp(prefix="gradscope-kept-")) / path.name
+        baseline_file.write(statistics, kept)
+        error.remedy = f"{error.remedy}\n  kept: {kept}".strip()

@@ -12,7 +12,13 @@ from gradscope.reporters.run import folder
 from gradscope.reporters.run.saved_runs import typed_command
 from gradscope.workflows.analysis import analyze, load_record, report_location
 from gradscope.workflows.inputs import CONFIGS, load_config
-from gradscope.workflows.report_folder import WrittenReport, write_report
+from gradscope.workflows.report_folder import (
+    WrittenReport,
+    place_of,
+    with_others,
+    write_others,
+    write_report,
+)
 from gradscope.workflows.saved_check import saved_check
 
 
@@ -20,20 +26,35 @@ def report_again(path: Path, *, gate: bool = False, write: bool = False) -> Writ
     """Analyze the record of `path`, a report's name or folder or a record, with today's detectors.
 
     `write` writes the report's files again, beside the record. The folder of a check keeps the
-    check's own answer. TensorFlow is not needed.
+    check's own answer. Of a training that takes several gradients, `others` has those after the
+    first. TensorFlow is not needed.
     """
     path = report_location(path)
     target = path if path.is_dir() else path.parent
-    report = analyze(load_record(path), gate=gate)
+    record = load_record(path)
+    if target == path:
+        record = with_others(record, target)
+    report = analyze(record, gate=gate)
     report = replace(report, checked=saved_check(target, report))
     source, overrides = _source(report, target)
     if not write:
-        page = target / folder.PAGE
-        files = (str(page),) if page.exists() else ()
-        return WrittenReport(report, files, target, source=source, overrides=overrides)
+        others = tuple(
+            WrittenReport(analyze(other, gate=gate), *_page(place_of(other, target)))
+            for other in record.others
+        )
+        return WrittenReport(
+            report, *_page(target), source=source, overrides=overrides, others=others
+        )
     with folder.claimed(target, replace=True):
         written = write_report(report, target, source=source, overrides=overrides)
-    return replace(written, source=source, overrides=overrides)
+        others = write_others(record, target, gate=gate)
+    return replace(written, source=source, overrides=overrides, others=others)
+
+
+def _page(place: Path) -> tuple[tuple[str, ...], Path]:
+    """The page of a folder where it has one, and the folder."""
+    page = place / folder.PAGE
+    return (str(page),) if page.exists() else (), place
 
 
 def _source(report: Report, target: Path) -> tuple[str, tuple[str, ...]]:

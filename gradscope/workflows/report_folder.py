@@ -6,6 +6,7 @@ The folder is claimed first (`reporters.run.folder.claimed`), so that nobody els
 from __future__ import annotations
 
 import contextlib
+import glob
 import logging
 import signal
 import tempfile
@@ -23,7 +24,7 @@ from gradscope.record.files import atomic
 from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import folder
-from gradscope.workflows.analysis import analyze
+from gradscope.workflows.analysis import analyze, load_record
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,18 @@ def keep_partial(error: GradscopeError, target: Path) -> None:
         return
     with _signals_ignored():
         report = replace(analyze(error.partial), exit_code=int(error.exit_code))
-        record = folder.write_record(report.record, target)
+        with kept_elsewhere(report.record, target):
+            record = folder.write_record(report.record, target)
         folder.write_result(report, target)
         folder.remove_pages(target)
         folder.keep_log(target)
+        for other in error.partial.others:
+            place = place_of(other, target)
+            with folder.claimed(place, replace=True):
+                folder.write_record(other, place)
+                judged = replace(analyze(other), exit_code=int(error.exit_code))
+                folder.write_result(judged, place)
+                folder.remove_pages(place)
     error.remedy = f"{error.remedy}\n  kept: {record}".strip()
 
 
@@ -78,25 +87,76 @@ def write_others(record: RunRecord, target: Path, *, gate: bool) -> tuple[Writte
     """Write the reports on the other gradients into ``<target>.<what it trains>``."""
     written = []
     for other in record.others:
-        place = target.with_name(f"{target.name}.{other.name.rpartition('.')[2]}")
+        place = place_of(other, target)
         with folder.claimed(place, replace=True):
             written.append(write_report(analyze_or_keep(other, place, gate=gate), place))
     return tuple(written)
 
 
+def place_of(other: RunRecord, target: Path) -> Path:
+    """The folder of the record of another gradient, beside `target`."""
+    return target.with_name(f"{target.name}.{other.name.rpartition('.')[2]}")
+
+
+def with_others(record: RunRecord, target: Path) -> RunRecord:
+    """The record of `target` with those of the training's other gradients, which lie beside it."""
+    if record.objective is None or not record.objective.one_of_several:
+        return record
+    others = []
+    for place in sorted(target.parent.glob(f"{glob.escape(target.name)}.*")):
+        if (place / folder.RECORD).is_file():
+            other = load_record(place)
+            if place_of(other, target) == place and _of_one_training(record, other):
+                others.append(other)
+    return replace(record, others=tuple(others))
+
+
+def _of_one_training(one: RunRecord, other: RunRecord) -> bool:
+    hashes = {each.environment.config_hash for each in (one, other)}
+    several = other.objective is not None and other.objective.one_of_several
+    names = {one.name, one.name.rpartition(".")[0]}
+    return several and len(hashes) == 1 and other.name.rpartition(".")[0] in names
+
+
 @contextlib.contextmanager
 def kept_elsewhere(record: RunRecord, target: Path) -> Iterator[None]:
-    """Keep `record` in a new temporary folder where `target` stops being a folder meanwhile."""
+    """Keep `record` in a new temporary folder where it did not get into `target` meanwhile.
+
+    The disk is full, for example, or the folder was removed. Where no other place takes the record,
+    the error is raised as it was.
+    """
+    earlier = _identity(target / folder.RECORD)
     try:
         yield
     except (OSError, GradscopeError) as error:
-        if target.is_dir():
+        if _identity(target / folder.RECORD) not in (None, earlier):
             raise
-        kept = folder.write_record(record, Path(tempfile.mkdtemp(prefix="gradscope-kept-")))
-        raise CouldNotMeasure(
-            f"{sanitise(str(target), 300)} stopped being a folder during the run",
-            f"kept: {kept}",
-        ) from error
+        kept = _write_elsewhere(record)
+        if kept is None:
+            raise
+        if not target.is_dir():
+            reason = f"{sanitise(str(target), 300)} stopped being a folder during the run"
+            raise CouldNotMeasure(reason, f"kept: {kept}") from error
+        if isinstance(error, GradscopeError):
+            error.remedy = f"{error.remedy}\n  kept: {kept}".strip()
+        raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """The file that stands at `path`: another one after it was replaced; None where none is."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _write_elsewhere(record: RunRecord) -> Path | None:
+    """Write `record` into a new temporary folder; None where that takes nothing either."""
+    try:
+        return folder.write_record(record, Path(tempfile.mkdtemp(prefix="gradscope-kept-")))
+    except (OSError, GradscopeError):
+        return None
 
 
 def move_earlier(target: Path) -> Path | None:

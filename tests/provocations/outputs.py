@@ -113,7 +113,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         "$G baseline small.yaml --update -q",
         0,
         prepare=f'{_KEEP}; sed -i \'s/"seeds"/"sheep"/\' small.baseline.json',
-        holds="$GRADSCOPE check small.yaml -q",
+        holds="$G check small.yaml -q",
     ),
     Provocation(
         OUTPUTS,

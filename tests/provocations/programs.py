@@ -94,8 +94,9 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         "PYTHONPATH=early:$PYTHONPATH $G run small.yaml -o o",
         130,
         prepare="mkdir early; printf 'import os, signal, time\\n"
-        "os.kill(os.getpid(), signal.SIGINT)\\ntime.sleep(30)\\n' > early/click.py",
+        "os.kill(os.getpid(), signal.SIGINT)\\ntime.sleep(30)\\n' > early/typing.py",
         holds="test ! -e o",
+        stand_in=None,
     ),
     Provocation(
         PYTHON,

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gradscope import load_record
 from gradscope.errors import CouldNotMeasure, ExitCode
+from gradscope.record import RunRecord
+from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import folder
 from gradscope.workflows import report_folder
+from gradscope.workflows.analysis import analyze
+from gradscope.workflows.report import report_again
 from tests.cli.running import result_in
 from tests.reporters import fixtures
 
@@ -103,3 +108,43 @@ def test_the_number_of_an_earlier_report_is_above_all_others(tmp_path: Path) -> 
     assert (tmp_path / "net-5" / "record.npz").exists()
     assert list(target.iterdir()) == []
     assert report_folder.move_earlier(target) is None, "nothing is in the way"
+
+
+def several_gradients() -> RunRecord:
+    """A training that takes two gradients: its first record, with the other."""
+    record = load_record(Path(__file__).parents[2] / "docs" / "examples" / "quickstart")
+    facts = ObjectiveInfo(optimizer="Adam", one_of_several=True)
+    first, other = (
+        replace(record, name=f"gan.{part}", objective=facts)
+        for part in ("discriminator", "generator")
+    )
+    return replace(first, others=(other,))
+
+
+def test_a_report_read_again_has_the_other_gradients_of_its_training(tmp_path: Path) -> None:
+    target, record = tmp_path / "gan", several_gradients()
+    target.mkdir()
+    report_folder.write_report(analyze(record), target)
+    report_folder.write_others(record, target, gate=False)
+    # Of another training, in a folder whose name begins alike.
+    stray = tmp_path / "gan.encoder"
+    stray.mkdir()
+    folder.write_record(replace(record.others[0], name="vae.encoder"), stray)
+    for write in (False, True):
+        again = report_again(target, write=write)
+        assert [each.report.record.name for each in again.others] == ["gan.generator"]
+        assert [each.folder for each in again.others] == [tmp_path / "gan.generator"]
+        assert all(each.files for each in again.others)
+    alone = report_again(tmp_path / "gan.generator")
+    assert (alone.report.record.name, alone.others) == ("gan.generator", ())
+
+
+def test_an_interrupted_training_keeps_the_records_of_all_its_gradients(tmp_path: Path) -> None:
+    target = tmp_path / "gan"
+    target.mkdir()
+    error = CouldNotMeasure("it died", "try again")
+    error.partial = several_gradients()
+    report_folder.keep_partial(error, target)
+    for place, name in (("gan", "gan.discriminator"), ("gan.generator", "gan.generator")):
+        assert load_record(tmp_path / place).name == name
+        assert result_in(tmp_path / place)["exit_code"] == 3

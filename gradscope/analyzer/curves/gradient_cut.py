@@ -22,12 +22,25 @@ def unreached(record: RunRecord) -> tuple[list[LayerInfo], list[LayerInfo]]:
 
     What is cut on the way from input to output has everything that is measured behind it; an
     output that is not trained, with what belongs to it alone, branches off from measured layers.
-    Where nothing is measured, everything is cut on the way.
+    Where nothing is measured, everything is cut on the way. A layer is called reached where one of
+    its calls is: the penalty on a critic's gradient does not depend on that call's own output.
     """
     measured = record.indices(Role.HIDDEN, Role.OUTPUT)
-    silent = [x for x in record.layers if x.parameters and x.reason == UnmeasuredReason.NO_GRADIENT]
+    reached = {_without_call(record.layers[i].name) for i in measured}
+    silent = [
+        x
+        for x in record.layers
+        if x.parameters
+        and x.reason == UnmeasuredReason.NO_GRADIENT
+        and _without_call(x.name) not in reached
+    ]
     first = min(measured, default=len(record.layers))
     return [x for x in silent if x.index < first], [x for x in silent if x.index >= first]
+
+
+def _without_call(name: str) -> str:
+    """The name without the number of the call: ``dense#2`` is the second call of ``dense``."""
+    return name.partition("#")[0]
 
 
 def cut_layers(record: RunRecord, none: float = NONE) -> npt.NDArray[np.bool_]:

@@ -46,14 +46,15 @@ def command(
         terminal.result(step_text(written.report, step, terminal.options()).rstrip("\n"))
         return
     shown = options.detail_of(**detail)
-    terminal.show_report(
-        written.report,
-        form,
-        written.files,
-        source=written.source,
-        overrides=written.overrides,
-        detail=shown,
-    )
+    for each in (written, *written.others):
+        terminal.show_report(
+            each.report,
+            form,
+            each.files,
+            source=written.source,
+            overrides=written.overrides,
+            detail=shown,
+        )
     if in_browser:
         terminal.open_page(written.folder)
-    raise click.exceptions.Exit(written.report.exit_code)
+    raise click.exceptions.Exit(written.exit_code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -13,7 +12,7 @@ from gradscope.reporters.check import CHECK_FORMS
 from gradscope.reporters.layout.character_plots import LogScale, log_heights, strip
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol
 from gradscope.reporters.layout.numbers import short
-from gradscope.reporters.layout.sanitizing import printable, printable_lines
+from gradscope.reporters.layout.sanitizing import inert_in_logs, printable, printable_lines
 from gradscope.reporters.layout.table import Column, add_table, lay_out
 from gradscope.reporters.remedies import PYTEST_UPDATE
 from gradscope.reporters.report import ReportOptions
@@ -24,9 +23,6 @@ STRIP = 40
 
 NARROW = 60
 """Columns of a terminal below which commands are not indented to the text above them."""
-
-COMMAND = re.compile(r"(?:(?<=\s)|^):(?=:)|#(?=#\[)")
-"""Commands in the log of a CI: ``::`` at the start of a line, ``##[`` anywhere (GitHub, Azure)."""
 
 TONES = {
     Status.PASSED: "healthy",
@@ -70,7 +66,7 @@ def _safe(name: str) -> str:
 
 def _safe_lines(text: str) -> str:
     """The same for sentences, whose line feeds are kept."""
-    return COMMAND.sub(lambda match: f"\\x{ord(match[0]):02x}", printable_lines(text))
+    return inert_in_logs(printable_lines(text))
 
 
 def _add_config(page: Page, config: Checked, pytest: bool) -> None:

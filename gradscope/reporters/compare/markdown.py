@@ -36,6 +36,7 @@ def _table(table: Table) -> Iterator[str]:
 
 def _escaped(text: str) -> str:
     shown = printable(text)
-    for character in "\\`*<>|":
+    for character in "\\`*<>|[]&":
         shown = shown.replace(character, f"\\{character}")
-    return shown
+    # A zero-width space after @ prevents a mention: a layer's name notifies nobody.
+    return shown.replace("@", "@&#8203;")

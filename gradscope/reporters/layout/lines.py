@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from gradscope.reporters.layout.sanitizing import as_ascii, printable
+from gradscope.reporters.layout.sanitizing import as_ascii, inert_in_logs, printable
 
 NARROWEST = 24
 STYLES = {
@@ -142,5 +142,6 @@ class Page:
         with console.capture() as capture:
             for line in self._lines:
                 line.rstrip()
+                line.plain = inert_in_logs(line.plain)
             console.print(Text("\n").join(self._lines), soft_wrap=True)
         return capture.get()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from gradscope.message_text import escape_character
@@ -9,6 +10,9 @@ from gradscope.message_text import escape_character
 # Controls (C0, DEL, C1), format characters (bidi, zero-width, tags), surrogates, code points
 # without a character, line and paragraph separators: a screen interprets them all.
 _INTERPRETED = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
+
+# Commands in the log of a CI: `::` at the start of a line, `##[` anywhere (GitHub, Azure).
+_LOG_COMMAND = re.compile(r"(?:(?<=\s)|^):(?=:)|#(?=#\[)", re.MULTILINE)
 
 
 def printable(text: str) -> str:
@@ -35,3 +39,8 @@ def printable_lines(text: str) -> str:
 def as_ascii(text: str) -> str:
     """The text for a reader whose encoding is ASCII; other characters become escapes."""
     return text.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def inert_in_logs(text: str) -> str:
+    r"""The text without commands to a CI that reads its log: ``::error`` is ``\x3a:error``."""
+    return _LOG_COMMAND.sub(lambda match: escape_character(match[0]), text)

@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, nothing loaded from the network, fit for printing."""
+"""The report as one HTML file: nothing loaded from the network, whole without its script."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from gradscope.reporters.run.answer import lead
 from gradscope.reporters.run.folding import Fold, fold
 from gradscope.reporters.run.layer_figures import FIGURES
 from gradscope.reporters.run.layer_table import LayerRow, LayerTable, cell, layer_table
-from gradscope.reporters.run.page import drawing
+from gradscope.reporters.run.page import drawing, policy
 from gradscope.reporters.run.page.check_screen import check_screen
+from gradscope.reporters.run.page.page_data import page_data
 from gradscope.reporters.run.page.run_screen import run_screen
 from gradscope.reporters.run.page.screen import Screen
 from gradscope.reporters.run.summary import VerdictLine
@@ -65,6 +66,9 @@ def render(
     limits = "" if report.record.outcome.complete else summary.warning(report)
     return _template().render(
         screen=_screen(report, options or ReportOptions()),
+        policy=policy.content_security_policy(),
+        style=policy.style(),
+        script=policy.script(),
         checked=_checked(report),
         contents=_CONTENTS,
         record=report.record,
@@ -157,6 +161,11 @@ def inline(svg: str, prefix: str) -> str:
     svg = svg[start:] if start > 0 else svg
     # The metadata has URLs, and nothing in a page reads it.
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # A page allows no style but its own: what matplotlib writes as style becomes attributes.
+    svg, styled = re.subn(r"<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)
+    if styled:
+        svg = svg.replace("<svg ", '<svg stroke-linejoin="round" ', 1)
+    svg = re.sub(r'\sstyle="([^"]*)"', lambda match: _attributes(match[1]), svg)
     repeats: Counter[str] = Counter()
 
     def unique(match: re.Match[str]) -> str:
@@ -168,6 +177,13 @@ def inline(svg: str, prefix: str) -> str:
     svg = re.sub(r'\bid="([^"]*)"', unique, svg)
     svg = re.sub(r'href="#', f'href="#{prefix}-', svg)
     return re.sub(r"url\(#", f"url(#{prefix}-", svg)
+
+
+def _attributes(style: str) -> str:
+    """Declarations as attributes; the last one of a name counts."""
+    pairs = (part.split(":", 1) for part in style.split(";") if ":" in part)
+    values = {name.strip(): value.strip() for name, value in pairs}
+    return "".join(f' {name}="{value}"' for name, value in values.items())
 
 
 def _pictures(figures_svg: Mapping[str, str]) -> list[_Picture]:
@@ -194,6 +210,7 @@ def _template() -> Template:
         "unbroken": _unbroken,
         "strip_svg": drawing.strip_svg,
         "plot_svg": drawing.svg,
+        "page_data": page_data,
     }
     environment.tests["fold"] = lambda row: isinstance(row, Fold)
     environment.globals |= {"gauge": _gauge, "cell": cell, "figures": FIGURES}

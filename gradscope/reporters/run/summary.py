@@ -216,6 +216,8 @@ def evaluation(record: RunRecord) -> str:
     """Loss and accuracy on the test set after training, or that there are none."""
     figures = []
     for name, value in record.evaluation.items():
+        if name.startswith("test_excess"):
+            continue
         label = printable(name).removeprefix("test_").replace("_", " ")
         figure = percent(value, "NaN") if "accuracy" in name else number(value, "NaN")
         figures.append(f"{label} {figure}")

@@ -33,6 +33,9 @@ MOST_PANELS = 12
 MOST_WRITTEN = 160
 """Cells up to which each has its number written in."""
 
+_LETTERS_ACROSS = 40
+"""Letters that stand side by side below a panel of the least width."""
+
 
 def heatmaps(table: SweepTable) -> Picture | None:
     """One panel for each pair of axes; None without a grid of two axes or without a figure."""
@@ -55,7 +58,8 @@ def heatmaps(table: SweepTable) -> Picture | None:
     image: Any = None
     for axes, (a, b), grid in zip(panels.ravel(), pairs, grids, strict=False):
         image = _heatmap(axes, table, (a, b), grid, scale)
-        _boundary(axes, table, a, b)
+        if _boundary(axes, table, a, b):
+            _edge_numbers(axes, image)
     for axes in panels.ravel()[len(pairs) :]:
         axes.set_axis_off()
     bar = picture.colorbar(image, ax=panels, shrink=0.9, pad=0.02)
@@ -160,14 +164,27 @@ def _ink(image: Any, value: float) -> str:
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
 
 
+def _edge_numbers(axes: Axes, image: Any) -> None:
+    """Give each number an edge of its cell's colour, so that a line across it can be told apart."""
+    from matplotlib import patheffects
+
+    for text in axes.texts:
+        column, row = text.get_position()
+        cell = image.cmap(image.norm(image.get_array()[int(row), int(column)]))
+        text.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground=cell)])
+
+
 def label_axes(axes: Axes, table: SweepTable, pair: tuple[int, int]) -> None:
     """Write the names and values of two axes of the sweep beside a panel, the first one down."""
     down, across = (table.axes[i] for i in pair)
     axes.set_xlim(-0.5, len(across.labels) - 0.5)
     axes.set_ylim(-0.5, len(down.labels) - 0.5)
     names = [shortened(printable(label), 22, unicode=True) for label in across.labels]
-    axes.set_xticks(range(len(names)), labels=names)
-    if max(map(len, names), default=0) * len(names) > 40:
+    room = _LETTERS_ACROSS // max(1, len(names))
+    broken = [_in_lines(name, room) for name in names]
+    fits = max(len(line) for name in broken for line in name.split("\n")) <= room
+    axes.set_xticks(range(len(names)), labels=broken if fits else names)
+    if not fits:
         axes.tick_params(axis="x", labelrotation=45)
         for text in axes.get_xticklabels():
             text.set_horizontalalignment("right")
@@ -180,17 +197,26 @@ def label_axes(axes: Axes, table: SweepTable, pair: tuple[int, int]) -> None:
     axes.set_ylabel(printable(axis_name(down)))
 
 
-def _boundary(axes: Axes, table: SweepTable, a: int, b: int) -> None:
-    """Theory's trainable depth, and where chi_1 passes 1, where one of the axes is the depth."""
+def _in_lines(name: str, room: int) -> str:
+    """The name in two lines, broken after its middle underscore, where one line has no room."""
+    parts = name.split("_")
+    if len(name) <= room or len(parts) == 1:
+        return name
+    half = (len(parts) + 1) // 2
+    return "_".join(parts[:half]) + "_\n" + "_".join(parts[half:])
+
+
+def _boundary(axes: Axes, table: SweepTable, a: int, b: int) -> bool:
+    """Draw theory's trainable depth and where chi_1 passes 1, if one axis is the depth; say if."""
     depth_axis = next((i for i in (a, b) if table.axes[i].keys == ("model.depth",)), None)
     if depth_axis is None:
-        return
+        return False
     other = b if depth_axis == a else a
     boundary = trainable_depths(table, other)
     depths = [float(label) for label in table.axes[depth_axis].labels]
     inside = (boundary > depths[0]) & (boundary < depths[-1])
     if len(depths) < 2 or depths != sorted(depths) or not inside.any():
-        return
+        return False
     places = np.interp(boundary, depths, np.arange(len(depths)), left=-0.5, right=len(depths) - 0.5)
     positions = np.arange(len(boundary), dtype=np.float64)
     curve = (positions, places) if depth_axis == a else (places, positions)
@@ -206,6 +232,7 @@ def _boundary(axes: Axes, table: SweepTable, a: int, b: int) -> None:
             label = "theory: chi_1 = 1" if color == "black" else None
             line(crossing, color=color, lw=width, ls="--", label=label)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False, ncols=2, fontsize=8)
+    return True
 
 
 def trainable_depths(table: SweepTable, axis: int) -> Floats:

@@ -84,14 +84,14 @@ def _passed(model: Any, objective: Objective, *, training: bool) -> Passed:
         x, y, *rest = batch
         outputs = model(x, training=training)
         loss = objective.loss(model, x, y, outputs, rest[0] if rest else None)
-        if _adds_penalties(model):
+        if adds_penalties(model):
             loss -= tf.add_n([tf.cast(penalty, loss.dtype) for penalty in model.losses])
         return tf.stack([tf.cast(loss, tf.float64), objective.accuracy(y, outputs)])
 
     return figures
 
 
-def _adds_penalties(model: Any) -> bool:
+def adds_penalties(model: Any) -> bool:
     """Whether the loss holds what layers add, beside a loss of the answers."""
     compiled = getattr(model, "compiled", False) and model.loss is None
     own = type(model).compute_loss is not keras.Model.compute_loss

@@ -363,17 +363,19 @@ class Experiment:
         return finite
 
     def evaluate(self) -> dict[str, float]:
-        """Loss and accuracy on the test set, in inference mode."""
-        test = self.feed.test
-        if test is None:
+        """Loss and accuracy on the test set, in inference mode.
+
+        Where right answers are not counted, the loss beside that of the constant answer, too.
+        """
+        if self.feed.test is None:
             return {}
-        return evaluation.evaluate(
-            self.model,
-            self.objective,
-            self._prepared(test),
-            self.feed.batch_size,
-            traced=self._passes,
-        )
+        test, size = self._prepared(self.feed.test), self.feed.batch_size
+        figures = evaluation.evaluate(self.model, self.objective, test, size, traced=self._passes)
+        if self.measure and "test_accuracy" not in figures:
+            figures |= evaluation.excess_over_constant(
+                self.model, self.objective, test, size, self._start.constant_loss
+            )
+        return figures
 
     def weights(self) -> list[npt.NDArray[np.float32]]:
         """Copies of all weights, batch norm's moving statistics included."""

@@ -58,12 +58,15 @@ class Optimizers:
 def element_of(batch: Any, feed: Any) -> Any:
     """What `fit` would give to `train_step` for (inputs, targets, sample weights).
 
-    An array alone comes as a tuple of one, the elements of a dataset as they are.
+    Inputs alone come bare where they are one array or a dict, as a tuple of one where they are
+    several; the elements of a dataset come as they are.
     """
     x, y, weights = batch
+    element: Any = (x, y) if weights is None else (x, y, weights)
+    arrays = isinstance(feed, ArrayBatches)
     if y is None and weights is None:
-        return x if not isinstance(feed, ArrayBatches) or isinstance(x, dict) else (x,)
-    return (x, y) if weights is None else (x, y, weights)
+        element = (x,) if arrays and isinstance(x, list | tuple) else x
+    return keras.tree.lists_to_tuples(element) if arrays else element
 
 
 def checked_losses(loss: Any, subject: str) -> dict[str, Loss]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from glob import escape
 from pathlib import Path
 
 from gradscope.errors import BadRequest, ExitCode
@@ -55,8 +56,8 @@ def _take(row: SweepRow, table: SweepTable, rows: dict[int, SweepRow], output: P
         return
     rows[number] = row
     record = row.text("record")
-    if record and table.folder is not None and table.folder != output:
-        for path in (table.folder / MEMBERS).glob(f"{Path(record).stem}.*"):
+    if record and table.folder is not None and not table.folder.samefile(output):
+        for path in (table.folder / MEMBERS).glob(f"{escape(Path(record).stem)}.*"):
             shutil.copyfile(path, output / MEMBERS / path.name)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import math
+import shutil
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -42,8 +43,15 @@ class SlurmJobs:
         submitit = _submitit()
         cluster, parameters = _parsed(name)
         self._folder = Path(tempfile.mkdtemp(prefix=".gradscope-slurm-", dir=Path.cwd()))
-        self._executor = submitit.AutoExecutor(folder=self._folder / "log", cluster=cluster)
-        self._executor.update_parameters(**{"timeout_min": _MINUTES} | parameters)
+        try:
+            self._executor = submitit.AutoExecutor(folder=self._folder / "log", cluster=cluster)
+            self._executor.update_parameters(**{"timeout_min": _MINUTES} | parameters)
+        except Exception as error:  # submitit raises a RuntimeError or a NameError for each
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise BadRequest(
+                f"--engine {name}: submitit refuses: {error}",
+                "type the command where Slurm's srun is, or use --engine slurm:local",
+            ) from error
         self._jobs, self._timeout = jobs, timeout
         self._new: list[Job] = []
         self._futures: dict[str, Future[JobResult]] = {}
@@ -79,8 +87,6 @@ class SlurmJobs:
             with contextlib.suppress(Exception):  # it may have ended
                 handle.cancel()
         with contextlib.suppress(OSError):
-            import shutil
-
             shutil.rmtree(self._folder)
 
     def _settled(self) -> list[Job]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from gradscope import exit_codes
@@ -174,14 +175,18 @@ def _results(
         return
     if engine is None:
         raise ValueError("a measured sweep needs an engine")
-    waiting: set[Future[JobResult]] = {
-        engine.submit(_job(key, member, look, trust)) for key, member in missing.items()
-    }
-    while waiting and not stop:
-        # Not for ever: a signal is seen when this wakes.
-        done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield future.result()
+    # A queue, not `concurrent.futures.wait`, whose cost grows with all that are not done yet.
+    finished: SimpleQueue[Future[JobResult]] = SimpleQueue()
+    for key, member in missing.items():
+        engine.submit(_job(key, member, look, trust)).add_done_callback(finished.put)
+    left = len(missing)
+    while left and not (stop and finished.empty()):
+        try:
+            future = finished.get(timeout=0.2)
+        except Empty:  # to see a signal
+            continue
+        left -= 1
+        yield future.result()
     engine.close()
 
 

@@ -73,6 +73,15 @@ def stuck() -> Iterator[Case]:
     )
     yield case("healthy", "by_heart_for_all_that_is_known", learned)
     yield case("sick", "by_heart_for_long", partial(learned, answers=whole), "error")
+    # Training gained 0.403 over a constant answer: half of it is 0.201.
+    for name, excess, error, severity in (
+        ("beside_a_constant", 0.01, 0.0704, "error"),
+        ("beside_a_constant_of_few_samples", 0.01, 0.0705, ""),
+        ("beside_a_constant_and_better", -0.001, 0.01, ""),
+    ):
+        told = {"test_loss": best + excess, "test_excess": excess, "test_excess_error": error}
+        with_answers = partial(learned, answers=whole, evaluation=told)
+        yield case("borderline", name, with_answers, severity)
     small = np.linspace(3.0, 0.1, 101)
     yield case(
         "sick",

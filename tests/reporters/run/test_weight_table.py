@@ -135,7 +135,8 @@ def test_hostile_names_are_harmless() -> None:
     hostile = replace(weights[0], weight="\x1b[31m<b>", initializer="\x1b]0;x\x07<script>")
     shown = replace(run, initial_weights=(hostile, weights[1]))
     assert "\x1b" not in weight_text(shown, ReportOptions(color=False))
-    assert "<script>" not in html.render(replace(fixtures.healthy(), record=shown), {})
+    page = html.render(replace(fixtures.healthy(), record=shown), {})
+    assert page.count("<script>") == 1, "its own alone"
 
 
 def test_numbers_of_a_record_without_steps() -> None:

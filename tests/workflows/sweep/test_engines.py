@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from gradscope.errors import BadRequest
 from gradscope.record import storage
 from gradscope.record.sweep_table import Look, SweepTable
 from gradscope.workflows.sweep import slurm_jobs
@@ -133,6 +134,18 @@ def test_submitit_gives_the_local_figures(
     monkeypatch.chdir(tmp_path)
     assert_same_figures(local, measured("slurm:local", tmp_path / "s"))
     assert not list(tmp_path.glob(".gradscope-slurm-*"))
+
+
+@pytest.mark.parametrize("engine", ["slurm", "slurm:local,no_such_parameter=1"])
+def test_what_submitit_refuses_is_a_bad_request_and_leaves_no_folder(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit", reason="submitit is not installed")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "")  # no srun
+    with pytest.raises(BadRequest, match="submitit refuses"):
+        engine_named(engine, 2, None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_chunks_keep_members_of_one_graph_together() -> None:

@@ -204,6 +204,21 @@ def test_shards_have_every_member_once_and_merge_into_the_whole(
     assert again.jobs == []
 
 
+def test_shards_merge_into_the_folder_of_one_of_them_however_it_is_spelt(
+    plan: SweepPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = measured(plan, Engine(), tmp_path / "whole")
+    for number in (1, 2):
+        measured(plan, Engine(), tmp_path / f"s{number}", members=shard_of(plan, (number, 2)))
+    (tmp_path / "link").symlink_to("s1")
+    monkeypatch.chdir(tmp_path)
+    merged = merge([tmp_path / "s1", Path("s2")], Path("link"))
+    assert merged.exit_code == 0
+    assert load_sweep(tmp_path / "s1").to_json() == whole.to_json()
+    for row in merged.table.rows:
+        assert (tmp_path / "s1" / row.text("record")).read_bytes() == b"record"
+
+
 def test_shards_of_other_sweeps_do_not_merge(plan: SweepPlan, tmp_path: Path) -> None:
     measured(plan, Engine(), tmp_path / "a")
     measured(load_plan(CONFIG, vary=["model.depth=5"]), Engine(), tmp_path / "b")

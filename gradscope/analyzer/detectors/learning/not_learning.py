@@ -76,10 +76,11 @@ def not_learning(
         weights may outweigh the loss. Error as well when the loss falls and the test set shows
         nothing of it: a test loss above a constant prediction's and an accuracy within
         `standard_errors` of chance, as where labels belong to other samples and are learned by
-        heart; without an accuracy, a test loss that is above a constant prediction's by three
-        standard errors. When the loss over the probe set after training is above `max_end_growth`
-        times both the first and a constant prediction's, whatever single batches say. And when the
-        loss is larger for right answers than at the start, for a constant answer and for an output
+        heart; without an accuracy, a test loss that is no lower than the constant prediction's on
+        the same samples, where half of what training gained over it would be three standard errors
+        lower. When the loss over the probe set after training is above `max_end_growth` times both
+        the first and a constant prediction's, whatever single batches say. And when the loss is
+        larger for right answers than at the start, for a constant answer and for an output
         of 0, and training takes it lower: its sign is wrong. So it is where some constant answer
         takes it a million times its size at the start below 0.
     Warning when:
@@ -298,10 +299,13 @@ def _message(
                 "The loss has no smallest value, so that no answer is right: its sign may be wrong."
             )
         return "The loss is smaller for wrong answers than for right ones: its sign is wrong."
-    if rule is _Rule.BY_HEART and held_out.by_heart(course):
+    there = held_out.constant_on_test_set(record)
+    if rule is _Rule.BY_HEART and (held_out.by_heart(course) or math.isfinite(there)):
+        kind = "by heart" if held_out.by_heart(course) else "nothing that holds"
+        best = there if math.isfinite(there) else course.best
         return (
-            "The network learns by heart: on the test set its loss of "
-            f"{record.evaluation['test_loss']:.3g} is above {beside}."
+            f"The network learns {kind}: on the test set its loss of "
+            f"{record.evaluation['test_loss']:.3g} is above a constant answer's {best:.3g}."
         )
     if rule is _Rule.BY_HEART:
         return (

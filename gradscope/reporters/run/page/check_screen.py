@@ -23,6 +23,7 @@ from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run.answer.advice import advice_about
 from gradscope.reporters.run.answer.headings import heading_of
 from gradscope.reporters.run.page import run_screen
+from gradscope.reporters.run.page.moments import moments
 from gradscope.reporters.run.page.plot_parts import layer_ticks, over_layers
 from gradscope.reporters.run.page.run_plots import run_plots
 from gradscope.reporters.run.page.screen import (
@@ -31,6 +32,7 @@ from gradscope.reporters.run.page.screen import (
     Curve,
     Plot,
     Role,
+    RowPlot,
     Screen,
     Strip,
     Tone,
@@ -72,6 +74,7 @@ def check_screen(checked: Checked, report: Report, options: ReportOptions) -> Sc
             _do(checked, lead, report, options),
         ),
         plots=_plots(checked, lead, report),
+        moments=moments(report),
     )
 
 
@@ -195,7 +198,7 @@ def _update(checked: Checked, lead: Check) -> tuple[str, str]:
     return "Undo the change", f"Changed: {change}. The command accepts it."
 
 
-def _plots(checked: Checked, lead: Check | None, report: Report) -> tuple[Plot, ...]:
+def _plots(checked: Checked, lead: Check | None, report: Report) -> tuple[Plot | RowPlot, ...]:
     """The baseline's curves behind those of now, then what only this run has."""
     compared = tuple(_plot(curves, lead) for curves in check_text.curves_of(checked, lead))
     own = run_plots(report) if len(report.record.steps) else ()

@@ -14,6 +14,7 @@ from gradscope.record.run_record import Floats
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
 from gradscope.reporters.run.answer import lead
+from gradscope.reporters.run.page.moments import frames
 from gradscope.reporters.run.page.plot_parts import (
     failing,
     floats,
@@ -34,15 +35,15 @@ def gradient_plot(report: Report, finding: Finding | None) -> Plot | None:
     profile = depth_profile(report.record)
     if len(profile.names) < 2 or not len(report.record.steps):
         return None
-    values = typical_row(report, finding, profile.gradient_relative)
-    if not np.isfinite(values).any():
-        values = typical_row(report, finding, np.nan_to_num(profile.delta))
+    series = profile.gradient_relative
+    if not np.isfinite(typical_row(report, finding, series)).any():
+        series = np.nan_to_num(profile.delta)
     heading = plot_title(report, finding, "Gradient over depth")
     if report.diagnosis.verdict == "healthy":
         heading = lead.why(report) or heading
     last = printable(profile.names[-1])
     words = ("Gradient", heading, f"{profile.quantity[4:].capitalize()} over that of {last}")
-    return _depth_plot(report, finding, words, values, 1.0)
+    return _depth_plot(report, finding, words, series, 1.0)
 
 
 def signal_plot(report: Report, finding: Finding | None) -> Plot | None:
@@ -54,14 +55,14 @@ def signal_plot(report: Report, finding: Finding | None) -> Plot | None:
     heading = plot_title(report, finding, "Signal over depth")
     words = ("Signal", heading, "Rms of z, what the activation receives")
     unit = float(values[0]) if math.isfinite(values[0]) else 1.0
-    return _depth_plot(report, finding, words, values, unit)
+    return _depth_plot(report, finding, words, profile.signal, unit)
 
 
 def _depth_plot(
     report: Report,
     finding: Finding | None,
     words: tuple[str, str, str],
-    values: Floats,
+    series: Floats,
     unit: float,
 ) -> Plot:
     """Signal or gradient with theory, its band, the promise of the remedy and the limits.
@@ -69,6 +70,7 @@ def _depth_plot(
     `words` are the tab, the title and the definition; limits are multiples of `unit`.
     """
     tab, title, definition = words
+    values = typical_row(report, finding, series)
     profile = depth_profile(report.record)
     names = profile.names
     quantity = "delta" if tab == "Gradient" else "signal"
@@ -89,6 +91,7 @@ def _depth_plot(
         tuple(curves),
         _ratio_limits(report, finding, unit, tab),
         failing(finding, names),
+        frames=frames(report.record, series),
     )
 
 

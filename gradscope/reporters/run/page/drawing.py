@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from gradscope.reporters.layout.numbers import number, percent
-from gradscope.reporters.layout.sanitizing import printable
-from gradscope.reporters.run.page.screen import Curve, Limit, Plot, Role, Strip
+from gradscope.reporters.run.page import row_drawing
+from gradscope.reporters.run.page.row_drawing import across, markup
+from gradscope.reporters.run.page.screen import Curve, Limit, Plot, Role, RowPlot, Strip
 
 HEIGHT = 290
 """Of a plot, in pixels, without the labels below it."""
@@ -25,6 +25,8 @@ _LABEL = 0.45
 
 _DIAMOND = "M0-6 6 0 0 6-6 0z"
 _LOWEST, _HIGHEST = -300.0, 300.0
+_MOST_DISCS = 100
+"""Points that each have a mark: at 1000 pixels, 10 for each."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,10 @@ def _all_values(curve: Curve) -> tuple[float, ...]:
     return (*curve.values, *curve.low, *curve.high)
 
 
-def svg(plot: Plot) -> str:
+def svg(plot: Plot | RowPlot) -> str:
     """The markup of the plot; every name in it is escaped."""
+    if isinstance(plot, RowPlot):
+        return row_drawing.svg(plot)
     axis = axis_of(plot)
     parts = [
         *_grid(plot, axis),
@@ -90,20 +94,25 @@ def svg(plot: Plot) -> str:
         *_points(plot, axis),
         *_labels(plot, axis),
         *_ticks(plot),
+        f'<line class="{"cursor" if plot.axis else "cross"}" y1="0" y2="{HEIGHT}"/>',
     ]
-    name = _text(f"{plot.title}: {plot.definition}")
+    name = markup(f"{plot.title}: {plot.definition}")
     return (
-        f'<svg class="plot" role="img" aria-label="{name}" height="{HEIGHT + _BELOW}">'
-        f"{''.join(parts)}</svg>"
+        f'<svg class="plot" role="img" tabindex="0" aria-label="{name}" '
+        f'height="{HEIGHT + _BELOW}"{_scale(plot, axis)}>{"".join(parts)}</svg>'
     )
 
 
-def _text(text: str) -> str:
-    return escape(printable(text))
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f}%"
+def _scale(plot: Plot, axis: Axis) -> str:
+    """What the page's script needs to place a point: the axis, and the limit with its side."""
+    limit = next((limit for limit in plot.limits if limit.crossed), None)
+    side = ""
+    if limit is not None and plot.failing and plot.frames:
+        measured = next(c.values for c in plot.curves if c.role is Role.MEASURED)
+        above = any(measured[i] > limit.value for i in plot.failing)
+        side = f' data-limit="{limit.value!r}" data-side="{"above" if above else "below"}"'
+    log = ' data-log=""' if axis.log else ""
+    return f' data-height="{HEIGHT}" data-low="{axis.low!r}" data-high="{axis.high!r}"{log}{side}'
 
 
 def _grid(plot: Plot, axis: Axis) -> Iterator[str]:
@@ -130,7 +139,7 @@ def _zones(plot: Plot, axis: Axis) -> Iterator[str]:
     for first, last in runs(sorted(plot.failing)):
         width = (last - first + 1) / count
         yield (
-            f'<rect class="zone" x="{_percent(first / count)}" width="{_percent(width)}" '
+            f'<rect class="zone" x="{across(first / count)}" width="{across(width)}" '
             f'y="{top:.1f}" height="{height:.1f}"/>'
         )
 
@@ -195,7 +204,7 @@ def _limit(limit: Limit, axis: Axis) -> Iterator[str]:
     below = y + 16 if y < HEIGHT - 20 else y - 6
     yield (
         f'<text class="halo {"b" if limit.crossed else ""}" x="6" y="{below:.1f}">'
-        f"{_text(limit.label)}</text>"
+        f"{markup(limit.label)}</text>"
     )
 
 
@@ -204,17 +213,19 @@ def _points(plot: Plot, axis: Axis) -> Iterator[str]:
     for curve in plot.curves:
         if curve.role is not Role.MEASURED:
             continue
-        discs = len(plot.positions) <= 60
+        discs = len(plot.positions) <= _MOST_DISCS
         for i, (position, value) in enumerate(zip(plot.positions, curve.values, strict=True)):
             if not math.isfinite(value) or not (discs or i in plot.failing):
                 continue
-            at = f'x="{_percent(position)}" y="{axis.at(value):.1f}"'
-            title = f"<title>{_text(_told(plot, i))}</title>"
-            if i in plot.failing:
-                mark = f'<path class="bad" d="{_DIAMOND}">{title}</path>'
-            else:
-                mark = f'<circle class="good" r="{4.5 if not plot.axis else 3}">{title}</circle>'
-            yield f'<svg {at} overflow="visible">{mark}</svg>'
+            at = f'x="{across(position)}" y="{axis.at(value):.1f}"'
+            title = f"<title>{markup(_told(plot, i))}</title>"
+            bad = i in plot.failing
+            diamond = f'<path class="bad" d="{_DIAMOND}">{title}</path>'
+            disc = f'<circle class="good" r="{4.5 if not plot.axis else 3}">{title}</circle>'
+            # A point that moves may fail at one step and not at another.
+            both = f'<g class="{"is-bad" if bad else "is-good"}">{diamond}{disc}</g>'
+            mark = both if plot.frames else diamond if bad else disc
+            yield f'<svg class="point" data-i="{i}" {at} overflow="visible">{mark}</svg>'
 
 
 def _told(plot: Plot, index: int) -> str:
@@ -244,8 +255,8 @@ def _labels(plot: Plot, axis: Axis) -> Iterator[str]:
             y += away
         taken.append((x, y))
         yield (
-            f'<text class="halo {curve.role}" x="{_percent(x)}" y="{y:.1f}" '
-            f'text-anchor="{"start" if x < 0.75 else "end"}" dx="8">{_text(curve.label)}</text>'
+            f'<text class="halo {curve.role}" x="{across(x)}" y="{y:.1f}" '
+            f'text-anchor="{"start" if x < 0.75 else "end"}" dx="8">{markup(curve.label)}</text>'
         )
 
 
@@ -254,10 +265,10 @@ def _ticks(plot: Plot) -> Iterator[str]:
     at_ends = last > 5
     for index, label in plot.ticks:
         end = {0: ("start", "0"), last: ("end", "100%")}.get(index) if at_ends else None
-        anchor, x = end or ("middle", _percent(plot.positions[index]))
+        anchor, x = end or ("middle", across(plot.positions[index]))
         kind = "" if index in (0, last) else ' class="between"'
         yield (
-            f'<text{kind} x="{x}" y="{HEIGHT + 16}" text-anchor="{anchor}">{_text(label)}</text>'
+            f'<text{kind} x="{x}" y="{HEIGHT + 16}" text-anchor="{anchor}">{markup(label)}</text>'
         )
 
 
@@ -270,14 +281,15 @@ def strip_svg(strip: Strip) -> str:
         opacity = f' fill-opacity="{0.04 + 0.96 * cell.share:.2f}"' if known else ""
         gap = 0.2 if count <= 60 else 0.0
         cells.append(
-            f'<rect class="{"cell" if known else "cell unknown"}" x="{_percent(i / count)}" '
-            f'width="{_percent((1 - gap / 10) / count)}" height="100%"{opacity}>'
-            f"<title>{_text(cell.text)}</title></rect>"
+            f'<rect class="{"cell" if known else "cell unknown"}" x="{across(i / count)}" '
+            f'width="{across((1 - gap / 10) / count)}" height="100%"{opacity} '
+            f'data-layer="{markup(cell.name)}">'
+            f"<title>{markup(cell.text)}</title></rect>"
         )
     for first, last in runs([i for i, cell in enumerate(strip.cells) if cell.bad]):
         cells.append(
-            f'<rect class="frame" x="{_percent(first / count)}" '
-            f'width="{_percent((last - first + 1) / count)}" y="-4" height="52"/>'
+            f'<rect class="frame" x="{across(first / count)}" '
+            f'width="{across((last - first + 1) / count)}" y="-4" height="52"/>'
         )
-    label = _text(f"{strip.cells[0].text}; {strip.cells[-1].text}")
+    label = markup(f"{strip.cells[0].text}; {strip.cells[-1].text}")
     return f'<svg class="strip" role="img" aria-label="{label}">{"".join(cells)}</svg>'

@@ -20,14 +20,15 @@ from gradscope.reporters.run.page.layer_plots import (
     slope_plot,
     updates_plot,
 )
+from gradscope.reporters.run.page.moments import frames
 from gradscope.reporters.run.page.plot_parts import floats, fraction, over_layers, plot_title
-from gradscope.reporters.run.page.screen import Curve, Limit, Plot, Role
+from gradscope.reporters.run.page.screen import Curve, Limit, Plot, Role, RowPlot
 
 MOST_POINTS = 200
 """Points of a curve over steps: more than a screen has room for."""
 
 
-def run_plots(report: Report) -> tuple[Plot, ...]:
+def run_plots(report: Report) -> tuple[Plot | RowPlot, ...]:
     """The plots that the record has figures for, that of the leading finding first."""
     verdict = lead.lead_verdict(report)
     finding = lead.lead_finding(report)
@@ -85,6 +86,7 @@ def _time(report: Report, finding: Finding | None) -> Plot | None:
             (Curve(Role.MEASURED, "measured", floats(values)),),
             (Limit(finding.threshold, f"limit {fraction(finding.threshold)}", True),),
             frozenset(i for i in range(count) if values[i] < finding.threshold),
+            frames=frames(report.record, profile.relative),
         )
     return None
 
@@ -123,7 +125,7 @@ def _loss(report: Report, finding: Finding | None) -> Plot | None:
     )
 
 
-_DRAWN: dict[str, Callable[[Report, Finding | None], Plot | None]] = {
+_DRAWN: dict[str, Callable[[Report, Finding | None], Plot | RowPlot | None]] = {
     "Gradient": gradient_plot,
     "Signal": signal_plot,
     "Slope": slope_plot,

@@ -21,6 +21,7 @@ from gradscope.reporters.run.answer import lead
 from gradscope.reporters.run.answer.advice import Advice, advice_of
 from gradscope.reporters.run.answer.flow_text import flow_rate
 from gradscope.reporters.run.answer.headings import heading_of
+from gradscope.reporters.run.page.moments import moments
 from gradscope.reporters.run.page.run_plots import run_plots
 from gradscope.reporters.run.page.screen import Answer, Cell, Screen, Strip, Tone
 
@@ -47,6 +48,7 @@ def run_screen(report: Report, options: ReportOptions) -> Screen:
         facts=facts,
         answers=(what_answer(report), where_answer(report), do_answer(report, options)),
         plots=run_plots(report) if len(record.steps) else (),
+        moments=moments(report),
     )
 
 
@@ -94,6 +96,8 @@ def where_answer(report: Report) -> Answer:
 def range_text(names: Sequence[str]) -> str:
     """One name, two, or both ends of more."""
     shown = [printable(name) for name in names]
+    if len(shown) == 2:
+        return " and ".join(shown)
     return f"{shown[0]} to {shown[-1]}" if len(shown) > 1 else shown[0]
 
 

@@ -56,6 +56,7 @@ class Role(StrEnum):
     THEORY = "theory"
     PROMISE = "promise"
     BASELINE = "baseline"
+    BESIDE = "beside"
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class Plot:
     `positions` are from 0 to 1 across the plot; `names` say what is there, for a pointer, and
     `ticks` are pairs of a position's index and its label. `failing` are the indices of the points
     beyond a limit; `share` writes values in percent; `axis` says what positions are, "" for layers.
+    `frames` are the measured values at each of the screen's `moments`, () where they do not move.
     """
 
     tab: str
@@ -100,6 +102,42 @@ class Plot:
     log: bool = True
     share: bool = False
     axis: str = ""
+    frames: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer in a figure of rows: shares at the positions of the figure, NaN for a gap."""
+
+    name: str
+    values: tuple[float, ...]
+    failing: bool
+
+
+@dataclass(frozen=True)
+class RowPlot:
+    """A figure over steps with a row per layer, each from 0 at its foot to 1 at its top.
+
+    `positions` are from 0 to 1 across the plot, `names` say what is there; `verb` follows a share
+    where a row is read.
+    """
+
+    tab: str
+    title: str
+    definition: str
+    positions: tuple[float, ...]
+    names: tuple[str, ...]
+    ticks: tuple[tuple[int, str], ...]
+    rows: tuple[Row, ...]
+    verb: str
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The recorded steps that a slider stops at, and what the page shows before it is moved."""
+
+    steps: tuple[int, ...] = ()
+    resting: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,4 +149,5 @@ class Screen:
     name: str
     facts: str
     answers: tuple[Answer, Answer, Answer]
-    plots: tuple[Plot, ...]
+    plots: tuple[Plot | RowPlot, ...]
+    moments: Moments = Moments()

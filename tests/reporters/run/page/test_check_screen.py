@@ -163,7 +163,7 @@ def test_too_few_seeds_name_how_many() -> None:
 def test_every_check_has_a_page_with_all_its_answers(name: str) -> None:
     checked = MEASURED[name]
     made = Page(page(checked))
-    assert "script" not in made.tags
+    assert made.tags.count("script") in (0, 2), "its own and its data, where it has figures"
     assert checked.outcome.capitalize() in made.text[:300]
     for check in checked.checks if "nasty" not in name else ():
         assert check.sentence in made.text

@@ -30,7 +30,8 @@ def plot(*values: float, **settings: object) -> Plot:
 
 def marks(text: str) -> list[tuple[float, float, str]]:
     """Position across in percent, pixels from the top, and the kind of each point."""
-    pattern = r'<svg x="([\d.]+)%" y="([\d.]+)" overflow="visible"><(circle|path)'
+    place = r'x="([\d.]+)%" y="([\d.]+)" overflow="visible"'
+    pattern = rf'<svg class="point" data-i="\d+" {place}><(circle|path)'
     return [(float(x), float(y), kind) for x, y, kind in re.findall(pattern, text)]
 
 

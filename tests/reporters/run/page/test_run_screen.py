@@ -19,7 +19,7 @@ from gradscope.reporters.run.page import drawing
 from gradscope.reporters.run.page.plot_parts import layer_ticks
 from gradscope.reporters.run.page.run_plots import run_plots
 from gradscope.reporters.run.page.run_screen import command_lines, run_screen
-from gradscope.reporters.run.page.screen import Role, Screen, Tone
+from gradscope.reporters.run.page.screen import Plot, Role, RowPlot, Screen, Tone
 from tests.analyzer.detectors.cases import CASES
 from tests.analyzer.synthetic import over_time, record
 from tests.each_case import each_case
@@ -100,7 +100,11 @@ def test_a_warning_has_what_where_and_what_to_try() -> None:
     assert [cell.bad for cell in where.strip.cells] == [False, False, True, True, True]
     assert do.commands
     plot = made.plots[0]
-    assert (plot.tab, plot.share, plot.failing) == ("Dead units", True, frozenset({2, 3, 4}))
+    assert isinstance(plot, RowPlot)
+    assert plot.tab == "Dead units"
+    assert [row.failing for row in plot.rows] == [False, False, True, True, True]
+    values = dict(zip(plot.names, plot.rows[2].values, strict=True))
+    assert (values["step 0"], values["step 9"]) == (0.05, 0.74)
 
 
 def test_too_little_is_no_state_of_the_network() -> None:
@@ -128,7 +132,11 @@ def test_every_cause_says_what_where_and_what_to_do() -> None:
             assert plot.title
             assert drawing.svg(plot).count("<svg") > 1
             assert len(plot.positions) == len(plot.names)
-            assert all(len(curve.values) == len(plot.names) for curve in plot.curves)
+            rows = plot.rows if isinstance(plot, RowPlot) else plot.curves
+            assert all(len(row.values) == len(plot.names) for row in rows)
+            if isinstance(plot, Plot) and plot.frames:
+                assert len(plot.frames) == len(made.moments.steps)
+                assert {len(frame) for frame in plot.frames} == {len(plot.names)}
 
 
 @pytest.mark.parametrize(

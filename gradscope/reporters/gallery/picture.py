@@ -1,0 +1,34 @@
+"""The picture of a paper: every network over depth, measured as points and in theory dotted."""
+
+from __future__ import annotations
+
+from gradscope.reporters.figures import rendering
+from gradscope.reporters.gallery.paper_figure import PaperFigure
+from gradscope.reporters.layout.numbers import number
+
+
+def files(figure: PaperFigure) -> dict[str, bytes]:
+    """The picture as PNG and SVG, by file name."""
+    with rendering.settings():
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+        from gradscope.reporters.figures.style import BLACK, BLUE, GREEN, ORANGE
+
+        drawn = Figure(figsize=(7.2, 3.4), layout="constrained")
+        axes = drawn.subplots()
+        marks = zip((BLUE, ORANGE, GREEN, BLACK), "osD^", strict=True)
+        for curve, (color, mark) in zip(figure.curves, marks, strict=False):
+            layers = range(1, len(curve.measured) + 1)
+            axes.plot(layers, curve.theory, ":", color=color, linewidth=1.8)
+            axes.plot(layers, curve.measured, mark, color=color, markersize=3.6, label=curve.label)
+        axes.plot([], [], ":", color="#555555", label="theory")
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("hidden layer, from the input")
+        axes.set_ylabel(figure.quantity)
+        axes.grid(axis="y", color="#e2e2e2", linewidth=0.6)
+        axes.legend(frameon=False, fontsize=8)
+    return rendering.rendered({figure.name: drawn})

@@ -1,0 +1,86 @@
+"""Measure the networks of a paper, and write its picture, its table and its configs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import yaml
+
+from gradscope.config.loading import load_config
+from gradscope.errors import BadRequest
+from gradscope.message_text import did_you_mean, one_of_text, show_value
+from gradscope.record.files import output_file
+from gradscope.reporters.gallery import picture
+from gradscope.reporters.gallery.paper_figure import PaperFigure
+from gradscope.reporters.gallery.text import markdown
+from gradscope.runner.runtime.seeds import Seeds
+from gradscope.workflows.analysis import analyze
+from gradscope.workflows.engine import Measurement, ThisProcess
+from gradscope.workflows.gallery import PAPERS
+
+BEGIN, END = "<!-- gallery: begin -->", "<!-- gallery: end -->"
+"""Between these lines of a README the gallery's sections are replaced."""
+
+
+def chosen(names: Iterable[str]) -> list[str]:
+    """The names, all where there are none; raises `BadRequest` for an unknown one."""
+    asked = list(names) or list(PAPERS)
+    for name in asked:
+        if name not in PAPERS:
+            remedy = did_you_mean(name, PAPERS) or one_of_text(PAPERS)
+            raise BadRequest(f"the gallery has no {show_value(name)}", remedy)
+    return asked
+
+
+def measure(name: str) -> PaperFigure:
+    """Measure the networks of one paper in this process, from as many seeds as it asks for."""
+    paper, engine = PAPERS[name], ThisProcess()
+    reports = {}
+    for label, config in paper.networks.items():
+        experiment = load_config(config)
+        seeds = tuple(range(experiment.seed, experiment.seed + paper.seeds))
+        wanted = Seeds(trained=seeds) if paper.trained else Seeds((), seeds)
+        records = engine.measure(Measurement(experiment, wanted))
+        reports[label] = tuple(analyze(record) for record in records)
+    return PaperFigure(
+        name=name,
+        title=paper.title,
+        citation=paper.citation,
+        shows=paper.shows,
+        differs=paper.differs,
+        quantity=paper.quantity,
+        rows=tuple(paper.rows(reports)),
+        curves=tuple(paper.curves(reports)),
+        configs=paper.networks,
+        seeds=paper.seeds,
+    )
+
+
+def write(figure: PaperFigure, folder: Path) -> list[Path]:
+    """Write the picture and the configs of a paper into `folder`."""
+    contents = dict(picture.files(figure))
+    for label, config in figure.configs.items():
+        head = f"# {figure.title}, the network '{label}': {figure.citation}.\n"
+        text = head + yaml.safe_dump(dict(config), sort_keys=False)
+        contents[f"{figure.name}.{label}.yaml"] = text.encode()
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / name for name in contents]
+    for path, content in zip(paths, contents.values(), strict=True):
+        output_file.write(path, content)
+    return paths
+
+
+def check_page(page: Path) -> None:
+    """Raise `BadRequest` where `page` has no place for the gallery."""
+    if not page.is_file() or BEGIN not in (text := page.read_text("utf-8")) or END not in text:
+        raise BadRequest(f"{page} has no place for the gallery", f"write into it: {BEGIN} {END}")
+
+
+def write_page(figures: Sequence[PaperFigure], page: Path) -> None:
+    """Put the sections of the papers between the gallery lines of `page`."""
+    old = page.read_text("utf-8")
+    before, _, rest = old.partition(BEGIN)
+    after = rest.partition(END)[2]
+    new = f"{before}{BEGIN}\n{markdown(figures)}{END}{after}"
+    output_file.write(page, new.encode())
