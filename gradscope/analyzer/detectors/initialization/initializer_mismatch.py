@@ -12,7 +12,7 @@ from gradscope.analyzer.curves.depth_profile import DepthProfile, depth_profile
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import causes, drawn_expectation, expectation, graph_causes
-from gradscope.record import Finding, Role, RunRecord, Severity
+from gradscope.record import Finding, Remedy, Role, RunRecord, Severity
 from gradscope.theory.prediction import Prediction, Source
 
 SMALLEST_INPUT, LARGEST_INPUT = 0.01, 10.0
@@ -85,7 +85,8 @@ def initializer_mismatch(
     lasts = any(_beyond(float(ratio), lasting_threshold) for ratio in late)
     grave = lasts or not loss_curve.learned(record, max_constant_ratio)
     layer = hidden[-1]
-    expecting, why, remedies = "Theory expects", causes.weights(layer), ()
+    expecting, why = "Theory expects", causes.weights(layer)
+    remedies: tuple[Remedy, ...] = ()
     if prediction.source is Source.DRAWS:
         expecting = "The draws of its initializers expect"
         designed = graph_causes.design_causes(record)[:1]
