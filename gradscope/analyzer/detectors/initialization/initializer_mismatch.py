@@ -46,9 +46,9 @@ def initializer_mismatch(
     Warning when:
         They leave the range and the network learns all the same.
     Not judged when:
-        Theory does not cover the network, a hidden layer has batch norm, the network was not seen
-        at initialisation, the rms of the features is outside 0.01 to 10, or the hidden layers are
-        no plain stack.
+        Theory does not cover the network and its weights were not drawn again, a hidden layer has
+        batch norm, the network was not seen at initialisation, the rms of the features is outside
+        0.01 to 10, or the hidden layers are no plain stack.
     Thresholds:
         threshold = 100: the ratio or its inverse, a tenth of the 1e3 of the ratios over depth. The
             healthy shipped configs stay within 10; only the SELU network of 100 layers reaches 60
@@ -85,13 +85,7 @@ def initializer_mismatch(
     lasts = any(_beyond(float(ratio), lasting_threshold) for ratio in late)
     grave = lasts or not loss_curve.learned(record, max_constant_ratio)
     layer = hidden[-1]
-    expecting, why = "Theory expects", causes.weights(layer)
-    remedies: tuple[Remedy, ...] = ()
-    if prediction.source is Source.DRAWS:
-        expecting = "The draws of its initializers expect"
-        designed = graph_causes.design_causes(record)[:1]
-        why = " ".join([graph_causes.cause_sentence(cause) for cause in designed] or [why])
-        remedies = tuple(r for cause in designed for r in graph_causes.design_remedies(cause))
+    expecting, why, remedies = _reasons(record, prediction)
     way = f"from the features to {layer.name}"
     if what == "gradient":
         way = f"from {layer.name} back to {hidden[0].name}"
@@ -108,10 +102,23 @@ def initializer_mismatch(
             ),
             details=f"{expecting} x{expects:.2g} {way}.",
             cause=why,
-            remedies=remedies or causes.smallest_change(record),
+            remedies=remedies,
             evidence=findings.evidence(record, n=findings.values_per_step(record, hidden)),
         ),
     )
+
+
+def _reasons(record: RunRecord, prediction: Prediction) -> tuple[str, str, tuple[Remedy, ...]]:
+    """Who expects the figure, why it is so, and what changes it."""
+    weights = causes.weights(record.layers[record.indices(Role.HIDDEN)[-1]])
+    designed = graph_causes.design_causes(record)[:1]
+    expecting = "Theory expects"
+    if prediction.source is Source.DRAWS:
+        expecting = "The draws of its initializers expect"
+    if prediction.source is Source.THEORY or not designed:
+        return expecting, weights, causes.smallest_change(record)
+    why, remedies = graph_causes.cause_sentence(*designed), graph_causes.design_remedies(*designed)
+    return expecting, why, remedies or causes.smallest_change(record)
 
 
 def _comparable(record: RunRecord) -> tuple[Prediction, DepthProfile]:
