@@ -17,6 +17,7 @@ from typing import Any
 
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.config.loading import ConfigSource
+from gradscope.config.sections.training import DEFAULT_DRAWS
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.check import Checked
@@ -24,7 +25,9 @@ from gradscope.record import RunRecord
 from gradscope.record.sweep_table import Look, SweepTable, load_sweep
 from gradscope.reporters.explanation import list_detectors
 from gradscope.runner.runtime.seeds import Seeds
+from gradscope.theory.forecast import Forecast
 from gradscope.workflows import check as check_workflow
+from gradscope.workflows import predict as predict_workflow
 from gradscope.workflows.analysis import analyze, analyze_seeds, load_record
 from gradscope.workflows.baseline import measure_baseline
 from gradscope.workflows.engine import Measurement, ThisProcess
@@ -36,7 +39,6 @@ from gradscope.workflows.inputs import (
     registered_functions,
     resolve,
 )
-from gradscope.workflows.predict import predict
 from gradscope.workflows.seed_options import SeedOptions
 from gradscope.workflows.survey import survey
 
@@ -78,6 +80,30 @@ def run(
     experiment = config_for(config, model, data)
     engine = ThisProcess(model, data, trust_model, keep_training=True)
     return next(engine.measure(Measurement(experiment, Seeds(trained=(experiment.seed,)))))
+
+
+def predict(
+    config: ExperimentConfig | ConfigSource | None = None,
+    *,
+    seeds: int = 1,
+    model: Any = None,
+    data: Any = None,
+    draws: int | None = None,
+    trust_model: bool = False,
+) -> Forecast:
+    """What a network should show at initialisation: by theory, or by draws of its weights.
+
+    Without `model` and `draws` theory alone answers, without TensorFlow. With `draws`, or with a
+    `model` (a Keras model, or a function that builds one) on its `data`, the weights are drawn
+    again in this process (32 times by default); a model is left as it was. `seeds` is how many
+    seeds a band of means is for. Raises `BadRequest` where no weight can be drawn.
+    """
+    experiment = config_for(config, model, data)
+    if model is None and draws is None:
+        return predict_workflow.predict(experiment, seeds=seeds)
+    engine = ThisProcess(model, data, trust_model)
+    count = DEFAULT_DRAWS if draws is None else draws
+    return predict_workflow.predict_by_draws(experiment, engine, draws=count, seeds=seeds)
 
 
 def run_seeds(

@@ -138,6 +138,7 @@ class TrainingSpec(_ExactFields):
     probe_samples: int
     gradient_noise: bool
     histogram_every: int | None
+    draws: int | Automatic
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ class ExperimentConfig(_ExactFields):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-_OMITTED_DEFAULTS = {"gradient_noise": False, "histogram_every": None}
+_OMITTED_DEFAULTS = {"gradient_noise": False, "histogram_every": None, "draws": "auto"}
 
 
 def without_folders(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -144,6 +144,7 @@ def _training(training: Values, user_model: bool) -> TrainingSpec:
         probe_samples=training["probe_samples"],
         gradient_noise=training["gradient_noise"],
         histogram_every=training["histogram_every"],
+        draws=training["draws"],
     )
 
 

@@ -1,6 +1,7 @@
 """The record of one run: plain numpy and JSON, readable without TensorFlow."""
 
 from gradscope.record.environment import Environment
+from gradscope.record.initial_draws import InitialDraws
 from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Normalization, Role, Trait, UnmeasuredReason
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
@@ -40,6 +41,7 @@ __all__ = [
     "Evidence",
     "Finding",
     "Histogram",
+    "InitialDraws",
     "InitialWeight",
     "LayerInfo",
     "LossValues",

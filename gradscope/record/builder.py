@@ -12,6 +12,7 @@ import numpy as np
 from gradscope.record.environment import Environment
 from gradscope.record.fault import Fault
 from gradscope.record.files.series_on_disk import RowStore, Series
+from gradscope.record.initial_draws import InitialDraws
 from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Role
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
@@ -60,6 +61,7 @@ class RecordBuilder:
     faults: tuple[Fault, ...] = ()
     objective_start: ObjectiveStart | None = None
     final_answers: ProbeAnswers | None = None
+    initial_draws: InitialDraws | None = None
     others: dict[str, RecordBuilder] = field(default_factory=dict)
     _steps: array[int] = field(default_factory=lambda: array("q"))
     _scalars: array[float] = field(default_factory=lambda: array("d"))
@@ -82,6 +84,10 @@ class RecordBuilder:
     def start(self, facts: ObjectiveStart) -> None:
         """Add what loss, targets and variables are before the first update."""
         self.objective_start = facts
+
+    def draws(self, draws: InitialDraws) -> None:
+        """Add what the layers show when the initial weights are drawn again."""
+        self.initial_draws = draws
 
     def constant_losses(self, losses: Mapping[int, float]) -> None:
         """Add the loss of the constant answer on the batches of these steps."""
@@ -173,6 +179,7 @@ class RecordBuilder:
             faults=self.faults,
             objective_start=self.objective_start,
             answers=self.final_answers,
+            draws=self.initial_draws,
             others=tuple(other for other in others if other is not None),
         )
 

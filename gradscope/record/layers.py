@@ -63,6 +63,8 @@ class Trait(StrEnum):
     """Gives its input in another unit: a fixed factor and offset: Rescaling."""
     MERGE = "merge"
     """Joins several tensors into one: Add, Multiply, Concatenate."""
+    SUM = "sum"
+    """Adds tensors: Add."""
     CONCATENATION = "concatenation"
     """Joins tensors side by side, so that their units stay apart: Concatenate."""
 

@@ -48,6 +48,8 @@ class Action(StrEnum):
     ADD_SKIP_CONNECTIONS = "add_skip_connections"
     ADD_NORMALIZATION = "add_normalization"
     NORMALIZE_BRANCHES = "normalize_branches"
+    SCALE_BRANCHES = "scale_branches"
+    SCALE_WEIGHTS = "scale_weights"
     NORMALIZE_OTHER_AXIS = "normalize_other_axis"
     NORMALIZE_EACH_SAMPLE = "normalize_each_sample"
     LOWER_MOMENTUM = "lower_momentum"

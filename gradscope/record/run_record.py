@@ -13,6 +13,7 @@ import numpy.typing as npt
 from gradscope.record.environment import Environment
 from gradscope.record.fault import Fault
 from gradscope.record.files.series_on_disk import Rows, some_rows
+from gradscope.record.initial_draws import InitialDraws
 from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Role, branches
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
@@ -136,7 +137,9 @@ class RunRecord:
     earlier versions; `answers` also where nothing was trained to the end. `initial_weights` is
     empty there, and where the model had been trained before. `nonfinite_origin` says where the
     first value that is not finite came from; None where all values are finite, and where the origin
-    was not located. `faults` are the side computations of the measurement that failed. `others` are
+    was not located. `faults` are the side computations of the measurement that failed.
+    `draws` is what the layers show when their weights are drawn again; None where they were not.
+    `others` are
     the records of the other gradients that the same training step takes, as those of a generator
     and its discriminator; each is written into a file of its own.
     """
@@ -163,6 +166,7 @@ class RunRecord:
     objective_start: ObjectiveStart | None = None
     answers: ProbeAnswers | None = None
     others: tuple[RunRecord, ...] = ()
+    draws: InitialDraws | None = None
 
     @property
     def constant_loss(self) -> Floats:

@@ -21,6 +21,7 @@ from gradscope.record.fault import Fault
 from gradscope.record.files import atomic, record_archive
 from gradscope.record.files.record_archive import RecordArchive
 from gradscope.record.files.series_on_disk import Series
+from gradscope.record.initial_draws import InitialDraws
 from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
@@ -107,6 +108,8 @@ def _arrays(record: RunRecord) -> Iterator[tuple[str, Any]]:
         yield f"scalars/{name}", values
     for position, values in enumerate(record.recurrent_delta.values()):
         yield f"recurrent_delta/{position}", values
+    for name, figures in (record.draws.figures if record.draws else {}).items():
+        yield f"draws/{name}", figures
     for name, histogram in record.histograms.items():
         for key in _HISTOGRAM_ARRAYS:
             yield f"histograms/{name}/{key}", getattr(histogram, key)
@@ -132,6 +135,7 @@ def _meta(record: RunRecord) -> dict[str, Any]:
         "nonfinite_origin": asdict(record.nonfinite_origin) if record.nonfinite_origin else None,
         "faults": [asdict(fault) for fault in record.faults],
         "objective_start": asdict(record.objective_start) if record.objective_start else None,
+        "draws": record.draws.to_json() if record.draws else None,
         "answers": asdict(record.answers) if record.answers else None,
         "histograms": {key: value.quantity for key, value in record.histograms.items()},
     }
@@ -211,8 +215,16 @@ def _record(arrays: RecordArchive, *, lazy: bool) -> RunRecord:
         nonfinite_origin=NonFiniteOrigin.from_json(origin) if origin else None,
         faults=tuple(Fault(**fault) for fault in meta.get("faults", ())),
         objective_start=ObjectiveStart.from_json(start) if start else None,
+        draws=_draws(arrays, meta.get("draws")),
         answers=ProbeAnswers(**meta["answers"]) if meta.get("answers") else None,
     )
+
+
+def _draws(arrays: RecordArchive, content: dict[str, Any] | None) -> InitialDraws | None:
+    if not content:
+        return None
+    figures = {name: arrays[f"draws/{name}"] for name in content["figures"]}
+    return InitialDraws.from_json(content, figures)
 
 
 def _series(arrays: RecordArchive, shape: tuple[int, int], *, lazy: bool) -> Mapping[str, Any]:

@@ -168,6 +168,25 @@ def _shrink_weights(remedy: Remedy, reader: Reader) -> str:
     return f"a smaller {name}, so that z stays near 0"
 
 
+def _scale_branches(remedy: Remedy, reader: Reader) -> str:
+    count = max(1, len(remedy.layers))
+    return (
+        f"each branch times 1/sqrt({count}) = {1.0 / math.sqrt(count):.2g} before its sum, or a "
+        'last layer that starts at zero (kernel_initializer="zeros"), or a normalization at its '
+        "begin"
+    )
+
+
+def _scale_weights(remedy: Remedy, reader: Reader) -> str:
+    [(key, value)] = remedy.settings
+    where = f" in {remedy.layers[0]} and its like" if remedy.layers else ""
+    if reader.form is not Form.KERAS or not isinstance(value, dict):
+        return f"{_settings(remedy, reader)}{where}"
+    name = key.rpartition(".")[2]
+    scale, mode = value["scale"], value["mode"]
+    return f'{name}=keras.initializers.VarianceScaling({scale:g}, "{mode}"){where}'
+
+
 def _train_layers(remedy: Remedy, reader: Reader) -> str:
     names = ", ".join(remedy.layers) or "the model"
     return f"trainable = True on {names}, set before compile"
@@ -297,6 +316,8 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.ADD_NORMALIZATION: _always(
         "a LayerNormalization or BatchNormalization between the layers"
     ),
+    Action.SCALE_BRANCHES: _scale_branches,
+    Action.SCALE_WEIGHTS: _scale_weights,
     Action.NORMALIZE_BRANCHES: _always(
         "a LayerNormalization or BatchNormalization in every branch"
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-from gradscope.analyzer.theory.expectation import expected
+from gradscope.analyzer.theory.expectation import expected_at_start
 from gradscope.gate.check import Checked
 from gradscope.record import Diagnosis, Role, RunRecord
 from gradscope.record.fault import Fault
@@ -36,7 +36,7 @@ class Report:
     @classmethod
     def from_diagnosis(cls, record: RunRecord, diagnosis: Diagnosis, exit_code: int) -> Self:
         """The report of a diagnosed record, with what theory expects of it."""
-        prediction = expected(record) if record.indices(Role.HIDDEN) else None
+        prediction = expected_at_start(record) if record.indices(Role.HIDDEN) else None
         return cls(record, diagnosis, prediction, int(exit_code))
 
     @property

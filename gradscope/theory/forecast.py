@@ -54,6 +54,7 @@ class Forecast:
     `layers` are the hidden layers and the output layer, in the order of the prediction.
     `dead_on_batch` and `dead_on_probe` have one share per hidden layer. `fixed_point` and `head`
     are None outside theory. `seeds` is the number of seeds that the mean in a band is taken over.
+    `notes` are sentences on a forecast by draws: what decides the size, what could not be drawn.
     """
 
     name: str
@@ -67,6 +68,13 @@ class Forecast:
     head: Head | None = None
     dead_on_batch: Floats | None = None
     dead_on_probe: Floats | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def draws(self) -> int:
+        """How many draws of the weights the figures are from; 0 where theory gives them."""
+        band = self.prediction.preactivation_band
+        return band.draws if band is not None else 0
 
     @property
     def outside(self) -> str:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from gradscope.config.experiment import ExperimentConfig
+from gradscope.config.sections.training import DEFAULT_DRAWS
 from gradscope.errors import BadRequest, ConfigError, GradscopeError, Interrupted
 from gradscope.gate import judge
 from gradscope.gate.baselines import baseline_file
@@ -72,7 +73,8 @@ class StoppedCheck(Interrupted):
 
 def check(job: ConfigCheck, engine: Engine, watch: Watch = ignore_event) -> Checked:
     """Measure and judge one config, and write nothing."""
-    return _judge(job, list(engine.measure(Measurement(job.config, job.seeds), watch)))
+    wanted = Measurement(_with_draws(job), job.seeds)
+    return _judge(job, list(engine.measure(wanted, watch)))
 
 
 def configs_with_baseline() -> tuple[str, ...]:
@@ -193,7 +195,16 @@ def check_all(
 
 def _measurement(job: CheckJob, engine: Engine) -> Measurement:
     inputs = partial(check_inputs, job.config, trust_model=engine.trust_model)
-    return Measurement(job.config, job.seeds, job.target / folder.LIVE_LOG, inputs)
+    return Measurement(_with_draws(job), job.seeds, job.target / folder.LIVE_LOG, inputs)
+
+
+def _with_draws(job: ConfigCheck) -> ExperimentConfig:
+    """The config with the draws that a check without a baseline compares a user's model with."""
+    training = job.config.training
+    own = job.config.model.source is not None
+    if job.baseline is not None or not own or training.draws != "auto":
+        return job.config
+    return replace(job.config, training=replace(training, draws=DEFAULT_DRAWS))
 
 
 def _finish(job: CheckJob, outcome: Outcome, *, alone: bool) -> Checked:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+from gradscope.analyzer.theory.drawn_expectation import drawn_prediction
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.config.loading import ConfigSource
 from gradscope.config.sections.data import USER_DATA
+from gradscope.config.sections.training import DEFAULT_DRAWS
 from gradscope.config.size_estimate import check_size
 from gradscope.datasets import loading
-from gradscope.record.sample_geometry import sample_geometry
+from gradscope.errors import BadRequest
+from gradscope.record.sample_geometry import SampleGeometry, sample_geometry
+from gradscope.reporters.run.summary import graph_sentences
+from gradscope.runner.runtime.seeds import Seeds
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
 from gradscope.theory.built_in_layers import built_in_layers
 from gradscope.theory.forecast import Forecast, Task, forecast, no_forecast
+from gradscope.workflows.engine import Engine, Measurement
 from gradscope.workflows.inputs import config_for
 
 
@@ -51,10 +58,45 @@ def predict(config: ExperimentConfig | ConfigSource, *, seeds: int = 1) -> Forec
     )
 
 
+def predict_by_draws(
+    config: ExperimentConfig, engine: Engine, *, draws: int = DEFAULT_DRAWS, seeds: int = 1
+) -> Forecast:
+    """What the config's network should show at initialisation, from draws of its weights.
+
+    The network is built by `engine` and not trained: this needs TensorFlow. Raises `BadRequest`
+    where none of its weights can be drawn again.
+    """
+    training = replace(config.training, draws=draws)
+    wanted = Measurement(replace(config, training=training), Seeds((), (config.seed,)))
+    record = next(iter(engine.measure(wanted)))
+    prediction = drawn_prediction(record)
+    if prediction is None:
+        crashed = [f"{fault.computation}: {fault.crashed}" for fault in record.faults]
+        raise BadRequest(
+            f"{config.name}: the weights cannot be drawn again"
+            + (f" ({crashed[0]})" if crashed else ""),
+            "draws need layers that make their weights by add_weight, and a model that `gradscope "
+            "run` can measure; build the model in a factory instead of handing it over built",
+        )
+    return Forecast(
+        record.name,
+        tuple(layer for layer in record.layers if layer.name in prediction.names),
+        record.data.geometry or SampleGeometry(record.data.second_moment),
+        record.batch_size,
+        record.probe_samples,
+        seeds,
+        prediction,
+        notes=tuple(graph_sentences(record)),
+    )
+
+
 def unknown_before_built(config: ExperimentConfig) -> str:
     """Why theory cannot speak of a config before its network is built; "" where it can."""
     if config.model.source is not None:
-        return "the model is your own, so its layers are known only once `gradscope run` builds it"
+        return (
+            "the model is your own, so its layers are known only once it is built: --draws "
+            f"{DEFAULT_DRAWS} builds it, with TensorFlow, and draws its weights again"
+        )
     if config.data.name == USER_DATA:
         return "the data is your own, and only `gradscope run` calls the function that gives it"
     if config.data.name in KERAS_DATASETS:

@@ -10,13 +10,14 @@ import numpy as np
 
 from gradscope.analyzer.message_parts import times_text
 from gradscope.analyzer.network import is_user_model
-from gradscope.analyzer.theory import expectation, measured_start
+from gradscope.analyzer.theory import expectation, graph_causes, measured_start
 from gradscope.analyzer.theory.step_size import lower_learning_rate
 from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.record import LayerInfo, Normalization, Promise, Remedy, Role, RunRecord
 from gradscope.record.fault import Fault
 from gradscope.record.remedies import SettingValue, change_settings
+from gradscope.theory.ledger_causes import LedgerCause
 from gradscope.theory.moments.gains import weight_gains
 from gradscope.theory.prediction import Prediction
 
@@ -85,6 +86,9 @@ def _profile_cause(
     prediction = expectation.expected(record)
     if prediction.outside:
         outside = f"Theory does not cover this network ({prediction.outside})."
+        cause = _cause_by_draws(record, quantity, below=below)
+        if cause is not None:
+            return cause
         if not since_initialisation:
             return Cause(_TRAINED, outside, (lower_learning_rate(record),))
         sentence, remedies = measured_start.explanation(record)
@@ -115,6 +119,43 @@ def _profile_cause(
     if not math.isfinite(rate):
         measured = f"theory expects x{expected:.2g} per layer"
     return Cause(f"{_reason(layer)}: {measured}.", details, smallest_change(record))
+
+
+def _cause_by_draws(record: RunRecord, quantity: str, *, below: bool) -> Cause | None:
+    """The cause where the draws show it: every seed starts so, or this one is outside its law.
+
+    None where neither is so, or nothing was drawn: then chance or training did it.
+    """
+    if record.draws is None or record.draws.count < 2:
+        return None
+    profile = graph_causes.expected_profile(record, quantity)
+    if profile.size:
+        extreme = float(profile.min() if below else profile.max())
+        if extreme < 1.0 / GOOD_RATIO if below else extreme > GOOD_RATIO:
+            found = [
+                cause
+                for cause in graph_causes.design_causes(record)
+                if _explains(cause, quantity, below=below)
+            ]
+            why = graph_causes.cause_sentence(found[0]) if found else "Its layers do it together."
+            remedies = graph_causes.design_remedies(found[0]) if found else ()
+            return Cause(
+                f"By design: {why}",
+                f"{record.draws.count} draws of the weights expect x{extreme:.3g}.",
+                remedies or measured_start.explanation(record)[1],
+            )
+    off = graph_causes.off_layers_text(record)
+    if off:
+        return Cause(f"By accident of these weights: {off}", "The draws expect no such ratio.")
+    return None
+
+
+def _explains(cause: LedgerCause, quantity: str, *, below: bool) -> bool:
+    """Whether a cause acts on the quantity in this direction."""
+    if quantity == "signal":
+        return not cause.backward and (cause.total < 1.0 if below else cause.total > 1.0)
+    # Going back, weights that lose the signal lose the gradient, and sums and norms add to it.
+    return cause.total < 1.0 if below else cause.total > 1.0
 
 
 def _reason(layer: LayerInfo) -> str:

@@ -12,11 +12,12 @@ import numpy as np
 
 from gradscope.analyzer.curves.depth_profile import rate_per_layer
 from gradscope.analyzer.network import is_user_model
+from gradscope.analyzer.theory import drawn_expectation
 from gradscope.record import LayerInfo, Role, RunRecord
 from gradscope.record.fault import Fault
 from gradscope.record.run_record import Floats
 from gradscope.theory.depth_recursion import outside_theory, predict
-from gradscope.theory.prediction import Prediction
+from gradscope.theory.prediction import Prediction, Source
 
 NARROWEST_DEVIATION = 1e-3
 """Bands of a smaller deviation are not compared with a measurement: the rounding of half precision
@@ -29,7 +30,7 @@ class Standing:
 
     `quantity` is ``signal`` (rms of z) or ``delta`` (rms of delta over `reference`'s, the last
     hidden layer). The other fields have one value per layer that has a band and a finite figure, in
-    depth order; `layers` are indices into the record's layers.
+    depth order; `layers` are indices into the record's layers. `source` is where the band is from.
     """
 
     quantity: str
@@ -39,6 +40,7 @@ class Standing:
     measured: Floats
     low: Floats
     high: Floats
+    source: Source = Source.THEORY
 
     @property
     def outside(self) -> tuple[int, ...]:
@@ -53,16 +55,18 @@ class Standing:
             return ""
         at = self.outside[0]
         figures = (
-            f"measured {self.measured[at]:.3g}, theory {self.low[at]:.3g} to {self.high[at]:.3g}"
+            f"measured {self.measured[at]:.3g}, {self.source} {self.low[at]:.3g} to "
+            f"{self.high[at]:.3g}"
         )
+        band = "theory's band" if self.source is Source.THEORY else "the band of the draws"
         if self.quantity == "signal":
             return (
-                f"The first layer outside theory's band is {self.names[at]} "
+                f"The first layer outside {band} is {self.names[at]} "
                 f"(rms of z at step 0: {figures})."
             )
         through = self.names[at + 1] if at + 1 < len(self.names) else self.reference
         return (
-            f"Going back, the first layer outside theory's band is {self.names[at]} (rms of delta "
+            f"Going back, the first layer outside {band} is {self.names[at]} (rms of delta "
             f"over {self.reference}'s at step 0: {figures}); it comes through {through}."
         )
 
@@ -96,6 +100,17 @@ def expected(record: RunRecord, layers: Sequence[LayerInfo] | None = None) -> Pr
     return replace(
         prediction, preactivation_band=None, activation_band=None, delta_band=None, no_band=unknown
     )
+
+
+def expected_at_start(record: RunRecord) -> Prediction:
+    """What the record's layers should show at initialisation: by theory, or by draws.
+
+    Theory's own prediction where it has a band, or where the weights were not drawn again.
+    """
+    prediction = expected(record)
+    if not prediction.outside and prediction.preactivation_band is not None:
+        return prediction
+    return drawn_expectation.drawn_prediction(record) or prediction
 
 
 def _whole_numbers(record: RunRecord) -> bool:
@@ -152,6 +167,7 @@ def standings(record: RunRecord, prediction: Prediction) -> tuple[Standing, ...]
                 measured=measured[judged],
                 low=low[judged],
                 high=high[judged],
+                source=prediction.source,
             )
         )
     return tuple(standing for standing in answer if standing.layers)

@@ -26,13 +26,29 @@ from gradscope.cli import options
     metavar="K",
     help="Give the band of a geometric mean over K seeds as well.",
 )
+@click.option(
+    "--draws",
+    type=click.IntRange(min=8, max=1000),
+    metavar="K",
+    help="Build the network with TensorFlow and draw its weights K times, for any graph.",
+)
+@options.trust_model
 def command(
-    config: str, overrides: tuple[str, ...], *, form: str, plot: Path | None, seeds: int
+    config: str,
+    overrides: tuple[str, ...],
+    *,
+    form: str,
+    plot: Path | None,
+    seeds: int,
+    draws: int | None,
+    trust: bool,
 ) -> None:
     """Predict signal and gradient of CONFIG's network at initialisation, layer by layer.
 
     With the band in which one initialisation (and the mean over K) lies in 99 of 100 cases, or the
-    reason why there is none. TensorFlow is not needed and nothing is trained.
+    reason why there is none. TensorFlow is not needed and nothing is trained. With --draws the
+    network is built, which needs TensorFlow, and its weights are drawn again: for models of your
+    own.
     """
     from gradscope import api
     from gradscope.cli import terminal
@@ -42,7 +58,15 @@ def command(
         from gradscope.reporters.theory import plot as theory_plot
 
         theory_plot.check_name(plot, [Path(config)])
-    forecast = api.predict(api.load_config(config, overrides), seeds=seeds)
+    experiment = api.load_config(config, overrides)
+    if draws is None:
+        forecast = api.predict(experiment, seeds=seeds)
+    else:
+        from gradscope.workflows.engine import Workers
+        from gradscope.workflows.predict import predict_by_draws
+
+        engine = Workers(trust_model=trust)
+        forecast = predict_by_draws(experiment, engine, draws=draws, seeds=seeds)
     files: tuple[str, ...] = ()
     if plot is not None:
         theory_plot.save(forecast, plot)

@@ -37,7 +37,8 @@ _GAINS = {
 }
 _OF_DERIVATIVE = measured_at(MeasuredAt.DERIVATIVE, MeasuredAt.PROBE_SET)
 _BAND = (
-    " band: whether signal and gradient were in theory's 99% band at step 0, all layers together."
+    " band: whether signal and gradient were in the expected 99% band at step 0, all layers "
+    "together."
 )
 
 

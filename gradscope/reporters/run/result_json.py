@@ -23,9 +23,10 @@ from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS
 from gradscope.reporters.run.layer_summary import layer_summary
 from gradscope.reporters.run.step_selection import select_steps
-from gradscope.theory.prediction import LEVEL, Prediction
+from gradscope.theory.prediction import LEVEL, Prediction, Source
 
 SCHEMA = "gradscope.result/2"
+_BANDS = ("preactivation_band", "activation_band", "delta_band")
 
 
 @REPORTERS.register("json")
@@ -127,6 +128,10 @@ def _prediction(report: Report) -> dict[str, Any] | None:
         return None
     fields = asdict(report.prediction)
     del fields["fault"]  # beside the other faults
+    if report.prediction.source is Source.THEORY:
+        del fields["source"]  # a key of predictions by draws alone, as is a band's number of draws
+        for band in filter(None, (fields[name] for name in _BANDS)):
+            del band["draws"]
     prediction = fields | {"band": _band(report.record, report.prediction)}
     rounded: dict[str, Any] = _rounded(plain(prediction))
     return rounded

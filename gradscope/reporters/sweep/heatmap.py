@@ -170,7 +170,10 @@ def _edge_numbers(axes: Axes, image: Any) -> None:
 
     for text in axes.texts:
         column, row = text.get_position()
-        cell = image.cmap(image.norm(image.get_array()[int(row), int(column)]))
+        value = image.get_array()[int(row), int(column)]
+        if np.ma.is_masked(value):
+            continue
+        cell = image.cmap(image.norm(value))
         text.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground=cell)])
 
 

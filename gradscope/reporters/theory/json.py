@@ -62,6 +62,8 @@ def result(forecast: Forecast) -> dict[str, Any]:
         "seeds": forecast.seeds,
         "assumptions": forecast.prediction.assumptions,
     }
+    if forecast.draws:
+        content |= {"source": "draws", "draws": forecast.draws, "notes": forecast.notes}
     values: dict[str, Any] = plain(content)
     return values
 

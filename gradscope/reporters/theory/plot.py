@@ -86,9 +86,8 @@ def _draw_panel(axes: Any, forecast: Forecast, name: str) -> None:
                 positions, low, high, color=style.BLUE, alpha=shades[seeds], lw=0, label=label
             )
     size = 4.0 if len(values) <= 40 else 2.0
-    axes.plot(
-        positions, values, ":", marker="o", ms=size, color=style.BLACK, label="infinite width"
-    )
+    line = f"median of {forecast.draws} draws" if forecast.draws else "infinite width"
+    axes.plot(positions, values, ":", marker="o", ms=size, color=style.BLACK, label=line)
     ticks = style.evenly(len(values), style.MOST_TICKS)
     names = [shortened(printable(forecast.layers[i].name), 16, unicode=True) for i in ticks]
     axes.set_xticks(ticks, labels=names)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from gradscope.message_text import counted
 from gradscope.record import Role
 from gradscope.record.run_record import Floats
@@ -57,6 +59,10 @@ LEGEND = (
     "delta = dL/dz and kernel, the kernel's gradient, over those of the last hidden layer; "
     "z gain: factor from the layer before; delta gain: factor going back from the layer after"
 )
+DRAWN_LEGEND = (
+    "rms values. z: what the activation receives; a: what it gives; delta = dL/dz over that of the "
+    "last hidden layer"
+)
 DEAD = "; dead: share of units that no sample of the batch activates"
 
 
@@ -64,7 +70,10 @@ DEAD = "; dead: share of units that no sample of the batch activates"
 def text(forecast: Forecast, options: ReportOptions) -> str:
     """Render the page in the width and the characters of `options`."""
     page = Page(width=options.width, color=options.color, unicode=options.unicode)
-    page.add_text(f"Theory at initialisation: {printable(forecast.name)}", "title")
+    title = "Theory at initialisation"
+    if forecast.draws:
+        title = f"Expected at initialisation, by {counted(forecast.draws, 'draw')} of the weights"
+    page.add_text(f"{title}: {printable(forecast.name)}", "title")
     if forecast.outside:
         page.add_text(
             f"outside theory: {printable(forecast.outside)}", "warning", indent=2, hanging=2
@@ -73,7 +82,7 @@ def text(forecast: Forecast, options: ReportOptions) -> str:
             page.add_text(
                 "the figures are those of infinite width; they have no band", "dim", indent=2
             )
-    for line in _outlook(forecast):
+    for line in (*_outlook(forecast), *forecast.notes):
         page.add_text(line, indent=2, hanging=4)
     if forecast.layers and not forecast.prediction.outside:
         _add_layers(page, forecast)
@@ -144,7 +153,13 @@ def _add_layers(page: Page, forecast: Forecast) -> None:
     if len(shown) < len(forecast.layers):
         layers = counted(len(forecast.layers), "layer")
         page.add_text(f"{len(shown)} of {layers} shown; --format json has all", "dim")
-    page.add_text(LEGEND + (DEAD if "dead" in columns else ""), "dim")
+    page.add_text(_legend(columns), "dim")
+
+
+def _legend(columns: dict[str, list[str]]) -> str:
+    """What the columns hold; of draws there are no gains, since neighbours need not be joined."""
+    legend = LEGEND if "z gain" in columns else DRAWN_LEGEND
+    return legend + (DEAD if "dead" in columns else "")
 
 
 def _evenly(count: int) -> list[int]:
@@ -169,7 +184,9 @@ def _columns(forecast: Forecast, shown: Sequence[int], unicode: bool) -> dict[st
     }
     columns = {"layer": names}
     columns |= {
-        key: [show(_root(values[i])) for i in shown] for key, (values, show) in figures.items()
+        key: [show(_root(values[i])) for i in shown]
+        for key, (values, show) in figures.items()
+        if not forecast.draws or np.isfinite(values).any()
     }
     dead = forecast.dead_on_batch
     if dead is not None and dead.any():

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gradscope.record import Histogram, ObjectiveStart, OutcomeStatus, ProbeAnswers
+from gradscope.record import Histogram, InitialDraws, ObjectiveStart, OutcomeStatus, ProbeAnswers
 from gradscope.record.builder import Beginning
 from gradscope.record.fault import Fault
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
@@ -21,6 +21,9 @@ class Listener(Protocol):
 
     def start(self, facts: ObjectiveStart) -> None:
         """Receive what loss, targets and variables are before the first update."""
+
+    def draws(self, draws: InitialDraws) -> None:
+        """Receive what the layers show when the initial weights are drawn again."""
 
     def constant_losses(self, losses: Mapping[int, float]) -> None:
         """Receive the loss of the constant answer on the batches of these steps."""

@@ -18,6 +18,8 @@ from gradscope.record import STATISTICS, Environment, ObjectiveStart, OutcomeSta
 from gradscope.record.builder import Beginning
 from gradscope.record.fault import Faults
 from gradscope.record.run_record import Floats
+from gradscope.runner.draws.measured_draws import DrawnModel, measure_draws
+from gradscope.runner.draws.wanted_draws import wanted_draws
 from gradscope.runner.loop import evaluation, feeding, memory_estimate, pace, probe
 from gradscope.runner.loop.final_answers import final_answers
 from gradscope.runner.loop.listener import Listener, TrainingEnd
@@ -72,6 +74,7 @@ class Experiment:
         if self.device == "cpu":
             memory_estimate.refuse_too_large(self.sites, workload.feed.batch_size)
         self.probe = probe.Probe(self.model, self.sites, self.objective, self.optimizer)
+        self.draws = wanted_draws(config, workload, self.steps) if measure else 0
         self.reset(config.seed)
 
     def _traced(self) -> TraceByShape:
@@ -174,6 +177,8 @@ class Experiment:
         probe_steps = pace.probe_steps(steps) if self.measure else {}
         feed, step = feeding.Lookahead(self.feed.iterate()), 0
         recent, faults = self._recent_steps(), Faults()
+        with faults.isolated("draws of the initial weights"):
+            self._send_draws(feed.first, listener)
         while step < steps:
             if step + 1 in probe_steps:
                 with faults.isolated("probe set"):
@@ -235,6 +240,8 @@ class Experiment:
         with faults.isolated("probe set"):
             self.look(1, False, listener)
         recent, batch = self._recent_steps(), next(self.feed.iterate())
+        with faults.isolated("draws of the initial weights"):
+            self._send_draws(batch, listener)
         facts = None
         with faults.isolated("loss and targets at the start"):
             facts = self._facts_before(batch)
@@ -247,6 +254,24 @@ class Experiment:
         status = OutcomeStatus.COMPLETE if finite else OutcomeStatus.DIVERGED
         located = None if finite else recent.locate(1)
         return TrainingEnd(status, "the first step only", {}, located, faults.collected)
+
+    def _send_draws(self, first: Batch, listener: Listener) -> None:
+        """Measure the model with its weights drawn again, where that is wanted."""
+        if not self.draws:
+            return
+        wanted = self.config.training.probe_samples
+        pieces = self.feed.probe_pieces(wanted)
+        others = [batch for batch, samples in pieces if samples == self.feed.batch_size]
+        work = self.workload
+        drawn = DrawnModel(
+            self.model, self.sites, self.objective, self.optimizer, work.laws, work.draw_weights
+        )
+        draws = measure_draws(
+            drawn,
+            [self._prepared(batch) for batch in (first, *others[: self.draws])],
+            count=self.draws,
+        )
+        listener.draws(draws)
 
     def _recent_steps(self) -> replay.RecentSteps:
         """What the last steps started from, to make them again where a value was lost."""

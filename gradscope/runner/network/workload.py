@@ -20,6 +20,7 @@ from gradscope.record import DataSummary, Role
 from gradscope.record.objective_info import TargetSummary, target_summary
 from gradscope.record.sample_geometry import sample_geometry
 from gradscope.runner import sources
+from gradscope.runner.draws.weight_laws import WeightLaw, recorded_laws
 from gradscope.runner.network import model as built_in_network
 from gradscope.runner.network import plain_start
 from gradscope.runner.objective import objective
@@ -54,7 +55,8 @@ class Workload:
     the model has to be built again for that. `built` is the built-in network, and
     `draw_rest(seed)` sets what no initializer of the config does; None for a model of the user.
     `own_step` is the traced `train_step` of a model that trains itself; `objective` computes
-    nothing then.
+    nothing then. `laws` say which initializer made each weight; None where the model was
+    given built.
     """
 
     model: Any
@@ -68,6 +70,7 @@ class Workload:
     built: built_in_network.Built | None = None
     draw_rest: Callable[[int], None] | None = None
     own_step: TrainStepTrace | None = None
+    laws: tuple[WeightLaw, ...] | None = None
 
 
 def from_config(config: ExperimentConfig, *, trust: bool = False) -> Workload:
@@ -75,12 +78,14 @@ def from_config(config: ExperimentConfig, *, trust: bool = False) -> Workload:
     if config.model.source is None:
         return from_samples(config, sources.samples(config))
     keras.utils.set_random_seed(config.seed)
-    model = factory.model_from(config.model.source, trust=trust)
-    if config.data.name == "factory":
-        data = factory.data_from(config.data.parameters)
-    else:
-        data = sources.samples(config)
-    return from_model(config, model, data)
+    with recorded_laws() as laws:
+        model = factory.model_from(config.model.source, trust=trust)
+        if config.data.name == "factory":
+            data = factory.data_from(config.data.parameters)
+        else:
+            data = sources.samples(config)
+        work = from_model(config, model, data)
+    return replace(work, laws=tuple(laws.of_weights(model.weights)))
 
 
 Described = tuple[DataSummary, str]

@@ -18,6 +18,7 @@ from gradscope.errors import BadRequest
 from gradscope.record import RunRecord
 from gradscope.record.builder import RecordBuilder
 from gradscope.runner import sources
+from gradscope.runner.draws.weight_laws import recorded_laws
 from gradscope.runner.loop.training import Experiment
 from gradscope.runner.network import workload
 from gradscope.runner.process import seed_loop
@@ -75,7 +76,9 @@ def measure_model(
     for seed in (*seeds.trained, *seeds.initial):
         seeded, whole = replace(config, seed=seed), seed in seeds.trained
         with preserved_global_state(), device.settings(keep_policy=True):
-            experiment = _experiment(seeded, _built_model(model, seed), data)
+            experiment = _experiment(seeded, model, data, new=True)
+            if seed != (*seeds.trained, *seeds.initial)[0]:
+                experiment.draws = 0  # all seeds have one law
             with preserved_variables(
                 [*experiment.model.variables, *experiment.optimizer.variables]
             ):
@@ -103,9 +106,16 @@ def run_experiment(
     return record
 
 
-def _experiment(config: ExperimentConfig, model: Any, data: Any) -> Experiment:
+def _experiment(
+    config: ExperimentConfig, model: Any, data: Any, *, new: bool = False
+) -> Experiment:
     data = sources.samples(config) if data is None else data
-    return seed_loop.experiment_of(config, workload.from_model(config, model, data))
+    with recorded_laws() as laws:
+        made = _built_model(model, config.seed) if new else model
+        work = workload.from_model(config, made, data)
+    known = tuple(laws.of_weights(made.weights))
+    whole = known and len(known) == len(made.weights)
+    return seed_loop.experiment_of(config, replace(work, laws=known if whole else None))
 
 
 def _built_model(model: Any, seed: int) -> Any:

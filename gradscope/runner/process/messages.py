@@ -16,6 +16,7 @@ from gradscope.record import (
     DataSummary,
     Environment,
     Histogram,
+    InitialDraws,
     InitialWeight,
     LayerInfo,
     ObjectiveInfo,
@@ -59,6 +60,13 @@ class Sender:
     def start(self, facts: ObjectiveStart) -> None:
         """Send what loss, targets and variables are before the first update."""
         self.send("start", facts=asdict(facts))
+
+    def draws(self, draws: InitialDraws) -> None:
+        """Send what the layers show when the initial weights are drawn again."""
+        arrays = list(draws.figures.values())
+        shapes = [list(array.shape) for array in arrays]
+        body = b"".join(np.ascontiguousarray(array, np.float64).tobytes() for array in arrays)
+        self.send("draws", body, draws=draws.to_json(), shapes=shapes)
 
     def constant_losses(self, losses: Mapping[int, float]) -> None:
         """Send the loss of the constant answer on the batches of these steps."""
@@ -128,6 +136,8 @@ def _add(header: dict[str, Any], body: bytes, builder: RecordBuilder) -> None:
             builder.start(ObjectiveStart.from_json(header["facts"]))
         case "constant_losses":
             builder.constant_losses(dict(header["losses"]))
+        case "draws":
+            builder.draws(_draws(header, body))
         case "step":
             figures = np.frombuffer(body, np.float64)
             end = len(figures) - header.get("times", 0)
@@ -144,6 +154,16 @@ def _add(header: dict[str, Any], body: bytes, builder: RecordBuilder) -> None:
             origin = header.get("origin")
             builder.nonfinite_origin = NonFiniteOrigin.from_json(origin) if origin else None
             builder.faults = tuple(Fault(**fault) for fault in header.get("faults", ()))
+
+
+def _draws(header: dict[str, Any], body: bytes) -> InitialDraws:
+    values, start = np.frombuffer(body, np.float64) if body else np.zeros(0), 0
+    figures: dict[str, Floats] = {}
+    for name, shape in zip(header["draws"]["figures"], header["shapes"], strict=True):
+        size = int(np.prod(shape))
+        figures[name] = values[start : start + size].reshape(shape).copy()
+        start += size
+    return InitialDraws.from_json(header["draws"], figures)
 
 
 def _beginning(header: dict[str, Any]) -> Beginning:

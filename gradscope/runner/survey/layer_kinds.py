@@ -245,7 +245,7 @@ _NORMALIZATIONS = (
     *("LayerNormalization", "RMSNormalization", "GroupNormalization", "UnitNormalization"),
 )
 _RESHAPERS = ("Flatten", "Reshape", "Permute", "Identity")
-_MERGES = ("Add", "Average", "Dot", "Maximum", "Minimum", "Multiply", "Subtract")
+_MERGES = ("Average", "Dot", "Maximum", "Minimum", "Multiply", "Subtract")
 _MOVERS = (
     *("RepeatVector", "Cropping1D", "Cropping2D", "Cropping3D"),
     *("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Masking"),
@@ -280,6 +280,7 @@ LAYER_KINDS: tuple[LayerKind, ...] = (
     LayerKind(("PReLU",), _ACTIVATION, activation=_prelu),
     LayerKind(("ELU",), _ACTIVATION, activation=_elu),
     LayerKind(("Softmax",), _ACTIVATION, activation=_softmax),
+    LayerKind(("Add",), (Trait.MERGE, Trait.SUM)),
     LayerKind(_MERGES, (Trait.MERGE,)),
     LayerKind(("Concatenate",), (Trait.MERGE, Trait.CONCATENATION)),
 )

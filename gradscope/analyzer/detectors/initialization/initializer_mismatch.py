@@ -11,9 +11,9 @@ from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.curves.depth_profile import DepthProfile, depth_profile
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.analyzer.theory import causes, expectation
-from gradscope.record import Finding, Role, RunRecord, Severity
-from gradscope.theory.prediction import Prediction
+from gradscope.analyzer.theory import causes, drawn_expectation, expectation, graph_causes
+from gradscope.record import Finding, Remedy, Role, RunRecord, Severity
+from gradscope.theory.prediction import Prediction, Source
 
 SMALLEST_INPUT, LARGEST_INPUT = 0.01, 10.0
 """Rms of the features beyond which `unscaled_input` is the cause."""
@@ -46,9 +46,9 @@ def initializer_mismatch(
     Warning when:
         They leave the range and the network learns all the same.
     Not judged when:
-        Theory does not cover the network, a hidden layer has batch norm, the network was not seen
-        at initialisation, the rms of the features is outside 0.01 to 10, or the hidden layers are
-        no plain stack.
+        Theory does not cover the network and its weights were not drawn again, a hidden layer has
+        batch norm, the network was not seen at initialisation, the rms of the features is outside
+        0.01 to 10, or the hidden layers are no plain stack.
     Thresholds:
         threshold = 100: the ratio or its inverse, a tenth of the 1e3 of the ratios over depth. The
             healthy shipped configs stay within 10; only the SELU network of 100 layers reaches 60
@@ -85,6 +85,7 @@ def initializer_mismatch(
     lasts = any(_beyond(float(ratio), lasting_threshold) for ratio in late)
     grave = lasts or not loss_curve.learned(record, max_constant_ratio)
     layer = hidden[-1]
+    expecting, why, remedies = _reasons(record, prediction)
     way = f"from the features to {layer.name}"
     if what == "gradient":
         way = f"from {layer.name} back to {hidden[0].name}"
@@ -99,19 +100,35 @@ def initializer_mismatch(
                 f"{layer.initializer} does not suit {layer.activation} over {len(hidden)} layers: "
                 f"the {what} changes by x{actual:.2g} at initialisation."
             ),
-            details=f"Theory expects x{expects:.2g} {way}.",
-            cause=causes.weights(layer),
-            remedies=causes.smallest_change(record),
+            details=f"{expecting} x{expects:.2g} {way}.",
+            cause=why,
+            remedies=remedies,
             evidence=findings.evidence(record, n=findings.values_per_step(record, hidden)),
         ),
     )
+
+
+def _reasons(record: RunRecord, prediction: Prediction) -> tuple[str, str, tuple[Remedy, ...]]:
+    """Who expects the figure, why it is so, and what changes it."""
+    weights = causes.weights(record.layers[record.indices(Role.HIDDEN)[-1]])
+    designed = graph_causes.design_causes(record)[:1]
+    expecting = "Theory expects"
+    if prediction.source is Source.DRAWS:
+        expecting = "The draws of its initializers expect"
+    if prediction.source is Source.THEORY or not designed:
+        return expecting, weights, causes.smallest_change(record)
+    why, remedies = graph_causes.cause_sentence(*designed), graph_causes.design_remedies(*designed)
+    return expecting, why, remedies or causes.smallest_change(record)
 
 
 def _comparable(record: RunRecord) -> tuple[Prediction, DepthProfile]:
     """Prediction and measurement of the same layers; raises `NotMeasured`."""
     prediction = expectation.expected(record)
     if prediction.outside:
-        raise NotMeasured(f"outside theory: {prediction.outside}")
+        drawn = drawn_expectation.drawn_prediction(record)
+        if drawn is None:
+            raise NotMeasured(f"outside theory: {prediction.outside}")
+        prediction = drawn
     if any(record.layers[i].normalization for i in record.indices(Role.HIDDEN)):
         raise NotMeasured("batch norm sets the signal's size, whatever the initializer")
     if not len(record.steps) or record.steps[0] != 0:

@@ -76,13 +76,13 @@ def not_learning(
         weights may outweigh the loss. Error as well when the loss falls and the test set shows
         nothing of it: a test loss above a constant prediction's and an accuracy within
         `standard_errors` of chance, as where labels belong to other samples and are learned by
-        heart; without an accuracy, a test loss that is no lower than the constant prediction's on
-        the same samples, where half of what training gained over it would be three standard errors
-        lower. When the loss over the probe set after training is above `max_end_growth` times both
-        the first and a constant prediction's, whatever single batches say. And when the loss is
-        larger for right answers than at the start, for a constant answer and for an output
-        of 0, and training takes it lower: its sign is wrong. So it is where some constant answer
-        takes it a million times its size at the start below 0.
+        heart; without an accuracy, a test loss no lower than a constant prediction's on the same
+        samples, where half of the gain in training would be three standard errors. When the loss
+        over the probe set after training is above `max_end_growth` times both the first and a
+        constant prediction's, whatever single batches say. And when the loss is larger for right
+        answers than at the start, for a constant answer and for an output of 0, and training takes
+        it lower: its sign is wrong. So it is where some constant answer takes it a million times
+        its size at the start below 0.
     Warning when:
         The same holds after too little training: fewer than `min_error_steps` steps, fewer than
         `min_samples_per_class` samples shown of each class, less than four passes over the data
@@ -302,11 +302,9 @@ def _message(
     there = held_out.constant_on_test_set(record)
     if rule is _Rule.BY_HEART and (held_out.by_heart(course) or math.isfinite(there)):
         kind = "by heart" if held_out.by_heart(course) else "nothing that holds"
-        best = there if math.isfinite(there) else course.best
-        return (
-            f"The network learns {kind}: on the test set its loss of "
-            f"{record.evaluation['test_loss']:.3g} is above a constant answer's {best:.3g}."
-        )
+        loss, best = record.evaluation["test_loss"], there if math.isfinite(there) else course.best
+        text = f"on the test set its loss of {loss:.3g} is above a constant answer's {best:.3g}"
+        return f"The network learns {kind}: {text}."
     if rule is _Rule.BY_HEART:
         return (
             f"The network learns nothing that holds: its loss of {course.late:.3g} is hardly below "

@@ -20,6 +20,7 @@ from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
+from gradscope.theory.prediction import Source
 
 WIDTH = 20
 """Columns of a strip: one per layer up to twenty, so that a bad range can be counted."""
@@ -138,7 +139,8 @@ def _signal_line(report: Report, profile: DepthProfile) -> CurveLine:
     values = _typical(profile.signal, report.record.steps)
     tone, note = _judged(report, len(values), "vanishing_signal", "exploding_signal")
     if tone == "healthy" and _in_band(report):
-        note = "in theory's band at the start"
+        drawn = report.prediction is not None and report.prediction.source is Source.DRAWS
+        note = "in the band of the draws at the start" if drawn else "in theory's band at the start"
     return CurveLine("signal", _heights(values), _ends(values), tone, note)
 
 

@@ -90,7 +90,7 @@ def _add_item(page: Page, row: LayerRow | Fold, *, gains: bool) -> None:
             text = f"{quantity} {number(value)}"
             page.add_text(f"{text}, gain {ratio(gain)}" if gains else text, indent=2, hanging=2)
         if row.band:
-            page.add_text(f"theory's band at step 0: {row.band}", indent=2, hanging=2)
+            page.add_text(f"expected band at step 0: {row.band}", indent=2, hanging=2)
         rest = [f"{column.heading} {cell(row, name)}" for name, column in FIGURES.items()]
         page.add_text(", ".join(rest), indent=2, hanging=2)
     for text in _findings(row, page.unicode):

@@ -1,0 +1,179 @@
+"""Whose weights are off: each layer's weights held against their own law, whatever happens above.
+
+Three witnesses, from sharp to blunt: the size of a weight beside what its initializer draws; the
+second moment of a linear layer's output beside the exact one given its input (a kernel aligned with
+what it is fed); the same going back.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from gradscope.analyzer.theory.drawn_expectation import band_of
+from gradscope.record import InitialDraws, RunRecord
+from gradscope.record.initial_draws import WeightDraw
+from gradscope.record.run_record import Floats
+from gradscope.theory.prediction import LEVEL, Band
+
+NARROWEST = 1e-3
+"""Least deviation of ln(second moment): what float32 rounds, and orthogonal kernels, lie below."""
+
+
+class Witness(StrEnum):
+    """Which figure of a layer's weights is compared."""
+
+    SIZE = "size"
+    FORWARD = "forward"
+    BACKWARD = "backward"
+
+
+@dataclass(frozen=True)
+class WeightRatio:
+    """One figure of one layer's weights over what their law expects, in rms.
+
+    `layer` is the index of the layer's row, -1 where the weight belongs to none. `expected` is the
+    median over the draws, `low` and `high` are the ends of the band for all figures together.
+    """
+
+    witness: Witness
+    layer: int
+    name: str
+    measured: float
+    expected: float
+    low: float
+    high: float
+
+    @property
+    def outside(self) -> bool:
+        """Whether the measured ratio leaves its band."""
+        return not self.low <= self.measured <= self.high
+
+    @property
+    def factor(self) -> float:
+        """How many times the expected rms was measured."""
+        return self.measured / self.expected
+
+
+def weight_ratios(record: RunRecord) -> tuple[WeightRatio, ...]:
+    """Every ratio that has a band, sizes first, each group in the order of the layers."""
+    draws = record.draws
+    if draws is None or draws.count < 2:
+        return ()
+    groups = (
+        _sizes(record, draws),
+        _local(record, draws, Witness.FORWARD),
+        _local(record, draws, Witness.BACKWARD),
+    )
+    rows = [
+        (witness, layer, name, logs) for group in groups for witness, layer, name, logs in group
+    ]
+    usable = [row for row in rows if np.isfinite(row[3]).all()]
+    return tuple(itertools.starmap(_ratio(len(usable)), usable))
+
+
+def off_layers(record: RunRecord) -> tuple[WeightRatio, ...]:
+    """The figures outside their band, the sharpest witness first; the first one is the culprit."""
+    return tuple(ratio for ratio in weight_ratios(record) if ratio.outside)
+
+
+def tied_weights(draws: InitialDraws) -> tuple[tuple[str, ...], ...]:
+    """Groups of weights that are equal in every draw: they share one initializer object or seed."""
+    squares, means = (draws.figures[name] for name in ("weight_second_moment", "weight_mean"))
+    groups: dict[tuple[object, ...], list[str]] = {}
+    for at, weight in enumerate(draws.weights):
+        if weight.drawn and int(np.prod(weight.shape)) > 1:
+            key = (weight.shape, squares[1:, at].tobytes(), means[1:, at].tobytes())
+            groups.setdefault(key, []).append(weight.path)
+    return tuple(tuple(paths) for paths in groups.values() if len(paths) > 1)
+
+
+def no_longer_as_initialised(draws: InitialDraws) -> tuple[str, ...]:
+    """Paths of the drawn weights that are not bit for bit what their initializer had drawn.
+
+    Of a model that was given built the seeds are not known: then nothing is said.
+    """
+    if draws.cloned:
+        return ()
+    return tuple(w.path for w in draws.weights if w.draw is WeightDraw.OTHER_VALUES)
+
+
+_Row = tuple[Witness, int, str, Floats]
+
+
+def _sizes(record: RunRecord, draws: InitialDraws) -> Iterator[_Row]:
+    rows = {at: item.layer for item in draws.maps for at in item.weights}
+    with np.errstate(all="ignore"):
+        logs = np.log(draws.figures["weight_second_moment"])
+    for at, weight in enumerate(draws.weights):
+        if weight.drawn and len(weight.shape) > 1:
+            layer = rows.get(at, -1)
+            name = record.layers[layer].name if layer >= 0 else _layer_name(record, weight.path)
+            yield Witness.SIZE, layer, name, logs[:, at]
+
+
+def _layer_name(record: RunRecord, path: str) -> str:
+    """The layer of the table that a weight's path runs through; what it stands in, without one."""
+    names = {layer.name for layer in record.layers}
+    holders = path.split("/")[:-1]
+    return next((part for part in reversed(holders) if part in names), "/".join(holders))
+
+
+def _local(record: RunRecord, draws: InitialDraws, witness: Witness) -> Iterator[_Row]:
+    for at, item in enumerate(draws.maps):
+        if all(draws.weights[w].drawn for w in item.weights):
+            logs = local_logs(draws, at, backward=witness is Witness.BACKWARD)
+            yield witness, item.layer, record.layers[item.layer].name, logs
+
+
+def local_logs(draws: InitialDraws, at: int, *, backward: bool = False) -> Floats:
+    """ln(measured / exact rule) of map `at`, of second moments [1 + draw].
+
+    The rule is the map of x^2 with E w^2 in place of every weight, and of (E x)^2 where the
+    weights have a mean; E w^2 is that of all draws together.
+    """
+    figures, weights = draws.figures, draws.maps[at].weights
+    measured, response = ("output", "response")
+    if backward:
+        measured, response = ("input_delta", "delta_response")
+    rule = figures[response][:, at] * expected_square(draws, weights)
+    if not backward and len(weights) == 1:
+        mean, error = _mean(draws, weights[0])
+        shifted = figures["mean_response"][:, at]
+        if abs(mean) > 4.0 * error and np.isfinite(shifted).all():
+            variance = expected_square(draws, weights) - mean**2
+            rule = figures[response][:, at] * variance + shifted * mean**2
+    with np.errstate(all="ignore"):
+        logs: Floats = np.log(figures[measured][:, at] / rule)
+    return logs
+
+
+def expected_square(draws: InitialDraws, weights: Sequence[int]) -> float:
+    """E w^2 over all draws; the product where one weight acts on what another gives."""
+    squares = draws.figures["weight_second_moment"][1:, list(weights)]
+    return float(np.prod(squares.mean(axis=0)))
+
+
+def _mean(draws: InitialDraws, at: int) -> tuple[float, float]:
+    """E w over all draws, and its standard error."""
+    means = draws.figures["weight_mean"][1:, at]
+    return float(means.mean()), float(means.std(ddof=1) / np.sqrt(len(means)))
+
+
+def _ratio(comparisons: int) -> Callable[[Witness, int, str, Floats], WeightRatio]:
+    def ratio(witness: Witness, layer: int, name: str, logs: Floats) -> WeightRatio:
+        band = band_of(logs[:, np.newaxis])
+        wide = Band(band.centre, np.maximum(band.deviation, NARROWEST), band.draws)
+        low, high = wide.limits(level=LEVEL, comparisons=comparisons)
+        measured, centre, *ends = np.sqrt(
+            [np.exp(logs[0]), np.exp(band.centre[0]), low[0], high[0]]
+        )
+        return WeightRatio(
+            witness, layer, name, float(measured), float(centre), float(ends[0]), float(ends[1])
+        )
+
+    return ratio

@@ -1,0 +1,220 @@
+"""One forward and backward pass with the figures that draws are compared by."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from gradscope.record import STATISTICS
+from gradscope.record.initial_draws import LAYER_FIGURES, CallTensors, LinearMap
+from gradscope.runner.draws.linear_maps import UnitMap, second_moment, unit_map
+from gradscope.runner.objective import loss_scale
+from gradscope.runner.runtime.attribute_patch import patched_attribute
+from gradscope.runner.runtime.trace_by_shape import TraceByShape
+from gradscope.runner.step import signal_figures
+from gradscope.runner.step.figures import Figures
+from gradscope.runner.step.reductions import reductions_for
+from gradscope.runner.survey.calls import Call, CallKey, recordable_layers, recording
+from gradscope.runner.survey.graph_reachability import tensor_name
+from gradscope.runner.survey.sites import SiteMap
+
+_ROWS = [list(STATISTICS).index(name) for name in LAYER_FIGURES]
+
+
+@dataclass(frozen=True)
+class _Mapped:
+    """A call of a linear layer: its row, its map, and a copy of its input that only it reads."""
+
+    row: int
+    unit: UnitMap
+    layer: Any
+    key: CallKey
+
+
+class DrawPass:
+    """Measures a pass as the run does, with the rule of each linear layer and all second moments.
+
+    ``run(batch)`` gives float64 tensors: the layers' figures [3, layer], the maps' [5, map], the
+    weights' [2, weight] and the second moments of all tensors. `maps` and `calls`, which say what
+    the columns are, are known once it was called.
+    """
+
+    def __init__(self, model: Any, sites: SiteMap, objective: Any, optimizer: Any) -> None:
+        self._model, self._sites = model, sites
+        self._objective, self._optimizer = objective, optimizer
+        self._layers = recordable_layers(model)
+        self._mapped = list(self._linear_calls())
+        self.maps: tuple[LinearMap, ...] = ()
+        self.calls: tuple[CallTensors, ...] = ()
+        self.run = TraceByShape(self._measure)
+
+    def _linear_calls(self) -> Iterator[_Mapped]:
+        layers = {id(layer): layer for layer in self._layers}
+        for info, key in zip(self._sites.layers, self._sites.calls, strict=True):
+            layer = layers.get(key[0])
+            if layer is None or not info.measured or not layer.built:
+                continue
+            unit = unit_map(layer)
+            if unit is not None:
+                yield _Mapped(info.index, unit, layer, key)
+
+    def _measure(self, batch: Any) -> tuple[Any, ...]:
+        x, y, *rest = batch
+        sites = self._sites.sites
+        with (
+            tf.GradientTape() as tape,
+            _copied_inputs(self._mapped, tape.watch) as copies,
+            recording(self._layers, tape.watch, self._sites.keys) as recorder,
+        ):
+            outputs = self._model(x, training=True)
+            loss = self._objective.loss(self._model, x, y, outputs, rest[0] if rest else None)
+            scaled = self._optimizer.scale_loss(loss)
+        calls = {call.key: call for call in recorder.calls}
+        signals = [signal_figures.Signal.from_call(site, calls[site.key]) for site in sites]
+        mapped = [item for item in self._mapped if item.key in copies]
+        outs = [_linear_output(calls[item.key]) for item in mapped]
+        fed = [copies[item.key] for item in mapped]
+        sources = ([signal.z for signal in signals], outs, fed)
+        deltas, out_deltas, fed_deltas = tape.gradient(scaled, sources)
+        deltas = [
+            tf.zeros_like(s.z) if d is None else tf.convert_to_tensor(d)
+            for d, s in zip(deltas, signals, strict=True)
+        ]
+        samples = int(keras.tree.flatten(x)[0].shape[0])
+        scale = samples / loss_scale.current_scale(self._optimizer)
+        figures = Figures()
+        signal_figures.add_signal_figures(
+            figures, signals, deltas, scale, reductions_for(jit=False)
+        )
+        packed = tf.gather(figures.packed(len(self._sites.layers)), _ROWS)
+        rows = [
+            _map_figures(item, x_, z, both, float(samples))
+            for item, x_, z, *both in zip(mapped, fed, outs, out_deltas, fed_deltas, strict=True)
+        ]
+        positions = {id(weight): at for at, weight in enumerate(self._model.weights)}
+        self.maps = tuple(
+            LinearMap(item.row, tuple(positions[id(w)] for w in item.unit.weights))
+            for item in mapped
+        )
+        tensors = self._tensors(calls)
+        weights = [_weight_figures(weight) for weight in self._model.weights]
+        nothing = tf.zeros([5, 0], tf.float64)
+        return (
+            packed,
+            tf.stack(rows, 1) if rows else nothing,
+            tf.stack(weights, 1) if weights else nothing[:2],
+            tf.stack(tensors) if tensors else nothing[0],
+        )
+
+    def _tensors(self, calls: dict[CallKey, Call]) -> list[Any]:
+        """Second moments of the tensors of all calls, each once, and which call has which."""
+        columns: dict[Any, int] = {}
+        moments: list[Any] = []
+
+        def column(tensor: Any) -> int:
+            name = tensor_name(tensor)
+            if name not in columns:
+                columns[name] = len(moments)
+                moments.append(second_moment(tensor))
+            return columns[name]
+
+        given: dict[Any, int] = {}
+        rows = []
+        for info, key in zip(self._sites.layers, self._sites.calls, strict=True):
+            call = calls.get(key)
+            outputs = [t for t in call.outputs if t.dtype.is_floating] if call else []
+            if call is None or not outputs:
+                continue
+            inputs = [t for t in call.inputs if t.dtype.is_floating]
+            behind: list[int] = []
+            for tensor in inputs:
+                if tensor_name(tensor) not in given:
+                    behind += [given[name] for name in _behind(tensor, given)]
+            z = -1 if call.z is None or call.z is call.a else column(call.z)
+            fed, output = tuple(map(column, inputs)), column(outputs[0])
+            given.setdefault(tensor_name(outputs[0]), output)
+            rows.append(CallTensors(info.index, fed, output, z, tuple(dict.fromkeys(behind))))
+        self.calls = tuple(rows)
+        return moments
+
+
+def _behind(tensor: Any, given: Mapping[Any, int]) -> list[Any]:
+    """The names in `given` that a tensor is computed from, with no other of them between."""
+    if not hasattr(tensor, "op"):  # outside a graph
+        return []
+    reached, waiting, names = set(), deque([tensor]), []
+    while waiting:
+        for before in waiting.popleft().op.inputs:
+            name = tensor_name(before)
+            if name in reached:
+                continue
+            reached.add(name)
+            if name in given:
+                names.append(name)
+            else:
+                waiting.append(before)
+    return names
+
+
+@contextmanager
+def _copied_inputs(mapped: Sequence[_Mapped], watch: Any) -> Iterator[dict[CallKey, Any]]:
+    """Give each call of a linear layer a copy of its input, so that its gradient is that call's.
+
+    An input that other layers read as well would have the sum of all gradients.
+    """
+    copies: dict[CallKey, Any] = {}
+    counts: dict[int, int] = {}
+
+    def copied(layer: Any) -> Any:
+        original = layer.call
+
+        def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            number = counts.get(id(layer), 0)
+            counts[id(layer)] = number + 1
+            if not inputs.dtype.is_floating and not isinstance(layer, keras.layers.Embedding):
+                return original(inputs, *args, **kwargs)
+            copy = tf.identity(inputs)
+            if copy.dtype.is_floating:
+                watch(copy)
+            copies[(id(layer), number)] = copy
+            return original(copy, *args, **kwargs)
+
+        return call
+
+    with ExitStack() as stack:
+        for layer in {id(item.layer): item.layer for item in mapped}.values():
+            stack.enter_context(patched_attribute(layer, "call", copied(layer)))
+        yield copies
+
+
+def _linear_output(call: Call) -> Any:
+    """What the layer gives before its activation."""
+    return call.outputs[0] if call.z is None else call.z
+
+
+def _map_figures(item: _Mapped, x: Any, z: Any, deltas: Sequence[Any], samples: float) -> Any:
+    """The figures of `MAP_FIGURES`; those of delta are NaN where no gradient comes back."""
+    dz, dx = deltas
+    nan = tf.constant(math.nan, tf.float64)
+    bias = getattr(item.layer, "bias", None)
+    linear = z if bias is None else tf.cast(z, tf.float32) - tf.cast(bias, tf.float32)
+    back = (nan, nan)
+    if dz is not None and dx is not None:
+        dz, dx = tf.convert_to_tensor(dz), tf.convert_to_tensor(dx)
+        base = samples**2
+        back = (second_moment(dx) * base, item.unit.transposed(dz, x) * base)
+    return tf.stack(
+        [second_moment(linear), item.unit.response(x), item.unit.mean_response(x), *back]
+    )
+
+
+def _weight_figures(weight: Any) -> Any:
+    values = tf.cast(tf.convert_to_tensor(weight.value), tf.float64)
+    return tf.stack([tf.reduce_mean(values), tf.reduce_mean(tf.square(values))])

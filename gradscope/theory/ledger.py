@@ -1,0 +1,206 @@
+"""The ledger: by how much each layer of a graph multiplies the signal, and why.
+
+Everything is in second moments, as means over draws of the weights, so that the product of all
+gains along a path is the profile that was measured; what a gain consists of comes from the exact
+rule of the linear layers and from Gaussian averages of the activations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gradscope.catalog.activations import find_activation
+from gradscope.record import LayerInfo, Role, Trait
+from gradscope.record.initial_draws import TENSORS, CallTensors, InitialDraws
+from gradscope.theory.moments.gaussian_moments import gaussian_moments
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """One layer: E x^2 of what it is fed and of what it gives, and the gains between the two.
+
+    `source` is the position of the row whose output it is fed, -1 for the model's input and for
+    what no layer gives. `join` is the gain of operations that no layer makes, between that row's
+    output and this one's input; 1 without any. `gain` is given over fed. `weights` is the gain of
+    the weights (1 without any), `activation` that of the activation of this layer, `gaussian` what
+    it would be for a Gaussian z of the same size; NaN where they are not known.
+    `unit_scale` is what Var w has to be multiplied by for a gain of 1.
+    """
+
+    layer: int
+    name: str
+    kind: str
+    fed: float
+    given: float
+    source: int = -1
+    join: float = 1.0
+    weights: float = 1.0
+    activation: float = 1.0
+    gaussian: float = math.nan
+
+    @property
+    def gain(self) -> float:
+        """E of the output squared over E of the input squared."""
+        return self.given / self.fed if self.fed > 0 else math.nan
+
+    @property
+    def unit_scale(self) -> float:
+        """The factor on Var w that makes the gain 1, for an activation that keeps shape."""
+        return 1.0 / self.gain if self.gain > 0 else math.nan
+
+
+@dataclass(frozen=True)
+class Block:
+    """A sum of a stream and of a branch that reads it: what the branch adds, E F^2 / E x^2.
+
+    `fed` is the rms of the stream before; `first` and `last` name the branch's end layers, `normed`
+    says that a norm stands at the begin of the branch.
+    """
+
+    name: str
+    layer: int
+    added: float
+    fed: float
+    gain: float
+    last: str = ""
+    normed: bool = False
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The rows of all calls in the order of the data, and the blocks among them."""
+
+    rows: tuple[LedgerRow, ...]
+    blocks: tuple[Block, ...]
+
+    def path(self, at: int) -> tuple[LedgerRow, ...]:
+        """The rows through which row `at` is reached from the input, by their first inputs."""
+        rows = []
+        while at >= 0:
+            rows.append(self.rows[at])
+            at = self.rows[at].source
+        return tuple(reversed(rows))
+
+    def product(self, at: int) -> float:
+        """Product of all gains on the path to row `at`: its output over the input, squared."""
+        return math.prod(row.join * row.gain for row in self.path(at))
+
+
+def ledger(layers: Sequence[LayerInfo], draws: InitialDraws) -> Ledger:
+    """The ledger of a record's layers, from the geometric means over its draws."""
+    with np.errstate(all="ignore"):
+        moments = np.exp(np.log(draws.figures[TENSORS][1:]).mean(axis=0))
+    mapped = frozenset(item.layer for item in draws.maps)
+    givers: dict[int, int] = {}
+    rows: list[LedgerRow] = []
+    for call in draws.calls:
+        row = _row(layers, call, moments, weighted=call.layer in mapped)
+        rows.append(_joined(row, call, givers, rows, draws.calls[0].inputs))
+        givers.setdefault(call.output, len(rows) - 1)
+    ancestors = _ancestors(draws.calls)
+    blocks = (_block(layers, call, moments, ancestors, draws.calls) for call in draws.calls)
+    return Ledger(tuple(rows), tuple(block for block in blocks if block is not None))
+
+
+def _row(
+    layers: Sequence[LayerInfo], call: CallTensors, moments: np.ndarray, *, weighted: bool
+) -> LedgerRow:
+    """The row of one call, not yet joined to the row that it is fed by."""
+    info = layers[call.layer]
+    fed = float(moments[call.inputs[0]]) if call.inputs else 1.0
+    given = float(moments[call.output])
+    z = float(moments[call.z]) if call.z >= 0 else given
+    weights, activation = (z / fed, given / z) if weighted or info.weighted else (1.0, 1.0)
+    if Trait.ACTIVATION in info.traits:
+        activation, z = given / fed, fed
+    acts = call.z >= 0 or Trait.ACTIVATION in info.traits
+    gaussian = _gaussian_gain(info, layers, z) if acts else math.nan
+    return LedgerRow(
+        call.layer,
+        info.name,
+        info.kind,
+        fed,
+        given,
+        weights=weights,
+        activation=activation,
+        gaussian=gaussian,
+    )
+
+
+def _joined(
+    row: LedgerRow,
+    call: CallTensors,
+    givers: dict[int, int],
+    rows: Sequence[LedgerRow],
+    model_inputs: Sequence[int],
+) -> LedgerRow:
+    """The row with the row that it is fed by; the nearest where no layer gives its input."""
+    first = call.inputs[0] if call.inputs else -1
+    if first in givers:
+        return replace(row, source=givers[first])
+    source = next((givers[tensor] for tensor in call.behind if tensor in givers), -1)
+    if first < 0 or source < 0 or first in model_inputs:
+        return row
+    return replace(row, source=source, join=row.fed / rows[source].given)
+
+
+def _gaussian_gain(info: LayerInfo, layers: Sequence[LayerInfo], q: float) -> float:
+    """E phi(z)^2 / q for z ~ N(0, q); NaN for what is no activation of the catalog."""
+    if Trait.ACTIVATION in info.traits:
+        owner = next((layer for layer in layers if layer.name == info.activation_of), info)
+        name, parameters = owner.activation, owner.activation_parameters
+    else:
+        name, parameters = info.activation, info.activation_parameters
+    entry = find_activation(str(name))
+    if entry is None or not entry.hidden or not q > 0 or not math.isfinite(q):
+        return math.nan
+    return float(gaussian_moments(entry.name, q, parameters).second / q)
+
+
+def _ancestors(calls: Sequence[CallTensors]) -> dict[int, frozenset[int]]:
+    """Tensor -> all tensors that it is computed from, and itself."""
+    reached: dict[int, frozenset[int]] = {}
+    for call in calls:
+        before = frozenset().union(
+            *(reached.get(t, frozenset([t])) for t in (*call.inputs, *call.behind))
+        )
+        for tensor in (call.output, call.z):
+            if tensor >= 0:
+                old = reached.get(tensor, frozenset())
+                reached[tensor] = old | before | {tensor}
+    return reached
+
+
+def _block(
+    layers: Sequence[LayerInfo],
+    call: CallTensors,
+    moments: np.ndarray,
+    ancestors: dict[int, frozenset[int]],
+    calls: Sequence[CallTensors],
+) -> Block | None:
+    """The block that ends in this call, if it is an Add of a stream and of a branch from it."""
+    info = layers[call.layer]
+    if Trait.SUM not in info.traits or len(call.inputs) != 2:
+        return None
+    first, second = call.inputs
+    if first in ancestors.get(second, ()):
+        stream, branch = first, second
+    elif second in ancestors.get(first, ()):
+        stream, branch = second, first
+    else:  # a projection on the shortcut: the shorter way is the stream
+        stream, branch = sorted(call.inputs, key=lambda t: len(ancestors.get(t, ())))
+    inside = [c for c in calls if c.output in ancestors.get(branch, ()) and stream in c.inputs]
+    giver = next((c for c in reversed(calls) if c.output == branch), None)
+    return Block(
+        name=info.name,
+        layer=call.layer,
+        added=float(moments[branch] / moments[stream]),
+        fed=float(np.sqrt(moments[stream])),
+        gain=float(moments[call.output] / moments[stream]),
+        last=layers[giver.layer].name if giver is not None else "",
+        normed=any(layers[c.layer].role == Role.NORMALIZATION for c in inside),
+    )
