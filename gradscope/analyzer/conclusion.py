@@ -180,8 +180,9 @@ def _healthy(record: RunRecord, verdicts: Sequence[Verdict]) -> str:
     plain = all(record.layers[i].role == Role.HIDDEN for i in profile.indices)
     kind = "hidden layer" if plain else "layer"
     where = f"{len(profile.names)} {kind}s" + ("" if plain else " that everything passes")
+    start = " at initialisation" if record.outcome.steps_done == 1 else ""
     return (
-        f"Gradients flow: over {where} {profile.quantity} stays between "
+        f"Gradients flow{start}: over {where} {profile.quantity} stays between "
         f"{delta.min():.2g} and {delta.max():.2g} of the last {kind}'s"
         f"{rate_text(rate, ' going back')}; {result}"
     )

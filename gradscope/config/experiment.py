@@ -221,7 +221,7 @@ class ExperimentConfig(_ExactFields):
         del tree["name"], tree["expect"]
         if tree["model"]["source"] is None:
             del tree["model"]["source"]
-        for key, default in _OMITTED_DEFAULTS.items():
+        for key, default in LATER_TRAINING_KEYS.items():
             if tree["training"][key] == default:
                 del tree["training"][key]
         text = json.dumps(
@@ -230,7 +230,9 @@ class ExperimentConfig(_ExactFields):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-_OMITTED_DEFAULTS = {"gradient_noise": False, "histogram_every": None, "draws": "auto"}
+LATER_TRAINING_KEYS = {"gradient_noise": False, "histogram_every": None, "draws": "auto"}
+"""Keys that came after the first baselines, with what they were before they could be set: such a
+value is the same as none, so that old baselines still fit."""
 
 
 def without_folders(tree: Mapping[str, Any]) -> dict[str, Any]:

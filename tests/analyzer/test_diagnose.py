@@ -74,6 +74,11 @@ def test_the_numbers_of_the_healthy_headline() -> None:
     )
 
 
+def test_the_headline_of_a_first_step_is_about_the_start() -> None:
+    headline = diagnose(record(network([9] * 5), steps=1)).headline
+    assert headline.startswith("Gradients flow at initialisation: over 5 hidden layers"), headline
+
+
 def test_no_rate_per_layer_is_told_where_the_network_branches() -> None:
     """Whatever adds the branches: the survey counts paths, and knows no class of layers."""
     layers = changed(network([9] * 7), "hidden_3", main_path=False)

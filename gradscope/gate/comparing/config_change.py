@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from gradscope.config.document.tree_path import TreePath, dotted_path
+from gradscope.config.experiment import LATER_TRAINING_KEYS
 from gradscope.config.origins import leaf_values
 from gradscope.message_text import first_names
 
 _IGNORED_SECTIONS = ("name", "expect", "device")
+_UNKNOWN = object()
 _PATH_KEYS = ("folder", "path", "keras_file")
 
 
@@ -70,6 +72,9 @@ def _flat(config: dict[str, Any]) -> dict[TreePath, Any]:
         and value != {}
         and path[:2] != ("model", "hidden_layers")
         and path[-1] not in _PATH_KEYS
+        and not (
+            path[0] == "training" and value == LATER_TRAINING_KEYS.get(str(path[-1]), _UNKNOWN)
+        )
     }
 
 

@@ -73,3 +73,11 @@ def test_folders_do_not_count() -> None:
     old, new = (api.load_config(own).to_dict() for _ in range(2))
     new["model"]["source"]["folder"] = "/elsewhere"
     assert changes(old, new) == ()
+
+
+def test_a_key_that_an_older_baseline_lacks_is_no_change_at_its_default() -> None:
+    older, new = (api.load_config(BASE).to_dict() for _ in range(2))
+    del older["training"]["draws"]
+    assert changes(older, new) == ()
+    new["training"]["draws"] = 64
+    assert changes(older, new) == ("training.draws: not set -> 64",)

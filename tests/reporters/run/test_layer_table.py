@@ -147,7 +147,7 @@ def test_a_recurrent_layer_says_what_its_signal_is():
 def test_the_band_is_that_of_step_0_and_of_each_quantity():
     table = layer_table(fixtures.banded())
     assert [row.band for row in table.weighted] == ["gradient out"] * 3 + ["signal out"] * 4
-    assert "theory's 99% band at step 0" in table.legend
+    assert "the expected 99% band at step 0" in table.legend
     report = fixtures.banded()
     report.record.series["preactivation_second_moment"][0, 3:5] = 4.0 * 1.21
     bands = [row.band for row in layer_table(report).weighted]

@@ -37,9 +37,15 @@ def flow_sentence(report: Report) -> str:
     if delta.size < 2:
         return report.diagnosis.headline
     if math.isfinite(rate):
-        return f"Gradients flow: x{rate:.2g} per layer going back, where x1 keeps the size."
+        return f"{flow_words(report)}: x{rate:.2g} per layer going back, where x1 keeps the size."
     low, high = (number(float(f"{end:.2g}")) for end in (delta.min(), delta.max()))
-    return f"Gradients flow: every layer gets {low} to {high} times what the last one gets."
+    return f"{flow_words(report)}: every layer gets {low} to {high} times what the last one gets."
+
+
+def flow_words(report: Report) -> str:
+    """That gradients flow, and that this is the start alone where no training followed it."""
+    only_start = report.record.outcome.steps_done == 1
+    return "Gradients flow at initialisation" if only_start else "Gradients flow"
 
 
 def flow_reason(report: Report) -> str:

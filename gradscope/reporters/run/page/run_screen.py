@@ -19,7 +19,7 @@ from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run.answer import lead
 from gradscope.reporters.run.answer.advice import Advice, advice_of
-from gradscope.reporters.run.answer.flow_text import flow_rate
+from gradscope.reporters.run.answer.flow_text import flow_rate, flow_words
 from gradscope.reporters.run.answer.headings import heading_of
 from gradscope.reporters.run.page.moments import moments
 from gradscope.reporters.run.page.run_plots import run_plots
@@ -64,7 +64,7 @@ def what_answer(report: Report) -> Answer:
         rate = flow_rate(report)
         figure = f"x{short(rate)}" if math.isfinite(rate) else ""
         caption = "per layer going back; x1 keeps the size"
-        return Answer("What", "Gradients flow", caption if figure else _sentence(report), figure)
+        return Answer("What", flow_words(report), caption if figure else _sentence(report), figure)
     return Answer("What", "Too little is known", _sentence(report))
 
 
