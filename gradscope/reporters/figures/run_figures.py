@@ -26,7 +26,7 @@ from gradscope.reporters.layout.lines import shortened
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
-from gradscope.theory.prediction import LEVEL
+from gradscope.theory.prediction import LEVEL, Source
 
 _TITLES = {
     "gradient": "Gradient: rms of delta over that of {reference}",
@@ -136,7 +136,7 @@ def _profile(axes: Axes, report: Report, layers: list[int], quantity: str) -> No
         )
     if theory is not None:
         line = np.where(theory > 0, theory, np.nan)
-        axes.plot(positions, line, ":", lw=2.0, color=BLACK, label="theory, at initialisation")
+        axes.plot(positions, line, ":", lw=2.0, color=BLACK, label=_source(report))
     names = style.layer_ticks(axes.xaxis, record, layers)
     if sum(map(len, names)) > 60:
         axes.tick_params(axis="x", labelrotation=60)
@@ -208,6 +208,11 @@ def _chosen_steps(record: RunRecord, values: Floats) -> list[int]:
     if not measured:
         return []
     return sorted({measured[0], measured[len(measured) // 2], measured[-1]})
+
+
+def _source(report: Report) -> str:
+    drawn = report.prediction is not None and report.prediction.source is Source.DRAWS
+    return "draws of the weights" if drawn else "theory, at initialisation"
 
 
 def _theory(report: Report, layers: list[int], quantity: str) -> Floats | None:

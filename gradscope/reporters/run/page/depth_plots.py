@@ -25,6 +25,7 @@ from gradscope.reporters.run.page.plot_parts import (
     typical_row,
 )
 from gradscope.reporters.run.page.screen import Curve, Limit, Plot, Role
+from gradscope.theory.prediction import Source
 
 _PASSED = (1e-3, 1e3)
 """The ratios over depth that GS101, GS102, GS201 and GS202 let pass."""
@@ -119,6 +120,7 @@ _OVER_DEPTH = frozenset(
 
 
 def _theory(report: Report, names: Sequence[str], quantity: str) -> Iterator[Curve]:
+    """What theory, or draws of the weights, expect at the start."""
     prediction = report.prediction
     if prediction is None or prediction.outside:
         return
@@ -130,7 +132,8 @@ def _theory(report: Report, names: Sequence[str], quantity: str) -> Iterator[Cur
         return
     ends = limits(prediction).get(quantity)
     low, high = (_by_name(prediction.names, end, names) for end in ends) if ends else ((), ())
-    label = "theory, 99% band" if low else "theory"
+    source = "theory" if prediction.source is Source.THEORY else "draws of the weights"
+    label = f"{source}, 99% band" if low else source
     yield Curve(Role.THEORY, f"{label}, at the start", line, low, high)
 
 
