@@ -21,7 +21,7 @@ TRAITS: dict[str, tuple[Trait, ...]] = {
     "Dropout": (Trait.RANDOM, Trait.DROPOUT),
     "AlphaDropout": (Trait.RANDOM,),
     "Flatten": (Trait.UNCHANGED_VALUES,),
-    "Add": (Trait.MERGE,),
+    "Add": (Trait.MERGE, Trait.SUM),
     "Concatenate": (Trait.MERGE, Trait.CONCATENATION),
 }
 """Traits by Keras class; tests/runner/survey/test_traits.py compares them with Keras's layers."""
