@@ -149,23 +149,21 @@ def row_of(graph: str, seeds: int) -> Row:
     hidden = len(drawn.indices(Role.HIDDEN))
     bands = [prediction.preactivation_band, prediction.delta_band]
     kept = (slice(0, hidden), slice(0, hidden - 1))
-    limits = {}
+    limits = []
     for comparisons in (1, 2 * hidden - 1):
         ends = [
             [np.log(end[at]) for end in band.limits(level=LEVEL, comparisons=comparisons)]
             for band, at in zip(bands, kept, strict=True)
             if band is not None
         ]
-        limits[comparisons] = [np.concatenate(side) for side in zip(*ends, strict=True)]
+        limits.append([np.concatenate(side) for side in zip(*ends, strict=True)])
     inside, whole = [], 0
     off = len(own_weights.off_layers(drawn))
     for seed in range(1, seeds + 1):
         record = measured(graph, seed, draws=0)
         values = figures_of(record)
-        usable = np.isfinite(values) & np.isfinite(limits[1][0])
-        one, all_of_them = (
-            ((low <= values) & (values <= high))[usable] for low, high in limits.values()
-        )
+        usable = np.isfinite(values) & np.isfinite(limits[0][0])
+        one, all_of_them = (((low <= values) & (values <= high))[usable] for low, high in limits)
         inside.append(one.mean())
         whole += bool(all_of_them.all())
     steps = _seconds_of_steps(graph)
