@@ -23,7 +23,7 @@ data: {name: gaussian, samples: 64, features: 8, classes: 3}
 training: {steps: 5}
 seed: 1
 """
-ENDLESS = ("-s", "training.steps=1000000")
+ENDLESS = ("-s", "training.steps=100000")
 DEADLINE = 60.0
 
 

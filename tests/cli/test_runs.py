@@ -206,7 +206,7 @@ def test_list(folder: Path) -> None:
 
 
 def test_at_init(folder: Path) -> None:
-    said_by(folder, "--at-init", "-s", "training.steps=1000000")
+    said_by(folder, "--at-init", "-s", "training.steps=100000")
     result = result_in(folder / "reports" / "tiny")
     assert result["training"]["outcome"] == "made up"
     assert (result["status"], result["training"]["steps_done"]) == ("complete", 1)

@@ -18,8 +18,8 @@ from gradscope.record.run_record import Floats
 from gradscope.theory.prediction import Band, Prediction, Source
 
 JUST_OUTSIDE = 0.15
-"""Share of half a band by which a figure may leave a band of draws without failing: where 1 % was
-asked, 2 % of 1,250 initialisations had a figure outside, nearly all of them by less."""
+"""Share of half a band by which a figure may leave a band of draws without failing. Where 1 % was
+asked, 2 % of 1,250 initialisations had a figure outside. How far is a judgement."""
 
 
 @dataclass(frozen=True)
