@@ -51,6 +51,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         sys.modules["tensorflow"].random.set_seed(seed)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Free the graphs that Keras's optimizers leave in TensorFlow's registry of gradients."""
+    module = sys.modules.get("gradscope.runner.runtime.custom_gradients")
+    if module is not None:
+        registry = module.registered_gradients()
+        for name in list(registry):
+            module.tie_to_graph(registry, name)
+
+
 @pytest.fixture(scope="session")
 def tensorflow_once() -> Any:
     """TensorFlow, imported and told to use one thread before anything runs on it."""

@@ -23,6 +23,7 @@ from gradscope.runner.loop.training import Experiment
 from gradscope.runner.network import workload
 from gradscope.runner.process import seed_loop
 from gradscope.runner.runtime import device
+from gradscope.runner.runtime.custom_gradients import freed_with_their_graphs
 from gradscope.runner.runtime.preserved_state import preserved_global_state, preserved_variables
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.runner.sources import factory
@@ -98,7 +99,8 @@ def run_experiment(
     started = time.monotonic()
     builder = new_builder()
     builder.begin(experiment.beginning())
-    end = experiment.train(builder) if whole else experiment.first_step(builder)
+    with freed_with_their_graphs():
+        end = experiment.train(builder) if whole else experiment.first_step(builder)
     builder.evaluation, builder.nonfinite_origin = end.evaluation, end.origin
     builder.faults = end.faults
     record = builder.build(end.status, end.sentence, time.monotonic() - started)
