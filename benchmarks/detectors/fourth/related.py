@@ -160,8 +160,7 @@ def skip_gram(o: Options) -> trial.Trial:
     seen = [
         layers.Flatten()(layers.Embedding(60, 6, embeddings_initializer=start)(end)) for end in ends
     ]
-    last = layers.Dot(1, normalize=o.get("cosine", False))(seen)
-    last = last if o.get("cosine") else layers.Activation("sigmoid")(last)
+    last = layers.Activation("sigmoid")(layers.Dot(1)(seen))
     model = keras.Model(ends, last)
     model.compile(trial.optimizer(o, 0.03), "binary_crossentropy")
     return trial.Trial(model, train, test, trial.bits, o.get("steps", 300), o.get("batch", 64))
@@ -179,10 +178,6 @@ SKIP_GRAM = Kind(
             "plain", {"start": "zeros"},
             ("symmetric_units", "cut_gradient", "frozen_layers", *FADED),
             "product of two embeddings that start at 0",
-        ),
-        "cosine for a probability": Fault(
-            "plain", {"cosine": True}, ("output_mismatch", "not_learning", "frozen_layers"),
-            "Dot(normalize=True) under binary cross-entropy",
         ),
     },
 )  # fmt: skip

@@ -40,6 +40,25 @@ def _hidden(o: Options, x: Any) -> Any:
     return x
 
 
+class Jitter(layers.Layer):  # type: ignore[misc]
+    """Normal noise in training; a `stddev` above 1, which Keras's own layer does not take."""
+
+    def __init__(self, stddev: float) -> None:
+        super().__init__()
+        self.stddev = stddev
+        self.seed = keras.random.SeedGenerator(11)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """Add it."""
+        if not training:
+            return x
+        return x + self.stddev * keras.random.normal(ops.shape(x), seed=self.seed)
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """As before."""
+        return shape
+
+
 def _streamed(x: Any, y: Any, o: Options) -> Any:
     """A data set of batches: shuffled, sorted by class, or labels shuffled apart."""
     if o["stream"] == "sorted":
@@ -60,7 +79,7 @@ def tickets(o: Options) -> trial.Trial:
     (x, y), test = trial.parted(x, y)
     score = trial.classes
     first = keras.Input((10,))
-    inner = layers.GaussianNoise(o["noise"])(first) if "noise" in o else first
+    inner = Jitter(o["noise"])(first) if "noise" in o else first
     count = int(o.get("classes", 6))
     units = 1 if count == 2 else count
     head = o.get("head_scale")
@@ -128,7 +147,7 @@ TICKETS = Kind(
             ANY,
             KERAS + "decoupled weight decay as if it were L2",
         ),
-        "noise in raw units": Fault("plain", {"noise": 60.0}, ANY, "keras.io GaussianNoise"),
+        "noise in raw units": Fault("plain", {"noise": 60.0}, ANY, "stddev in raw units"),
         "cosine in epochs": Fault(
             "plain",
             {"optimizer": trial.schedule("CosineDecay", 0.003, 5)},
