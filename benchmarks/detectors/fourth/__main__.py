@@ -57,7 +57,7 @@ def main(
         from benchmarks.detectors.fourth import passes
 
         _train(mine, records, kept.measured, passes.measured, again)
-    if labels and not only and parts == 1:
+    if labels and not only:
         LABELS.write_text(json.dumps(_labels(chosen, records), indent=1) + "\n", encoding="utf-8")
     if from_records:
         _judge(chosen, records, first and not only)
@@ -87,11 +87,12 @@ def _train(
 
 def _labels(chosen: list[Case], records: Path) -> dict[str, Any]:
     """The skill of each case beside what it is held against: written before any judging."""
-    found = {}
-    for case in chosen:
-        answer = judged.row(case, records)["criterion"]
-        found[case.name] = {"label": case.label, "codes": list(case.codes)} | (answer or {})
-    return found
+    answers = {case.name: judged.criterion(case, records) for case in chosen}
+    return {
+        case.name: {"label": case.label, **answer}
+        for case in chosen
+        if (answer := answers[case.name]) is not None
+    }
 
 
 def _judge(chosen: list[Case], records: Path, first: bool) -> None:
@@ -103,9 +104,18 @@ def _judge(chosen: list[Case], records: Path, first: bool) -> None:
         told = rates["gradscope"][name]
         low, high = (100 * end for end in told["interval"])
         click.echo(f"{name}: {told['hits']} of {told['count']} ({low:.1f} to {high:.1f} %)")
-    if first and not RESULTS.exists():
-        result = {"judged": date.today().isoformat(), "rates": rates, "cases": rows}
-        RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if first:
+        _keep_first(rows)
+
+
+def _keep_first(rows: list[dict[str, Any]]) -> None:
+    """Keep the first verdict on each case: those that were judged before stay as they are."""
+    known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    before = list(known.get("cases", ()))
+    names = {row["name"] for row in before}
+    every = before + [row for row in rows if row["name"] not in names]
+    result = {"judged": date.today().isoformat(), "rates": judged.rates(every), "cases": every}
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
