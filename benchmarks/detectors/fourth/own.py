@@ -31,7 +31,7 @@ class Variational(keras.Model):  # type: ignore[misc]
 
     def train_step(self, data: Any) -> Any:
         """Error of the images and distance from the unit normal law."""
-        x = data[0]
+        x = keras.utils.unpack_x_y_sample_weight(data)[0]
         with tf.GradientTape() as tape:
             mean, log = ops.split(self.encoder(x), 2, axis=-1)
             code = mean + ops.exp(0.5 * log) * keras.random.normal(ops.shape(mean), seed=self.noise)
@@ -93,7 +93,7 @@ class Adversarial(keras.Model):  # type: ignore[misc]
 
     def train_step(self, data: Any) -> Any:
         """One step of each."""
-        real = data[0]
+        real = keras.utils.unpack_x_y_sample_weight(data)[0]
         z = keras.random.normal((ops.shape(real)[0], 4), seed=self.noise)
         cross = keras.losses.BinaryCrossentropy(from_logits=True)
         with tf.GradientTape() as tape:
