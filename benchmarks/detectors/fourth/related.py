@@ -133,10 +133,6 @@ TRIPLET = Kind(
     triplet,
     {"plain": {}, "on the sphere": {"unit": True}, "copies": {"copies": True}},
     {
-        "root of equal pictures": Fault(
-            "copies", {"added": 0.0}, ("non_finite",),
-            GITHUB + "omoindrot/tensorflow-triplet-loss",
-        ),
         "collapse": Fault(
             "plain", {"optimizer": trial.kind_of("SGD", 30.0, momentum=0.9)},
             (*STEPS, "collapsed_representation", "not_learning"),

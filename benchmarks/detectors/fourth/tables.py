@@ -60,10 +60,7 @@ class Jitter(layers.Layer):  # type: ignore[misc]
 
 
 def _streamed(x: Any, y: Any, o: Options) -> Any:
-    """A data set of batches: shuffled, sorted by class, or labels shuffled apart."""
-    if o["stream"] == "sorted":
-        rows = np.argsort(y, kind="stable")
-        return tf.data.Dataset.from_tensor_slices((x[rows], y[rows])).shuffle(8, seed=1).batch(32)
+    """A data set of batches: shuffled, or inputs and labels shuffled apart."""
     if o["stream"] == "apart":
         inputs = tf.data.Dataset.from_tensor_slices(x).shuffle(1000, seed=1)
         targets = tf.data.Dataset.from_tensor_slices(y).shuffle(1000, seed=2)
@@ -190,12 +187,6 @@ TICKETS = Kind(
              "batch_norm_inference_gap", "collapsed_representation"),
             KERAS + "batch size 1 with BatchNormalization",
         ),
-        "sorted by class": Fault(
-            "streamed",
-            {"stream": "sorted"},
-            ("oscillating_loss", "not_learning", "unstable_updates", "diverging_loss"),
-            "tf.data: shuffle buffer smaller than a class",
-        ),
         "shuffled apart": Fault(
             "streamed", {"stream": "apart"}, ("not_learning", "unmatched_targets"), KERAS + "7702"
         ),
@@ -213,10 +204,6 @@ TICKETS = Kind(
         ),
     },
 )  # fmt: skip
-
-
-def _mean_first(y: Any, p: Any) -> Any:
-    return ops.sqrt(ops.square(ops.mean(y - p)) + 1e-9)
 
 
 def _no_square(y: Any, p: Any) -> Any:
@@ -292,10 +279,6 @@ PRICES = Kind(
         "euros": Fault(
             "rescaled inside", {"rescaled": (1.0, 0.0), "rate": 0.001},
             ("unscaled_targets", "output_mismatch"), FORUM + "regression on house prices",
-        ),
-        "mean before square": Fault(
-            "scaled", {"loss": _mean_first},
-            ("unmatched_targets", "output_mismatch", "not_learning"), "own root mean square",
         ),
         "no square": Fault(
             "scaled", {"loss": _no_square},
