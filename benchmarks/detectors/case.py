@@ -12,6 +12,7 @@ TUNE, REPORT, SECOND = "tune", "report", "second"
 WIDE, THIRD = "wide", "third"
 PARTS = (TUNE, REPORT, SECOND)
 WIDE_PARTS = (WIDE, THIRD)
+FOURTH = "fourth"
 SEEN = frozenset(
     [
         "relu he",
@@ -34,6 +35,9 @@ LATER = "second, "
 
 WIDE_FAMILY = "wide, "
 """How families of the wide corpus begin; the kind of network follows, then a colon."""
+
+FOURTH_FAMILY = "fourth, "
+"""How families of the fourth part begin, which an outsider wrote; the kind of network follows."""
 
 FASHION: Mapping[str, Any] = {"name": "fashion_mini", "scaling": "standardize"}
 
@@ -75,6 +79,8 @@ class Case:
         if self.family.startswith(WIDE_FAMILY):
             kind = self.family.removeprefix(WIDE_FAMILY).split(":")[0]
             return THIRD if hashlib.sha256(kind.encode()).digest()[0] % 2 else WIDE
+        if self.family.startswith(FOURTH_FAMILY):
+            return FOURTH
         if self.family.startswith(LATER):
             return SECOND
         if self.family in SEEN or self.family.startswith(EXTRA):

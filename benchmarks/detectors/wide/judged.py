@@ -51,11 +51,11 @@ def row(case: Case, folder: Path) -> Row:
         "raised": json.loads(failed.read_text(encoding="utf-8"))["error"]
         if failed.exists()
         else "",
-        "criterion": _criterion(case, folder),
+        "criterion": criterion(case, folder),
     }
 
 
-def _criterion(case: Case, folder: Path) -> Row | None:
+def criterion(case: Case, folder: Path) -> Row | None:
     """Skill beside that of the usual network, or, for a sick case, beside that of its twin."""
     own = _plain(file_of(case, folder, PLAIN))
     if own is None:
