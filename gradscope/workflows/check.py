@@ -106,7 +106,8 @@ def plan_jobs(
     """Load every config and its baseline: `baseline`, or the one beside the config.
 
     The default folder is ``reports/<name>.check``: an earlier check is always replaced, the report
-    of a `run` of another config never. Raises `BadRequest` for options, configs or baselines that cannot be used.
+    of a `run` of another config never. Raises `BadRequest` for options, configs or baselines that
+    cannot be used.
     """
     if baseline is not None and not use_baseline:
         raise BadRequest("--baseline and --no-baseline exclude each other", "leave one out")

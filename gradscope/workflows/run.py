@@ -35,12 +35,13 @@ def run(
 
     An earlier report there moves to the next numbered folder, unless `replace_earlier` is given.
     `output` is another folder, in which an earlier report of this config is replaced; with
-    `replace_earlier` also that of another config, and files that gradscope did not write. `gate` makes the exit code follow the verdict; `at_init`
-    takes one training step, which shows the network as initialised, and no more; `command` is kept
-    beside the report. Data and model file are checked, and what draws is imported, while
-    TensorFlow starts. What was measured before an interruption or a failure is written too, marked
-    partial; where nothing was measured, the folder is left as it was. Of a training step that takes
-    several gradients, the first has its report in that folder, each other in ``<folder>.<part>``.
+    `replace_earlier` also that of another config, and files that gradscope did not write. `gate`
+    makes the exit code follow the verdict; `at_init` takes one training step, which shows the
+    network as initialised, and no more; `command` is kept beside the report. Data and model file
+    are checked, and what draws is imported, while TensorFlow starts. What was measured before an
+    interruption or a failure is written too, marked partial; where nothing was measured, or nothing
+    could be written, the folder is left as it was. Of a training step that takes several gradients,
+    the first has its report in that folder, each other in ``<folder>.<part>``.
     """
     target = output or REPORTS / config.name
     keep_earlier = output is None and not replace_earlier

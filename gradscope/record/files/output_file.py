@@ -74,7 +74,8 @@ def _kind(path: Path) -> int | None:
 def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path] = ()) -> None:
     """Refuse outputs that cannot be written, that are the same file, or that are an input.
 
-    Nothing is left behind, and temporary files beside them of killed processes are removed. Raises `BadRequest` for the first one.
+    Nothing is left behind, and temporary files beside them of killed processes are removed. Raises
+    `BadRequest` for the first one.
     """
     read = [path for path in inputs if _kind(path) is not None]
     for index, path in enumerate(outputs):
