@@ -1,7 +1,6 @@
 """The numbers of the provocations that went wrong in the first search for faults.
 
-347 were tried, and 71 went wrong. The log of it gives 65 of them a number; the six others are
-variants that it describes in words beside these.
+347 were tried, and 71 went wrong. The log of it names 65 of them by number, by these kinds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What came of each fault when the tests provoked it; docs/reliability.md is made of this file alone.
+"""What came of each fault when the tests provoked it; docs/reliability.md is made of this.
 
 With GRADSCOPE_OUTCOMES=FILE, every test of this folder adds a line to FILE for each fault that it
 has provoked. `scripts/make_reliability_page.py` runs the tests so and merges the lines into `KEPT`.
