@@ -79,7 +79,7 @@ def _bad_inputs(known: Mapping[str, Outcome]) -> str:
     kinds = dict.fromkeys(item.kind for item in bad_inputs())
     return (
         "Refused: with exit code 2 and one message, without a traceback or control characters, "
-        "without TensorFlow, in less than 400 MiB, and nothing was written.\n\n"
+        "without TensorFlow, in less than 400 MiB and 2 s of a CPU, and nothing was written.\n\n"
         + _table(known, "bad input", "bad input: ", kinds)
     )
 
