@@ -69,8 +69,8 @@ baselines: $(VENV)/.installed
 
 # The example reports that the documentation shows.
 reports: $(VENV)/.installed
-	$(BIN)/gradscope run configs/quickstart.yaml --output docs/examples/quickstart
-	$(BIN)/gradscope run configs/notebook.yaml --output docs/examples/notebook
+	$(BIN)/gradscope run configs/quickstart.yaml --output docs/examples/quickstart --replace
+	$(BIN)/gradscope run configs/notebook.yaml --output docs/examples/notebook --replace
 
 # The papers' figures, measured again: pictures, configs and the tables of reports/README.md.
 gallery: $(VENV)/.installed

@@ -116,7 +116,8 @@ replace = click.option(
     "--replace",
     "replace_earlier",
     is_flag=True,
-    help="Replace the earlier report instead of keeping it as reports/<name>-2, -3, ...",
+    help="Replace the earlier report instead of keeping it as reports/<name>-2, -3, ...; in the "
+    "folder of --output, also that of another config.",
 )
 quiet = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 open_page = click.option(

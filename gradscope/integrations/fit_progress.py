@@ -18,6 +18,7 @@ from gradscope.record.builder import RecordBuilder
 from gradscope.record.fault import Faults
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, folder
+from gradscope.workflows import report_folder
 
 
 @dataclass
@@ -82,11 +83,12 @@ def profile_folders(output: Path, names: Iterable[str]) -> tuple[Path, ...]:
 def write_into(target: Path, record: RunRecord, *, record_only: bool) -> None:
     """Write a record into its folder, and its report unless `record_only`."""
     with folder.claimed(target, replace=True):
-        folder.write_record(record, target)
-        if not record_only:
-            report = api.analyze(record)
-            folder.write_result(report, target)
-            folder.write_pages(report, target)
+        if record_only:
+            folder.write_record(record, target)
+            (target / folder.RESULT).unlink(missing_ok=True)  # of an earlier record
+            folder.remove_pages(target)
+        else:
+            report_folder.write_report(api.analyze(record), target)
 
 
 _WORST_FIRST = ("unhealthy", "inconclusive", "warning", "healthy")

@@ -153,7 +153,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
         self._refuse_probe(own=own)
         if self.output is not None:
             with folder.claimed(self.output, replace=True):
-                folder.remove_pages(self.output)
+                pass  # refused before anything is trained; what is there stays until then
         self._fit = FitProgress(untrained=not own_steps.steps_trained(self.model))
         if own:
             self._fit.own = self._own_training(self.model)

@@ -22,7 +22,7 @@ from gradscope.reporters.report import Report
 from gradscope.reporters.run import folder
 from gradscope.reporters.run.folder import REPORTS
 from gradscope.runner.runtime.seeds import Seeds
-from gradscope.workflows import report_folder
+from gradscope.workflows import earlier_report, report_folder
 from gradscope.workflows.analysis import analyze_seeds
 from gradscope.workflows.engine import Engine, Measurement, Watch, Workers, ignore_event
 from gradscope.workflows.inputs import CONFIGS, check_inputs, input_files
@@ -105,8 +105,9 @@ def plan_jobs(
 ) -> list[CheckJob]:
     """Load every config and its baseline: `baseline`, or the one beside the config.
 
-    The default folder is ``reports/<name>.check``: the report of `run` is never replaced, an
-    earlier check always. Raises `BadRequest` for options, configs or baselines that cannot be used.
+    The default folder is ``reports/<name>.check``: an earlier check is always replaced, the report
+    of a `run` of another config never. Raises `BadRequest` for options, configs or baselines that
+    cannot be used.
     """
     if baseline is not None and not use_baseline:
         raise BadRequest("--baseline and --no-baseline exclude each other", "leave one out")
@@ -177,6 +178,8 @@ def check_all(
             try:
                 claim = folder.claimed(job.target, replace=job.replace)
                 claims.enter_context(claim)
+                if not job.replace and not (job.target / folder.CHECK).exists():
+                    earlier_report.refuse_other_config(job.target, job.config.hash)
             except BadRequest as error:
                 finish(index, error)
             else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gradscope.config.loading import run_name_from
 from gradscope.errors import BadRequest, ConfigError
-from gradscope.record.files import atomic
+from gradscope.record.files import atomic, output_file
 from gradscope.reporters.new_config import FILE_DATASETS, NewConfig, config_text
 from gradscope.workflows.inputs import load_config
 
@@ -25,6 +25,7 @@ def write_config(choices: NewConfig, path: Path, *, replace_file: bool = False) 
         raise BadRequest(f"{path} exists", remedy if path.is_file() else "name a file")
     if not path.parent.is_dir():
         raise BadRequest(f"there is no folder {path.parent}", "name a file in a folder that exists")
+    output_file.check_outputs([path])
     if choices.data.endswith(tuple(FILE_DATASETS)) and not Path(choices.data).is_file():
         raise BadRequest(f"there is no file {choices.data}", "check --data")
     content = _content(choices, path)

@@ -46,8 +46,8 @@ class RunReport(Report):
         """
         target = Path(directory)
         with folder.claimed(target):
-            folder.remove_pages(target)
             folder.write_record(self.record, target)
+            folder.remove_pages(target)
             folder.write_result(self, target)
             return folder.write_pages(self, target)[0]
 

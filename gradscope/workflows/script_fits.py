@@ -49,11 +49,14 @@ def run_script(
     the rest sparsely. The first report is in `output` (default ``reports/<script>``), the next in
     ``<output>.fit-2`` and so on; the other gradients of a model's own `train_step` are in
     ``<output>.<what it trains>``. Without `output`, earlier reports there move to numbered folders.
-    What the script prints goes to stderr. Raises `BadRequest` where there is no such script.
+    What the script prints goes to stderr. Raises `BadRequest` where there is no such script, and
+    for a folder that cannot be written or holds files that gradscope did not write.
     """
     if not script.is_file():
         raise BadRequest(f"cannot run {script}: no such file", "name a Python script that trains")
     target = output or REPORTS / script.stem
+    with folder.claimed(target, replace=output is None):
+        pass  # before the script trains
     with tempfile.TemporaryDirectory(prefix="gradscope-fit-") as place:
         manifest = Path(place) / "fits.json"
         options = [str(manifest), str(target), "1" if output is None else "0", str(every or 0)]

@@ -71,8 +71,12 @@ def test_a_name_for_the_run(folder: Path) -> None:
 
 
 def test_output_is_exactly_there(folder: Path) -> None:
-    for seed in ("1", "2"):
-        assert said_by(folder, "-o", "here", "-s", f"seed={seed}") == "report: here"
+    for seed, options in (("1", ()), ("1", ()), ("2", ("--replace",))):
+        assert said_by(folder, "-o", "here", "-s", f"seed={seed}", *options) == "report: here"
+    assert seed_in(folder / "here") == 2
+    env = environment(folder, stand_in="")
+    said = refused(folder, "run", TINY, "-o", "here", "-s", "seed=3", env=env)
+    assert "here holds the report of another config" in said
     assert seed_in(folder / "here") == 2
     assert not (folder / "reports").exists()
 

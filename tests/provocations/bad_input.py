@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class BadInput:
-    """Files by name, the arguments of the command, and words of the message."""
+    """Files by name, the arguments of the command, words of the message, and what kind it is."""
 
     what: str
     command: tuple[str, ...]
     says: tuple[str, ...] = ()
     files: Mapping[str, str | bytes] = field(default_factory=dict)
+    kind: str = ""

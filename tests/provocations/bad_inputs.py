@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tests.provocations import bad_configs, bad_files
 from tests.provocations.bad_input import BadInput
@@ -10,13 +11,17 @@ from tests.provocations.bad_input import BadInput
 
 def bad_inputs() -> Iterator[BadInput]:
     """Every bad input, config values first."""
-    yield from bad_configs.config_values()
-    yield from bad_configs.config_texts()
-    yield from bad_files.data_files()
-    yield from bad_files.model_files()
-    yield from bad_files.records()
-    yield from bad_files.baselines()
-    yield from command_lines()
+    kinds = {
+        "values in a config": bad_configs.config_values,
+        "texts of a config": bad_configs.config_texts,
+        "data files": bad_files.data_files,
+        "model files": bad_files.model_files,
+        "records": bad_files.records,
+        "baselines": bad_files.baselines,
+        "command lines": command_lines,
+    }
+    for kind, inputs in kinds.items():
+        yield from (replace(item, kind=kind) for item in inputs())
 
 
 _LINES: tuple[tuple[str, ...], ...] = (

@@ -21,6 +21,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         prepare="mknod n c 1 3",
         holds="test -c n",
         needs=("root", "mknod"),
+        codes="O09",
     ),
     Provocation(
         OUTPUTS,
@@ -29,6 +30,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         0,
         prepare="ln -s /dev/null n",
         holds="test -L n && test -c /dev/null",
+        codes="O09",
     ),
     Provocation(
         OUTPUTS,
@@ -37,6 +39,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         " --format text=t.txt --format markdown | cat > o.txt",
         0,
         holds="grep -q '\"schema\"' o.txt && test -e /dev/stdout",
+        codes="O15",
     ),
     Provocation(
         OUTPUTS,
@@ -45,6 +48,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         " code=$?; wait; exit $code",
         0,
         holds=f"test -p p && {_VALID} o.json",
+        codes="O16",
     ),
     Provocation(
         OUTPUTS,
@@ -61,6 +65,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         2,
         says="small.yaml would replace small.yaml, which this command reads",
         holds=_UNCHANGED,
+        codes="O20",
     ),
     Provocation(
         OUTPUTS,
@@ -70,6 +75,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         says="l would replace small.yaml",
         prepare="ln -s small.yaml l",
         holds=_UNCHANGED,
+        codes="O20",
     ),
     Provocation(
         OUTPUTS,
@@ -79,6 +85,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         says="would replace small.baseline.json",
         prepare=_KEEP,
         holds="grep -q gradscope.baseline small.baseline.json",
+        codes="O20",
     ),
     Provocation(
         OUTPUTS,
@@ -89,6 +96,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         prepare="printf 'a,b,y\\n1,2,0\\n2,1,1\\n3,1,0\\n1,4,1\\n' > d.csv;"
         " sed 's/data:.*/data: {name: csv, path: d.csv, label: y}/' small.yaml > net.yaml",
         holds="grep -q 'a,b,y' d.csv",
+        codes="O20",
     ),
     Provocation(
         OUTPUTS,
@@ -97,6 +105,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         2,
         says="small.yaml would replace small.yaml",
         holds=_UNCHANGED,
+        codes="O19",
     ),
     Provocation(
         OUTPUTS,
@@ -106,6 +115,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         says="notes.txt is not a baseline",
         prepare="echo precious > notes.txt",
         holds="grep -q precious notes.txt",
+        codes="O19",
     ),
     Provocation(
         OUTPUTS,
@@ -114,6 +124,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         0,
         prepare=f'{_KEEP}; sed -i \'s/"seeds"/"sheep"/\' small.baseline.json',
         holds="$G check small.yaml -q",
+        codes="O19",
     ),
     Provocation(
         OUTPUTS,
@@ -122,6 +133,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         2,
         says="x is the output of two options",
         holds="test ! -e x",
+        codes="O18",
     ),
     Provocation(
         OUTPUTS,
@@ -138,6 +150,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         "$G theory small.yaml --plot .",
         2,
         says="--plot",
+        codes="O13",
     ),
     Provocation(
         OUTPUTS,
@@ -145,6 +158,48 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         "$G run small.yaml -q -o r >/dev/null 2>&1; $G export r -o r",
         2,
         says="it is a folder",
+    ),
+    Provocation(
+        OUTPUTS,
+        "a program that reads is the output of a form",
+        "bash -c '$G check small.yaml --at-init --no-baseline -q --format json=>(cat > o.json)'",
+        0,
+        holds=f"until test -s o.json; do sleep 0.1; done; sleep 0.2; {_VALID} o.json",
+        needs=("bash",),
+        codes="O16",
+    ),
+    Provocation(
+        OUTPUTS,
+        "a socket is the output of a form",
+        "$G check small.yaml --no-baseline --format json=s",
+        2,
+        says="cannot write s: it is a socket",
+        prepare="python3 -W ignore -c \"import socket; socket.socket(socket.AF_UNIX).bind('s')\"",
+        holds="test -S s",
+        stand_in="unable",
+        codes="O09",
+    ),
+    *(
+        Provocation(
+            OUTPUTS,
+            f"{what} is the output of {command}",
+            line,
+            2,
+            says=f"{file} would replace .*{file}, which this command reads",
+            prepare=f"printf 'def build():\\n    precious\\n' > {file};"
+            f" sed 's/model:.*/model: {{{key}}}/' small.yaml > net.yaml",
+            holds=f"grep -q precious {file}",
+            stand_in="unable",
+            codes="O20",
+        )
+        for what, file, key in (
+            ("the model file", "m.keras", "keras_file: m.keras"),
+            ("the file of the factory", "net.py", 'factory: "net:build"'),
+        )
+        for command, line in (
+            ("a form", f"$G check net.yaml --no-baseline --format json={file}"),
+            ("a baseline", f"$G baseline net.yaml --update -o {file}"),
+        )
     ),
     # Links
     Provocation(
@@ -155,6 +210,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         prepare="mkdir o; echo precious > v; ln -s ../v o/run.log; touch o/keep;"
         ' echo \'{"schema": "gradscope.result/1"}\' > o/result.json',
         holds="grep -q precious v && test ! -L o/run.log",
+        codes="D18",
     ),
     Provocation(
         LINKS,
@@ -163,6 +219,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         0,
         prepare="mkdir o; echo precious > v; ln -s ../v o/running.log",
         holds="grep -q precious v",
+        codes="D18",
     ),
     Provocation(
         LINKS,
@@ -172,6 +229,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         says="cannot write to o",
         prepare="mkdir o; ln -s ../v o/.lock",
         holds="test ! -e v",
+        codes="D18",
     ),
     Provocation(
         LINKS,

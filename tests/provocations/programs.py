@@ -31,6 +31,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         0,
         holds="grep -q '\"steps_done\": 6' o/result.json",
         stand_in="fork",
+        codes="F10",
     ),
     Provocation(
         CODE,
@@ -39,6 +40,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         0,
         holds="test -s pid && ! grep -q sleep /proc/$(cat pid)/cmdline",
         stand_in="session",
+        codes="F09",
     ),
     Provocation(
         CODE,
@@ -48,6 +50,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         says="model.factory: net:without_eager, or a module .* switched eager execution off",
         prepare=_NET.replace("FUNCTION", "without_eager"),
         stand_in=None,
+        codes="F18",
     ),
     Provocation(
         CODE,
@@ -57,6 +60,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         says="net:huge raised ResourceExhaustedError",
         prepare=_NET.replace("FUNCTION", "huge"),
         stand_in=None,
+        codes="F44",
     ),
     Provocation(
         CODE,
@@ -65,6 +69,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         3,
         says="(?s)^(?!.*cuInit).*the last words",
         stand_in="starts",
+        codes="F06 F07 F38",
     ),
     # The interpreter
     Provocation(
@@ -73,6 +78,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         "set -- $G; $1 -OO -m gradscope run --help > t",
         0,
         holds="grep -q 'Train and measure' t",
+        codes="V27",
     ),
     Provocation(
         PYTHON,
@@ -80,6 +86,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         "set -- $G; $1 -OO -m gradscope explain GS101 > t",
         0,
         holds="grep -q 'Tell whether the gradient fades' t",
+        codes="V27",
     ),
     Provocation(
         PYTHON,
@@ -87,6 +94,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 $G validate small.yaml -s name=größe",
         2,
         says=r"expected a name of 1 to 80 letters.*received 'gr\\xf6\\xdfe'",
+        codes="E05",
     ),
     Provocation(
         PYTHON,
@@ -97,6 +105,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         "os.kill(os.getpid(), signal.SIGINT)\\ntime.sleep(30)\\n' > early/typing.py",
         holds="test ! -e o",
         stand_in=None,
+        codes="S20",
     ),
     Provocation(
         PYTHON,
@@ -105,6 +114,16 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         3,
         says="the memory was not enough",
         stand_in=None,
+        codes="M01",
+    ),
+    Provocation(
+        PYTHON,
+        "a check with too little memory to load TensorFlow",
+        "(ulimit -v 1000000; $G check small.yaml --no-baseline)",
+        3,
+        says="the memory was not enough",
+        stand_in=None,
+        codes="M02",
     ),
     # Ends
     Provocation(
@@ -115,6 +134,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         says="stopped by SIGINT after step 6\n.*marked partial",
         holds='grep -q \'"status": "partial"\' o/result.json',
         stand_in="interrupted",
+        codes="W10",
     ),
     Provocation(
         ENDS,
@@ -123,6 +143,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         130,
         says="(?s)^(?!.* is kept).*nothing was kept",
         stand_in="interrupted",
+        codes="Q03",
     ),
     Provocation(
         ENDS,
@@ -135,6 +156,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         prepare="sed 's/name: small/name: slow/; s/steps: 6/steps: 1000000/' small.yaml"
         " > slow.yaml",
         holds="grep -q 'errors=\"1\"' j.xml && grep -q 'value=\"passed\"' j.xml",
+        codes="L06",
     ),
     Provocation(
         ENDS,
@@ -144,24 +166,81 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         says="o stopped being a folder during the run\n +kept: ",
         holds="test -f o && test -s gradscope-kept-*/record.npz",
         stand_in="folder",
+        codes="D20",
+    ),
+    *(
+        Provocation(
+            ENDS,
+            f"another config beside a report whose result.json is {state}",
+            "$G run small.yaml -s model.depth=3",
+            0,
+            prepare=f"$G run small.yaml -q >/dev/null 2>&1; {change} reports/small/result.json;"
+            " cp reports/small/record.npz earlier",
+            holds="cmp earlier reports/small-2/record.npz"
+            " && ! cmp -s earlier reports/small/record.npz",
+            codes=codes,
+        )
+        for state, change, codes in (
+            ("missing", "rm", "R22"),
+            ("damaged", "echo { >", "R21"),
+        )
+    ),
+    *(
+        Provocation(
+            ENDS,
+            f"another config with --output, and a report whose result.json is {state}",
+            "$G run small.yaml -s model.depth=3 -o o",
+            2,
+            says="o holds the report of another config",
+            prepare=f"$G run small.yaml -q -o o >/dev/null 2>&1; {change} o/result.json;"
+            " cp -r o earlier",
+            holds="diff -r earlier o",
+            stand_in="healthy",
+            codes=codes,
+        )
+        for state, change, codes in (
+            ("missing", "rm", "R22"),
+            ("damaged", "echo { >", "R21"),
+            ("whole", "test -e", "R22"),
+        )
     ),
     Provocation(
         ENDS,
-        "a run beside a record whose result.json is missing",
-        "$G run small.yaml -s model.depth=3",
+        "the same config with --output, and a report whose result.json is damaged",
+        "$G run small.yaml -o o",
         0,
-        prepare="$G run small.yaml -q >/dev/null 2>&1; rm reports/small/result.json;"
-        " cp reports/small/record.npz earlier",
-        holds="cmp earlier reports/small-2/record.npz",
+        prepare="$G run small.yaml -q -o o >/dev/null 2>&1; echo { > o/result.json",
+        holds='grep -q \'"status": "complete"\' o/result.json',
+        codes="R21",
     ),
     Provocation(
         ENDS,
-        "a run beside a report whose result.json is damaged",
-        "$G run small.yaml",
-        0,
-        prepare="$G run small.yaml -q >/dev/null 2>&1; echo '{' > reports/small/result.json;"
-        " cp reports/small/record.npz earlier",
-        holds="cmp earlier reports/small-2/record.npz",
+        "the check of another config with --output, and the report of a run",
+        "$G check small.yaml --no-baseline -s model.depth=3 -o o",
+        2,
+        says="o holds the report of another config",
+        prepare="$G run small.yaml -q -o o >/dev/null 2>&1; cp -r o earlier",
+        holds="diff -r earlier o",
+        codes="R22",
+    ),
+    *(
+        Provocation(
+            ENDS,
+            f"Ctrl-C in the last of three configs, {jobs} at a time",
+            f"env --default-signal=INT $G check a.yaml b.yaml c.yaml --no-baseline --jobs {jobs}"
+            " --format junit=j.xml --format json=j.json 2>e &"
+            " until grep -q '^passed: a' e && grep -q '^passed: b' e; do sleep 0.1; done;"
+            " kill -INT $!; wait $!; code=$?; cat e >&2; exit $code",
+            130,
+            says="stopped by SIGINT",
+            prepare='for n in a b c; do sed "s/name: small/name: $n/" small.yaml > $n.yaml; done;'
+            " sed -i 's/steps: 6/steps: 1000000/' c.yaml",
+            holds="test $(grep -c 'value=\"passed\"' j.xml) = 2 && grep -q 'errors=\"1\"' j.xml"
+            ' && test $(grep -c \'"outcome": "passed"\' j.json) = 2'
+            " && test -s reports/a.check/report.html && test -s reports/b.check/report.html",
+            codes=codes,
+        )
+        for jobs, codes in ((1, "L06"), (3, "L09"))
     ),
     Provocation(
         ENDS,
@@ -173,6 +252,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         holds="umount m",
         stand_in="unable",
         needs=("root", "mount"),
+        codes="D33",
     ),
     # Data
     Provocation(
@@ -188,6 +268,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         "        d[name] = np.full_like(d[name], np.nan)\n"
         "np.savez_compressed('r/record.npz', **d)\nEND",
         holds='! grep -q \'"state": "healthy"\' t',
+        codes="R07",
     ),
     Provocation(
         DATA,
@@ -198,6 +279,37 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         prepare="printf 'a,b,y\\n1,2,0\\n1,2,1\\n1,2,0\\n1,2,1\\n1,2,0\\n' > d.csv;"
         " sed 's/data:.*/data: {name: csv, path: d.csv, label: y}/' small.yaml > net.yaml",
         stand_in="unable",
+        codes="A18",
+    ),
+    *(
+        Provocation(
+            DATA,
+            f"columns that are constant, with {scaling}, in {form}",
+            "$G run net.yaml -o o",
+            2,
+            says="the same [23] features: there is nothing to learn from",
+            prepare=f"{make}; sed 's/data:.*/data: {{name: {form}, {keys},"
+            f" scaling: {scaling}}}/' small.yaml > net.yaml",
+            stand_in="unable",
+            codes=codes,
+        )
+        for form, keys, scaling, codes, make in (
+            (
+                "csv",
+                "path: d.csv, label: y",
+                "standardize",
+                "B12",
+                "printf 'a,b,y\\n1,2,0\\n1,2,1\\n1,2,0\\n1,2,1\\n1,2,0\\n' > d.csv",
+            ),
+            (
+                "npz",
+                "path: d.npz",
+                "standardize",
+                "B13",
+                "python3 -c \"import numpy as np; np.savez('d.npz',"
+                ' x=np.full((50, 3), 7.0, np.float32), y=np.arange(50) % 2)"',
+            ),
+        )
     ),
     Provocation(
         DATA,
@@ -210,5 +322,6 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         " sed 's/data:.*/data: {name: npz, path: d.npz, task: classification}/' small.yaml"
         " > net.yaml",
         stand_in="unable",
+        codes="B20",
     ),
 )

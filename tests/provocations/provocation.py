@@ -31,8 +31,8 @@ class Provocation:
     `prepare`, `command` and `holds` are lines of a POSIX shell; in `command`, $G is gradscope.
     `code` is its exit code, `says` a pattern in what it writes to stderr, and `holds` must exit 0
     afterwards. `stand_in` is how the stand-in of TensorFlow behaves; None is TensorFlow
-    itself. `needs` names commands or
-    rights without which the row is skipped.
+    itself. `needs` names commands or rights without which the row is skipped. `codes` are the
+    numbers that the fault has in `codes.CODES`.
     """
 
     kind: str
@@ -44,6 +44,7 @@ class Provocation:
     holds: str = ""
     stand_in: str | None = "healthy"
     needs: tuple[str, ...] = ()
+    codes: str = ""
 
 
 def provoke(row: Provocation, folder: Path) -> None:

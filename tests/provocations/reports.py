@@ -22,6 +22,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         holds="umount m",
         stand_in="unable",
         needs=("root", "mount"),
+        codes="D12 D30",
     ),
     Provocation(
         EARLY,
@@ -48,8 +49,39 @@ PROVOCATIONS: tuple[Provocation, ...] = (
             says=f"o/{name} is not a regular file",
             prepare=f"mkdir -p o/{name}",
             stand_in="unable",
+            codes=codes,
         )
-        for name in ("result.json", "record.npz", "report.html", "run.log", "running.log")
+        for name, codes in (
+            ("result.json", "D22"),
+            ("record.npz", "D22"),
+            ("report.html", "D23"),
+            ("run.log", "D24"),
+            ("running.log", "D24"),
+        )
+    ),
+    *(
+        Provocation(
+            EARLY,
+            f"{what} on a read-only file system",
+            f"$G {line}",
+            2,
+            says="cannot write (to )?m/x[^:]*: [Rr]ead-only",
+            prepare="mkdir m; mount -t tmpfs -o ro none m; touch train.py",
+            holds="umount m",
+            stand_in="unable",
+            needs=("root", "mount"),
+            codes="D30",
+        )
+        for what, line in (
+            ("a report", "run small.yaml -o m/x"),
+            ("the report of a check", "check small.yaml --no-baseline -o m/x"),
+            ("a form", "check small.yaml --no-baseline --format json=m/x"),
+            ("a sweep", "sweep small.yaml --vary model.depth=2,3 -o m/x"),
+            ("a plot", "theory small.yaml --plot m/x.png"),
+            ("a new config", "init m/x.yaml"),
+            ("the gallery", "gallery -o m/x"),
+            ("the report of a script", "fit -o m/x train.py"),
+        )
     ),
     Provocation(
         EARLY,
@@ -59,6 +91,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         says="o/result.json is not a regular file",
         prepare="mkdir o; mkfifo o/result.json",
         stand_in="unable",
+        codes="D25",
     ),
     Provocation(
         EARLY,
@@ -68,6 +101,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         says="o/run.log is not a regular file",
         prepare="mkdir o; mkfifo o/run.log",
         stand_in="unable",
+        codes="D26",
     ),
     # Result
     Provocation(
@@ -79,6 +113,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         prepare="mkdir m; mount -t tmpfs -o size=72k none m",
         holds="grep -q '\"exit_code\": 3' m/o/result.json; code=$?; umount m; exit $code",
         needs=("root", "mount"),
+        codes="D32",
     ),
     Provocation(
         RESULT,
@@ -89,6 +124,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         prepare="mkdir m; mount -t tmpfs -o size=8k none m",
         holds="umount m; cd gradscope-kept-*; $G report record.npz -q | grep small",
         needs=("root", "mount"),
+        codes="D04",
     ),
     Provocation(
         RESULT,
@@ -118,6 +154,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         3,
         says="stdout",
         holds="grep -q '\"exit_code\": 3' o/result.json",
+        codes="O06",
     ),
     Provocation(
         RESULT,
@@ -127,6 +164,30 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         says="cannot write",
         prepare="$G run small.yaml -o o >/dev/null 2>&1; cp o/report.html h",
         holds="cmp h o/report.html",
+        codes="D31",
+    ),
+    Provocation(
+        RESULT,
+        "an earlier report in the default folder, and a record that cannot be written",
+        "(ulimit -f 1; $G run small.yaml -s seed=2)",
+        3,
+        says="cannot write reports/small/record.npz",
+        prepare="$G run small.yaml -q >/dev/null 2>&1; cp -r reports before",
+        holds="diff -r before reports",
+        codes="D31",
+    ),
+    Provocation(
+        RESULT,
+        "TensorFlow, real pictures and a disk of 200 kB",
+        "$G run small.yaml -o m/o",
+        3,
+        says="No space left on device",
+        prepare="mkdir m; mount -t tmpfs -o size=200k none m",
+        holds="grep -q '\"exit_code\": 3' m/o/result.json && $G report m/o -q | grep small"
+        ' && test -z "$(ls m/o | grep -e png -e svg -e html)"; code=$?; umount m; exit $code',
+        stand_in=None,
+        needs=("root", "mount"),
+        codes="D32",
     ),
     # Summary
     Provocation(
@@ -137,6 +198,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         0,
         says="no summary was written to /no/such/file",
         holds="grep -q testsuite j.xml",
+        codes="O17",
     ),
     # Names
     Provocation(
@@ -146,6 +208,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         2,
         says="name too long",
         stand_in="unable",
+        codes="N05",
     ),
     Provocation(
         NAMES,
@@ -154,6 +217,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         2,
         says="cannot write to",
         stand_in="unable",
+        codes="N05",
     ),
     Provocation(
         NAMES,
@@ -162,6 +226,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         2,
         says="the path is empty",
         stand_in="unable",
+        codes="N07",
     ),
     Provocation(
         NAMES,
@@ -179,5 +244,6 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         3,
         says="(?s)^(?!.*^ *::stop-commands).*",
         stand_in="raise",
+        codes="N03",
     ),
 )

@@ -45,6 +45,7 @@ def command(
         return
     if page is not None:
         measure.check_page(page)
+    measure.check_folder(output)
     figures = []
     for name in chosen:
         if not quiet:

@@ -62,7 +62,8 @@ def read(path: Path) -> SeedStatistics:
     """Read a baseline; raises `BadRequest` where it is not exactly what gradscope wrote."""
     try:
         if not path.is_file():
-            what = "is a directory" if path.is_dir() else "no such file"
+            what = "not a regular file" if path.exists() else "no such file"
+            what = "is a directory" if path.is_dir() else what
             raise _unusable(path, f"cannot read the baseline {path}: {what}")
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)

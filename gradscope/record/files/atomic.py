@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import re
 from collections.abc import Iterator
@@ -62,9 +63,13 @@ def temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
-def remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files in `folder` of processes that were killed while they wrote."""
-    for path in folder.glob(".*.tmp"):
+def remove_abandoned(folder: Path, name: str = "*") -> None:
+    """Remove the temporary files in `folder` of processes that were killed while they wrote.
+
+    With `name`, only those of the file of that name.
+    """
+    pattern = name if name == "*" else glob.escape(name)
+    for path in folder.glob(f".{pattern}.*.tmp"):
         match = _TEMPORARY.fullmatch(path.name)
         if match and not is_running(int(match[1])):
             with contextlib.suppress(OSError):

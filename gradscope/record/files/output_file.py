@@ -1,8 +1,8 @@
 """Files that the user names for output: what they may replace, and how they are written.
 
 A regular file is replaced as a whole (`atomic.write`), through a link at the file that the link
-names. A device, pipe or socket is opened and written to, as the shell's ``>`` does; it is never
-replaced.
+names. A device or a pipe is opened and written to, as the shell's ``>`` does; it is never
+replaced. A socket, which ``>`` cannot open, is refused.
 """
 
 from __future__ import annotations
@@ -74,11 +74,14 @@ def _kind(path: Path) -> int | None:
 def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path] = ()) -> None:
     """Refuse outputs that cannot be written, that are the same file, or that are an input.
 
-    Nothing is left behind. Raises `BadRequest` for the first one.
+    Nothing is left behind, and temporary files beside them of killed processes are removed. Raises
+    `BadRequest` for the first one.
     """
     read = [path for path in inputs if _kind(path) is not None]
     for index, path in enumerate(outputs):
         if _is_stream(path):
+            if stat.S_ISSOCK(_kind(path) or 0):
+                raise BadRequest(f"cannot write {path}: it is a socket", "name another file")
             if not os.access(path, os.W_OK):
                 raise BadRequest(f"cannot write {path}: permission denied", "name another file")
             continue
@@ -91,6 +94,7 @@ def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path] = ()) -> None:
                 raise BadRequest(
                     f"{path} would replace {other}, which this command reads", "name another file"
                 )
+        atomic.remove_abandoned(path.parent, path.name)
 
 
 def _same(path: Path, other: Path) -> bool:

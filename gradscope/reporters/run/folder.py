@@ -167,6 +167,13 @@ def move_earlier(folder: Path) -> Path | None:
     return target
 
 
+def move_back(earlier: Path, folder: Path) -> None:
+    """Undo `move_earlier`, which gave `earlier`: `folder` holds what it held before."""
+    for path in sorted(earlier.iterdir()):
+        path.replace(folder / path.name)
+    earlier.rmdir()
+
+
 def _next_numbered(folder: Path) -> Path:
     """Create ``<folder>-N``, where N is above every number in use, and at least 2."""
     pattern = re.compile(re.escape(folder.name) + r"-(\d{1,9})")

@@ -117,8 +117,15 @@ class Sender:
         )
 
 
+class OutOfTurn(ValueError):
+    """A step that came twice, too early or too late; it is not added to the record."""
+
+
 def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
-    """Add one message to `builder`; return its header, whose ``event`` is the kind of message."""
+    """Add one message to `builder`; return its header, whose ``event`` is the kind of message.
+
+    Raises `OutOfTurn` for a step that does not follow those of `builder`.
+    """
     line, _, body = message.partition(b"\n")
     header: dict[str, Any] = json.loads(line)
     if profile := header.pop("profile", ""):
@@ -142,6 +149,7 @@ def _add(header: dict[str, Any], body: bytes, builder: RecordBuilder) -> None:
             figures = np.frombuffer(body, np.float64)
             end = len(figures) - header.get("times", 0)
             rows = figures[:end].reshape(len(STATISTICS), -1)
+            _refuse_out_of_turn(header["step"], builder)
             builder.step(header["step"], rows, header["scalars"], figures[end:])
         case "probe":
             builder.probe(header["step"], np.frombuffer(body, np.float64))
@@ -154,6 +162,18 @@ def _add(header: dict[str, Any], body: bytes, builder: RecordBuilder) -> None:
             origin = header.get("origin")
             builder.nonfinite_origin = NonFiniteOrigin.from_json(origin) if origin else None
             builder.faults = tuple(Fault(**fault) for fault in header.get("faults", ()))
+
+
+def _refuse_out_of_turn(step: int, builder: RecordBuilder) -> None:
+    """Raise `OutOfTurn` where `step` is no later one, or where a recorded one is left out."""
+    last, beginning = builder.steps_done, builder.beginning
+    if step <= last:
+        raise OutOfTurn(f"step {step} came after step {last}")
+    if last and beginning is not None:
+        every = beginning.config["training"]["record_every"]
+        following = min((last // every + 1) * every, beginning.steps_requested)
+        if step > following:
+            raise OutOfTurn(f"step {step} came after step {last}, without step {following}")
 
 
 def _draws(header: dict[str, Any], body: bytes) -> InitialDraws:

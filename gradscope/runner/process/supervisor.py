@@ -26,7 +26,7 @@ from gradscope.errors import BadRequest, CouldNotMeasure, ExitCode, Interrupted
 from gradscope.record.builder import RecordBuilder
 from gradscope.record.run_record import OutcomeStatus, RunRecord
 from gradscope.runner.process import worker_failure, worker_home
-from gradscope.runner.process.messages import add_message
+from gradscope.runner.process.messages import OutOfTurn, add_message
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
 
@@ -79,7 +79,7 @@ def stream_seeds(
     `timeout`; `Interrupted` after SIGINT, SIGTERM or SIGHUP. The last two carry the first seed's
     record so far as ``partial``.
     """
-    received = _Received(len(seeds))
+    received = _Received(seeds)
     recording = recorded_stop_signals() if stop is None else contextlib.nullcontext(stop)
     with recording as signals, contextlib.ExitStack() as stack:
         ending = _Ending(signals, math.inf if timeout is None else time.monotonic() + timeout)
@@ -125,8 +125,8 @@ class _Received:
     Other records are not kept, so that many seeds need the memory of one.
     """
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, seeds: Seeds) -> None:
+        self._count, self._trained = len(seeds), len(seeds.trained)
         self.builder = RecordBuilder()
         self.last: dict[str, Any] = {"event": "none"}
         self._ended = 0
@@ -134,18 +134,31 @@ class _Received:
         self._started = time.monotonic()
 
     def take(self, message: bytes) -> RunRecord | None:
-        """Take one message; return the record of the seed that it ends."""
+        """Take one message; return the record of the seed that it ends.
+
+        Raises `OutOfTurn` where a step does not follow the last one, or where a training is said to
+        be complete and its last step did not come.
+        """
         if self.last["event"] == "end":
             self.builder = RecordBuilder()
         self.last = add_message(message, self.builder)
         if self.last["event"] != "end":
             return None
+        self._refuse_missing_end()
         record = self._built(OutcomeStatus(self.last["status"]), self.last["sentence"])
         self._started = time.monotonic()
         self._ended += record is not None
         if self._first is None:
             self._first = record
         return record
+
+    def _refuse_missing_end(self) -> None:
+        beginning, done = self.builder.beginning, self.builder.steps_done
+        if beginning is None or self.last["status"] != OutcomeStatus.COMPLETE:
+            return
+        asked = beginning.steps_requested if self._ended < self._trained else 1
+        if done != asked:
+            raise OutOfTurn(f"the end came after step {done}, without step {asked}")
 
     def _built(self, status: OutcomeStatus, sentence: str) -> RunRecord | None:
         return self.builder.build(status, sentence, time.monotonic() - self._started)
@@ -283,7 +296,10 @@ def _receive(
             message = connection.recv_bytes()
         except (EOFError, OSError):  # the worker ended, perhaps in the middle of a message
             return
-        record = received.take(message)
+        try:
+            record = received.take(message)
+        except OutOfTurn as error:
+            raise _mixed(error, received) from error
         watch(received.last, received.builder)
         if record is not None:
             yield record
@@ -323,6 +339,15 @@ def _interruption(number: int, received: _Received) -> Interrupted:
         error.remedy = (
             f"what was measured is kept{', and complete' if whole else ', marked partial'}"
         )
+    return error
+
+
+def _mixed(fault: OutOfTurn, received: _Received) -> CouldNotMeasure:
+    error = CouldNotMeasure(
+        f"the figures of the worker are not those of one training: {fault}",
+        "code of the network or the data must not fork this process",
+    )
+    error.partial = received.first(error.message)
     return error
 
 

@@ -71,10 +71,22 @@ def write(figure: PaperFigure, folder: Path) -> list[Path]:
     return paths
 
 
+def check_folder(folder: Path) -> None:
+    """Make the folder of the gallery; raises `BadRequest` where it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        remedy = "choose another folder with --output"
+        raise BadRequest(f"cannot write to {folder}: {reason}", remedy) from error
+    output_file.check_outputs([folder / "gallery"])
+
+
 def check_page(page: Path) -> None:
     """Raise `BadRequest` where `page` has no place for the gallery."""
     if not page.is_file() or BEGIN not in (text := page.read_text("utf-8")) or END not in text:
         raise BadRequest(f"{page} has no place for the gallery", f"write into it: {BEGIN} {END}")
+    output_file.check_outputs([page])
 
 
 def write_page(figures: Sequence[PaperFigure], page: Path) -> None:

@@ -85,8 +85,14 @@ class Experiment:
         print("noise on the worker's stdout", flush=True)
         print("noise on the worker's stderr", file=sys.stderr, flush=True)
         for step in range(1, self.config.training.steps + 1):
+            if step == self.config.training.steps and BEHAVIOUR == "no last step":
+                break
+            if step == STEPS_BEFORE_TROUBLE and BEHAVIOUR == "no third step":
+                continue
             listener.step(step, _figures(), (1.0 / step, 0.5, 0.01))
             if step == STEPS_BEFORE_TROUBLE:
+                if again := {"third step twice": 3, "second step again": 2}.get(BEHAVIOUR):
+                    listener.step(again, _figures(), (1.0, 0.5, 0.01))
                 _trouble(listener)
             if step > STEPS_BEFORE_TROUBLE:
                 time.sleep(0.001)
@@ -129,7 +135,7 @@ def _trouble(listener: Any) -> None:
         case "exit":
             os._exit(1)
         case "raise":
-            raise RuntimeError("the stand-in broke\nwith a second line")
+            raise RuntimeError("the stand-in broke\n  ::stop-commands::x\n::error::y")
         case "memory":
             raise MemoryError
         case "refuse":

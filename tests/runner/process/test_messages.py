@@ -63,7 +63,12 @@ def beginning() -> Beginning:
             data_hash="d",
         ),
         data=DataSummary("g", 64, 16, (4, 5), "classification", 3, "none", 0.1, 1.1, -3.3, 1 / 3),
-        config={"name": "x", "model": {}, "training": {}, "nested": {"list": [1, None, 0.1]}},
+        config={
+            "name": "x",
+            "model": {},
+            "training": {"record_every": 9},
+            "nested": {"list": [1, None, 0.1]},
+        },
         batch_size=32,
         probe_samples=64,
         steps_requested=9,
