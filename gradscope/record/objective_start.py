@@ -50,13 +50,16 @@ class ConstantAnswer:
     """The best answer that is the same for every sample, and its mean loss.
 
     `values` has one value per unit of the output. It was chosen on `chosen_on` samples, and `loss`
-    is the mean over `samples` samples, without penalties.
+    is the mean over `samples` samples, without penalties. Where the answers have positions, as of
+    pixels or of a sequence, and other values at each of them do better, `by_position` is true, and
+    `values` are the means over the positions.
     """
 
     values: tuple[float, ...]
     loss: float
     chosen_on: int
     samples: int
+    by_position: bool = False
 
 
 @dataclass(frozen=True)

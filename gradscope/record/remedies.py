@@ -31,6 +31,7 @@ class Action(StrEnum):
     SCALE_ONCE = "scale_once"
     MATCH_TARGETS = "match_targets"
     COMPARE_EACH_SAMPLE = "compare_each_sample"
+    SEPARATE_SAMPLES = "separate_samples"
     SCALE_TARGETS = "scale_targets"
     SHORTEN_SEQUENCES = "shorten_sequences"
     OPEN_FORGET_GATE = "open_forget_gate"

@@ -305,6 +305,9 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.COMPARE_EACH_SAMPLE: _always(
         "compare each target with the answer to its sample before anything is averaged"
     ),
+    Action.SEPARATE_SAMPLES: _always(
+        "axis=-1 for a softmax, and no sum, normalization or reshape over the batch axis in call"
+    ),
     Action.SCALE_TARGETS: _always(
         "scale the targets: (y - y.mean()) / y.std(), and scale the answers back"
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import keras
@@ -23,6 +23,7 @@ from gradscope.runner.draws.wanted_draws import wanted_draws
 from gradscope.runner.loop import evaluation, feeding, memory_estimate, pace, probe
 from gradscope.runner.loop.final_answers import final_answers
 from gradscope.runner.loop.listener import Listener, TrainingEnd
+from gradscope.runner.loop.lone_answers import lone_answers
 from gradscope.runner.network.workload import Workload
 from gradscope.runner.nonfinite import replay
 from gradscope.runner.nonfinite.origin import Training
@@ -232,7 +233,8 @@ class Experiment:
             traced=self._passes,
         )
         if answers:
-            listener.answers(answers)
+            lone = lone_answers(self.model, batch, self.objective, batch_size=size)
+            listener.answers(replace(answers, **asdict(lone)))
 
     def first_step(self, listener: Listener) -> TrainingEnd:
         """Take the first step alone: the network as initialised, and what its first update does."""

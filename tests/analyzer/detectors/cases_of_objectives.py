@@ -15,6 +15,7 @@ from gradscope.record import (
     LossValues,
     ObjectiveInfo,
     ObjectiveStart,
+    ProbeAnswers,
     RunRecord,
     TargetDependence,
     TargetSummary,
@@ -35,6 +36,7 @@ def objectives() -> Iterator[Case]:
     yield from saturated()
     yield from twice_and_divided()
     yield from untrainable()
+    yield from mixed()
 
 
 def started(
@@ -221,3 +223,26 @@ def untrainable() -> Iterator[Case]:
     yield case("healthy", "a_head_trains", lambda: net(2, ("hidden_1", "hidden_2")))
     yield case("sick", "nothing_trainable", lambda: net(0, ("sequential",)), "error", (0, 40))
     yield case("borderline", "one_trains", lambda: net(1, ()))
+
+
+def mixed() -> Iterator[Case]:
+    """Answers to a sample by itself; a constant answer's loss is ln 10."""
+    case, falls = partial(Case, "mixed_samples"), np.geomspace(2.4, 0.1, 41)
+
+    def net(change: float, lone: float, joint: float = 0.1, **more: Any) -> RunRecord:
+        alone = {"lone_change": change, "lone_loss": lone, "joint_loss": joint}
+        answers = ProbeAnswers(960, joint, joint, constant_loss=BEST, **alone)
+        return record(answers=answers, **({"loss": falls, "accuracy": 0.9} | more))
+
+    half = 0.1 + 0.5 * (BEST - 0.1)
+    nothing = {"loss": BEST, "accuracy": 0.1}
+    yield case("healthy", "each_by_itself", lambda: net(1e-6, math.nan))
+    yield case("healthy", "an_earlier_version", record, "skipped")
+    yield case("healthy", "not_passed", lambda: net(math.nan, math.nan), "skipped")
+    yield case("sick", "over_the_batch", lambda: net(1.2, BEST), "error", (0, 40), (), 1.2)
+    yield case("sick", "as_good_alone", lambda: net(0.3, 0.1), "warning")
+    yield case("sick", "not_learned", lambda: net(0.3, BEST, BEST, **nothing), "error")
+    yield case("borderline", "change_inside", lambda: net(0.01 * INSIDE, BEST))
+    yield case("borderline", "change_outside", lambda: net(0.01 * OUTSIDE, BEST), "error")
+    yield case("borderline", "loss_inside", lambda: net(1.2, half - 1e-3), "warning")
+    yield case("borderline", "loss_outside", lambda: net(1.2, half + 1e-3), "error")

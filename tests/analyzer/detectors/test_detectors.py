@@ -42,6 +42,7 @@ LOWEST = {0.001, 0.01, 0.6, 0.8}
 
 WITHOUT_LAYERS = {
     "exhausted_learning_rate",
+    "mixed_samples",
     "non_finite",
     "not_learning",
     "diverging_loss",

@@ -62,6 +62,7 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
         else weights(made, finding)
     ),
     "initializer_mismatch": values_per_step,
+    "mixed_samples": lambda made, _: made.batch_size,
     "non_finite": lambda made, finding: round(finding.observed),
     "not_learning": lambda made, _: int(np.isfinite(made.scalars["loss"][made.steps > 0]).sum()),
     "optimizer_epsilon": values_per_step,

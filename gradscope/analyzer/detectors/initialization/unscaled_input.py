@@ -6,11 +6,12 @@ import math
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve
+from gradscope.analyzer.curves.feature_size import LARGE, SMALL, fed_rms
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.nonfinite_cause import at_edge
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.config.sections.data import USER_DATA
-from gradscope.record import Finding, Normalization, Role, RunRecord, Severity, Trait
+from gradscope.record import Finding, Normalization, Role, RunRecord, Severity
 from gradscope.record.remedies import change_settings
 from gradscope.record.run_record import FIT
 
@@ -40,8 +41,8 @@ from gradscope.record.run_record import FIT
 def unscaled_input(
     record: RunRecord,
     *,
-    max_rms: float = 10.0,
-    min_rms: float = 0.01,
+    max_rms: float = LARGE,
+    min_rms: float = SMALL,
     max_constant_ratio: float = 0.95,
 ) -> tuple[Finding, ...]:
     """Tell whether the features are fed far from unit size, as raw pixels are.
@@ -81,8 +82,7 @@ def unscaled_input(
         raise NotMeasured(f"{between[0].name} may scale the features before the first weights")
     if record.layers and record.layers[first].normalization == Normalization.BEFORE_ACTIVATION:
         raise NotMeasured("a batch norm right after the first weights takes the scale away")
-    estimates = (record.data.second_moment**0.5, _rms_by_preactivation(record, first))
-    finite = [rms for rms in estimates if math.isfinite(rms)]
+    finite = fed_rms(record)
     if not finite:
         raise NotMeasured(_without_size(record))
     if not (min(finite) > max_rms or max(finite) < min_rms):
@@ -127,16 +127,3 @@ def _cause(record: RunRecord) -> str:
     if record.data.name in (FIT, USER_DATA):
         return ""
     return f"data.scaling: {record.data.scaling} leaves them as they are."
-
-
-def _rms_by_preactivation(record: RunRecord, first: int) -> float:
-    """Rms of what the first layer is fed, by its z at step 0; NaN where that does not tell."""
-    if not len(record.steps) or record.steps[0] != 0 or not record.layers:
-        return math.nan
-    layer = record.layers[first]
-    z = float(record.series["preactivation_second_moment"][0, first])
-    weight = float(record.series["weight_second_moment"][0, first])
-    plain = layer.fan_in and layer.bias_initializer in (None, "zeros")
-    if not plain or Trait.LINEAR_KERNEL not in layer.traits or not weight > 0:
-        return math.nan
-    return math.sqrt(z / (int(layer.fan_in or 1) * weight))
