@@ -12,6 +12,7 @@ from gradscope.record import ObjectiveStart
 from gradscope.record.builder import RecordBuilder
 from gradscope.runner.objective.objective import Objective
 from gradscope.runner.objective.start import StartMeasurement
+from gradscope.runner.objective.target_order import BatchTargets
 
 MOST_KEPT = 2**22
 """Target values of measured batches that are kept: 16 MB of float32."""
@@ -66,7 +67,10 @@ class FitStart:
         for step, y, weights in self._batches:
             if step not in self._losses:
                 self._losses[step] = self._measurement.constant_loss(y, weights)
-        builder.start(self._facts)
+        seen = BatchTargets()
+        for _, y, _ in self._batches:
+            seen.add(y)
+        builder.start(replace(self._facts, order=seen.order()))
         builder.constant_losses(self._losses)
 
     def _choose_again(self) -> None:

@@ -80,6 +80,17 @@ class AnswerScale:
 
 
 @dataclass(frozen=True)
+class TargetOrder:
+    """In which order the targets come: `within` is the share of their variance within a batch.
+
+    Of the variance within and between `batches` batches; 1 for samples in random order.
+    """
+
+    within: float
+    batches: int
+
+
+@dataclass(frozen=True)
 class UnknownVariables:
     """Variables that a layer computes with and that the model does not know.
 
@@ -112,7 +123,7 @@ class ObjectiveStart:
     """The facts of loss, targets and variables before the first update.
 
     A fact that could not be measured is None, and `unmeasured` says why by its name. `targets`
-    summarizes those of the batch.
+    summarizes those of the batch. `order` comes after the training, of its recorded batches.
     """
 
     dependence: TargetDependence | None = None
@@ -121,6 +132,7 @@ class ObjectiveStart:
     scale: AnswerScale | None = None
     weights: WeightCounts | None = None
     targets: TargetSummary | None = None
+    order: TargetOrder | None = None
     unmeasured: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -153,4 +165,5 @@ _FACTS: dict[str, Any] = {
     "scale": lambda content: AnswerScale(**content),
     "weights": _weights,
     "targets": TargetSummary.from_json,
+    "order": lambda content: TargetOrder(**content),
 }

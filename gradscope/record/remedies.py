@@ -32,6 +32,8 @@ class Action(StrEnum):
     MATCH_TARGETS = "match_targets"
     COMPARE_EACH_SAMPLE = "compare_each_sample"
     SEPARATE_SAMPLES = "separate_samples"
+    WEAKEN_PENALTY = "weaken_penalty"
+    SHUFFLE_DATA = "shuffle_data"
     SCALE_TARGETS = "scale_targets"
     SHORTEN_SEQUENCES = "shorten_sequences"
     OPEN_FORGET_GATE = "open_forget_gate"
