@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from gradscope.record.run_record import Floats
 from gradscope.runner.objective.objective import Objective
+from gradscope.runner.objective.output_graph import FactNotMeasured
 from gradscope.runner.runtime.preserved_state import preserved_model_state
 
 LOOKED_AT = 2
@@ -51,9 +52,20 @@ def lone_answers(
     x, y, weights = keras.tree.map_structure(
         lambda leaf: np.asarray(leaf)[:samples], (x, y, weights)
     )
-    pairs = any(leaf.shape[1:2] == (samples,) for leaf in keras.tree.flatten(x))
+    inputs = keras.tree.flatten(x)
+    pairs = len(inputs) > 1 and any(leaf.shape == (samples, samples) for leaf in inputs)
     if samples < 2 or pairs:
         return LoneAnswers()
+    try:
+        return _compared(model, objective, (x, y, weights), samples)
+    except (ValueError, TypeError, FactNotMeasured, tf.errors.OpError):  # it takes no such batch
+        return LoneAnswers()
+
+
+def _compared(
+    model: Any, objective: Objective, batch: tuple[Any, Any, Any], samples: int
+) -> LoneAnswers:
+    x, y, weights = batch
     passes = _Passes(model, objective, x)
     joint = passes.answers(range(samples))
     if any(leaf.shape[:1] != (samples,) for leaf in joint):

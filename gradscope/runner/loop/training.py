@@ -226,8 +226,7 @@ class Experiment:
             return
         listener.start(replace(self._facts, order=self._order.order()))
         batch = self._prepared(self.feed.probe(self.config.training.probe_samples))
-        size = self.feed.batch_size
-        constant = self._start.constant_loss
+        size, constant = self.feed.batch_size, self._start.constant_loss
         answers = final_answers(
             self.model,
             batch,
@@ -237,6 +236,7 @@ class Experiment:
             traced=self._passes,
         )
         if answers:
+            listener.answers(answers)
             lone = lone_answers(self.model, batch, self.objective, batch_size=size)
             listener.answers(replace(answers, **asdict(lone)))
 

@@ -243,6 +243,7 @@ def mixed() -> Iterator[Case]:
     yield case("healthy", "each_by_itself", lambda: net(1e-6, math.nan))
     yield case("healthy", "an_earlier_version", record, "skipped")
     yield case("healthy", "not_passed", lambda: net(math.nan, math.nan), "skipped")
+    yield case("healthy", "a_graph", lambda: net(1.2, BEST, batch_size=5000), "skipped")
     yield case("sick", "over_the_batch", lambda: net(1.2, BEST), "error", (0, 40), (), 1.2)
     yield case("sick", "as_good_alone", lambda: net(0.3, 0.1), "warning")
     yield case("sick", "not_learned", lambda: net(0.3, BEST, BEST, **nothing), "error")

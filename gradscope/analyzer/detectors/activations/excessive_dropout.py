@@ -18,7 +18,7 @@ USUAL_RATE = 0.5
 
 @detector(
     "GS206",
-    rank=11,
+    rank=18,
     causes=("dead_units", "collapsed_representation", "vanishing_gradient", "oscillating_loss"),
 )
 def excessive_dropout(

@@ -10,10 +10,14 @@ from gradscope.analyzer.curves.feature_size import LARGE, SMALL, fed_rms
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.nonfinite_cause import at_edge
 from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.catalog.activations import find_activation
 from gradscope.config.sections.data import USER_DATA
 from gradscope.record import Finding, Normalization, Role, RunRecord, Severity
 from gradscope.record.remedies import change_settings
 from gradscope.record.run_record import FIT
+
+FLAT = 0.3
+"""Mean slope over the largest below which a layer is saturated, as for `saturated_units`."""
 
 
 @detector(
@@ -54,7 +58,8 @@ def unscaled_input(
         Features that are whole numbers are judged by z alone.
     Error when:
         The rms is above `max_rms` or below `min_rms`, the network does not learn, and no other
-        error explains that.
+        error explains that. Where the first layer starts saturated (sigmoid, tanh), learning is a
+        loss below half of a constant prediction's or an accuracy half of the way to all right.
     Warning when:
         The rms is beyond a threshold and the network learns all the same, another error stands
         beside it, or an operation at the edge of its domain ended the training.
@@ -90,6 +95,8 @@ def unscaled_input(
     rms, layer = finite[0], record.layers[first]
     large = rms > max_rms
     learns = loss_curve.learned(record, max_constant_ratio) or loss_curve.above_chance(record)
+    if learns and _saturates(record, first):
+        learns = loss_curve.learns_well(record)
     explained = learns or at_edge(record)
     return (
         findings.finding(
@@ -114,6 +121,15 @@ def unscaled_input(
             evidence=findings.evidence(record, n=record.data.samples, phase="data"),
         ),
     )
+
+
+def _saturates(record: RunRecord, first: int) -> bool:
+    """Whether the first layer is flat at the start: what is learned then, the others learn."""
+    layer = record.layers[first]
+    entry = find_activation(str(layer.activation)) if layer.role == Role.HIDDEN else None
+    if entry is None or not entry.saturates or not len(record.steps) or record.steps[0] != 0:
+        return False
+    return bool(record.series["derivative_gain"][0, first] < FLAT)
 
 
 def _without_size(record: RunRecord) -> str:

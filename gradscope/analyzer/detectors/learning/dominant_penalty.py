@@ -18,7 +18,7 @@ AIM = 0.1
 
 @detector(
     "GS609",
-    rank=4,
+    rank=17,
     causes=(
         "dead_units",
         "vanishing_signal",

@@ -11,7 +11,7 @@ from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import Action, Finding, ProbeAnswers, Remedy, RunRecord, Severity
 
 
-@detector("GS608", rank=1)
+@detector("GS608", rank=14)
 def mixed_samples(
     record: RunRecord,
     *,
@@ -34,8 +34,8 @@ def mixed_samples(
         experts has a limit for each batch.
     Not judged when:
         Nothing was passed in inference mode, as by the callback; the answers are drawn anew at each
-        pass; the inputs hold a value for each pair of samples, as a graph's do; or the answers do
-        not differ from sample to sample.
+        pass; the inputs hold a value for each pair of samples, or one batch all samples, as of a
+        graph; or the answers do not differ from sample to sample.
     Thresholds:
         threshold = 0.01: the figure, a hundred times the rounding of float16.
         max_lost_share = 0.5: the rise of the loss over the constant answer's less the loss in
@@ -53,6 +53,8 @@ def mixed_samples(
     answers = record.answers
     if answers is None or math.isnan(answers.lone_change):
         raise NotMeasured("no samples were passed by themselves")
+    if record.batch_size >= record.data.samples:
+        raise NotMeasured("all samples are one batch, as the nodes of a graph are")
     if not answers.lone_change > threshold:
         return ()
     lost = _lost_share(record, answers)

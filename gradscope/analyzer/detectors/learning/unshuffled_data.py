@@ -11,7 +11,7 @@ from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import Action, Finding, Remedy, RunRecord, Severity
 
 
-@detector("GS610", rank=3, causes=("oscillating_loss", "diverging_loss", "dead_units"))
+@detector("GS610", rank=16, causes=("oscillating_loss", "diverging_loss", "dead_units"))
 def unshuffled_data(
     record: RunRecord,
     *,
