@@ -198,10 +198,11 @@ def test_answers_that_raw_columns_saturate_are_no_fault_of_their_own() -> None:
     """P: where the network learns, unscaled inputs and what they saturate are warnings."""
     values, scale = LossValues(470.0, 0.0, 0.6), AnswerScale(400.0, saturated=0.95)
     facts = ObjectiveStart(values=values, scale=scale)
-    learns = diagnose(raw(objective_start=facts, loss=np.linspace(470, 1.8, 41), accuracy=0.4))
+    falls = {"steps": 100, "loss": np.linspace(470, 1.8, 101), "accuracy": 0.4}
+    learns = diagnose(raw(objective_start=facts, **falls))
     assert learns.verdict == "warning"
     assert learns.codes[0] == "GS404"
-    stuck = diagnose(raw(objective_start=facts, loss=np.linspace(470, 5.0, 41)))
+    stuck = diagnose(raw(objective_start=facts, steps=100, loss=np.linspace(470, 5.0, 101)))
     assert (stuck.verdict, stuck.codes[0]) == ("unhealthy", "GS404")
-    scaled = diagnose(record(objective_start=facts, loss=np.linspace(470, 1.8, 41), accuracy=0.4))
+    scaled = diagnose(record(objective_start=facts, **falls))  # type: ignore[arg-type]
     assert (scaled.verdict, scaled.codes[0]) == ("unhealthy", "GS405")

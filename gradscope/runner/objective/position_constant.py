@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 FEWEST_SAMPLES = 32
 """Samples from which an answer is chosen for each position: half of them choose, half judge it."""
 
-SEARCHED_ON = 512
+SEARCHED_ON = 256
 """Samples on which it is searched where the loss has no formula: each of some 40 steps takes the
 loss and its gradient, as that of CTC does, over all of them."""
 

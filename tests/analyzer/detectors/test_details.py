@@ -101,7 +101,8 @@ def start_of_objective(made: RunRecord) -> Iterator[float]:
         yield 0.1 * start.values.start / start.values.penalty
     weights = made.series["weight_second_moment"]
     if len(weights):
-        yield from np.sqrt(weights[-1] / weights[0])
+        with np.errstate(all="ignore"):
+            yield from np.sqrt(weights[-1] / weights[0])
     for layer in made.layers:
         yield layer.dropout ** ((layer.units or 0) * layer.positions)
     update = made.series["update_ratio"]
