@@ -12,6 +12,7 @@ from gradscope.record import ObjectiveStart
 from gradscope.record.builder import RecordBuilder
 from gradscope.runner.objective.objective import Objective
 from gradscope.runner.objective.start import StartMeasurement
+from gradscope.runner.objective.target_order import BatchTargets
 
 MOST_KEPT = 2**22
 """Target values of measured batches that are kept: 16 MB of float32."""
@@ -33,6 +34,7 @@ class FitStart:
         self._kept = 0
         self._chosen_on = 1
         self._losses: dict[int, float] = {}
+        self._order = BatchTargets()
 
     def before(self, batch: Any, *, untrained: bool) -> None:
         """Measure the facts on the first measured batch."""
@@ -54,6 +56,7 @@ class FitStart:
         if self._facts.constant is None or len(leaves) != 1 or self._kept + size > MOST_KEPT:
             return
         self._kept += size
+        self._order.add(leaves[0])
         kept = None if weights is None else np.asarray(weights)
         self._batches.append((step, np.asarray(leaves[0]), kept))
 
@@ -66,7 +69,7 @@ class FitStart:
         for step, y, weights in self._batches:
             if step not in self._losses:
                 self._losses[step] = self._measurement.constant_loss(y, weights)
-        builder.start(self._facts)
+        builder.start(replace(self._facts, order=self._order.order()))
         builder.constant_losses(self._losses)
 
     def _choose_again(self) -> None:

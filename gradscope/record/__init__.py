@@ -11,6 +11,7 @@ from gradscope.record.objective_start import (
     LossValues,
     ObjectiveStart,
     TargetDependence,
+    TargetOrder,
     UnknownVariables,
     WeightCounts,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "Severity",
     "Statistic",
     "TargetDependence",
+    "TargetOrder",
     "TargetSummary",
     "Trait",
     "UnknownVariables",

@@ -50,13 +50,16 @@ class ConstantAnswer:
     """The best answer that is the same for every sample, and its mean loss.
 
     `values` has one value per unit of the output. It was chosen on `chosen_on` samples, and `loss`
-    is the mean over `samples` samples, without penalties.
+    is the mean over `samples` samples, without penalties. Where the answers have positions, as of
+    pixels or of a sequence, and other values at each of them do better, `by_position` is true, and
+    `values` are the means over the positions.
     """
 
     values: tuple[float, ...]
     loss: float
     chosen_on: int
     samples: int
+    by_position: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,17 @@ class AnswerScale:
     distance: float | None = None
     first_change: float | None = None
     saturated: float | None = None
+
+
+@dataclass(frozen=True)
+class TargetOrder:
+    """In which order the targets come: `within` is the share of their variance within a batch.
+
+    Of the variance within and between `batches` batches; 1 for samples in random order.
+    """
+
+    within: float
+    batches: int
 
 
 @dataclass(frozen=True)
@@ -109,7 +123,7 @@ class ObjectiveStart:
     """The facts of loss, targets and variables before the first update.
 
     A fact that could not be measured is None, and `unmeasured` says why by its name. `targets`
-    summarizes those of the batch.
+    summarizes those of the batch. `order` comes after the training, of its recorded batches.
     """
 
     dependence: TargetDependence | None = None
@@ -118,6 +132,7 @@ class ObjectiveStart:
     scale: AnswerScale | None = None
     weights: WeightCounts | None = None
     targets: TargetSummary | None = None
+    order: TargetOrder | None = None
     unmeasured: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -150,4 +165,5 @@ _FACTS: dict[str, Any] = {
     "scale": lambda content: AnswerScale(**content),
     "weights": _weights,
     "targets": TargetSummary.from_json,
+    "order": lambda content: TargetOrder(**content),
 }

@@ -14,6 +14,11 @@ class ProbeAnswers:
     training mode the probe set passes in batches of the training's size. Accuracies are NaN where
     there are no classes, `constant_loss`, that of the constant answer on the same samples, where it
     is not known.
+
+    `lone_change` says how much the answers of inference mode change where a sample passes in a
+    batch of copies of itself: the rms of the change over the deviation from sample to sample. Where
+    it is not small, `lone_loss` and `joint_loss` are the losses of these answers and of those among
+    other samples.
     """
 
     samples: int
@@ -22,3 +27,6 @@ class ProbeAnswers:
     training_accuracy: float = math.nan
     inference_accuracy: float = math.nan
     constant_loss: float = math.nan
+    lone_change: float = math.nan
+    lone_loss: float = math.nan
+    joint_loss: float = math.nan

@@ -90,6 +90,7 @@ _KERAS_CODE: Final[Mapping[str, str]] = {
     "model.initializer": 'kernel_initializer="{}"',
     "model.bias_initializer": 'bias_initializer="{}"',
     "model.batch_norm.momentum": "momentum={}",
+    "model.dropout": "Dropout({})",
     "model.batch_norm.input": "a BatchNormalization right after the input",
     "model.output.activation": 'activation="{}" in the output layer',
     "model.output.units": "{} units in the output layer",
@@ -304,6 +305,13 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.MATCH_TARGETS: _always("targets with the axes of the answers: y[:, None]"),
     Action.COMPARE_EACH_SAMPLE: _always(
         "compare each target with the answer to its sample before anything is averaged"
+    ),
+    Action.SEPARATE_SAMPLES: _always(
+        "axis=-1 for a softmax, and no sum, normalization or reshape over the batch axis in call"
+    ),
+    Action.WEAKEN_PENALTY: _always("a weaker regularizer: L2 factors of 1e-5 to 1e-3 are usual"),
+    Action.SHUFFLE_DATA: _always(
+        "samples in random order: dataset.shuffle(its size) before batch, or shuffle=True"
     ),
     Action.SCALE_TARGETS: _always(
         "scale the targets: (y - y.mean()) / y.std(), and scale the answers back"

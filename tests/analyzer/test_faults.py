@@ -10,7 +10,7 @@ import pytest
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.analyzer.theory import causes, expectation
 from gradscope.errors import BadRequest
-from gradscope.record import RunRecord, storage
+from gradscope.record import AnswerScale, LossValues, ObjectiveStart, RunRecord, storage
 from gradscope.record.fault import Fault, Faults
 from gradscope.record.sample_geometry import sample_geometry
 from gradscope.reporters.report import Report, ReportOptions
@@ -182,3 +182,27 @@ def test_a_fault_has_one_line_of_reason() -> None:
         fault = Fault.from_exception("theory", error)
     assert "\n" not in fault.reason
     assert "test_faults" in fault.traceback
+
+
+def test_a_saturated_network_that_learns_a_little_is_no_less_unscaled() -> None:
+    """The loss is just below a constant answer's: the layers behind the first learn that much."""
+    layers = network([9, 9], activation="sigmoid")
+    little = np.linspace(2.3, 2.1, 101)
+    sick = diagnose(raw(layers=layers, gain=0.01, steps=100, loss=little, accuracy=0.3))
+    assert (sick.codes[0], sick.verdict) == ("GS404", "unhealthy")
+    linear = diagnose(raw(layers=network([9, 9]), steps=100, loss=little, accuracy=0.3))
+    assert linear.verdict == "warning"
+
+
+def test_answers_that_raw_columns_saturate_are_no_fault_of_their_own() -> None:
+    """P: where the network learns, unscaled inputs and what they saturate are warnings."""
+    values, scale = LossValues(470.0, 0.0, 0.6), AnswerScale(400.0, saturated=0.95)
+    facts = ObjectiveStart(values=values, scale=scale)
+    falls = {"steps": 100, "loss": np.linspace(470, 1.8, 101), "accuracy": 0.4}
+    learns = diagnose(raw(objective_start=facts, **falls))
+    assert learns.verdict == "warning"
+    assert learns.codes[0] == "GS404"
+    stuck = diagnose(raw(objective_start=facts, steps=100, loss=np.linspace(470, 5.0, 101)))
+    assert (stuck.verdict, stuck.codes[0]) == ("unhealthy", "GS404")
+    scaled = diagnose(record(objective_start=facts, **falls))  # type: ignore[arg-type]
+    assert (scaled.verdict, scaled.codes[0]) == ("unhealthy", "GS405")

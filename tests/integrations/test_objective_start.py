@@ -51,3 +51,21 @@ def test_the_constant_s_loss_is_that_of_the_batches(tensorflow_once: Any) -> Non
     assert constant.values == pytest.approx([y.mean()], rel=1e-5)
     expected = [np.mean((part - y.mean()) ** 2) for part in y.reshape(4, 16)]
     np.testing.assert_allclose(record.constant_loss, [expected[0], *expected], rtol=1e-5)
+
+
+def test_a_fit_of_sorted_samples_is_told_to_shuffle(tensorflow_once: Any) -> None:
+    import keras
+
+    from gradscope import GradientFlow
+
+    random = np.random.default_rng(2)
+    y = np.sort(random.integers(0, 3, 192))
+    x = (np.eye(3, 5)[y] + 0.3 * random.normal(size=(192, 5))).astype("float32")
+    for shuffle in (False, True):
+        keras.utils.set_random_seed(1)
+        layers = [keras.layers.Dense(8, activation="relu"), keras.layers.Dense(3, "softmax")]
+        model = keras.Sequential([keras.Input((5,)), *layers])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        flow = GradientFlow(every=1)
+        model.fit(x, y, batch_size=16, epochs=1, shuffle=shuffle, verbose=0, callbacks=[flow])
+        assert ("GS610" in flow.report.diagnosis.codes) is not shuffle

@@ -13,6 +13,7 @@ from gradscope.record import (
     LossValues,
     ObjectiveStart,
     TargetDependence,
+    TargetOrder,
     TargetSummary,
     UnknownVariables,
     WeightCounts,
@@ -29,6 +30,7 @@ FACTS = ObjectiveStart(
     scale=AnswerScale(0.35, 170_000.0, 170_001.0, None, 0.0),
     weights=WeightCounts(6, 4, 100, 90, ("dense",), (UnknownVariables("mine", 2, 320, True),)),
     targets=TargetSummary("indices", 1, 0.0, 1.0, 0.5, 0.25, (0.5, 0.5), 32, 0.5),
+    order=TargetOrder(0.4, 12),
     unmeasured={"values": "ValueError: no"},
 )
 

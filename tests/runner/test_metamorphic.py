@@ -48,6 +48,12 @@ NETWORKS = {
     "gru": Network(
         {"name": "recurrent", "cell": "GRU", "head": "linear"}, {"name": "forecast"}, "mse"
     ),
+    "lstm": Network(
+        {"name": "recurrent", "cell": "LSTM", "head": "softmax"}, {"name": "series"}, SOFTMAX
+    ),
+    "autoencoder": Network(
+        {"name": "autoencoder", "head": "linear"}, {"name": "factors"}, "mse"
+    ),
     "dead table": Network(
         {"name": "mlp", "head": "linear", "depth": 3, "bias": -30.0}, {"name": "table"}, "mse",
         ("GS203",),
@@ -159,8 +165,8 @@ def behind_a_copy(written: Written) -> Written:
 
 
 EVERY = tuple(NETWORKS)
-REAL = ("gru",)
-VECTORS = ("resnet", "gru", "dead table", "cut u-net")
+REAL = ("gru", "autoencoder")
+VECTORS = ("resnet", "gru", "lstm", "autoencoder", "dead table", "cut u-net")
 RELATIONS: dict[Callable[[Written], Written], tuple[str, ...]] = {
     permuted: EVERY,
     doubled: EVERY,

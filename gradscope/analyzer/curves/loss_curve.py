@@ -191,6 +191,8 @@ def constant_predictor(record: RunRecord) -> float:
     if start is None or start.constant is None:
         return by_formula
     measured = start.constant.loss
+    if start.constant.by_position:
+        return measured
     # They differ by the sample that the constant was chosen on, or by weights.
     return by_formula if abs(measured - by_formula) <= WEIGHTED * by_formula else measured
 

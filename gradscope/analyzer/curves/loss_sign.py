@@ -47,6 +47,8 @@ def right_above_others(record: RunRecord) -> LossValues | None:
     if start is None or start.values is None or start.dependence is None:
         return None
     values = start.values
+    if start.dependence.change < UNUSED:  # targets of other samples are as good
+        return None
     if values.right is None or values.constant is None or start.dependence.erased_change < UNUSED:
         return None
     others = [values.start] if values.neutral is None else [values.start, values.neutral]

@@ -23,11 +23,7 @@ def explanation(record: RunRecord) -> tuple[str, tuple[Remedy, ...]]:
     Compared are fan_in E w^2 as measured at step 0 and as given by the initializer that the layer's
     activation is paired with.
     """
-    ratios = [
-        (layer, math.sqrt(times))
-        for layer in (record.layers[i] for i in record.indices(Role.HIDDEN))
-        if (times := _times_the_usual(record, layer)) > 0
-    ]
+    ratios = _ratios(record)
     if not ratios:
         return "", ()
     times = float(np.median([ratio for _, ratio in ratios]))
@@ -53,6 +49,17 @@ def explanation(record: RunRecord) -> tuple[str, tuple[Remedy, ...]]:
     )
 
 
+def larger_than_usual(record: RunRecord) -> tuple[str, tuple[Remedy, ...]]:
+    """`explanation`, where the weights start larger than the paired initializer's.
+
+    Smaller ones are no reason for answers that are too sure.
+    """
+    ratios = [times for _, times in _ratios(record)]
+    if not ratios or not float(np.median(ratios)) >= USUAL:
+        return "", ()
+    return explanation(record)
+
+
 def _missing_parts(record: RunRecord) -> tuple[Remedy, ...]:
     """Skip connections and normalization, where the network has none of its own."""
     normed = any(layer.role == Role.NORMALIZATION for layer in record.layers)
@@ -60,6 +67,15 @@ def _missing_parts(record: RunRecord) -> tuple[Remedy, ...]:
         return () if normed else (Remedy(Action.NORMALIZE_BRANCHES),)
     skips, norms = Remedy(Action.ADD_SKIP_CONNECTIONS), Remedy(Action.ADD_NORMALIZATION)
     return (skips,) if normed else (skips, norms)
+
+
+def _ratios(record: RunRecord) -> list[tuple[LayerInfo, float]]:
+    """The rms of the weights of each hidden layer, times the paired initializer's, if known."""
+    return [
+        (layer, math.sqrt(times))
+        for layer in (record.layers[i] for i in record.indices(Role.HIDDEN))
+        if (times := _times_the_usual(record, layer)) > 0
+    ]
 
 
 def _times_the_usual(record: RunRecord, layer: LayerInfo) -> float:

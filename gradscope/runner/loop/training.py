@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import keras
@@ -23,11 +23,13 @@ from gradscope.runner.draws.wanted_draws import wanted_draws
 from gradscope.runner.loop import evaluation, feeding, memory_estimate, pace, probe
 from gradscope.runner.loop.final_answers import final_answers
 from gradscope.runner.loop.listener import Listener, TrainingEnd
+from gradscope.runner.loop.lone_answers import lone_answers
 from gradscope.runner.network.workload import Workload
 from gradscope.runner.nonfinite import replay
 from gradscope.runner.nonfinite.origin import Training
 from gradscope.runner.objective.objective_facts import objective_info
 from gradscope.runner.objective.start import StartMeasurement
+from gradscope.runner.objective.target_order import BatchTargets
 from gradscope.runner.runtime import device
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
 from gradscope.runner.sources.arrays import ArrayBatches
@@ -118,6 +120,7 @@ class Experiment:
 
         A model of the user keeps its weights: only building it again draws new ones.
         """
+        self._facts, self._order = ObjectiveStart(), BatchTargets()
         self.config = replace(self.config, seed=seed)
         self.feed = self.workload.feed.with_seed(seed)
         if self.workload.draw_weights is None:
@@ -196,7 +199,8 @@ class Experiment:
                 rows, scalars, counts = self.measured_chunk(batches, step)
             with faults.isolated("loss and targets at the start"):
                 if facts is not None:
-                    listener.start(self._start.after_first_update(facts, batches[0][0]))
+                    self._facts = self._start.after_first_update(facts, batches[0][0])
+                    listener.start(self._facts)
             with faults.isolated("loss of a constant answer"):
                 listener.constant_losses(self._constant_losses(batches, step))
             for row, scalar, counted in zip(rows, scalars, counts, strict=True):
@@ -220,9 +224,9 @@ class Experiment:
         """Send what the trained network answers to the probe set."""
         if not self.measure:
             return
+        listener.start(replace(self._facts, order=self._order.order()))
         batch = self._prepared(self.feed.probe(self.config.training.probe_samples))
-        size = self.feed.batch_size
-        constant = self._start.constant_loss
+        size, constant = self.feed.batch_size, self._start.constant_loss
         answers = final_answers(
             self.model,
             batch,
@@ -233,6 +237,8 @@ class Experiment:
         )
         if answers:
             listener.answers(answers)
+            lone = lone_answers(self.model, batch, self.objective, batch_size=size)
+            listener.answers(replace(answers, **asdict(lone)))
 
     def first_step(self, listener: Listener) -> TrainingEnd:
         """Take the first step alone: the network as initialised, and what its first update does."""
@@ -301,6 +307,7 @@ class Experiment:
             paired = step // self.config.training.record_every % every == 0
             if self._recorded(step) and (paired or step in {1, self.steps}):
                 _, y, *rest = self._prepared(batch)
+                self._order.add(y)
                 losses[step] = self._start.constant_loss(y, rest[0] if rest else None)
         return losses
 

@@ -41,7 +41,7 @@ def constant_candidates(
         return
     if is_class_index(y, (len(y), *shape[1:])):
         shares = np.bincount(y.reshape(-1).astype(np.int64), minlength=units) / y.size
-        yield from _of_shares(shares, graph)
+        yield from from_shares(shares, graph)
         return
     values = values_per_answer(y, (len(y), *shape[1:]))
     if values is None:
@@ -52,10 +52,10 @@ def constant_candidates(
         if made is not None:
             yield made
     if flat.min() >= 0 and flat.max() <= 1:
-        yield from _of_shares(flat.mean(axis=0), graph)
+        yield from from_shares(flat.mean(axis=0), graph)
 
 
-def _of_shares(shares: Floats, graph: OutputGraph) -> Iterator[Floats]:
+def from_shares(shares: Floats, graph: OutputGraph) -> Iterator[Floats]:
     """The logits of a softmax and of sigmoids that answer with these shares."""
     inner = np.clip(shares, _SMALLEST_SHARE, 1.0 - _SMALLEST_SHARE)
     if graph.activation in ("softmax", "linear"):
@@ -71,18 +71,20 @@ def search_constant(
     loss: Callable[[Floats], float],
     slope: Callable[[Floats], Floats] | None,
     spread: Floats,
+    *,
+    most: int = MOST_SEARCHED,
 ) -> tuple[Floats, float]:
     """The best of the candidates and, where a `slope` is given, the minimum next to it.
 
-    `spread` is the size of the answers per unit, in which the search takes its steps. The loss is
-    NaN where no candidate has a finite one.
+    `spread` is the size of the answers per unit, in which the search takes its steps; more than
+    `most` are not searched. The loss is NaN where no candidate has a finite one.
     """
     best, least = np.zeros_like(spread), math.nan
     for candidate in candidates:
         value = loss(candidate)
         if math.isfinite(value) and not value >= least:
             best, least = candidate, value
-    if slope is None or math.isnan(least) or len(spread) > MOST_SEARCHED:
+    if slope is None or math.isnan(least) or len(spread) > most:
         return best, least
     from scipy.optimize import minimize  # 0.2 s, for losses of the user's own alone
 

@@ -37,6 +37,7 @@ from gradscope.runner.objective.output_graph import (
     find_output_graph,
     single_answer,
 )
+from gradscope.runner.objective.position_constant import PositionSearch
 from gradscope.runner.objective.right_answers import right_preactivations, values_per_answer
 from gradscope.runner.objective.start_figures import (
     differs,
@@ -63,6 +64,9 @@ MOST_SHAPES = 8
 
 MOST_BATCHES = 256
 """Batches over which its mean loss is taken: its relative error is a sixteenth of one batch's."""
+
+
+EVERY = slice(None)
 
 
 @dataclass
@@ -96,6 +100,9 @@ class StartMeasurement:
         self._constant_loss = tf.function(self._trace_constant_loss, autograph=False)
         self._slope = tf.function(self._trace_slope, autograph=False)
         self._constant_slope = tf.function(self._trace_constant_slope, autograph=False)
+        # Apart: TensorFlow warns of a function that is traced for many shapes.
+        self._position_loss = tf.function(self._trace_position_loss, autograph=False)
+        self._position_slope = tf.function(self._trace_position_slope, autograph=False)
 
     def before(self, batch: Any, targets: Any = None, weights: Any = None) -> ObjectiveStart:
         """The facts before the first update, on `batch`: (x, y, sample weights or None).
@@ -166,7 +173,7 @@ class StartMeasurement:
         """Choose the constant on other targets; None where the first choice was not possible."""
         if self._constant is None:
             return None
-        start = np.zeros_like(self._constant)
+        start = np.zeros(self._constant.shape[-1])
         with preserved_model_state(self.model), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return self._chosen(start, y, weights, batch_size)
@@ -215,8 +222,14 @@ class StartMeasurement:
             loss = self._trace_constant_loss(constant, y, weights)
         return tape.gradient(loss, constant, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
+    def _trace_position_loss(self, constant: Any, y: Any, weights: Any) -> Any:
+        return self._trace_constant_loss(constant, y, weights)
+
+    def _trace_position_slope(self, constant: Any, y: Any, weights: Any) -> Any:
+        return self._trace_constant_slope(constant, y, weights)
+
     def _broadcast(self, constant: Any, y: Any) -> Any:
-        """The constant [unit] as pre-activation of every sample of `y`."""
+        """The constant [unit] or [position, ..., unit] as pre-activation of every sample of `y`."""
         shape = [y.shape[0], *self._shape[1:]]
         return tf.broadcast_to(constant if len(shape) > 1 else constant[0], shape)
 
@@ -273,30 +286,34 @@ class StartMeasurement:
         rows = subset(len(targets), math.prod(self._shape[1:]))
         chosen_y, chosen_w = targets[rows], _rows(weights, rows)
 
-        def loss(constant: Floats) -> float:
-            return self._constant_value(constant, chosen_y, chosen_w)
+        def loss(constant: Floats, part: slice = EVERY) -> float:
+            return self._constant_value(constant, chosen_y[part], _rows(chosen_w, part))
 
-        def slope(constant: Floats) -> Floats:
-            value = self._constant_slope(
-                self._in(constant), tf.constant(chosen_y), _tensors(chosen_w)
-            )
+        def slope(constant: Floats, part: slice = EVERY) -> Floats:
+            some = tf.constant(chosen_y[part])
+            sloped = self._constant_slope if constant.ndim == 1 else self._position_slope
+            value = sloped(self._in(constant), some, _tensors(_rows(chosen_w, part)))
             return np.asarray(tf.convert_to_tensor(value).numpy(), np.float64)
 
         whole = targets if targets.size <= MOST_EXACT else chosen_y
         candidates = constant_candidates(whole, self._shape, self._graph, start)
-        known = self._closed_form()
+        searched = None if self._closed_form() else slope
         spread_of_units = spread(whole, self._shape, len(start))
-        best, least = search_constant(candidates, loss, None if known else slope, spread_of_units)
+        best, least = search_constant(candidates, loss, searched, spread_of_units)
         if math.isnan(least):
             raise FactNotMeasured("the loss of every constant answer is not finite")
-        self._constant = best
-        traced = self._constant_loss.get_concrete_function(
+        placed = PositionSearch(
+            chosen_y, self._shape, self._graph, spread_of_units, loss, searched
+        ).constant(best)
+        self._constant = best = best if placed is None else placed
+        traced = self._loss_of(best).get_concrete_function(
             self._in(best), _tensors(chosen_y), _tensors(chosen_w)
         )
         self._stateful = bool(traced.graph.variables)  # a loss that draws, or that counts
         mean, samples = self._mean_loss(best, targets, weights, batch_size)
         answers = _wide(self._graph.answers(self._in(best)[tf.newaxis]))
-        return ConstantAnswer(tuple(answers.reshape(-1).tolist()), mean, len(rows), samples)
+        values = tuple(answers.reshape(-1, len(start)).mean(axis=0).tolist())
+        return ConstantAnswer(values, mean, len(rows), samples, placed is not None)
 
     def _closed_form(self) -> bool:
         """Whether the best constant is one of the candidates: by the loss's own formula."""
@@ -317,7 +334,12 @@ class StartMeasurement:
         return float(np.mean(values)), len(starts) * batch_size
 
     def _constant_value(self, constant: Floats, y: Any, weights: Any) -> float:
-        return float(self._constant_loss(self._in(constant), _tensors(y), _tensors(weights)))
+        loss = self._loss_of(constant)
+        return float(loss(self._in(constant), _tensors(y), _tensors(weights)))
+
+    def _loss_of(self, constant: Floats) -> Any:
+        """The traced loss of a constant [unit] or [position, ..., unit]."""
+        return self._constant_loss if constant.ndim == 1 else self._position_loss
 
     def _in(self, constant: Floats) -> Any:
         return tf.constant(constant, self._dtype)

@@ -15,8 +15,10 @@ from gradscope.record import (
     LossValues,
     ObjectiveInfo,
     ObjectiveStart,
+    ProbeAnswers,
     RunRecord,
     TargetDependence,
+    TargetOrder,
     TargetSummary,
     UnknownVariables,
     WeightCounts,
@@ -35,6 +37,10 @@ def objectives() -> Iterator[Case]:
     yield from saturated()
     yield from twice_and_divided()
     yield from untrainable()
+    yield from mixed()
+    yield from in_order()
+    yield from penalized()
+    yield from dropped()
 
 
 def started(
@@ -221,3 +227,89 @@ def untrainable() -> Iterator[Case]:
     yield case("healthy", "a_head_trains", lambda: net(2, ("hidden_1", "hidden_2")))
     yield case("sick", "nothing_trainable", lambda: net(0, ("sequential",)), "error", (0, 40))
     yield case("borderline", "one_trains", lambda: net(1, ()))
+
+
+def mixed() -> Iterator[Case]:
+    """Answers to a sample by itself; a constant answer's loss is ln 10."""
+    case, falls = partial(Case, "mixed_samples"), np.geomspace(2.4, 0.1, 41)
+
+    def net(change: float, lone: float, joint: float = 0.1, **more: Any) -> RunRecord:
+        alone = {"lone_change": change, "lone_loss": lone, "joint_loss": joint}
+        answers = ProbeAnswers(960, joint, joint, constant_loss=BEST, **alone)
+        return record(answers=answers, **({"loss": falls, "accuracy": 0.9} | more))
+
+    half = 0.1 + 0.5 * (BEST - 0.1)
+    nothing = {"loss": BEST, "accuracy": 0.1}
+    yield case("healthy", "each_by_itself", lambda: net(1e-6, math.nan))
+    yield case("healthy", "an_earlier_version", record, "skipped")
+    yield case("healthy", "not_passed", lambda: net(math.nan, math.nan), "skipped")
+    yield case("healthy", "a_graph", lambda: net(1.2, BEST, batch_size=5000), "skipped")
+    yield case("sick", "over_the_batch", lambda: net(1.2, BEST), "error", (0, 40), (), 1.2)
+    yield case("sick", "as_good_alone", lambda: net(0.3, 0.1), "warning")
+    yield case("sick", "not_learned", lambda: net(0.3, BEST, BEST, **nothing), "error")
+    yield case("borderline", "change_inside", lambda: net(0.01 * INSIDE, BEST))
+    yield case("borderline", "change_outside", lambda: net(0.01 * OUTSIDE, BEST), "error")
+    yield case("borderline", "loss_inside", lambda: net(1.2, half - 1e-3), "warning")
+    yield case("borderline", "loss_outside", lambda: net(1.2, half + 1e-3), "error")
+
+
+def in_order() -> Iterator[Case]:
+    case = partial(Case, "unshuffled_data")
+
+    def net(within: float, end: float | None = 4.0, **more: Any) -> RunRecord:
+        facts = ObjectiveStart(order=TargetOrder(within, 30))
+        answers = None if end is None else ProbeAnswers(960, end, end, constant_loss=BEST)
+        return record(objective_start=facts, **({"answers": answers, "loss": 0.05} | more))
+
+    real = {"data": REAL, "config": USERS, "objective": ObjectiveInfo("mean_squared_error")}
+    yield case("healthy", "shuffled", lambda: net(0.98))
+    yield case("healthy", "an_earlier_version", record, "skipped")
+    yield case("healthy", "in_order_and_learned", lambda: net(0.01, 0.1))
+    yield case("healthy", "a_series_in_a_fit", lambda: net(0.01, None, **real))
+    yield case("sick", "forgotten", lambda: net(0.01), "error", (0, 40), (), 0.01)
+    yield case("sick", "in_a_fit", lambda: net(0.01, None), "warning")
+    yield case("borderline", "share_inside", lambda: net(0.5 * OUTSIDE))
+    yield case("borderline", "share_outside", lambda: net(0.5 * INSIDE), "error")
+    yield case("borderline", "fit_inside", lambda: net(0.1 * OUTSIDE, None))
+    yield case("borderline", "fit_outside", lambda: net(0.1 * INSIDE, None), "warning")
+    yield case("borderline", "loss_inside", lambda: net(0.01, 0.95 * BEST * INSIDE))
+    yield case("borderline", "loss_outside", lambda: net(0.01, 0.95 * BEST * OUTSIDE), "error")
+
+
+def penalized() -> Iterator[Case]:
+    case = partial(Case, "dominant_penalty")
+
+    def net(penalty: float, rms: float = 0.01, **more: Any) -> RunRecord:
+        sizes = {"weight_second_moment": over_time(41, (0, [1.0] * 5), (20, [rms**2] * 5))}
+        facts = ObjectiveStart(values=LossValues(BEST, 0.0, BEST, penalty))
+        given = {"loss": BEST + 0.1, "accuracy": 0.1, "hidden_figures": sizes}
+        return record(objective_start=facts, **(given | more))
+
+    falls = {"loss": np.geomspace(25.0, 0.1, 41), "accuracy": 0.9}
+    yield case("healthy", "none", lambda: net(0.0), "skipped")
+    yield case("healthy", "an_earlier_version", record, "skipped")
+    yield case("healthy", "weights_stay", lambda: net(900.0, 0.9))
+    yield case("healthy", "learns", lambda: net(900.0, **falls))
+    yield case("sick", "weights_go", lambda: net(900.0), "error", (0, 40), (), 900.0 / BEST)
+    yield case("borderline", "ratio_inside", lambda: net(10.0 * BEST * INSIDE))
+    yield case("borderline", "ratio_outside", lambda: net(10.0 * BEST * OUTSIDE), "error")
+    yield case("borderline", "weights_inside", lambda: net(900.0, 0.5 * OUTSIDE))
+    yield case("borderline", "weights_outside", lambda: net(900.0, 0.5 * INSIDE), "error")
+
+
+def dropped() -> Iterator[Case]:
+    """Dropout behind the second of two layers of 40 units: 0.975 keeps one."""
+    case = partial(Case, "excessive_dropout")
+
+    def net(rate: float, positions: int = 1, **more: Any) -> RunRecord:
+        layers = changed(network([40, 40]), "hidden_2", dropout=rate, positions=positions)
+        return record(layers, **({"loss": BEST, "accuracy": 0.1} | more))
+
+    falls = {"loss": np.geomspace(2.4, 0.1, 41), "accuracy": 0.9}
+    yield case("healthy", "none", record, "skipped")
+    yield case("healthy", "half", lambda: net(0.5))
+    yield case("healthy", "many_positions", lambda: net(0.98, 64))
+    yield case("sick", "hardly_any", lambda: net(0.99), "error", (0, 40), ("hidden_2",), 0.4)
+    yield case("sick", "learns", lambda: net(0.99, **falls), "warning")
+    yield case("borderline", "kept_inside", lambda: net(1 - 1 / 40 * OUTSIDE))
+    yield case("borderline", "kept_outside", lambda: net(1 - 1 / 40 * INSIDE), "error")

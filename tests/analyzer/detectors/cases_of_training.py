@@ -127,6 +127,10 @@ def unstable() -> Iterator[Case]:
     yield case(
         "sick", "lost_start_learns", lost, "warning", (4, 5), None, 30.0, steps=100, loss=learns
     )
+    little = {"steps": 100, "loss": np.linspace(2.5, 1.5, 101)}
+    yield case("sick", "lost_start_recovers_in_part", lost, "error", **little)
+    short = over_time(41, (0, 1e-3), (4, [1e-3] * 5 + [30.0]), (5, 1e-3))
+    yield case("sick", "lost_start_of_few_steps", short, "warning")
     sizes = {"weight_second_moment": over_time(41, (0, 1.0), (20, [1e-4] * 5))}
     yield case(
         "healthy",

@@ -97,6 +97,14 @@ def start_of_objective(made: RunRecord) -> Iterator[float]:
     start = made.objective_start
     if start is not None and start.scale is not None:
         yield from (start.scale.saturated or 0.0, start.scale.first_change or 0.0)
+    if start is not None and start.values is not None and start.values.penalty:
+        yield 0.1 * start.values.start / start.values.penalty
+    weights = made.series["weight_second_moment"]
+    if len(weights):
+        with np.errstate(all="ignore"):
+            yield from np.sqrt(weights[-1] / weights[0])
+    for layer in made.layers:
+        yield layer.dropout ** ((layer.units or 0) * layer.positions)
     update = made.series["update_ratio"]
     yield from update[np.isfinite(update)][:50]
     if made.data.second_moment:

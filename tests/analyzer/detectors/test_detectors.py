@@ -24,6 +24,7 @@ FALLS = {
     "collapsed_representation",
     "constant_normalization",
     "cut_gradient",
+    "excessive_dropout",
     "exhausted_learning_rate",
     "frozen_layers",
     "not_learning",
@@ -32,6 +33,7 @@ FALLS = {
     "saturated_units",
     "symmetric_units",
     "unmatched_targets",
+    "unshuffled_data",
     "vanishing_gradient",
     "vanishing_signal",
     "vanishing_through_time",
@@ -41,7 +43,10 @@ LOWEST = {0.001, 0.01, 0.6, 0.8}
 """Thresholds of these that are lower ends."""
 
 WITHOUT_LAYERS = {
+    "dominant_penalty",
+    "unshuffled_data",
     "exhausted_learning_rate",
+    "mixed_samples",
     "non_finite",
     "not_learning",
     "diverging_loss",

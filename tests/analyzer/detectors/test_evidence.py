@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gradscope.analyzer.detectors import DETECTORS
-from gradscope.record import Finding, RunRecord
+from gradscope.record import Finding, LayerInfo, Role, RunRecord
 from tests.analyzer.detectors.test_remedies import findings_with_records
 from tests.analyzer.synthetic import network, normed, over_time, record
 
@@ -21,6 +21,10 @@ def values_per_step(made: RunRecord, finding: Finding) -> int:
 
 def weights(made: RunRecord, finding: Finding) -> int:
     return min(layer.parameters for layer in made.layers if layer.name in finding.layers)
+
+
+def layer_named(made: RunRecord, finding: Finding) -> LayerInfo:
+    return next(layer for layer in made.layers if layer.name == finding.layers[0])
 
 
 def late_losses(made: RunRecord, _: Finding) -> int:
@@ -51,6 +55,12 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
         else values_per_step(made, finding)
     ),
     "diverging_loss": late_losses,
+    "dominant_penalty": lambda made, _: sum(
+        made.layers[i].parameters for i in made.indices(Role.HIDDEN, Role.OUTPUT)
+    ),
+    "excessive_dropout": lambda made, finding: (
+        (layer_named(made, finding).units or 0) * layer_named(made, finding).positions
+    ),
     "exhausted_learning_rate": lambda made, _: int(
         np.isfinite(made.scalars["learning_rate"][made.steps > 0]).sum()
     ),
@@ -62,6 +72,7 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
         else weights(made, finding)
     ),
     "initializer_mismatch": values_per_step,
+    "mixed_samples": lambda made, _: made.batch_size,
     "non_finite": lambda made, finding: round(finding.observed),
     "not_learning": lambda made, _: int(np.isfinite(made.scalars["loss"][made.steps > 0]).sum()),
     "optimizer_epsilon": values_per_step,
@@ -79,6 +90,7 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
     ),
     "saturated_output": lambda made, _: made.batch_size,
     "underflow": values_per_step,
+    "unshuffled_data": lambda made, _: made.objective_start.order.batches,  # type: ignore[union-attr]
     "unmatched_targets": lambda made, _: made.objective_start.dependence.answer_shape[0],  # type: ignore[union-attr]
     "unscaled_targets": lambda made, _: made.batch_size,
     "untracked_variables": lambda made, _: sum(

@@ -85,7 +85,7 @@ def objective_figures(made: RunRecord) -> Iterator[float]:
     if start.scale is not None:
         yield from (start.scale.answers, start.scale.targets or 0.0)
     if start.values is not None:
-        yield from (start.values.start, start.values.constant or 0.0)
+        yield from (start.values.start, start.values.constant or 0.0, start.values.penalty)
     if start.weights is not None:
         yield from (start.weights.weights, sum(x.count for x in start.weights.unknown if x.reached))
 

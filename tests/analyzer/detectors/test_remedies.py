@@ -75,6 +75,9 @@ def stands(config: dict[str, object], key: str, value: object) -> bool:
     if parts[1:] and parts[1] in ("activation", "initializer", "bias_initializer"):
         layers = config["model"]["hidden_layers"]  # type: ignore[index]
         return all(layer[parts[1]]["name"] == value for layer in layers)
+    if parts[1:] == ["dropout"]:
+        layers = config["model"]["hidden_layers"]  # type: ignore[index]
+        return all(layer["dropout"] == value for layer in layers)
     for part in parts:
         at = at[part]  # type: ignore[index]
     if isinstance(at, dict):

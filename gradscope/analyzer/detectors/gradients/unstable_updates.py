@@ -15,6 +15,9 @@ from gradscope.analyzer.theory import step_size
 from gradscope.record import Finding, LayerInfo, Role, RunRecord, Severity
 from gradscope.record.run_record import Floats, Integers
 
+ENOUGH_STEPS = 50
+"""Recorded steps from which a network should have recovered, as for `not_learning`."""
+
 SHRUNK = 0.1
 """Size of a layer's weights over that at the start below which a change is large beside little:
 what a penalty has taken to nothing is not rewritten by the rate."""
@@ -54,8 +57,10 @@ def unstable_updates(
         before it, for any optimizer.
     Error when:
         The median over the last quarter of the steps is above `max_median_update`. Or one step was
-        above `lost_start_update`, so that nothing is left of the layer's start, and the network has
-        learned nothing in 50 recorded steps or more.
+        above `lost_start_update`, so that nothing is left of the layer's start, and after 50
+        recorded steps or more the network is not good: its loss is not below `max_constant_ratio`,
+        nor its accuracy half of the way from chance to all right. Batch norm and the gates of an
+        LSTM recover from such a step in part.
     Warning when:
         One step was above `max_single_update` and the network learns all the same, or the median is
         between the two thresholds and it does.
@@ -96,7 +101,8 @@ def unstable_updates(
         sick = np.flatnonzero(np.any(update > max_single_update, axis=0))
         since, observed = int(steps[resting[0]]), float(peaks.max())
         when = f"at step {int(steps[np.argmax(peaks)])}"
-        lost = observed > lost_start_update and loss_curve.stuck(record)
+        lost = observed > lost_start_update and len(steps) >= ENOUGH_STEPS
+        lost = lost and not loss_curve.learns_well(record, max_constant_ratio)
         severity = Severity.ERROR if lost else Severity.WARNING
     layers = [record.layers[indices[i]] for i in sick]
     return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradscope.analyzer import findings
-from gradscope.analyzer.curves import loss_curve
+from gradscope.analyzer.curves import feature_size, loss_curve
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import measured_start
@@ -17,6 +17,7 @@ def saturated_output(
     min_saturated: float = 0.5,
     max_start_ratio: float = 3.0,
     max_constant_ratio: float = 0.5,
+    max_unscaled_ratio: float = 0.95,
 ) -> tuple[Finding, ...]:
     """Tell whether the output activation is saturated at initialisation, by weights too large.
 
@@ -27,7 +28,8 @@ def saturated_output(
     Error when:
         The share is at least `min_saturated` and the loss above `max_start_ratio`.
     Warning when:
-        The same holds and the network learns all the same.
+        The same holds and the network learns all the same. Where unscaled features are the cause,
+        learning is what `unscaled_input` takes for it.
     Not judged when:
         The output activation has no bounds, the loss of a constant answer is not known, or the
         record does not begin with the network as initialised.
@@ -37,6 +39,8 @@ def saturated_output(
             signal's size give about 1 to 1.5.
         max_constant_ratio = 0.5: the loss over that of a constant prediction (over the first loss
             where none is known) below which the network learns.
+        max_unscaled_ratio = 0.95: the same where the features are above an rms of 10, as for
+            `unscaled_input`; an accuracy above chance is learning too.
     Why it matters:
         Training first has to undo the start: the loss falls for thousands of steps, and nothing is
         learned meanwhile.
@@ -56,9 +60,11 @@ def saturated_output(
     ratio = values.start / values.constant
     if share < min_saturated or not ratio > max_start_ratio:
         return ()
-    why, remedies = measured_start.explanation(record)
-    larger = any(key == "model.initializer" for x in remedies for key, _ in x.settings[:1])
-    learns = loss_curve.learns_well(record, max_constant_ratio)
+    why, remedies = measured_start.larger_than_usual(record)
+    learns = loss_curve.learns_well(record, max_constant_ratio) or (
+        feature_size.are_large(record)
+        and (loss_curve.learned(record, max_unscaled_ratio) or loss_curve.above_chance(record))
+    )
     outputs = [layer for layer in record.layers if layer.role == Role.OUTPUT]
     return (
         findings.finding(
@@ -71,9 +77,9 @@ def saturated_output(
                 f"The answers are saturated at initialisation: the loss starts at "
                 f"{values.start:.3g}, a constant answer's is {values.constant:.3g}."
             ),
-            cause=why if larger else "",
+            cause=why,
             details=f"{share:.0%} of the answers are at the bounds of the output activation.",
-            remedies=remedies if larger else (Remedy(Action.SHRINK_WEIGHTS),),
+            remedies=remedies or (Remedy(Action.SHRINK_WEIGHTS),),
             evidence=findings.evidence(record, n=record.batch_size, phase="start"),
         ),
     )

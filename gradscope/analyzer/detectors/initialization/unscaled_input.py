@@ -6,13 +6,18 @@ import math
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve
+from gradscope.analyzer.curves.feature_size import LARGE, SMALL, fed_rms
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.nonfinite_cause import at_edge
 from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.catalog.activations import find_activation
 from gradscope.config.sections.data import USER_DATA
-from gradscope.record import Finding, Normalization, Role, RunRecord, Severity, Trait
+from gradscope.record import Finding, Normalization, Role, RunRecord, Severity
 from gradscope.record.remedies import change_settings
 from gradscope.record.run_record import FIT
+
+FLAT = 0.3
+"""Mean slope over the largest below which a layer is saturated, as for `saturated_units`."""
 
 
 @detector(
@@ -40,8 +45,8 @@ from gradscope.record.run_record import FIT
 def unscaled_input(
     record: RunRecord,
     *,
-    max_rms: float = 10.0,
-    min_rms: float = 0.01,
+    max_rms: float = LARGE,
+    min_rms: float = SMALL,
     max_constant_ratio: float = 0.95,
 ) -> tuple[Finding, ...]:
     """Tell whether the features are fed far from unit size, as raw pixels are.
@@ -53,7 +58,8 @@ def unscaled_input(
         Features that are whole numbers are judged by z alone.
     Error when:
         The rms is above `max_rms` or below `min_rms`, the network does not learn, and no other
-        error explains that.
+        error explains that. Where the first layer starts saturated (sigmoid, tanh), learning is a
+        loss below half of a constant prediction's or an accuracy half of the way to all right.
     Warning when:
         The rms is beyond a threshold and the network learns all the same, another error stands
         beside it, or an operation at the edge of its domain ended the training.
@@ -81,8 +87,7 @@ def unscaled_input(
         raise NotMeasured(f"{between[0].name} may scale the features before the first weights")
     if record.layers and record.layers[first].normalization == Normalization.BEFORE_ACTIVATION:
         raise NotMeasured("a batch norm right after the first weights takes the scale away")
-    estimates = (record.data.second_moment**0.5, _rms_by_preactivation(record, first))
-    finite = [rms for rms in estimates if math.isfinite(rms)]
+    finite = fed_rms(record)
     if not finite:
         raise NotMeasured(_without_size(record))
     if not (min(finite) > max_rms or max(finite) < min_rms):
@@ -90,6 +95,8 @@ def unscaled_input(
     rms, layer = finite[0], record.layers[first]
     large = rms > max_rms
     learns = loss_curve.learned(record, max_constant_ratio) or loss_curve.above_chance(record)
+    if learns and _saturates(record, first):
+        learns = loss_curve.learns_well(record)
     explained = learns or at_edge(record)
     return (
         findings.finding(
@@ -116,6 +123,15 @@ def unscaled_input(
     )
 
 
+def _saturates(record: RunRecord, first: int) -> bool:
+    """Whether the first layer is flat at the start: what is learned then, the others learn."""
+    layer = record.layers[first]
+    entry = find_activation(str(layer.activation)) if layer.role == Role.HIDDEN else None
+    if entry is None or not entry.saturates or not len(record.steps) or record.steps[0] != 0:
+        return False
+    return bool(record.series["derivative_gain"][0, first] < FLAT)
+
+
 def _without_size(record: RunRecord) -> str:
     """Why neither the data nor step 0 tells the size of the features."""
     whole = math.isnan(record.data.second_moment) and math.isfinite(record.data.minimum)
@@ -127,16 +143,3 @@ def _cause(record: RunRecord) -> str:
     if record.data.name in (FIT, USER_DATA):
         return ""
     return f"data.scaling: {record.data.scaling} leaves them as they are."
-
-
-def _rms_by_preactivation(record: RunRecord, first: int) -> float:
-    """Rms of what the first layer is fed, by its z at step 0; NaN where that does not tell."""
-    if not len(record.steps) or record.steps[0] != 0 or not record.layers:
-        return math.nan
-    layer = record.layers[first]
-    z = float(record.series["preactivation_second_moment"][0, first])
-    weight = float(record.series["weight_second_moment"][0, first])
-    plain = layer.fan_in and layer.bias_initializer in (None, "zeros")
-    if not plain or Trait.LINEAR_KERNEL not in layer.traits or not weight > 0:
-        return math.nan
-    return math.sqrt(z / (int(layer.fan_in or 1) * weight))

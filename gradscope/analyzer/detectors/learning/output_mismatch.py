@@ -286,7 +286,8 @@ def _activation(record: RunRecord, layer: LayerInfo) -> Iterator[_Misfit]:
             reason = f"the softmax of {layer.name} sums to 1, and the targets are real values"
             yield _Misfit(Severity.ERROR, 1.0, 0.0, reason, _activated("linear"))
         return
-    if name not in LOSSES or layer.activation is None or _takes_logits(record):
+    known = find_activation(activation) is not None  # one of the user's own may give anything
+    if name not in LOSSES or not known or _takes_logits(record):
         return
     wants = "softmax" if name in DISTRIBUTIONS else "sigmoid" if name in BINARY else ""
     if wants and activation not in _PROBABILITIES:
