@@ -11,7 +11,13 @@ from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.curves.depth_profile import DepthProfile, depth_profile
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.analyzer.theory import causes, drawn_expectation, expectation, graph_causes
+from gradscope.analyzer.theory import (
+    cause_sentences,
+    causes,
+    drawn_expectation,
+    expectation,
+    graph_causes,
+)
 from gradscope.record import Finding, Remedy, Role, RunRecord, Severity
 from gradscope.theory.prediction import Prediction, Source
 
@@ -117,7 +123,8 @@ def _reasons(record: RunRecord, prediction: Prediction) -> tuple[str, str, tuple
         expecting = "The draws of its initializers expect"
     if prediction.source is Source.THEORY or not designed:
         return expecting, weights, causes.smallest_change(record)
-    why, remedies = graph_causes.cause_sentence(*designed), graph_causes.design_remedies(*designed)
+    why = cause_sentences.cause_sentence(*designed)
+    remedies = graph_causes.design_remedies(*designed)
     return expecting, why, remedies or causes.smallest_change(record)
 
 
