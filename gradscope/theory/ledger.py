@@ -110,10 +110,9 @@ class Ledger:
 def ledger(layers: Sequence[LayerInfo], draws: InitialDraws) -> Ledger:
     """The ledger of a record's layers, from the geometric means over its draws."""
     with np.errstate(all="ignore"):
-        moments, deltas = (
-            np.exp(np.log(draws.figures[name][1:]).mean(axis=0))
-            for name in (TENSORS, TENSOR_DELTAS)
-        )
+        moments = np.exp(np.log(draws.figures[TENSORS][1:]).mean(axis=0))
+        drawn = draws.figures.get(TENSOR_DELTAS, np.full_like(draws.figures[TENSORS], np.nan))
+        deltas = np.exp(np.log(drawn[1:]).mean(axis=0))
     mapped = frozenset(item.layer for item in draws.maps)
     givers: dict[int, int] = {}
     rows: list[LedgerRow] = []

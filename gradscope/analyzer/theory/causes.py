@@ -158,6 +158,11 @@ def _cause_by_draws(record: RunRecord, quantity: str, *, below: bool) -> Cause |
     return None
 
 
+def explains_ratio(cause: LedgerCause, what: str, ratio: float) -> bool:
+    """Whether a cause of the ledger acts on the ``signal`` or ``gradient`` in this direction."""
+    return _explains(cause, "signal" if what == "signal" else "delta", below=ratio < 1.0)
+
+
 def _explains(cause: LedgerCause, quantity: str, *, below: bool) -> bool:
     """Whether a cause acts on the quantity in this direction."""
     if quantity == "signal":

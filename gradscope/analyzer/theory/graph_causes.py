@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from gradscope.analyzer.curves.depth_profile import DepthProfile, depth_profile
 from gradscope.analyzer.theory import drawn_expectation
-from gradscope.record import Action, Remedy, Role, RunRecord
+from gradscope.record import Action, Remedy, RunRecord
 from gradscope.record.run_record import Floats
 from gradscope.theory.ledger import Ledger, ledger
 from gradscope.theory.ledger_causes import LedgerCause, LedgerKind, ledger_causes
@@ -16,23 +19,34 @@ HOMOGENEOUS = frozenset(["linear", "relu", "leaky_relu", "prelu"])
 _SCALES = {"he": 2.0, "lecun": 1.0}
 
 
-def expected_profile(record: RunRecord, quantity: str) -> Floats:
-    """Centre of the draws over depth, in rms, relative to the layer where the quantity starts.
+def expected_depth(record: RunRecord) -> DepthProfile:
+    """The depth profile that the centre of the draws gives: what every seed shows by design.
 
-    ``signal`` over the first layer's, ``delta`` over the last one's: of the hidden layers and of
-    the sums that everything passes.
+    Raises ValueError for a record without draws.
     """
-    assert record.draws is not None
-    name = "delta_second_moment" if quantity == "delta" else "preactivation_second_moment"
-    roles = (Role.HIDDEN, Role.STRUCTURE)
-    columns = [i for i in record.indices(*roles) if record.layers[i].main_path]
-    centre = drawn_expectation.log_band(record.draws, name, columns).centre
-    kept = centre[np.isfinite(centre)]
-    if not kept.size:
-        return kept
-    start = kept[-1] if quantity == "delta" else kept[0]
-    profile: Floats = np.exp(0.5 * (kept - start))
-    return profile
+    draws = record.draws
+    if draws is None or draws.count < 2:
+        raise ValueError("the weights were not drawn again")
+    columns = range(len(record.layers))
+    series = {name: np.full((1, len(record.layers)), np.nan) for name in record.series}
+    for name in ("preactivation_second_moment", "delta_second_moment"):
+        centre = drawn_expectation.log_band(draws, name, columns).centre
+        series[name] = np.exp(centre)[np.newaxis]
+    return depth_profile(replace(record, steps=np.zeros(1, np.int64), series=series))
+
+
+def expected_profile(record: RunRecord, quantity: str) -> Floats:
+    """Centre of the draws over depth, in rms, as the verdicts compare it: relative to the layer
+    where the quantity starts, of the layers that everything passes.
+
+    ``signal`` or ``delta``. Empty where no layer has both.
+    """
+    profile = expected_depth(record)
+    values = profile.gradient_relative if quantity == "delta" else profile.signal_comparable
+    if not values.size:
+        return np.zeros(0)
+    finite: Floats = values[0][np.isfinite(values[0])]
+    return finite
 
 
 def entries_of(record: RunRecord) -> Ledger | None:
