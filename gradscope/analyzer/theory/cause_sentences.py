@@ -100,10 +100,20 @@ def _norm(cause: LedgerCause) -> str:
     )
 
 
+def _recurrent(cause: LedgerCause) -> str:
+    names = " and ".join(cause.layers[:2]) + (" and others" if len(cause.layers) > 2 else "")
+    return (
+        f"The recurrent kernel of {names} is drawn by {cause.initializer}, not orthogonal: units "
+        f"times E w^2 = {cause.weights:.3g}, where orthogonal rows give {1.0 / cause.inputs:.3g}, "
+        "and its singular values are unequal, so that states grow or fade at different rates."
+    )
+
+
 _SENTENCES = {
     LedgerKind.BLOCKS: _blocks,
     LedgerKind.ODD_BLOCK: _odd_block,
     LedgerKind.LAYERS: _layers,
     LedgerKind.FANS: _fans,
     LedgerKind.NORM: _norm,
+    LedgerKind.RECURRENT: _recurrent,
 }

@@ -23,7 +23,7 @@ from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.record import LayerInfo, Normalization, Promise, Remedy, Role, RunRecord
 from gradscope.record.fault import Fault
 from gradscope.record.remedies import SettingValue, change_settings
-from gradscope.theory.ledger_causes import LedgerCause
+from gradscope.theory.ledger_causes import LedgerCause, LedgerKind
 from gradscope.theory.moments.gains import weight_gains
 from gradscope.theory.prediction import Prediction
 
@@ -165,6 +165,8 @@ def explains_ratio(cause: LedgerCause, what: str, ratio: float) -> bool:
 
 def _explains(cause: LedgerCause, quantity: str, *, below: bool) -> bool:
     """Whether a cause acts on the quantity in this direction."""
+    if cause.kind is LedgerKind.RECURRENT:
+        return False
     if quantity == "signal":
         return not cause.backward and (cause.total < 1.0 if below else cause.total > 1.0)
     # Going back, weights that lose the signal lose the gradient, and sums and norms add to it.

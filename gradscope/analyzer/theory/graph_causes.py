@@ -9,6 +9,7 @@ import numpy as np
 from gradscope.analyzer.curves.depth_profile import DepthProfile, depth_profile
 from gradscope.analyzer.theory import drawn_expectation
 from gradscope.record import Action, Remedy, RunRecord
+from gradscope.record.remedies import change_settings
 from gradscope.record.run_record import Floats
 from gradscope.theory.ledger import Ledger, ledger
 from gradscope.theory.ledger_causes import LedgerCause, LedgerKind, ledger_causes
@@ -68,6 +69,8 @@ def design_remedies(cause: LedgerCause) -> tuple[Remedy, ...]:
     """What keeps the size of the signal, as the ledger computes it; () where it does not know."""
     if cause.kind is LedgerKind.BLOCKS and cause.total > 1.0:
         return (Remedy(Action.SCALE_BRANCHES, layers=cause.layers),)
+    if cause.kind is LedgerKind.RECURRENT:
+        return (change_settings(("model.recurrent_initializer", "orthogonal")),)
     if cause.kind is LedgerKind.FANS:
         scale = _SCALES[cause.initializer.partition("_")[0]] * cause.fan / cause.inputs
         return (_scaled_weights("depthwise_initializer", scale, cause.layers),)
