@@ -38,7 +38,7 @@ def _layers() -> list[tuple[Any, Any]]:
         (layers.Conv2DTranspose(5, 3, strides=2), IMAGE),
         (einsum, (None, 6, 4)),
         (layers.MultiHeadAttention(2, 3), ((None, 6, 4), (None, 6, 4))),
-        (layers.GroupedQueryAttention(3, 4, 2), ((None, 6, 4), (None, 6, 4))),
+        (layers.GroupQueryAttention(3, 4, 2), ((None, 6, 4), (None, 6, 4))),
         (layers.Embedding(11, 5), (None, 6)),
         (layers.SimpleRNN(4), (None, 6, 4)),
         (layers.LSTM(4), (None, 6, 4)),
