@@ -93,7 +93,8 @@ def weight_ratios(record: RunRecord) -> tuple[WeightRatio, ...]:
     rows = [
         (witness, layer, name, logs) for group in groups for witness, layer, name, logs in group
     ]
-    usable = [row for row in rows if np.isfinite(row[3]).all()]
+    # Weights of 0 have the logarithm -inf: far outside, and no reason to say nothing.
+    usable = [row for row in rows if np.isfinite(row[3][1:]).all() and not np.isnan(row[3][0])]
     return tuple(itertools.starmap(_ratio(len(usable)), usable))
 
 

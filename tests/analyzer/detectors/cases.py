@@ -35,4 +35,5 @@ CASES: tuple[Case, ...] = (
     *cases_of_learning.learning(),
     *cases_of_objectives.objectives(),
     *cases_of_draws.departed(),
+    *cases_of_draws.designed(),
 )

@@ -30,7 +30,7 @@ HELD_ELSEWHERE = {
 }
 """Detectors whose details have figures of a formula: their own cases give these in closed form."""
 
-LIMITS = (1e-4, 1e-3, 1e-2, 0.1, 10.0, 100.0, 1e3, 1e4, 2.0**-24, 0.73, 1.0 / 3.0)
+LIMITS = (0.99, 1e-4, 1e-3, 1e-2, 0.1, 10.0, 100.0, 1e3, 1e4, 2.0**-24, 0.73, 1.0 / 3.0)
 """Round figures of thresholds, float32's half unit, and sigmoid(1): constants of the wording."""
 
 

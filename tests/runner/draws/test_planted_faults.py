@@ -80,7 +80,8 @@ def test_one_kernel_of_twice_its_size_is_an_accident_of_that_layer(tensorflow_on
     assert found is not None and found.severity is Severity.WARNING
     assert found.layers == ("conv_3",)
     assert found.observed == pytest.approx(2.0, rel=0.1)
-    assert "conv_3 is off" in found.message
+    assert found.message.startswith("The weights of conv_3 are not what their initializer draws")
+    assert "conv_3 is off" in found.details
 
 
 def test_a_loaded_model_is_no_fault(tensorflow_once: Any) -> None:

@@ -58,11 +58,13 @@ def departed_weights(record: RunRecord, *, threshold: float = 1.2) -> tuple[Find
     names = kept.names
     remedies = () if kept.loaded else (Remedy(Action.DRAW_WEIGHTS_AGAIN, layers=names),)
     first = kept.ratios[0]
-    details = (
-        "Its bands are those of an initialisation: this is information, and no fault."
-        if kept.loaded
-        else "The layers before it have no part in this."
+    others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    message = (
+        f"The weights of {first.name}{others} are not what their initializer draws: "
+        f"x{first.factor:.3g} in rms."
     )
+    if kept.loaded:
+        message = cause_sentences.off_layers_sentence(kept)
     return (
         findings.finding(
             record,
@@ -70,8 +72,8 @@ def departed_weights(record: RunRecord, *, threshold: float = 1.2) -> tuple[Find
             [layer for layer in record.layers if layer.name in names],
             observed=_factor(first.factor),
             threshold=threshold,
-            message=cause_sentences.off_layers_sentence(kept),
-            details=details,
+            message=message,
+            details="" if kept.loaded else cause_sentences.off_sentence(first),
             remedies=remedies,
             evidence=findings.evidence(
                 record,
