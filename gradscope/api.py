@@ -72,10 +72,11 @@ def run(
 ) -> RunRecord:
     """Build, train and measure a network in this process, and give the record.
 
-    With `model` (a Keras model) and `data` (arrays, a tf.data.Dataset or a PyDataset) it is yours
-    that is trained, with its compiled loss and optimizer unless the config names others. Imports
-    TensorFlow. The command line measures in a child process instead, which can be interrupted at
-    any time and whose death loses nothing that was measured.
+    With `model` (a Keras model, or a function that builds one) and `data` (arrays, a
+    tf.data.Dataset or a PyDataset) it is yours that is trained, with its compiled loss and
+    optimizer unless the config names others. Imports TensorFlow. The command line measures in a
+    child process instead, which can be interrupted at any time and whose death loses nothing that
+    was measured.
     """
     experiment = config_for(config, model, data)
     engine = ThisProcess(model, data, trust_model, keep_training=True)

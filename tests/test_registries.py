@@ -35,13 +35,14 @@ FAMILIES = {
 
 WITHOUT = {
     "constant_normalization": ("Warning when",),
+    "departed_weights": ("Error when",),
     "diverging_loss": ("Warning when",),
     "non_finite": ("Warning when",),
     "redundant_bias": ("Error when", "Warning when"),
 }
 """Sections that do not apply: severities that these detectors do not give."""
 
-INFORMS = {"redundant_bias"}
+INFORMS = {"departed_weights", "redundant_bias"}
 
 ONE_MEANING = {
     "max_constant_ratio": "over that of a constant prediction",

@@ -40,6 +40,16 @@ def unpack_batch(element: Any) -> tuple[Any, Any, Any]:
     return x, y, weights
 
 
+def measured_batch(element: Any, probe: tuple[Any, ...] | None) -> Any:
+    """The batch to measure: the one that is trained on next, or the probe set."""
+    if probe is None:
+        return unpack_batch(element)
+    return tuple(
+        None if tree is None else keras.tree.map_structure(tf.convert_to_tensor, tree)
+        for tree in probe
+    )
+
+
 def _without_optional(leaf: Any) -> Any:
     """Keras's adapters pass on a missing array as an empty `Optional`."""
     return None if isinstance(leaf, tf.experimental.Optional) else leaf

@@ -13,10 +13,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from gradscope.errors import BadRequest, GradscopeError
-from gradscope.integrations import fit_batches, fit_cadence, fit_refusals
+from gradscope.integrations import fit_batches, fit_cadence, fit_draws, fit_refusals
 from gradscope.integrations.fit_cadence import checked_counts
 from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
 from gradscope.integrations.fit_progress import (
@@ -59,6 +58,9 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
     worst state. ``loss=fn``, or ``loss={"generator": fn, ...}``, with ``fn(model, batch)`` a
     number, is measured in place of a step that cannot be traced; nothing else is done with it.
 
+    With ``draws=32`` the weights are drawn 32 times before the first step, for the band that the
+    start is compared with; it costs about as much as that many steps, and changes no bit.
+
     `record` and `report` have what was measured so far, also when `fit` was interrupted or failed:
     the record is partial then, and no verdict is drawn from it. `detectors` are thresholds and
     selections as in a config. With `output`, the report is written into that folder when `fit`
@@ -79,6 +81,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
         *,
         probe: tuple[Any, ...] | None = None,
         loss: Any = None,
+        draws: int = 0,
         output: str | Path | None = None,
         detectors: Mapping[str, Any] | None = None,
         name: str = "fit",
@@ -95,6 +98,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
                 "sample weights may follow",
             )
         self._probe = None if probe is None else arrays.checked_batch(tuple(probe), "probe")
+        self._draws = fit_draws.checked_draws(draws)
         self._losses = None if loss is None else own_steps.checked_losses(loss, "GradientFlow")
         self.folders: tuple[Path, ...] = ()
         self._fit: FitProgress | None = None
@@ -267,18 +271,9 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
 
     def _passes(self, fit: FitProgress, element: Any) -> tuple[FitStep, Any] | None:
         """The measured passes of the step that comes next; None where it is not measured."""
-        batch = self._batch(element)
+        batch = fit_batches.measured_batch(element, self._probe)
         fit_step = self._fit_step(fit, batch)
         return fit_step, fit_step.measure_passes(batch)
-
-    def _batch(self, element: Any) -> Any:
-        """The batch to measure: the one that is trained on next, or the probe set."""
-        if self._probe is None:
-            return fit_batches.unpack_batch(element)
-        return tuple(
-            None if tree is None else keras.tree.map_structure(tf.convert_to_tensor, tree)
-            for tree in self._probe
-        )
 
     def _fit_step(self, fit: FitProgress, batch: Any) -> FitStep:
         """The traced measurement, made at the first step."""
@@ -296,12 +291,13 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
             fit.batch_summary = BatchSummary.from_batch(batch)
             fit.start = FitStart(self.model, fit.fit_step.objective)
             fit.start.before(batch, untrained=fit.untrained)
+            fit_draws.measure(fit, self.model, batch, self._draws)
         return fit.fit_step
 
     def _observe(self, fit: FitProgress, step: int, element: Any, *, updated: bool) -> None:
         """Keep the targets of a measured step, and what the first update changed."""
         assert fit.start is not None
-        batch = self._batch(element)
+        batch = fit_batches.measured_batch(element, self._probe)
         if updated:
             fit.start.after_first_update(batch[0])
         fit.start.add(step, batch)

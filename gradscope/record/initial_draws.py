@@ -25,7 +25,11 @@ kernel of ones on x, squared; E (L^T delta)^2; the transposed map of ones on del
 
 WEIGHT_FIGURES = ("weight_mean", "weight_second_moment")
 
-TENSORS = "tensor_second_moment"
+TENSORS, TENSOR_DELTAS = "tensor_second_moment", "tensor_delta_second_moment"
+
+TENSOR_FIGURES = (TENSORS, TENSOR_DELTAS)
+"""E x^2 and E delta^2 of every tensor that a layer is fed or gives; delta is that of the loss by
+this tensor, with all that reads it, NaN where no gradient comes back."""
 
 
 class WeightDraw(StrEnum):
@@ -76,7 +80,7 @@ class LinearMap:
 
 @dataclass(frozen=True)
 class CallTensors:
-    """The tensors of one layer's call, as columns of `tensor_second_moment`.
+    """The tensors of one layer's call, as columns of `TENSOR_FIGURES`.
 
     `layer` is the index of the layer's row. `inputs` are what it is fed, `z` what its fused
     activation receives (-1 without one) and `output` what it gives. `behind` are the tensors of
@@ -95,7 +99,7 @@ class InitialDraws:
     """Figures of the model's own weights and of its weights drawn `count` times.
 
     `figures` have the names of `LAYER_FIGURES` [1 + count, layer], `MAP_FIGURES` [1 + count, map],
-    `WEIGHT_FIGURES` [1 + count, weight] and `tensor_second_moment` [1 + count, tensor]; row 0 is
+    `WEIGHT_FIGURES` [1 + count, weight] and `TENSOR_FIGURES` [1 + count, tensor]; row 0 is
     that of the model's own weights, on the first batch of the training. `batches` is the number of
     different batches that the draws were measured on. `cloned` says that the initializers are those
     of a clone, as for a model that was given built; `unavailable` that none is known.

@@ -53,6 +53,7 @@ class Action(StrEnum):
     NORMALIZE_BRANCHES = "normalize_branches"
     SCALE_BRANCHES = "scale_branches"
     SCALE_WEIGHTS = "scale_weights"
+    DRAW_WEIGHTS_AGAIN = "draw_weights_again"
     NORMALIZE_OTHER_AXIS = "normalize_other_axis"
     NORMALIZE_EACH_SAMPLE = "normalize_each_sample"
     LOWER_MOMENTUM = "lower_momentum"

@@ -188,6 +188,11 @@ def _scale_weights(remedy: Remedy, reader: Reader) -> str:
     return f'{name}=keras.initializers.VarianceScaling({scale:g}, "{mode}"){where}'
 
 
+def _draw_weights_again(remedy: Remedy, reader: Reader) -> str:
+    names = ", ".join(remedy.layers[:3]) + (", ..." if len(remedy.layers) > 3 else "")
+    return f"{names} as the initializer draws it: look for what sets, scales or copies its weights"
+
+
 def _train_layers(remedy: Remedy, reader: Reader) -> str:
     names = ", ".join(remedy.layers) or "the model"
     return f"trainable = True on {names}, set before compile"
@@ -326,6 +331,7 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     ),
     Action.SCALE_BRANCHES: _scale_branches,
     Action.SCALE_WEIGHTS: _scale_weights,
+    Action.DRAW_WEIGHTS_AGAIN: _draw_weights_again,
     Action.NORMALIZE_BRANCHES: _always(
         "a LayerNormalization or BatchNormalization in every branch"
     ),

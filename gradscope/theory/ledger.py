@@ -15,7 +15,7 @@ import numpy as np
 
 from gradscope.catalog.activations import find_activation
 from gradscope.record import LayerInfo, Role, Trait
-from gradscope.record.initial_draws import TENSORS, CallTensors, InitialDraws
+from gradscope.record.initial_draws import TENSOR_DELTAS, TENSORS, CallTensors, InitialDraws
 from gradscope.theory.moments.gaussian_moments import gaussian_moments
 
 
@@ -28,7 +28,9 @@ class LedgerRow:
     output and this one's input; 1 without any. `gain` is given over fed. `weights` is the gain of
     the weights (1 without any), `activation` that of the activation of this layer, `gaussian` what
     it would be for a Gaussian z of the same size; NaN where they are not known.
-    `unit_scale` is what Var w has to be multiplied by for a gain of 1.
+    `unit_scale` is what Var w has to be multiplied by for a gain of 1. `delta_fed` and
+    `delta_given` are E delta^2 of what it is fed and of what it gives, NaN where no gradient comes
+    back, `delta_join` that of its source's output over `delta_fed`.
     """
 
     layer: int
@@ -41,6 +43,17 @@ class LedgerRow:
     weights: float = 1.0
     activation: float = 1.0
     gaussian: float = math.nan
+    delta_fed: float = math.nan
+    delta_given: float = math.nan
+    delta_join: float = 1.0
+
+    @property
+    def back(self) -> float:
+        """The gain going back: E delta^2 of what it is fed over that of what it gives.
+
+        What else reads the same input adds to it.
+        """
+        return self.delta_fed / self.delta_given if self.delta_given > 0 else math.nan
 
     @property
     def gain(self) -> float:
@@ -89,16 +102,27 @@ class Ledger:
         """Product of all gains on the path to row `at`: its output over the input, squared."""
         return math.prod(row.join * row.gain for row in self.path(at))
 
+    def product_back(self, at: int) -> float:
+        """Product of all gains going back from row `at` to the input, over squares of delta."""
+        return math.prod(row.delta_join * row.back for row in self.path(at))
+
 
 def ledger(layers: Sequence[LayerInfo], draws: InitialDraws) -> Ledger:
     """The ledger of a record's layers, from the geometric means over its draws."""
     with np.errstate(all="ignore"):
         moments = np.exp(np.log(draws.figures[TENSORS][1:]).mean(axis=0))
+        drawn = draws.figures.get(TENSOR_DELTAS, np.full_like(draws.figures[TENSORS], np.nan))
+        deltas = np.exp(np.log(drawn[1:]).mean(axis=0))
     mapped = frozenset(item.layer for item in draws.maps)
     givers: dict[int, int] = {}
     rows: list[LedgerRow] = []
     for call in draws.calls:
         row = _row(layers, call, moments, weighted=call.layer in mapped)
+        row = replace(
+            row,
+            delta_fed=float(deltas[call.inputs[0]]) if call.inputs else math.nan,
+            delta_given=float(deltas[call.output]),
+        )
         rows.append(_joined(row, call, givers, rows, draws.calls[0].inputs))
         givers.setdefault(call.output, len(rows) - 1)
     ancestors = _ancestors(draws.calls)
@@ -145,7 +169,13 @@ def _joined(
     source = next((givers[tensor] for tensor in call.behind if tensor in givers), -1)
     if first < 0 or source < 0 or first in model_inputs:
         return row
-    return replace(row, source=source, join=row.fed / rows[source].given)
+    above = rows[source]
+    return replace(
+        row,
+        source=source,
+        join=row.fed / above.given,
+        delta_join=above.delta_given / row.delta_fed if row.delta_fed > 0 else math.nan,
+    )
 
 
 def _gaussian_gain(info: LayerInfo, layers: Sequence[LayerInfo], q: float) -> float:

@@ -23,6 +23,10 @@ ODD_BLOCK = 4.0
 """What a branch gives over the median of the others, in second moments, from which it is odd."""
 
 
+_ISOMETRIC = frozenset(["orthogonal", "identity"])
+"""Initializers of recurrent kernels that keep the size of every state."""
+
+
 class LedgerKind(StrEnum):
     """What multiplies the signal."""
 
@@ -36,6 +40,8 @@ class LedgerKind(StrEnum):
     """The initializer divides by other inputs than the layer sums."""
     NORM = "norm"
     """A norm divides by a small rms, and multiplies the gradient by its inverse."""
+    RECURRENT = "recurrent"
+    """A recurrent kernel is not orthogonal: a matter of time steps, and of no factor over depth."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ def ledger_causes(
         *_norms(layers, entries),
     ]
     large = [cause for cause in causes if abs(math.log(cause.total)) >= SMALLEST_EFFECT]
+    large += _recurrent(initial_weights)
     order = {kind: at for at, kind in enumerate(LedgerKind)}
     first = (LedgerKind.ODD_BLOCK, LedgerKind.FANS)  # they explain the factors of the others
     return tuple(
@@ -195,6 +202,38 @@ def _fans(
             initializer=initializer,
             inputs=inputs,
             fan=fan,
+        )
+
+
+def _recurrent(initial_weights: Sequence[InitialWeight]) -> Iterator[LedgerCause]:
+    """Recurrent kernels of another law than orthogonal: one cause for all of one initializer.
+
+    `inputs` are the gates that the kernel's columns are for, `weights` is E w^2 times the units.
+    """
+    groups: dict[str, list[tuple[str, float, float]]] = {}
+    for weight in initial_weights:
+        promise = weight.promise
+        recurrent = weight.weight == "recurrent_kernel" and len(weight.shape) == 2
+        if not recurrent or promise is None or weight.initializer in _ISOMETRIC:
+            continue
+        units, columns = weight.shape
+        size = units * (promise.variance + promise.mean**2)
+        if size > 0:
+            entry = (weight.layer, size, columns / units)
+            groups.setdefault(str(weight.initializer), []).append(entry)
+    for initializer, found in groups.items():
+        _, size, gates = found[0]
+        each = math.sqrt(size * gates)
+        names = tuple(name for name, _, _ in found)
+        yield LedgerCause(
+            LedgerKind.RECURRENT,
+            names,
+            len(names),
+            each,
+            each,
+            weights=size,
+            initializer=initializer,
+            inputs=gates,
         )
 
 

@@ -14,7 +14,7 @@ from gradscope.config.size_estimate import check_size
 from gradscope.datasets import loading
 from gradscope.errors import BadRequest
 from gradscope.record.sample_geometry import SampleGeometry, sample_geometry
-from gradscope.reporters.run.summary import graph_sentences
+from gradscope.reporters.run.expected_start import graph_sentences
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
 from gradscope.theory.built_in_layers import built_in_layers

@@ -10,14 +10,20 @@ import numpy as np
 
 from gradscope.analyzer.message_parts import times_text
 from gradscope.analyzer.network import is_user_model
-from gradscope.analyzer.theory import expectation, graph_causes, measured_start
+from gradscope.analyzer.theory import (
+    cause_sentences,
+    expectation,
+    graph_causes,
+    measured_start,
+    own_weights,
+)
 from gradscope.analyzer.theory.step_size import lower_learning_rate
 from gradscope.catalog.activations import ACTIVATIONS, find_activation
 from gradscope.catalog.initializers import INITIALIZERS
 from gradscope.record import LayerInfo, Normalization, Promise, Remedy, Role, RunRecord
 from gradscope.record.fault import Fault
 from gradscope.record.remedies import SettingValue, change_settings
-from gradscope.theory.ledger_causes import LedgerCause
+from gradscope.theory.ledger_causes import LedgerCause, LedgerKind
 from gradscope.theory.moments.gains import weight_gains
 from gradscope.theory.prediction import Prediction
 
@@ -137,21 +143,30 @@ def _cause_by_draws(record: RunRecord, quantity: str, *, below: bool) -> Cause |
                 for cause in graph_causes.design_causes(record)
                 if _explains(cause, quantity, below=below)
             ]
-            why = graph_causes.cause_sentence(found[0]) if found else "Its layers do it together."
+            why = (
+                cause_sentences.cause_sentence(found[0]) if found else "Its layers do it together."
+            )
             remedies = graph_causes.design_remedies(found[0]) if found else ()
             return Cause(
                 f"By design: {why}",
                 f"{record.draws.count} draws of the weights expect x{extreme:.3g}.",
                 remedies or measured_start.explanation(record)[1],
             )
-    off = graph_causes.off_layers_text(record)
+    off = cause_sentences.off_layers_sentence(own_weights.off_weights(record))
     if off:
         return Cause(f"By accident of these weights: {off}", "The draws expect no such ratio.")
     return None
 
 
+def explains_ratio(cause: LedgerCause, what: str, ratio: float) -> bool:
+    """Whether a cause of the ledger acts on the ``signal`` or ``gradient`` in this direction."""
+    return _explains(cause, "signal" if what == "signal" else "delta", below=ratio < 1.0)
+
+
 def _explains(cause: LedgerCause, quantity: str, *, below: bool) -> bool:
     """Whether a cause acts on the quantity in this direction."""
+    if cause.kind is LedgerKind.RECURRENT:
+        return False
     if quantity == "signal":
         return not cause.backward and (cause.total < 1.0 if below else cause.total > 1.0)
     # Going back, weights that lose the signal lose the gradient, and sums and norms add to it.

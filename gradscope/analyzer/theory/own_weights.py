@@ -59,6 +59,27 @@ class WeightRatio:
         return self.measured / self.expected
 
 
+@dataclass(frozen=True)
+class OffWeights:
+    """The figures outside their band, the sharpest witness first, of `judged` layers."""
+
+    ratios: tuple[WeightRatio, ...]
+    judged: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The layers that are off, each once; the first one is the culprit."""
+        return tuple(dict.fromkeys(ratio.name for ratio in self.ratios))
+
+    @property
+    def loaded(self) -> bool:
+        """Whether more than half of the layers are off, as in a model that was loaded or trained.
+
+        One fault is in one layer, and chance in few.
+        """
+        return len(self.names) > 1 and 2 * len(self.names) > self.judged
+
+
 def weight_ratios(record: RunRecord) -> tuple[WeightRatio, ...]:
     """Every ratio that has a band, sizes first, each group in the order of the layers."""
     draws = record.draws
@@ -72,13 +93,21 @@ def weight_ratios(record: RunRecord) -> tuple[WeightRatio, ...]:
     rows = [
         (witness, layer, name, logs) for group in groups for witness, layer, name, logs in group
     ]
-    usable = [row for row in rows if np.isfinite(row[3]).all()]
+    # Weights of 0 have the logarithm -inf: far outside, and no reason to say nothing.
+    usable = [row for row in rows if np.isfinite(row[3][1:]).all() and not np.isnan(row[3][0])]
     return tuple(itertools.starmap(_ratio(len(usable)), usable))
+
+
+def off_weights(record: RunRecord) -> OffWeights:
+    """The figures outside their band among all that have one."""
+    ratios = weight_ratios(record)
+    outside = tuple(ratio for ratio in ratios if ratio.outside)
+    return OffWeights(outside, len({ratio.name for ratio in ratios}))
 
 
 def off_layers(record: RunRecord) -> tuple[WeightRatio, ...]:
     """The figures outside their band, the sharpest witness first; the first one is the culprit."""
-    return tuple(ratio for ratio in weight_ratios(record) if ratio.outside)
+    return off_weights(record).ratios
 
 
 def tied_weights(draws: InitialDraws) -> tuple[tuple[str, ...], ...]:

@@ -21,6 +21,7 @@ from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import plots, summary
 from gradscope.reporters.run import weight_table as weight_tables
 from gradscope.reporters.run.answer import lead
+from gradscope.reporters.run.expected_start import start_table
 from gradscope.reporters.run.folding import Fold, fold
 from gradscope.reporters.run.layer_figures import FIGURES
 from gradscope.reporters.run.layer_table import LayerRow, LayerTable, cell, layer_table
@@ -86,6 +87,7 @@ def render(
         weights=weight_table(report.record),
         weights_title=weight_tables.TITLE,
         norms_title=weight_tables.NORM_TITLE,
+        start=start_table(report.record),
         times=time_table(report),
         times_title=TITLE,
         verdicts=lines,

@@ -21,6 +21,7 @@ from gradscope.record.run_record import Integers
 from gradscope.reporters.remedies import Form, Reader, arguments, reader_of, remedies_text
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS
+from gradscope.reporters.run.expected_start import draws_item
 from gradscope.reporters.run.layer_summary import layer_summary
 from gradscope.reporters.run.step_selection import select_steps
 from gradscope.theory.prediction import LEVEL, Prediction, Source
@@ -61,6 +62,7 @@ def result(report: Report) -> dict[str, Any]:
             item for verdict in diagnosis.verdicts for item in verdict_items(verdict, reader)
         ],
         "prediction": _prediction(report),
+        **_draws(record),
         "faults": [f"{fault.computation}: {fault.crashed}" for fault in report.faults],
         "delta_reference": record.layers[reference].name if reference is not None else None,
         "summary": layer_summary(record),
@@ -135,6 +137,12 @@ def _prediction(report: Report) -> dict[str, Any] | None:
     prediction = fields | {"band": _band(report.record, report.prediction)}
     rounded: dict[str, Any] = _rounded(plain(prediction))
     return rounded
+
+
+def _draws(record: RunRecord) -> dict[str, Any]:
+    """The draws of the initial weights; nothing for a record without them."""
+    item = draws_item(record)
+    return {} if item is None else {"draws": _rounded(plain(item))}
 
 
 def _rounded(value: Any) -> Any:

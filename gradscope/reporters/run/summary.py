@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradscope.analyzer.theory import graph_causes
 from gradscope.analyzer.theory.expectation import standings
 from gradscope.message_text import counted, noun_for
 from gradscope.record import (
@@ -20,13 +19,13 @@ from gradscope.record import (
     Verdict,
     VerdictStatus,
 )
-from gradscope.record.initial_draws import KEPT
 from gradscope.record.run_record import FIT, GIVEN
 from gradscope.reporters.causes import consequence_text
 from gradscope.reporters.layout.numbers import count, interval, number, percent, ratio
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.remedies import Reader, reader_of, remedies_text
 from gradscope.reporters.report import Report
+from gradscope.reporters.run.expected_start import graph_sentences
 from gradscope.theory.prediction import LEVEL, Floats, Prediction, Source
 
 
@@ -241,22 +240,6 @@ def theory(report: Report) -> str:
         return "theory at initialisation: too few layers for a rate per layer"
     gains = f"signal {ratio(forward)} and gradient {ratio(backward)} per layer"
     return f"theory at initialisation: {gains}{_standing(report.record, prediction)}"
-
-
-def graph_sentences(record: RunRecord) -> list[str]:
-    """Whose weights are off, and what decides the size of the signal by design; safe to show."""
-    if record.draws is None:
-        return []
-    kept = [weight.path for weight in record.draws.weights if weight.draw in KEPT]
-    sentences = [
-        graph_causes.off_layers_text(record),
-        graph_causes.tied_text(record.draws),
-        *map(graph_causes.cause_sentence, graph_causes.design_causes(record)[:2]),
-        f"Kept in all draws, since no initializer of Keras made it: {layers(kept)}."
-        if kept
-        else "",
-    ]
-    return [printable(sentence) for sentence in sentences if sentence]
 
 
 def _draws(record: RunRecord) -> str:

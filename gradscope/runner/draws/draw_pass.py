@@ -42,8 +42,8 @@ class DrawPass:
     """Measures a pass as the run does, with the rule of each linear layer and all second moments.
 
     ``run(batch)`` gives float64 tensors: the layers' figures [3, layer], the maps' [5, map], the
-    weights' [2, weight] and the second moments of all tensors. `maps` and `calls`, which say what
-    the columns are, are known once it was called.
+    weights' [2, weight] and the second moments of all tensors and of their deltas [2, tensor].
+    `maps` and `calls`, which say what the columns are, are known once it was called.
     """
 
     def __init__(self, model: Any, sites: SiteMap, objective: Any, optimizer: Any) -> None:
@@ -81,8 +81,9 @@ class DrawPass:
         mapped = [item for item in self._mapped if item.key in copies]
         outs = [_linear_output(calls[item.key]) for item in mapped]
         fed = [copies[item.key] for item in mapped]
-        sources = ([signal.z for signal in signals], outs, fed)
-        deltas, out_deltas, fed_deltas = tape.gradient(scaled, sources)
+        tensors = self._tensors(calls)
+        sources = ([signal.z for signal in signals], outs, fed, tensors)
+        deltas, out_deltas, fed_deltas, tensor_deltas = tape.gradient(scaled, sources)
         deltas = [
             tf.zeros_like(s.z) if d is None else tf.convert_to_tensor(d)
             for d, s in zip(deltas, signals, strict=True)
@@ -103,26 +104,26 @@ class DrawPass:
             LinearMap(item.row, tuple(positions[id(w)] for w in item.unit.weights))
             for item in mapped
         )
-        tensors = self._tensors(calls)
+        moments = [list(map(second_moment, tensors)), _delta_moments(tensor_deltas, scale)]
         weights = [_weight_figures(weight) for weight in self._model.weights]
         nothing = tf.zeros([5, 0], tf.float64)
         return (
             packed,
             tf.stack(rows, 1) if rows else nothing,
             tf.stack(weights, 1) if weights else nothing[:2],
-            tf.stack(tensors) if tensors else nothing[0],
+            tf.stack(moments) if tensors else nothing[:2],
         )
 
     def _tensors(self, calls: dict[CallKey, Call]) -> list[Any]:
-        """Second moments of the tensors of all calls, each once, and which call has which."""
+        """The tensors of all calls, each once; sets which call has which."""
         columns: dict[Any, int] = {}
-        moments: list[Any] = []
+        tensors: list[Any] = []
 
         def column(tensor: Any) -> int:
             name = tensor_name(tensor)
             if name not in columns:
-                columns[name] = len(moments)
-                moments.append(second_moment(tensor))
+                columns[name] = len(tensors)
+                tensors.append(tensor)
             return columns[name]
 
         given: dict[Any, int] = {}
@@ -142,7 +143,7 @@ class DrawPass:
             given.setdefault(tensor_name(outputs[0]), output)
             rows.append(CallTensors(info.index, fed, output, z, tuple(dict.fromkeys(behind))))
         self.calls = tuple(rows)
-        return moments
+        return tensors
 
 
 def _behind(tensor: Any, given: Mapping[Any, int]) -> list[Any]:
@@ -213,6 +214,16 @@ def _map_figures(item: _Mapped, x: Any, z: Any, deltas: Sequence[Any], samples: 
     return tf.stack(
         [second_moment(linear), item.unit.response(x), item.unit.mean_response(x), *back]
     )
+
+
+def _delta_moments(deltas: Sequence[Any], scale: Any) -> list[Any]:
+    """E delta^2 of each tensor, NaN where no gradient comes back."""
+    nan = tf.constant(math.nan, tf.float64)
+    square = tf.cast(scale, tf.float64) ** 2
+    return [
+        nan if delta is None else second_moment(tf.convert_to_tensor(delta)) * square
+        for delta in deltas
+    ]
 
 
 def _weight_figures(weight: Any) -> Any:

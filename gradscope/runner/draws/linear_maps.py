@@ -43,8 +43,6 @@ def unit_map(layer: Any) -> UnitMap | None:
         return _einsum(layer)
     if isinstance(layer, layers.Dense):
         return _dense(layer)
-    if getattr(layer, "data_format", "channels_last") != "channels_last":
-        return None
     if isinstance(layer, (layers.SeparableConv1D, layers.SeparableConv2D)):
         return _convolution(layer, (layer.depthwise_kernel, layer.pointwise_kernel))
     if isinstance(layer, (layers.DepthwiseConv1D, layers.DepthwiseConv2D)):
@@ -120,6 +118,7 @@ def _convolution(layer: Any, weights: tuple[Any, ...]) -> UnitMap:
         return 1.0 if depthwise and not separable else features / groups
 
     def response(x: Any) -> Any:
+        x = _channels_last(layer, x)
         mean = tf.reduce_mean(_square(x), -1, keepdims=True)
         summed = channels(x) * (multiplier if separable else 1.0)
         return tf.reduce_mean(_map_of_ones(layer, mean)) * summed
@@ -127,9 +126,11 @@ def _convolution(layer: Any, weights: tuple[Any, ...]) -> UnitMap:
     def mean_response(x: Any) -> Any:
         if depthwise or groups > 1:
             return _nothing(x)
+        x = _channels_last(layer, x)
         return second_moment(_map_of_ones(layer, tf.reduce_sum(x, -1, keepdims=True)))
 
     def transposed(delta: Any, x: Any) -> Any:
+        delta, x = _channels_last(layer, delta), _channels_last(layer, x)
         features = float(delta.shape[-1])
         summed = float(multiplier) * features if separable else features / groups
         if depthwise and not separable:
@@ -146,6 +147,13 @@ def _convolution(layer: Any, weights: tuple[Any, ...]) -> UnitMap:
         return tf.reduce_mean(tf.cast(back, tf.float64)) * summed * scale
 
     return UnitMap(weights, response, mean_response, transposed)
+
+
+def _channels_last(layer: Any, x: Any) -> Any:
+    """The tensor with its channels as the last axis, whatever the layer's data format."""
+    if getattr(layer, "data_format", "channels_last") == "channels_last":
+        return x
+    return tf.transpose(x, [0, *range(2, x.shape.rank), 1])
 
 
 def _bases(layer: Any) -> str:

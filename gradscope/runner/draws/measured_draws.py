@@ -14,7 +14,7 @@ import tensorflow as tf
 from gradscope.record.initial_draws import (
     LAYER_FIGURES,
     MAP_FIGURES,
-    TENSORS,
+    TENSOR_FIGURES,
     WEIGHT_FIGURES,
     InitialDraws,
 )
@@ -69,15 +69,15 @@ def measure_draws(work: DrawnModel, batches: Sequence[Any], *, count: int) -> In
                 rows.append([part.numpy() for part in measured.run(batch)])
         finally:
             redraw.restore()
-    names = (LAYER_FIGURES, MAP_FIGURES, WEIGHT_FIGURES)
+    names = (LAYER_FIGURES, MAP_FIGURES, WEIGHT_FIGURES, TENSOR_FIGURES)
     parts = [np.stack(part) for part in zip(*rows, strict=True)]
     figures = {
         name: np.ascontiguousarray(part[:, at])
-        for group, part in zip(names, parts[:3], strict=True)
+        for group, part in zip(names, parts, strict=True)
         for at, name in enumerate(group)
     }
     return InitialDraws(
-        figures | {TENSORS: parts[3]},
+        figures,
         weights=redraw.weights,
         maps=measured.maps,
         calls=measured.calls,

@@ -122,6 +122,17 @@ class Redraw:
 
 
 @contextlib.contextmanager
+def restored_weights(model: Any) -> Iterator[None]:
+    """Give the model the weights that it has now back at the end, whatever happens."""
+    saved = [(weight, np.array(weight.numpy())) for weight in model.weights]
+    try:
+        yield
+    finally:
+        for weight, values in saved:
+            weight.assign(values)
+
+
+@contextlib.contextmanager
 def _seeded(law: WeightLaw, draw: Any) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for initializer, start, drawn in law.seeds:

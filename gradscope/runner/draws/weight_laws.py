@@ -82,8 +82,8 @@ def laws_of_built(model: Any) -> list[WeightLaw] | None:
         warnings.simplefilter("ignore")  # about layers of the user that are not to be saved
         try:
             clone = keras.models.clone_model(model)
-            if not clone.built:
-                return None
+            if not clone.built:  # a Sequential model without an Input
+                clone.build(model.input_shape)
         except Exception:  # a subclassed model, a layer without a usable config
             return None
     mine, theirs = list(model.weights), list(clone.weights)

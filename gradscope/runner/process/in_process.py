@@ -51,7 +51,10 @@ def measure_seeds(
 def train_model(
     config: ExperimentConfig, model: Any, data: Any, *, new_builder: NewBuilder = RecordBuilder
 ) -> RunRecord:
-    """Train and measure a model object; `data` None means the data that the config names."""
+    """Train and measure a model object, or what a function builds from the config's seed.
+
+    `data` None means the data that the config names.
+    """
     device.set_threads(config.threads)
     with device.settings(keep_policy=True):
         return run_experiment(_experiment(config, model, data), new_builder=new_builder)
@@ -77,7 +80,7 @@ def measure_model(
     for seed in (*seeds.trained, *seeds.initial):
         seeded, whole = replace(config, seed=seed), seed in seeds.trained
         with preserved_global_state(), device.settings(keep_policy=True):
-            experiment = _experiment(seeded, model, data, new=True)
+            experiment = _experiment(seeded, model, data)
             if seed != (*seeds.trained, *seeds.initial)[0]:
                 experiment.draws = 0  # all seeds have one law
             with preserved_variables(
@@ -108,15 +111,14 @@ def run_experiment(
     return record
 
 
-def _experiment(
-    config: ExperimentConfig, model: Any, data: Any, *, new: bool = False
-) -> Experiment:
+def _experiment(config: ExperimentConfig, model: Any, data: Any) -> Experiment:
     data = sources.samples(config) if data is None else data
     with recorded_laws() as laws:
-        made = _built_model(model, config.seed) if new else model
+        made = _built_model(model, config.seed)
         work = workload.from_model(config, made, data)
     known = tuple(laws.of_weights(made.weights))
-    whole = known and len(known) == len(made.weights)
+    # Of a model that was built before, only what its first call makes is recorded.
+    whole = known and (not is_model_object(model) or len(known) == len(made.weights))
     return seed_loop.experiment_of(config, replace(work, laws=known if whole else None))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.analyzer.detectors import (
+    cases_of_draws,
     cases_of_learning,
     cases_of_norms,
     cases_of_numbers,
@@ -33,4 +34,6 @@ CASES: tuple[Case, ...] = (
     *cases_of_outputs.outputs(),
     *cases_of_learning.learning(),
     *cases_of_objectives.objectives(),
+    *cases_of_draws.departed(),
+    *cases_of_draws.designed(),
 )

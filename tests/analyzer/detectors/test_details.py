@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.stats import t
 
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.record import Finding, RunRecord
@@ -29,7 +30,7 @@ HELD_ELSEWHERE = {
 }
 """Detectors whose details have figures of a formula: their own cases give these in closed form."""
 
-LIMITS = (1e-4, 1e-3, 1e-2, 0.1, 10.0, 100.0, 1e3, 1e4, 2.0**-24, 0.73, 1.0 / 3.0)
+LIMITS = (0.99, 1e-4, 1e-3, 1e-2, 0.1, 10.0, 100.0, 1e3, 1e4, 2.0**-24, 0.73, 1.0 / 3.0)
 """Round figures of thresholds, float32's half unit, and sigmoid(1): constants of the wording."""
 
 
@@ -79,8 +80,21 @@ def more_figures(made: RunRecord, finding: Finding) -> Iterator[float]:
         yield delta.shape[1]
         yield from range(delta.shape[1] + 1)
         yield from rates(relative)
+    yield from band_ends(made)
     yield from norm_figures(made)
     yield from start_of_objective(made)
+
+
+def band_ends(made: RunRecord) -> Iterator[float]:
+    """Where 99 % of draws of the signal lie, all weighted layers together: a t interval."""
+    if made.draws is None or made.draws.count < 2:
+        return
+    columns = [layer.index for layer in made.layers if layer.role in ("hidden", "output")]
+    logs = 0.5 * np.log(made.draws.figures["preactivation_second_moment"][1:, columns])
+    count = len(logs)
+    reach = t.ppf(1.0 - 0.005 / len(columns), count - 1) * np.sqrt(1.0 + 1.0 / count)
+    for side in (-reach, reach):
+        yield from np.exp(logs.mean(axis=0) + side * logs.std(axis=0, ddof=1))
 
 
 def norm_figures(made: RunRecord) -> Iterator[float]:

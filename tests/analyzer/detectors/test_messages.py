@@ -75,6 +75,7 @@ def figures(made: RunRecord, finding: Finding) -> Iterator[float]:
     yield from optimizer_figures(made)
     yield from start_figures(made)
     yield from objective_figures(made)
+    yield from draws_figures(made)
 
 
 def objective_figures(made: RunRecord) -> Iterator[float]:
@@ -88,6 +89,21 @@ def objective_figures(made: RunRecord) -> Iterator[float]:
         yield from (start.values.start, start.values.constant or 0.0, start.values.penalty)
     if start.weights is not None:
         yield from (start.weights.weights, sum(x.count for x in start.weights.unknown if x.reached))
+
+
+def draws_figures(made: RunRecord) -> Iterator[float]:
+    """Each weight, and each output given its input, over the typical draw; the stream's design."""
+    if made.draws is None:
+        return
+    yield len(made.draws.weights)
+    for name in ("weight_second_moment", "output"):
+        if name in made.draws.figures:
+            own, *drawn = made.draws.figures[name]
+            with np.errstate(all="ignore"):
+                yield from np.sqrt(own / np.exp(np.log(drawn).mean(axis=0)))
+    hidden = [layer.index for layer in made.layers if layer.role != "output" and layer.measured]
+    typical = np.log(made.draws.figures["preactivation_second_moment"][1:, hidden]).mean(axis=0)
+    yield float(np.exp(0.5 * (typical[-1] - typical[0])))
 
 
 def optimizer_figures(made: RunRecord) -> Iterator[float]:

@@ -90,6 +90,7 @@ def test_every_error_of_a_root_says_what_to_do() -> None:
     silent = {name for name, _, finding in findings_with_records() if not finding.remedies}
     assert silent <= {
         "collapsed_representation",
+        "departed_weights",
         "exploding_gradient",
         "exploding_signal",
         "initializer_mismatch",

@@ -69,6 +69,7 @@ _HEADINGS: Final[Mapping[str, Heading]] = {
     "batch_norm_small_batch": Heading("Too few values for batch norm", _short),
     "redundant_bias": Heading("The bias does nothing"),
     "initializer_mismatch": Heading("The initializer does not suit"),
+    "departed_weights": Heading("Weights are off"),
     "selu_conditions": Heading("Not self-normalizing"),
     "symmetric_units": Heading("Units are copies"),
     "unscaled_input": Heading("The inputs are unscaled", _number),

@@ -12,10 +12,12 @@ from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.layout.table import Column, lay_out
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, summary
+from gradscope.reporters.run.expected_start import start_table
 from gradscope.reporters.run.layer_table import layer_table
 from gradscope.reporters.run.terminal.answer import add_answer, add_state
 from gradscope.reporters.run.terminal.check_lines import add_checks
 from gradscope.reporters.run.terminal.layer_lines import add_layers
+from gradscope.reporters.run.terminal.ledger_lines import add_ledger
 from gradscope.reporters.run.terminal.weight_lines import add_weights
 from gradscope.reporters.run.time_table import TITLE, TimeTable, time_table
 from gradscope.reporters.run.weight_table import weight_table
@@ -58,6 +60,7 @@ def _add_layers(page: Page, report: Report) -> None:
     page.add_text(summary.theory(report), "dim")
     add_layers(page, layer_table(report))
     add_weights(page, weight_table(report.record))
+    add_ledger(page, start_table(report.record))
     _add_times(page, time_table(report))
     _add_course(page, report)
 

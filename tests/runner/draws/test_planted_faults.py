@@ -1,0 +1,272 @@
+"""Faults planted into a start, each named at its layer: by accident or by design."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradscope
+from gradscope.analyzer.detectors import DETECTORS
+from gradscope.analyzer.theory import cause_sentences, own_weights
+from gradscope.analyzer.theory.graph_causes import design_causes, design_remedies, entries_of
+from gradscope.record import Finding, RunRecord, Severity
+from gradscope.record.initial_draws import WeightDraw
+from gradscope.reporters.run.expected_start import graph_sentences
+from gradscope.theory.ledger_causes import LedgerKind
+
+pytestmark = pytest.mark.tensorflow
+
+
+def _images() -> tuple[Any, Any]:
+    rng = np.random.default_rng(7)
+    return rng.normal(size=(64, 8, 8, 3)).astype("float32"), rng.integers(0, 3, 64)
+
+
+def _sequences() -> tuple[Any, Any]:
+    rng = np.random.default_rng(7)
+    return rng.normal(size=(64, 12, 6)).astype("float32"), rng.integers(0, 3, 64)
+
+
+def _measured(
+    build: Callable[[], Any], data: Any, fault: Callable[[Any], None] | None = None, draws: int = 24
+) -> RunRecord:
+    """One step of what a factory builds, with a fault in it."""
+
+    def faulty() -> Any:
+        model = build()
+        if fault is not None:
+            fault(model)
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    training = {"steps": 1, "batch_size": 32, "draws": draws, "probe_samples": 32}
+    return gradscope.run({"training": training}, model=faulty, data=data)
+
+
+def _finding(record: RunRecord, name: str = "departed_weights") -> Finding | None:
+    found = DETECTORS[name](record)
+    return found[0] if found else None
+
+
+def _residual(blocks: int = 4, scaled: bool = True, unscaled: int | None = None) -> Any:
+    """Convolutional blocks whose branches are scaled by 1 / sqrt(blocks), one perhaps not."""
+    import keras
+    from keras import layers
+
+    start = keras.Input((8, 8, 3))
+    x = layers.Conv2D(8, 3, padding="same", name="stem")(start)
+    for block in range(blocks):
+        y = layers.ReLU(name=f"relu_{block}")(x)
+        y = layers.Conv2D(
+            8, 3, padding="same", kernel_initializer="he_normal", name=f"conv_{block}"
+        )(y)
+        if scaled and block != unscaled:
+            y = layers.Rescaling(blocks**-0.5, name=f"scale_{block}")(y)
+        x = layers.Add(name=f"sum_{block}")([x, y])
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(start, layers.Dense(3, "softmax", name="classes")(x))
+
+
+@pytest.fixture(scope="module")
+def healthy(tensorflow_once: Any) -> RunRecord:
+    """The residual network without a fault."""
+    return _measured(_residual, _images())
+
+
+def test_one_kernel_of_twice_its_size_is_an_accident_of_that_layer(healthy: RunRecord) -> None:
+    def doubled(model: Any) -> None:
+        kernel = model.get_layer("conv_3").kernel
+        kernel.assign(2.0 * kernel)
+
+    assert _finding(healthy) is None
+    found = _finding(_measured(_residual, _images(), doubled))
+    assert found is not None and found.severity is Severity.WARNING
+    assert found.layers == ("conv_3",)
+    assert found.observed == pytest.approx(2.0, rel=0.1)
+    assert found.message.startswith("The weights of conv_3 are not what their initializer draws")
+    assert "conv_3 is off" in found.details
+
+
+def test_a_loaded_model_is_no_fault(tensorflow_once: Any) -> None:
+    def loaded(model: Any) -> None:
+        rng = np.random.default_rng(0)
+        for weight in model.trainable_variables:
+            values = rng.normal(size=weight.shape) * 0.5
+            weight.assign(values)
+
+    found = _finding(_measured(_residual, _images(), loaded))
+    assert found is not None and found.severity is Severity.INFO
+    assert found.message.startswith("No longer as initialised: ")
+    assert not found.remedies
+
+
+def test_the_branch_without_its_scale_is_named(healthy: RunRecord) -> None:
+    record = _measured(lambda: _residual(blocks=6, unscaled=4), _images())
+    [odd] = [cause for cause in design_causes(record) if cause.kind is LedgerKind.ODD_BLOCK]
+    assert odd.layers == ("conv_4", "sum_4")
+    assert odd.share / odd.weights == pytest.approx(6.0, rel=0.35)
+    assert _finding(record) is None  # the weights themselves are as drawn
+    assert LedgerKind.ODD_BLOCK not in {cause.kind for cause in design_causes(healthy)}
+
+
+def _lstm(**options: Any) -> Any:
+    import keras
+    from keras import layers
+
+    start = keras.Input((12, 6))
+    x = layers.LSTM(24, return_sequences=True, name="lower", **options)(start)
+    x = layers.LSTM(24, name="upper")(x)
+    return keras.Model(start, layers.Dense(3, "softmax", name="classes")(x))
+
+
+def test_an_lstm_whose_kernel_is_not_orthogonal_is_named(tensorflow_once: Any) -> None:
+    """Set by hand it is an accident; asked for it is the design."""
+
+    def uniform(model: Any) -> None:
+        import keras
+
+        kernel = model.get_layer("lower").cell.recurrent_kernel
+        kernel.assign(keras.initializers.GlorotUniform(3)(kernel.shape))
+
+    found = _finding(_measured(_lstm, _sequences(), uniform))
+    assert found is not None and found.layers == ("lower",)
+    by_design = _measured(lambda: _lstm(recurrent_initializer="glorot_uniform"), _sequences())
+    assert _finding(by_design) is None
+    [cause] = [x for x in design_causes(by_design) if x.kind is LedgerKind.RECURRENT]
+    assert cause.layers == ("lower",)
+    assert cause.weights == pytest.approx(24 * 2 / (24 + 96), rel=1e-6)
+    sentence = cause_sentences.cause_sentence(cause)
+    assert sentence.startswith("The recurrent kernel of lower is drawn by glorot_uniform")
+    assert design_remedies(cause)[0].settings == (("model.recurrent_initializer", "orthogonal"),)
+
+
+def test_depthwise_kernels_of_he_are_named_with_the_scale_they_need(tensorflow_once: Any) -> None:
+    """Var w = 2 / (9 * 12): the signal's square is divided by 12 / 2 at each of them."""
+    import keras
+    from keras import layers
+
+    def build() -> Any:
+        start = keras.Input((8, 8, 3))
+        x = layers.Conv2D(12, 1, activation="relu", kernel_initializer="he_normal")(start)
+        for at in range(3):
+            x = layers.DepthwiseConv2D(
+                3, padding="same", depthwise_initializer="he_normal", name=f"deep_{at}"
+            )(x)
+            x = layers.Conv2D(12, 1, activation="relu", kernel_initializer="he_normal")(x)
+        x = layers.GlobalAveragePooling2D()(x)
+        return keras.Model(start, layers.Dense(3, "softmax")(x))
+
+    record = _measured(build, _images())
+    cause = design_causes(record)[0]
+    assert cause.kind is LedgerKind.FANS and cause.layers == ("deep_0", "deep_1", "deep_2")
+    assert cause.fan / cause.inputs == pytest.approx(12 * 9 / cause.inputs)
+    assert 7.0 < cause.inputs <= 9.0  # padding reads zeros
+    [remedy] = design_remedies(cause)
+    [(key, law)] = remedy.settings
+    assert key == "model.depthwise_initializer"
+    assert isinstance(law, dict)
+    assert float(law["scale"]) == pytest.approx(2.0 * 108 / cause.inputs, rel=0.05)
+
+
+def test_one_initializer_of_several_layers_is_named_at_each(tensorflow_once: Any) -> None:
+    import keras
+
+    def build() -> Any:
+        once = keras.initializers.HeNormal(seed=3)
+        hidden = [
+            keras.layers.Dense(16, "relu", kernel_initializer=once, name=f"tied_{at}")
+            for at in range(4)
+        ]
+        start = keras.Input((8, 8, 3))
+        x = keras.layers.Flatten()(start)
+        for layer in [keras.layers.Dense(16, name="first"), *hidden]:
+            x = layer(x)
+        return keras.Model(start, keras.layers.Dense(3, "softmax")(x))
+
+    record = _measured(build, _images())
+    tied = _finding(record, "symmetric_units")
+    assert tied is not None and tied.layers == ("tied_0", "tied_1", "tied_2", "tied_3")
+    [sentence] = [text for text in graph_sentences(record) if "start equal" in text]
+    assert sentence.startswith("tied_0/kernel and tied_1/kernel")
+
+
+def test_what_cannot_be_drawn_is_named_and_has_no_band(tensorflow_once: Any) -> None:
+    """A weight made outside `add_weight`, and an initializer that draws from numpy."""
+    import keras
+
+    generator = np.random.default_rng(1)
+
+    def by_numpy(shape: Any, dtype: Any = None) -> Any:
+        return keras.ops.convert_to_tensor(generator.normal(size=shape).astype("float32"))
+
+    class Scaled(keras.layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.scales = keras.Variable(np.linspace(0.5, 1.5, shape[-1]), name="scales")
+
+        def call(self, x: Any) -> Any:
+            return x * self.scales
+
+    def build() -> Any:
+        start = keras.Input((8, 8, 3))
+        x = keras.layers.Flatten()(start)
+        x = keras.layers.Dense(16, "relu", kernel_initializer=by_numpy, name="numpy")(x)
+        x = Scaled(name="scaled")(x)
+        x = keras.layers.Dense(16, "relu", name="keras")(x)
+        return keras.Model(start, keras.layers.Dense(3, "softmax", name="classes")(x))
+
+    record = _measured(build, _images())
+    assert record.draws is not None
+    by_path = {weight.path: weight.draw for weight in record.draws.weights}
+    assert by_path["numpy/kernel"] is WeightDraw.OTHER_GENERATOR
+    assert WeightDraw.NO_INITIALIZER in by_path.values()
+    assert by_path["keras/kernel"] is WeightDraw.AS_MADE
+    judged = {ratio.name for ratio in own_weights.weight_ratios(record)}
+    assert "numpy" not in judged and "keras" in judged
+    [kept] = [text for text in graph_sentences(record) if text.startswith("Kept in all draws")]
+    assert "numpy/kernel" in kept and "scales" in kept
+
+
+def test_a_model_that_no_law_is_known_of_has_no_band(tensorflow_once: Any) -> None:
+    """A subclassed model that is handed over built."""
+    import keras
+
+    class Tower(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.flat, self.low = keras.layers.Flatten(), keras.layers.Dense(8, "relu")
+            self.high = keras.layers.Dense(3, "softmax")
+
+        def call(self, x: Any) -> Any:
+            return self.high(self.low(self.flat(x)))
+
+    model, data = Tower(), _images()
+    model(data[0][:2])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    training = {"steps": 1, "batch_size": 32, "draws": 8}
+    record = gradscope.run({"training": training}, model=model, data=data)
+    assert record.draws is not None and record.draws.unavailable
+    assert own_weights.weight_ratios(record) == ()
+    assert entries_of(record) is None
+    with pytest.raises(gradscope.errors.BadRequest, match="cannot be drawn again"):
+        gradscope.predict(model=model, data=data, draws=8)
+
+
+def test_every_gain_of_the_ledger_multiplies_to_the_profile(healthy: RunRecord) -> None:
+    """Forward and going back, along the path to every layer."""
+    entries = entries_of(healthy)
+    assert entries is not None
+    for at, row in enumerate(entries.rows):
+        first = entries.path(at)[0]
+        assert entries.product(at) == pytest.approx(row.given / first.fed, rel=1e-6), row.name
+    at = next(i for i, row in enumerate(entries.rows) if row.name == "sum_3")
+    inner = [row for row in entries.path(at) if np.isfinite(row.delta_fed)]
+    product = np.prod([row.delta_join * row.back for row in inner[1:]])
+    ends = inner[0].delta_given / inner[-1].delta_given
+    assert product == pytest.approx(ends, rel=1e-6)
+    blocks = [block for block in entries.blocks if block.name.startswith("sum_")]
+    assert len(blocks) == 4
+    for block in blocks:  # branch and stream are uncorrelated over draws, up to their number
+        assert block.gain == pytest.approx(1.0 + block.added, rel=0.15)
