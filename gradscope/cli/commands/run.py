@@ -22,6 +22,7 @@ from gradscope.cli import options
 @click.option("--name", metavar="NAME", help="Name of this run, and of its folder in reports/.")
 @options.report_detail
 @options.report_form
+@options.trackers
 @options.timeout
 @options.trust_model
 @options.open_page
@@ -39,6 +40,7 @@ def command(
     trust: bool,
     in_browser: bool,
     gate: bool,
+    places: dict[str, str],
     **detail: bool,
 ) -> None:
     """Train and measure the network that CONFIG describes.
@@ -75,6 +77,7 @@ def command(
                 each.report, form, each.files, source=config, overrides=overrides, detail=shown
             )
         streams.flush()
+    terminal.track_report(written, places)
     if in_browser:
         terminal.open_page(written.folder)
     raise click.exceptions.Exit(written.exit_code)
