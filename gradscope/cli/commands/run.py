@@ -21,6 +21,11 @@ from gradscope.cli import options
 @options.replace
 @click.option("--name", metavar="NAME", help="Name of this run, and of its folder in reports/.")
 @options.report_detail
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Show every layer while it trains, and findings when they arise, on stderr.",
+)
 @options.report_form
 @options.trackers
 @options.timeout
@@ -36,6 +41,7 @@ def command(
     replace_earlier: bool,
     name: str | None,
     form: str,
+    live: bool,
     timeout: float | None,
     trust: bool,
     in_browser: bool,
@@ -58,7 +64,13 @@ def command(
 
     experiment = load_config(config, _with_name(overrides, name), locate_user_code=True)
     shown = options.detail_of(**detail)
-    with Progress(quiet=shown.state_only) as progress:
+    if live and not shown.state_only:
+        from gradscope.cli.live_table import LiveTable
+
+        display: Progress = LiveTable()
+    else:
+        display = Progress(quiet=shown.state_only)
+    with display as progress:
         written = run(
             experiment,
             Workers(timeout=timeout, trust_model=trust),
