@@ -54,6 +54,7 @@ def measure(name: str) -> PaperFigure:
         curves=tuple(paper.curves(reports)),
         configs=paper.networks,
         seeds=paper.seeds,
+        axis=paper.axis,
     )
 
 

@@ -23,7 +23,7 @@ from gradscope.reporters.run.answer.flow_text import flow_rate, flow_words
 from gradscope.reporters.run.answer.headings import heading_of
 from gradscope.reporters.run.page.moments import moments
 from gradscope.reporters.run.page.run_plots import run_plots
-from gradscope.reporters.run.page.screen import Answer, Cell, Screen, Strip, Tone
+from gradscope.reporters.run.page.screen import TIMES, Answer, Cell, Screen, Strip, Tone
 
 _SHARES = {"dead_units": "dead_fraction", "saturated_units": "derivative_gain"}
 _COMMAND_COLUMNS = 40
@@ -138,12 +138,15 @@ def layer_strip(report: Report, named: Sequence[str]) -> Strip | None:
 def _log_strip(names: Sequence[str], values: Floats, bad: Sequence[bool], words: str) -> Strip:
     """Cells on one log scale, the largest value in full colour."""
     scale = LogScale.covering([float(value) for value in values])
+    unit = TIMES if words == "gradient" else ""
     cells = tuple(
         Cell(
             printable(name),
             scale.fraction(float(value)) if math.isfinite(value) else math.nan,
             framed,
-            f"{printable(name)}: {words} {number(float(value), 'not measured')}",
+            f"{printable(name)}: {words} {number(value)}{unit}"
+            if math.isfinite(value)
+            else f"{printable(name)}: {words} {number(value, 'not measured')}",
         )
         for name, value, framed in zip(names, values, bad, strict=True)
     )
@@ -219,8 +222,9 @@ def advice_answer(advice: Advice) -> Answer:
     """Advice as an answer: the words lead, the promise and the alternatives stand below."""
     words = printable(advice.words)
     captions = _captions(advice)
-    commands = tuple(command_lines(command) for command in advice.commands)
-    return Answer("Try", words, " ".join(captions), commands=commands)
+    commands = [command_lines(command) for command in advice.commands]
+    code = [printable(advice.code)] if advice.code else []
+    return Answer("Try", words, " ".join(captions), commands=(*commands, *code))
 
 
 def _captions(advice: Advice) -> Iterator[str]:
