@@ -33,7 +33,7 @@ def command(
     """Measure the papers of NAME (all without one) again: a table and a picture for each.
 
     The table says what the paper says, what theory says and what was measured here. Exits 1 where a
-    figure is outside its tolerance. TensorFlow runs in this process; all take about two minutes.
+    figure is outside its tolerance. TensorFlow runs in this process; all take about eight minutes.
     """
     from gradscope.cli import streams, terminal
     from gradscope.reporters.gallery.text import text

@@ -1,4 +1,4 @@
-"""Géron 2022, chapter 11: a hundred SELU layers learn where a hundred ReLU layers do not."""
+"""Géron 2022, chapter 11: a hundred SELU layers learn faster than a hundred ReLU layers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from gradscope.workflows.gallery import PAPERS
 from gradscope.workflows.gallery.paper import Paper, Reports, network
 from gradscope.workflows.gallery.quantities import late_loss, signal_curve, signal_row
 
-_DEPTH, _LEARNS = 100, 0.95
+_DEPTH, _STEPS = 100, 100
+_LEARNS, _BETTER = 0.95, 0.9
 
 
 def _rows(reports: Reports) -> Iterator[Row]:
@@ -21,7 +22,7 @@ def _rows(reports: Reports) -> Iterator[Row]:
         _DEPTH - 1,
     )
     yield Row(
-        "selu: loss after 100 steps over that of the start",
+        f"selu: loss after {_STEPS} steps over that of the start",
         "learns",
         math.nan,
         0.0,
@@ -30,13 +31,13 @@ def _rows(reports: Reports) -> Iterator[Row]:
         "falls by at least a twentieth: the chapter trains for five epochs",
     )
     yield Row(
-        "relu: loss after 100 steps over that of the start",
-        "hardly learns: vanishing or exploding gradients",
+        f"loss after {_STEPS} steps, selu over relu",
+        "with ReLU: not great at all, vanishing or exploding gradients",
         math.nan,
-        _LEARNS,
-        math.inf,
-        late_loss(reports["relu"]),
-        "does not fall by as much",
+        0.0,
+        _BETTER,
+        late_loss(reports["selu"]) / late_loss(reports["relu"]),
+        "at most nine tenths: the chapter shows accuracies of longer trainings",
     )
 
 
@@ -48,7 +49,7 @@ def _curves(reports: Reports) -> Iterator[Curve]:
 def _network(activation: str, initializer: str) -> dict[str, object]:
     return network(
         f"geron_{activation}_100",
-        steps=100,
+        steps=_STEPS,
         learning_rate=0.001,
         depth=_DEPTH,
         width=100,
@@ -64,8 +65,8 @@ PAPERS.register("geron_2022_selu")(
         "third edition, chapter 11, 2022",
         shows="A hundred layers of 100 units. SELU with LeCun's initialization keeps every "
         "layer at mean 0 and variance 1, and the network learns from the first steps. ReLU with "
-        "He's initialization keeps the mean square only on average over initializations: in the "
-        "one network that is trained it drifts, and all samples come to look alike.",
+        "He's initialization keeps the mean square only on average over initializations: in each "
+        "network it drifts, and it learns more slowly.",
         differs="The chapter's first hidden layer has 300 units and it trains for five epochs; "
         "here all have 100, and 100 steps are made.",
         quantity="rms of z",
@@ -75,7 +76,7 @@ PAPERS.register("geron_2022_selu")(
         },
         rows=lambda reports: tuple(_rows(reports)),
         curves=lambda reports: tuple(_curves(reports)),
-        seeds=3,
+        seeds=2,
         trained=True,
     )
 )
