@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import scipy.optimize
 from gradscope.reporters.gallery.paper_figure import PaperFigure
 from gradscope.reporters.gallery.text import markdown, text
 from gradscope.workflows.gallery import PAPERS
-from gradscope.workflows.gallery.measure import measure
+from gradscope.workflows.gallery.measure import BEGIN, END, measure, write_page
 
 pytestmark = pytest.mark.tensorflow
 
@@ -125,3 +126,18 @@ def test_every_paper_says_what_it_is() -> None:
         assert paper.citation[-4:].isdigit() or "chapter" in paper.citation
         assert paper.shows.endswith(".")
         assert paper.networks
+
+
+def test_the_page_keeps_the_papers_that_are_not_measured_again(
+    figure_of: Callable[[str], PaperFigure], tmp_path: Path
+) -> None:
+    page = tmp_path / "README.md"
+    page.write_text(f"# Page\n\n{BEGIN}\n{END}\n\nrest\n")
+    he, glorot = figure_of("he_2015"), figure_of("glorot_2010")
+    write_page([he, glorot], page)
+    first = page.read_text()
+    assert first.index(glorot.title) < first.index(he.title), "in the order of the names"
+    write_page([replace(glorot, shows="Measured again.")], page)
+    second = page.read_text()
+    assert second == first.replace(glorot.shows, "Measured again.")
+    assert second.endswith(f"{END}\n\nrest\n")

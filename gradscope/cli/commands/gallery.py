@@ -24,7 +24,7 @@ from gradscope.cli import options
     "--page",
     type=options.NamedPath(),
     metavar="FILE",
-    help="Also put the sections of all papers into FILE, between its gallery lines.",
+    help="Also put their sections into FILE, between its gallery lines.",
 )
 @options.quiet
 def command(
