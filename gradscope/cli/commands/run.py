@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gradscope.cli import options
+
+if TYPE_CHECKING:
+    from gradscope.cli.progress import Progress
 
 
 @click.command()
@@ -55,7 +59,6 @@ def command(
     `gradscope check`) an unhealthy network exits 1, and one of which too little is known 4.
     """
     from gradscope.cli import streams, terminal
-    from gradscope.cli.progress import Progress
     from gradscope.reporters.run_list import location_text
     from gradscope.workflows import report_folder
     from gradscope.workflows.engine import Workers
@@ -64,13 +67,7 @@ def command(
 
     experiment = load_config(config, _with_name(overrides, name), locate_user_code=True)
     shown = options.detail_of(**detail)
-    if live and not shown.state_only:
-        from gradscope.cli.live_table import LiveTable
-
-        display: Progress = LiveTable()
-    else:
-        display = Progress(quiet=shown.state_only)
-    with display as progress:
+    with _display(live=live, quiet=shown.state_only) as progress:
         written = run(
             experiment,
             Workers(timeout=timeout, trust_model=trust),
@@ -93,6 +90,17 @@ def command(
     if in_browser:
         terminal.open_page(written.folder)
     raise click.exceptions.Exit(written.exit_code)
+
+
+def _display(*, live: bool, quiet: bool) -> Progress:
+    """The table of layers where it is asked for and not quiet, otherwise lines of progress."""
+    if live and not quiet:
+        from gradscope.cli.live_table import LiveTable
+
+        return LiveTable()
+    from gradscope.cli.progress import Progress
+
+    return Progress(quiet=quiet)
 
 
 def _with_name(overrides: tuple[str, ...], name: str | None) -> tuple[str, ...]:

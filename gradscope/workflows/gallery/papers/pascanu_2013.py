@@ -58,13 +58,13 @@ def _curves(reports: Reports) -> Iterator[Curve]:
     at = tuple(float(step) for step in range(1, _STEPS + 1))
     back = np.arange(_STEPS - 1, -1, -1)
     yield Curve(
-        "SimpleRNN",
+        "a SimpleRNN, and its bound",
         tuple(through_time(reports["simple_rnn"]).tolist()),
         tuple((_GAIN**back).tolist()),
         at,
     )
     nothing = (float("nan"),) * _STEPS
-    yield Curve("LSTM", tuple(through_time(reports["lstm"]).tolist()), nothing, at)
+    yield Curve("an LSTM", tuple(through_time(reports["lstm"]).tolist()), nothing, at)
 
 
 PAPERS.register("pascanu_2013")(
