@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -46,7 +46,7 @@ def _rows(reports: Reports) -> Iterator[Row]:
     )
 
 
-def _late(reports: tuple[Report, ...] | list[Report]) -> float:
+def _late(reports: Sequence[Report]) -> float:
     return float(np.mean([_loss(each)[_STEPS // 2 :].mean() for each in reports]))
 
 
