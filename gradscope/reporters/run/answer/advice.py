@@ -73,7 +73,7 @@ def advice_about(
         _promised(first.promise) if in_words and _short(first, reader) else "",
         alternatives,
         (_run_command(first, options),) if pasted else (),
-        keras_arguments(first) if reader.form is Form.KERAS else "",
+        keras_arguments(first) if reader.form is Form.KERAS and not pasted else "",
     )
 
 
