@@ -13,7 +13,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_OPT
 PIP_OPTIONS :=
 LOWEST := .venv-lowest
 
-.PHONY: demo test test-fast test-lowest test-versions audit fuzz check gate baselines reports gallery bench bench-peers clean
+.PHONY: demo test test-fast test-lowest test-versions audit fuzz check gate baselines reports gallery site bench bench-peers clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gradscope run configs/quickstart.yaml
@@ -76,6 +76,10 @@ reports: $(VENV)/.installed
 gallery: $(VENV)/.installed
 	$(BIN)/gradscope gallery --page reports/README.md
 
+# The documentation as a site in build/site; a warning is an error.
+site: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks
 
@@ -102,6 +106,11 @@ $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
 	@echo "installing gradscope, TensorFlow and the test tools into $(VENV)"
 	@$(PIP_INSTALL) --quiet -e '.[test]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
+	@echo "installing mkdocs-material and mkdocstrings into $(VENV)"
+	@$(PIP_INSTALL) --quiet 'mkdocs-material>=9.5' 'mkdocstrings-python>=1.12'
+	@touch $@
 
 $(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
 	@echo "installing gradscope, TensorFlow and the packages that Keras imports along into $(VENV)"

@@ -20,12 +20,10 @@ from gradscope.config.loading import ConfigSource
 from gradscope.config.sections.training import DEFAULT_DRAWS
 from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
-from gradscope.gate.check import Checked
-from gradscope.record import RunRecord
-from gradscope.record.sweep_table import Look, SweepTable, load_sweep
+from gradscope.record import RunRecord, sweep_table
+from gradscope.record.sweep_table import Look
 from gradscope.reporters.explanation import list_detectors
 from gradscope.runner.runtime.seeds import Seeds
-from gradscope.theory.forecast import Forecast
 from gradscope.workflows import check as check_workflow
 from gradscope.workflows import predict as predict_workflow
 from gradscope.workflows.analysis import analyze, analyze_seeds, load_record
@@ -39,6 +37,7 @@ from gradscope.workflows.inputs import (
     registered_functions,
     resolve,
 )
+from gradscope.workflows.notebook_results import CheckReport, ForecastReport, SweepReport
 from gradscope.workflows.seed_options import SeedOptions
 from gradscope.workflows.survey import survey
 
@@ -91,7 +90,7 @@ def predict(
     data: Any = None,
     draws: int | None = None,
     trust_model: bool = False,
-) -> Forecast:
+) -> ForecastReport:
     """What a network should show at initialisation: by theory, or by draws of its weights.
 
     Without `model` and `draws` theory alone answers, without TensorFlow. With `draws`, or with a
@@ -101,10 +100,12 @@ def predict(
     """
     experiment = config_for(config, model, data)
     if model is None and draws is None:
-        return predict_workflow.predict(experiment, seeds=seeds)
+        return ForecastReport.showing(predict_workflow.predict(experiment, seeds=seeds))
     engine = ThisProcess(model, data, trust_model)
     count = DEFAULT_DRAWS if draws is None else draws
-    return predict_workflow.predict_by_draws(experiment, engine, draws=count, seeds=seeds)
+    return ForecastReport.showing(
+        predict_workflow.predict_by_draws(experiment, engine, draws=count, seeds=seeds)
+    )
 
 
 def run_seeds(
@@ -134,7 +135,7 @@ def check(
     seeds: int | None = None,
     trained_seeds: int | None = None,
     trust_model: bool = False,
-) -> Checked:
+) -> CheckReport:
     """Check a config, or a Keras model on its data, in this process: is it healthy, as before?
 
     With a `baseline` (a file, or statistics of seeds) the two are compared, without one the
@@ -150,7 +151,7 @@ def check(
     options = SeedOptions(at_init, None, seeds, trained_seeds)
     planned = options.for_check(experiment, engine, earlier)
     job = check_workflow.ConfigCheck(experiment.name, experiment, planned, earlier, str(path))
-    return check_workflow.check(job, engine)
+    return CheckReport.showing(check_workflow.check(job, engine))
 
 
 def baseline(
@@ -188,7 +189,7 @@ def sweep(
     output: str | Path | None = None,
     fresh: bool = False,
     workers: int | None = None,
-) -> SweepTable:
+) -> SweepReport:
     """Measure every member of a sweep in worker processes, and give its table.
 
     The axes are those of the config's `sweep` section and of `vary`, as in
@@ -204,10 +205,19 @@ def sweep(
     typed = [f"{key}={json.dumps(values)}" for key, values in (vary or {}).items()]
     plan = load_plan(config, overrides, typed, seeds)
     look = Look.THEORY if theory else Look.AT_INIT if at_init else Look.TRAINED
-    return run_sweep(
+    written = run_sweep(
         plan,
         look,
         output=None if output is None else Path(output),
         fresh=fresh,
         workers=workers,
-    ).table
+    )
+    return SweepReport.showing(written.table)
+
+
+def load_sweep(path: str | Path) -> SweepReport:
+    """Read the table of a sweep: its folder, its ``sweep.json``, or its name in ``reports/``.
+
+    Raises `BadRequest` where there is none.
+    """
+    return SweepReport.showing(sweep_table.load_sweep(path))

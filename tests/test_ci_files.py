@@ -220,7 +220,8 @@ def test_ci_leaves_the_developer_s_environment(tmp_path: Path) -> None:
     done = ran(tmp_path, ["bash"], ".ci/run", "", CI="true")
     assert done.returncode == 0, done.stderr
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert calls == [f"VENV=.ci/.venv {goal}" for goal in ("clean", "check", "gate", "test")]
+    goals = ("clean", "check", "gate", "site", "test")
+    assert calls == [f"VENV=.ci/.venv {goal}" for goal in goals]
     assert (tmp_path / ".venv" / "installed").exists()
     assert not (tmp_path / ".ci" / ".venv").exists(), "the environment is fresh"
 

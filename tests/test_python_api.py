@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,8 +17,10 @@ from gradscope import api
 from gradscope.errors import BadRequest
 from gradscope.gate.check import Checked
 from gradscope.reporters.baseline import BaselineReport
+from gradscope.workflows.notebook_results import CheckReport
 from gradscope.workflows.run_report import RunReport
 from tests.reporters import fixtures
+from tests.reporters.check import cases
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 LONGEST = 200
@@ -105,3 +108,21 @@ def test_a_notebook_escapes_names() -> None:
     page = RunReport(nasty.record, nasty.diagnosis, nasty.prediction, 0)._repr_html_()
     assert "<script" not in page
     ElementTree.fromstring(page)
+
+
+def test_a_notebook_shows_what_the_command_prints() -> None:
+    phase = EXAMPLES.parent.parent / "reports" / "phase_diagram.sweep"
+    config = EXAMPLES.parent.parent / "configs" / "quickstart.yaml"
+    checked = CheckReport.showing(replace(cases.failing(), headline="<script>&"))
+    for thing, fact in (
+        (checked, "FAILED"),
+        (api.load_sweep(phase), "members"),
+        (api.predict(config), "hidden_1"),
+    ):
+        page = thing._repr_html_()
+        [pre] = [ElementTree.fromstring(page)]
+        assert pre.text == thing.text()
+        assert fact in thing.text()
+        assert "<script" not in page
+    assert isinstance(checked, Checked)
+    assert CheckReport.showing(checked) is checked

@@ -40,12 +40,13 @@ class LiveDisplay:
         if self._live:
             self._live.stop()
 
-    def _update(self, text: str) -> None:
-        """Show `text` in place of what was shown last, or as a plain line."""
+    def _update(self, text: str, below: Any = "") -> None:
+        """Show `text`, and `below` it more, in place of what was shown last; or a plain line."""
         if self._live:
             from rich.text import Text
 
-            self._live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
+            shown = Text(text, no_wrap=True, overflow="ellipsis")
+            self._live.update(shown.append("\n").append(below) if below else shown, refresh=True)
         else:
             streams.say(text)
 

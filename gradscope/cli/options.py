@@ -143,6 +143,23 @@ def detail_of(*, layers: bool, checks: bool, verbose: bool, state_only: bool) ->
     return Detail(layers or verbose, checks or verbose, state_only)
 
 
+def trackers(command: Callable[..., None]) -> Callable[..., None]:
+    """Add an option for each tracker; `command` gets `places`, the place by the tracker's name."""
+    from gradscope.workflows.tracking import TRACKERS, check_installed
+
+    @functools.wraps(command)
+    def with_trackers(**parameters: Any) -> None:
+        asked = {name: parameters.pop(name) for name in TRACKERS}
+        places = {name: place for name, place in asked.items() if place is not None}
+        check_installed(list(places))
+        command(places=places, **parameters)
+
+    for name, tracker in TRACKERS.items():
+        option = click.option(f"--{name}", name, metavar=tracker.metavar, help=tracker.help)
+        with_trackers = option(with_trackers)
+    return with_trackers
+
+
 exit_code = click.option(
     "--exit-code",
     "gate",
@@ -153,7 +170,9 @@ theory_form = _form(_theory_forms, "What to write to stdout: text (default), or 
 survey_form = _form(_survey_forms, "What to write to stdout: text (default), or json.")
 list_form = _form(_list_forms, "What to write to stdout: text (default), or json.")
 report_form = _form(
-    _report_forms, "What to write to stdout: the report as text (default), or result.json as json."
+    _report_forms,
+    "What to write to stdout: the report as text (default), as markdown for a pull request, as "
+    "openmetrics, or result.json as json.",
 )
 timeout = click.option(
     "--timeout",

@@ -66,18 +66,21 @@ class Progress(LiveDisplay):
         line = "  ".join([*parts, f"loss {loss:.4g}"])
         if self._planned > 1:
             line = f"seed {run.seed} of {self._planned}: {line}"
-        groups = _groups(builder)
         if self._live:
-            rows = [f"{_bar(step / max(total, 1))}  {line}", *(group.row for group in groups)]
-            self._show("\n".join(rows), now)
+            self._show(f"{_bar(step / max(total, 1))}  {line}", now, self._rows(builder))
             return
+        groups = _groups(builder)
         shares = " / ".join(f"{group.delta:.2g}" for group in groups)
         summary = f"  delta first/middle/last layers {shares}" if groups else ""
         self._show(line + summary, now)
 
-    def _show(self, text: str, now: float) -> None:
+    def _rows(self, builder: RecordBuilder) -> Any:
+        """What stands below the line of progress on a terminal, as text."""
+        return "\n".join(group.row for group in _groups(builder))
+
+    def _show(self, text: str, now: float, below: Any = "") -> None:
         self._shown_at = now
-        self._update(text)
+        self._update(text, below)
 
 
 @dataclass

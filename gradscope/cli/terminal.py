@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gradscope.cli import streams
 from gradscope.errors import CouldNotMeasure
 from gradscope.reporters.report import BRIEF, Detail, Report, ReportOptions
+
+if TYPE_CHECKING:
+    from gradscope.workflows.report_folder import WrittenReport
 
 PIPED_WIDTH = 100
 """Columns where stdout is no terminal and COLUMNS is not set."""
@@ -71,6 +76,18 @@ def result(text: str, *, end: str = "\n") -> None:
             f"cannot write to stdout: {error.strerror or error}",
             "send it to a place that can be written; a report's files are in its folder",
         ) from error
+
+
+def track_report(written: WrittenReport, places: dict[str, str]) -> None:
+    """Write a report to the trackers of `places` too; what they print goes to stderr."""
+    from gradscope.workflows.tracking import track
+
+    if not places:
+        return
+    streams.flush()
+    with contextlib.redirect_stdout(sys.stderr):
+        for line in track(written, places):
+            streams.say(line)
 
 
 def open_page(folder: Path | None) -> None:

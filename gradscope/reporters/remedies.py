@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,17 @@ def _keras(key: str, value: SettingValue) -> str:
     code = _KERAS_CODE.get(key)
     return code.format(_yaml(value)) if code else f"{key}: {_yaml(value)}"
 
+
+def keras_arguments(remedy: Remedy) -> str:
+    """The settings as keyword arguments that paste into Keras code; "" where one is no argument."""
+    code = [_KERAS_CODE.get(key, "") for key, _ in remedy.settings]
+    if not all(_ARGUMENT.fullmatch(text) for text in code):
+        return ""
+    pairs = zip(code, remedy.settings, strict=True)
+    return ", ".join(text.format(_yaml(value)) for text, (_, value) in pairs)
+
+
+_ARGUMENT: Final = re.compile(r'\w+="?\{\}"?')
 
 _KERAS_CODE: Final[Mapping[str, str]] = {
     "model.activation": 'activation="{}"',

@@ -13,7 +13,7 @@ from gradscope.errors import BadRequest
 from gradscope.gate.baselines import seed_statistics
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.message_text import did_you_mean, show_value
-from gradscope.record import RunRecord, storage
+from gradscope.record import Diagnosis, RunRecord, storage
 from gradscope.reporters.remedies import reader_of, remedies_text
 from gradscope.reporters.run.folder import RECORD, REPORTS
 from gradscope.workflows.run_report import RunReport
@@ -54,19 +54,24 @@ def load_record(path: str | Path) -> RunRecord:
     return storage.load(location / RECORD if location.is_dir() else location)
 
 
+def judged(record: RunRecord) -> Diagnosis:
+    """The diagnosis by the detectors, thresholds and suppressions of the record's own config."""
+    detectors: Mapping[str, Any] = record.config.get("detectors", {})
+    return diagnose(
+        record,
+        select=tuple(detectors["select"]) if detectors.get("select") is not None else None,
+        ignore={item["code"]: item["reason"] for item in detectors.get("ignore", ())},
+        thresholds=detectors.get("thresholds", {}),
+    )
+
+
 def analyze(record: RunRecord, *, gate: bool = False) -> RunReport:
     """Judge a record by the detectors, thresholds and suppressions of its own config.
 
     `gate` makes the report's exit code follow the verdict; an experiment exits 0 once it is
     measured, whatever the verdict.
     """
-    detectors: Mapping[str, Any] = record.config.get("detectors", {})
-    diagnosis = diagnose(
-        record,
-        select=tuple(detectors["select"]) if detectors.get("select") is not None else None,
-        ignore={item["code"]: item["reason"] for item in detectors.get("ignore", ())},
-        thresholds=detectors.get("thresholds", {}),
-    )
+    diagnosis = judged(record)
     words = remedies_text(diagnosis.remedies, reader_of(record))
     diagnosis = replace(diagnosis, remedy=words)
     complete = record.outcome.complete and len(record.steps) > 0

@@ -18,7 +18,7 @@ from gradscope.reporters.report import ReportOptions
 from gradscope.workflows.analysis import analyze
 from tests.analyzer.synthetic import record
 from tests.reporters.check.cases import NASTY
-from tests.reporters.test_hostile_sweep import OBEYED, hostile_table
+from tests.reporters.test_hostile_sweep import OBEYED, hostile_table, without_own_script
 
 CONFIG = load_config({"name": "net", "model": {"depth": 8, "width": 100}}).to_dict()
 
@@ -76,8 +76,9 @@ def test_a_form_holds_nothing_that_is_obeyed(
     lines = text.splitlines()
     assert not [line for line in lines if line.lstrip().startswith("::")]
     if form == "html":
+        text = without_own_script(text)
         assert "<script" not in text
-        assert not re.search(r"<[^>]*https?://(?!www\.w3\.org)", text)
+        assert not re.search(r'(?:src|href)="[^"]*https?://(?!www\.w3\.org)', text)
     if form == "markdown":
         assert not re.search(r"(?<!\\)<", text)
         assert not re.search(r"(?<!\\)\]\(", text)

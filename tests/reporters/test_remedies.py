@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shlex
 
 import pytest
@@ -12,6 +13,7 @@ from gradscope.reporters.remedies import (
     Form,
     Reader,
     arguments,
+    keras_arguments,
     reader_of,
     remedies_text,
     remedy_text,
@@ -140,3 +142,24 @@ def test_only_a_model_of_the_user_is_read_as_keras_code() -> None:
     assert reader_of(None).form is Form.CONFIG
     assert reader_of(built_in).form is Form.CONFIG
     assert reader_of(user).form is Form.KERAS
+
+
+def test_settings_of_layers_are_arguments_that_paste_into_keras_code() -> None:
+    assert keras_arguments(RELU) == 'activation="relu", kernel_initializer="he_normal"'
+    rate = change_settings(("training.learning_rate", 0.001))
+    assert keras_arguments(rate) == "learning_rate=0.001"
+    # Each is what Python reads as keyword arguments of a call.
+    for remedy in (HE, RELU, rate):
+        [call] = ast.parse(f"f({keras_arguments(remedy)})").body
+        assert isinstance(call, ast.Expr)
+        assert isinstance(call.value, ast.Call)
+        assert len(call.value.keywords) == len(remedy.settings)
+
+
+def test_what_is_no_argument_is_not_offered_as_one() -> None:
+    for remedy in (
+        change_settings(("model.output.units", 10)),
+        change_settings(("model.activation", "relu"), ("data.scaling", "standardize")),
+        change_settings(("training.steps", 100)),
+    ):
+        assert keras_arguments(remedy) == ""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.optimize
 
 from gradscope.reporters.gallery.paper_figure import PaperFigure
 from gradscope.reporters.gallery.text import markdown, text
 from gradscope.workflows.gallery import PAPERS
-from gradscope.workflows.gallery.measure import measure
+from gradscope.workflows.gallery.measure import BEGIN, END, measure, write_page
 
 pytestmark = pytest.mark.tensorflow
 
@@ -28,7 +31,12 @@ def figure_of() -> Callable[[str], PaperFigure]:
     return figure
 
 
-@pytest.mark.parametrize("name", ["glorot_2010", "he_2015", "klambauer_2017"])
+LONG = frozenset(["geron_2022_selu", "geron_2022_batch_norm", "xiong_2020", "yang_2019"])
+"""Papers that train, or whose networks take a minute to build: `make gallery` measures them, and
+`tests/test_committed_reports.py` reads what it wrote."""
+
+
+@pytest.mark.parametrize("name", sorted(set(PAPERS) - LONG))
 def test_every_row_holds(figure_of: Callable[[str], PaperFigure], name: str) -> None:
     figure = figure_of(name)
     assert figure.rows
@@ -53,6 +61,55 @@ def test_theory_is_that_of_klambauer_2017(figure_of: Callable[[str], PaperFigure
     assert he.theory > 2.0
 
 
+def test_theory_is_that_of_schoenholz_2017(figure_of: Callable[[str], PaperFigure]) -> None:
+    """The critical variance by quadrature of its own: sigma_w^2 E sech^4 = 1 at the fixed point."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(120)
+    weights = weights / weights.sum()
+
+    def slope(variance: float) -> float:
+        q = 1.0
+        for _ in range(4000):
+            q = variance * float(weights @ np.tanh(math.sqrt(q) * nodes) ** 2) + 0.05
+        return variance * float(weights @ np.cosh(math.sqrt(q) * nodes) ** -4)
+
+    *ends, critical = figure_of("schoenholz_2017").rows
+    assert scipy.optimize.brentq(lambda v: slope(v) - 1.0, 1.5, 2.0) == pytest.approx(
+        1.76, rel=2e-3
+    )
+    assert critical.theory == pytest.approx(1.76, rel=0.05), "interpolated"
+    assert [row.theory for row in ends] == pytest.approx(
+        [math.sqrt(slope(0.5)), math.sqrt(slope(3.0))], rel=0.01
+    )
+
+
+def test_theory_is_that_of_de_2020(figure_of: Callable[[str], PaperFigure]) -> None:
+    """Doubled at each of 15 blocks; and by chance: a network of numpy with 2,048 units."""
+    branch, normed, plain, shortcut = figure_of("de_2020").rows
+    assert branch.theory == plain.theory == pytest.approx(2.0**7.5)
+    assert normed.theory == 1.0
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((256, 2048))
+    square = 1.0
+    for _ in range(1, 16):
+        z = (x - x.mean(axis=0)) / x.std(axis=0)
+        weights = rng.standard_normal((2048, 2048), dtype=np.float32) * math.sqrt(2 / 2048)
+        x = x + np.maximum(z, 0) @ weights
+        square *= 1.0 + float(np.mean(1.0 / x.var(axis=0)))
+    assert shortcut.theory == pytest.approx(math.sqrt(square), rel=0.03)
+
+
+def test_theory_is_that_of_lu_2020(figure_of: Callable[[str], PaperFigure]) -> None:
+    """Networks of numpy, a hundred times as many as the gallery has."""
+    rng = np.random.default_rng(0)
+    a = np.ones((15_000, 2))
+    for _ in range(10):
+        a = np.maximum(np.einsum("nij,nj->ni", rng.standard_normal((15_000, 2, 2)), a), 0.0)
+    share = figure_of("lu_2020").rows[-1]
+    assert share.theory == pytest.approx(float(np.mean(a == 0)), abs=0.005)
+    dead = figure_of("lu_2020").rows[0]
+    assert dead.theory == pytest.approx(float(np.mean((a == 0).all(axis=1))), abs=0.01)
+
+
 def test_a_figure_beyond_its_tolerance_does_not_hold(
     figure_of: Callable[[str], PaperFigure],
 ) -> None:
@@ -69,3 +126,18 @@ def test_every_paper_says_what_it_is() -> None:
         assert paper.citation[-4:].isdigit() or "chapter" in paper.citation
         assert paper.shows.endswith(".")
         assert paper.networks
+
+
+def test_the_page_keeps_the_papers_that_are_not_measured_again(
+    figure_of: Callable[[str], PaperFigure], tmp_path: Path
+) -> None:
+    page = tmp_path / "README.md"
+    page.write_text(f"# Page\n\n{BEGIN}\n{END}\n\nrest\n")
+    he, glorot = figure_of("he_2015"), figure_of("glorot_2010")
+    write_page([he, glorot], page)
+    first = page.read_text()
+    assert first.index(glorot.title) < first.index(he.title), "in the order of the names"
+    write_page([replace(glorot, shows="Measured again.")], page)
+    second = page.read_text()
+    assert second == first.replace(glorot.shows, "Measured again.")
+    assert second.endswith(f"{END}\n\nrest\n")

@@ -24,7 +24,7 @@ from gradscope.cli import options
     "--page",
     type=options.NamedPath(),
     metavar="FILE",
-    help="Also put the sections of all papers into FILE, between its gallery lines.",
+    help="Also put their sections into FILE, between its gallery lines.",
 )
 @options.quiet
 def command(
@@ -33,7 +33,7 @@ def command(
     """Measure the papers of NAME (all without one) again: a table and a picture for each.
 
     The table says what the paper says, what theory says and what was measured here. Exits 1 where a
-    figure is outside its tolerance. TensorFlow runs in this process; all take about two minutes.
+    figure is outside its tolerance. TensorFlow runs in this process; all take about eight minutes.
     """
     from gradscope.cli import streams, terminal
     from gradscope.reporters.gallery.text import text

@@ -12,6 +12,7 @@ from gradscope.cli import options
 @click.command()
 @options.report_argument
 @options.report_form
+@options.trackers
 @click.option(
     "--write", is_flag=True, help="Also write result.json, report.html and the plots again."
 )
@@ -29,6 +30,7 @@ def command(
     step: int | None,
     in_browser: bool,
     gate: bool,
+    places: dict[str, str],
     **detail: bool,
 ) -> None:
     """Show the report of DIRECTORY, a folder or a name, again, judged by the detectors of today.
@@ -55,6 +57,7 @@ def command(
             overrides=written.overrides,
             detail=shown,
         )
+    terminal.track_report(written, places)
     if in_browser:
         terminal.open_page(written.folder)
     raise click.exceptions.Exit(written.exit_code)

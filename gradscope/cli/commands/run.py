@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gradscope.cli import options
+
+if TYPE_CHECKING:
+    from gradscope.cli.progress import Progress
 
 
 @click.command()
@@ -21,7 +25,13 @@ from gradscope.cli import options
 @options.replace
 @click.option("--name", metavar="NAME", help="Name of this run, and of its folder in reports/.")
 @options.report_detail
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Show every layer while it trains, and findings when they arise, on stderr.",
+)
 @options.report_form
+@options.trackers
 @options.timeout
 @options.trust_model
 @options.open_page
@@ -35,10 +45,12 @@ def command(
     replace_earlier: bool,
     name: str | None,
     form: str,
+    live: bool,
     timeout: float | None,
     trust: bool,
     in_browser: bool,
     gate: bool,
+    places: dict[str, str],
     **detail: bool,
 ) -> None:
     """Train and measure the network that CONFIG describes.
@@ -47,7 +59,6 @@ def command(
     `gradscope check`) an unhealthy network exits 1, and one of which too little is known 4.
     """
     from gradscope.cli import streams, terminal
-    from gradscope.cli.progress import Progress
     from gradscope.reporters.run_list import location_text
     from gradscope.workflows import report_folder
     from gradscope.workflows.engine import Workers
@@ -56,7 +67,7 @@ def command(
 
     experiment = load_config(config, _with_name(overrides, name), locate_user_code=True)
     shown = options.detail_of(**detail)
-    with Progress(quiet=shown.state_only) as progress:
+    with _display(live=live, quiet=shown.state_only) as progress:
         written = run(
             experiment,
             Workers(timeout=timeout, trust_model=trust),
@@ -75,9 +86,21 @@ def command(
                 each.report, form, each.files, source=config, overrides=overrides, detail=shown
             )
         streams.flush()
+    terminal.track_report(written, places)
     if in_browser:
         terminal.open_page(written.folder)
     raise click.exceptions.Exit(written.exit_code)
+
+
+def _display(*, live: bool, quiet: bool) -> Progress:
+    """The table of layers where it is asked for and not quiet, otherwise lines of progress."""
+    if live and not quiet:
+        from gradscope.cli.live_table import LiveTable
+
+        return LiveTable()
+    from gradscope.cli.progress import Progress
+
+    return Progress(quiet=quiet)
 
 
 def _with_name(overrides: tuple[str, ...], name: str | None) -> tuple[str, ...]:

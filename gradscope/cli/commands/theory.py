@@ -53,12 +53,14 @@ def command(
     from gradscope import api
     from gradscope.cli import terminal
     from gradscope.reporters.theory import THEORY_FORMS
+    from gradscope.theory.forecast import Forecast
 
     if plot is not None:
         from gradscope.reporters.theory import plot as theory_plot
 
         theory_plot.check_name(plot, [Path(config)])
     experiment = api.load_config(config, overrides)
+    forecast: Forecast
     if draws is None:
         forecast = api.predict(experiment, seeds=seeds)
     else:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+LAYERS = "hidden layer, from the input"
+"""What the axis of a figure over depth says."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -31,11 +34,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Curve:
-    """One network over depth: measured, and in theory where there is one (NaN for none)."""
+    """One network over depth: measured, and in theory where there is one (NaN for none).
+
+    `at` are the positions on the figure's axis, () for the layers 1, 2, ...
+    """
 
     label: str
     measured: tuple[float, ...]
     theory: tuple[float, ...]
+    at: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class PaperFigure:
     curves: tuple[Curve, ...]
     configs: Mapping[str, Mapping[str, Any]]
     seeds: int
+    axis: str = LAYERS
 
     @property
     def holds(self) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from gradscope.reporters.figures import rendering
-from gradscope.reporters.gallery.paper_figure import PaperFigure
+from gradscope.reporters.gallery.paper_figure import LAYERS, PaperFigure
 from gradscope.reporters.layout.numbers import number
 
 
@@ -19,16 +21,30 @@ def files(figure: PaperFigure) -> dict[str, bytes]:
         axes = drawn.subplots()
         marks = zip((BLUE, ORANGE, GREEN, BLACK), "osD^", strict=True)
         for curve, (color, mark) in zip(figure.curves, marks, strict=False):
-            layers = range(1, len(curve.measured) + 1)
-            axes.plot(layers, curve.theory, ":", color=color, linewidth=1.8)
-            axes.plot(layers, curve.measured, mark, color=color, markersize=3.6, label=curve.label)
-        axes.plot([], [], ":", color="#555555", label="theory")
-        axes.set_yscale("log")
+            at = curve.at or range(1, len(curve.measured) + 1)
+            axes.plot(at, curve.theory, ":", color=color, linewidth=1.8)
+            axes.plot(at, curve.measured, mark, color=color, markersize=3.6, label=curve.label)
+        if any(math.isfinite(value) for curve in figure.curves for value in curve.theory):
+            axes.plot([], [], ":", color="#555555", label="theory")
+        if _decades(figure) > 1.0:
+            axes.set_yscale("log")
+            axes.yaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel("hidden layer, from the input")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=figure.axis == LAYERS))
+        axes.set_xlabel(figure.axis)
         axes.set_ylabel(figure.quantity)
         axes.grid(axis="y", color="#e2e2e2", linewidth=0.6)
         axes.legend(frameon=False, fontsize=8)
     return rendering.rendered({figure.name: drawn})
+
+
+def _decades(figure: PaperFigure) -> float:
+    """Decades between the smallest and the largest figure: of less than one a log axis has one
+    label."""
+    known = [
+        value
+        for curve in figure.curves
+        for value in (*curve.measured, *curve.theory)
+        if math.isfinite(value) and value > 0
+    ]
+    return math.log10(max(known) / min(known)) if known else 0.0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from gradscope.message_text import counted
 from gradscope.reporters.gallery.paper_figure import PaperFigure, Row
-from gradscope.reporters.layout.numbers import number
+from gradscope.reporters.layout.numbers import count, number
 
 _HEADINGS = ("", "paper says", "theory says", "measured here", "accepted", "holds")
 
@@ -18,8 +19,8 @@ def text(figure: PaperFigure) -> str:
         lines += [
             f"  {'✓' if row.holds else '✗'} {row.what}",
             f"      paper says     {row.paper}",
-            f"      theory says    {number(row.theory, 'no figure')}",
-            f"      measured here  {number(row.measured)} (accepted {_accepted(row)})",
+            f"      theory says    {_figure(row.theory, 'no figure')}",
+            f"      measured here  {_figure(row.measured)} (accepted {_accepted(row)})",
         ]
     return "\n".join([*lines, ""])
 
@@ -34,7 +35,7 @@ def _section(figure: PaperFigure) -> Iterator[str]:
     yield ""
     yield figure.shows
     yield ""
-    yield f"![{figure.title}: {figure.quantity} over depth](gallery/{figure.name}.svg)"
+    yield f"![{figure.title}: {figure.quantity}](gallery/{figure.name}.svg)"
     yield ""
     yield f"| {' | '.join(_HEADINGS)} |"
     yield "|---|---|--:|--:|--:|---|"
@@ -42,8 +43,8 @@ def _section(figure: PaperFigure) -> Iterator[str]:
         cells = (
             row.what,
             row.paper,
-            number(row.theory, "none"),
-            number(row.measured),
+            _figure(row.theory, "none"),
+            _figure(row.measured),
             f"{_accepted(row)}: {row.basis}",
             "yes" if row.holds else "**no**",
         )
@@ -58,4 +59,12 @@ def _section(figure: PaperFigure) -> Iterator[str]:
 
 
 def _accepted(row: Row) -> str:
-    return f"{number(row.low)} to {number(row.high)}"
+    if row.low == row.high:
+        return f"exactly {_figure(row.low)}"
+    return f"{_figure(row.low)} to {_figure(row.high)}"
+
+
+def _figure(value: float, missing: str = "-") -> str:
+    """A figure; a large count with all its digits."""
+    whole = math.isfinite(value) and value >= 10_000 and value == int(value)
+    return count(int(value)) if whole else number(value, missing)

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from gradscope.gate.check import Status
@@ -30,6 +29,7 @@ from gradscope.reporters.run.page.check_screen import check_screen
 from gradscope.reporters.run.page.page_data import page_data
 from gradscope.reporters.run.page.run_screen import run_screen
 from gradscope.reporters.run.page.screen import Screen
+from gradscope.reporters.run.page.screen_page import unbroken
 from gradscope.reporters.run.summary import VerdictLine
 from gradscope.reporters.run.time_table import TITLE, time_table
 from gradscope.reporters.run.weight_table import weight_table
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
 _CHECK_TONES: dict[str, str] = {"passed": "healthy", "failed": "error"}
 """Tones of a check's statuses; the others have the name of their tone."""
-
-_LONGEST_WHOLE = 20
-"""Characters of a word that still fits on the line of a telephone."""
 
 _TEMPLATE = "run/report.html.j2"
 
@@ -209,7 +206,7 @@ def _template() -> Template:
         "check_symbol": lambda status: symbol(
             _CHECK_TONES.get(str(status), str(status)), unicode=True
         ),
-        "unbroken": _unbroken,
+        "unbroken": unbroken,
         "strip_svg": drawing.strip_svg,
         "plot_svg": drawing.svg,
         "page_data": page_data,
@@ -222,16 +219,6 @@ def _template() -> Template:
 def _gauge(table: LayerTable, row: LayerRow, quantity: str) -> str:
     """The width of a bar in percent of its cell."""
     return f"{100 * table.scale(quantity).fraction(getattr(row, quantity)):.1f}%"
-
-
-def _unbroken(text: str) -> str:
-    """Escaped, with every word that has a hyphen on one line: 1e-12, and arrows."""
-    return " ".join(
-        f'<span class="whole">{escape(word)}</span>'
-        if "-" in word and len(word) <= _LONGEST_WHOLE
-        else escape(word)
-        for word in text.split(" ")
-    )
 
 
 def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,71 +1,72 @@
-"""The page of a sweep: one HTML file, no script, nothing loaded from the network."""
+"""The page of a sweep: its first screen, its pictures, and its members folded below."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any
 
 from gradscope.record.sweep_table import COLUMNS, NUMBERS, SweepTable
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
-from gradscope.reporters.layout.templates import page_environment
 from gradscope.reporters.run.html import inline
-from gradscope.reporters.sweep.layout import (
-    STATE_WORDS,
-    boundary_text,
-    leading_figure,
-    ranking,
-    state_counts,
-    state_of,
-    title,
-)
+from gradscope.reporters.run.page import screen_page
+from gradscope.reporters.run.page.screen_page import FoldedPart, table_markup
+from gradscope.reporters.sweep.layout import boundary_text, leading_figure, ranking, title
 from gradscope.reporters.sweep.pictures import CAPTIONS
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from gradscope.reporters.sweep.screen import sweep_screen
 
 MOST_ROWS = 500
-
-
-@dataclass(frozen=True)
-class _Heading:
-    name: str
-    kind: str
-
-
-@dataclass(frozen=True)
-class _Row:
-    state: str
-    cells: list[str]
+_FORMS = ("png", "svg", "pdf")
 
 
 def render(table: SweepTable, files: Mapping[str, bytes]) -> str:
     """The page as a string; `files` are the pictures by file name."""
+    pictures = "\n".join(
+        _picture(name, caption, files[f"{name}.svg"].decode())
+        for name, caption in CAPTIONS.items()
+        if f"{name}.svg" in files
+    )
+    boundary = boundary_text(table)
+    if boundary:
+        pictures += f'<p class="s14 soft section">{escape(boundary[:1].upper() + boundary[1:])}</p>'
+    return screen_page.render(
+        sweep_screen(table), printable(title(table)), list(_parts(table)), shown=pictures
+    )
+
+
+def _picture(name: str, caption: str, svg: str) -> str:
+    links = ", ".join(f'<a href="{name}.{form}">{form.upper()}</a>' for form in _FORMS)
+    return (
+        f'<figure class="picture" id="{name}">{inline(svg, name)}'
+        f"<figcaption>{escape(caption)} ({links})</figcaption></figure>"
+    )
+
+
+def _parts(table: SweepTable) -> Iterator[FoldedPart]:
+    """The members as a table, and what its columns mean."""
     names = _shown_columns(table)
     rows = [row for ranked in ranking(table) for row in ranked.rows]
     figure = leading_figure(table)
-    return _template().render(
-        title=printable(title(table)),
-        counts=[(s, f"{count:,}", STATE_WORDS.get(s, s)) for s, count in state_counts(table)],
-        pictures=[
-            (name, caption, inline(files[f"{name}.svg"].decode(), name))
-            for name, caption in CAPTIONS.items()
-            if f"{name}.svg" in files
-        ],
-        boundary=printable(boundary_text(table)),
-        ranked_by=printable(figure.title) if figure else "",
-        headings=[_Heading(printable(n), "n" if _is_number(table, n) else "") for n in names],
-        rows=[
-            _Row(state_of(row), [_text(table.cell(row, name)) for name in names])
-            for row in rows[:MOST_ROWS]
-        ],
-        left_out=max(0, len(rows) - MOST_ROWS),
-        columns=[(name, COLUMNS[name]) for name in names if name in COLUMNS],
-        version=printable(table.code_version),
+    ranked_by = f", best first: {printable(figure.title)}" if figure else ""
+    shown = rows[:MOST_ROWS]
+    left_out = len(rows) - len(shown)
+    where = f"{len(shown)} of {len(rows)} shown; " if left_out else "also as "
+    note = f'<p class="soft s14">{where}<a href="table.csv">table.csv</a></p>'
+    members = table_markup(
+        [printable(name) for name in names],
+        [[_text(table.cell(row, name)) for name in names] for row in shown],
+        [_is_number(table, name) for name in names],
     )
+    yield FoldedPart("members", f"Members{ranked_by}", f"{len(rows):,}", note + members)
+    meanings = "".join(
+        f"<dt>{escape(name)}</dt><dd>{escape(COLUMNS[name])}</dd>"
+        for name in names
+        if name in COLUMNS
+    )
+    version = f'<p class="soft s14">gradscope {escape(printable(table.code_version))}</p>'
+    yield FoldedPart("columns", "Columns", str(len(names)), f"<dl>{meanings}</dl>{version}")
 
 
 def _shown_columns(table: SweepTable) -> list[str]:
@@ -90,8 +91,3 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return number(value)
     return printable(str(value))
-
-
-@cache
-def _template() -> Template:
-    return page_environment().get_template("sweep/page.html.j2")

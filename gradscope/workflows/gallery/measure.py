@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def measure(name: str) -> PaperFigure:
         curves=tuple(paper.curves(reports)),
         configs=paper.networks,
         seeds=paper.seeds,
+        axis=paper.axis,
     )
 
 
@@ -90,9 +92,19 @@ def check_page(page: Path) -> None:
 
 
 def write_page(figures: Sequence[PaperFigure], page: Path) -> None:
-    """Put the sections of the papers between the gallery lines of `page`."""
+    """Put the sections of the papers between the gallery lines of `page`; other papers keep theirs.
+
+    The order is that of the gallery's names.
+    """
     old = page.read_text("utf-8")
     before, _, rest = old.partition(BEGIN)
-    after = rest.partition(END)[2]
-    new = f"{before}{BEGIN}\n{markdown(figures)}{END}{after}"
-    output_file.write(page, new.encode())
+    kept, _, after = rest.partition(END)
+    sections = {_title(section): section for section in re.split(r"(?m)^(?=### )", kept)[1:]}
+    sections |= {figure.title: markdown([figure]) for figure in figures}
+    ordered = [sections[paper.title] for paper in PAPERS.values() if paper.title in sections]
+    text = "".join(f"{section.rstrip()}\n\n" for section in ordered)
+    output_file.write(page, f"{before}{BEGIN}\n{text.rstrip()}\n{END}{after}".encode())
+
+
+def _title(section: str) -> str:
+    return section.partition("\n")[0].removeprefix("### ").strip()

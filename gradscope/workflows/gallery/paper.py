@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from gradscope.reporters.gallery.paper_figure import Curve, Row
+from gradscope.reporters.gallery.paper_figure import LAYERS, Curve, Row
 from gradscope.reporters.report import Report
 
 Reports: TypeAlias = Mapping[str, Sequence[Report]]
@@ -31,6 +31,23 @@ class Paper:
     curves: Callable[[Reports], Sequence[Curve]]
     seeds: int = 5
     trained: bool = False
+    axis: str = LAYERS
+
+
+GAUSSIAN = {"name": "gaussian", "samples": 2000, "features": 200, "scaling": "none"}
+"""Standard normal features, which the networks of `gallery_networks` take."""
+
+
+def own_network(label: str, factory: str, steps: int = 1, **arguments: Any) -> dict[str, Any]:
+    """A config of the gallery for one of `gradscope.integrations.gallery_networks`."""
+    model = {
+        "factory": f"gradscope.integrations.gallery_networks:{factory}",
+        "arguments": arguments,
+    }
+    training = {"optimizer": "sgd", "learning_rate": 0.01, "batch_size": 64, "steps": steps}
+    # The papers' formulas are the expectation here, not draws of the weights.
+    training["draws"] = 0
+    return {"name": label, "model": model, "data": GAUSSIAN, "training": training, "seed": 42}
 
 
 def network(label: str, steps: int = 1, **model: Any) -> dict[str, Any]:

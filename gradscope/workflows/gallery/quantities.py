@@ -97,3 +97,20 @@ def signal_curve(label: str, reports: Sequence[Report]) -> Curve:
     """The signal over depth, with its theory."""
     measured, theory = signal(reports), theory_signal(reports)
     return Curve(label, tuple(measured.tolist()), tuple(theory.tolist()))
+
+
+def rms_of(reports: Sequence[Report], statistic: str, layers: Sequence[str]) -> Floats:
+    """The root of a second moment at step 0 in the named layers, [layer]."""
+    record = reports[0].record
+    column = {layer.name: layer.index for layer in record.layers}
+    columns = [column[name] for name in layers]
+    return _mean([np.sqrt(each.record.series[statistic][0, columns]) for each in reports])
+
+
+def late_loss(reports: Sequence[Report]) -> float:
+    """The loss of the last quarter of the steps over that of the first step."""
+    shares = []
+    for each in reports:
+        loss = each.record.scalars["loss"]
+        shares.append(float(np.median(loss[-max(1, len(loss) // 4) :]) / loss[0]))
+    return float(np.mean(shares))

@@ -7,11 +7,11 @@ from tests.reporters import fixtures
 
 
 def test_the_forms():
-    assert {"text", "json"} <= set(REPORTERS)
+    assert set(REPORTERS) == {"json", "markdown", "openmetrics", "text"}
     assert not {"html", "plots"} & set(REPORTERS)
 
 
-@each_case("form", ["text", "json"])
+@each_case("form", REPORTERS)
 @each_case("name", fixtures.REPORTS)
 def test_every_form_renders_every_report(form, name):
     text = REPORTERS[form](fixtures.REPORTS[name](), ReportOptions())

@@ -12,6 +12,7 @@ from gradscope.reporters.remedies import (
     Form,
     Reader,
     arguments,
+    keras_arguments,
     lowered_rate,
     reader_of,
     remedy_text,
@@ -22,12 +23,14 @@ from gradscope.reporters.report import Report, ReportOptions
 @dataclass(frozen=True)
 class Advice:
     """What to do first, what is promised of it, the alternatives, and each command as the parts
-    between which a line may break. `joint` stands between words and promise."""
+    between which a line may break. `code` are keyword arguments of Keras to paste, "" where the
+    change is no such thing. `joint` stands between words and promise."""
 
     words: str
     promise: str = ""
     alternatives: tuple[str, ...] = ()
     commands: tuple[tuple[str, ...], ...] = ()
+    code: str = ""
     joint: str = "; "
 
     @property
@@ -70,6 +73,7 @@ def advice_about(
         _promised(first.promise) if in_words and _short(first, reader) else "",
         alternatives,
         (_run_command(first, options),) if pasted else (),
+        keras_arguments(first) if reader.form is Form.KERAS and not pasted else "",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -36,15 +37,15 @@ def gradient_plot(report: Report, finding: Finding | None) -> Plot | None:
     profile = depth_profile(report.record)
     if len(profile.names) < 2 or not len(report.record.steps):
         return None
-    series = profile.gradient_relative
+    series, relative = profile.gradient_relative, True
     if not np.isfinite(typical_row(report, finding, series)).any():
-        series = np.nan_to_num(profile.delta)
+        series, relative = np.nan_to_num(profile.delta), False
     heading = plot_title(report, finding, "Gradient over depth")
     if report.diagnosis.verdict == "healthy":
         heading = lead.why(report) or heading
     last = printable(profile.names[-1])
     words = ("Gradient", heading, f"{profile.quantity[4:].capitalize()} over that of {last}")
-    return _depth_plot(report, finding, words, series, 1.0)
+    return replace(_depth_plot(report, finding, words, series, 1.0), relative=relative)
 
 
 def signal_plot(report: Report, finding: Finding | None) -> Plot | None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from gradscope.reporters.layout.numbers import number, percent
 from gradscope.reporters.run.page import row_drawing
 from gradscope.reporters.run.page.row_drawing import across, markup
-from gradscope.reporters.run.page.screen import Curve, Limit, Plot, Role, RowPlot, Strip
+from gradscope.reporters.run.page.screen import TIMES, Curve, Limit, Plot, Role, RowPlot, Strip
 
 HEIGHT = 290
 """Of a plot, in pixels, without the labels below it."""
@@ -22,6 +23,12 @@ _LEAST_DECADES = 1.4
 _BELOW = 20
 _LABEL = 0.45
 """Width of a label on a telephone, as a share of the plot."""
+
+_CHARACTER = 0.0075
+"""Width of a character, as a share of a plot of 900 pixels."""
+
+_ENOUGH = 6.0
+"""Pixels of room around a label that are enough: the first place that has them is taken."""
 
 _DIAMOND = "M0-6 6 0 0 6-6 0z"
 _LOWEST, _HIGHEST = -300.0, 300.0
@@ -230,8 +237,9 @@ def _points(plot: Plot, axis: Axis) -> Iterator[str]:
 
 def _told(plot: Plot, index: int) -> str:
     written = percent if plot.share else number
+    unit = TIMES if plot.relative else ""
     figures = [
-        f"{curve.label} {written(curve.values[index])}"
+        f"{curve.label} {written(curve.values[index])}{unit}"
         for curve in plot.curves
         if math.isfinite(curve.values[index])
     ]
@@ -239,18 +247,16 @@ def _told(plot: Plot, index: int) -> str:
 
 
 def _labels(plot: Plot, axis: Axis) -> Iterator[str]:
-    """The name of each curve beside it, where it is furthest from the others."""
+    """The name of each curve beside it, where no line and no other name is in its way."""
     taken: list[tuple[float, float]] = []
     for order, curve in enumerate(plot.curves):
         finite = [i for i, value in enumerate(curve.values) if math.isfinite(value)]
         if not finite or not curve.label:
             continue
-        share = (0.16, 0.42, 0.68)[order % 3]
-        index = finite[min(len(finite) - 1, int(share * len(finite)))]
-        x, y = plot.positions[index], axis.at(curve.values[index])
-        above = curve.role in (Role.PROMISE, Role.BASELINE)
-        y += -10 if (above and y > 16) or y > HEIGHT - 22 else 20
-        away = 14 if y < HEIGHT / 2 else -14
+        width = min(_LABEL, len(curve.label) * _CHARACTER)
+        places = _places(plot, axis, curve, finite, order)
+        x, y = max(places, key=lambda place: _room(plot, axis, taken, place, width))
+        away = 14.0 if y < HEIGHT / 2 else -14.0
         while any(abs(x - other) < _LABEL and abs(y - height) < 14 for other, height in taken):
             y += away
         taken.append((x, y))
@@ -258,6 +264,43 @@ def _labels(plot: Plot, axis: Axis) -> Iterator[str]:
             f'<text class="halo {curve.role}" x="{across(x)}" y="{y:.1f}" '
             f'text-anchor="{"start" if x < 0.75 else "end"}" dx="8">{markup(curve.label)}</text>'
         )
+
+
+def _places(
+    plot: Plot, axis: Axis, curve: Curve, finite: Sequence[int], order: int
+) -> list[tuple[float, float]]:
+    """Places for a label, the preferred first: some points of the curve, above it and below."""
+    shares = (0.16, 0.42, 0.68)
+    above_first = curve.role in (Role.PROMISE, Role.BASELINE)
+    offsets = (-10, 20, -24, 34) if above_first else (20, -10, 34, -24)
+    places = []
+    for share in (shares[order % 3], *shares, 0.05, 0.3, 0.55, 0.8, 0.95):
+        index = finite[min(len(finite) - 1, int(share * len(finite)))]
+        y = axis.at(curve.values[index])
+        places += [(plot.positions[index], y + offset) for offset in offsets]
+    return [(x, min(HEIGHT - 4.0, max(12.0, y))) for x, y in places]
+
+
+def _room(
+    plot: Plot,
+    axis: Axis,
+    taken: Sequence[tuple[float, float]],
+    place: tuple[float, float],
+    width: float,
+) -> float:
+    """Pixels between a label and what is nearest above or below it, at most `_ENOUGH`."""
+    x, y = place
+    left, right = (x, x + width) if x < 0.75 else (x - width, x)
+    middle = y - 4.0
+    gaps = [abs(y - other) - 4.0 for at, other in taken if abs(x - at) < max(width, _LABEL)]
+    for curve in plot.curves:
+        values = zip(plot.positions, curve.values, strict=True)
+        known = [(p, axis.at(v)) for p, v in values if math.isfinite(v)]
+        gaps += [abs(at - middle) - 6.0 for p, at in known if left <= p <= right]
+        for (p, at), (q, next_at) in pairwise(known):
+            if p < right and q > left and min(at, next_at) < middle < max(at, next_at):
+                gaps.append(-6.0)
+    return min([_ENOUGH, *gaps])
 
 
 def _ticks(plot: Plot) -> Iterator[str]:

@@ -73,7 +73,7 @@ function figures(plot, i) {
   }
   const written = plot.share ? percent : number;
   return plot.curves.map(curve => [curve.label, measured(plot, curve)[i]])
-    .filter(([, value]) => value !== null).map(([label, value]) => label + " " + written(value));
+    .filter(([, value]) => value !== null).map(([label, value]) => label + " " + written(value) + plot.unit);
 }
 
 function tell(p) {

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from gradscope.reporters.run.page.screen import Plot, Role, RowPlot, Screen
+from gradscope.reporters.run.page.screen import TIMES, Plot, Role, RowPlot, Screen
 
 
 def page_data(screen: Screen) -> str:
@@ -38,6 +38,7 @@ def _plot(plot: Plot | RowPlot) -> dict[str, Any]:
     return common | {
         "kind": "steps" if plot.axis else "layers",
         "share": plot.share,
+        "unit": TIMES if plot.relative else "",
         "curves": curves,
         "frames": [_values(frame) for frame in plot.frames],
     }

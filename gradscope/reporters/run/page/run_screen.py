@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from gradscope.analyzer.curves import through_time, window
+from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.message_text import counted
 from gradscope.record import DiagnosisState, Finding, RunRecord
@@ -22,8 +22,9 @@ from gradscope.reporters.run.answer.advice import Advice, advice_of
 from gradscope.reporters.run.answer.flow_text import flow_rate, flow_words
 from gradscope.reporters.run.answer.headings import heading_of
 from gradscope.reporters.run.page.moments import moments
+from gradscope.reporters.run.page.plot_parts import typical_row
 from gradscope.reporters.run.page.run_plots import run_plots
-from gradscope.reporters.run.page.screen import Answer, Cell, Screen, Strip, Tone
+from gradscope.reporters.run.page.screen import TIMES, Answer, Cell, Screen, Strip, Tone
 
 _SHARES = {"dead_units": "dead_fraction", "saturated_units": "derivative_gain"}
 _COMMAND_COLUMNS = 40
@@ -85,6 +86,8 @@ def where_answer(report: Report) -> Answer:
     framed = strip is not None and sum(cell.bad for cell in strip.cells) == len(names)
     total = len(strip.cells) if strip is not None and framed else 0
     caption = f"{len(names)} of {counted(total, 'layer')}" if total > 1 else ""
+    if strip is not None and lead.lead_name(report) == "vanishing_through_time":
+        caption = f"{counted(len(strip.cells), 'time step')}, the first at the left"
     return Answer(
         "Where",
         range_text(names),
@@ -127,7 +130,7 @@ def layer_strip(report: Report, named: Sequence[str]) -> Strip | None:
     profile = depth_profile(record)
     names = list(profile.names)
     shown = profile.signal if name in _SIGNAL else profile.gradient_relative
-    values = window.typical(shown, record.steps)
+    values = typical_row(report, finding, shown)
     known = len(names) > 1 and set(named) <= set(names) and np.isfinite(values).any()
     if not known or name not in _SIGNAL | _GRADIENT:
         return _plain_strip(record, named)
@@ -138,12 +141,15 @@ def layer_strip(report: Report, named: Sequence[str]) -> Strip | None:
 def _log_strip(names: Sequence[str], values: Floats, bad: Sequence[bool], words: str) -> Strip:
     """Cells on one log scale, the largest value in full colour."""
     scale = LogScale.covering([float(value) for value in values])
+    unit = TIMES if words == "gradient" else ""
     cells = tuple(
         Cell(
             printable(name),
             scale.fraction(float(value)) if math.isfinite(value) else math.nan,
             framed,
-            f"{printable(name)}: {words} {number(float(value), 'not measured')}",
+            f"{printable(name)}: {words} {number(value)}{unit}"
+            if math.isfinite(value)
+            else f"{printable(name)}: {words} {number(value, 'not measured')}",
         )
         for name, value, framed in zip(names, values, bad, strict=True)
     )
@@ -219,8 +225,9 @@ def advice_answer(advice: Advice) -> Answer:
     """Advice as an answer: the words lead, the promise and the alternatives stand below."""
     words = printable(advice.words)
     captions = _captions(advice)
-    commands = tuple(command_lines(command) for command in advice.commands)
-    return Answer("Try", words, " ".join(captions), commands=commands)
+    commands = [command_lines(command) for command in advice.commands]
+    code = [printable(advice.code)] if advice.code else []
+    return Answer("Try", words, " ".join(captions), commands=(*commands, *code))
 
 
 def _captions(advice: Advice) -> Iterator[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+TIMES = " times"
+"""Behind a figure that is a multiple of another: 9.7 alone does not say what it is."""
+
 
 class Tone(StrEnum):
     """The four looks of a state: each has its own word, shape and colour."""
@@ -38,7 +41,8 @@ class Strip:
 class Answer:
     """One of the three answers: a heading, an object below it, a caption below that.
 
-    The object is a `number`, a `strip` or `commands` (each as its lines); none leaves it out.
+    The object is a `number`, a `strip` or `commands` (each as its lines; code to paste is one too);
+    none leaves it out.
     """
 
     label: str
@@ -86,8 +90,9 @@ class Plot:
 
     `positions` are from 0 to 1 across the plot; `names` say what is there, for a pointer, and
     `ticks` are pairs of a position's index and its label. `failing` are the indices of the points
-    beyond a limit; `share` writes values in percent; `axis` says what positions are, "" for layers.
-    `frames` are the measured values at each of the screen's `moments`, () where they do not move.
+    beyond a limit; `share` writes values in percent, `relative` as multiples; `axis` says
+    what positions are, "" for layers. `frames` are the measured values at each of the screen's
+    `moments`, () where they do not move.
     """
 
     tab: str
@@ -101,6 +106,7 @@ class Plot:
     failing: frozenset[int] = frozenset()
     log: bool = True
     share: bool = False
+    relative: bool = False
     axis: str = ""
     frames: tuple[tuple[float, ...], ...] = ()
 

@@ -124,7 +124,7 @@ def test_the_slider_moves_the_points_to_what_was_recorded(opened: Any) -> None:
     assert float(point.get_attribute("y")) == pytest.approx(height, abs=0.3)
     assert point.get_attribute("y") != rest
     written = page.locator(".panel0 .read").inner_text()
-    assert written.endswith(f"measured {numbers.number(first)}")
+    assert written.endswith(f"measured {numbers.number(first)} times")
     page.keyboard.press("End")
     assert point.get_attribute("y") == rest
 

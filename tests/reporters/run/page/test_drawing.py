@@ -125,3 +125,34 @@ def test_labels_of_curves_that_lie_together_stand_apart() -> None:
         at = [float(y) for y in re.findall(pattern, text)]
         assert len(at) == 6
         assert min(abs(a - b) for i, a in enumerate(at) for b in at[:i]) >= 13.9
+
+
+def test_a_label_lies_on_no_line() -> None:
+    """The curves of a check: the baseline's name above it, where the other curve runs."""
+    count = 20
+    low = tuple(10.0 ** (-i / 10) for i in range(count))
+    for factor in (1.3, 1.6, 2.5):
+        now = tuple(factor * value for value in low)
+        curves = (Curve(Role.BASELINE, "baseline, 16 seeds", low), Curve(Role.MEASURED, "now", now))
+        made = plot(*low, curves=curves)
+        axis = drawing.axis_of(made)
+        text = drawing.svg(made)
+        for words, x, y in labels(text):
+            middle = y - 4.0
+            width = len(words) * 0.0075
+            for curve in curves:
+                near = [
+                    axis.at(value)
+                    for at, value in zip(made.positions, curve.values, strict=True)
+                    if x <= at <= x + width
+                ]
+                assert near
+                assert min(abs(at - middle) for at in near) >= 6.0, (factor, words)
+
+
+def labels(text: str) -> list[tuple[str, float, float]]:
+    """Words, position across and height of the names of curves that begin where they stand."""
+    pattern = (
+        r'<text class="halo \w+" x="([\d.]+)%" y="([\d.-]+)" text-anchor="start"[^>]*>([^<]+)<'
+    )
+    return [(words, float(x) / 100, float(y)) for x, y, words in re.findall(pattern, text)]

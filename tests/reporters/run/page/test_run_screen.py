@@ -12,7 +12,8 @@ import pytest
 
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.record import Outcome, OutcomeStatus
+from gradscope.record import DiagnosisState, Outcome, OutcomeStatus, Verdict, VerdictStatus
+from gradscope.record.remedies import change_settings
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run.answer import lead
 from gradscope.reporters.run.page import drawing
@@ -193,3 +194,31 @@ def test_ticks_are_names_at_the_ends_and_numbers_between() -> None:
     assert len(ticks) <= 13
     assert layer_ticks(["a"]) == ((0, "a"),)
     assert layer_ticks(["dense", "head"]) == ((0, "dense"), (1, "head"))
+
+
+def test_the_strip_shows_what_was_judged_where_later_steps_are_not_finite() -> None:
+    run = fixtures.record(fixtures.network(6), steps=8, signal_gain=10.0)
+    run.series["preactivation_second_moment"][3:, 4:] = np.inf
+    found = Verdict(
+        "GS202",
+        "exploding_signal",
+        VerdictStatus.FINDING,
+        (fixtures.finding(("hidden_5", "hidden_6"), until=8, observed=1e5),),
+    )
+    diagnosis = fixtures.diagnosis_of(run, DiagnosisState.UNHEALTHY, found)
+    where = run_screen(Report(run, diagnosis, None, 1), ReportOptions()).answers[1]
+    assert where.strip is not None
+    shares = [cell.share for cell in where.strip.cells]
+    assert all(0.0 <= share <= 1.0 for share in shares), "none is unknown"
+    assert shares[-1] == max(shares)
+
+
+def test_a_model_of_ones_own_gets_a_line_of_keras_to_copy() -> None:
+    report = sigmoid()
+    model = report.record.config["model"] | {"source": {"factory": "mine:net"}}
+    own = replace(report.record, config=report.record.config | {"model": model})
+    settings = (("model.activation", "relu"), ("model.initializer", "he_normal"))
+    diagnosis = replace(report.diagnosis, remedies=(change_settings(*settings),))
+    for source in ("", "net.yaml"):
+        screen = run_screen(Report(own, diagnosis, None, 1), ReportOptions(source=source))
+        assert screen.answers[2].commands == ('activation="relu", kernel_initializer="he_normal"',)
