@@ -142,7 +142,7 @@ def _ledger(axes: Axes, record: RunRecord) -> None:
     axes.set_yticks(ticks, labels=[f"x{2.0**tick:.3g}" for tick in ticks])
     axes.set_title("Ledger: by how much each layer multiplies the rms", loc="left")
     _ticks(axes, [row.name for row in rows])
-    axes.legend(loc="best", frameon=False, ncols=3)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, ncols=3)
 
 
 def _ticks(axes: Axes, names: list[str]) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.expectation.applications import Application
+from benchmarks.expectation.applications import NETS, Application
 from benchmarks.expectation.cost import Cost
 from benchmarks.expectation.counting import DRAWS, FAULTS, Row
+from benchmarks.expectation.graphs import GRAPHS
 from benchmarks.intervals import clopper_pearson
 from gradscope.gate.checks.theory_check import JUST_OUTSIDE
 
@@ -17,7 +18,8 @@ MARGINS = (0.0, 0.05, 0.1, JUST_OUTSIDE, 0.25)
 
 def page(rows: Sequence[Row], costs: Sequence[Cost], nets: Sequence[Application]) -> str:
     """All tables as Markdown."""
-    parts = [_coverage(rows), _alarms(rows), _local(rows), _naming(rows), _costs(costs)]
+    measured = f"{len(rows)} of {len(GRAPHS)} graphs, {len(nets)} of {len(NETS)} nets measured.\n"
+    parts = [measured, _coverage(rows), _alarms(rows), _local(rows), _naming(rows), _costs(costs)]
     parts.append(_applications(nets))
     return "\n".join(part for part in parts if part)
 

@@ -71,7 +71,8 @@ class Block:
     """A sum of a stream and of a branch that reads it: what the branch adds, E F^2 / E x^2.
 
     `fed` is the rms of the stream before; `first` and `last` name the branch's end layers, `normed`
-    says that a norm stands at the begin of the branch.
+    says that a norm stands at the begin of the branch. `kind` is the class of the last layer with
+    weights on the branch: an attention gives another amount than a Dense layer.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Block:
     gain: float
     last: str = ""
     normed: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -225,6 +227,11 @@ def _block(
         stream, branch = sorted(call.inputs, key=lambda t: len(ancestors.get(t, ())))
     inside = [c for c in calls if c.output in ancestors.get(branch, ()) and stream in c.inputs]
     giver = next((c for c in reversed(calls) if c.output == branch), None)
+    kinds = (
+        layers[c.layer].kind
+        for c in reversed(calls)
+        if c.output in ancestors.get(branch, ()) and layers[c.layer].weighted
+    )
     return Block(
         name=info.name,
         layer=call.layer,
@@ -233,4 +240,5 @@ def _block(
         gain=float(moments[call.output] / moments[stream]),
         last=layers[giver.layer].name if giver is not None else "",
         normed=any(layers[c.layer].role == Role.NORMALIZATION for c in inside),
+        kind=next(kinds, ""),
     )

@@ -49,7 +49,8 @@ class LedgerCause:
     """One cause: factors are on the rms. `total` is that from end to end, `each` of one layer.
 
     `layers` are the names of the layers, `count` how many times the factor acts. `share` is E F^2 /
-    E x^2 of a typical block. `weights` and `activation` are the typical gains of second moments,
+    E x^2 of a typical block; behind a norm (`normed`) the rms of the odd branch, that of others is
+    `weights`. Else `weights` and `activation` are the typical gains of second moments,
     `inputs` are those that an output sums, `fan` those that the initializer divides by. `backward`
     says that it is the gradient that grows by `total`.
     """
@@ -67,6 +68,7 @@ class LedgerCause:
     inputs: float = math.nan
     fan: float = math.nan
     backward: bool = False
+    normed: bool = False
 
 
 def ledger_causes(
@@ -106,7 +108,11 @@ def _blocks(blocks: Sequence[Block]) -> Iterator[LedgerCause]:
 
 def _odd_blocks(blocks: Sequence[Block]) -> Iterator[LedgerCause]:
     for block in blocks:
-        others = [other for other in blocks if other is not block and other.normed == block.normed]
+        others = [
+            other
+            for other in blocks
+            if other is not block and (other.normed, other.kind) == (block.normed, block.kind)
+        ]
         if len(others) < 3:
             continue
         given = [o.added * (o.fed**2 if o.normed else 1.0) for o in others]
@@ -121,8 +127,11 @@ def _odd_blocks(blocks: Sequence[Block]) -> Iterator[LedgerCause]:
                 len(others),
                 factor,
                 max(factor, 1.0 / factor) ** 2,
-                share=block.added,
-                weights=float(np.median([o.added for o in others])),
+                share=math.sqrt(own) if block.normed else block.added,
+                weights=math.sqrt(typical)
+                if block.normed
+                else float(np.median([o.added for o in others])),
+                normed=block.normed,
             )
 
 

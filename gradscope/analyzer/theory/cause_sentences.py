@@ -66,6 +66,11 @@ def _blocks(cause: LedgerCause) -> str:
 def _odd_block(cause: LedgerCause) -> str:
     last, block = cause.layers
     side = "more" if cause.each > 1.0 else "less"
+    if cause.normed:
+        return (
+            f"The branch that ends in {last} gives rms {cause.share:.3g} in {block}, {side} than "
+            f"the {cause.weights:.3g} of the {cause.count} other blocks: x{cause.each:.3g}."
+        )
     return (
         f"The branch that ends in {last} adds {_percent(cause.share)} in {block}, {side} than the "
         f"{_percent(cause.weights)} of the {cause.count} other blocks: x{cause.each:.3g} rms."

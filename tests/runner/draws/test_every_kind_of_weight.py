@@ -93,7 +93,7 @@ def test_every_kind_of_layer_gives_back_its_own_weights(redraw: Any) -> None:
     kinds = {item.draw for item in redraw.draw.weights}
     assert WeightDraw.AS_MADE in kinds
     assert not kinds & {WeightDraw.OTHER_VALUES, WeightDraw.NOT_TRACED}
-    assert sum(drawn) >= 45
+    assert sum(drawn) >= 40
 
 
 def test_other_draws_differ_in_every_random_weight_and_in_no_constant_one(redraw: Any) -> None:

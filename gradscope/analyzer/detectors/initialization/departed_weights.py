@@ -37,8 +37,8 @@ def departed_weights(record: RunRecord, *, threshold: float = 1.2) -> tuple[Find
         The weights were not drawn again (`training.draws`).
     Thresholds:
         threshold = 1.2: the ratio or its inverse, in rms. A kernel of 10,000 weights shows a factor
-            of 1.05, which changes nothing; from 1.2 on the draws of eight kinds of networks name
-            the layer (benchmarks/results/expectation.md).
+            of 1.05, which changes nothing. Where above it the line is drawn is a judgement; kernels
+            scaled by 1.5 and 2 are all named (benchmarks/results/expectation.md).
     Why it matters:
         A layer whose weights were set, scaled or copied by mistake changes every layer behind it.
     What to do:
