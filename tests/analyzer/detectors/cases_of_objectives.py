@@ -264,7 +264,8 @@ def in_order() -> Iterator[Case]:
     real = {"data": REAL, "config": USERS, "objective": ObjectiveInfo("mean_squared_error")}
     yield case("healthy", "shuffled", lambda: net(0.98))
     yield case("healthy", "an_earlier_version", record, "skipped")
-    yield case("healthy", "in_order_and_learned", lambda: net(0.01, 0.1))
+    yield case("healthy", "a_series_that_is_learned", lambda: net(0.01, 0.1, **real))
+    yield case("sick", "in_order_and_learned", lambda: net(0.01, 0.1), "warning")
     yield case("healthy", "a_series_in_a_fit", lambda: net(0.01, None, **real))
     yield case("sick", "forgotten", lambda: net(0.01), "error", (0, 40), (), 0.01)
     yield case("sick", "in_a_fit", lambda: net(0.01, None), "warning")
@@ -272,8 +273,10 @@ def in_order() -> Iterator[Case]:
     yield case("borderline", "share_outside", lambda: net(0.5 * INSIDE), "error")
     yield case("borderline", "fit_inside", lambda: net(0.1 * OUTSIDE, None))
     yield case("borderline", "fit_outside", lambda: net(0.1 * INSIDE, None), "warning")
-    yield case("borderline", "loss_inside", lambda: net(0.01, 0.95 * BEST * INSIDE))
-    yield case("borderline", "loss_outside", lambda: net(0.01, 0.95 * BEST * OUTSIDE), "error")
+    yield case("borderline", "loss_inside", lambda: net(0.2, 0.95 * BEST * INSIDE))
+    yield case("borderline", "loss_outside", lambda: net(0.2, 0.95 * BEST * OUTSIDE), "error")
+    yield case("borderline", "half_inside", lambda: net(0.01, 0.5 * BEST * INSIDE), "warning")
+    yield case("borderline", "half_outside", lambda: net(0.01, 0.5 * BEST * OUTSIDE), "error")
 
 
 def penalized() -> Iterator[Case]:

@@ -92,7 +92,7 @@ def unstable_updates(
         since = int(steps[window.onset(np.any(update[:, sick] > max_median_update, axis=1))])
         observed, resting = float(np.max(median[sick])), rows
         calm = observed <= max_single_update and loss_curve.learns_well(record, max_constant_ratio)
-        when, severity = f"since step {since}", Severity.WARNING if calm else Severity.ERROR
+        when, severity = f"since step {since}", _severity(lost=not calm)
     else:
         peaks = np.fmax.reduce(update, axis=1)
         resting = np.flatnonzero(peaks > max_single_update)
@@ -101,9 +101,8 @@ def unstable_updates(
         sick = np.flatnonzero(np.any(update > max_single_update, axis=0))
         since, observed = int(steps[resting[0]]), float(peaks.max())
         when = f"at step {int(steps[np.argmax(peaks)])}"
-        lost = observed > lost_start_update and len(steps) >= ENOUGH_STEPS
-        lost = lost and not loss_curve.learns_well(record, max_constant_ratio)
-        severity = Severity.ERROR if lost else Severity.WARNING
+        learns = len(steps) < ENOUGH_STEPS or loss_curve.learns_well(record, max_constant_ratio)
+        severity = _severity(lost=observed > lost_start_update and not learns)
     layers = [record.layers[indices[i]] for i in sick]
     return (
         findings.finding(
@@ -126,6 +125,10 @@ def unstable_updates(
             remedies=(step_size.lower_learning_rate(record),),
         ),
     )
+
+
+def _severity(*, lost: bool) -> Severity:
+    return Severity.ERROR if lost else Severity.WARNING
 
 
 def _updates(record: RunRecord, indices: tuple[int, ...]) -> tuple[Integers, Floats]:

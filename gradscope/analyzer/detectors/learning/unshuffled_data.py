@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.detectors import detector
@@ -18,6 +16,7 @@ def unshuffled_data(
     threshold: float = 0.5,
     max_sorted_share: float = 0.1,
     max_constant_ratio: float = 0.95,
+    max_sorted_ratio: float = 0.5,
 ) -> tuple[Finding, ...]:
     """Tell whether batches hold targets that are alike, as of data sorted by class.
 
@@ -27,10 +26,11 @@ def unshuffled_data(
     Error when:
         The share is below `threshold`, and over the probe set, after training, the loss is not
         below `max_constant_ratio` of a constant answer's: the network knows the last batches, and
-        has forgotten the others.
+        has forgotten the others. Of classes with a share below `max_sorted_share` it has to be
+        below `max_sorted_ratio`.
     Warning when:
-        The share is below `max_sorted_share`, the targets are classes, and the loss over the probe
-        set is not known, as in the callback.
+        The targets are classes, the share is below `max_sorted_share`, and the network has learned,
+        or its loss over the probe set is not known, as in the callback.
     Not judged when:
         Batches hold fewer than four samples, fewer than eight were recorded, or targets are no
         numbers, or all alike.
@@ -40,6 +40,7 @@ def unshuffled_data(
         max_sorted_share = 0.1: the share of batches that hold little more than one class.
         max_constant_ratio = 0.95: the loss over that of a constant prediction below which the
             network has learned, as for `not_learning`.
+        max_sorted_ratio = 0.5: the same for classes in their order. A judgement.
     Why it matters:
         Each step fits the targets of its batch. The loss of the batches falls, and the network
         answers with what it saw last.
@@ -51,17 +52,11 @@ def unshuffled_data(
     start = record.objective_start
     if start is None or start.order is None:
         raise NotMeasured("too few batches of numbers were seen to tell their order")
-    share, answers = start.order.within, record.answers
-    if not share < threshold:
-        return ()
-    if answers is not None:
-        reached = loss_curve.loss_share(record, loss_curve.end_loss(record), of_answers=True)
-        if math.isnan(reached):
-            raise NotMeasured("the loss of a constant answer is not known")
-        grave = reached >= max_constant_ratio
-    else:
-        grave = False
-    if not grave and (answers is not None or share >= max_sorted_share or not _classes(record)):
+    share = start.order.within
+    by_class = share < max_sorted_share and _classes(record)
+    reached = loss_curve.loss_share(record, loss_curve.end_loss(record), of_answers=True)
+    grave = reached >= (max_sorted_ratio if by_class else max_constant_ratio)
+    if not share < threshold or not (grave or by_class):
         return ()
     forgotten = ""
     if grave:
