@@ -127,12 +127,12 @@ def run_tests(options: Sequence[str]) -> None:
         variables = {**os.environ, outcomes.VARIABLE: str(lines)}
         subprocess.run(command, cwd=ROOT, env=variables, check=False)
         found = outcomes.read(lines.read_text(encoding="utf-8").splitlines())
-    named = _names()
+    named = names()
     known = outcomes.kept() | found
     outcomes.keep({fault: outcome for fault, outcome in known.items() if fault in named})
 
 
-def _names() -> set[str]:
+def names() -> set[str]:
     """The name of every fault that has a line."""
     return {
         *(row.fault for row in PROVOCATIONS),
