@@ -13,8 +13,8 @@ from gradscope.workflows.gallery.quantities import rms_of
 _BLOCKS = 16
 _NAMES = [f"block_{i}" for i in range(1, _BLOCKS + 1)]
 _SEEDS = 8
-_SPREAD = 0.15
-_BASIS = "15 %: three standard errors over eight seeds of sixteen blocks of 256 units"
+_SPREAD = 0.2
+_BASIS = "20 %: three standard errors over eight seeds; one of 200 networks of numpy scatters 19 %"
 _VARYING = 1.0 - 1.0 / math.pi
 """Variance over the samples of a branch of mean square 1: relu's mean, 1/(2 pi), does not vary."""
 
@@ -47,8 +47,8 @@ def _rows(reports: Reports) -> Iterator[Row]:
             f"{label.replace('_', ' ')}: rms of branch 16 over branch 1",
             paper,
             expected,
-            expected * (1.0 - _SPREAD),
-            expected * (1.0 + _SPREAD),
+            expected * math.exp(-_SPREAD),
+            expected * math.exp(_SPREAD),
             float(branch[-1] / branch[0]),
             _BASIS,
         )
@@ -62,8 +62,8 @@ def _rows(reports: Reports) -> Iterator[Row]:
             f"{label.replace('_', ' ')}: gradient of block 1 over block 16",
             paper,
             expected,
-            expected * (1.0 - _SPREAD),
-            expected * (1.0 + _SPREAD),
+            expected * math.exp(-_SPREAD),
+            expected * math.exp(_SPREAD),
             float(delta[0] / delta[-1]),
             _BASIS,
         )
