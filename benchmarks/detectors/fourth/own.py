@@ -162,7 +162,14 @@ class Physics(keras.Model):  # type: ignore[misc]
 
     weight = 10.0
 
-    def compute_loss(self, x: Any = None, y: Any = None, **more: Any) -> Any:
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
         """The equation inside, the values at the ends."""
         with tf.GradientTape() as outer:
             outer.watch(x)
