@@ -25,7 +25,7 @@ RECORDS = ROOT / "build" / "fourth"
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--records", type=click.Path(path_type=Path), default=RECORDS, show_default=True)
 @click.option("--labels", is_flag=True, help="Train with Keras alone and keep the skills.")
-@click.option("--measure", is_flag=True, help="Run gradscope and keep the records.")
+@click.option("--measure", is_flag=True, help="Run gradscope where the kept label agrees.")
 @click.option("--from-records", is_flag=True, help="Judge the kept records; train nothing.")
 @click.option("--first", is_flag=True, help="Keep what is judged as the first result.")
 @click.option("--again", is_flag=True, help="Train what has an answer too.")
@@ -56,7 +56,9 @@ def main(
     if measure:
         from benchmarks.detectors.fourth import passes
 
-        _train(mine, records, kept.measured, passes.measured, again)
+        known = json.loads(LABELS.read_text(encoding="utf-8"))
+        borne = [c for c in mine if known.get(c.name, {}).get("answer") == "agrees"]
+        _train(borne, records, kept.measured, passes.measured, again)
     if labels and not only:
         LABELS.write_text(json.dumps(_labels(chosen, records), indent=1) + "\n", encoding="utf-8")
     if from_records:
