@@ -205,7 +205,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     Provocation(
         LINKS,
         "run.log is a link to a file outside",
-        "$G run small.yaml -o o",
+        "$G run small.yaml -o o --replace",
         0,
         prepare="mkdir o; echo precious > v; ln -s ../v o/run.log; touch o/keep;"
         ' echo \'{"schema": "gradscope.result/1"}\' > o/result.json',
