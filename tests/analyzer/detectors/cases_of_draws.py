@@ -13,6 +13,7 @@ from gradscope.record import InitialDraws, RunRecord, Trait
 from gradscope.record.initial_draws import (
     LAYER_FIGURES,
     MAP_FIGURES,
+    WEIGHT_FIGURES,
     DrawnWeight,
     LinearMap,
     WeightDraw,
@@ -85,6 +86,7 @@ def blocks(measured: float, designed: float, *, fed: float = 1.0) -> RunRecord:
     given = np.vstack([own, spread * np.square(profile(designed))])
     figures = dict.fromkeys(LAYER_FIGURES[:2], given)
     figures["delta_second_moment"] = np.vstack([np.ones(len(layers)), spread])
+    figures |= dict.fromkeys((*MAP_FIGURES, *WEIGHT_FIGURES), np.empty((1 + DRAWS, 0)))
     return replace(made, draws=InitialDraws(figures))
 
 
