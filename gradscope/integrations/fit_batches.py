@@ -15,8 +15,9 @@ def take_batches(iterator: Any, count: int) -> tuple[list[Any], Any]:
 
     That iterator has the same tensors and the same type as `iterator`: a traced function that takes
     the one takes the other without being traced again, and computes the same bits. At the end of
-    the data there are no elements, and it is `iterator` itself. A queue with an iterator that is
-    made once would be cheaper, but a `fit` on it was seen to wait for ever.
+    the data there are no elements, and it is `iterator` itself. Two cheaper ways were tried. On a
+    queue with an iterator that is made once, a `fit` waited for ever. Keras's own step, called with
+    the element, saved 40 % of a measured step, but a transformer trained to other bits.
     """
     elements = list(itertools.islice(iterator, count))
     if not elements:
