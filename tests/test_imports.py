@@ -19,7 +19,7 @@ from tests.reporters import fixtures
 
 COMMANDS = ("check", "config", "explain", "report", "run", "schema", "theory", "validate")
 HELP_SECONDS = 0.3
-BAD_CONFIG_SECONDS = 1.0
+BAD_CONFIG_SECONDS = 2.0
 PROGRAM = """
 import contextlib, io, json, sys
 from gradscope.cli.main import main
