@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gradscope.reporters.figures import rendering
-from gradscope.reporters.gallery.paper_figure import LAYERS, PaperFigure
+from gradscope.reporters.gallery.paper_figure import PaperFigure
 from gradscope.reporters.layout.numbers import number
 
 
@@ -30,7 +30,8 @@ def files(figure: PaperFigure) -> dict[str, bytes]:
             axes.set_yscale("log")
             axes.yaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=figure.axis == LAYERS))
+        counted = all(float(x).is_integer() for curve in figure.curves for x in curve.at)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=counted))
         axes.set_xlabel(figure.axis)
         axes.set_ylabel(figure.quantity)
         axes.grid(axis="y", color="#e2e2e2", linewidth=0.6)
