@@ -18,6 +18,9 @@ from gradscope.record.run_record import Floats, Integers
 MIN_TEST_SAMPLES = 100
 """Fewest test samples for a usable accuracy: its standard error is then 0.05."""
 
+STEPS_TO_LEARN = 50
+"""Recorded steps from which a network that learned nothing is stuck, or has not recovered."""
+
 WEIGHTED = 0.1
 """Difference from a formula, over it, from which the measured loss of a constant answer is another
 one: sample or class weights are no part of the formula."""
@@ -128,10 +131,12 @@ def end_loss(record: RunRecord) -> float:
 def stuck(record: RunRecord) -> bool:
     """Whether training ran long enough and changed some layer, and the network learned nothing.
 
-    At least 50 recorded steps, whose updates add up to a twentieth of some layer's weights.
+    At least `STEPS_TO_LEARN` recorded steps, whose updates add up to a twentieth of some layer's
+    weights.
     """
-    trained = len(training_curve(record).loss) >= 50 and path_length(record) >= 0.05
-    return trained and not learned(record, 0.9) and not above_chance(record)
+    enough = len(training_curve(record).loss) >= STEPS_TO_LEARN
+    trained = enough and path_length(record) >= 0.05
+    return trained and not learns(record, 0.9)
 
 
 def path_length(record: RunRecord) -> float:
@@ -299,6 +304,12 @@ def test_accuracy_gain(record: RunRecord) -> tuple[float, float]:
 
 def _chance_error(chance: float, samples: int) -> float:
     return math.sqrt(chance * (1.0 - chance) / samples)
+
+
+def learns(record: RunRecord, share: float) -> bool:
+    """Whether the loss fell below `share` of the first and of a constant answer's, or the accuracy
+    is above chance."""
+    return learned(record, share) or above_chance(record)
 
 
 def learns_well(record: RunRecord, share: float = 0.5) -> bool:

@@ -97,7 +97,7 @@ def dead_units(
     answer: list[Finding] = []
     if whole[-1].any():
         answer.append(_dead(probes, whole, dead_layer_share, _severity(probes, whole[-1])))
-    elif not (loss_curve.learned(record, max_constant_ratio) or loss_curve.above_chance(record)):
+    elif not loss_curve.learns(record, max_constant_ratio):
         answer += _nearly_dead(record, indices, min_derivative_gain)
     few = dying & (probes.share >= few_live_share)
     if few[-1].any() and not answer and not loss_curve.learns_well(record):

@@ -58,7 +58,7 @@ def excessive_dropout(
         return ()
     worst = min(few, key=_kept)
     names = layer_names([layer.name for layer in few], [layer.index for layer in few])
-    learns = loss_curve.learned(record, max_constant_ratio) or loss_curve.skill(record) > 0.5
+    learns = loss_curve.learns_well(record, max_constant_ratio)
     kept = _kept(worst)
     return (
         findings.finding(

@@ -8,15 +8,13 @@ import numpy as np
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
+from gradscope.analyzer.curves.loss_curve import STEPS_TO_LEARN
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names, times_text
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import step_size
 from gradscope.record import Finding, LayerInfo, Role, RunRecord, Severity
 from gradscope.record.run_record import Floats, Integers
-
-ENOUGH_STEPS = 50
-"""Recorded steps from which a network should have recovered, as for `not_learning`."""
 
 SHRUNK = 0.1
 """Size of a layer's weights over that at the start below which a change is large beside little:
@@ -101,7 +99,7 @@ def unstable_updates(
         sick = np.flatnonzero(np.any(update > max_single_update, axis=0))
         since, observed = int(steps[resting[0]]), float(peaks.max())
         when = f"at step {int(steps[np.argmax(peaks)])}"
-        learns = len(steps) < ENOUGH_STEPS or loss_curve.learns_well(record, max_constant_ratio)
+        learns = len(steps) < STEPS_TO_LEARN or loss_curve.learns_well(record, max_constant_ratio)
         severity = _severity(lost=observed > lost_start_update and not learns)
     layers = [record.layers[indices[i]] for i in sick]
     return (

@@ -62,8 +62,7 @@ def saturated_output(
         return ()
     why, remedies = measured_start.larger_than_usual(record)
     learns = loss_curve.learns_well(record, max_constant_ratio) or (
-        feature_size.are_large(record)
-        and (loss_curve.learned(record, max_unscaled_ratio) or loss_curve.above_chance(record))
+        feature_size.are_large(record) and loss_curve.learns(record, max_unscaled_ratio)
     )
     outputs = [layer for layer in record.layers if layer.role == Role.OUTPUT]
     return (

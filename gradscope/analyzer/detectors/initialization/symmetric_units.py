@@ -85,7 +85,7 @@ def symmetric_units(
     if not len(record.steps):
         raise NotMeasured("no step was recorded")
     same_draws = _same_draws(record, threshold)
-    learned = loss_curve.learned(record, max_constant_ratio) or loss_curve.above_chance(record)
+    learned = loss_curve.learns(record, max_constant_ratio)
     equal = () if learned else _equal_weights(record, indices, threshold)
     if equal:
         return (*equal, *same_draws)

@@ -94,7 +94,7 @@ def unscaled_input(
         return ()
     rms, layer = finite[0], record.layers[first]
     large = rms > max_rms
-    learns = loss_curve.learned(record, max_constant_ratio) or loss_curve.above_chance(record)
+    learns = loss_curve.learns(record, max_constant_ratio)
     if learns and _saturates(record, first):
         learns = loss_curve.learns_well(record)
     explained = learns or at_edge(record)

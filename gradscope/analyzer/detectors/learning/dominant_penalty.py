@@ -70,7 +70,7 @@ def dominant_penalty(
     penalty, loss = start.values.penalty, abs(start.values.start)
     if not penalty > 0.0:
         raise NotMeasured("no layer adds a penalty to the loss")
-    learned = loss_curve.learned(record, max_constant_ratio) or loss_curve.above_chance(record)
+    learned = loss_curve.learns(record, max_constant_ratio)
     shrunk = _shrunk(record)
     if learned or not penalty > threshold * loss or not shrunk < max_weight_ratio:
         return ()

@@ -58,7 +58,7 @@ def mixed_samples(
     if not answers.lone_change > threshold:
         return ()
     lost = _lost_share(record, answers)
-    learned = loss_curve.learned(record, max_constant_ratio) or loss_curve.above_chance(record)
+    learned = loss_curve.learns(record, max_constant_ratio)
     grave = not lost <= max_lost_share or not learned
     beside = ""
     if math.isfinite(answers.lone_loss):
