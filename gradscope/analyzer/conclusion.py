@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -51,7 +52,8 @@ def conclude(record: RunRecord, verdicts: tuple[Verdict, ...]) -> Diagnosis:
         return Diagnosis(DiagnosisState.INCONCLUSIVE, _partial(record), verdicts=verdicts)
     if errors and len(record.steps):
         lead = leading(errors[0])
-        return Diagnosis(DiagnosisState.UNHEALTHY, _sentence(lead), lead.remedies, verdicts)
+        remedies = _with_scaling(lead.remedies, verdicts)
+        return Diagnosis(DiagnosisState.UNHEALTHY, _sentence(lead), remedies, verdicts)
     if why := _nothing(record, verdicts):
         return Diagnosis(DiagnosisState.INCONCLUSIVE, why, verdicts=verdicts)
     crashed = [v.name for v in verdicts if v.status is VerdictStatus.CRASHED]
@@ -78,6 +80,26 @@ def _with(verdicts: Sequence[Verdict], severity: Severity) -> list[Verdict]:
 
 def _sentence(finding: Finding) -> str:
     return f"{finding.message} {finding.cause}".strip()
+
+
+def _with_scaling(remedies: Sequence[Remedy], verdicts: Sequence[Verdict]) -> tuple[Remedy, ...]:
+    """The remedies, with the scaling of the features in front where those are unscaled too.
+
+    An activation or initializer alone does not help then: eight sigmoid layers on raw columns
+    vanish, and eight of ReLU with `he_normal` on the same columns end in NaN.
+    """
+    scaling = [
+        r for v in verdicts if v.name == "unscaled_input" for f in v.findings for r in f.remedies
+    ]
+    if not scaling:
+        return tuple(remedies)
+    first = scaling[0]
+    return tuple(
+        replace(remedy, settings=first.settings + remedy.settings)
+        if remedy.action is Action.CHANGE_SETTINGS and first.settings[0] not in remedy.settings
+        else remedy
+        for remedy in remedies
+    )
 
 
 def _partial(record: RunRecord) -> str:
