@@ -2,18 +2,18 @@
 # Each makes .venv and installs what it needs. Variables to set on the command line:
 #   VENV      the folder of the environment
 #   PYTHON    the interpreters to try, in this order; also read from the environment
-#   COVERAGE  pytest's options for coverage; empty to leave it out (about a sixth faster)
+#   COVERAGE  pytest's options for coverage; `make coverage` sets them (about a fifth slower)
 
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3.13 python3.12 python3.11 python3 python
-COVERAGE := -p pytest_cov --cov=gradscope
+COVERAGE :=
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_OPTIONS)
 PIP_OPTIONS :=
 LOWEST := .venv-lowest
 
-.PHONY: demo test test-fast test-lowest test-versions audit fuzz check gate baselines reports gallery site bench bench-peers clean
+.PHONY: demo test coverage test-fast test-lowest test-versions audit fuzz check gate baselines reports gallery site bench bench-peers clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gradscope run configs/quickstart.yaml
@@ -23,6 +23,10 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(COVERAGE)
 
+# All tests, with the branch coverage of gradscope/.
+coverage:
+	$(MAKE) COVERAGE='-p pytest_cov --cov=gradscope' test
+
 test-fast: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m "not tensorflow" -n 2 --dist worksteal
 
@@ -30,7 +34,7 @@ test-fast: $(VENV)/.installed-test
 test-lowest:
 	$(MAKE) VENV=$(LOWEST) PYTHON=python3.11 $(LOWEST)/bin/python
 	$(LOWEST)/bin/python scripts/lowest_versions.py > $(LOWEST)/constraints.txt
-	$(MAKE) VENV=$(LOWEST) PIP_OPTIONS='--constraint $(LOWEST)/constraints.txt' COVERAGE= test
+	$(MAKE) VENV=$(LOWEST) PIP_OPTIONS='--constraint $(LOWEST)/constraints.txt' test
 
 # The tests without TensorFlow, with every Python that is supported and installed here, at the newest
 # versions of the dependencies; COMMAND=test runs all of them. Ends with a line for each.
@@ -39,7 +43,7 @@ test-versions:
 	@failed=0; lines=; for version in 3.11 3.12 3.13; do \
 	  if ! python$$version -c 'import venv' 2>/dev/null; then \
 	    lines="$$lines\nPython $$version: not installed, not tried"; continue; fi; \
-	  if $(MAKE) VENV=.venv-$$version PYTHON=python$$version COVERAGE= $(COMMAND); \
+	  if $(MAKE) VENV=.venv-$$version PYTHON=python$$version $(COMMAND); \
 	  then lines="$$lines\nPython $$version: passed"; \
 	  else lines="$$lines\nPython $$version: FAILED"; failed=1; fi; \
 	done; printf "$$lines\n"; exit $$failed

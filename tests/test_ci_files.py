@@ -243,8 +243,9 @@ def test_the_interpreter_can_be_chosen() -> None:
     assert "for python in python3.12;" in dry_run("PYTHON=python3.12", "test")
 
 
-def test_make_test_measures_branches_and_ends_with_the_summary() -> None:
-    assert dry_run("test").splitlines()[-1].endswith("loadfile -p pytest_cov --cov=gradscope")
+def test_make_test_ends_with_the_summary_and_make_coverage_measures_branches() -> None:
+    assert dry_run("test").splitlines()[-1].strip().endswith("pytest -n 2 --dist loadfile")
+    assert "COVERAGE='-p pytest_cov --cov=gradscope' test" in dry_run("coverage")
     assert PYPROJECT["tool"]["coverage"]["run"] == {"source": ["gradscope"], "branch": True}
 
 
