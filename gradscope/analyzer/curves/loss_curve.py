@@ -273,14 +273,14 @@ def above_chance(record: RunRecord, least: float = 0.05, errors: float = 5.0) ->
     """
     above = skill(record)
     if not above > least:
-        return _right_in_the_end(record, least, errors)
+        return right_in_the_end(record, least, errors)
     chance = max(class_shares(record))
     samples = len(record.steps[window.last_quarter(record.steps)]) * record.batch_size
     return above * (1.0 - chance) > errors * _chance_error(chance, samples)
 
 
-def _right_in_the_end(record: RunRecord, least: float, errors: float) -> bool:
-    """Whether the same holds of the answers to the probe set, in the better mode."""
+def right_in_the_end(record: RunRecord, least: float = 0.05, errors: float = 5.0) -> bool:
+    """Whether `above_chance` holds of the answers to the probe set, in the better mode."""
     answers, shares = record.answers, class_shares(record)
     if answers is None or not shares or max(shares) >= 1.0:
         return False

@@ -47,6 +47,11 @@ def stuck() -> Iterator[Case]:
     yield case("healthy", "few_steps", lambda: record(loss=best, steps=40), "skipped")
     few = partial(record, steps=(0, 10, 20, 30, 40))
     yield case("healthy", "few_steps_and_halved", lambda: few(loss=[2.3, 2.3, 1.5, 0.7, 0.2]))
+    # 1000 samples of the probe set: five standard errors of chance are 0.0474, as above.
+    for name, accuracy, severity in (("right", 0.1475, ""), ("at_chance", 0.1474, "skipped")):
+        passed = ProbeAnswers(1000, 2.5, 2.5, accuracy, accuracy)
+        made = partial(few, loss=[9.0, 5.0, 3.0, 2.6, 2.5], answers=passed)
+        yield case("borderline", f"few_steps_and_{name}", made, severity)
     yield case("borderline", "three_steps", lambda: record(loss=[2, 2, 1, 0.1], steps=3), "skipped")
     yield case("borderline", "not_halved", lambda: few(loss=[2.3, 2.3, 2, 1.5, 1.2]), "skipped")
     yield case("healthy", "no_rows", empty, "skipped")

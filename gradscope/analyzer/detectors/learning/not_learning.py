@@ -95,11 +95,11 @@ def not_learning(
         half of the way. Or the model is the user's own and neither a constant nor an accuracy is
         known: it may have come trained.
     Not judged when:
-        Fewer than `min_steps` losses were recorded, and the last ones are not all below half of the
-        first ones; no layer's updates add up to
-        `min_weight_change` and the loss is where it began; or the noise is above `max_noise` and
-        the probe set was not passed after training. Or the steps train other losses too: those of
-        a generator and its discriminator need not fall together.
+        Fewer than `min_steps` losses were recorded, the last ones are not all below half of the
+        first ones, and the accuracy over the probe set is not above chance; no layer's updates add
+        up to `min_weight_change` and the loss is where it began; or the noise is above `max_noise`
+        and the probe set was not passed after training. Or the steps train other losses too: those
+        of a generator and its discriminator need not fall together.
     Thresholds:
         standard_errors = 3: the fall in its standard errors; by chance it is as large once in 700.
         max_constant_ratio = 0.95: the loss over that of a constant prediction below which the
@@ -132,7 +132,7 @@ def not_learning(
     curve = loss_curve.judged_curve(record)
     limits = _Limits(standard_errors, max_constant_ratio, min_relative_fall, max_noise)
     falls = halved(record, curve)
-    if len(curve.loss) < min_steps and falls:
+    if len(curve.loss) < min_steps and (falls or loss_curve.right_in_the_end(record)):
         return ()
     inverted = len(curve.loss) >= FEWEST and has_wrong_sign(record)
     if not (inverted or falls):
