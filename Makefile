@@ -13,7 +13,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_OPT
 PIP_OPTIONS :=
 LOWEST := .venv-lowest
 
-.PHONY: demo test coverage test-fast test-lowest test-versions audit fuzz check gate baselines reports gallery site bench bench-peers clean
+.PHONY: demo test test-long coverage test-fast test-lowest test-versions audit fuzz check gate baselines reports gallery site bench bench-peers clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gradscope run configs/quickstart.yaml
@@ -23,9 +23,13 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(COVERAGE)
 
+# The tests that `make test` leaves out for their length.
+test-long: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m long --long
+
 # All tests, with the branch coverage of gradscope/.
 coverage:
-	$(MAKE) COVERAGE='-p pytest_cov --cov=gradscope' test
+	$(MAKE) COVERAGE='--long -p pytest_cov --cov=gradscope' test
 
 test-fast: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m "not tensorflow" -n 2 --dist worksteal

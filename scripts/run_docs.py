@@ -12,7 +12,7 @@ language of a block:
     numbers        numbers, bars and numbers in names of layers differ from machine to machine
     files=PAGE     the files of another page are needed
     skip="reason"  the block is not run
-    slow="reason"  the page takes long: the test suite leaves it out
+    slow="reason"  the page takes long: only `make test-long` runs it
 
 A line ``...`` of the output stands for any lines, a line ``?`` for output that is not written yet.
 Wrapping and the number of seconds are not compared.

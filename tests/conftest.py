@@ -33,6 +33,20 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if unwanted and MARKED.search(collection_path.read_text("utf-8")) else None
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests marked `long` too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip long tests unless they are asked for: all others together take minutes, not an hour."""
+    if config.getoption("--long"):
+        return
+    for item in items:
+        marker = item.get_closest_marker("long")
+        if marker is not None:
+            item.add_marker(pytest.mark.skip(reason=f"long: {marker.args[0]}; run: make test-long"))
+
+
 def pytest_collection_finish() -> None:
     """What has been imported lives to the end: the garbage collector need not look at it again."""
     gc.freeze()

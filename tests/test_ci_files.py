@@ -245,7 +245,7 @@ def test_the_interpreter_can_be_chosen() -> None:
 
 def test_make_test_ends_with_the_summary_and_make_coverage_measures_branches() -> None:
     assert dry_run("test").splitlines()[-1].strip().endswith("pytest -n 2 --dist loadfile")
-    assert "COVERAGE='-p pytest_cov --cov=gradscope' test" in dry_run("coverage")
+    assert "COVERAGE='--long -p pytest_cov --cov=gradscope' test" in dry_run("coverage")
     assert PYPROJECT["tool"]["coverage"]["run"] == {"source": ["gradscope"], "branch": True}
 
 
@@ -281,6 +281,8 @@ def test_the_workflow_of_this_repository() -> None:
     oldest = workflow["jobs"]["lowest-versions"]["steps"]
     assert oldest[1]["with"]["python-version"] == matrix["python"][0]
     assert oldest[-1] == {"run": "make test-lowest"}
+    assert workflow["jobs"]["long-tests"]["steps"][-1] == {"run": "make test-long"}
+    assert dry_run("test-long").strip().endswith("-m long --long")
 
 
 def test_the_hooks_of_this_repository_are_the_static_checks() -> None:

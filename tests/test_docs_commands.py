@@ -26,15 +26,19 @@ def test_a_page_without_tensorflow_prints_what_it_shows(page: Page, tmp_path: Pa
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(
-    "page", [p for p in WITH_COMMANDS if p.tensorflow], ids=lambda page: page.name
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.long(page.slow)] if page.slow else [])
+        for page in WITH_COMMANDS
+        if page.tensorflow
+    ],
+    ids=lambda page: page.name,
 )
 def test_every_command_of_a_page_runs(page: Page, tmp_path: Path) -> None:
     """Only exit codes: what training prints depends on the processor's rounding.
 
     ``python -m scripts.run_docs`` compares the output too.
     """
-    if page.slow:
-        pytest.skip(f"{page.slow}; run: python -m scripts.run_docs {page.name}")
     assert not run_docs.run(page, tmp_path).failures
 
 
