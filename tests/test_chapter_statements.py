@@ -94,6 +94,7 @@ def test_the_formula_of_momentum_is_printed(capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.tensorflow
+@pytest.mark.long("26 runs")
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement.title)
 def test_a_statement_holds(statement: Statement, tensorflow_once: Any) -> None:
     page = committed(statement)
@@ -106,6 +107,7 @@ def test_a_statement_holds(statement: Statement, tensorflow_once: Any) -> None:
 
 
 @pytest.mark.tensorflow
+@pytest.mark.long("26 runs")
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS.keys())
 def test_the_verdicts_say_so(run: Run, tensorflow_once: Any) -> None:
     finding = {name for name, items in findings(run).items() if items}

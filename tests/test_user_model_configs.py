@@ -38,6 +38,8 @@ class Promise:
     leads: str = ""
 
 
+LONG = ("residual", "transformer", "without_shortcuts")
+
 PROMISED = {
     "cnn": Promise(60, ("conv2d", "conv2d_1", "dense", "dense_1"), 0.6),
     "residual": Promise(
@@ -76,7 +78,13 @@ def test_every_example_says_what_must_come_out() -> None:
         assert word in first, path.name
 
 
-@pytest.mark.parametrize("name", PROMISED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long("20 s")) if name in LONG else name
+        for name in PROMISED
+    ],
+)
 def test_an_example_keeps_its_promise(name: str, tensorflow_once: Any) -> None:
     import keras
 
@@ -264,6 +272,7 @@ def snippets() -> list[tuple[str, str]]:
     return re.findall(r"```(python|yaml)\n(.*?)```", page, flags=re.DOTALL)
 
 
+@pytest.mark.long("25 s")
 def test_every_snippet_of_the_page_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tensorflow_once: Any
 ) -> None:

@@ -356,6 +356,7 @@ def test_model(gradscope_check):
 
 
 @pytest.mark.tensorflow
+@pytest.mark.long("three processes with TensorFlow, 40 s")
 def test_a_gain_of_a_tenth_is_caught(
     session: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ so that deltas agree up to rounding, not only verdicts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -165,6 +165,7 @@ def behind_a_copy(written: Written) -> Written:
 
 
 EVERY = tuple(NETWORKS)
+SLOW = ("resnet", "gru")
 REAL = ("gru", "autoencoder")
 VECTORS = ("resnet", "gru", "lstm", "autoencoder", "dead table", "cut u-net")
 RELATIONS: dict[Callable[[Written], Written], tuple[str, ...]] = {
@@ -189,14 +190,22 @@ def plain(tensorflow_once: Any) -> Callable[[str], Answer]:
     return look
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+def cases(names: Iterable[str], *before: Any) -> list[Any]:
+    """Parameters of a test, one for each name; those of slow networks are long."""
+    return [
+        pytest.param(*before, name, marks=[pytest.mark.long("a minute each")] * (name in SLOW))
+        for name in names
+    ]
+
+
+@pytest.mark.parametrize("name", cases(NETWORKS))
 def test_the_networks_are_what_they_are_called(name: str, plain: Callable[[str], Answer]) -> None:
     assert set(NETWORKS[name].codes) <= set(plain(name).codes)
 
 
 @pytest.mark.parametrize(
     ("relation", "name"),
-    [(relation, name) for relation, names in RELATIONS.items() for name in names],
+    [case for relation, names in RELATIONS.items() for case in cases(names, relation)],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_the_same_training_written_in_another_way(

@@ -201,8 +201,11 @@ def test_on_paper_every_tab_and_fold_is_there(opened: Any) -> None:
     assert page.locator("pre.config").is_visible()
 
 
+NASTY = pytest.param("nasty", marks=pytest.mark.long("20 s each"))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["sigmoid", "dying", "healthy", "nasty"])
+@pytest.mark.parametrize("name", ["sigmoid", "dying", "healthy", NASTY])
 def test_axe_finds_nothing_serious(opened: Any, name: str, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python", reason="it has axe-core: see pyproject.toml")
     page = opened(name, color_scheme=scheme, bypass_csp=True)
