@@ -159,6 +159,9 @@ def saturated() -> Iterator[Case]:
     yield case("sick", "learns", lambda: net(90.0, loss=falls, accuracy=0.9), "warning")
     yield case("borderline", "ratio_inside", lambda: net(3.0 * INSIDE))
     yield case("borderline", "ratio_outside", lambda: net(3.0 * OUTSIDE), "error")
+    squares = {"objective": ObjectiveInfo("mean_squared_error")}
+    yield case("borderline", "squares_inside", lambda: net(1.5 * INSIDE, **squares))
+    yield case("borderline", "squares_outside", lambda: net(1.5 * OUTSIDE, **squares), "error")
     yield case("borderline", "share_inside", lambda: net(9.0, 0.5 * INSIDE))
     yield case("borderline", "share_outside", lambda: net(9.0, 0.5 * OUTSIDE), "error")
 

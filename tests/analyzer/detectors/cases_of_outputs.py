@@ -122,6 +122,7 @@ def told_output() -> Iterator[Case]:
     positions = TargetSummary("real", 12, 0.0, 499.0, 250.0, 2e4)
     floats = TargetSummary("real", 1, 0.0, 4.0, 2.0, 2.0)
     squares, falls = "mean_squared_error", np.geomspace(2.3, 0.1, 41)
+    sinks, zero = np.linspace(0.3, -1e5, 41), {"loss": 0.0}
     for kind, name, given, more, severity in (
         ("healthy", "logits_said", ("linear", sparse, index, 10), {"from_logits": True}, ""),
         ("healthy", "own_loss", ("linear", "", index, 10), {}, ""),
@@ -130,6 +131,21 @@ def told_output() -> Iterator[Case]:
         ("healthy", "tanh_reaches", ("tanh", squares, spread(0.0, 1.0)), {}, ""),
         ("healthy", "relu_for_counts", ("relu", squares, spread(3.0, 3.0)), {}, ""),
         ("healthy", "linear_reaches_all", ("linear", squares, spread(1e4, 1.0)), {}, ""),
+        (
+            "healthy",
+            "categorical_of_ten",
+            ("softmax", "categorical_crossentropy", index, 10),
+            {},
+            "",
+        ),
+        (
+            "sick",
+            "categorical_of_one",
+            ("sigmoid", "categorical_crossentropy", index),
+            zero,
+            "error",
+        ),
+        ("sick", "one_and_two", ("sigmoid", binary, spread(1.5, 0.5)), {"loss": sinks}, "error"),
         ("sick", "logits_own", ("linear", sparse, index, 10), {}, "error"),
         ("sick", "logits_learn", ("linear", sparse, index, 10), {"loss": falls}, "warning"),
         (

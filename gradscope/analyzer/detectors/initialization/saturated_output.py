@@ -26,7 +26,8 @@ def saturated_output(
         softmax: the share of the samples whose largest probability is), and the first loss over
         that of the best constant answer on the same batch.
     Error when:
-        The share is at least `min_saturated` and the loss above `max_start_ratio`.
+        The share is at least `min_saturated` and the loss above `max_start_ratio`, of a squared
+        error above half of it.
     Warning when:
         The same holds and the network learns all the same. Where unscaled features are the cause,
         learning is what `unscaled_input` takes for it.
@@ -36,7 +37,8 @@ def saturated_output(
     Thresholds:
         min_saturated = 0.5: the share. The sigmoid's gradient is a 250th of its largest there.
         max_start_ratio = 3: the first loss over the constant answer's. Initializers that keep the
-            signal's size give about 1 to 1.5.
+            signal's size give about 1 to 1.5. A squared error of answers at the bounds that have
+            nothing to do with the targets is twice the constant's: E(y - y')^2 = 2 var(y).
         max_constant_ratio = 0.5: the loss over that of a constant prediction (over the first loss
             where none is known) below which the network learns.
         max_unscaled_ratio = 0.95: the same where the features are above an rms of 10, as for
@@ -58,7 +60,9 @@ def saturated_output(
     if values.constant is None or not values.constant > 0.0:
         raise NotMeasured("the loss of a constant answer is not known")
     ratio = values.start / values.constant
-    if share < min_saturated or not ratio > max_start_ratio:
+    squared = loss_curve.loss_name(record) == "mean_squared_error"
+    limit = max_start_ratio / 2 if squared else max_start_ratio
+    if share < min_saturated or not ratio > limit:
         return ()
     why, remedies = measured_start.larger_than_usual(record)
     learns = loss_curve.learns_well(record, max_constant_ratio) or (
@@ -71,7 +75,7 @@ def saturated_output(
             Severity.WARNING if learns else Severity.ERROR,
             outputs,
             observed=ratio,
-            threshold=max_start_ratio,
+            threshold=limit,
             message=(
                 f"The answers are saturated at initialisation: the loss starts at "
                 f"{values.start:.3g}, a constant answer's is {values.constant:.3g}."

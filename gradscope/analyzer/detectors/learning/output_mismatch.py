@@ -69,7 +69,8 @@ def output_mismatch(
         The output is a softmax over one unit (always 1, whatever it is fed; Keras recovers its
         logit, so the loss may fall while the answer never changes); there are fewer units than
         classes; a loss on probabilities is fed by an activation that gives none (Keras's losses
-        have from_logits=False); targets are beyond 0 to 1 for a binary cross-entropy; a softmax
+        have from_logits=False); targets are beyond 0 to 1 for a binary cross-entropy, which has no
+        smallest value then; a categorical cross-entropy has one output and is always 0; a softmax
         meets real-valued targets; or real targets are ones that the activation cannot reach. The
         loss takes a softmax or sigmoid of answers that have passed one: its value for right answers
         is then the one that answers from 0 to 1 (tanh: -1 to 1) as logits give. A percentage error
@@ -120,6 +121,7 @@ def output_mismatch(
         if unseen:
             of_values = [replace(misfit, severity=Severity.WARNING) for misfit in of_values]
         if len(outputs) == 1:
+            of_values += _without_answer(record, layer)
             of_values += _twice(record, layer, max_signature_error)
             of_values += _divided(record, max_zero_targets)
         answer += [
@@ -140,21 +142,29 @@ def output_mismatch(
     return tuple(answer)
 
 
+def _without_answer(record: RunRecord, layer: LayerInfo) -> Iterator[_Misfit]:
+    """A loss that no answer makes small, or every answer: that it falls says nothing."""
+    targets, name = record.data.targets, loss_curve.loss_name(record)
+    if name == "categorical_crossentropy" and layer.units == 1 and layer.activation != "softmax":
+        reason = f"{name} divides the one answer of {layer.name} by itself, so that it is always 0"
+        yield _Misfit(Severity.ERROR, 1.0, 0.0, reason, _loss("binary_crossentropy"))
+    if targets is None or name not in BINARY or _indices_of_positions(record, layer):
+        return
+    beyond = targets.form == "real" and not 0.0 <= targets.minimum <= targets.maximum <= 1.0
+    if beyond or (targets.form and layer.units == 1 and len(targets.shares) > 2):
+        reason = f"{name} needs targets from 0 to 1, and they reach beyond"
+        remedies, details = _loss("mean_squared_error"), f"They go from {_span(targets)}."
+        yield _Misfit(Severity.ERROR, targets.maximum, 1.0, reason, remedies, details)
+
+
 def _reach(record: RunRecord, layer: LayerInfo, min_coverage: float) -> Iterator[_Misfit]:
-    """Targets outside what the activation or the loss can be right about."""
+    """Targets outside what the activation can reach."""
     targets, activation = record.data.targets, str(layer.activation)
     if targets is None or not targets.form or _is_rescaled(record, layer):
         return
     name = loss_curve.loss_name(record)
     if name.startswith("sparse_") or _indices_of_positions(record, layer):
         return  # its targets are indices of classes, whatever their type and shape
-    beyond = not 0.0 <= targets.minimum <= targets.maximum <= 1.0
-    if (name in BINARY and beyond and targets.form == "real") or (
-        name in BINARY and layer.units == 1 and len(targets.shares) > 2
-    ):
-        reason = f"{name} needs targets from 0 to 1, and they reach beyond"
-        remedies, details = _loss("mean_squared_error"), f"They go from {_span(targets)}."
-        yield _Misfit(Severity.ERROR, targets.maximum, 1.0, reason, remedies, details)
     entry = find_activation(activation)
     if targets.form != "real" or targets.variance == 0 or entry is None or name in BINARY:
         return
