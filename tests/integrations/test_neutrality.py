@@ -32,9 +32,10 @@ def fitted(model: Any, *given: Any, every: int = 2, flow: bool, **options: Any) 
     ("name", "options"),
     [
         *((name, {}) for name in MODELS),
-        *((name, {"run_eagerly": True}) for name in MODELS),
+        *((name, {"run_eagerly": True}) for name in MODELS if name != "transformer"),
+        pytest.param("transformer", {"run_eagerly": True}, marks=pytest.mark.long("15 s")),
         ("batch_norm_mlp", {"steps_per_execution": 3}),
-        ("mlp", {"jit_compile": True}),
+        pytest.param("mlp", {"jit_compile": True}, marks=pytest.mark.long("XLA, 30 s")),
         ("batch_norm_mlp", {"optimizer": "accumulating"}),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value), "graph"),

@@ -81,6 +81,7 @@ def test_eager(name: str, graph: Graph) -> None:
     _same(given, expected)
 
 
+@pytest.mark.long("XLA, 20 s each")
 @pytest.mark.parametrize("name", COMPILED)
 def test_xla(name: str, graph: Graph) -> None:
     given = answer(config(name, jit="on"))
@@ -88,6 +89,7 @@ def test_xla(name: str, graph: Graph) -> None:
     _same(given, graph(name))
 
 
+@pytest.mark.long("a process of two threads, 40 s")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_two_threads(name: str, graph: Graph, two_threads: dict[str, Answer]) -> None:
     given = two_threads[name]
