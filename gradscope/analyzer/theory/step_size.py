@@ -52,6 +52,24 @@ def lower_learning_rate(record: RunRecord) -> Remedy:
     return Remedy(action, (setting,), replaces=rate)
 
 
+def raise_learning_rate(record: RunRecord) -> Remedy | None:
+    """The remedy against steps that are too small, as `lower_learning_rate` against large ones.
+
+    None where the rate is not one number, or the last steps are within `CLEARLY`**2 of the usual
+    size.
+    """
+    name, rate = _optimizer(record)
+    known = list(_computed(record, name)) if rate > 0.0 else []
+    if not known or known[-1] < rate * CLEARLY**2:
+        return None
+    higher = known[0]
+    usual = OPTIMIZERS[name].parameters["learning_rate"].default if name in OPTIMIZERS else None
+    if isinstance(usual, (int, float)) and higher / CLEARLY**2 <= usual <= higher * CLEARLY**2:
+        higher = float(usual)
+    setting = ("training.learning_rate", float(f"{higher:.1g}"))
+    return Remedy(Action.RAISE_LEARNING_RATE, (setting,), replaces=rate)
+
+
 def _optimizer(record: RunRecord) -> tuple[str, float]:
     """Its name in the catalog, and the rate in use; 0.0 where that is not one number.
 

@@ -39,7 +39,9 @@ def gradient_plot(report: Report, finding: Finding | None) -> Plot | None:
         return None
     series, relative = profile.gradient_relative, True
     if not np.isfinite(typical_row(report, finding, series)).any():
-        series, relative = np.nan_to_num(profile.delta), False
+        series, relative = profile.delta, False
+        if not np.isfinite(typical_row(report, finding, series)).any():
+            return None  # zeros are shown, what is not finite is not
     heading = plot_title(report, finding, "Gradient over depth")
     if report.diagnosis.verdict == "healthy":
         heading = lead.why(report) or heading

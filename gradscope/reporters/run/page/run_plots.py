@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gradscope.analyzer.curves import loss_curve, through_time
-from gradscope.record import Finding
+from gradscope.record import Action, DiagnosisState, Finding
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
@@ -32,7 +32,9 @@ def run_plots(report: Report) -> tuple[Plot | RowPlot, ...]:
     """The plots that the record has figures for, that of the leading finding first."""
     verdict = lead.lead_verdict(report)
     finding = lead.lead_finding(report)
-    first = _TABS.get(verdict.name, "Gradient") if verdict is not None else "Gradient"
+    first = "Updates" if slow_updates(report) else "Gradient"
+    if verdict is not None:
+        first = _TABS.get(verdict.name, "Gradient")
     plots = []
     for tab, draw in _DRAWN.items():
         about = finding if tab == first else None
@@ -40,6 +42,13 @@ def run_plots(report: Report) -> tuple[Plot | RowPlot, ...]:
         if plot is not None:
             plots.append((tab != first, plot))
     return tuple(plot for _, plot in sorted(plots, key=lambda item: item[0]))
+
+
+def slow_updates(report: Report) -> bool:
+    """Whether nothing can be told because the steps are too small."""
+    remedies = report.diagnosis.remedies
+    raised = bool(remedies) and remedies[0].action is Action.RAISE_LEARNING_RATE
+    return raised and report.diagnosis.verdict is DiagnosisState.INCONCLUSIVE
 
 
 _TABS = {
