@@ -51,12 +51,20 @@ def selu_he(rate: float = 0.3) -> keras.Model:
     )
 
 
-def long_rnn(steps: int = 100, units: int = 32) -> keras.Model:
-    """A SimpleRNN over `steps` time steps."""
+def long_rnn(steps: int = 100, units: int = 32, gated: bool = False) -> keras.Model:
+    """A SimpleRNN over `steps` time steps, or an LSTM whose forget gate starts open for them."""
+    bias = np.zeros((4, units), "float32")
+    bias[1] = np.log(steps)  # input gate, forget gate, cell, output gate
+    lstm = layers.LSTM(
+        units,
+        unit_forget_bias=False,
+        bias_initializer=lambda shape, dtype: ops.convert_to_tensor(bias.ravel(), dtype),
+        name="memory",
+    )
     return keras.Sequential(
         [
             keras.Input((steps, 4)),
-            layers.SimpleRNN(units, name="memory"),
+            lstm if gated else layers.SimpleRNN(units, name="memory"),
             layers.Dense(4, "softmax", name="classes"),
         ]
     )
@@ -94,11 +102,11 @@ def log_of_zero() -> keras.Model:
     )
 
 
-def shuffled_labels(seed: int = 0) -> tuple[Pair, Pair]:
-    """Clothes whose labels were shuffled apart from the images."""
+def shuffled_labels(shuffled: bool = True) -> tuple[Pair, Pair]:
+    """Clothes whose labels were shuffled apart from the images, or belong to them."""
     data = fashion_mini()
-    rng = np.random.default_rng(seed)
-    return (_scaled(data.x), rng.permutation(data.y)), (_scaled(data.x_test), data.y_test)
+    y = np.random.default_rng(0).permutation(data.y) if shuffled else data.y
+    return (_scaled(data.x), y), (_scaled(data.x_test), data.y_test)
 
 
 def _scaled(x: np.ndarray) -> np.ndarray:

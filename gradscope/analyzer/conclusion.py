@@ -172,8 +172,9 @@ def _inconclusive(
     headline = f"Too little to tell {_QUESTIONS[first.name]}: {first.reason}."
     remedies: tuple[Remedy, ...] = ()
     if first.name == "not_learning":
-        larger = step_size.raise_learning_rate(record)
-        remedies = (*([larger] if larger else []), _more_steps(record))
+        remedies = (*step_size.raise_learning_rate(record), _more_steps(record))
+        if step_size.is_hopeless(remedies[0]):
+            remedies = remedies[:1]
     codes = tuple(verdict.code for verdict in unanswered)
     return Diagnosis(DiagnosisState.INCONCLUSIVE, headline, remedies, verdicts, codes)
 

@@ -70,7 +70,7 @@ _HEADINGS: Final[Mapping[str, Heading]] = {
     "redundant_bias": Heading("The bias does nothing"),
     "initializer_mismatch": Heading("The initializer does not suit"),
     "departed_weights": Heading("Weights are off"),
-    "selu_conditions": Heading("Not self-normalizing"),
+    "selu_conditions": Heading("SELU's conditions are broken"),
     "symmetric_units": Heading("Units are copies"),
     "unscaled_input": Heading("The inputs are unscaled", _number),
     "non_finite": Heading("NaN or Inf appeared", _first_step),

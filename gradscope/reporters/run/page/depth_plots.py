@@ -56,6 +56,8 @@ def signal_plot(report: Report, finding: Finding | None) -> Plot | None:
     if len(profile.names) < 2 or not len(report.record.steps):
         return None
     values = typical_row(report, finding, profile.signal)
+    if not np.isfinite(profile.signal).any():
+        return None
     heading = plot_title(report, finding, "Signal over depth")
     words = ("Signal", heading, "Rms of z, what the activation receives")
     unit = float(values[0]) if math.isfinite(values[0]) else 1.0

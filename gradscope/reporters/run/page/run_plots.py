@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gradscope.analyzer.curves import loss_curve, through_time
-from gradscope.record import Action, DiagnosisState, Finding
+from gradscope.record import Finding
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
@@ -17,11 +17,18 @@ from gradscope.reporters.run.page.depth_plots import gradient_plot, signal_plot
 from gradscope.reporters.run.page.layer_plots import (
     batch_norm_plot,
     dead_units_plot,
+    nonfinite_plot,
     slope_plot,
     updates_plot,
 )
 from gradscope.reporters.run.page.moments import frames
-from gradscope.reporters.run.page.plot_parts import floats, fraction, over_layers, plot_title
+from gradscope.reporters.run.page.plot_parts import (
+    floats,
+    fraction,
+    over_layers,
+    plot_title,
+    slow_updates,
+)
 from gradscope.reporters.run.page.screen import Curve, Limit, Plot, Role, RowPlot
 
 MOST_POINTS = 200
@@ -35,6 +42,8 @@ def run_plots(report: Report) -> tuple[Plot | RowPlot, ...]:
     first = "Updates" if slow_updates(report) else "Gradient"
     if verdict is not None:
         first = _TABS.get(verdict.name, "Gradient")
+    if verdict is not None and verdict.name == "non_finite" and _loss(report, finding) is None:
+        first = "Not finite"
     plots = []
     for tab, draw in _DRAWN.items():
         about = finding if tab == first else None
@@ -42,13 +51,6 @@ def run_plots(report: Report) -> tuple[Plot | RowPlot, ...]:
         if plot is not None:
             plots.append((tab != first, plot))
     return tuple(plot for _, plot in sorted(plots, key=lambda item: item[0]))
-
-
-def slow_updates(report: Report) -> bool:
-    """Whether nothing can be told because the steps are too small."""
-    remedies = report.diagnosis.remedies
-    raised = bool(remedies) and remedies[0].action is Action.RAISE_LEARNING_RATE
-    return raised and report.diagnosis.verdict is DiagnosisState.INCONCLUSIVE
 
 
 _TABS = {
@@ -135,6 +137,7 @@ def _loss(report: Report, finding: Finding | None) -> Plot | None:
 
 
 _DRAWN: dict[str, Callable[[Report, Finding | None], Plot | RowPlot | None]] = {
+    "Not finite": nonfinite_plot,
     "Gradient": gradient_plot,
     "Signal": signal_plot,
     "Slope": slope_plot,

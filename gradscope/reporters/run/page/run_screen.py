@@ -23,9 +23,18 @@ from gradscope.reporters.run.answer.advice import Advice, advice_of
 from gradscope.reporters.run.answer.flow_text import flow_rate, flow_words
 from gradscope.reporters.run.answer.headings import heading_of
 from gradscope.reporters.run.page.moments import moments
-from gradscope.reporters.run.page.plot_parts import typical_row
-from gradscope.reporters.run.page.run_plots import run_plots, slow_updates
-from gradscope.reporters.run.page.screen import TIMES, Answer, Cell, Plot, RowPlot, Screen, Strip, Tone
+from gradscope.reporters.run.page.plot_parts import slow_updates, typical_row
+from gradscope.reporters.run.page.run_plots import run_plots
+from gradscope.reporters.run.page.screen import (
+    TIMES,
+    Answer,
+    Cell,
+    Plot,
+    RowPlot,
+    Screen,
+    Strip,
+    Tone,
+)
 
 _SHARES = {"dead_units": "dead_fraction", "saturated_units": "derivative_gain"}
 _COMMAND_COLUMNS = 40
