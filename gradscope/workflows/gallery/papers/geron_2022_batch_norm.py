@@ -40,7 +40,7 @@ def _rows(reports: Reports) -> Iterator[Row]:
         1.0 / _LARGE,
         _LARGE,
         _late(reports["batch_norm"]) / _late(reports["plain"]),
-        "within a quarter: the chapter has no number, and this one was chosen when the figure here was known",
+        "within a quarter: the chapter has no number. Chosen when the figure here was known",
     )
 
 
