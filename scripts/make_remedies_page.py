@@ -32,14 +32,17 @@ from scripts.run_docs import in_shell
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "remedies.md"
 RESULTS = ROOT / "benchmarks" / "results" / "remedies.json"
+FOLDERS = ("configs", "configs/own", "configs/chapter", "configs/sick")
 CONFIGS = tuple(
     path.relative_to(ROOT).as_posix()
-    for folder in ("configs", "configs/own", "configs/chapter")
+    for folder in FOLDERS
     for path in sorted((ROOT / folder).glob("*.yaml"))
 )
 _LATCHED, _PLAIN = "configs/own/forgetting.yaml", "configs/own/without_shortcuts.yaml"
 _SUMS = "configs/chapter/selu_shortcuts.yaml"
 _RUN = "gradscope run"
+_SICK = "configs/sick"
+_SICK_CODE = f"{_SICK}/networks.py"
 _SHORTCUTS = "configs/chapter/shortcuts.py"
 IN_WORDS: Mapping[tuple[str, Action], str] = {
     (_LATCHED, Action.SHORTEN_SEQUENCES): f"{_RUN} {_LATCHED} -s data.arguments.steps=10",
@@ -56,6 +59,33 @@ IN_WORDS: Mapping[tuple[str, Action], str] = {
         "sed -i 's/x = \\(layers.Add(.*\\)/x = layers.LayerNormalization()(\\1)/' "
         f"{_SHORTCUTS} && {_RUN} {_SUMS}"
     ),
+    (f"{_SICK}/negative_biases.yaml", Action.CHANGE_SETTINGS): (
+        f"{_RUN} {_SICK}/negative_biases.yaml -s model.arguments.bias=0.0"
+    ),
+    (f"{_SICK}/negative_biases.yaml", Action.USE_LEAKY_ACTIVATION): (
+        f"""sed -i 's/"relu", \\(.*bias_initializer\\)/"leaky_relu", \\1/' {_SICK_CODE}"""
+        f" && {_RUN} {_SICK}/negative_biases.yaml"
+    ),
+    (f"{_SICK}/wrong_softmax_axis.yaml", Action.SEPARATE_SAMPLES): (
+        f"{_RUN} {_SICK}/wrong_softmax_axis.yaml -s model.arguments.axis=-1"
+    ),
+    (f"{_SICK}/selu_he.yaml", Action.REPLACE_DROPOUT): (
+        f"""sed -i 's/"selu", kernel_initializer="he/"selu", kernel_initializer="lecun/;"""
+        f"""s/layers.Dropout/layers.AlphaDropout/' {_SICK_CODE}"""
+        f" && {_RUN} {_SICK}/selu_he.yaml -s data.scaling=standardize"
+    ),
+    (f"{_SICK}/long_rnn.yaml", Action.SHORTEN_SEQUENCES): (
+        f"{_RUN} {_SICK}/long_rnn.yaml -s model.arguments.steps=10 -s data.arguments.steps=10"
+    ),
+    (f"{_SICK}/long_rnn.yaml", Action.OPEN_FORGET_GATE): (
+        f"{_RUN} {_SICK}/long_rnn.yaml -s model.arguments.gated=true"
+    ),
+    (f"{_SICK}/log_of_zero.yaml", Action.ADD_INSIDE_LOG): (
+        f"sed -i 's/ops.log(x)/ops.log(x + 1e-7)/' {_SICK_CODE} && {_RUN} {_SICK}/log_of_zero.yaml"
+    ),
+    (f"{_SICK}/shuffled_labels.yaml", Action.CHECK_LABELS): (
+        f"{_RUN} {_SICK}/shuffled_labels.yaml -s data.arguments.shuffled=false"
+    ),
 }
 """What the advice in words says, as a change of the config's factory or of its arguments."""
 
@@ -66,7 +96,7 @@ _HEAD = """# Remedies, pasted and run
 
 Written by `python -m scripts.make_remedies_page`. It runs every shipped config, and every remedy
 that the terminal prints below `Try`: the command as it stands there, and of alternatives (`or ...`)
-each one. A remedy in words is applied to the code of `configs/own/`. A remedy works if its command
+each one. A remedy in words is applied to the code beside the config. A remedy works if its command
 ends with 0, its cause is gone and the state is better. Words: [notation.md](notation.md).
 """
 _STATES = ("unhealthy", "inconclusive", "warning", "healthy")
@@ -150,7 +180,7 @@ def _others(config: str, remedies: Sequence[Remedy], *, after: int) -> Iterable[
 def _try_run(command: str, folder: Path) -> Tried:
     if command.startswith("not run"):
         return Tried(command, 0)
-    for path in ("configs", "configs/own", "configs/chapter"):  # an earlier remedy's changes
+    for path in FOLDERS:  # an earlier remedy's changes
         for code_file in (ROOT / path).glob("*.py"):
             shutil.copy(code_file, folder / path)
     code, _ = _shell(f"{command} --output after --replace", folder)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gradscope import api
 from gradscope.workflows.gallery import PAPERS
@@ -38,3 +41,36 @@ def test_the_gallery_shows_every_paper_and_every_row_holds() -> None:
         assert (ROOT / "reports" / "gallery" / f"{name}.svg").is_file()
         for label in paper.networks:
             assert (ROOT / "reports" / "gallery" / f"{name}.{label}.yaml").is_file()
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_kept_figures_of_a_paper_hold_for_its_networks_of_today(name: str) -> None:
+    """`make gallery` wrote them, the configs beside them too: those have to be today's."""
+    rows = re.findall(r"(?m)^\|.*\| (?:yes|\*\*no\*\*) \|$", _section(name))
+    assert rows
+    for row in rows:
+        measured, low, high = _figures(row)
+        # A figure of three digits stands for half a unit of its last one to either side.
+        assert low * 0.995 <= measured <= high * 1.005, row
+    for label, config in PAPERS[name].networks.items():
+        kept = ROOT / "reports" / "gallery" / f"{name}.{label}.yaml"
+        assert yaml.safe_load(kept.read_text("utf-8")) == json.loads(json.dumps(config)), kept.name
+
+
+def _section(name: str) -> str:
+    text = (ROOT / "reports" / "README.md").read_text(encoding="utf-8")
+    return text.partition(f"### {PAPERS[name].title}\n")[2].partition("\n### ")[0]
+
+
+def accepted(name: str) -> list[tuple[float, float]]:
+    """What the table of a paper accepts, by row."""
+    rows = re.findall(r"(?m)^\|.*\| yes \|$", _section(name))
+    return [(low, high) for _, low, high in map(_figures, rows)]
+
+
+def _figures(row: str) -> tuple[float, float, float]:
+    """Measured, and both ends of what is accepted."""
+    *_, measured, limits, _ = [cell.strip().replace(",", "") for cell in row.strip("|").split("|")]
+    ends = limits.partition(":")[0].removeprefix("exactly ")
+    low, _, high = ends.partition(" to ")
+    return float(measured), float(low), float(high or low)

@@ -11,6 +11,7 @@ from gradscope.analyzer.curves import window
 from gradscope.analyzer.curves.depth_profile import depth_profile, rate_per_layer, stations
 from gradscope.analyzer.curves.loss_curve import is_one_of_several
 from gradscope.analyzer.message_parts import rate_text
+from gradscope.analyzer.theory import step_size
 from gradscope.catalog.activations import find_activation
 from gradscope.message_text import counted
 from gradscope.record import (
@@ -52,7 +53,7 @@ def conclude(record: RunRecord, verdicts: tuple[Verdict, ...]) -> Diagnosis:
         return Diagnosis(DiagnosisState.INCONCLUSIVE, _partial(record), verdicts=verdicts)
     if errors and len(record.steps):
         lead = leading(errors[0])
-        remedies = _with_scaling(lead.remedies, verdicts)
+        remedies = _with_scaling(lead.remedies, verdicts, errors[0].name)
         return Diagnosis(DiagnosisState.UNHEALTHY, _sentence(lead), remedies, verdicts)
     if why := _nothing(record, verdicts):
         return Diagnosis(DiagnosisState.INCONCLUSIVE, why, verdicts=verdicts)
@@ -82,7 +83,9 @@ def _sentence(finding: Finding) -> str:
     return f"{finding.message} {finding.cause}".strip()
 
 
-def _with_scaling(remedies: Sequence[Remedy], verdicts: Sequence[Verdict]) -> tuple[Remedy, ...]:
+def _with_scaling(
+    remedies: Sequence[Remedy], verdicts: Sequence[Verdict], lead: str
+) -> tuple[Remedy, ...]:
     """The remedies, with the scaling of the features in front where those are unscaled too.
 
     An activation or initializer alone does not help then: eight sigmoid layers on raw columns
@@ -91,7 +94,7 @@ def _with_scaling(remedies: Sequence[Remedy], verdicts: Sequence[Verdict]) -> tu
     scaling = [
         r for v in verdicts if v.name == "unscaled_input" for f in v.findings for r in f.remedies
     ]
-    if not scaling:
+    if not scaling or lead == "unscaled_input":  # whose remedies scale, each in its way
         return tuple(remedies)
     first = scaling[0]
     return tuple(
@@ -169,7 +172,9 @@ def _inconclusive(
     headline = f"Too little to tell {_QUESTIONS[first.name]}: {first.reason}."
     remedies: tuple[Remedy, ...] = ()
     if first.name == "not_learning":
-        remedies = (_more_steps(record),)
+        remedies = (*step_size.raise_learning_rate(record), _more_steps(record))
+        if step_size.is_hopeless(remedies[0]):
+            remedies = remedies[:1]
     codes = tuple(verdict.code for verdict in unanswered)
     return Diagnosis(DiagnosisState.INCONCLUSIVE, headline, remedies, verdicts, codes)
 

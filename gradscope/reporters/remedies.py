@@ -142,6 +142,17 @@ def _default_learning_rate(remedy: Remedy, reader: Reader) -> str:
     return f"{_settings(remedy, reader)}, Keras's default, in place of {remedy.replaces:g}"
 
 
+def _raise_learning_rate(remedy: Remedy, reader: Reader) -> str:
+    if not remedy.settings:
+        return "a larger learning rate"
+    return f"{_settings(remedy, reader)}, {raised_rate(remedy)}"
+
+
+def raised_rate(remedy: Remedy) -> str:
+    """How a larger learning rate stands to the one in use."""
+    return f"for steps of about a thousandth of the weights, not {remedy.replaces:g}"
+
+
 def _train_longer(remedy: Remedy, reader: Reader) -> str:
     named = bool(remedy.settings) and reader.form is not Form.KERAS
     return f"more steps ({_settings(remedy, reader)})" if named else "more steps"
@@ -208,6 +219,11 @@ def _draw_weights_again(remedy: Remedy, reader: Reader) -> str:
 def _train_layers(remedy: Remedy, reader: Reader) -> str:
     names = ", ".join(remedy.layers) or "the model"
     return f"trainable = True on {names}, set before compile"
+
+
+def _replace_dropout(remedy: Remedy, reader: Reader) -> str:
+    text = "keras.layers.AlphaDropout, or no dropout"
+    return f"{_settings(remedy, reader)}, and {text}" if remedy.settings else text
 
 
 def _remove_bias(remedy: Remedy, reader: Reader) -> str:
@@ -280,7 +296,7 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.CHANGE_SETTINGS: _change_settings,
     Action.LOWER_LEARNING_RATE: _lower_learning_rate,
     Action.DEFAULT_LEARNING_RATE: _default_learning_rate,
-    Action.RAISE_LEARNING_RATE: _always("a larger learning rate"),
+    Action.RAISE_LEARNING_RATE: _raise_learning_rate,
     Action.TRY_LEARNING_RATES: _always("other learning rates"),
     Action.SLOW_SCHEDULE: _always(
         "a schedule that lasts as long as the training; its steps are batches, not epochs"
@@ -334,7 +350,7 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
         "scale the targets: (y - y.mean()) / y.std(), and scale the answers back"
     ),
     Action.FREEZE_LAYERS: _always("trainable = False, if they are meant not to learn"),
-    Action.REPLACE_DROPOUT: _always("keras.layers.AlphaDropout, or no dropout"),
+    Action.REPLACE_DROPOUT: _replace_dropout,
     Action.REMOVE_BRANCHES: _always("a plain stack of layers"),
     Action.REMOVE_BIAS: _remove_bias,
     Action.ADD_SKIP_CONNECTIONS: _always("skip connections around the layers"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -150,8 +151,7 @@ def _chain(layers: Sequence[LayerInfo], entries: Ledger) -> Iterator[LedgerCause
     ]
     gains, weights, kept = [], [], []
     names = []
-    ends = [*starts[1:], len(path) - 1]
-    for start, end in zip(starts, ends, strict=True):
+    for start, end in itertools.pairwise([*starts, len(path) - 1]):
         if any(mixed[start:end]) or any(summed[start:end]):
             continue
         row = path[start]

@@ -9,7 +9,7 @@ import pytest
 
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.record import Diagnosis, Finding
-from tests.analyzer.synthetic import geometric, over_time, record
+from tests.analyzer.synthetic import geometric, network, over_time, record
 
 LATE = np.arange(41) >= 20
 
@@ -47,6 +47,37 @@ def test_a_leaky_activation_does_not_mend_steps_that_replace_the_weights(
     update = over_time(41, (0, [0.0] * 6), (1, [largest] * 6), (2, [1e-3] * 6))
     diagnosis = diagnose(record(dead=dead, update=update))
     assert actions(finding(diagnosis, "dead_units")) == advised
+
+
+def test_units_that_biases_keep_silent_are_told_of_the_biases() -> None:
+    """z of mean -10 and deviation 1.4 at the start: E z^2 is 102."""
+    far = {"preactivation_second_moment": 102.0, "preactivation_variance": 2.0}
+    dead = finding(diagnose(record(dead=1.0, hidden_figures=far)), "dead_units")
+    assert (
+        dead.cause
+        == "z of hidden_1 starts at -10 with a deviation of 1.4: its biases put it there."
+    )
+    assert [remedy.settings for remedy in dead.remedies] == [
+        (("model.bias_initializer", "zeros"),),
+        (("model.activation", "leaky_relu"),),
+    ]
+    near = {"preactivation_second_moment": 10.0, "preactivation_variance": 2.0}
+    usual = finding(diagnose(record(dead=1.0, hidden_figures=near)), "dead_units")
+    assert (usual.cause, actions(usual)) == ("", ["use_leaky_activation"])
+
+
+def test_broken_selu_conditions_are_mended_together() -> None:
+    he = network([784] * 5, activation="selu", initializer="he_normal")
+    mean = replace(record().data, mean=0.3, second_moment=1.09)
+    diagnosis = diagnose(record(he, data=mean), select=("selu_conditions",))
+    [verdict] = diagnosis.verdicts
+    features, weights = verdict.findings
+    assert features.cause.startswith("Broken too: he_normal gives hidden_1 weights")
+    assert weights.cause == "Broken too: the features have mean 0.3, not 0."
+    both = (("data.scaling", "standardize"), ("model.initializer", "lecun_normal"))
+    assert [r.settings for f in verdict.findings for r in f.remedies] == [both, both]
+    alone = diagnose(record(he), select=("selu_conditions",)).verdicts[0].findings
+    assert [f.cause for f in alone] == [""]
 
 
 def test_a_signal_that_explodes_before_it_is_nan_is_one_cause() -> None:

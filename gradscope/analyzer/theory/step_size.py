@@ -28,6 +28,10 @@ CLEARLY = 3.0
 is as good as that."""
 
 
+HOPELESS = 100.0
+"""Factor on the learning rate from which nobody waits instead: 300 steps become 30,000."""
+
+
 def lower_learning_rate(record: RunRecord) -> Remedy:
     """The remedy against steps that are too large: a rate that was computed.
 
@@ -50,6 +54,31 @@ def lower_learning_rate(record: RunRecord) -> Remedy:
             action, lower = Action.DEFAULT_LEARNING_RATE, float(usual)
     setting = ("training.learning_rate", float(f"{lower:.1g}"))
     return Remedy(action, (setting,), replaces=rate)
+
+
+def raise_learning_rate(record: RunRecord) -> tuple[Remedy, ...]:
+    """The remedy against steps that are too small, as `lower_learning_rate` against large ones.
+
+    () where the rate is not one number, or the last steps are within `CLEARLY`**2 of the usual
+    size.
+    """
+    name, rate = _optimizer(record)
+    known = list(_computed(record, name)) if rate > 0.0 else []
+    if not known or known[-1] < rate * CLEARLY**2:
+        return ()
+    higher = known[0]
+    usual = OPTIMIZERS[name].parameters["learning_rate"].default if name in OPTIMIZERS else None
+    if isinstance(usual, (int, float)) and higher / CLEARLY**2 <= usual <= higher * CLEARLY**2:
+        higher = float(usual)
+    setting = ("training.learning_rate", float(f"{higher:.1g}"))
+    return (Remedy(Action.RAISE_LEARNING_RATE, (setting,), replaces=rate),)
+
+
+def is_hopeless(remedy: Remedy) -> bool:
+    """Whether the rate that a remedy raises is so small that more steps do not make up for it."""
+    if remedy.action is not Action.RAISE_LEARNING_RATE or remedy.replaces is None:
+        return False
+    return any(float(str(rate)) > HOPELESS * remedy.replaces for _, rate in remedy.settings)
 
 
 def _optimizer(record: RunRecord) -> tuple[str, float]:

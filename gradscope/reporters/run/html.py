@@ -29,7 +29,7 @@ from gradscope.reporters.run.page.check_screen import check_screen
 from gradscope.reporters.run.page.page_data import page_data
 from gradscope.reporters.run.page.run_screen import run_screen
 from gradscope.reporters.run.page.screen import Screen
-from gradscope.reporters.run.page.screen_page import unbroken
+from gradscope.reporters.run.page.screen_page import command_text, unbroken
 from gradscope.reporters.run.summary import VerdictLine
 from gradscope.reporters.run.time_table import TITLE, time_table
 from gradscope.reporters.run.weight_table import weight_table
@@ -207,6 +207,7 @@ def _template() -> Template:
             _CHECK_TONES.get(str(status), str(status)), unicode=True
         ),
         "unbroken": unbroken,
+        "command_text": command_text,
         "strip_svg": drawing.strip_svg,
         "plot_svg": drawing.svg,
         "page_data": page_data,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +26,12 @@ LARGE_UPDATE = 0.1
 
 WHOLE = 0.99
 """Share of dead units from which a layer counts as dead as a whole: all but a stray one."""
+
+FAR = 3.0
+"""Standard deviations of a layer's pre-activations, before any training, within which its biases do
+not decide which units fire: beyond 3, a normal z is on the one side for 999 inputs of 1000."""
+
+ZERO_BIASES = change_settings(("model.bias_initializer", "zeros"))
 
 LEAKY = Remedy(Action.USE_LEAKY_ACTIVATION, (("model.activation", "leaky_relu"),))
 
@@ -171,7 +179,7 @@ def _nearly_dead(
                 steps=steps[rows],
                 values=np.fmin.reduce(gain[rows][:, shut], axis=1),
             ),
-            remedies=(change_settings(("model.bias_initializer", "zeros")), LEAKY),
+            remedies=(ZERO_BIASES, LEAKY),
         )
     ]
 
@@ -180,6 +188,26 @@ def _saturates(layer: LayerInfo) -> bool:
     """`saturated_units` judges what flattens on both sides."""
     entry = find_activation(str(layer.activation))
     return entry is None or entry.saturates
+
+
+def _far_below(record: RunRecord, layers: Sequence[LayerInfo]) -> str:
+    """Where z of the first of the dead layers lay at the start, if the weights alone do not put it
+    there: a mean of at least `FAR` standard deviations, which then is that of the biases."""
+    first = layers[0]
+    square = float(record.series["preactivation_second_moment"][0, first.index])
+    variance = float(record.series["preactivation_variance"][0, first.index])
+    mean = square - variance
+    if record.steps[0] != 0 or first.normalization or not mean > FAR**2 * variance or mean <= 0.0:
+        return ""
+    spread = f" with a deviation of {math.sqrt(variance):.2g}" if variance > 0.0 else ""
+    return f"z of {first.name} starts at {-math.sqrt(mean):.3g}{spread}: its biases put it there."
+
+
+def _remedies(record: RunRecord, since: int, far: str) -> tuple[Remedy, ...]:
+    if far:
+        return (ZERO_BIASES, LEAKY)
+    # A learning rate kills no unit before the first update.
+    return (step_size.lower_learning_rate(record), LEAKY) if since else (LEAKY,)
 
 
 @dataclass(frozen=True)
@@ -215,6 +243,7 @@ def _dead(
     elif severity is Severity.ERROR:
         details += " What is left is too little: the network has hardly learned."
     killed = int(np.flatnonzero(record.steps >= since)[0]) if since else 0
+    far = "" if since else _far_below(record, layers)
     return findings.finding(
         record,
         severity,
@@ -225,7 +254,7 @@ def _dead(
         threshold=threshold,
         message=message,
         details=details,
-        cause=causes.largest_update(record, killed + 1, LARGE_UPDATE) if since else "",
+        cause=causes.largest_update(record, killed + 1, LARGE_UPDATE) if since else far,
         evidence=findings.evidence(
             record,
             n=n,
@@ -234,6 +263,5 @@ def _dead(
             interval=(0.0, min(1.0, 3.0 / n)),
             interval_meaning="share of inputs that may still activate a unit found dead (95 %)",
         ),
-        # A learning rate kills no unit before the first update.
-        remedies=(step_size.lower_learning_rate(record), LEAKY) if since else (LEAKY,),
+        remedies=_remedies(record, since, far),
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.detectors import detector
+from gradscope.analyzer.network import is_user_model
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import expectation
 from gradscope.catalog.initializers import INITIALIZERS
@@ -83,7 +84,7 @@ def selu_conditions(
     broken = (
         *_features(record, layers[0], max_mean, min_variance, max_variance),
         *_weights(layers, max_gain_error),
-        *_dropout(layers),
+        *_dropout(record, layers),
         *_paths(record, layers),
     )
     return tuple(
@@ -95,11 +96,29 @@ def selu_conditions(
             threshold=condition.threshold,
             message=f"A condition of SELU's self-normalization is broken: {condition.reason}.",
             details=now,
-            remedies=condition.remedies,
+            cause=_others(broken, condition),
+            remedies=_together(broken, condition),
             evidence=findings.evidence(record, n=condition.n, phase="config"),
         )
         for condition in broken
     )
+
+
+def _others(broken: Sequence[_Broken], condition: _Broken) -> str:
+    """The conditions that are broken beside one: to mend one of them is not enough."""
+    others = [other.reason for other in broken if other is not condition]
+    return f"Broken too: {'; '.join(others)}." if others else ""
+
+
+def _together(broken: Sequence[_Broken], condition: _Broken) -> tuple[Remedy, ...]:
+    """What mends all conditions at once; the remedies of this one where they cannot be joined."""
+    firsts = [other.remedies[0] for other in broken]
+    joined = (Action.CHANGE_SETTINGS, Action.REPLACE_DROPOUT)
+    if len(broken) < 2 or not all(remedy.action in joined for remedy in firsts):
+        return condition.remedies
+    settings = tuple(setting for remedy in firsts for setting in remedy.settings)
+    last = next((r for r in firsts if r.action is Action.REPLACE_DROPOUT), firsts[0])
+    return (replace(last, settings=settings),)
 
 
 @dataclass(frozen=True)
@@ -148,12 +167,14 @@ def _weights(layers: list[LayerInfo], max_gain_error: float) -> Iterator[_Broken
         yield _Broken(sick, error, max_gain_error, reason, remedies, len(sick))
 
 
-def _dropout(layers: list[LayerInfo]) -> Iterator[_Broken]:
+def _dropout(record: RunRecord, layers: list[LayerInfo]) -> Iterator[_Broken]:
     sick = [layer for layer in layers if layer.dropout > 0]
     if sick:
         rate = max(layer.dropout for layer in sick)
         reason = f"plain dropout of {rate:g} after {sick[0].name} shifts its mean and variance"
         remedies = (Remedy(Action.REPLACE_DROPOUT, layers=tuple(layer.name for layer in sick)),)
+        if not is_user_model(record):  # built-in networks have plain dropout alone
+            remedies = (change_settings(("model.dropout", 0.0)),)
         yield _Broken(sick, rate, 0.0, reason, remedies, len(sick))
 
 

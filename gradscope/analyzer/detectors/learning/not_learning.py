@@ -174,7 +174,7 @@ def _refuse_too_little(
     path = loss_curve.path_length(record)
     if not path >= min_weight_change and not moved_away(curve):
         raise NotMeasured(
-            f"updates added up to {path:.2g} of the weights: too little to see a difference"
+            f"all updates add up to {path:.2g} of the weights, too little to see a difference"
         )
 
 

@@ -14,6 +14,7 @@ from gradscope.reporters.remedies import (
     arguments,
     keras_arguments,
     lowered_rate,
+    raised_rate,
     reader_of,
     remedy_text,
 )
@@ -108,6 +109,8 @@ def _words(remedy: Remedy, reader: Reader) -> str:
         text += f", Keras's default, not {remedy.replaces:g}"
     elif remedy.action is Action.LOWER_LEARNING_RATE:
         text += f", {lowered_rate(remedy)} used"
+    elif remedy.action is Action.RAISE_LEARNING_RATE:
+        text += f", {raised_rate(remedy)}"
     return text
 
 
@@ -122,6 +125,7 @@ _NAMES = {
     "model.batch_norm": "batch norm: {}",
     "model.batch_norm.input": "batch norm at the input",
     "model.batch_norm.momentum": "batch norm momentum {}",
+    "model.dropout": "dropout {}",
     "model.output.activation": "{} in the output layer",
     "model.output.units": "{} output units",
     "training.learning_rate": "learning rate {}",

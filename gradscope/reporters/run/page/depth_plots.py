@@ -39,7 +39,9 @@ def gradient_plot(report: Report, finding: Finding | None) -> Plot | None:
         return None
     series, relative = profile.gradient_relative, True
     if not np.isfinite(typical_row(report, finding, series)).any():
-        series, relative = np.nan_to_num(profile.delta), False
+        series, relative = profile.delta, False
+        if not np.isfinite(typical_row(report, finding, series)).any():
+            return None  # zeros are shown, what is not finite is not
     heading = plot_title(report, finding, "Gradient over depth")
     if report.diagnosis.verdict == "healthy":
         heading = lead.why(report) or heading
@@ -54,6 +56,8 @@ def signal_plot(report: Report, finding: Finding | None) -> Plot | None:
     if len(profile.names) < 2 or not len(report.record.steps):
         return None
     values = typical_row(report, finding, profile.signal)
+    if not np.isfinite(profile.signal).any():
+        return None
     heading = plot_title(report, finding, "Signal over depth")
     words = ("Signal", heading, "Rms of z, what the activation receives")
     unit = float(values[0]) if math.isfinite(values[0]) else 1.0

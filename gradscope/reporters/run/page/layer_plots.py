@@ -19,6 +19,7 @@ from gradscope.reporters.run.page.plot_parts import (
     layer_ticks,
     over_layers,
     plot_title,
+    slow_updates,
     typical_row,
 )
 from gradscope.reporters.run.page.screen import Curve, Limit, Plot, Role, Row, RowPlot
@@ -123,7 +124,7 @@ def updates_plot(report: Report, finding: Finding | None) -> Plot | None:
     names = [record.layers[i].name for i in columns]
     if finding is not None and lead.lead_name(report) == "unstable_updates":
         return _updates_over_steps(report, finding, trained, steps, names)
-    usual = Limit(_USUAL_UPDATE, "a thousandth is usual", False)
+    usual = Limit(_USUAL_UPDATE, "a thousandth is usual", slow_updates(report))
     crossed = (
         (Limit(finding.threshold, f"limit {number(finding.threshold)}", True),)
         if finding is not None and lead.lead_name(report) != "optimizer_epsilon"
@@ -140,6 +141,37 @@ def updates_plot(report: Report, finding: Finding | None) -> Plot | None:
         (*crossed, usual),
         failing(finding, names),
         frames=frames(record, values),
+    )
+
+
+def nonfinite_plot(report: Report, finding: Finding | None) -> Plot | None:
+    """The values of each layer that are not finite where they appear first: in the signal, or in
+    the gradient where the signal is finite. None where the report does not rest on them."""
+    record, rests_on = report.record, lead.lead_finding(report)
+    if rests_on is None or lead.lead_name(report) != "non_finite":
+        return None
+    rows = np.flatnonzero(record.steps == rests_on.since_step)
+    if not rows.size:
+        return None
+    counts = record.series["nonfinite_forward_count"][rows[0]]
+    signal = bool(np.nansum(counts))
+    if not signal:
+        counts = record.series["nonfinite_backward_count"][rows[0]]
+    columns = [layer.index for layer in record.layers if np.isfinite(counts[layer.index])]
+    if len(columns) < 2 or not np.any(counts[columns]):
+        return None
+    names = [record.layers[i].name for i in columns]
+    return Plot(
+        "Not finite",
+        plot_title(report, finding, "Where the values are not finite"),
+        f"{'Signal' if signal else 'Gradient'} values that are NaN or Inf in step "
+        f"{rests_on.since_step}",
+        over_layers(names),
+        tuple(map(printable, names)),
+        layer_ticks(names),
+        (Curve(Role.MEASURED, "values not finite", floats(counts[columns])),),
+        (),
+        failing(rests_on, names),
     )
 
 

@@ -17,11 +17,18 @@ from gradscope.reporters.run.page.depth_plots import gradient_plot, signal_plot
 from gradscope.reporters.run.page.layer_plots import (
     batch_norm_plot,
     dead_units_plot,
+    nonfinite_plot,
     slope_plot,
     updates_plot,
 )
 from gradscope.reporters.run.page.moments import frames
-from gradscope.reporters.run.page.plot_parts import floats, fraction, over_layers, plot_title
+from gradscope.reporters.run.page.plot_parts import (
+    floats,
+    fraction,
+    over_layers,
+    plot_title,
+    slow_updates,
+)
 from gradscope.reporters.run.page.screen import Curve, Limit, Plot, Role, RowPlot
 
 MOST_POINTS = 200
@@ -32,7 +39,11 @@ def run_plots(report: Report) -> tuple[Plot | RowPlot, ...]:
     """The plots that the record has figures for, that of the leading finding first."""
     verdict = lead.lead_verdict(report)
     finding = lead.lead_finding(report)
-    first = _TABS.get(verdict.name, "Gradient") if verdict is not None else "Gradient"
+    first = "Updates" if slow_updates(report) else "Gradient"
+    if verdict is not None:
+        first = _TABS.get(verdict.name, "Gradient")
+    if verdict is not None and verdict.name == "non_finite" and _loss(report, finding) is None:
+        first = "Not finite"
     plots = []
     for tab, draw in _DRAWN.items():
         about = finding if tab == first else None
@@ -126,6 +137,7 @@ def _loss(report: Report, finding: Finding | None) -> Plot | None:
 
 
 _DRAWN: dict[str, Callable[[Report, Finding | None], Plot | RowPlot | None]] = {
+    "Not finite": nonfinite_plot,
     "Gradient": gradient_plot,
     "Signal": signal_plot,
     "Slope": slope_plot,

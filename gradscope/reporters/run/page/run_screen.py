@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,9 +23,18 @@ from gradscope.reporters.run.answer.advice import Advice, advice_of
 from gradscope.reporters.run.answer.flow_text import flow_rate, flow_words
 from gradscope.reporters.run.answer.headings import heading_of
 from gradscope.reporters.run.page.moments import moments
-from gradscope.reporters.run.page.plot_parts import typical_row
+from gradscope.reporters.run.page.plot_parts import slow_updates, typical_row
 from gradscope.reporters.run.page.run_plots import run_plots
-from gradscope.reporters.run.page.screen import TIMES, Answer, Cell, Screen, Strip, Tone
+from gradscope.reporters.run.page.screen import (
+    TIMES,
+    Answer,
+    Cell,
+    Plot,
+    RowPlot,
+    Screen,
+    Strip,
+    Tone,
+)
 
 _SHARES = {"dead_units": "dead_fraction", "saturated_units": "derivative_gain"}
 _COMMAND_COLUMNS = 40
@@ -41,14 +51,19 @@ def run_screen(report: Report, options: ReportOptions) -> Screen:
     """State, three answers and figures of a run."""
     record = report.record
     state = report.diagnosis.verdict
+    plots = run_plots(report) if len(record.steps) else ()
     facts = ", ".join(filter(None, [lead.steps_text(record), lead.accuracy_text(record)]))
     return Screen(
         tone=Tone(state),
         word=state.capitalize(),
         name=printable(record.name),
         facts=facts,
-        answers=(what_answer(report), where_answer(report), do_answer(report, options)),
-        plots=run_plots(report) if len(record.steps) else (),
+        answers=(
+            _with_reason(what_answer(report), report, plots),
+            where_answer(report),
+            do_answer(report, options),
+        ),
+        plots=plots,
         moments=moments(report),
     )
 
@@ -66,7 +81,17 @@ def what_answer(report: Report) -> Answer:
         figure = f"x{short(rate)}" if math.isfinite(rate) else ""
         caption = "per layer going back; x1 keeps the size"
         return Answer("What", flow_words(report), caption if figure else _sentence(report), figure)
-    return Answer("What", "Too little is known", _sentence(report))
+    slow = slow_updates(report)
+    words = "The updates are too small" if slow else "Too little is known"
+    return Answer("What", words, _sentence(report))
+
+
+def _with_reason(what: Answer, report: Report, plots: Sequence[Plot | RowPlot]) -> Answer:
+    """The answer with the reason, where it is not the title of a figure."""
+    reason = lead.why(report)
+    if lead.lead_finding(report) is None or not reason or reason in [plot.title for plot in plots]:
+        return what
+    return replace(what, caption=f"{what.caption} {reason}.")
 
 
 def _sentence(report: Report) -> str:
@@ -77,7 +102,8 @@ def where_answer(report: Report) -> Answer:
     """The layers of the finding, and all layers as a strip."""
     record, finding = report.record, lead.lead_finding(report)
     names = list(finding.layers) if finding is not None else []
-    strip = layer_strip(report, names) if names or finding is None else None
+    shown = bool(names) or (finding is None and not slow_updates(report))
+    strip = layer_strip(report, names) if shown else None
     if finding is None or not names:
         heading = "The whole network"
         if strip is not None and finding is None:

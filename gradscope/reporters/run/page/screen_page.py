@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -79,11 +80,17 @@ def unbroken(text: str) -> str:
     )
 
 
+def command_text(command: str) -> str:
+    """Escaped; the backslash at the end of a line stays on the line of the word before it."""
+    return re.sub(r"(\S+ \\)$", r'<span class="end">\1</span>', escape(command), flags=re.MULTILINE)
+
+
 @cache
 def _template() -> Template:
     environment = page_environment(keep_trailing_newline=True)
     environment.filters |= {
         "unbroken": unbroken,
+        "command_text": command_text,
         "strip_svg": drawing.strip_svg,
         "plot_svg": drawing.svg,
     }

@@ -26,7 +26,8 @@ def _rows(reports: Reports) -> Iterator[Row]:
         _MORE,
         math.inf,
         growth[0] / growth[1],
-        "more than half as much again: the paper has a figure",
+        "more than half as much again: the paper has a figure without numbers. Chosen when the "
+        "figure here was known",
     )
     yield Row(
         "last block's gradient, post-LN over pre-LN",
