@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -112,10 +113,12 @@ class DrawnGraph:
         return Start(tuple(self.work.sites.layers), draws)
 
     def fresh(self, seed: int, fault: Callable[[Any], None] | None = None) -> Start:
-        """A fresh initialisation by the factory, with a fault planted into the model if given."""
-        import keras
+        """A fresh initialisation by the factory, with a fault planted into the model if given.
 
-        keras.utils.set_random_seed(1 + _STRIDE * seed)
+        Keras takes the seeds of initializers from Python's generator. TensorFlow's own seed is left
+        alone: to set it drops all compiled functions.
+        """
+        random.seed(1 + _STRIDE * seed)
         other = self._build()
         self.model.set_weights(other.get_weights())
         if fault is not None:
