@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gradscope
+from benchmarks.expectation import drawn_graph
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.theory import cause_sentences, own_weights
 from gradscope.analyzer.theory.graph_causes import design_causes, design_remedies, entries_of
@@ -62,6 +63,55 @@ def test_one_kernel_of_twice_its_size_is_an_accident_of_that_layer(residual: Sta
     assert found.observed == pytest.approx(2.0, rel=0.1)
     assert found.message.startswith("The weights of conv_3 are not what their initializer draws")
     assert "conv_3 is off" in found.details
+
+
+def test_each_kernel_of_another_size_is_the_first_one_off(residual: Starts) -> None:
+    """By its size always; the local ratios alone see x2 of 6 in at least 5, and name no other."""
+    kernels = [layer for layer in residual.graph.model.layers if hasattr(layer, "kernel")]
+    assert len(kernels) == 6
+    for factor, least in ((1.5, 4), (2.0, 5)):
+        locally = []
+        for at, layer in enumerate(kernels):
+
+            def scaled(_: Any, kernel: Any = layer.kernel, by: float = factor) -> None:
+                kernel.assign(by * kernel)
+
+            start = residual.graph.another(1 + at, scaled)
+            assert drawn_graph.off_names(start)[0] == layer.name
+            locally.append(drawn_graph.off_names(drawn_graph.without_data(start))[:1])
+        assert locally.count(()) <= len(kernels) - least
+        assert all(
+            name in ((), (layer.name,)) for name, layer in zip(locally, kernels, strict=True)
+        )
+
+
+def test_fresh_initialisations_by_the_factory_lie_in_the_bands(residual: Starts) -> None:
+    """40 of them: in 99 % bands of 24 and 16 draws at least 96 % of all figures."""
+    starts = [residual.graph.fresh(seed) for seed in range(1, 41)]
+    values = np.stack([drawn_graph.own_figures(start) for start in starts])
+    for draws in (24, 16):
+        limits = drawn_graph.limits_of(residual.graph.start, draws)
+        known = np.isfinite(limits.unit)
+        assert known.sum() >= 8
+        low, high = limits.ends
+        inside = ((values >= low) & (values <= high))[:, known]
+        assert 0.96 <= inside.mean() < 1.0, draws
+    end = drawn_graph.quantile(16, int(known.sum()), 0.99)
+    far = np.abs(values - limits.centre)[:, known] > end * limits.unit[known]
+    assert far.any(axis=1).sum() <= 2
+    assert sum(bool(drawn_graph.off_names(start)) for start in starts) <= 2
+
+
+def test_local_ratios_are_1_in_the_mean_over_draws(residual: Starts) -> None:
+    """ln of the rms ratio within four standard errors, and 0.02 forward and 0.16 backward."""
+    draws = residual.as_made.draws
+    assert draws is not None and len(draws.maps) == 6
+    for at in range(len(draws.maps)):
+        for backward, most in ((False, 0.02), (True, 0.16)):
+            logs = 0.5 * own_weights.local_logs(draws, at, backward=backward)[1:]
+            error = logs.std(ddof=1) / np.sqrt(len(logs))
+            assert abs(logs.mean()) <= most + 4.0 * error, (at, backward)
+            assert 0.0 < logs.std(ddof=1) < 0.6, (at, backward)
 
 
 def test_a_loaded_model_is_no_fault(residual: Starts) -> None:
