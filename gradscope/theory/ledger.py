@@ -70,9 +70,10 @@ class LedgerRow:
 class Block:
     """A sum of a stream and of a branch that reads it: what the branch adds, E F^2 / E x^2.
 
-    `fed` is the rms of the stream before; `first` and `last` name the branch's end layers, `normed`
-    says that a norm stands at the begin of the branch. `kind` is the class of the last layer with
-    weights on the branch: an attention gives another amount than a Dense layer.
+    `fed` is the rms of the stream before; `last` names the branch's last layer. `normed` says that
+    a norm stands on the branch, or is all that reads the sum: then what the branch gives does not
+    follow from the stream's size. `kind` is the class of the last layer with weights on the branch:
+    an attention gives another amount than a Dense layer.
     """
 
     name: str
@@ -225,7 +226,14 @@ def _block(
         stream, branch = second, first
     else:  # a projection on the shortcut: the shorter way is the stream
         stream, branch = sorted(call.inputs, key=lambda t: len(ancestors.get(t, ())))
-    inside = [c for c in calls if c.output in ancestors.get(branch, ()) and stream in c.inputs]
+    before_branch = ancestors.get(branch, frozenset())
+    inside = [
+        c
+        for c in calls
+        if c.output in before_branch and any(stream in ancestors.get(t, (t,)) for t in c.inputs)
+    ]
+    readers = [c for c in calls if call.output in c.inputs]
+    rescaled = bool(readers) and all(_is_norm(layers, c) for c in readers)
     giver = next((c for c in reversed(calls) if c.output == branch), None)
     kinds = (
         layers[c.layer].kind
@@ -239,6 +247,10 @@ def _block(
         fed=float(np.sqrt(moments[stream])),
         gain=float(moments[call.output] / moments[stream]),
         last=layers[giver.layer].name if giver is not None else "",
-        normed=any(layers[c.layer].role == Role.NORMALIZATION for c in inside),
+        normed=rescaled or any(_is_norm(layers, c) for c in inside),
         kind=next(kinds, ""),
     )
+
+
+def _is_norm(layers: Sequence[LayerInfo], call: CallTensors) -> bool:
+    return layers[call.layer].role == Role.NORMALIZATION
