@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.expectation import skewed
 from benchmarks.expectation.applications import NETS, Application
 from benchmarks.expectation.cost import Cost
 from benchmarks.expectation.counting import DRAWS, FAULTS, FEWER, Row
 from benchmarks.expectation.drawn_graph import LEVEL
 from benchmarks.expectation.graphs import GRAPHS
+from benchmarks.expectation.skewed import Skewed
 from benchmarks.intervals import clopper_pearson
 from gradscope.gate.checks.theory_check import JUST_OUTSIDE
 from gradscope.gate.comparing.unpaired import BUDGET
@@ -18,11 +20,23 @@ from gradscope.gate.comparing.unpaired import BUDGET
 MARGINS = (0.0, 0.05, 0.1, JUST_OUTSIDE, 0.25)
 
 
-def page(rows: Sequence[Row], costs: Sequence[Cost], nets: Sequence[Application]) -> str:
+def page(
+    rows: Sequence[Row],
+    costs: Sequence[Cost],
+    nets: Sequence[Application],
+    skewed_rows: Sequence[Skewed] = (),
+) -> str:
     """All tables as Markdown."""
     measured = f"{len(rows)} of {len(GRAPHS)} graphs, {len(nets)} of {len(NETS)} nets measured.\n"
-    parts = [measured, _coverage(rows), _alarms(rows), _local(rows), _naming(rows), _costs(costs)]
-    parts.append(_applications(nets))
+    parts = [
+        measured,
+        _coverage(rows),
+        _alarms(rows),
+        _skewed(skewed_rows),
+        _local(rows),
+        _naming(rows),
+    ]
+    parts += [_costs(costs), _applications(nets)]
     return "\n".join(part for part in parts if part)
 
 
@@ -89,6 +103,22 @@ def _alarms(rows: Sequence[Row]) -> str:
             "",
         ]
     )
+
+
+def _skewed(rows: Sequence[Skewed]) -> str:
+    if not rows:
+        return ""
+    head = ("skewness", "asked", *(f"margin {margin:g}" for margin in skewed.MARGINS))
+    table = [
+        (f"{row.skewness:.1f}", f"{row.asked:.1%}", *(f"{share:.2%}" for share in row.shares))
+        for row in rows
+    ]
+    text = (
+        f"Simulated: {skewed.FIGURES} figures, {skewed.SHARE:.0%} of them with logarithms of this "
+        f"skewness and the others normal, {skewed.STARTS:,} starts; the share with a figure outside"
+        "."
+    )
+    return "\n".join(["## What a margin is for", "", *_table(head, table), "", text, ""])
 
 
 def _local(rows: Sequence[Row]) -> str:

@@ -1,4 +1,4 @@
-"""What is advised for blocks without a norm, built in and measured: the stream grows as promised."""
+"""What is advised for blocks without a norm, tried: the stream grows as is promised."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _normed(x: Any) -> Any:
 
 
 def _stream(begin: Layer | None = None, end: Layer | None = None, law: str = "lecun_normal") -> Any:
-    """Residual blocks of two Dense layers, with something at the begin or the end of each branch."""
+    """Residual blocks of two Dense layers, with a layer at the begin or end of each branch."""
     import keras
     from keras import layers
 
