@@ -141,9 +141,11 @@ def _row(
     fed = float(moments[call.inputs[0]]) if call.inputs else 1.0
     given = float(moments[call.output])
     z = float(moments[call.z]) if call.z >= 0 else given
-    weights, activation = (z / fed, given / z) if weighted or info.weighted else (1.0, 1.0)
+    weights, activation = 1.0, 1.0
+    if weighted or info.weighted:
+        weights, activation = _over(z, fed), _over(given, z)
     if Trait.ACTIVATION in info.traits:
-        activation, z = given / fed, fed
+        activation, z = _over(given, fed), fed
     acts = call.z >= 0 or Trait.ACTIVATION in info.traits
     gaussian = _gaussian_gain(info, layers, z) if acts else math.nan
     return LedgerRow(
@@ -156,6 +158,11 @@ def _row(
         activation=activation,
         gaussian=gaussian,
     )
+
+
+def _over(given: float, fed: float) -> float:
+    """The gain; NaN behind what starts at zero, as a branch's last kernel may."""
+    return given / fed if fed > 0 else math.nan
 
 
 def _joined(
@@ -176,7 +183,7 @@ def _joined(
     return replace(
         row,
         source=source,
-        join=row.fed / above.given,
+        join=_over(row.fed, above.given),
         delta_join=above.delta_given / row.delta_fed if row.delta_fed > 0 else math.nan,
     )
 
@@ -243,9 +250,9 @@ def _block(
     return Block(
         name=info.name,
         layer=call.layer,
-        added=float(moments[branch] / moments[stream]),
+        added=_over(float(moments[branch]), float(moments[stream])),
         fed=float(np.sqrt(moments[stream])),
-        gain=float(moments[call.output] / moments[stream]),
+        gain=_over(float(moments[call.output]), float(moments[stream])),
         last=layers[giver.layer].name if giver is not None else "",
         normed=rescaled or any(_is_norm(layers, c) for c in inside),
         kind=next(kinds, ""),

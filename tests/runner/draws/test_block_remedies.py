@@ -16,7 +16,7 @@ from tests.runner.draws.starts import Starts, vectors
 
 pytestmark = pytest.mark.tensorflow
 
-BLOCKS, WIDTH, DRAWS = 8, 32, 16
+BLOCKS, WIDTH, DRAWS = 6, 32, 16
 Layer = Callable[[Any], Any]
 
 
@@ -26,15 +26,11 @@ def _scaled(x: Any) -> Any:
     return keras.layers.Rescaling(float(f"{BLOCKS**-0.5:.2g}"))(x)
 
 
-def _scale_of_zero(x: Any) -> Any:
+def _zero_scale_and_gamma(x: Any) -> Any:
+    """Both of them, the one behind the other."""
     import keras
 
-    return keras.layers.EinsumDense("...c,c->...c", (WIDTH,), kernel_initializer="zeros")(x)
-
-
-def _zero_gamma(x: Any) -> Any:
-    import keras
-
+    x = keras.layers.EinsumDense("...c,c->...c", (WIDTH,), kernel_initializer="zeros")(x)
     return keras.layers.BatchNormalization(gamma_initializer="zeros")(x)
 
 
@@ -78,13 +74,12 @@ def test_each_remedy_for_blocks_without_a_norm_does_what_it_promises(tensorflow_
         Action.NORMALIZE_BRANCHES,
     ]
     before = _growth(plain)
-    assert before == pytest.approx(cause.total, rel=1e-6) and before > 10.0
+    assert before == pytest.approx(cause.total, rel=1e-6) and before > 5.0
     tried = {
         Action.SCALE_BRANCHES: [_stream_with(end=_scaled)],
         Action.START_AS_IDENTITY: [
             _stream_with(law="zeros"),
-            _stream_with(end=_scale_of_zero),
-            _stream_with(end=_zero_gamma),
+            _stream_with(end=_zero_scale_and_gamma),
         ],
         Action.NORMALIZE_BRANCHES: [_stream_with(begin=_normed)],
     }
@@ -94,11 +89,11 @@ def test_each_remedy_for_blocks_without_a_norm_does_what_it_promises(tensorflow_
         for build in builders:
             after = _growth(Starts(build, vectors(), draws=8))
             assert after == pytest.approx(promised, rel=0.25), (action, after, promised)
-            assert after < before / 3.0
+            assert after < before / 2.0
     words = [remedy_text(remedy, Reader(Form.KERAS)) for remedy in remedies.values()]
-    assert "Rescaling(0.35)" in words[0] and "1/sqrt(8)" in words[0]
+    assert "Rescaling(0.41)" in words[0] and "1/sqrt(6)" in words[0]
     assert 'gamma_initializer="zeros"' in words[1] and "SkipInit" in words[1]
-    assert all("rms over 8 blocks" in text for text in words)
+    assert all("rms over 6 blocks" in text for text in words)
 
 
 def _stream_with(**options: Any) -> Callable[[], Any]:
