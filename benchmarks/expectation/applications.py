@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import isolated
 from benchmarks.memory import peak_mib
 
 NETS = ("MobileNetV2", "ResNet50V2", "EfficientNetB0", "DenseNet121", "ConvNeXtTiny")
@@ -32,11 +31,10 @@ class Application:
     peak_gib: float
     sentences: tuple[str, ...]
 
-
-def application(name: str) -> Application:
-    """Measure one net in a process of its own."""
-    values = isolated.call("benchmarks.expectation.applications:measure", {"name": name})
-    return Application(**values | {"sentences": tuple(values["sentences"])})
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Application:
+        """The net that was kept."""
+        return cls(**content | {"sentences": tuple(content["sentences"])})
 
 
 def measure(name: str) -> dict[str, Any]:

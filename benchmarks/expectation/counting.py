@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from benchmarks.expectation import drawn_graph
-from benchmarks.expectation.drawn_graph import DrawnGraph, Limits, Start
+from benchmarks.expectation.drawn_graph import LEVEL, DrawnGraph, Limits, Start
 from benchmarks.expectation.graphs import GRAPHS
 from gradscope.analyzer.theory import own_weights
 from gradscope.record import Role
 
-DRAWS = 32
+DRAWS, FEWER = 32, 16
 FAULTS = (1.5, 2.0)
 
 
@@ -23,35 +23,52 @@ FAULTS = (1.5, 2.0)
 class Row:
     """One graph.
 
-    `inside` is the share of figures in the band of one figure over all fresh seeds. `outside` holds
-    for each seed how far its farthest figure is beyond the band for all figures together, in half
-    widths of the band (0 where none is). `forward` and `backward` are the mean distance of the
-    draws' centre from that of the fresh seeds, in ln rms. `local` are the mean of ln(rms ratio)
-    over draws at the worst layer, forward and backward, over 4 standard errors. `unfaulted` is the
-    number of fresh seeds in which a layer is called off. `named` and `local_named` are by factor
-    the shares in which the faulted layer is the first one off, with all witnesses and with the
-    local ratios alone; `misnamed` in which only others are.
+    `inside` is the share of figures in the band of one figure over all fresh seeds, `inside_fewer`
+    in that of the first `FEWER` draws. `farthest` holds for each seed its figure farthest from its
+    centre, as Student's t. `forward` and `backward` are the mean distance of the draws' centre from
+    that of the fresh seeds, in ln rms. `local` are the mean of ln(rms ratio) over draws at the
+    worst layer, forward and backward, less 4 standard errors. `unfaulted` is the number of fresh
+    seeds in which a layer is called off. `named` and `local_named` are by factor the shares of
+    `faults` in which the faulted layer is the first one off, with all witnesses and with the local
+    ratios alone; `misnamed` in which only others are.
     """
 
     graph: str
     figures: int
     seeds: int
     inside: float
-    outside: tuple[float, ...]
+    inside_fewer: float
+    farthest: tuple[float, ...]
     forward: float
     backward: float
     local: tuple[float, float]
     local_mean: tuple[float, float]
     unfaulted: int
+    faults: int
     named: tuple[float, ...]
     local_named: tuple[float, ...]
     misnamed: tuple[int, ...]
     draws_seconds: float
     seconds: float
 
-    def alarms(self, margin: float = 0.0) -> int:
-        """In how many seeds a figure is beyond the bands of all by more than `margin`."""
-        return sum(by > margin for by in self.outside)
+    def alarms(self, margin: float = 0.0, level: float = LEVEL) -> int:
+        """In how many seeds a figure is beyond the bands of all figures together.
+
+        By more than `margin`, in half widths of such a band.
+        """
+        end = drawn_graph.quantile(DRAWS, self.figures, level)
+        return sum(t > (1.0 + margin) * end for t in self.farthest)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Row:
+        """The row that was kept."""
+        lists = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}
+        return cls(**content | lists)
+
+
+def measure(graph: str, seeds: int, faults: int) -> dict[str, Any]:
+    """The row of a graph in JSON's types."""
+    return asdict(row_of(graph, seeds, faults))
 
 
 def row_of(graph: str, seeds: int, faults: int) -> Row:
@@ -62,25 +79,28 @@ def row_of(graph: str, seeds: int, faults: int) -> Row:
     limits = drawn_graph.limits_of(drawn.start)
     fresh = [drawn.fresh(seed) for seed in range(1, seeds + 1)]
     values = np.stack([drawn_graph.own_figures(start) for start in fresh])
-    usable = np.isfinite(limits.one[0])
+    usable = np.isfinite(limits.unit)
     hidden = len(drawn.start.indices(Role.HIDDEN))
     away = 0.5 * np.abs(values.mean(axis=0) - limits.centre)
     forward, backward = np.nanmean(away[:hidden]), np.nanmean(away[hidden:]) if hidden > 1 else 0.0
     unfaulted = sum(bool(drawn_graph.off_names(start)) for start in fresh)
     counts = [_named(drawn, factor, faults) for factor in FAULTS]
     local, local_mean = _local(drawn.start)
-    within = (values >= limits.one[0]) & (values <= limits.one[1])
+    with np.errstate(all="ignore"):
+        distances = np.abs(values - limits.centre) / limits.unit
     return Row(
         graph=graph,
         figures=int(usable.sum()),
         seeds=seeds,
-        inside=float(within[:, usable].mean()),
-        outside=tuple(_beyond(row, limits) for row in values),
+        inside=_inside(values, limits),
+        inside_fewer=_inside(values, drawn_graph.limits_of(drawn.start, FEWER)),
+        farthest=tuple(np.nanmax(distances, axis=1).tolist()),
         forward=float(forward),
         backward=float(backward),
         local=local,
         local_mean=local_mean,
         unfaulted=unfaulted,
+        faults=faults,
         named=tuple(count[0] for count in counts),
         local_named=tuple(count[1] for count in counts),
         misnamed=tuple(int(count[2]) for count in counts),
@@ -89,13 +109,11 @@ def row_of(graph: str, seeds: int, faults: int) -> Row:
     )
 
 
-def _beyond(values: np.ndarray, limits: Limits) -> float:
-    """How far the farthest figure is beyond its band for all together, in half widths of it."""
-    low, high = limits.together
-    half = 0.5 * (high - low)
-    with np.errstate(all="ignore"):
-        beyond = np.maximum(values - high, low - values) / half
-    return max(0.0, float(np.nanmax(beyond)))
+def _inside(values: np.ndarray, limits: Limits) -> float:
+    """The share of the figures of all seeds in the band of one figure."""
+    low, high = limits.ends
+    usable = np.isfinite(limits.unit)
+    return float(((values >= low) & (values <= high))[:, usable].mean())
 
 
 def _named(drawn: DrawnGraph, factor: float, faults: int) -> tuple[float, float, int]:
@@ -110,7 +128,7 @@ def _named(drawn: DrawnGraph, factor: float, faults: int) -> tuple[float, float,
         def scaled(model: Any, at: int = at) -> None:
             model.weights[at].assign(factor * model.weights[at])
 
-        start = drawn.fresh(10_000 + fault, scaled)
+        start = drawn.another(1 + fault, scaled)
         off = drawn_graph.off_names(start)
         named += _is_first(off, path)
         misnamed += bool(off) and not any(_is_first((name,), path) for name in off)

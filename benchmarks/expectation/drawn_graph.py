@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -112,15 +113,23 @@ class DrawnGraph:
         return Start(tuple(self.work.sites.layers), draws)
 
     def fresh(self, seed: int, fault: Callable[[Any], None] | None = None) -> Start:
-        """A fresh initialisation by the factory, with a fault planted into the model if given."""
-        import keras
+        """A fresh initialisation by the factory, with a fault planted into the model if given.
 
-        keras.utils.set_random_seed(1 + _STRIDE * seed)
+        Keras takes the seeds of initializers from Python's generator. TensorFlow's own seed is left
+        alone: to set it drops all compiled functions.
+        """
+        random.seed(1 + _STRIDE * seed)
         other = self._build()
         self.model.set_weights(other.get_weights())
         if fault is not None:
             fault(self.model)
         return self.start_of(self._row(seed))
+
+    def another(self, draw: int, fault: Callable[[Any], None]) -> Start:
+        """A draw beyond those of the bands in the place of the model, with a fault planted."""
+        self.redraw(self._count + draw)
+        fault(self.model)
+        return self.start_of(self._row(draw))
 
 
 def own_figures(start: Start) -> np.ndarray:
@@ -138,15 +147,21 @@ def _figures(draws: InitialDraws, hidden: Sequence[int], row: int) -> np.ndarray
 
 @dataclass(frozen=True)
 class Limits:
-    """Centres and ends of the bands of the same figures, of one figure and of all together."""
+    """Centres of the bands of the same figures, their ends, and half of them over Student's t.
+
+    NaN where a figure has no band.
+    """
 
     centre: np.ndarray
-    one: tuple[np.ndarray, np.ndarray]
-    together: tuple[np.ndarray, np.ndarray]
+    ends: tuple[np.ndarray, np.ndarray]
+    unit: np.ndarray
 
 
-def limits_of(start: Start) -> Limits:
-    """The bands that the report shows, by `drawn_prediction`."""
+def limits_of(start: Start, draws: int | None = None) -> Limits:
+    """The bands that the report shows, by `drawn_prediction`; of the first `draws` of all draws."""
+    if draws is not None:
+        figures = {name: rows[: 1 + draws] for name, rows in start.draws.figures.items()}
+        start = Start(start.layers, replace(start.draws, figures=figures))
     prediction = drawn_prediction(start.record)
     assert prediction is not None
     hidden = len(start.indices(Role.HIDDEN))
@@ -155,18 +170,21 @@ def limits_of(start: Start) -> Limits:
     pairs = [(band, at) for band, at in zip(bands, kept, strict=True) if band is not None]
     deviation = np.concatenate([band.deviation[at] for band, at in pairs])
     usable = np.isfinite(deviation) & (deviation > 1e-3)
-    sides = []
-    for comparisons in (1, int(usable.sum())):
-        ends = [band.limits(level=LEVEL, comparisons=comparisons) for band, _ in pairs]
-        low, high = (
-            np.concatenate(
-                [np.log(end[side][at]) for end, (_, at) in zip(ends, pairs, strict=True)]
-            )
-            for side in (0, 1)
-        )
-        sides.append((np.where(usable, low, np.nan), np.where(usable, high, np.nan)))
+    ends = [band.limits(level=LEVEL) for band, _ in pairs]
+    low, high = (
+        np.concatenate([np.log(end[side][at]) for end, (_, at) in zip(ends, pairs, strict=True)])
+        for side in (0, 1)
+    )
+    low, high = np.where(usable, low, np.nan), np.where(usable, high, np.nan)
     centre = np.concatenate([band.centre[at] for band, at in pairs])
-    return Limits(centre, sides[0], sides[1])
+    return Limits(centre, (low, high), 0.5 * (high - low) / quantile(pairs[0][0].draws, 1, LEVEL))
+
+
+def quantile(draws: int, comparisons: int, level: float) -> float:
+    """Student's t of the ends of a band of `draws`, for all of `comparisons` figures together."""
+    from scipy.special import stdtrit
+
+    return -float(stdtrit(draws - 1, 0.5 * (1.0 - level) / comparisons))
 
 
 def off_names(start: Start, threshold: float = 1.0) -> tuple[str, ...]:

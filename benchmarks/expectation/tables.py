@@ -6,21 +6,37 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.expectation import skewed
 from benchmarks.expectation.applications import NETS, Application
 from benchmarks.expectation.cost import Cost
-from benchmarks.expectation.counting import DRAWS, FAULTS, Row
+from benchmarks.expectation.counting import DRAWS, FAULTS, FEWER, Row
+from benchmarks.expectation.drawn_graph import LEVEL
 from benchmarks.expectation.graphs import GRAPHS
+from benchmarks.expectation.skewed import Skewed
 from benchmarks.intervals import clopper_pearson
 from gradscope.gate.checks.theory_check import JUST_OUTSIDE
+from gradscope.gate.comparing.unpaired import BUDGET
 
 MARGINS = (0.0, 0.05, 0.1, JUST_OUTSIDE, 0.25)
 
 
-def page(rows: Sequence[Row], costs: Sequence[Cost], nets: Sequence[Application]) -> str:
+def page(
+    rows: Sequence[Row],
+    costs: Sequence[Cost],
+    nets: Sequence[Application],
+    skewed_rows: Sequence[Skewed] = (),
+) -> str:
     """All tables as Markdown."""
     measured = f"{len(rows)} of {len(GRAPHS)} graphs, {len(nets)} of {len(NETS)} nets measured.\n"
-    parts = [measured, _coverage(rows), _alarms(rows), _local(rows), _naming(rows), _costs(costs)]
-    parts.append(_applications(nets))
+    parts = [
+        measured,
+        _coverage(rows),
+        _alarms(rows),
+        _skewed(skewed_rows),
+        _local(rows),
+        _naming(rows),
+    ]
+    parts += [_costs(costs), _applications(nets)]
     return "\n".join(part for part in parts if part)
 
 
@@ -30,27 +46,34 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _coverage(rows: Sequence[Row]) -> str:
-    head = ("graph", "figures", "seeds", "inside one 99 % band", "centre, forward", "backward")
+    head = ("graph", "figures", "seeds", "inside one 99 % band", f"of {FEWER} draws",
+            "centre, forward", "backward")  # fmt: skip
     table = [
         (
             row.graph,
             str(row.figures),
             str(row.seeds),
             f"{row.inside:.1%}",
+            f"{row.inside_fewer:.1%}",
             f"{row.forward:.3f}",
             f"{row.backward:.3f}",
         )
         for row in rows
     ]
-    share = np.average([r.inside for r in rows], weights=[r.figures * r.seeds for r in rows])
+    weights = [row.figures * row.seeds for row in rows]
+    share, fewer = (
+        np.average([getattr(row, name) for row in rows], weights=weights)
+        for name in ("inside", "inside_fewer")
+    )
     return "\n".join(
         [
             f"## Fresh initialisations beside {DRAWS} draws",
             "",
             *_table(head, table),
             "",
-            f"All graphs together: {share:.2%} of the figures inside. `centre` is the mean "
-            "distance in ln rms between the draws' centre and that of the fresh seeds.",
+            f"All graphs together: {share:.2%} of the figures inside, {fewer:.2%} with {FEWER} "
+            "draws. `centre` is the mean distance in ln rms between the draws' centre and that of "
+            "the fresh seeds.",
             "",
         ]
     )
@@ -59,26 +82,43 @@ def _coverage(rows: Sequence[Row]) -> str:
 def _alarms(rows: Sequence[Row]) -> str:
     total = sum(row.seeds for row in rows)
     table = []
-    for margin in MARGINS:
-        hits = sum(row.alarms(margin) for row in rows)
-        low, high = clopper_pearson(hits, total)
-        table.append(
-            (f"{margin:g}", f"{hits} of {total}", f"{hits / total:.1%}", f"{low:.1%} to {high:.1%}")
-        )
+    for level in (LEVEL, 1.0 - BUDGET):
+        for margin in MARGINS:
+            hits = sum(row.alarms(margin, level) for row in rows)
+            low, high = clopper_pearson(hits, total)
+            cells = f"{hits} of {total}", f"{hits / total:.1%}", f"{low:.1%} to {high:.1%}"
+            table.append((f"{1.0 - level:.1%}", f"{margin:g}", *cells))
     named = ", ".join(f"{row.graph} {row.alarms()}" for row in rows if row.alarms())
-    head = ("margin", "seeds with a figure outside", "share", "95 % interval")
+    head = ("asked", "margin", "seeds with a figure outside", "share", "95 % interval")
     return "\n".join(
         [
-            "## Whole graphs, 1 % asked",
+            "## Whole graphs",
             "",
             *_table(head, table),
             "",
-            "`margin` is how far beyond its band for all figures together a figure has to be, in "
-            "half widths of that band; `gradscope check` takes "
-            f"{JUST_OUTSIDE:g}. Without one: {named or 'none'}.",
+            "`asked` is the share of seeds that may have a figure outside, `margin` is how far "
+            "beyond its band for all figures together a figure has to be, in half widths of that "
+            f"band; `gradscope check` asks {BUDGET:.1%} and takes {JUST_OUTSIDE:g}. At "
+            f"{1.0 - LEVEL:.0%} without a margin: {named or 'none'}.",
             "",
         ]
     )
+
+
+def _skewed(rows: Sequence[Skewed]) -> str:
+    if not rows:
+        return ""
+    head = ("skewness", "asked", *(f"margin {margin:g}" for margin in skewed.MARGINS))
+    table = [
+        (f"{row.skewness:.1f}", f"{row.asked:.1%}", *(f"{share:.2%}" for share in row.shares))
+        for row in rows
+    ]
+    text = (
+        f"Simulated: {skewed.FIGURES} figures, {skewed.SHARE:.0%} of them with logarithms of this "
+        f"skewness and the others normal, {skewed.STARTS:,} starts; the share with a figure outside"
+        "."
+    )
+    return "\n".join(["## What a margin is for", "", *_table(head, table), "", text, ""])
 
 
 def _local(rows: Sequence[Row]) -> str:
@@ -118,7 +158,12 @@ def _naming(rows: Sequence[Row]) -> str:
             shares = f"{row.named[at]:.2f}", f"{row.local_named[at]:.2f}"
             cells += [*shares, str(row.misnamed[at])]
         table.append(tuple(cells))
-    return "\n".join(["## One kernel scaled", "", *_table(tuple(head), table), ""])
+    tried = sorted({row.faults for row in rows})
+    text = (
+        f"Shares of {' or '.join(map(str, tried))} draws in which a random kernel was multiplied "
+        "and its layer is the first one off; in how many only other layers are."
+    )
+    return "\n".join(["## One kernel scaled", "", *_table(tuple(head), table), "", text, ""])
 
 
 def _costs(costs: Sequence[Cost]) -> str:

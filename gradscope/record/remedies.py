@@ -52,6 +52,7 @@ class Action(StrEnum):
     ADD_NORMALIZATION = "add_normalization"
     NORMALIZE_BRANCHES = "normalize_branches"
     SCALE_BRANCHES = "scale_branches"
+    START_AS_IDENTITY = "start_as_identity"
     SCALE_WEIGHTS = "scale_weights"
     DRAW_WEIGHTS_AGAIN = "draw_weights_again"
     NORMALIZE_OTHER_AXIS = "normalize_other_axis"
@@ -89,7 +90,8 @@ class Remedy:
 
     `settings` are pairs of config key and value, as ``-s key=value`` takes them; they belong
     together. `layers` are the layers that the action is about, () for the whole network. `promise`
-    is what theory expects after it. `replaces` is the value in use now that the action changes,
+    is what theory expects after it, `growth` the factor on the rms that the ledger then gives over
+    all of `layers`. `replaces` is the value in use now that the action changes,
     `time_steps` how many time steps a gate has to stay open for. `seeds` and `trained_seeds` are
     what a baseline has to be measured with (0 trained ones: at initialisation only), `path` the
     file it is written to; None and "" leave the defaults.
@@ -104,6 +106,7 @@ class Remedy:
     seeds: int | None = None
     trained_seeds: int | None = None
     path: str = ""
+    growth: float | None = None
 
 
 def change_settings(*settings: tuple[str, SettingValue], promise: Promise | None = None) -> Remedy:

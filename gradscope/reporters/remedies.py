@@ -194,11 +194,32 @@ def _shrink_weights(remedy: Remedy, reader: Reader) -> str:
 
 def _scale_branches(remedy: Remedy, reader: Reader) -> str:
     count = max(1, len(remedy.layers))
+    scale = f"{1.0 / math.sqrt(count):.2g}"
     return (
-        f"each branch times 1/sqrt({count}) = {1.0 / math.sqrt(count):.2g} before its sum, or a "
-        'last layer that starts at zero (kernel_initializer="zeros"), or a normalization at its '
-        "begin"
+        f"each branch times 1/sqrt({count}), keras.layers.Rescaling({scale}) before its sum"
+        f"{_over_blocks(remedy)}"
     )
+
+
+def _start_as_identity(remedy: Remedy, reader: Reader) -> str:
+    return (
+        'each branch starting at zero: kernel_initializer="zeros" in its last layer (as Fixup), '
+        'gamma_initializer="zeros" in a normalization at its end, or behind it a scale of zero '
+        '(SkipInit), EinsumDense("...c,c->...c", (channels,), kernel_initializer="zeros")'
+        f"{_over_blocks(remedy)}"
+    )
+
+
+def _normalize_branches(remedy: Remedy, reader: Reader) -> str:
+    where = "at the begin of" if remedy.growth else "in"
+    return f"a LayerNormalization or BatchNormalization {where} every branch{_over_blocks(remedy)}"
+
+
+def _over_blocks(remedy: Remedy) -> str:
+    """What the ledger then gives over all blocks."""
+    if remedy.growth is None:
+        return ""
+    return f" (x{remedy.growth:.2g} rms over {len(remedy.layers)} blocks)"
 
 
 def _scale_weights(remedy: Remedy, reader: Reader) -> str:
@@ -360,9 +381,8 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.SCALE_BRANCHES: _scale_branches,
     Action.SCALE_WEIGHTS: _scale_weights,
     Action.DRAW_WEIGHTS_AGAIN: _draw_weights_again,
-    Action.NORMALIZE_BRANCHES: _always(
-        "a LayerNormalization or BatchNormalization in every branch"
-    ),
+    Action.START_AS_IDENTITY: _start_as_identity,
+    Action.NORMALIZE_BRANCHES: _normalize_branches,
     Action.NORMALIZE_EACH_SAMPLE: _always("a normalization within the sample"),
     Action.NORMALIZE_OTHER_AXIS: _always("another axis of several values, or no such layer"),
     Action.LOWER_MOMENTUM: _always("a smaller batch norm momentum"),

@@ -70,9 +70,10 @@ class LedgerRow:
 class Block:
     """A sum of a stream and of a branch that reads it: what the branch adds, E F^2 / E x^2.
 
-    `fed` is the rms of the stream before; `first` and `last` name the branch's end layers, `normed`
-    says that a norm stands at the begin of the branch. `kind` is the class of the last layer with
-    weights on the branch: an attention gives another amount than a Dense layer.
+    `fed` is the rms of the stream before; `last` names the branch's last layer. `normed` says that
+    a norm stands on the branch, or is all that reads the sum: then what the branch gives does not
+    follow from the stream's size. `kind` is the class of the last layer with weights on the branch:
+    an attention gives another amount than a Dense layer.
     """
 
     name: str
@@ -140,9 +141,11 @@ def _row(
     fed = float(moments[call.inputs[0]]) if call.inputs else 1.0
     given = float(moments[call.output])
     z = float(moments[call.z]) if call.z >= 0 else given
-    weights, activation = (z / fed, given / z) if weighted or info.weighted else (1.0, 1.0)
+    weights, activation = 1.0, 1.0
+    if weighted or info.weighted:
+        weights, activation = _over(z, fed), _over(given, z)
     if Trait.ACTIVATION in info.traits:
-        activation, z = given / fed, fed
+        activation, z = _over(given, fed), fed
     acts = call.z >= 0 or Trait.ACTIVATION in info.traits
     gaussian = _gaussian_gain(info, layers, z) if acts else math.nan
     return LedgerRow(
@@ -155,6 +158,11 @@ def _row(
         activation=activation,
         gaussian=gaussian,
     )
+
+
+def _over(given: float, fed: float) -> float:
+    """The gain; NaN behind what starts at zero, as a branch's last kernel may."""
+    return given / fed if fed > 0 else math.nan
 
 
 def _joined(
@@ -175,7 +183,7 @@ def _joined(
     return replace(
         row,
         source=source,
-        join=row.fed / above.given,
+        join=_over(row.fed, above.given),
         delta_join=above.delta_given / row.delta_fed if row.delta_fed > 0 else math.nan,
     )
 
@@ -225,7 +233,14 @@ def _block(
         stream, branch = second, first
     else:  # a projection on the shortcut: the shorter way is the stream
         stream, branch = sorted(call.inputs, key=lambda t: len(ancestors.get(t, ())))
-    inside = [c for c in calls if c.output in ancestors.get(branch, ()) and stream in c.inputs]
+    before_branch = ancestors.get(branch, frozenset())
+    inside = [
+        c
+        for c in calls
+        if c.output in before_branch and any(stream in ancestors.get(t, (t,)) for t in c.inputs)
+    ]
+    readers = [c for c in calls if call.output in c.inputs]
+    rescaled = bool(readers) and all(_is_norm(layers, c) for c in readers)
     giver = next((c for c in reversed(calls) if c.output == branch), None)
     kinds = (
         layers[c.layer].kind
@@ -235,10 +250,14 @@ def _block(
     return Block(
         name=info.name,
         layer=call.layer,
-        added=float(moments[branch] / moments[stream]),
+        added=_over(float(moments[branch]), float(moments[stream])),
         fed=float(np.sqrt(moments[stream])),
-        gain=float(moments[call.output] / moments[stream]),
+        gain=_over(float(moments[call.output]), float(moments[stream])),
         last=layers[giver.layer].name if giver is not None else "",
-        normed=any(layers[c.layer].role == Role.NORMALIZATION for c in inside),
+        normed=rescaled or any(_is_norm(layers, c) for c in inside),
         kind=next(kinds, ""),
     )
+
+
+def _is_norm(layers: Sequence[LayerInfo], call: CallTensors) -> bool:
+    return layers[call.layer].role == Role.NORMALIZATION

@@ -53,7 +53,8 @@ class LedgerCause:
     E x^2 of a typical block; behind a norm (`normed`) the rms of the odd branch, that of others is
     `weights`. Else `weights` and `activation` are the typical gains of second moments,
     `inputs` are those that an output sums, `fan` those that the initializer divides by. `backward`
-    says that it is the gradient that grows by `total`.
+    says that it is the gradient that grows by `total`. `start` is E x^2 of the stream before the
+    first block.
     """
 
     kind: LedgerKind
@@ -69,6 +70,7 @@ class LedgerCause:
     inputs: float = math.nan
     fan: float = math.nan
     backward: bool = False
+    start: float = math.nan
     normed: bool = False
 
 
@@ -96,7 +98,7 @@ def ledger_causes(
 
 
 def _blocks(blocks: Sequence[Block]) -> Iterator[LedgerCause]:
-    """Blocks without a norm at the begin of their branch: those multiply the stream."""
+    """Blocks without a norm: those multiply the stream."""
     free = [block for block in blocks if not block.normed and block.gain > 0]
     if len(free) < 2:
         return
@@ -104,7 +106,8 @@ def _blocks(blocks: Sequence[Block]) -> Iterator[LedgerCause]:
     each = total ** (1.0 / len(free))
     share = float(np.median([block.added for block in free]))
     names = tuple(block.name for block in free)
-    yield LedgerCause(LedgerKind.BLOCKS, names, len(free), each, total, share=share)
+    start = free[0].fed ** 2
+    yield LedgerCause(LedgerKind.BLOCKS, names, len(free), each, total, share=share, start=start)
 
 
 def _odd_blocks(blocks: Sequence[Block]) -> Iterator[LedgerCause]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -68,7 +69,7 @@ def design_causes(record: RunRecord) -> tuple[LedgerCause, ...]:
 def design_remedies(cause: LedgerCause) -> tuple[Remedy, ...]:
     """What keeps the size of the signal, as the ledger computes it; () where it does not know."""
     if cause.kind is LedgerKind.BLOCKS and cause.total > 1.0:
-        return (Remedy(Action.SCALE_BRANCHES, layers=cause.layers),)
+        return _calmer_blocks(cause)
     if cause.kind is LedgerKind.RECURRENT:
         return (change_settings(("model.recurrent_initializer", "orthogonal")),)
     if cause.kind is LedgerKind.FANS:
@@ -79,6 +80,23 @@ def design_remedies(cause: LedgerCause) -> tuple[Remedy, ...]:
         scale = cause.weights / cause.each**2
         return (_scaled_weights("kernel_initializer", scale, cause.layers),)
     return ()
+
+
+def _calmer_blocks(cause: LedgerCause) -> tuple[Remedy, ...]:
+    """What keeps a stream's size, with the growth that the ledger gives afterwards.
+
+    A branch that gives E F^2 = s E x^2 gives s / L of it times 1 / sqrt(L); behind a norm it is fed
+    1, and adds s to a stream that starts at E x^2.
+    """
+    count = cause.count
+    growths = {
+        Action.SCALE_BRANCHES: (1.0 + cause.share / count) ** (0.5 * count),
+        Action.START_AS_IDENTITY: 1.0,
+        Action.NORMALIZE_BRANCHES: math.sqrt(1.0 + count * cause.share / cause.start),
+    }
+    return tuple(
+        Remedy(action, layers=cause.layers, growth=growth) for action, growth in growths.items()
+    )
 
 
 def _scaled_weights(argument: str, scale: float, layers: tuple[str, ...]) -> Remedy:

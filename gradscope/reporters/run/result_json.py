@@ -222,10 +222,14 @@ def _finding(finding: Finding, reader: Reader) -> dict[str, Any]:
 def remedy_item(remedy: Remedy, reader: Reader) -> dict[str, Any]:
     """A remedy as data; `arguments` are those of `gradscope run` that apply its settings.
 
-    There are none for the layers of a user's model, which no key of the config describes.
+    There are none for the layers of a user's model, which no key of the config describes. `growth`
+    is there where the ledger knows it.
     """
     in_code = reader.form is Form.KERAS and any(
         key.startswith("model.") for key, _ in remedy.settings
     )
     options = [] if in_code else arguments(remedy)
-    return asdict(remedy) | {"settings": dict(remedy.settings), "arguments": options}
+    item = asdict(remedy) | {"settings": dict(remedy.settings), "arguments": options}
+    if remedy.growth is None:
+        del item["growth"]
+    return item

@@ -12,20 +12,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gradscope.record import STATISTICS
 from gradscope.record.initial_draws import LAYER_FIGURES, CallTensors, LinearMap
 from gradscope.runner.draws.linear_maps import UnitMap, second_moment, unit_map
 from gradscope.runner.objective import loss_scale
 from gradscope.runner.runtime.attribute_patch import patched_attribute
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
-from gradscope.runner.step import signal_figures
-from gradscope.runner.step.figures import Figures
-from gradscope.runner.step.reductions import reductions_for
+from gradscope.runner.step.signal_figures import Signal
 from gradscope.runner.survey.calls import Call, CallKey, recordable_layers, recording
 from gradscope.runner.survey.graph_reachability import tensor_name
 from gradscope.runner.survey.sites import SiteMap
-
-_ROWS = [list(STATISTICS).index(name) for name in LAYER_FIGURES]
 
 
 @dataclass(frozen=True)
@@ -77,7 +72,7 @@ class DrawPass:
             loss = self._objective.loss(self._model, x, y, outputs, rest[0] if rest else None)
             scaled = self._optimizer.scale_loss(loss)
         calls = {call.key: call for call in recorder.calls}
-        signals = [signal_figures.Signal.from_call(site, calls[site.key]) for site in sites]
+        signals = [Signal.from_call(site, calls[site.key]) for site in sites]
         mapped = [item for item in self._mapped if item.key in copies]
         outs = [_linear_output(calls[item.key]) for item in mapped]
         fed = [copies[item.key] for item in mapped]
@@ -90,11 +85,8 @@ class DrawPass:
         ]
         samples = int(keras.tree.flatten(x)[0].shape[0])
         scale = samples / loss_scale.current_scale(self._optimizer)
-        figures = Figures()
-        signal_figures.add_signal_figures(
-            figures, signals, deltas, scale, reductions_for(jit=False)
-        )
-        packed = tf.gather(figures.packed(len(self._sites.layers)), _ROWS)
+        squares = _SecondMoments()
+        packed = _layer_figures(signals, deltas, scale, len(self._sites.layers), squares)
         rows = [
             _map_figures(item, x_, z, both, float(samples))
             for item, x_, z, *both in zip(mapped, fed, outs, out_deltas, fed_deltas, strict=True)
@@ -104,7 +96,7 @@ class DrawPass:
             LinearMap(item.row, tuple(positions[id(w)] for w in item.unit.weights))
             for item in mapped
         )
-        moments = [list(map(second_moment, tensors)), _delta_moments(tensor_deltas, scale)]
+        moments = [list(map(squares, tensors)), _delta_moments(tensor_deltas, scale)]
         weights = [_weight_figures(weight) for weight in self._model.weights]
         nothing = tf.zeros([5, 0], tf.float64)
         return (
@@ -193,6 +185,40 @@ def _copied_inputs(mapped: Sequence[_Mapped], watch: Any) -> Iterator[dict[CallK
         for layer in {id(item.layer): item.layer for item in mapped}.values():
             stack.enter_context(patched_attribute(layer, "call", copied(layer)))
         yield copies
+
+
+class _SecondMoments:
+    """E x^2 of tensors, each computed once."""
+
+    def __init__(self) -> None:
+        self._computed: dict[Any, Any] = {}
+
+    def __call__(self, tensor: Any) -> Any:
+        name = tensor_name(tensor)
+        if name not in self._computed:
+            self._computed[name] = second_moment(tensor)
+        return self._computed[name]
+
+
+def _layer_figures(
+    signals: Sequence[Signal],
+    deltas: Sequence[Any],
+    scale: Any,
+    layers: int,
+    squares: _SecondMoments,
+) -> Any:
+    """The rows of `LAYER_FIGURES` [3, layer], NaN where no signal is."""
+    if not signals:
+        return tf.fill([len(LAYER_FIGURES), layers], tf.constant(math.nan, tf.float64))
+    block = [
+        [squares(signal.z) for signal in signals],
+        [squares(signal.a) for signal in signals],
+        _delta_moments(deltas, scale),
+    ]
+    positions = {signal.site.index: at for at, signal in enumerate(signals)}
+    nothing = tf.fill([len(LAYER_FIGURES), 1], tf.constant(math.nan, tf.float64))
+    columns = [positions.get(index, len(signals)) for index in range(layers)]
+    return tf.gather(tf.concat([tf.stack(block), nothing], 1), columns, axis=1)
 
 
 def _linear_output(call: Call) -> Any:

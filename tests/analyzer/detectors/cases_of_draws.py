@@ -39,7 +39,7 @@ def drawn(
     made = record(5, signal=signal)
     hidden = [layer.index for layer in made.layers if layer.role == "hidden"]
     spread = np.exp(SCATTER[:draws])
-    weights = np.repeat(spread, 5, axis=1)
+    weights = np.repeat((1.0 + SCATTER[:draws] / 3.0) ** 3, 5, axis=1)  # cube roots have mean 1
     layers = np.repeat(spread, len(made.layers), axis=1)
     own = np.square([(sizes or {}).get(at, 1.0) for at in range(5)])
     given = own * np.square([(forward or {}).get(at, 1.0) for at in range(5)])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import gradscope
+from benchmarks.expectation import drawn_graph
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.theory import cause_sentences, own_weights
 from gradscope.analyzer.theory.graph_causes import design_causes, design_remedies, entries_of
@@ -16,38 +16,13 @@ from gradscope.record import Finding, RunRecord, Severity
 from gradscope.record.initial_draws import WeightDraw
 from gradscope.reporters.run.expected_start import graph_sentences
 from gradscope.theory.ledger_causes import LedgerKind
+from tests.runner.draws.starts import Starts, images, sequences
 
 pytestmark = pytest.mark.tensorflow
 
 
-def _images() -> tuple[Any, Any]:
-    rng = np.random.default_rng(7)
-    return rng.normal(size=(64, 8, 8, 3)).astype("float32"), rng.integers(0, 3, 64)
-
-
-def _sequences() -> tuple[Any, Any]:
-    rng = np.random.default_rng(7)
-    return rng.normal(size=(64, 12, 6)).astype("float32"), rng.integers(0, 3, 64)
-
-
-def _measured(
-    build: Callable[[], Any], data: Any, fault: Callable[[Any], None] | None = None, draws: int = 24
-) -> RunRecord:
-    """One step of what a factory builds, with a fault in it."""
-
-    def faulty() -> Any:
-        model = build()
-        if fault is not None:
-            fault(model)
-        model.compile("sgd", "sparse_categorical_crossentropy")
-        return model
-
-    training = {"steps": 1, "batch_size": 32, "draws": draws, "probe_samples": 32}
-    return gradscope.run({"training": training}, model=faulty, data=data)
-
-
-def _finding(record: RunRecord, name: str = "departed_weights") -> Finding | None:
-    found = DETECTORS[name](record)
+def _finding(record: RunRecord) -> Finding | None:
+    found = DETECTORS["departed_weights"](record)
     return found[0] if found else None
 
 
@@ -71,18 +46,18 @@ def _residual(blocks: int = 4, scaled: bool = True, unscaled: int | None = None)
 
 
 @pytest.fixture(scope="module")
-def healthy(tensorflow_once: Any) -> RunRecord:
-    """The residual network without a fault."""
-    return _measured(_residual, _images())
+def residual(tensorflow_once: Any) -> Starts:
+    """The residual network; its own weights have no fault."""
+    return Starts(_residual, images())
 
 
-def test_one_kernel_of_twice_its_size_is_an_accident_of_that_layer(healthy: RunRecord) -> None:
+def test_one_kernel_of_twice_its_size_is_an_accident_of_that_layer(residual: Starts) -> None:
     def doubled(model: Any) -> None:
         kernel = model.get_layer("conv_3").kernel
         kernel.assign(2.0 * kernel)
 
-    assert _finding(healthy) is None
-    found = _finding(_measured(_residual, _images(), doubled))
+    assert _finding(residual.as_made) is None
+    found = _finding(residual.another(doubled))
     assert found is not None and found.severity is Severity.WARNING
     assert found.layers == ("conv_3",)
     assert found.observed == pytest.approx(2.0, rel=0.1)
@@ -90,26 +65,75 @@ def test_one_kernel_of_twice_its_size_is_an_accident_of_that_layer(healthy: RunR
     assert "conv_3 is off" in found.details
 
 
-def test_a_loaded_model_is_no_fault(tensorflow_once: Any) -> None:
+def test_each_kernel_of_another_size_is_the_first_one_off(residual: Starts) -> None:
+    """By its size always; the local ratios alone see x2 of 6 in at least 5, and name no other."""
+    kernels = [layer for layer in residual.graph.model.layers if hasattr(layer, "kernel")]
+    assert len(kernels) == 6
+    for factor, least in ((1.5, 4), (2.0, 5)):
+        locally = []
+        for at, layer in enumerate(kernels):
+
+            def scaled(_: Any, kernel: Any = layer.kernel, by: float = factor) -> None:
+                kernel.assign(by * kernel)
+
+            start = residual.graph.another(1 + at, scaled)
+            assert drawn_graph.off_names(start)[0] == layer.name
+            locally.append(drawn_graph.off_names(drawn_graph.without_data(start))[:1])
+        assert locally.count(()) <= len(kernels) - least
+        assert all(
+            name in ((), (layer.name,)) for name, layer in zip(locally, kernels, strict=True)
+        )
+
+
+def test_fresh_initialisations_by_the_factory_lie_in_the_bands(residual: Starts) -> None:
+    """40 of them: in 99 % bands of 24 and 16 draws at least 96 % of all figures."""
+    starts = [residual.graph.fresh(seed) for seed in range(1, 41)]
+    values = np.stack([drawn_graph.own_figures(start) for start in starts])
+    for draws in (24, 16):
+        limits = drawn_graph.limits_of(residual.graph.start, draws)
+        known = np.isfinite(limits.unit)
+        assert known.sum() >= 8
+        low, high = limits.ends
+        inside = ((values >= low) & (values <= high))[:, known]
+        assert 0.96 <= inside.mean() < 1.0, draws
+    end = drawn_graph.quantile(16, int(known.sum()), 0.99)
+    far = np.abs(values - limits.centre)[:, known] > end * limits.unit[known]
+    assert far.any(axis=1).sum() <= 2
+    assert sum(bool(drawn_graph.off_names(start)) for start in starts) <= 2
+
+
+def test_local_ratios_are_1_in_the_mean_over_draws(residual: Starts) -> None:
+    """ln of the rms ratio within four standard errors, and 0.02 forward and 0.16 backward."""
+    draws = residual.as_made.draws
+    assert draws is not None and len(draws.maps) == 6
+    for at in range(len(draws.maps)):
+        for backward, most in ((False, 0.02), (True, 0.16)):
+            logs = 0.5 * own_weights.local_logs(draws, at, backward=backward)[1:]
+            error = logs.std(ddof=1) / np.sqrt(len(logs))
+            assert abs(logs.mean()) <= most + 4.0 * error, (at, backward)
+            assert 0.0 < logs.std(ddof=1) < 0.6, (at, backward)
+
+
+def test_a_loaded_model_is_no_fault(residual: Starts) -> None:
     def loaded(model: Any) -> None:
         rng = np.random.default_rng(0)
         for weight in model.trainable_variables:
             values = rng.normal(size=weight.shape) * 0.5
             weight.assign(values)
 
-    found = _finding(_measured(_residual, _images(), loaded))
+    found = _finding(residual.another(loaded))
     assert found is not None and found.severity is Severity.INFO
     assert found.message.startswith("No longer as initialised: ")
     assert not found.remedies
 
 
-def test_the_branch_without_its_scale_is_named(healthy: RunRecord) -> None:
-    record = _measured(lambda: _residual(blocks=6, unscaled=4), _images())
+def test_the_branch_without_its_scale_is_named(residual: Starts) -> None:
+    record = Starts(lambda: _residual(blocks=6, unscaled=4), images()).as_made
     [odd] = [cause for cause in design_causes(record) if cause.kind is LedgerKind.ODD_BLOCK]
     assert odd.layers == ("conv_4", "sum_4")
     assert odd.share / odd.weights == pytest.approx(6.0, rel=0.35)
     assert own_weights.off_layers(record) == ()  # the weights themselves are as drawn
-    assert LedgerKind.ODD_BLOCK not in {cause.kind for cause in design_causes(healthy)}
+    assert LedgerKind.ODD_BLOCK not in {cause.kind for cause in design_causes(residual.as_made)}
 
 
 def _lstm(**options: Any) -> Any:
@@ -131,9 +155,10 @@ def test_an_lstm_whose_kernel_is_not_orthogonal_is_named(tensorflow_once: Any) -
         kernel = model.get_layer("lower").cell.recurrent_kernel
         kernel.assign(keras.initializers.GlorotUniform(3)(kernel.shape))
 
-    found = _finding(_measured(_lstm, _sequences(), uniform))
+    found = _finding(Starts(_lstm, sequences()).another(uniform))
     assert found is not None and found.layers == ("lower",)
-    by_design = _measured(lambda: _lstm(recurrent_initializer="glorot_uniform"), _sequences())
+    law = {"recurrent_initializer": "glorot_uniform"}
+    by_design = Starts(lambda: _lstm(**law), sequences()).as_made
     assert _finding(by_design) is None
     [cause] = [x for x in design_causes(by_design) if x.kind is LedgerKind.RECURRENT]
     assert cause.layers == ("lower",)
@@ -159,7 +184,7 @@ def test_depthwise_kernels_of_he_are_named_with_the_scale_they_need(tensorflow_o
         x = layers.GlobalAveragePooling2D()(x)
         return keras.Model(start, layers.Dense(3, "softmax")(x))
 
-    record = _measured(build, _images())
+    record = Starts(build, images()).as_made
     cause = design_causes(record)[0]
     assert cause.kind is LedgerKind.FANS and cause.layers == ("deep_0", "deep_1", "deep_2")
     assert cause.fan / cause.inputs == pytest.approx(12 * 9 / cause.inputs)
@@ -186,9 +211,10 @@ def test_one_initializer_of_several_layers_is_named_at_each(tensorflow_once: Any
             x = layer(x)
         return keras.Model(start, keras.layers.Dense(3, "softmax")(x))
 
-    record = _measured(build, _images())
-    tied = _finding(record, "symmetric_units")
-    assert tied is not None and tied.layers == ("tied_0", "tied_1", "tied_2", "tied_3")
+    record = Starts(build, images()).as_made
+    assert record.draws is not None
+    [group] = own_weights.tied_weights(record.draws)
+    assert group == tuple(f"tied_{at}/kernel" for at in range(4))
     [sentence] = [text for text in graph_sentences(record) if "start equal" in text]
     assert sentence.startswith("tied_0/kernel and tied_1/kernel")
 
@@ -217,7 +243,7 @@ def test_what_cannot_be_drawn_is_named_and_has_no_band(tensorflow_once: Any) -> 
         x = keras.layers.Dense(16, "relu", name="keras")(x)
         return keras.Model(start, keras.layers.Dense(3, "softmax", name="classes")(x))
 
-    record = _measured(build, _images())
+    record = Starts(build, images()).as_made
     assert record.draws is not None
     by_path = {weight.path: weight.draw for weight in record.draws.weights}
     assert by_path["numpy/kernel"] is WeightDraw.OTHER_GENERATOR
@@ -242,7 +268,7 @@ def test_a_model_that_no_law_is_known_of_has_no_band(tensorflow_once: Any) -> No
         def call(self, x: Any) -> Any:
             return self.high(self.low(self.flat(x)))
 
-    model, data = Tower(), _images()
+    model, data = Tower(), images()
     model(data[0][:2])
     model.compile("sgd", "sparse_categorical_crossentropy")
     training = {"steps": 1, "batch_size": 32, "draws": 8}
@@ -254,9 +280,9 @@ def test_a_model_that_no_law_is_known_of_has_no_band(tensorflow_once: Any) -> No
         gradscope.predict(model=model, data=data, draws=8)
 
 
-def test_every_gain_of_the_ledger_multiplies_to_the_profile(healthy: RunRecord) -> None:
+def test_every_gain_of_the_ledger_multiplies_to_the_profile(residual: Starts) -> None:
     """Forward and going back, along the path to every layer."""
-    entries = entries_of(healthy)
+    entries = entries_of(residual.as_made)
     assert entries is not None
     for at, row in enumerate(entries.rows):
         first = entries.path(at)[0]
