@@ -23,7 +23,13 @@ def _fitted(model: Any, *given: Any, draws: int | None, **options: Any) -> tuple
     return bits(model, history), flow
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ("mlp", "cnn") else pytest.mark.long("20 s each"))
+        for name in MODELS
+    ],
+)
 def test_a_fit_with_draws_trains_the_same_bits(name: str, tensorflow_once: Any) -> None:
     """Also of a model that its first batch builds, with dropout, batch norm and Adam."""
     plain, _ = _fitted(compiled(MODELS[name]), *data(MODELS[name]), draws=None)

@@ -31,12 +31,21 @@ def figure_of() -> Callable[[str], PaperFigure]:
     return figure
 
 
-LONG = frozenset(["geron_2022_selu", "geron_2022_batch_norm", "xiong_2020", "yang_2019"])
+APART = frozenset(["geron_2022_selu", "geron_2022_batch_norm", "xiong_2020", "yang_2019"])
 """Papers that train, or whose networks take a minute to build: `make gallery` measures them, and
 `tests/test_committed_reports.py` reads what it wrote."""
 
+long = pytest.mark.long("builds many networks, a minute")
+QUICK = ("glorot_2010", "he_2015", "hochreiter_1991", "ioffe_2015")
 
-@pytest.mark.parametrize("name", sorted(set(PAPERS) - LONG))
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICK else long)
+        for name in sorted(set(PAPERS) - APART)
+    ],
+)
 def test_every_row_holds(figure_of: Callable[[str], PaperFigure], name: str) -> None:
     figure = figure_of(name)
     assert figure.rows
@@ -54,6 +63,7 @@ def test_theory_is_that_of_he_2015(figure_of: Callable[[str], PaperFigure]) -> N
     assert by_name["he_30"] == pytest.approx(1.0, rel=1e-3)
 
 
+@long
 def test_theory_is_that_of_klambauer_2017(figure_of: Callable[[str], PaperFigure]) -> None:
     lecun, small, he = figure_of("klambauer_2017").rows
     assert lecun.theory == pytest.approx(1.0, rel=1e-2)
@@ -61,6 +71,7 @@ def test_theory_is_that_of_klambauer_2017(figure_of: Callable[[str], PaperFigure
     assert he.theory > 2.0
 
 
+@long
 def test_theory_is_that_of_schoenholz_2017(figure_of: Callable[[str], PaperFigure]) -> None:
     """The critical variance by quadrature of its own: sigma_w^2 E sech^4 = 1 at the fixed point."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(120)
@@ -82,6 +93,7 @@ def test_theory_is_that_of_schoenholz_2017(figure_of: Callable[[str], PaperFigur
     )
 
 
+@long
 def test_theory_is_that_of_de_2020(figure_of: Callable[[str], PaperFigure]) -> None:
     """Doubled at each of 15 blocks; and by chance: a network of numpy with 2,048 units."""
     branch, normed, plain, shortcut = figure_of("de_2020").rows
@@ -98,6 +110,7 @@ def test_theory_is_that_of_de_2020(figure_of: Callable[[str], PaperFigure]) -> N
     assert shortcut.theory == pytest.approx(math.sqrt(square), rel=0.03)
 
 
+@long
 def test_theory_is_that_of_lu_2020(figure_of: Callable[[str], PaperFigure]) -> None:
     """Networks of numpy, a hundred times as many as the gallery has."""
     rng = np.random.default_rng(0)
