@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gradscope.analyzer.detectors import DETECTORS
+from scripts.fourth_part_section import fourth_section
 from scripts.wide_corpus_section import percent, wide_sections
 
 ROOT = Path(__file__).parents[1]
@@ -18,6 +19,8 @@ PAGE = ROOT / "docs" / "calibration.md"
 RESULTS = ROOT / "benchmarks" / "results" / "detectors.json"
 WIDE_RESULTS = ROOT / "benchmarks" / "results" / "detectors_wide.json"
 UNSEEN = ROOT / "benchmarks" / "results" / "detectors_unseen.json"
+FOURTH = ROOT / "benchmarks" / "results" / "detectors_fourth.json"
+FOURTH_LABELS = ROOT / "benchmarks" / "results" / "detectors_fourth_labels.json"
 PARTS = ("tune", "report", "second")
 
 Row = dict[str, Any]
@@ -90,6 +93,9 @@ def page() -> str:
     parts = [_HEAD]
     if WIDE_RESULTS.exists():
         parts += wide_sections(json.loads(WIDE_RESULTS.read_text(encoding="utf-8")), first)
+    if FOURTH.exists():
+        fourth = json.loads(FOURTH.read_text(encoding="utf-8"))
+        parts += [fourth_section(fourth, json.loads(FOURTH_LABELS.read_text(encoding="utf-8")))]
     parts += ["## The first corpus\n", _counts(cases), "## Rates\n"]
     for part in ("second", "report"):
         parts += [_table(_FIRST.format(part=part, **first[part]), first[part]["rates"])]

@@ -38,9 +38,9 @@ def wide_sections(results: Row, first: Row) -> list[str]:
     parts = ["## The wide corpus\n", _HOW, _counts(results)]
     if "third" in first:
         title = f"On the third part, each case as first judged (last {first['third']['judged']})"
-        parts.append(_rates(title, first["third"]["rates"]))
+        parts.append(rates_table(title, first["third"]["rates"]))
     parts += [
-        _rates(f"On the {part} part, with the present logic", results["rates"][part])
+        rates_table(f"On the {part} part, with the present logic", results["rates"][part])
         for part in ("third", "wide")
         if any(row["part"] == part for row in results["cases"])
     ]
@@ -92,7 +92,8 @@ def _answer(row: Row) -> str:
     return str(row["criterion"]["answer"]) if row["criterion"] else "unchecked"
 
 
-def _rates(title: str, rates: Row) -> str:
+def rates_table(title: str, rates: Row) -> str:
+    """Shares of healthy and sick cases with their intervals, under a title."""
     lines = [
         f"**{title}** (95 % interval)\n",
         "| cases | false alarms on healthy | detected of sick | right code leading |",
@@ -148,7 +149,7 @@ def _detectors(detectors: Row) -> str:
 
 
 def _wrong(cases: list[Row]) -> str:
-    wrong = [row for row in cases if _is_wrong(row)]
+    wrong = [row for row in cases if is_wrong(row)]
     lines = [
         "### Wrong verdicts of the wide corpus\n",
         f"{len(wrong)} of {len(cases)} with the present logic:\n",
@@ -164,7 +165,8 @@ def _wrong(cases: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _is_wrong(row: Row) -> bool:
+def is_wrong(row: Row) -> bool:
+    """Whether a healthy case got an error, or a sick one no finding that may lead."""
     if row["label"] == "healthy":
         return bool(row["errors"]) or row["verdict"] == "none"
     return row["leads"] not in row["may_lead"]
