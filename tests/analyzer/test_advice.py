@@ -80,6 +80,20 @@ def test_broken_selu_conditions_are_mended_together() -> None:
     assert [f.cause for f in alone] == [""]
 
 
+def test_unscaled_inputs_go_into_each_remedy_of_the_error_beside_them() -> None:
+    fading = geometric(1e-9)[::-1]
+    layers = network([100] * 5, activation="sigmoid", initializer="glorot_uniform")
+    raw = replace(record().data, mean=4e3, second_moment=4e3**2, minimum=0.0, maximum=1e4)
+    fitting = diagnose(record(layers, delta=fading)).remedies
+    diagnosis = diagnose(record(layers, delta=fading, data=raw))
+    assert diagnosis.verdicts[0].name == "vanishing_gradient"
+    scaled = ("data.scaling", "standardize")
+    assert [r.settings for r in diagnosis.remedies] == [
+        (scaled, *r.settings) if r.action is Action.CHANGE_SETTINGS else r.settings for r in fitting
+    ]
+    assert scaled in diagnosis.remedies[0].settings
+
+
 def test_unscaled_inputs_that_lead_have_their_alternatives_apart() -> None:
     """A batch norm at the input scales by itself; it is not told to come with the scaling."""
     raw = replace(record().data, mean=0.0, second_moment=1e4, minimum=-300.0, maximum=300.0)

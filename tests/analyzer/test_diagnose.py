@@ -11,7 +11,7 @@ import pytest
 
 from gradscope.analyzer.detectors import DETECTORS, EVERY_EARLIER, Detector
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.record import Action, Diagnosis, Finding, LayerInfo, RunRecord, Severity, Verdict
+from gradscope.record import Diagnosis, Finding, LayerInfo, RunRecord, Severity, Verdict
 from gradscope.record.layers import UnmeasuredReason
 from tests.analyzer.detectors.cases import CASES
 from tests.analyzer.synthetic import (
@@ -225,19 +225,6 @@ def test_an_unhealthy_record_leads_with_the_root() -> None:
     assert finding.caused_by == ""
     [reason] = of(diagnosis, "initializer_mismatch").findings
     assert (reason.caused_by, reason.severity, reason.remedies) == ("GS101", "info", ())
-
-
-def test_unscaled_inputs_go_into_each_remedy_of_the_error_beside_them() -> None:
-    layers = network([100] * 5, activation="sigmoid", initializer="glorot_uniform")
-    raw = replace(DATA, mean=4e3, second_moment=4e3**2, minimum=0.0, maximum=1e4)
-    fitting = diagnose(record(layers, delta=FADING)).remedies
-    diagnosis = diagnose(record(layers, delta=FADING, data=raw))
-    assert diagnosis.verdicts[0].name == "vanishing_gradient"
-    scaled = ("data.scaling", "standardize")
-    assert [r.settings for r in diagnosis.remedies] == [
-        (scaled, *r.settings) if r.action is Action.CHANGE_SETTINGS else r.settings for r in fitting
-    ]
-    assert scaled in diagnosis.remedies[0].settings
 
 
 def test_a_finding_alone_goes_with_nothing() -> None:
