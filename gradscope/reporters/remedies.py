@@ -13,6 +13,7 @@ from typing import Final
 
 from gradscope.record import Action, Remedy, RunRecord
 from gradscope.record.remedies import SettingValue
+from gradscope.reporters.keras_code import KERAS_CODE
 
 
 class Form(StrEnum):
@@ -82,13 +83,13 @@ def _yaml(value: SettingValue) -> str:
 
 def _keras(key: str, value: SettingValue) -> str:
     """The same as code of a Keras model; as a config key where the config sets it there too."""
-    code = _KERAS_CODE.get(key)
+    code = KERAS_CODE.get(key)
     return code.format(_yaml(value)) if code else f"{key}: {_yaml(value)}"
 
 
 def keras_arguments(remedy: Remedy) -> str:
     """The settings as keyword arguments that paste into Keras code; "" where one is no argument."""
-    code = [_KERAS_CODE.get(key, "") for key, _ in remedy.settings]
+    code = [KERAS_CODE.get(key, "") for key, _ in remedy.settings]
     if not all(_ARGUMENT.fullmatch(text) for text in code):
         return ""
     pairs = zip(code, remedy.settings, strict=True)
@@ -96,20 +97,6 @@ def keras_arguments(remedy: Remedy) -> str:
 
 
 _ARGUMENT: Final = re.compile(r'\w+="?\{\}"?')
-
-_KERAS_CODE: Final[Mapping[str, str]] = {
-    "model.activation": 'activation="{}"',
-    "model.initializer": 'kernel_initializer="{}"',
-    "model.bias_initializer": 'bias_initializer="{}"',
-    "model.batch_norm.momentum": "momentum={}",
-    "model.dropout": "Dropout({})",
-    "model.batch_norm.input": "a BatchNormalization right after the input",
-    "model.output.activation": 'activation="{}" in the output layer',
-    "model.output.units": "{} units in the output layer",
-    "data.scaling": "features scaled to mean 0 and standard deviation 1",
-    "training.loss": 'loss="{}"',
-    "training.learning_rate": "learning_rate={}",
-}
 
 
 def _change_settings(remedy: Remedy, reader: Reader) -> str:
@@ -143,9 +130,8 @@ def _default_learning_rate(remedy: Remedy, reader: Reader) -> str:
 
 
 def _raise_learning_rate(remedy: Remedy, reader: Reader) -> str:
-    if not remedy.settings:
-        return "a larger learning rate"
-    return f"{_settings(remedy, reader)}, {raised_rate(remedy)}"
+    text = f"{_settings(remedy, reader)}, {raised_rate(remedy)}"
+    return text if remedy.settings else "a larger learning rate"
 
 
 def raised_rate(remedy: Remedy) -> str:

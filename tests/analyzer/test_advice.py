@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.record import Diagnosis, Finding
+from gradscope.record import Action, Diagnosis, Finding
 from tests.analyzer.synthetic import geometric, network, over_time, record
 
 LATE = np.arange(41) >= 20
@@ -78,6 +78,47 @@ def test_broken_selu_conditions_are_mended_together() -> None:
     assert [r.settings for f in verdict.findings for r in f.remedies] == [both, both]
     alone = diagnose(record(he), select=("selu_conditions",)).verdicts[0].findings
     assert [f.cause for f in alone] == [""]
+
+
+def test_unscaled_inputs_go_into_each_remedy_of_the_error_beside_them() -> None:
+    fading = geometric(1e-9)[::-1]
+    layers = network([100] * 5, activation="sigmoid", initializer="glorot_uniform")
+    raw = replace(record().data, mean=4e3, second_moment=4e3**2, minimum=0.0, maximum=1e4)
+    fitting = diagnose(record(layers, delta=fading)).remedies
+    diagnosis = diagnose(record(layers, delta=fading, data=raw))
+    assert diagnosis.verdicts[0].name == "vanishing_gradient"
+    scaled = ("data.scaling", "standardize")
+    assert [r.settings for r in diagnosis.remedies] == [
+        (scaled, *r.settings) if r.action is Action.CHANGE_SETTINGS else r.settings for r in fitting
+    ]
+    assert scaled in diagnosis.remedies[0].settings
+
+
+def test_unscaled_inputs_that_lead_have_their_alternatives_apart() -> None:
+    """A batch norm at the input scales by itself; it is not told to come with the scaling."""
+    raw = replace(record().data, mean=0.0, second_moment=1e4, minimum=-300.0, maximum=300.0)
+    diagnosis = diagnose(record(data=raw, loss=np.full(41, 2.4)))
+    assert diagnosis.verdicts[0].name == "unscaled_input"
+    assert [remedy.settings for remedy in diagnosis.remedies] == [
+        (("data.scaling", "standardize"),),
+        (("model.batch_norm.input", True),),
+    ]
+
+
+def test_steps_too_small_to_tell_anything_ask_for_a_larger_rate() -> None:
+    """Adam's first step of 1e-7 of the weights at 1e-8: 1e-2 of them takes 0.001, its default."""
+    made = record(steps=100, update=1e-7)
+    optimizer = {"name": "adam", "parameters": {"learning_rate": 1e-8}}
+    training = made.config["training"] | {"optimizer": optimizer}
+    rates = made.scalars | {"learning_rate": np.full(len(made.steps), 1e-8)}
+    made = replace(made, config=made.config | {"training": training}, scalars=rates)
+    [larger] = diagnose(made).remedies  # more steps would have to be 100,000 times as many
+    assert larger.settings == (("training.learning_rate", 0.001),)
+    assert larger.action is Action.RAISE_LEARNING_RATE
+    slow = [remedy.action for remedy in diagnose(record(steps=100, update=1e-4)).remedies]
+    assert slow == [Action.RAISE_LEARNING_RATE, Action.TRAIN_LONGER]
+    usual = [remedy.action for remedy in diagnose(record(steps=100, update=2e-4)).remedies]
+    assert usual == [Action.TRAIN_LONGER]
 
 
 def test_a_signal_that_explodes_before_it_is_nan_is_one_cause() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from gradscope.analyzer.detectors import DETECTORS, EVERY_EARLIER, Detector
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.record import Action, Diagnosis, Finding, LayerInfo, RunRecord, Severity, Verdict
+from gradscope.record import Diagnosis, Finding, LayerInfo, RunRecord, Severity, Verdict
 from gradscope.record.layers import UnmeasuredReason
 from tests.analyzer.detectors.cases import CASES
 from tests.analyzer.synthetic import (
@@ -225,46 +225,6 @@ def test_an_unhealthy_record_leads_with_the_root() -> None:
     assert finding.caused_by == ""
     [reason] = of(diagnosis, "initializer_mismatch").findings
     assert (reason.caused_by, reason.severity, reason.remedies) == ("GS101", "info", ())
-
-
-def test_unscaled_inputs_go_into_each_remedy_of_the_error_beside_them() -> None:
-    layers = network([100] * 5, activation="sigmoid", initializer="glorot_uniform")
-    raw = replace(DATA, mean=4e3, second_moment=4e3**2, minimum=0.0, maximum=1e4)
-    fitting = diagnose(record(layers, delta=FADING)).remedies
-    diagnosis = diagnose(record(layers, delta=FADING, data=raw))
-    assert diagnosis.verdicts[0].name == "vanishing_gradient"
-    scaled = ("data.scaling", "standardize")
-    assert [r.settings for r in diagnosis.remedies] == [
-        (scaled, *r.settings) if r.action is Action.CHANGE_SETTINGS else r.settings for r in fitting
-    ]
-    assert scaled in diagnosis.remedies[0].settings
-
-
-def test_unscaled_inputs_that_lead_have_their_alternatives_apart() -> None:
-    """A batch norm at the input scales by itself; it is not told to come with the scaling."""
-    raw = replace(DATA, mean=0.0, second_moment=1e4, minimum=-300.0, maximum=300.0)
-    diagnosis = diagnose(record(data=raw, loss=np.full(41, 2.4)))
-    assert diagnosis.verdicts[0].name == "unscaled_input"
-    assert [remedy.settings for remedy in diagnosis.remedies] == [
-        (("data.scaling", "standardize"),),
-        (("model.batch_norm.input", True),),
-    ]
-
-
-def test_steps_too_small_to_tell_anything_ask_for_a_larger_rate() -> None:
-    """Adam's first step of 1e-7 of the weights at 1e-8: 1e-2 of them takes 0.001, its default."""
-    made = record(steps=100, update=1e-7)
-    optimizer = {"name": "adam", "parameters": {"learning_rate": 1e-8}}
-    training = made.config["training"] | {"optimizer": optimizer}
-    rates = made.scalars | {"learning_rate": np.full(len(made.steps), 1e-8)}
-    made = replace(made, config=made.config | {"training": training}, scalars=rates)
-    [larger] = diagnose(made).remedies  # more steps would have to be 100,000 times as many
-    assert larger.settings == (("training.learning_rate", 0.001),)
-    assert larger.action is Action.RAISE_LEARNING_RATE
-    slow = [remedy.action for remedy in diagnose(record(steps=100, update=1e-4)).remedies]
-    assert slow == [Action.RAISE_LEARNING_RATE, Action.TRAIN_LONGER]
-    usual = [remedy.action for remedy in diagnose(record(steps=100, update=2e-4)).remedies]
-    assert usual == [Action.TRAIN_LONGER]
 
 
 def test_a_finding_alone_goes_with_nothing() -> None:

@@ -21,6 +21,7 @@ from gradscope.reporters.run.page.plot_parts import layer_ticks
 from gradscope.reporters.run.page.run_plots import run_plots
 from gradscope.reporters.run.page.run_screen import command_lines, run_screen
 from gradscope.reporters.run.page.screen import Plot, Role, RowPlot, Screen, Tone
+from gradscope.reporters.run.page.screen_page import command_text
 from tests.analyzer.detectors.cases import CASES
 from tests.analyzer.synthetic import over_time, record
 from tests.each_case import each_case
@@ -222,3 +223,39 @@ def test_a_model_of_ones_own_gets_a_line_of_keras_to_copy() -> None:
     for source in ("", "net.yaml"):
         screen = run_screen(Report(own, diagnosis, None, 1), ReportOptions(source=source))
         assert screen.answers[2].commands == ('activation="relu", kernel_initializer="he_normal"',)
+
+
+def test_nothing_but_nan_is_shown_by_layer_and_not_as_zero() -> None:
+    """Both rows are NaN: no loss, no gradient and no signal to draw, but the values that are."""
+    made = record(3, steps=1, loss=np.nan, signal=np.nan, delta=np.nan)
+    counts = made.series["nonfinite_forward_count"]
+    counts[:, 1], counts[:, 2:] = 0.0, 64.0
+    made.series["nonfinite_count"][:] = counts
+    made = replace(made, outcome=replace(made.outcome, status=OutcomeStatus.DIVERGED))
+    report = Report.from_diagnosis(made, diagnose(made), 1)
+    assert lead.lead_name(report) == "non_finite"
+    shown = run_plots(report)
+    assert not {"Gradient", "Signal", "Loss"} & {plot.tab for plot in shown}
+    first = shown[0]
+    assert isinstance(first, Plot)
+    assert first.tab == "Not finite"
+    assert first.curves[0].values == (0.0, 64.0, 64.0, 64.0)
+
+
+def test_updates_that_are_too_small_are_the_answer() -> None:
+    made = record(steps=100, update=1e-7)
+    rates = made.scalars | {"learning_rate": np.full(len(made.steps), 1e-6)}
+    training = made.config["training"] | {
+        "optimizer": {"name": "adam", "parameters": {"learning_rate": 1e-6}}
+    }
+    made = replace(made, scalars=rates, config=made.config | {"training": training})
+    shown = screen(Report.from_diagnosis(made, diagnose(made), 4))
+    what, where, do = shown.answers
+    assert (what.heading, where.heading) == ("The updates are too small", "The whole network")
+    assert shown.plots[0].tab == "Updates"
+    assert "training.learning_rate=" in do.commands[0]
+
+
+def test_a_backslash_stays_beside_the_word_before_it() -> None:
+    text = command_text("gradscope run <a>.yaml \\\n  -s b=1")
+    assert text == 'gradscope run <span class="end">&lt;a&gt;.yaml \\</span>\n  -s b=1'
