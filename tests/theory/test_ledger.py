@@ -72,8 +72,8 @@ def test_blocks_without_a_norm_multiply_the_stream() -> None:
     layers, draws, entries = _stream(1.0)
     [cause] = ledger_causes(layers, draws, entries)
     assert cause.kind is LedgerKind.BLOCKS and cause.count == 4
-    assert (cause.share, cause.each) == (pytest.approx(1.0), pytest.approx(math.sqrt(2.0)))
-    assert (cause.total, cause.start) == (pytest.approx(4.0), pytest.approx(2.0))
+    assert cause.share == pytest.approx(1.0) and cause.each == pytest.approx(math.sqrt(2.0))
+    assert cause.total == pytest.approx(4.0) and cause.start == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("norm", ["before", "end", "after"])
