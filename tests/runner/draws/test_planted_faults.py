@@ -66,10 +66,17 @@ def test_one_kernel_of_twice_its_size_is_an_accident_of_that_layer(residual: Sta
 
 
 def test_each_kernel_of_another_size_is_the_first_one_off(residual: Starts) -> None:
-    """By its size always; the local ratios alone see x2 of 6 in at least 5, and name no other."""
-    kernels = [layer for layer in residual.graph.model.layers if hasattr(layer, "kernel")]
-    assert len(kernels) == 6
-    for factor, least in ((1.5, 4), (2.0, 5)):
+    """By its size always; the local ratios alone see x2 of 5 in at least 4, and name no other.
+
+    The kernel of the three classes has 24 weights: too few to tell x1.5 from chance.
+    """
+    kernels = [
+        layer
+        for layer in residual.graph.model.layers
+        if hasattr(layer, "kernel") and np.prod(layer.kernel.shape) > 100
+    ]
+    assert len(kernels) == 5
+    for factor, least in ((1.5, 3), (2.0, 4)):
         locally = []
         for at, layer in enumerate(kernels):
 
@@ -77,7 +84,7 @@ def test_each_kernel_of_another_size_is_the_first_one_off(residual: Starts) -> N
                 kernel.assign(by * kernel)
 
             start = residual.graph.another(1 + at, scaled)
-            assert drawn_graph.off_names(start)[0] == layer.name
+            assert drawn_graph.off_names(start)[:1] == (layer.name,)
             locally.append(drawn_graph.off_names(drawn_graph.without_data(start))[:1])
         assert locally.count(()) <= len(kernels) - least
         assert all(
@@ -99,7 +106,11 @@ def test_fresh_initialisations_by_the_factory_lie_in_the_bands(residual: Starts)
     end = drawn_graph.quantile(16, int(known.sum()), 0.99)
     far = np.abs(values - limits.centre)[:, known] > end * limits.unit[known]
     assert far.any(axis=1).sum() <= 2
-    assert sum(bool(drawn_graph.off_names(start)) for start in starts) <= 2
+    # All are held against the same 24 draws: a band too narrow by chance counts often.
+    off = [own_weights.off_layers(start.record) for start in starts]
+    assert sum(map(bool, off)) <= 4
+    for ratio in (ratio for ratios in off for ratio in ratios):
+        assert ratio.measured / ratio.low > 0.9 and ratio.measured / ratio.high < 1.1, ratio
 
 
 def test_local_ratios_are_1_in_the_mean_over_draws(residual: Starts) -> None:
