@@ -35,7 +35,8 @@ class LossValues:
     `start` is that of the network as initialised; `right` the smallest over answers that are right,
     in the model's own graph: its output activation is fed with pre-activations of 1 to 64 times the
     right sign, or the answers are the targets. `constant` is that of `ConstantAnswer`, `neutral`
-    that of a pre-activation of zero. `penalty` is what layers add to the loss at the start.
+    that of a pre-activation of zero, `exchanged` that of the right answers where each sample gets
+    another one's. `penalty` is what layers add to the loss at the start.
     """
 
     start: float
@@ -43,6 +44,7 @@ class LossValues:
     constant: float | None
     penalty: float = 0.0
     neutral: float | None = None
+    exchanged: float | None = None
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,10 @@ def right_above_others(record: RunRecord) -> LossValues | None:
     """The losses at the start, where that of right answers is the largest; None elsewhere.
 
     It has to be above those of the untrained network, of the best constant answer and of a
-    pre-activation of 0, by a hundredth of its size, and training has to end below it. A loss that
-    is smallest for right answers has it below all of them, whatever it adds.
+    pre-activation of 0, by a hundredth of its size, and above that of the same answers given to
+    other samples; training has to end below it. A loss that is smallest for right answers has it
+    below all of them, whatever it adds. One that reads answers and targets in different forms, as
+    of boxes by their corners and by their centres, has the exchanged ones above.
     """
     start = record.objective_start
     if start is None or start.values is None or start.dependence is None:
@@ -50,6 +52,8 @@ def right_above_others(record: RunRecord) -> LossValues | None:
     if start.dependence.change < UNUSED:  # targets of other samples are as good
         return None
     if values.right is None or values.constant is None or start.dependence.erased_change < UNUSED:
+        return None
+    if values.exchanged is not None and values.exchanged > values.right:
         return None
     others = [values.start] if values.neutral is None else [values.start, values.neutral]
     # The constant's is of no size: where the sign is wrong it has no lower bound.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,21 @@ def right_preactivations(y: Array, shape: tuple[int, ...], graph: OutputGraph) -
             yield preactivation
     elif signs is None:
         raise FactNotMeasured(f"targets {y.shape} and answers {shape} differ in shape")
+
+
+def losses_of_right_answers(
+    preactivations: Iterable[Array], loss: Callable[[Array], float]
+) -> tuple[float, float]:
+    """The smallest loss of right answers, and that of the same answers in another order of samples.
+
+    Raises `FactNotMeasured` where none is finite.
+    """
+    tried = [(loss(z), z) for z in preactivations]
+    finite = [(value, z) for value, z in tried if math.isfinite(value)]
+    if not finite:
+        raise FactNotMeasured("it is not known which answers are right")
+    right, z = min(finite, key=lambda pair: pair[0])
+    return right, loss(np.roll(z, 1, axis=0))
 
 
 def is_class_index(y: Array, shape: tuple[int, ...]) -> bool:

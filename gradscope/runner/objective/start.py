@@ -38,7 +38,11 @@ from gradscope.runner.objective.output_graph import (
     single_answer,
 )
 from gradscope.runner.objective.position_constant import PositionSearch
-from gradscope.runner.objective.right_answers import right_preactivations, values_per_answer
+from gradscope.runner.objective.right_answers import (
+    losses_of_right_answers,
+    right_preactivations,
+    values_per_answer,
+)
 from gradscope.runner.objective.start_figures import (
     differs,
     drawn,
@@ -351,18 +355,14 @@ class StartMeasurement:
             z = z.astype(first.z.dtype)
             return float(self._loss(tf.constant(z), tf.constant(y), _tensors(weights)))
 
-        start, right = loss(first.z), None
+        start, right, exchanged = loss(first.z), None, None
         with _reason(reasons, "right"):
-            tried = [loss(z) for z in right_preactivations(y, first.answers.shape, self._graph)]
-            finite = [value for value in tried if math.isfinite(value)]
-            if not finite:
-                raise FactNotMeasured("it is not known which answers are right")
-            right = min(finite)
-        constant = (
-            None if self._constant is None else self._constant_value(self._constant, y, weights)
-        )
+            answers = right_preactivations(y, first.answers.shape, self._graph)
+            right, exchanged = losses_of_right_answers(answers, loss)
+        best = self._constant
+        constant = None if best is None else self._constant_value(best, y, weights)
         neutral = loss(np.zeros_like(first.z)) if self._graph.known else None
-        return LossValues(start, right, constant, first.penalty, neutral)
+        return LossValues(start, right, constant, first.penalty, neutral, exchanged)
 
 
 @contextlib.contextmanager

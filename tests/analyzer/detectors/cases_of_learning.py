@@ -188,16 +188,19 @@ def inverted() -> Iterator[Case]:
         used: float = 1.0,
         neutral: float | None = -0.7,
         constant: float = -1e5,
+        exchanged: float | None = None,
         **more: Any,
     ) -> RunRecord:
         start = ObjectiveStart(
             TargetDependence(1.0, used, 1.0, (32, 10), (32, 10)),
-            LossValues(-0.8, right, constant, neutral=neutral),
+            LossValues(-0.8, right, constant, neutral=neutral, exchanged=exchanged),
         )
         falls = -np.geomspace(0.8, 1e3, 101)
         return record(**{"loss": falls, "steps": 100, "objective_start": start, **more})
 
     yield case("sick", "wrong_sign", lambda: net(-0.3), "error", (0, 100), ())
+    yield case("borderline", "exchanged_below", lambda: net(-0.3, exchanged=-0.3), "error")
+    yield case("borderline", "exchanged_above", lambda: net(-0.3, exchanged=-0.29))
     yield case("sick", "five_steps", lambda: net(-0.3, loss=-1.0, steps=5), "error")
     yield case("healthy", "right_sign", lambda: net(-2.0))
     yield case("healthy", "targets_not_used", lambda: net(-0.3, used=0.0))

@@ -140,6 +140,13 @@ def test_the_loss_of_right_answers_in_the_model_s_own_graph(name: str) -> None:
     assert facts.values.neutral == pytest.approx(neutral, rel=1e-5)
 
 
+def test_the_right_answers_of_other_samples_have_the_loss_of_numpy() -> None:
+    wide = REAL.astype(float)
+    facts, _ = measured("mse", REAL, dense(1))
+    exchanged = float(np.mean((np.roll(wide, 1, axis=0) - wide) ** 2))
+    assert facts.values.exchanged == pytest.approx(exchanged, rel=1e-5)
+
+
 def test_targets_in_another_order_change_the_gradient_as_in_numpy() -> None:
     facts, model = measured("mse", REAL, dense(1))
     answers = model(X).numpy()
