@@ -122,6 +122,7 @@ def told_output() -> Iterator[Case]:
     positions = TargetSummary("real", 12, 0.0, 499.0, 250.0, 2e4)
     floats = TargetSummary("real", 1, 0.0, 4.0, 2.0, 2.0)
     squares, falls = "mean_squared_error", np.geomspace(2.3, 0.1, 41)
+    cosine = "cosine_similarity"
     sinks, zero = np.linspace(0.3, -1e5, 41), {"loss": 0.0}
     for kind, name, given, more, severity in (
         ("healthy", "logits_said", ("linear", sparse, index, 10), {"from_logits": True}, ""),
@@ -146,6 +147,14 @@ def told_output() -> Iterator[Case]:
             "error",
         ),
         ("sick", "one_and_two", ("sigmoid", binary, spread(1.5, 0.5)), {"loss": sinks}, "error"),
+        (
+            "healthy",
+            "cosine_of_three",
+            ("linear", cosine, spread(0.0, 1.0), 3),
+            {},
+            "",
+        ),
+        ("sick", "cosine_of_one", ("linear", cosine, spread(0.0, 1.0)), {}, "error"),
         ("sick", "logits_own", ("linear", sparse, index, 10), {}, "error"),
         ("sick", "logits_learn", ("linear", sparse, index, 10), {"loss": falls}, "warning"),
         (

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradscope.record import RunRecord
+from gradscope.record import RunRecord, Trait
 from tests.analyzer.detectors.case import INSIDE, OUTSIDE, ROUNDOFF, Case, blank
 from tests.analyzer.synthetic import DATA, empty, network, over_time, record
+from tests.layers import layer_row
 
 
 def _frozen(kind: str, name: str, update: object, *rest: object, **given: object) -> Case:
@@ -284,6 +285,13 @@ def unscaled() -> Iterator[Case]:
     yield case("healthy", "norm_at_the_input", 116.0, "skipped", layers=normed)
     yield case("healthy", "not_finite", float("nan"), "skipped")
     yield case("sick", "raw_pixels", 116.0, "error", (0, 40), ("hidden_1",), 116.0)
+    for name, trait, severity in (
+        ("joined_inputs", Trait.CONCATENATION, "error"),
+        ("multiplied_inputs", Trait.MERGE, "skipped"),
+    ):
+        front = layer_row(0, "front", "Merge", "structure", traits=(trait,))
+        rest = [replace(layer, index=layer.index + 1) for layer in network([100, 100])]
+        yield case("borderline", name, 116.0, severity, layers=(front, *rest))
     yield case("sick", "no_hidden_layer", 116.0, "error", (0, 40), ("output",), layers=0)
     yield case("sick", "tiny", 1e-4, "error", None, None, 1e-4)
     yield case("sick", "all_zero", 0.0, "error")

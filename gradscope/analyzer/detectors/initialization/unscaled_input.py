@@ -12,7 +12,7 @@ from gradscope.analyzer.nonfinite_cause import at_edge
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.catalog.activations import find_activation
 from gradscope.config.sections.data import USER_DATA
-from gradscope.record import Finding, Normalization, Role, RunRecord, Severity
+from gradscope.record import Finding, Normalization, Role, RunRecord, Severity, Trait
 from gradscope.record.remedies import change_settings
 from gradscope.record.run_record import FIT
 
@@ -64,8 +64,8 @@ def unscaled_input(
         The rms is beyond a threshold and the network learns all the same, another error stands
         beside it, or an operation at the edge of its domain ended the training.
     Not judged when:
-        A measured layer stands before the first weights, a batch norm stands right after them, or
-        the features have no finite size.
+        A measured layer that may scale stands before the first weights, a batch norm stands right
+        after them, or the features have no finite size.
     Thresholds:
         max_rms = 10: the gradient of the first kernel is then ten times the one that its learning
             rate is for; pixels up to 255 give 116. Pixels from 0 to 1 have 0.3 and are no finding.
@@ -82,7 +82,11 @@ def unscaled_input(
         LeCun et al. 1998, section 4.3; Klambauer et al. 2017.
     """
     first = min(record.indices(Role.HIDDEN, Role.OUTPUT), default=0)
-    between = [layer for layer in record.layers[:first] if layer.measured]
+    between = [
+        layer
+        for layer in record.layers[:first]
+        if layer.measured and Trait.CONCATENATION not in layer.traits
+    ]
     if between:
         raise NotMeasured(f"{between[0].name} may scale the features before the first weights")
     if record.layers and record.layers[first].normalization == Normalization.BEFORE_ACTIVATION:

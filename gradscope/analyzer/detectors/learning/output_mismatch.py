@@ -70,11 +70,11 @@ def output_mismatch(
         logit, so the loss may fall while the answer never changes); there are fewer units than
         classes; a loss on probabilities is fed by an activation that gives none (Keras's losses
         have from_logits=False); targets are beyond 0 to 1 for a binary cross-entropy, which has no
-        smallest value then; a categorical cross-entropy has one output and is always 0; a softmax
-        meets real-valued targets; or real targets are ones that the activation cannot reach. The
-        loss takes a softmax or sigmoid of answers that have passed one: its value for right answers
-        is then the one that answers from 0 to 1 (tanh: -1 to 1) as logits give. A percentage error
-        divides by targets of 0.
+        smallest value then; a categorical cross-entropy has one output and is always 0, or a cosine
+        similarity has one and is a sign; a softmax meets real-valued targets; or real targets are
+        ones that the activation cannot reach. The loss takes a softmax or sigmoid of answers that
+        have passed one: its value for right answers is then the one that answers from 0 to 1 (tanh:
+        -1 to 1) as logits give. A percentage error divides by targets of 0.
     Warning when:
         There are more units than classes; softmax and sigmoid are exchanged (sigmoid units are not
         one distribution, and softmax units cannot be right together); or a model of the user's own
@@ -148,6 +148,9 @@ def _without_answer(record: RunRecord, layer: LayerInfo) -> Iterator[_Misfit]:
     if name == "categorical_crossentropy" and layer.units == 1 and layer.activation != "softmax":
         reason = f"{name} divides the one answer of {layer.name} by itself, so that it is always 0"
         yield _Misfit(Severity.ERROR, 1.0, 0.0, reason, _loss("binary_crossentropy"))
+    if name == "cosine_similarity" and layer.units == 1:
+        reason = f"{name} of the one answer of {layer.name} is its sign, so that no gradient comes"
+        yield _Misfit(Severity.ERROR, 1.0, 0.0, reason, _loss("mean_squared_error"))
     if targets is None or name not in BINARY or _indices_of_positions(record, layer):
         return
     beyond = targets.form == "real" and not 0.0 <= targets.minimum <= targets.maximum <= 1.0
