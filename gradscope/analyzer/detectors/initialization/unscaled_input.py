@@ -82,13 +82,8 @@ def unscaled_input(
         LeCun et al. 1998, section 4.3; Klambauer et al. 2017.
     """
     first = min(record.indices(Role.HIDDEN, Role.OUTPUT), default=0)
-    between = [
-        layer
-        for layer in record.layers[:first]
-        if layer.measured and Trait.CONCATENATION not in layer.traits
-    ]
-    if between:
-        raise NotMeasured(f"{between[0].name} may scale the features before the first weights")
+    if scaling := _may_scale(record, first):
+        raise NotMeasured(f"{scaling} may scale the features before the first weights")
     if record.layers and record.layers[first].normalization == Normalization.BEFORE_ACTIVATION:
         raise NotMeasured("a batch norm right after the first weights takes the scale away")
     finite = fed_rms(record)
@@ -125,6 +120,14 @@ def unscaled_input(
             evidence=findings.evidence(record, n=record.data.samples, phase="data"),
         ),
     )
+
+
+def _may_scale(record: RunRecord, first: int) -> str:
+    """The name of a measured layer before the first weights that does more than join its inputs."""
+    for layer in record.layers[:first]:
+        if layer.measured and Trait.CONCATENATION not in layer.traits:
+            return layer.name
+    return ""
 
 
 def _saturates(record: RunRecord, first: int) -> bool:
