@@ -121,7 +121,7 @@ def densenet() -> Any:
             y = _convolution(8)(layers.ReLU()(layers.BatchNormalization()(x)))
             x = layers.Concatenate()([x, y])
         if block == 0:
-            x = layers.AveragePooling2D()(_convolution(24, size=1)(x))
+            x = layers.AveragePooling2D(2)(_convolution(24, size=1)(x))
     x = layers.ReLU()(layers.BatchNormalization()(x))
     return keras.Model(start, _head(layers.GlobalAveragePooling2D()(x)))
 

@@ -89,7 +89,7 @@ def _curve(item: Mapping[str, Any]) -> DepthCurve:
 
 
 def _remedy(item: Mapping[str, Any]) -> Remedy:
-    known = {field.name: item[field.name] for field in fields(Remedy)}
+    known = {field.name: item[field.name] for field in fields(Remedy) if field.name in item}
     promise = item["promise"]
     return Remedy(
         **known
