@@ -130,6 +130,7 @@ def test_the_finding_has_the_momentum_of_the_run_in_the_formula(tensorflow_once:
 
 
 @pytest.mark.tensorflow
+@pytest.mark.long("five runs, 30 s")
 def test_each_condition_of_selu_has_a_message_of_its_own(tensorflow_once: Any) -> None:
     reported = {
         statement.title: findings(statement.runs["broken"])["selu_conditions"]

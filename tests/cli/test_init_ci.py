@@ -121,6 +121,7 @@ def test_a_second_call_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
 
 
 @pytest.mark.tensorflow
+@pytest.mark.long("a baseline and two checks, three minutes")
 def test_the_gate_around_a_factory_works_in_a_clone(tmp_path: Path) -> None:
     """All that is written is committed; in a clone the jobs pass, and fail after a bad change."""
     work, clone = tmp_path / "work", tmp_path / "clone"

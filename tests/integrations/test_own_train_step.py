@@ -39,7 +39,9 @@ def mean_square(values: Any) -> float:
     return float(np.mean(np.asarray(values, np.float64) ** 2))
 
 
-@pytest.mark.parametrize("build", ["vae", "gan", "wgan"])
+@pytest.mark.parametrize(
+    "build", ["vae", "gan", pytest.param("wgan", marks=pytest.mark.long("25 s"))]
+)
 def test_training_is_the_same_to_the_bit(build: str, models: Any) -> None:
     from gradscope import GradientFlow
 
