@@ -130,8 +130,9 @@ def _default_learning_rate(remedy: Remedy, reader: Reader) -> str:
 
 
 def _raise_learning_rate(remedy: Remedy, reader: Reader) -> str:
-    text = f"{_settings(remedy, reader)}, {raised_rate(remedy)}"
-    return text if remedy.settings else "a larger learning rate"
+    if not remedy.settings:
+        return "a larger learning rate"
+    return f"{_settings(remedy, reader)}, {raised_rate(remedy)}"
 
 
 def raised_rate(remedy: Remedy) -> str:
