@@ -66,12 +66,6 @@ RELU = change_settings(("model.activation", "relu"), ("model.initializer", "he_n
             "-s training.learning_rate=0.002, a tenth of the 0.02 used",
         ),
         (
-            Remedy(Action.RAISE_LEARNING_RATE, (("training.learning_rate", 0.1),), replaces=1e-6),
-            "training.learning_rate: 0.1, for steps of about a thousandth of the weights, not 1e-06",
-            "learning_rate=0.1, for steps of about a thousandth of the weights, not 1e-06",
-            "-s training.learning_rate=0.1, for steps of about a thousandth of the weights, not 1e-06",
-        ),
-        (
             Remedy(Action.RAISE_LEARNING_RATE),
             "a larger learning rate",
             "a larger learning rate",
