@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.record import Action, Diagnosis, Finding
+from gradscope.record import Action, Diagnosis, Finding, RunRecord
 from tests.analyzer.synthetic import geometric, network, over_time, record
 
 LATE = np.arange(41) >= 20
@@ -105,14 +105,27 @@ def test_unscaled_inputs_that_lead_have_their_alternatives_apart() -> None:
     ]
 
 
+def slow_adam(rate: float, update: float) -> RunRecord:
+    """A training by Adam at a tiny rate."""
+    made = record(steps=100, update=update)
+    optimizer = {"name": "adam", "parameters": {"learning_rate": rate}}
+    training = made.config["training"] | {"optimizer": optimizer}
+    rates = made.scalars | {"learning_rate": np.full(len(made.steps), rate)}
+    return replace(made, config=made.config | {"training": training}, scalars=rates)
+
+
+def test_weights_that_stand_still_ask_for_a_computed_rate() -> None:
+    """A step of 1e-10 of the weights at 1e-11: 1e-2 of them takes 0.001, Adam's default."""
+    diagnosis = diagnose(slow_adam(1e-11, 1e-10))
+    assert diagnosis.verdicts[0].code == "GS104"
+    assert diagnosis.remedies[0].action is Action.RAISE_LEARNING_RATE
+    assert diagnosis.remedies[0].settings == (("training.learning_rate", 0.001),)
+
+
 def test_steps_too_small_to_tell_anything_ask_for_a_larger_rate() -> None:
     """Adam's first step of 1e-7 of the weights at 1e-8: 1e-2 of them takes 0.001, its default."""
-    made = record(steps=100, update=1e-7)
-    optimizer = {"name": "adam", "parameters": {"learning_rate": 1e-8}}
-    training = made.config["training"] | {"optimizer": optimizer}
-    rates = made.scalars | {"learning_rate": np.full(len(made.steps), 1e-8)}
-    made = replace(made, config=made.config | {"training": training}, scalars=rates)
-    [larger] = diagnose(made).remedies  # more steps would have to be 100,000 times as many
+    # More steps would have to be 100,000 times as many.
+    [larger] = diagnose(slow_adam(1e-8, 1e-7)).remedies
     assert larger.settings == (("training.learning_rate", 0.001),)
     assert larger.action is Action.RAISE_LEARNING_RATE
     slow = [remedy.action for remedy in diagnose(record(steps=100, update=1e-4)).remedies]

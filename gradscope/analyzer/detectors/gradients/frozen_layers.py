@@ -10,6 +10,7 @@ from gradscope.analyzer.curves import gradient_cut, loss_curve, window
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.analyzer.theory import step_size
 from gradscope.record import Action, Finding, Remedy, Role, RunRecord, Severity
 
 UNIT_ROUNDOFF = 2.0**-24
@@ -109,7 +110,7 @@ def frozen_layers(
             threshold=threshold,
             message=_message(where, observed),
             details=_details(onset, "any" if grave else "most"),
-            remedies=_remedies(names),
+            remedies=_remedies(record, names, whole=whole),
             evidence=findings.evidence_over_steps(
                 record, n=min(x.parameters for x in layers), steps=steps[rows], values=slowest
             ),
@@ -150,8 +151,11 @@ def _updated(record: RunRecord) -> npt.NDArray[np.bool_]:
     return updated & np.isfinite(record.scalars["loss"])
 
 
-def _remedies(names: tuple[str, ...]) -> tuple[Remedy, ...]:
-    return (Remedy(Action.RAISE_LEARNING_RATE), Remedy(Action.FREEZE_LAYERS, layers=names))
+def _remedies(record: RunRecord, names: tuple[str, ...], *, whole: bool) -> tuple[Remedy, ...]:
+    """A larger rate, computed where it is that of the whole network; or layers that stay so."""
+    computed = step_size.raise_learning_rate(record) if whole else ()
+    larger = computed or (Remedy(Action.RAISE_LEARNING_RATE),)
+    return (*larger, Remedy(Action.FREEZE_LAYERS, layers=names))
 
 
 def _message(where: str, observed: float) -> str:
