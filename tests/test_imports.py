@@ -122,11 +122,11 @@ def imports_of_numpy(folder: Path, *arguments: str, code: int) -> float:
 
 
 def test_help_costs_less_than_numpy(folder: Path) -> None:
-    assert imports_of_numpy(folder, "--help", code=0) < 1.2
+    assert imports_of_numpy(folder, "--help", code=0) < 3
 
 
 def test_a_bad_config_is_refused_quickly(folder: Path) -> None:
-    assert imports_of_numpy(folder, "run", "bad.yaml", code=2) < 8
+    assert imports_of_numpy(folder, "run", "bad.yaml", code=2) < 18
 
 
 def test_the_package_itself_is_light() -> None:
