@@ -23,6 +23,7 @@ from benchmarks.expectation.applications import NETS, Application
 from benchmarks.expectation.cost import MEASURED, Cost
 from benchmarks.expectation.counting import DRAWS, Row
 from benchmarks.expectation.graphs import GRAPHS
+from benchmarks.expectation.kept import restored
 from benchmarks.expectation.skewed import Skewed
 from gradscope.gate.comparing.unpaired import BUDGET
 
@@ -86,10 +87,10 @@ def _keep(kept: _Kept) -> None:
 def _page(kept: _Kept) -> str:
     rows, costs, nets, odd = (kept[group] for group in ("rows", "costs", "nets", "skewed"))
     return tables.page(
-        [Row.from_json(rows[name]) for name in GRAPHS if name in rows],
-        [Cost(**costs[name]) for name in GRAPHS if name in costs],
-        [Application.from_json(nets[name]) for name in NETS if name in nets],
-        [Skewed.from_json(row) for row in odd.values()],
+        [restored(Row, rows[name]) for name in GRAPHS if name in rows],
+        [restored(Cost, costs[name]) for name in GRAPHS if name in costs],
+        [restored(Application, nets[name]) for name in NETS if name in nets],
+        [restored(Skewed, row) for row in odd.values()],
     )
 
 

@@ -31,11 +31,6 @@ class Application:
     peak_gib: float
     sentences: tuple[str, ...]
 
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Application:
-        """The net that was kept."""
-        return cls(**content | {"sentences": tuple(content["sentences"])})
-
 
 def measure(name: str) -> dict[str, Any]:
     """Run one step of the net with draws, in this process."""

@@ -13,6 +13,7 @@ from benchmarks.expectation import drawn_graph
 from benchmarks.expectation.drawn_graph import LEVEL, DrawnGraph, Limits, Start
 from benchmarks.expectation.graphs import GRAPHS
 from gradscope.analyzer.theory import own_weights
+from gradscope.gate.comparing.student_t import quantile
 from gradscope.record import Role
 
 DRAWS, FEWER = 32, 16
@@ -56,14 +57,8 @@ class Row:
 
         By more than `margin`, in half widths of such a band.
         """
-        end = drawn_graph.quantile(DRAWS, self.figures, level)
+        end = quantile((1.0 - level) / self.figures, DRAWS - 1)
         return sum(t > (1.0 + margin) * end for t in self.farthest)
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Row:
-        """The row that was kept."""
-        lists = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}
-        return cls(**content | lists)
 
 
 def measure(graph: str, seeds: int, faults: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from gradscope.analyzer.theory import own_weights
 from gradscope.analyzer.theory.drawn_expectation import drawn_prediction
+from gradscope.gate.comparing.student_t import quantile
 from gradscope.record import InitialDraws, LayerInfo, Role, RunRecord
 from gradscope.record.initial_draws import (
     LAYER_FIGURES,
@@ -177,14 +178,9 @@ def limits_of(start: Start, draws: int | None = None) -> Limits:
     )
     low, high = np.where(usable, low, np.nan), np.where(usable, high, np.nan)
     centre = np.concatenate([band.centre[at] for band, at in pairs])
-    return Limits(centre, (low, high), 0.5 * (high - low) / quantile(pairs[0][0].draws, 1, LEVEL))
-
-
-def quantile(draws: int, comparisons: int, level: float) -> float:
-    """Student's t of the ends of a band of `draws`, for all of `comparisons` figures together."""
-    from scipy.special import stdtrit
-
-    return -float(stdtrit(draws - 1, 0.5 * (1.0 - level) / comparisons))
+    return Limits(
+        centre, (low, high), 0.5 * (high - low) / quantile(1.0 - LEVEL, pairs[0][0].draws - 1)
+    )
 
 
 def off_names(start: Start, threshold: float = 1.0) -> tuple[str, ...]:

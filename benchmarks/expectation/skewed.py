@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.expectation.drawn_graph import quantile
+from gradscope.theory.prediction import Band
 
 SHARE = 0.03
 TERMS = (4, 1)
@@ -30,11 +30,6 @@ class Skewed:
     asked: float
     shares: tuple[float, ...]
 
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Skewed:
-        """The row that was kept."""
-        return cls(**content | {"shares": tuple(content["shares"])})
-
 
 def measure(draws: int, asked: float) -> list[dict[str, Any]]:
     """A row for each of `TERMS`, in JSON's types."""
@@ -44,7 +39,7 @@ def measure(draws: int, asked: float) -> list[dict[str, Any]]:
 def _row(terms: int, draws: int, asked: float) -> Skewed:
     rng = np.random.default_rng(terms)
     odd = max(1, round(SHARE * FIGURES))
-    reach = quantile(draws, FIGURES, 1.0 - asked) * np.sqrt(1.0 + 1.0 / draws)
+    reach = Band(np.zeros(1), np.ones(1), draws).reach(0.5 * asked / FIGURES)
     far = []
     for _ in range(STARTS // AT_ONCE):
         logs = rng.normal(size=(AT_ONCE, 1 + draws, FIGURES))

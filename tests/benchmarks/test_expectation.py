@@ -14,6 +14,7 @@ from benchmarks.expectation.applications import NETS, Application
 from benchmarks.expectation.cost import Cost
 from benchmarks.expectation.counting import Row
 from benchmarks.expectation.graphs import GRAPHS
+from benchmarks.expectation.kept import restored
 from benchmarks.expectation.skewed import MARGINS, Skewed
 from benchmarks.intervals import clopper_pearson
 from gradscope.gate.checks.theory_check import JUST_OUTSIDE
@@ -36,13 +37,13 @@ def kept() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def rows(kept: dict[str, Any]) -> list[Row]:
     """One row for each graph."""
-    return [Row.from_json(row) for row in kept["rows"]]
+    return [restored(Row, row) for row in kept["rows"]]
 
 
 def test_the_page_is_that_of_the_committed_counts(kept: dict[str, Any], rows: list[Row]) -> None:
     costs = [Cost(**row) for row in kept["costs"]]
-    nets = [Application.from_json(row) for row in kept["nets"]]
-    odd = [Skewed.from_json(row) for row in kept["skewed"]]
+    nets = [restored(Application, row) for row in kept["nets"]]
+    odd = [restored(Skewed, row) for row in kept["skewed"]]
     names = [row.graph for row in rows]
     assert names and names == [name for name in GRAPHS if name in names]
     assert (RESULTS / "expectation.md").read_text("utf-8") == tables.page(rows, costs, nets, odd)
@@ -50,7 +51,7 @@ def test_the_page_is_that_of_the_committed_counts(kept: dict[str, Any], rows: li
 
 def test_the_gates_margin_is_the_least_that_keeps_what_is_asked(kept: dict[str, Any]) -> None:
     """Where three figures in a hundred are skewed, by 1.5 at most: within a quarter of it."""
-    odd = [Skewed.from_json(row) for row in kept["skewed"]]
+    odd = [restored(Skewed, row) for row in kept["skewed"]]
     at = MARGINS.index(JUST_OUTSIDE)
     assert {row.asked for row in odd} == {BUDGET}
     assert max(row.shares[at] for row in odd) <= 1.25 * BUDGET
@@ -116,7 +117,7 @@ def test_draws_cost_about_as_much_as_instrumented_steps(kept: dict[str, Any]) ->
 
 
 def test_nets_of_keras_applications_are_drawn_within_8_gib(kept: dict[str, Any]) -> None:
-    nets = [Application.from_json(row) for row in kept["nets"]]
+    nets = [restored(Application, row) for row in kept["nets"]]
     assert {net.name for net in nets} <= set(NETS)
     for net in nets:
         assert net.peak_gib <= 8.0 and net.off == 0 and net.drawn > 0, net

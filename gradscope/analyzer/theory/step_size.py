@@ -45,13 +45,10 @@ def lower_learning_rate(record: RunRecord) -> Remedy:
     if not rate > 0.0:
         return Remedy(Action.LOWER_LEARNING_RATE)
     known = [lower for lower in _computed(record, name) if lower <= rate / CLEARLY]
-    lower = known[0] if known else rate / 10
-    usual = OPTIMIZERS[name].parameters["learning_rate"].default if name in OPTIMIZERS else None
+    lower, usual = known[0] if known else rate / 10, _default(name)
     action = Action.LOWER_LEARNING_RATE
-    if isinstance(usual, (int, float)) and usual <= rate / CLEARLY:
-        near = lower / CLEARLY**2 <= usual <= lower * CLEARLY**2
-        if near or (not known and usual < lower):
-            action, lower = Action.DEFAULT_LEARNING_RATE, float(usual)
+    if usual <= rate / CLEARLY and (_as_good(usual, lower) or (not known and usual < lower)):
+        action, lower = Action.DEFAULT_LEARNING_RATE, usual
     setting = ("training.learning_rate", float(f"{lower:.1g}"))
     return Remedy(action, (setting,), replaces=rate)
 
@@ -66,10 +63,9 @@ def raise_learning_rate(record: RunRecord) -> tuple[Remedy, ...]:
     known = list(_computed(record, name)) if rate > 0.0 else []
     if not known or known[-1] < rate * CLEARLY**2:
         return ()
-    higher = known[0]
-    usual = OPTIMIZERS[name].parameters["learning_rate"].default if name in OPTIMIZERS else None
-    if isinstance(usual, (int, float)) and higher / CLEARLY**2 <= usual <= higher * CLEARLY**2:
-        higher = float(usual)
+    higher, usual = known[0], _default(name)
+    if _as_good(usual, higher):
+        higher = usual
     setting = ("training.learning_rate", float(f"{higher:.1g}"))
     return (Remedy(Action.RAISE_LEARNING_RATE, (setting,), replaces=rate),)
 
@@ -79,6 +75,16 @@ def is_hopeless(remedy: Remedy) -> bool:
     if remedy.action is not Action.RAISE_LEARNING_RATE or remedy.replaces is None:
         return False
     return any(float(str(rate)) > HOPELESS * remedy.replaces for _, rate in remedy.settings)
+
+
+def _default(name: str) -> float:
+    """Keras's learning rate for the optimizer; NaN where it has no number."""
+    usual = OPTIMIZERS[name].parameters["learning_rate"].default if name in OPTIMIZERS else None
+    return float(usual) if isinstance(usual, (int, float)) else math.nan
+
+
+def _as_good(usual: float, computed: float) -> bool:
+    return computed / CLEARLY**2 <= usual <= computed * CLEARLY**2
 
 
 def _optimizer(record: RunRecord) -> tuple[str, float]:

@@ -12,6 +12,7 @@ from benchmarks.expectation import drawn_graph
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.theory import cause_sentences, own_weights
 from gradscope.analyzer.theory.graph_causes import design_causes, design_remedies, entries_of
+from gradscope.gate.comparing.student_t import quantile
 from gradscope.record import Finding, RunRecord, Severity
 from gradscope.record.initial_draws import WeightDraw
 from gradscope.reporters.run.expected_start import graph_sentences
@@ -103,7 +104,7 @@ def test_fresh_initialisations_by_the_factory_lie_in_the_bands(residual: Starts)
         low, high = limits.ends
         inside = ((values >= low) & (values <= high))[:, known]
         assert 0.96 <= inside.mean() < 1.0, draws
-    end = drawn_graph.quantile(16, int(known.sum()), 0.99)
+    end = quantile(0.01 / int(known.sum()), 15)
     far = np.abs(values - limits.centre)[:, known] > end * limits.unit[known]
     assert far.any(axis=1).sum() <= 2
     # All are held against the same 24 draws: a band too narrow by chance counts often.
