@@ -36,6 +36,7 @@ def objectives() -> Iterator[Case]:
     yield from unscaled()
     yield from saturated()
     yield from twice_and_divided()
+    yield from known_of_a_batch()
     yield from untrainable()
     yield from mixed()
     yield from in_order()
@@ -218,6 +219,22 @@ def twice_and_divided() -> Iterator[Case]:
     yield case(
         "borderline", "mask_beyond", lambda: masked(data=replace(REAL, targets=beyond)), "error"
     )
+
+
+def known_of_a_batch() -> Iterator[Case]:
+    """Targets that only the first batch shows, as in a `fit` of the user's own."""
+    case = partial(Case, "output_mismatch")
+    unknown = replace(DATA, task="own", classes=None, targets=None)
+    binary = {"objective": ObjectiveInfo("binary_crossentropy"), "data": unknown}
+    more = binary | {"loss": np.linspace(0.7, -1e6, 41)}
+
+    def net(highest: int) -> RunRecord:
+        shares = (1.0 / (highest + 1),) * (highest + 1)
+        targets = TargetSummary("indices", 1, 0.0, highest, highest / 2, 1.0, shares, 32)
+        return started(ObjectiveStart(targets=targets), activation="sigmoid", units=1, **more)
+
+    yield case("healthy", "two_classes_in_a_batch", lambda: net(1))
+    yield case("sick", "ten_digits_in_a_batch", lambda: net(9), "error", None, None, 9.0)
 
 
 def untrainable() -> Iterator[Case]:

@@ -142,9 +142,15 @@ def output_mismatch(
     return tuple(answer)
 
 
+def _targets(record: RunRecord) -> TargetSummary | None:
+    """Those of all data; of the first batch where no more is known, as in the user's own `fit`."""
+    start = record.objective_start
+    return record.data.targets or (start.targets if start is not None else None)
+
+
 def _without_answer(record: RunRecord, layer: LayerInfo) -> Iterator[_Misfit]:
     """A loss that no answer makes small, or every answer: that it falls says nothing."""
-    targets, name = record.data.targets, loss_curve.loss_name(record)
+    targets, name = _targets(record), loss_curve.loss_name(record)
     if name == "categorical_crossentropy" and layer.units == 1 and layer.activation != "softmax":
         reason = f"{name} divides the one answer of {layer.name} by itself, so that it is always 0"
         yield _Misfit(Severity.ERROR, 1.0, 0.0, reason, _loss("binary_crossentropy"))
@@ -157,6 +163,8 @@ def _without_answer(record: RunRecord, layer: LayerInfo) -> Iterator[_Misfit]:
     if beyond or (targets.form and layer.units == 1 and len(targets.shares) > 2):
         reason = f"{name} needs targets from 0 to 1, and they reach beyond"
         remedies, details = _loss("mean_squared_error"), f"They go from {_span(targets)}."
+        if targets.form == "indices":
+            remedies = (Remedy(Action.ONE_UNIT_PER_CLASS), *remedies)
         yield _Misfit(Severity.ERROR, targets.maximum, 1.0, reason, remedies, details)
 
 
@@ -209,8 +217,7 @@ def _indices_of_positions(record: RunRecord, layer: LayerInfo) -> bool:
 
 def _divided(record: RunRecord, max_zero: float) -> Iterator[_Misfit]:
     """A percentage error of targets of which some are 0."""
-    name, start = loss_curve.loss_name(record), record.objective_start
-    targets = record.data.targets or (start.targets if start is not None else None)
+    name, targets = loss_curve.loss_name(record), _targets(record)
     share = targets.zeros if targets is not None else None
     if name != "mean_absolute_percentage_error" or share is None or not share > max_zero:
         return
