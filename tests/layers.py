@@ -19,7 +19,7 @@ TRAITS: dict[str, tuple[Trait, ...]] = {
     "Activation": (Trait.ACTIVATION,),
     "ReLU": (Trait.ACTIVATION,),
     "Dropout": (Trait.RANDOM, Trait.DROPOUT),
-    "AlphaDropout": (Trait.RANDOM,),
+    "AlphaDropout": (Trait.RANDOM, Trait.ALPHA_DROPOUT),
     "Flatten": (Trait.UNCHANGED_VALUES,),
     "Add": (Trait.MERGE, Trait.SUM),
     "Concatenate": (Trait.MERGE, Trait.CONCATENATION),

@@ -55,6 +55,8 @@ class Trait(StrEnum):
     """Passes its input on, changed at random in training: all dropouts, GaussianNoise."""
     DROPOUT = "dropout"
     """Sets each value to zero independently and scales the others up: Dropout."""
+    ALPHA_DROPOUT = "alpha_dropout"
+    """Sets values to SELU's lower limit, then restores mean and variance: AlphaDropout."""
     UNCHANGED_VALUES = "unchanged_values"
     """Gives exactly the values it receives, perhaps in another shape: Flatten, Reshape."""
     MOVED_VALUES = "moved_values"
@@ -104,7 +106,7 @@ class LayerInfo:
     `kind` is the Keras class name, for readers; `traits` say what the layer is, in the order of
     `Trait`. Hidden and output layers carry an activation even when Keras applies it in a layer of
     its own (batch norm before the activation): `activation` is the nonlinearity that follows the
-    weights.
+    weights. `dropout` is the rate of the dropout that follows; an AlphaDropout does not count.
 
     `reason` says why a layer is not measured; None when `measured`. `activation_of` names the layer
     with which a separate activation is measured. `unmeasured` says why a measured layer lacks a

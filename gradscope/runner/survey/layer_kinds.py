@@ -239,7 +239,7 @@ def _function_name(function: Any) -> str | None:
 
 
 _LOOP, _ACTIVATION = (Trait.LOOP,), (Trait.ACTIVATION,)
-_DROPOUTS = ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout")
+_DROPOUTS = ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
 _NOISES = ("GaussianDropout", "GaussianNoise")
 _NORMALIZATIONS = (
     *("LayerNormalization", "RMSNormalization", "GroupNormalization", "UnitNormalization"),
@@ -270,6 +270,7 @@ LAYER_KINDS: tuple[LayerKind, ...] = (
     ),
     LayerKind(_NORMALIZATIONS, (Trait.NORMALIZATION,)),
     LayerKind(("Dropout",), (Trait.RANDOM, Trait.DROPOUT)),
+    LayerKind(("AlphaDropout",), (Trait.RANDOM, Trait.ALPHA_DROPOUT)),
     LayerKind((*_DROPOUTS, *_NOISES), (Trait.RANDOM,)),
     LayerKind(_RESHAPERS, (Trait.UNCHANGED_VALUES,)),
     LayerKind(_MOVERS, (Trait.MOVED_VALUES,)),

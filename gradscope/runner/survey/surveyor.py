@@ -185,7 +185,7 @@ class _Surveyor:
     def _dropout(self, call: Call) -> None:
         origin = self._origin(call)
         self._pass_on(call, Reason.RANDOM_VALUES)
-        if origin is not None:
+        if origin is not None and Trait.ALPHA_DROPOUT not in layer_kinds.traits_of(call.layer):
             self._change(origin.row, dropout=float(getattr(call.layer, "rate", 0.0)))
 
     def _mover(self, call: Call) -> None:
