@@ -68,6 +68,7 @@ class Action(StrEnum):
     COUNT_AT_LEAST_ONE = "count_at_least_one"
     COMPUTE_IN_FLOAT32 = "compute_in_float32"
     REPAIR_DATA = "repair_data"
+    REPAIR_TARGETS = "repair_targets"
     MEASURE_EVERY_STEP = "measure_every_step"
     UPDATE_BASELINE = "update_baseline"
     MAKE_BASELINE = "make_baseline"

@@ -62,6 +62,8 @@ def more_figures(made: RunRecord, finding: Finding) -> Iterator[float]:
     """What details and causes show beside the figures of a message."""
     yield from (*LIMITS, made.data.minimum, made.data.maximum, made.batch_size)
     yield from (made.probe_samples, made.data.second_moment)
+    if made.data.targets is not None:
+        yield from (made.data.targets.minimum, made.data.targets.samples)
     hidden = [layer.index for layer in made.layers if layer.role == "hidden" and layer.measured]
     if hidden and len(made.steps):
         for name in ("preactivation_second_moment", "delta_second_moment"):

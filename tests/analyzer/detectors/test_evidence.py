@@ -48,6 +48,7 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
     ),
     "collapsed_representation": values_per_step,
     "constant_normalization": lambda made, finding: len(finding.layers),
+    "constant_targets": lambda made, _: made.data.targets.samples,  # type: ignore[union-attr]
     "cut_gradient": lambda made, _: sum(step > 1 for step in made.steps.tolist()),
     "departed_weights": lambda made, _: made.draws.count,  # type: ignore[union-attr]
     "dead_units": lambda made, finding: (

@@ -63,6 +63,7 @@ _HEADINGS: Final[Mapping[str, Heading]] = {
     "dead_units": Heading("Units are dead", _percent),
     "saturated_units": Heading("Units are saturated", _short),
     "collapsed_representation": Heading("The samples collapse", _short),
+    "constant_targets": Heading("All targets are the same"),
     "batch_norm_explosion": Heading("Batch norm explodes the gradient", _times),
     "batch_norm_inference_gap": Heading("Inference is not training"),
     "batch_norm_momentum": Heading("Moving statistics lag", _percent),
