@@ -11,6 +11,7 @@ import pytest
 from gradscope import api
 from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.record import Severity
+from tests.long_cases import long_cases
 
 pytestmark = pytest.mark.tensorflow
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -39,13 +40,15 @@ PROMISED: dict[str, tuple[int, str, list[str], list[str]]] = {
     "exploding_lr": (20, "unhealthy", ["non_finite"], []),
 }
 
+LONG = ("selu_lecun_100", "elu_he_20", "relu_glorot_30", "leaky_relu_he", "relu_he_std2x")
+
 
 def test_every_shipped_config_is_promised() -> None:
     assert {path.stem for path in CONFIGS.glob("*.yaml")} == set(PROMISED)
 
 
 @pytest.mark.parametrize("seeds", [1, FIVE])
-@pytest.mark.parametrize("name", PROMISED)
+@pytest.mark.parametrize("name", long_cases(PROMISED, LONG, "5 to 26 s each"))
 def test_a_shipped_config_gives_its_verdict_for_each_seed(
     name: str, seeds: int, tensorflow_once: Any
 ) -> None:

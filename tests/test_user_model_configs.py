@@ -18,6 +18,7 @@ from gradscope.errors import BadRequest
 from gradscope.record import RunRecord, Severity
 from gradscope.runner.sources import factory
 from tests.cli.running import environment, result_in, run, strict_json
+from tests.long_cases import long_cases
 
 pytestmark = pytest.mark.tensorflow
 OWN = Path(__file__).parent.parent / "configs" / "own"
@@ -38,7 +39,7 @@ class Promise:
     leads: str = ""
 
 
-LONG = ("residual", "transformer", "without_shortcuts")
+LONG = ("residual", "transformer", "without_shortcuts", "remembering", "lstm")
 
 PROMISED = {
     "cnn": Promise(60, ("conv2d", "conv2d_1", "dense", "dense_1"), 0.6),
@@ -78,13 +79,7 @@ def test_every_example_says_what_must_come_out() -> None:
         assert word in first, path.name
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.long("20 s")) if name in LONG else name
-        for name in PROMISED
-    ],
-)
+@pytest.mark.parametrize("name", long_cases(PROMISED, LONG, "7 to 20 s each"))
 def test_an_example_keeps_its_promise(name: str, tensorflow_once: Any) -> None:
     import keras
 

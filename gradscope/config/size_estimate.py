@@ -14,7 +14,9 @@ from gradscope.config.document.tree_path import TreePath
 from gradscope.config.experiment import ExperimentConfig, OptimizerSpec
 from gradscope.errors import ConfigError
 
-MAXIMUM_KERAS_LAYERS: Final = 900
+MAXIMUM_KERAS_LAYERS: Final = 2000
+"""The largest number that was tried. The time to build a network grows faster than its depth."""
+
 BASE_BYTES: Final = 620 * 10**6
 """Memory of a process with TensorFlow before it has a model (measured)."""
 

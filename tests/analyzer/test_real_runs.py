@@ -13,6 +13,7 @@ import pytest
 
 from gradscope import api
 from gradscope.record import RunRecord
+from tests.long_cases import long_cases
 
 pytestmark = pytest.mark.tensorflow
 
@@ -96,7 +97,7 @@ def test_one_is_healthy_and_one_is_not(plain: dict[str, list[tuple[Any, ...]]]) 
     assert grave("sigmoid")[0] == "GS101"
 
 
-@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+@pytest.mark.parametrize("activation", long_cases(["relu", "sigmoid"], ["sigmoid"], "5 s each"))
 @pytest.mark.parametrize(
     "change", ["loss_down", "loss_up_and_renamed", "permuted", "duplicated_and_shuffled"]
 )

@@ -14,9 +14,9 @@ from gradscope.errors import ConfigError
 SIZES = [
     ("model: {depth: 1000000}", "c.yaml:1:16: error: model.depth: expected a whole number from 1"),
     (
-        "model: {depth: 449}",
-        "c.yaml:1:16: error: model.depth: 449 hidden layers make 902 Keras "
-        "layers, more than the 900 that Keras can build (use fewer layers)",
+        "model: {depth: 700, dropout: 0.1}",
+        "c.yaml:1:16: error: model.depth: 700 hidden layers make 2104 Keras "
+        "layers, more than the 2000 that Keras can build (use fewer layers)",
     ),
     (
         "model: {depth: 2, width: 1000000000}",

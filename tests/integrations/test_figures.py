@@ -12,6 +12,7 @@ import gradscope
 from gradscope.record import STATISTICS
 from tests.integrations import training
 from tests.integrations.training import MODELS, compiled, data
+from tests.long_cases import long_cases
 from tests.oracle import numpy_network as oracle
 
 pytestmark = pytest.mark.tensorflow
@@ -40,7 +41,10 @@ def one_step(model: Any, x: Any, y: Any, **options: Any) -> Any:
     return flow.record
 
 
-@pytest.mark.parametrize("name", ["mlp", "batch_norm_mlp", "cnn", "lstm", "transformer"])
+@pytest.mark.parametrize(
+    "name",
+    long_cases(["mlp", "batch_norm_mlp", "cnn", "lstm", "transformer"], ["transformer"], "11 s"),
+)
 def test_figures_are_those_of_run_on_the_same_batch(name: str, tensorflow_once: Any) -> None:
     import keras
 
@@ -68,7 +72,9 @@ def test_figures_are_those_of_run_on_the_same_batch(name: str, tensorflow_once: 
         np.testing.assert_allclose(record.scalars[scalar], values, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["batch_norm_mlp", "lstm", "transformer"])
+@pytest.mark.parametrize(
+    "name", long_cases(["batch_norm_mlp", "lstm", "transformer"], ["transformer"], "7 s")
+)
 def test_the_loss_that_is_measured_is_the_one_that_is_trained(
     name: str, tensorflow_once: Any
 ) -> None:

@@ -26,7 +26,7 @@ def _fitted(model: Any, *given: Any, draws: int | None, **options: Any) -> tuple
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=() if name in ("mlp", "cnn") else pytest.mark.long("20 s each"))
+        pytest.param(name, marks=() if name == "mlp" else pytest.mark.long("20 s each"))
         for name in MODELS
     ],
 )
@@ -43,6 +43,7 @@ def test_a_fit_with_draws_trains_the_same_bits(name: str, tensorflow_once: Any) 
             assert weight.draw in (WeightDraw.AS_MADE, WeightDraw.OTHER_VALUES), weight
 
 
+@pytest.mark.long("5 s")
 def test_a_fit_run_eagerly_with_draws_trains_the_same_bits(tensorflow_once: Any) -> None:
     results = [
         _fitted(compiled(MODELS["cnn"], run_eagerly=True), *data(MODELS["cnn"]), draws=draws)[0]

@@ -10,6 +10,7 @@ import pytest
 
 from tests.integrations import training
 from tests.integrations.training import BATCH, MODELS, assert_same, bits, compiled, data
+from tests.long_cases import long_cases
 
 pytestmark = pytest.mark.tensorflow
 
@@ -32,11 +33,17 @@ def fitted(model: Any, *given: Any, every: int = 2, flow: bool, **options: Any) 
     ("name", "options"),
     [
         *((name, {}) for name in MODELS),
-        *((name, {"run_eagerly": True}) for name in MODELS if name != "transformer"),
-        pytest.param("transformer", {"run_eagerly": True}, marks=pytest.mark.long("15 s")),
+        ("mlp", {"run_eagerly": True}),
+        *(
+            pytest.param(name, {"run_eagerly": True}, marks=pytest.mark.long("5 to 15 s each"))
+            for name in MODELS
+            if name != "mlp"
+        ),
         ("batch_norm_mlp", {"steps_per_execution": 3}),
         pytest.param("mlp", {"jit_compile": True}, marks=pytest.mark.long("XLA, 30 s")),
-        ("batch_norm_mlp", {"optimizer": "accumulating"}),
+        pytest.param(
+            "batch_norm_mlp", {"optimizer": "accumulating"}, marks=pytest.mark.long("8 s")
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value), "graph"),
 )
@@ -78,7 +85,14 @@ def test_python_s_and_keras_s_random_states_are_left_alone(tensorflow_once: Any)
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")  # its length is found so
-@pytest.mark.parametrize("form", ["tf.data", "unknown length", "PyDataset", "weights"])
+@pytest.mark.parametrize(
+    "form",
+    long_cases(
+        ["tf.data", "unknown length", "PyDataset", "weights"],
+        ["unknown length", "weights"],
+        "5 s each",
+    ),
+)
 def test_the_data_come_in_every_form(form: str, tensorflow_once: Any) -> None:
     x, y = data(training.mlp)
 

@@ -35,12 +35,17 @@ def fitted(build: Build, *, repaired: bool, every: int, epochs: int = 2) -> Any:
     return flow
 
 
+LONG = pytest.mark.long("5 to 10 s each")
+
+
 @pytest.mark.parametrize(
     ("build", "every", "epochs", "words"),
     [
         (programs.norm_at_zero, 5, 2, ("norm takes sqrt at 0", "derivative is infinite")),
-        (programs.mask_in_half, 5, 2, ("mask computes in float16", "65,504")),
-        (programs.log_of_one, 1, 4, ("reached exactly 1", "log(0)")),
+        pytest.param(
+            programs.mask_in_half, 5, 2, ("mask computes in float16", "65,504"), marks=LONG
+        ),
+        pytest.param(programs.log_of_one, 1, 4, ("reached exactly 1", "log(0)"), marks=LONG),
         (nan_feature, 5, 2, ("sample 0 (counted from 0) of the training inputs", "nan at 7")),
     ],
     ids=lambda value: getattr(value, "__name__", None),

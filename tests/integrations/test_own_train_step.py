@@ -11,6 +11,7 @@ import pytest
 
 from gradscope.errors import BadRequest
 from tests.integrations.training import assert_same
+from tests.long_cases import long_cases
 
 pytestmark = pytest.mark.tensorflow
 FIT = {"verbose": 0, "shuffle": False}
@@ -40,7 +41,7 @@ def mean_square(values: Any) -> float:
 
 
 @pytest.mark.parametrize(
-    "build", ["vae", "gan", pytest.param("wgan", marks=pytest.mark.long("25 s"))]
+    "build", long_cases(["vae", "gan", "wgan"], ["vae", "wgan"], "10 to 25 s each")
 )
 def test_training_is_the_same_to_the_bit(build: str, models: Any) -> None:
     from gradscope import GradientFlow

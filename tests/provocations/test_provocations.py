@@ -20,7 +20,24 @@ def test_no_fault_has_two_rows() -> None:
     assert len(set(faults)) == len(faults)
 
 
-@pytest.mark.parametrize("row", PROVOCATIONS, ids=[row.fault for row in PROVOCATIONS])
+LONG = (
+    "TensorFlow, real pictures and a disk of 200 kB",
+    "a factory asks for more memory than there is",
+    "a factory switches eager execution off",
+)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(
+            row,
+            id=row.fault,
+            marks=[pytest.mark.long("7 to 11 s each")] * (row.fault in LONG),
+        )
+        for row in PROVOCATIONS
+    ],
+)
 def test_provocation(row: Provocation, tmp_path: Path) -> None:
     reason = missing(row)
     if reason:

@@ -165,7 +165,7 @@ def behind_a_copy(written: Written) -> Written:
 
 
 EVERY = tuple(NETWORKS)
-SLOW = ("resnet", "gru")
+SLOW = ("resnet", "gru", "transformer")
 REAL = ("gru", "autoencoder")
 VECTORS = ("resnet", "gru", "lstm", "autoencoder", "dead table", "cut u-net")
 RELATIONS: dict[Callable[[Written], Written], tuple[str, ...]] = {
@@ -193,7 +193,7 @@ def plain(tensorflow_once: Any) -> Callable[[str], Answer]:
 def cases(names: Iterable[str], *before: Any) -> list[Any]:
     """Parameters of a test, one for each name; those of slow networks are long."""
     return [
-        pytest.param(*before, name, marks=[pytest.mark.long("a minute each")] * (name in SLOW))
+        pytest.param(*before, name, marks=[pytest.mark.long("20 to 60 s each")] * (name in SLOW))
         for name in names
     ]
 

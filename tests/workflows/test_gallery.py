@@ -36,7 +36,7 @@ APART = frozenset(["geron_2022_selu", "geron_2022_batch_norm", "xiong_2020", "ya
 `tests/test_committed_reports.py` reads what it wrote."""
 
 long = pytest.mark.long("builds many networks, a minute")
-QUICK = ("glorot_2010", "he_2015", "ioffe_2015")
+QUICK = ("glorot_2010", "he_2015")
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,7 @@ def several_gradients() -> RunRecord:
     return replace(first, others=(other,))
 
 
+@pytest.mark.long("15 s")
 def test_a_report_read_again_has_the_other_gradients_of_its_training(tmp_path: Path) -> None:
     target, record = tmp_path / "gan", several_gradients()
     target.mkdir()

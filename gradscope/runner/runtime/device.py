@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import platform
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -19,6 +20,9 @@ import tensorflow as tf
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.errors import BadRequest
 from gradscope.record import Environment
+
+RECURSION_LIMIT = 10_000
+"""Calls inside each other, for networks of up to 2,000 Keras layers; Python allows 1,000."""
 
 _CPU_FLAGS = ("avx", "avx2", "fma", "avx512f", "avx512_vnni", "amx_bf16", "sse4_2", "asimd", "sve")
 
@@ -74,7 +78,8 @@ def make_deterministic() -> None:
 def settings(*, keep_policy: bool = False) -> Iterator[None]:
     """Run with Keras in float32 and without TensorFlow's graph rewriting, and restore both after.
 
-    TensorFlow does not warn of retracing meanwhile: each network has graphs of its own.
+    TensorFlow does not warn of retracing meanwhile: each network has graphs of its own. Keras
+    goes through a network by recursion, one call for each layer: more calls are allowed meanwhile.
 
     `keep_policy` leaves Keras's dtype policy alone: a model that exists has its own.
     The rewriting (Grappler's meta optimizer) may reorder the arithmetic of the training step when
@@ -86,10 +91,13 @@ def settings(*, keep_policy: bool = False) -> Iterator[None]:
         keras.config.set_dtype_policy("float32")
     logger = tf.get_logger()
     logger.addFilter(_is_no_retracing)
+    depth = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(depth, RECURSION_LIMIT))
     try:
         with without_graph_rewriting():
             yield
     finally:
+        sys.setrecursionlimit(depth)
         logger.removeFilter(_is_no_retracing)
         keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy(policy)

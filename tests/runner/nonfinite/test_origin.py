@@ -41,7 +41,14 @@ def test_the_operation_that_lost_the_value_is_named(program: Program) -> None:
     assert not any(f.remedies for v in diagnosis.verdicts[1:] for f in v.findings if f.caused_by)
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.build.__name__)
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(program, marks=[pytest.mark.long("2 s each")] * bool(at % 4))
+        for at, program in enumerate(PROGRAMS)
+    ],
+    ids=lambda p: p.build.__name__,
+)
 def test_the_repaired_network_loses_nothing(program: Program) -> None:
     record = measured(program, repaired=True)
     assert record.outcome.status is OutcomeStatus.COMPLETE

@@ -101,7 +101,9 @@ def _hold(values: np.ndarray, *, jit: bool, case: str) -> None:
         assert error <= RELATIVE / 2 * abs(scale), (case, values.shape, name, error / abs(scale))
 
 
-@pytest.mark.parametrize("jit", [False, True], ids=["graph", "XLA"])
+@pytest.mark.parametrize(
+    "jit", [False, pytest.param(True, marks=pytest.mark.long("3 s each"))], ids=["graph", "XLA"]
+)
 @pytest.mark.parametrize("case", CASES)
 def test_moments_hold_half_of_what_is_promised(case: str, jit: bool, runner_settings: Any) -> None:
     random = np.random.default_rng(7)
@@ -113,7 +115,6 @@ def test_moments_hold_half_of_what_is_promised(case: str, jit: bool, runner_sett
     ("exponent", "jit"),
     [
         *((exponent, False) for exponent in (-22, -19, -18, -16, 17, 19, 22)),
-        (-19, True),
         (19, True),
     ],
 )
@@ -129,7 +130,7 @@ def test_squares_outside_float32_are_not_lost(
 
 @pytest.mark.parametrize(
     ("value", "jit"),
-    [*((value, False) for value in (1.1, -0.1, 1e-3, 333.3, 0.0)), (-0.1, True), (333.3, True)],
+    [*((value, False) for value in (1.1, -0.1, 1e-3, 333.3, 0.0)), (333.3, True)],
 )
 def test_the_variance_of_a_constant_is_zero(value: float, jit: bool, runner_settings: Any) -> None:
     for shape in _shapes(jit=jit):
