@@ -36,6 +36,7 @@ def executed(source: str, names: dict[str, Any]) -> Any:
     return None
 
 
+@pytest.mark.long("26 runs")
 @pytest.mark.tensorflow
 def test_the_cells_run_in_their_order_and_show_what_is_stated(tensorflow_once: Any) -> None:
     sources = ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"]

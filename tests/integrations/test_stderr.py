@@ -49,6 +49,7 @@ def _lines(folder: Path, *arguments: str) -> set[str]:
     return {line.rpartition("] ")[2] for line in done.stderr.splitlines()}
 
 
+@pytest.mark.long("20 s")
 @pytest.mark.tensorflow
 def test_measuring_adds_no_line_to_stderr(tmp_path: Path) -> None:
     assert _lines(tmp_path, "measure") <= _lines(tmp_path)

@@ -75,6 +75,7 @@ def recurrent(between: Callable[[], list[Any]]) -> list[Any]:
     ]
 
 
+@pytest.mark.long("20 s")
 def test_a_dropout_that_leaves_no_unit() -> None:
     from keras import layers
 

@@ -56,6 +56,7 @@ def residual_network() -> Any:
     return keras.Model(inputs, layers.Dense(4, activation="softmax")(pooled))
 
 
+@pytest.mark.long("17 s")
 def test_the_units_of_the_input_decide_nothing_behind_a_batch_norm() -> None:
     """Delta at the stem is 1,024 times as large for inputs that are 1,024 times smaller."""
     random = np.random.default_rng(0)

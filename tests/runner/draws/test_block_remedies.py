@@ -64,6 +64,7 @@ def _growth(starts: Starts) -> float:
     return float(blocks[-1].fed * np.sqrt(blocks[-1].gain) / blocks[0].fed)
 
 
+@pytest.mark.long("13 s")
 def test_each_remedy_for_blocks_without_a_norm_does_what_it_promises(tensorflow_once: Any) -> None:
     plain = Starts(_stream, vectors(), draws=DRAWS)
     [cause] = [one for one in design_causes(plain.as_made) if one.kind is LedgerKind.BLOCKS]

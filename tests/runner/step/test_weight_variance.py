@@ -38,7 +38,9 @@ def _wide(variable: Any) -> np.ndarray:
     return np.asarray(variable, np.float64)
 
 
-@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    "jit", [False, pytest.param(True, marks=pytest.mark.long("10 s"))], ids=["graph", "xla"]
+)
 def test_variances_and_norms_before_the_update(jit: bool, runner_settings: Any) -> None:
     model, x = _model(), inputs(5, 6)
     cell = model.get_layer("lstm").cell
