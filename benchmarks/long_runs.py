@@ -32,10 +32,15 @@ REAL = {
         "data": {"name": "moons"},
         "training": {"steps": 100_000, "jit": "on"},
     },
-    "440 layers": {  # gradscope refuses more than Keras can build
-        "model": {"depth": 440, "width": 32},
+    "500 layers": {  # 1,004 Keras layers
+        "model": {"depth": 500, "width": 32},
         "data": {"name": "gaussian"},
         "training": {"steps": 20},
+    },
+    "900 layers": {  # 1,804 Keras layers; gradscope refuses more than 2,000
+        "model": {"depth": 900, "width": 8, "activation": "selu"},
+        "data": {"name": "gaussian"},
+        "training": {"steps": 3},
     },
     "8,192 units": {
         "model": {"depth": 2, "width": 8192},
