@@ -387,7 +387,7 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.FINITE_MASK: _in_layer("-1e9 in place of -Inf (-1e4 in float16)"),
     Action.COUNT_AT_LEAST_ONE: _in_layer("sum(x) / maximum(count, 1) in place of the mean"),
     Action.COMPUTE_IN_FLOAT32: _compute_in_float32,
-    Action.REPAIR_DATA: _always("remove or repair these samples before training"),
+    Action.REPAIR_DATA: _always("repair these values, or drop the samples or feature with them"),
     Action.MEASURE_EVERY_STEP: _always(
         "measure every step, which names the operation: GradientFlow(every=1), or "
         "training.record_every: 1"

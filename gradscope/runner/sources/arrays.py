@@ -199,7 +199,8 @@ def _check_finite(array: npt.NDArray[Any], where: str) -> None:
         largest = f"; {array.dtype} holds numbers up to {np.finfo(array.dtype).max:.2g}"
         raise BadRequest(
             f"data: {invalid_value_text(**asdict(invalid))}",
-            f"remove or repair these samples before training{largest * (invalid.value != 'nan')}",
+            "repair these values, or drop the samples or feature with them"
+            + largest * (invalid.value != "nan"),
         )
 
 

@@ -129,7 +129,7 @@ def test_what_cannot_be_trained_on_is_refused(data: Any, message: str) -> None:
 def test_the_range_of_the_type_is_for_numbers_beyond_it(x: Any, said: bool) -> None:
     with pytest.raises(BadRequest) as caught:
         first(made((x, Y)), 1)
-    assert caught.value.remedy.startswith("remove or repair these samples before training")
+    assert caught.value.remedy.startswith("repair these values, or drop the samples or feature")
     assert ("float32 holds numbers up to 3.4e+38" in caught.value.remedy) is said
 
 
