@@ -390,7 +390,7 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.REPAIR_TARGETS: _always(
         "look where the targets are made: np.unique(y, axis=0) has one row"
     ),
-    Action.REPAIR_DATA: _always("remove or repair these samples before training"),
+    Action.REPAIR_DATA: _always("repair these values, or drop the samples or feature with them"),
     Action.MEASURE_EVERY_STEP: _always(
         "measure every step, which names the operation: GradientFlow(every=1), or "
         "training.record_every: 1"

@@ -9,7 +9,7 @@ import pytest
 
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.record import Action, Diagnosis, Finding, RunRecord
-from tests.analyzer.synthetic import geometric, network, over_time, record
+from tests.analyzer.synthetic import geometric, network, normed, over_time, record
 
 LATE = np.arange(41) >= 20
 
@@ -157,3 +157,17 @@ def test_the_cause_of_alike_samples() -> None:
     other = finding(diagnose(record(hidden_figures=alike)), "collapsed_representation")
     assert other.cause == ""
     assert "scale_once" not in actions(other)
+
+
+@pytest.mark.parametrize("steps", [1, 20, 68, 69, 400])
+def test_the_momentum_that_is_named_arrives_in_as_many_steps(steps: int) -> None:
+    def judged(momentum: float) -> tuple[Finding, ...]:
+        layers = normed(network([9, 9], normalization="before_activation"), momentum=momentum)
+        verdicts = diagnose(record(layers, steps=steps)).verdicts
+        [verdict] = [verdict for verdict in verdicts if verdict.name == "batch_norm_momentum"]
+        return verdict.findings
+
+    [slow] = judged(0.999)
+    [(_, momentum)] = slow.remedies[0].settings
+    assert (momentum == 0.99) is (steps >= 69)  # 0.99^69 is just below a half
+    assert judged(float(str(momentum))) == ()

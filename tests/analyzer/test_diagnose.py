@@ -55,6 +55,11 @@ def crashing(monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
+UNREACHED = (
+    "No gradient reaches any layer: the loss depends on no weight. It is lost behind output."
+)
+
+
 def test_a_healthy_record() -> None:
     diagnosis = diagnose(learning())
     assert diagnosis.verdict == "healthy"
@@ -104,7 +109,7 @@ def test_no_flow_is_claimed_where_there_is_nothing_to_compare(depth: int) -> Non
 def test_a_gradient_of_zero_everywhere_is_a_fault() -> None:
     diagnosis = diagnose(learning(delta=0.0))
     assert diagnosis.verdict == "unhealthy"
-    assert diagnosis.headline == "No gradient reaches any layer: the loss depends on no weight."
+    assert diagnosis.headline == UNREACHED
 
 
 def test_a_run_in_which_no_weight_changed_is_not_green() -> None:
@@ -171,7 +176,7 @@ def test_a_loss_that_depends_on_no_weight_is_an_error(trained: bool) -> None:
     layers = unmeasured(UnmeasuredReason.NO_GRADIENT)
     diagnosis = diagnose(learning(layers) if trained else record(layers, steps=0))
     assert (diagnosis.verdict, diagnosis.verdicts[0].code) == ("unhealthy", "GS103")
-    assert diagnosis.headline == "No gradient reaches any layer: the loss depends on no weight."
+    assert diagnosis.headline == UNREACHED
     assert diagnosis.verdicts[0].findings[0].layers == ("hidden_1", "hidden_2", "output")
 
 

@@ -1,8 +1,8 @@
 """Changes that mean nothing change no figure and no verdict, for networks of many kinds.
 
 Each relation changes how the same training is written down: the order of a batch, the
-unit of the targets, the precision, a layer in front that copies its input. Batches are fixed,
-so that deltas agree up to rounding, not only verdicts.
+unit of the targets, the precision, a layer in front that copies its input, rows for columns.
+Batches are fixed, so that deltas agree up to rounding, not only verdicts.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ class Network:
 
 SOFTMAX = "sparse_categorical_crossentropy"
 NETWORKS = {
+    "cnn": Network(
+        {"name": "cnn", "head": "softmax", "pooled": True, "filters": [6, 8]},
+        {"name": "images", "classes": 3, "size": 8}, SOFTMAX,
+    ),
     "resnet": Network(
         {"name": "resnet", "head": "softmax"}, {"name": "images", "classes": 3}, SOFTMAX
     ),
@@ -74,6 +78,7 @@ class Written:
     policy: str = "float32"
     unit: float = 1.0
     copied: bool = False
+    transposed: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,8 @@ def trained(network: Network, written: Written) -> Answer:
     finally:
         keras.config.set_dtype_policy("float32")
     model.set_weights(weights)  # other precisions draw other numbers
+    if written.transposed:
+        model.set_weights([w.swapaxes(0, 1) if w.ndim == 4 else w for w in weights])
     batches = tf.data.Dataset.from_tensor_slices((written.x, written.y))
     config = {"training": {"steps": STEPS}, "seed": 1}
     record = gradscope.run(config, model=model, data=batches)
@@ -164,16 +171,22 @@ def behind_a_copy(written: Written) -> Written:
     return replace(written, copied=True)
 
 
+def transposed(written: Written) -> Written:
+    """Rows and columns of images and of kernels change places."""
+    return replace(written, x=written.x.swapaxes(2, 3), transposed=True)
+
+
 EVERY = tuple(NETWORKS)
 SLOW = ("resnet", "gru", "transformer")
 REAL = ("gru", "autoencoder")
-VECTORS = ("resnet", "gru", "lstm", "autoencoder", "dead table", "cut u-net")
+VECTORS = ("cnn", "resnet", "gru", "lstm", "autoencoder", "dead table", "cut u-net")
 RELATIONS: dict[Callable[[Written], Written], tuple[str, ...]] = {
     permuted: EVERY,
     doubled: EVERY,
     in_other_units: REAL,
     in_float64: EVERY,
     behind_a_copy: VECTORS,
+    transposed: ("cnn",),
 }
 
 

@@ -196,9 +196,11 @@ def _check_finite(array: npt.NDArray[Any], where: str) -> None:
     """Refuse NaN, Inf and numbers that overflow in the type that Keras computes in."""
     invalid = invalid_value(array, where)
     if invalid is not None:
+        largest = f"; {array.dtype} holds numbers up to {np.finfo(array.dtype).max:.2g}"
         raise BadRequest(
             f"data: {invalid_value_text(**asdict(invalid))}",
-            f"remove or repair them before training; the largest number is that of {array.dtype}",
+            "repair these values, or drop the samples or feature with them"
+            + largest * (invalid.value != "nan"),
         )
 
 

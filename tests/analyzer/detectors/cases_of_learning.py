@@ -60,6 +60,14 @@ def stuck() -> Iterator[Case]:
     for name, accuracy, severity in (("held", 0.1475, ""), ("not_held", 0.1474, "error")):
         told = {"test_loss": 2.29, "test_accuracy": accuracy}
         yield case("borderline", name, partial(net, best, evaluation=told), severity)
+    # A softmax that is taken twice: a loss beside a constant's, half of the way from chance.
+    for name, accuracy, severity in (
+        ("right_half_of_the_way", 0.551, ""),
+        ("right_now_and_then", 0.549, "warning"),
+    ):
+        passed = ProbeAnswers(1000, 0.997 * best, 0.997 * best, accuracy, accuracy)
+        little = partial(net, 0.997 * best, 0.0, accuracy=accuracy, answers=passed)
+        yield case("borderline", name, little, severity)
     by_heart = np.linspace(3.0, 2.1, 101)
     chance = {"test_loss": 2.5, "test_accuracy": 0.1}
     # 1000 test samples: an accuracy at chance scatters by 0.0095.

@@ -143,7 +143,7 @@ def unscaled() -> Iterator[Case]:
         steps = more.pop("steps", 100)
         updates = np.full((steps + 1, 1), 1e-3)
         updates[1] = update
-        values = LossValues(109.0, 0.0, 9.0)
+        values = LossValues(more.pop("start", 109.0), 0.0, 9.0)
         facts = ObjectiveStart(scale=scale, values=values)
         loss = np.full(steps + 1, 9.0 + 100.0 * left)  # what is left of the way to the constant's
         more |= {"data": REAL, "update": updates, "loss": loss, "steps": steps}
@@ -167,6 +167,16 @@ def unscaled() -> Iterator[Case]:
         yield case("borderline", f"growth_{name}", made, severity)
     nothing = {"scale": {"first_change": None}}
     yield case("sick", "change_unknown", lambda: net(5e3, **nothing), "error")
+    # Targets around the answers: 100 steps as large as the first lead half of the way.
+    around = partial(net, 5e3, left=0.0, start=9.0)
+    yield case("sick", "around_the_answers", around, "error", (0, 100), ("output",), 1e4)
+    unknown = partial(around, scale={"first_change": None})
+    yield case("healthy", "around_the_answers_and_change_unknown", unknown)
+    for name, change, severity in (("inside", 25 * OUTSIDE, ""), ("outside", 25 * INSIDE, "error")):
+        made = partial(around, scale={"first_change": change})
+        yield case("borderline", f"steps_{name}", made, severity)
+    yield case("borderline", "way_inside", partial(around, start=9.9 * OUTSIDE))
+    yield case("borderline", "way_outside", partial(around, start=9.9 * INSIDE), "error")
     yield case("borderline", "distance_inside", lambda: net(15.0 * INSIDE))
     yield case("borderline", "distance_outside", lambda: net(15.0 * OUTSIDE), "error")
     yield case("borderline", "update_inside", lambda: net(5e3, INSIDE, 0.0))

@@ -125,6 +125,14 @@ def test_what_cannot_be_trained_on_is_refused(data: Any, message: str) -> None:
     assert message in refusal(data)
 
 
+@pytest.mark.parametrize(("x", "said"), [(BAD_X, False), (X * 1e300, True)], ids=["nan", "inf"])
+def test_the_range_of_the_type_is_for_numbers_beyond_it(x: Any, said: bool) -> None:
+    with pytest.raises(BadRequest) as caught:
+        first(made((x, Y)), 1)
+    assert caught.value.remedy.startswith("repair these values, or drop the samples or feature")
+    assert ("float32 holds numbers up to 3.4e+38" in caught.value.remedy) is said
+
+
 def test_a_dataset_repeats_and_drops_its_remainder() -> None:
     import tensorflow as tf
 

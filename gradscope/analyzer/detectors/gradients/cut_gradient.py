@@ -92,6 +92,7 @@ def _whole_network(
         observed=0.0,
         threshold=threshold,
         message="No gradient reaches any layer: the loss depends on no weight.",
+        cause=f"It is lost behind {names[-1]}.",
         remedies=(Remedy(Action.RECONNECT_LAYERS, layers=names),),
         evidence=findings.evidence(record, n=n, phase=phase),
     )

@@ -221,7 +221,7 @@ def _divided(record: RunRecord, max_zero: float) -> Iterator[_Misfit]:
     share = targets.zeros if targets is not None else None
     if name != "mean_absolute_percentage_error" or share is None or not share > max_zero:
         return
-    reason = f"{name} divides by the targets, and {share:.2g} of them are 0"
+    reason = f"{name} divides by the targets, and {share:.1%} of them are 0"
     remedies = (*_loss("mean_absolute_error"), *_loss("mean_squared_logarithmic_error"))
     details = "Keras divides by 1e-7 there: these targets alone decide what is learned."
     yield _Misfit(Severity.ERROR, share, max_zero, reason, remedies, details)

@@ -52,7 +52,9 @@ def unscaled_targets(
         `max_first_update` of its size, as it does where the step grows with the gradient (SGD); or
         after `min_approach_steps` steps the loss has come less than `min_approach` of the way to
         the constant answer's: where the step does not grow with the gradient (Adam, RMSprop) it
-        moves by as little as for targets of unit size. Or the signal in a hidden layer has grown by
+        moves by as little as for targets of unit size. So it does where the targets lie around the
+        answers and there is no such way: steps as large as the first, all in one direction, have
+        not covered `min_approach` of the distance. Or the signal in a hidden layer has grown by
         more than `max_growth` to get there, and the loss is not below half of the constant's.
     Warning when:
         The same holds of the way after fewer steps.
@@ -85,7 +87,8 @@ def unscaled_targets(
         return ()
     ratio, layer = _first_update(record)
     overwritten = ratio > max_first_update
-    if not (overwritten or grown or _approach(record) < min_approach):
+    slow = _approach(record, 1.0 - max_constant_ratio) < min_approach
+    if not (overwritten or grown or slow):
         return ()
     early = not (overwritten or grown) and record.outcome.steps_done < min_approach_steps
     targets, answers = float(scale.targets or 0.0), scale.answers
@@ -143,16 +146,24 @@ def _growth(record: RunRecord) -> float:
     return float(np.max(growth[np.isfinite(growth)], initial=0.0))
 
 
-def _approach(record: RunRecord) -> float:
-    """How far the loss has come, of the way from its start to the constant answer's; NaN where that
-    is not known, and after a single step."""
+def _approach(record: RunRecord, least: float) -> float:
+    """How far the loss has come, of the way from its start to the constant answer's.
+
+    Where that way is below `least` of the constant's loss, the targets lie around the answers: the
+    answers' way to them in its place, if every step were as large as the first. NaN where neither
+    is known, and after a single step.
+    """
     start = record.objective_start
-    values = start.values if start is not None else None
+    values, scale = (start.values, start.scale) if start is not None else (None, None)
     paired = paired_loss(record)
     if values is None or values.constant is None or paired is None or record.outcome.steps_done < 2:
         return math.nan
     way = values.start - values.constant
-    return (values.start - values.constant - paired.difference) / way if way > 0 else math.nan
+    if way > least * abs(values.constant):
+        return (way - paired.difference) / way
+    if scale is None or scale.first_change is None or not scale.distance:
+        return math.nan
+    return record.outcome.steps_done * scale.first_change / scale.distance
 
 
 def _overwritten(ratio: float, layer: str) -> str:

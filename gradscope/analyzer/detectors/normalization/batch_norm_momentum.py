@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves.lost_answers import lost_answers
 from gradscope.analyzer.detectors import detector
@@ -39,7 +41,8 @@ def batch_norm_momentum(
     Why it matters:
         In inference mode the network is another one than in training. Training is not affected.
     What to do:
-        Lower the momentum, or train longer.
+        Lower the momentum, or train longer. The momentum that is named is Keras's 0.99, or in a
+        short run one that leaves a tenth of the start.
     Source:
         Ioffe & Szegedy 2015, section 3.1; the update rule of Keras's BatchNormalization.
     """
@@ -62,7 +65,7 @@ def batch_norm_momentum(
     left = f"are still {worst:.1%} their start after {steps} steps"
     rule = f"Each step computes moving = moving * {momentum:g} + batch * {1.0 - momentum:g}"
     power = "" if never else f" ({momentum:g}^{steps} of the start is left)"
-    lower = (change_settings(("model.batch_norm.momentum", KERAS_DEFAULT)),)
+    lower = (change_settings(("model.batch_norm.momentum", _lower(steps, max_initial_share))),)
     longer = (Remedy(Action.TRAIN_LONGER), Remedy(Action.LOWER_MOMENTUM))
     return (
         findings.finding(
@@ -78,3 +81,10 @@ def batch_norm_momentum(
             evidence=findings.evidence(record, n=steps, phase="config"),
         ),
     )
+
+
+def _lower(steps: int, max_share: float) -> float:
+    """Keras's momentum, or one that leaves a tenth of the start where that is too slow as well."""
+    if KERAS_DEFAULT**steps <= max_share:
+        return KERAS_DEFAULT
+    return math.floor(100 * math.pow(0.1, 1 / steps)) / 100
