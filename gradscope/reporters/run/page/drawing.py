@@ -27,6 +27,9 @@ _LABEL = 0.56
 _CHARACTER = 0.0075
 """Width of a character, as a share of a plot of 900 pixels."""
 
+_NARROW = 3.0
+"""Width of the widest plot over that of one on a telephone, where a label takes that much more."""
+
 _ENOUGH = 6.0
 """Pixels of room around a label that are enough: the first place that has them is taken."""
 
@@ -321,16 +324,32 @@ def _room(
     """Pixels between a label and what is nearest above or below it, at most `_ENOUGH`."""
     x, y = place
     left, right = (x, x + width) if x < 0.75 else (x - width, x)
+    wide = min(_LABEL, _NARROW * width)
+    span = (x, x + wide) if x < 0.75 else (x - wide, x)
     middle = y - 4.0
     gaps = [abs(y - other) - 4.0 for at, other in taken if abs(x - at) < max(width, _LABEL)]
     for curve in plot.curves:
         values = zip(plot.positions, curve.values, strict=True)
         known = [(p, axis.at(v)) for p, v in values if math.isfinite(v)]
         gaps += [abs(at - middle) - 6.0 for p, at in known if left <= p <= right]
-        for (p, at), (q, next_at) in pairwise(known):
-            if p < right and q > left and min(at, next_at) < middle < max(at, next_at):
+        for first, second in pairwise(known):
+            if _crosses(first, second, span, middle):
                 gaps.append(-6.0)
     return min([_ENOUGH, *gaps])
+
+
+def _crosses(
+    first: tuple[float, float],
+    second: tuple[float, float],
+    span: tuple[float, float],
+    height: float,
+) -> bool:
+    """Whether the line between two points passes a height within the span of a label."""
+    (p, at), (q, next_at) = first, second
+    if q <= span[0] or p >= span[1] or q <= p:
+        return False
+    ends = [at + (next_at - at) * (min(max(x, p), q) - p) / (q - p) for x in span]
+    return min(ends) < height < max(ends)
 
 
 def _ticks(plot: Plot) -> Iterator[str]:
