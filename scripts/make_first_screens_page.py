@@ -54,6 +54,38 @@ EXPECTED: Mapping[str, Expected] = {
     "zero_kernels": Expected("copies of each other", "hidden_1", "he_normal"),
 }
 
+READ: Mapping[str, str] = {
+    "deep_sigmoid": "The first layers get no gradient; take relu with he_normal. All in one look.",
+    "huge_learning_rate": "NaN at step 4, because of a learning rate of 10; take 0.01. The picture "
+    "shows the loss shoot up. That the output is where it broke is no help.",
+    "log_of_zero": "NaN at once, in the layer logarithm, from log of 0; add 1e-7. The figure, a "
+    "count of values, adds nothing.",
+    "long_rnn": "The start of a sequence is forgotten; shorter sequences, or an LSTM. How to get "
+    "that LSTM is not on the screen: the bias is, the line of Keras is not.",
+    "negative_biases": "All units of three layers are dead, by biases of -10; start them at zero. "
+    "The red areas say it without a word.",
+    "raw_pixels": "The pixels are not scaled: 116 for 1; a command scales them. The picture shows "
+    "how far off it is.",
+    "selu_he": "Something about SELU is wrong, and a sentence lists what. Three faults at once "
+    "take longer than five seconds, and the picture is of their sum.",
+    "shuffled_labels": "It does not learn, and labels may be wrong. How to check them is not said.",
+    "tiny_learning_rate": "The steps are far below what is usual; take 0.001. Grey: nobody knows "
+    "yet whether it would learn.",
+    "wrong_softmax_axis": "The answer changes with the batch, though the loss looks good; axis=-1. "
+    "Which layer it is, one has to know oneself.",
+    "zero_kernels": "Every unit of four layers is the same; take he_normal. The picture, gradients "
+    "of zero, is a consequence and not the copies.",
+}
+"""What somebody who looked at each screen on a telephone for the first time could say of it after
+five seconds, and what not."""
+
+_READ_HEAD = """
+## After five seconds
+
+What could be said of each screen at 390x844 at first sight, and what could not.
+
+"""
+
 _HEAD = """# The first screens of eleven sick networks
 
 Written by `python -m scripts.make_first_screens_page`. It runs the configs of
@@ -106,7 +138,9 @@ def page(screens: Mapping[str, Screen]) -> str:
     lines: list[Sequence[str]] = [head, ["---"] * len(head)]
     lines += [row(name, screen) for name, screen in screens.items()]
     cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    return _HEAD + "".join(f"| {' | '.join(line)} |\n" for line in cells)
+    table = "".join(f"| {' | '.join(line)} |\n" for line in cells)
+    read = "".join(f"- `{name}`: {READ[name]}\n" for name in screens)
+    return f"{_HEAD}{table}{_READ_HEAD}{read}"
 
 
 def _run(name: str) -> None:

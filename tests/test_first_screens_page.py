@@ -8,7 +8,7 @@ import pytest
 
 from gradscope.config.loading import load_config
 from gradscope.reporters.run.page.screen import Answer, Screen, Tone
-from scripts.make_first_screens_page import EXPECTED, FOLDER, PAGE, Expected, missing
+from scripts.make_first_screens_page import EXPECTED, FOLDER, PAGE, READ, Expected, missing
 
 
 def test_the_page_has_a_line_for_every_sick_config() -> None:
@@ -20,6 +20,7 @@ def test_the_page_has_a_line_for_every_sick_config() -> None:
         assert expected.what in said, name
         assert expected.where in where or expected.where.capitalize() in where, name
         assert advice.strip(" |"), name
+        assert f"- `{name}`: {READ[name]}" in written
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -12,6 +12,7 @@ from gradscope.cli.live_display import PLAIN_SECONDS, LiveDisplay
 from gradscope.message_text import noun_for
 from gradscope.record import Role
 from gradscope.record.builder import RecordBuilder
+from gradscope.reporters.layout.numbers import duration
 from gradscope.reporters.layout.sanitizing import printable
 
 _LIVE_SECONDS = 0.1
@@ -62,7 +63,7 @@ class Progress(LiveDisplay):
         if rate > 0 and run.seed <= self._trained:
             # Seeds that are not trained come last and cost milliseconds.
             left = total - step + (self._trained - run.seed) * total
-            parts += [f"{_duration(left / rate)} left"] if left else []
+            parts += [f"{duration(left / rate)} left"] if left else []
         line = "  ".join([*parts, f"loss {loss:.4g}"])
         if self._planned > 1:
             line = f"seed {run.seed} of {self._planned}: {line}"
@@ -97,12 +98,6 @@ class _Run:
             self.first_step, self.first_at = step, now
             return 0.0
         return (step - self.first_step) / max(now - self.first_at, 1e-9)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100.0:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60.0:.0f} min" if seconds < 6000.0 else f"{seconds / 3600.0:.1f} h"
 
 
 def _device_line(builder: RecordBuilder) -> str:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 
 from gradscope.cli.live_display import PLAIN_SECONDS, LiveDisplay
+from gradscope.reporters.layout.numbers import duration
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.sweep.layout import STATE_WORDS, STATES, state_of
 from gradscope.workflows.sweep.sweep import SweepProgress
@@ -55,12 +56,6 @@ def progress_line(progress: SweepProgress, states: Counter[str]) -> str:
     if measured and progress.seconds > 0:
         rate = measured / progress.seconds
         left = (progress.total - progress.done) / rate
-        line += f"  {rate:.3g}/s  {_duration(left)} left"
+        line += f"  {rate:.3g}/s  {duration(left)} left"
     counts = [f"{states[s]} {STATE_WORDS.get(s, s)}" for s in STATES if states[s]]
     return f"{line}  {', '.join(counts)}".rstrip()
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -101,12 +101,12 @@ def _what(
     first: Side, second: Side, against: Against, layers: Sequence[LayerFigures], figure: str
 ) -> Answer:
     """How the verdict changed, and the layer whose gradient changed most as a number."""
-    states = f"{first.diagnosis.verdict} before, {second.diagnosis.verdict} now"
+    states = f"{first.diagnosis.verdict.capitalize()} before, {second.diagnosis.verdict} now."
     came, went = (
         ", ".join(f"{printable(code)} {printable(name).replace('_', ' ')}" for code, name in group)
         for group in (against.came, against.went)
     )
-    told = [f"Came: {came}." if came else "", f"Went: {went}." if went else "", f"{states}."]
+    told = [states, f"Came: {came}." if came else "", f"Went: {went}." if went else ""]
     judged = [layer for layer in layers if not math.isnan(_away(_factor(layer, figure)))]
     if not judged:
         return Answer("What", "The layers cannot be compared", " ".join(filter(None, told)))
@@ -138,6 +138,9 @@ def _where(layers: Sequence[LayerFigures], figure: str) -> Answer:
         return Answer("Where", "No layer in common")
     strip = Strip(tuple(cells), (cells[0].name, cells[-1].name)) if len(cells) > 1 else None
     key = "Full colour: the gradient is as before. Framed: changed by a factor of two or more"
+    if all(math.isnan(cell.share) for cell in cells):
+        caption = "No layer has a gradient above 0 in the first run and one in the second"
+        return Answer("Where", "Not known", caption, strip=strip)
     if not changed:
         return Answer("Where", "In no layer by a factor of two", key, strip=strip)
     words = changed[0] if len(changed) == 1 else f"{changed[0]} to {changed[-1]}"

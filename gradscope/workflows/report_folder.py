@@ -32,7 +32,7 @@ class WrittenReport:
     """A report, its folder and the paths of its files, the page first; none where there are none.
 
     `earlier` is the folder into which the report moved that was in its place. `source` and
-    `overrides` are the config file and the settings that an earlier run is known to be of. `others`
+    `overrides` are the config file and the settings that the run is known to be of. `others`
     are the reports on the other gradients of the same training step.
     """
 
@@ -209,7 +209,7 @@ def write_report(
         raise
     pictures = [path for path in pages if path.suffix == ".png"]
     files = tuple(map(str, (pages[0], *pictures, result, record)))
-    return WrittenReport(report, files, folder=target)
+    return WrittenReport(report, files, folder=target, source=source, overrides=tuple(overrides))
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import string
 import struct
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,6 +133,13 @@ def test_tensorboard_reads_it_back(sick: WrittenReport, tmp_path: Path) -> None:
     [report] = events.Tensors("report")
     text = tensor_util.make_ndarray(report.tensor_proto).item().decode()
     assert text.startswith("## ❌ gradscope: quickstart is unhealthy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of TensorBoard's own copy of bleach
+        from tensorboard import plugin_util
+
+        shown = plugin_util.markdown_to_safe_html(text)
+    assert shown.count("<table>") == 2, "layers and checks"
+    assert "details" not in shown
 
 
 def test_tensorboard_keeps_an_earlier_run(tmp_path: Path) -> None:

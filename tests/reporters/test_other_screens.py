@@ -70,7 +70,7 @@ def test_a_sweep_says_how_many_are_healthy_where_and_which_to_take() -> None:
     assert take.heading == "depth 5 with initializer.scale 2.0", (
         "the best healthy one, not the best"
     )
-    assert take.commands == ("-s model.depth=5 -s model.initializer.scale=2.0",)
+    assert take.commands == ("-s model.depth=5 \\\n-s model.initializer.scale=2.0",)
     assert "accuracy on the test set 0.8: the best of 4, healthy" in take.caption
 
 

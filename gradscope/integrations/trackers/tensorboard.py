@@ -76,8 +76,14 @@ def _values(report: Report, written: WrittenReport) -> Iterator[tuple[int, Any]]
     if written.folder is not None and (picture := written.folder / _PROFILE).is_file():
         yield last, Summary.Value(tag="depth_profile", image=_image(picture.read_bytes()))
     options = ReportOptions(source=written.source, overrides=written.overrides)
-    text = REPORTERS["markdown"](report, options)
+    text = _unfolded(REPORTERS["markdown"](report, options))
     yield last, text_pb("report", text).value[0]
+
+
+def _unfolded(text: str) -> str:
+    """Headings in place of what folds on GitHub: TensorBoard shows HTML as text."""
+    opened = re.sub(r"(?m)^<details><summary>(.*)</summary>$", r"### \1", text)
+    return re.sub(r"(?m)^</details>$", "", opened)
 
 
 def _histograms(record: RunRecord, histogram: Histogram) -> Iterator[tuple[int, Any]]:

@@ -43,6 +43,13 @@ def ratio(value: float, missing: str = MISSING) -> str:
     return missing if math.isnan(value) else f"x{number(value)}"
 
 
+def duration(seconds: float) -> str:
+    """A time as people say it: 0.25 s, 44 s, 2 min, 1.7 h."""
+    if seconds < 100.0:
+        return f"{seconds:.2g} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    return f"{seconds / 60.0:.0f} min" if seconds < 6000.0 else f"{seconds / 3600.0:.1f} h"
+
+
 def count(value: int) -> str:
     """A whole number with every digit, in groups of three: 60,000."""
     return f"{value:,}"

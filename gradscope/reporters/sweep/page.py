@@ -39,9 +39,14 @@ def render(table: SweepTable, files: Mapping[str, bytes]) -> str:
 def _picture(name: str, caption: str, svg: str) -> str:
     links = ", ".join(f'<a href="{name}.{form}">{form.upper()}</a>' for form in _FORMS)
     return (
-        f'<figure class="picture" id="{name}">{inline(svg, name)}'
+        f'<figure class="picture{_kind(name)}" id="{name}">{inline(svg, name)}'
         f"<figcaption>{escape(caption)} ({links})</figcaption></figure>"
     )
+
+
+def _kind(name: str) -> str:
+    """A class more for a picture whose colours mean something, and are the same in the dark."""
+    return "" if name == "profiles" else " map"
 
 
 def _parts(table: SweepTable) -> Iterator[FoldedPart]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gradscope.config.sweep.members import SweepPlan
 from gradscope.message_text import counted
 from gradscope.reporters.layout.lines import Page, shortened
-from gradscope.reporters.layout.numbers import number
+from gradscope.reporters.layout.numbers import duration, number
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.layout.table import Column, add_table, lay_out
 from gradscope.reporters.report import ReportOptions
@@ -73,7 +73,7 @@ def _cost_lines(cost: SweepCost) -> list[str]:
         return lines
     assert cost.first_seconds is not None and cost.next_seconds is not None
     lines.append(
-        f"about {_duration(cost.seconds)} with {counted(cost.workers, 'worker')}, from the "
+        f"about {duration(cost.seconds)} with {counted(cost.workers, 'worker')}, from the "
         f"largest member, measured: {number(cost.first_seconds)} s with a new network, "
         f"{number(cost.next_seconds)} s with one that is there"
     )
@@ -83,12 +83,6 @@ def _cost_lines(cost: SweepCost) -> list[str]:
             f"{_size(cost.peak_bytes)} of memory for each worker, {_size(disk)} on disk for records"
         )
     return lines
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{number(seconds)} s"
-    return f"{number(seconds / 60)} min" if seconds < 7200 else f"{number(seconds / 3600)} h"
 
 
 def _size(size: float) -> str:

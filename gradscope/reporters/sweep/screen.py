@@ -117,9 +117,10 @@ def _best(table: SweepTable) -> Answer:
     )
     health = "healthy" if healthy else "though none is healthy"
     caption = f"{figure.title} {number(best.figure)}: the best of {len(ranked)}, {health}."
-    settings = " ".join(f"-s {shlex.quote(f'{key}={value}')}" for key, value in values.items())
+    pairs = [f"-s {shlex.quote(f'{key}={value}')}" for key, value in values.items()]
+    settings = " \\\n".join(map(printable, pairs))
     report = _report(table, best)
-    commands = tuple(printable(text) for text in (settings, report) if text)
+    commands = tuple(text for text in (settings, printable(report)) if text)
     return Answer("Take", words or "The only combination", caption, commands=commands)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from gradscope.analyzer.conclusion import leading
 from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.detectors import DETECTORS
@@ -120,6 +122,26 @@ def accuracy_text(record: RunRecord) -> str:
     chance = max(shares)
     same = f"{accuracy:.0%}" == f"{chance:.0%}"
     return f"accuracy {accuracy:.0%}, {'chance' if same else f'chance {chance:.0%}'}"
+
+
+def misfit(report: Report) -> bool:
+    """Whether the output does not fit the loss: then that the loss falls says nothing."""
+    return any(
+        verdict.name == "output_mismatch"
+        and any(finding.severity is Severity.ERROR for finding in verdict.findings)
+        for verdict in report.diagnosis.verdicts
+    )
+
+
+def constant_loss(report: Report) -> float:
+    """Loss of the best constant answer; NaN where it is not known.
+
+    Nor is it where targets that do not fit take the loss below 0: the formula is of other targets.
+    """
+    record = report.record
+    if misfit(report) and np.fmin.reduce(record.scalars["loss"], initial=math.inf) < 0:
+        return math.nan
+    return loss_curve.constant_predictor(record)
 
 
 def count_of_checks(report: Report) -> str:

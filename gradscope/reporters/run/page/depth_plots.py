@@ -10,7 +10,9 @@ import numpy as np
 
 from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.analyzer.theory.expectation import limits
+from gradscope.catalog.activations import find_activation
 from gradscope.record import Finding, Remedy
+from gradscope.record import Role as LayerRole
 from gradscope.record.run_record import Floats
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
@@ -46,7 +48,8 @@ def gradient_plot(report: Report, finding: Finding | None) -> Plot | None:
     if report.diagnosis.verdict == "healthy":
         heading = lead.why(report) or heading
     last = printable(profile.names[-1])
-    words = ("Gradient", heading, f"{profile.quantity[4:].capitalize()} over that of {last}")
+    over = f" over that of {last}" if relative else ""
+    words = ("Gradient", heading, f"{profile.quantity[4:].capitalize()}{over}")
     return replace(_depth_plot(report, finding, words, series, 1.0), relative=relative)
 
 
@@ -85,6 +88,7 @@ def _depth_plot(
     curves = [
         *(_theory(report, names, quantity) if comparable else ()),
         *(_promise(report, finding, values, quantity) if comparable else ()),
+        *(_scaled(report, finding, names) if quantity == "signal" else ()),
         Curve(Role.MEASURED, "measured", floats(values)),
     ]
     return Plot(
@@ -145,6 +149,24 @@ def _theory(report: Report, names: Sequence[str], quantity: str) -> Iterator[Cur
 def _by_name(known: Sequence[str], values: Floats, names: Sequence[str]) -> tuple[float, ...]:
     by_name = dict(zip(known, values, strict=True))
     return tuple(float(by_name.get(name, math.nan)) for name in names)
+
+
+def _scaled(report: Report, finding: Finding | None, names: Sequence[str]) -> Iterator[Curve]:
+    """What theory expects of features of rms 1, where those of the run are of another.
+
+    Only where the signal is in proportion to the features: homogeneous activations, no biases.
+    """
+    if finding is None or lead.lead_name(report) != "unscaled_input" or not finding.observed > 0:
+        return
+    hidden = [layer for layer in report.record.layers if layer.role is LayerRole.HIDDEN]
+    entries = [find_activation(layer.activation or "linear") for layer in hidden]
+    if any(entry is None or entry.negative_slope is None for entry in entries):
+        return
+    if any(layer.bias_initializer not in (None, "zeros") for layer in hidden):
+        return
+    for curve in _theory(report, names, "signal"):
+        scaled = tuple(value / finding.observed for value in curve.values)
+        yield Curve(Role.PROMISE, "with features of rms 1, in theory", scaled)
 
 
 def _promise(

@@ -21,19 +21,29 @@ HEIGHT = 290
 
 _LEAST_DECADES = 1.4
 _BELOW = 20
-_LABEL = 0.45
+_LABEL = 0.56
 """Width of a label on a telephone, as a share of the plot."""
 
 _CHARACTER = 0.0075
 """Width of a character, as a share of a plot of 900 pixels."""
+
+_NARROW = 3.0
+"""Width of the widest plot over that of one on a telephone, where a label takes that much more."""
 
 _ENOUGH = 6.0
 """Pixels of room around a label that are enough: the first place that has them is taken."""
 
 _DIAMOND = "M0-6 6 0 0 6-6 0z"
 _LOWEST, _HIGHEST = -300.0, 300.0
+_DENSE_DIAMOND = "M0-4 4 0 0 4-4 0z"
 _MOST_DISCS = 100
 """Points that each have a mark: at 1000 pixels, 10 for each."""
+
+_MOST_LARGE = 40
+"""Points with a mark of full size: on a telephone 8 pixels for each."""
+
+_MOST_INTERVALS = 4
+"""Between the labels of an axis that is not logarithmic."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,7 @@ class Axis:
     def ticks(self) -> list[float]:
         """The values to label, at most eight of them."""
         if not self.log:
-            return [self.low + i * (self.high - self.low) / 4 for i in range(5)]
+            return self._round_ticks()
         decades = range(math.floor(self.low), math.ceil(self.high) + 1)
         if self.high - self.low <= 3:
             exponents = [decade + math.log10(step) for decade in decades for step in (1, 2, 5)]
@@ -63,6 +73,14 @@ class Axis:
             stride = -(-len(decades) // 7)
             exponents = [float(decade) for decade in decades if decade % stride == 0]
         return [10.0**x for x in exponents if self.low - 1e-9 <= x <= self.high + 1e-9]
+
+    def _round_ticks(self) -> list[float]:
+        """Multiples of 1, 2, 2.5 or 5 times a power of ten, zero among them as 0."""
+        least = (self.high - self.low) / _MOST_INTERVALS
+        power = 10.0 ** math.floor(math.log10(least))
+        step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= least * (1 - 1e-9))
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [i * step for i in range(first, last + 1)]
 
 
 def axis_of(plot: Plot) -> Axis:
@@ -124,7 +142,8 @@ def _scale(plot: Plot, axis: Axis) -> str:
 
 def _grid(plot: Plot, axis: Axis) -> Iterator[str]:
     zero = axis.log and any(value == 0 for curve in plot.curves for value in curve.values)
-    for value in axis.ticks():
+    positive = not axis.log or any(v > 0 for curve in plot.curves for v in _all_values(curve))
+    for value in axis.ticks() if positive else ():
         y = axis.at(value)
         yield f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>'
         label = percent(value) if plot.share else number(float(f"{value:.3g}"))
@@ -208,11 +227,23 @@ def _limit(limit: Limit, axis: Axis) -> Iterator[str]:
         return
     kind = "limit" if limit.crossed else "limit calm"
     yield f'<line class="{kind}" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>'
-    below = y + 16 if y < HEIGHT - 20 else y - 6
-    yield (
-        f'<text class="halo {"b" if limit.crossed else ""}" x="6" y="{below:.1f}">'
-        f"{markup(limit.label)}</text>"
-    )
+
+
+def _limit_labels(plot: Plot, axis: Axis, taken: list[tuple[float, float]]) -> Iterator[str]:
+    """The words of each limit at either end of its line, above it or below."""
+    for limit in plot.limits:
+        y = axis.at(limit.value)
+        if not limit.crossed and y in (0.0, float(HEIGHT)):
+            continue
+        heights = [at for at in (y + 16, y - 6) if 10 <= at <= HEIGHT - 4]
+        places = [(x, at) for x in (0.0, 1.0) for at in heights]
+        x, y = max(places, key=lambda place: _room(plot, axis, taken, place, _LABEL))
+        taken.append((x, y))
+        anchor, inside = ("start", 6) if x == 0.0 else ("end", -6)
+        yield (
+            f'<text class="halo {"b" if limit.crossed else ""}" x="{across(x)}" dx="{inside}" '
+            f'y="{y:.1f}" text-anchor="{anchor}">{markup(limit.label)}</text>'
+        )
 
 
 def _points(plot: Plot, axis: Axis) -> Iterator[str]:
@@ -220,15 +251,16 @@ def _points(plot: Plot, axis: Axis) -> Iterator[str]:
     for curve in plot.curves:
         if curve.role is not Role.MEASURED:
             continue
-        discs = len(plot.positions) <= _MOST_DISCS
+        discs, dense = len(plot.positions) <= _MOST_DISCS, len(plot.positions) > _MOST_LARGE
+        shape, radius = (_DENSE_DIAMOND, 3) if dense or plot.axis else (_DIAMOND, 4.5)
         for i, (position, value) in enumerate(zip(plot.positions, curve.values, strict=True)):
             if not math.isfinite(value) or not (discs or i in plot.failing):
                 continue
             at = f'x="{across(position)}" y="{axis.at(value):.1f}"'
             title = f"<title>{markup(_told(plot, i))}</title>"
             bad = i in plot.failing
-            diamond = f'<path class="bad" d="{_DIAMOND}">{title}</path>'
-            disc = f'<circle class="good" r="{4.5 if not plot.axis else 3}">{title}</circle>'
+            diamond = f'<path class="bad" d="{shape}">{title}</path>'
+            disc = f'<circle class="good" r="{radius}">{title}</circle>'
             # A point that moves may fail at one step and not at another.
             both = f'<g class="{"is-bad" if bad else "is-good"}">{diamond}{disc}</g>'
             mark = both if plot.frames else diamond if bad else disc
@@ -247,8 +279,9 @@ def _told(plot: Plot, index: int) -> str:
 
 
 def _labels(plot: Plot, axis: Axis) -> Iterator[str]:
-    """The name of each curve beside it, where no line and no other name is in its way."""
+    """The words of limits and curves beside them, where no line and no other word is in the way."""
     taken: list[tuple[float, float]] = []
+    yield from _limit_labels(plot, axis, taken)
     for order, curve in enumerate(plot.curves):
         finite = [i for i, value in enumerate(curve.values) if math.isfinite(value)]
         if not finite or not curve.label:
@@ -291,16 +324,32 @@ def _room(
     """Pixels between a label and what is nearest above or below it, at most `_ENOUGH`."""
     x, y = place
     left, right = (x, x + width) if x < 0.75 else (x - width, x)
+    wide = min(_LABEL, _NARROW * width)
+    span = (x, x + wide) if x < 0.75 else (x - wide, x)
     middle = y - 4.0
     gaps = [abs(y - other) - 4.0 for at, other in taken if abs(x - at) < max(width, _LABEL)]
     for curve in plot.curves:
         values = zip(plot.positions, curve.values, strict=True)
         known = [(p, axis.at(v)) for p, v in values if math.isfinite(v)]
         gaps += [abs(at - middle) - 6.0 for p, at in known if left <= p <= right]
-        for (p, at), (q, next_at) in pairwise(known):
-            if p < right and q > left and min(at, next_at) < middle < max(at, next_at):
+        for first, second in pairwise(known):
+            if _crosses(first, second, span, middle):
                 gaps.append(-6.0)
     return min([_ENOUGH, *gaps])
+
+
+def _crosses(
+    first: tuple[float, float],
+    second: tuple[float, float],
+    span: tuple[float, float],
+    height: float,
+) -> bool:
+    """Whether the line between two points passes a height within the span of a label."""
+    (p, at), (q, next_at) = first, second
+    if q <= span[0] or p >= span[1] or q <= p:
+        return False
+    ends = [at + (next_at - at) * (min(max(x, p), q) - p) / (q - p) for x in span]
+    return min(ends) < height < max(ends)
 
 
 def _ticks(plot: Plot) -> Iterator[str]:

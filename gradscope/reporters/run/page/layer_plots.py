@@ -12,7 +12,7 @@ from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
 from gradscope.reporters.run.answer import lead
-from gradscope.reporters.run.page.moments import MOST, frames
+from gradscope.reporters.run.page.moments import MOST, frames, starts
 from gradscope.reporters.run.page.plot_parts import (
     failing,
     floats,
@@ -118,7 +118,7 @@ def updates_plot(report: Report, finding: Finding | None) -> Plot | None:
     trained, steps = values[measured], record.steps[measured]
     if len(columns) < 2 or not len(trained):
         return None
-    row = np.median(trained[window.last_quarter(steps)], axis=0)
+    row = trained[0] if starts(report) else np.median(trained[window.last_quarter(steps)], axis=0)
     if finding is not None and finding.until_step < int(record.steps[-1]):
         row = np.nanmax(trained, axis=0)
     names = [record.layers[i].name for i in columns]

@@ -15,6 +15,15 @@ MOST = 60
 """Stops of the slider: as many as a finger tells apart on a telephone's 350 px."""
 
 
+_BUILT = frozenset(("initializer_mismatch", "selu_conditions", "unscaled_input"))
+"""Detectors of what a network starts with: what training makes of it is no part of the finding."""
+
+
+def starts(report: Report) -> bool:
+    """Whether the page rests on what was there before the first step."""
+    return lead.lead_name(report) in _BUILT and int(report.record.steps[0]) == 0
+
+
 def moment_rows(record: RunRecord) -> Integers:
     """Rows of the record, evenly spaced, the first and the last among them."""
     count = len(record.steps)
@@ -29,7 +38,10 @@ def moments(report: Report) -> Moments:
         return Moments()
     steps = tuple(int(step) for step in record.steps[moment_rows(record)])
     finding = lead.lead_finding(report)
-    if finding is not None and finding.until_step < int(record.steps[-1]):
+    if starts(report):
+        return Moments(steps, f"step {record.steps[0]}, as judged")
+    past = finding is not None and finding.until_step < int(record.steps[-1])
+    if past or lead.lead_name(report) == "non_finite":
         return Moments(steps, "as judged")
     judged = record.steps[window.last_quarter(record.steps)]
     first, last = int(judged[0]), int(judged[-1])

@@ -48,12 +48,14 @@ function move(svg, plot) {
   all(".line.measured", svg).forEach((line, i) => line.setAttribute("points", i ? "" : points.filter(Boolean).join(" ")));
 }
 
+const moment = () => step < resting ? data.steps[step] / data.steps.at(-1) : 1;
+
 function draw() {
   if (slider) {
     shown.textContent = step < resting ? String(data.steps[step]) : data.resting;
     slider.setAttribute("aria-valuetext", "step " + shown.textContent);
   }
-  const at = 100 * (step < resting ? data.steps[step] / data.steps.at(-1) : 1) + "%";
+  const at = 100 * moment() + "%";
   plots.forEach((svg, p) => {
     if (data.plots[p].frames?.length) move(svg, data.plots[p]);
     all(".cursor", svg).forEach(line => { line.setAttribute("x1", at); line.setAttribute("x2", at); });
@@ -65,9 +67,15 @@ function nearest(positions, x) {
   return positions.reduce((best, at, i) => Math.abs(at - x) < Math.abs(positions[best] - x) ? i : best, 0);
 }
 
+function latest(plot) {
+  const known = i => plot.curves.some(curve => curve.values[i] !== null);
+  const before = plot.at.findLastIndex((at, i) => at <= moment() + 1e-9 && known(i));
+  return Math.max(0, before);
+}
+
 function figures(plot, i) {
   if (plot.kind === "rows") {
-    const when = step < resting ? data.steps[step] / data.steps.at(-1) : 1;
+    const when = moment();
     const before = plot.at.findLastIndex(at => at <= when + 1e-9);
     return [percent(plot.rows[i].values[Math.max(0, before)]) + " " + plot.verb];
   }
@@ -77,7 +85,7 @@ function figures(plot, i) {
 }
 
 function tell(p) {
-  const plot = data.plots[p], i = index[p] ?? 0;
+  const plot = data.plots[p], i = index[p] ?? (plot.kind === "steps" ? latest(plot) : 0);
   const name = document.createElement("b");
   name.textContent = plot.kind === "rows" ? plot.rows[i].label : plot.names[i];
   reads[p].replaceChildren(name, " ", figures(plot, i).join(" \u00b7 "));

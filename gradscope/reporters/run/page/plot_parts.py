@@ -14,6 +14,7 @@ from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
 from gradscope.reporters.run.answer import lead
+from gradscope.reporters.run.page.moments import starts
 
 _MOST_TICKS = 12
 _NUMBERED = re.compile(r"(.*?)(\d+)")
@@ -45,10 +46,11 @@ def floats(values: Floats) -> tuple[float, ...]:
 
 
 def typical_row(report: Report, finding: Finding | None, values: Floats) -> Floats:
-    """The typical figures of the last quarter; at step 0 for what was there at the start only."""
+    """The typical figures of the last quarter; at step 0 where the start is what was judged."""
     record = report.record
-    recovered = finding is not None and finding.until_step < int(record.steps[-1])
-    row = values[0] if recovered else window.typical(values, record.steps)
+    early = starts(report)
+    early |= finding is not None and finding.until_step < int(record.steps[-1])
+    row = values[0] if early else window.typical(values, record.steps)
     whole = np.flatnonzero(np.isfinite(values).all(axis=1))
     if not np.isfinite(row).all() and whole.size:
         row = values[whole[-1]]

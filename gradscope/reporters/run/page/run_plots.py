@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gradscope.analyzer.curves import loss_curve, through_time
+from gradscope.analyzer.curves import through_time
 from gradscope.record import Finding
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
@@ -42,15 +42,12 @@ def run_plots(report: Report) -> tuple[Plot | RowPlot, ...]:
     first = "Updates" if slow_updates(report) else "Gradient"
     if verdict is not None:
         first = _TABS.get(verdict.name, "Gradient")
-    if verdict is not None and verdict.name == "non_finite" and _loss(report, finding) is None:
+    loss = _loss(report, finding if first == "Loss" else None)
+    if loss is None and verdict is not None and verdict.name == "non_finite":
         first = "Not finite"
-    plots = []
-    for tab, draw in _DRAWN.items():
-        about = finding if tab == first else None
-        plot = draw(report, about)
-        if plot is not None:
-            plots.append((tab != first, plot))
-    return tuple(plot for _, plot in sorted(plots, key=lambda item: item[0]))
+    drawn = [draw(report, finding if tab == first else None) for tab, draw in _DRAWN.items()]
+    plots = [plot for plot in (*drawn, loss) if plot is not None]
+    return tuple(sorted(plots, key=lambda plot: plot.tab != first))
 
 
 _TABS = {
@@ -77,6 +74,7 @@ _TABS = {
     "saturated_output": "Loss",
     "unmatched_targets": "Loss",
     "unscaled_targets": "Loss",
+    "mixed_samples": "Loss",
 }
 """The figure that proves what a detector found; the gradient for every other one."""
 
@@ -112,9 +110,12 @@ def _loss(report: Report, finding: Finding | None) -> Plot | None:
     finite = np.isfinite(loss)
     if not finite.any():
         return None
-    constant = loss_curve.constant_predictor(record)
+    constant = lead.constant_loss(report)
     chance = "a constant answer gives {}".format(number(float(f"{constant:.3g}")))
     known = (Limit(constant, chance, finding is not None),) if math.isfinite(constant) else ()
+    alone = record.answers.lone_loss if record.answers is not None else math.nan
+    if finding is not None and lead.lead_name(report) == "mixed_samples" and math.isfinite(alone):
+        known = (Limit(alone, f"the samples alone have {alone:.3g}", True),)
     positive = loss[finite] > 0
     wide = bool(positive.all()) and float(loss[finite].max() / loss[finite].min()) > 100
     last = float(steps[-1])
@@ -145,5 +146,5 @@ _DRAWN: dict[str, Callable[[Report, Finding | None], Plot | RowPlot | None]] = {
     "Updates": updates_plot,
     "Batch norm": batch_norm_plot,
     "Time": _time,
-    "Loss": _loss,
 }
+"""The figures beside that of the loss, which stands last."""

@@ -20,6 +20,7 @@ from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
+from gradscope.reporters.run.answer.lead import constant_loss, misfit
 from gradscope.theory.prediction import Source
 
 WIDTH = 20
@@ -280,11 +281,13 @@ def _even_rows(steps: Integers) -> list[int]:
 
 
 def _learning(report: Report) -> tuple[str, str]:
-    constant = loss_curve.constant_predictor(report.record)
+    constant = constant_loss(report)
     known = f"chance is {constant:.3g}" if math.isfinite(constant) else ""
     for verdict in _verdicts(report, "non_finite", "diverging_loss", "not_learning"):
         if verdict.status is VerdictStatus.FINDING:
             return verdict.findings[0].severity, known or verdict.name.replace("_", " ")
+    if misfit(report):
+        return "skipped", "the output does not fit"
     learning = _verdicts(report, "not_learning")
     if learning and learning[0].status is VerdictStatus.HEALTHY:
         return "healthy", known or "it falls"

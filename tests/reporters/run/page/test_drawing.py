@@ -156,3 +156,23 @@ def labels(text: str) -> list[tuple[str, float, float]]:
         r'<text class="halo \w+" x="([\d.]+)%" y="([\d.-]+)" text-anchor="start"[^>]*>([^<]+)<'
     )
     return [(words, float(x) / 100, float(y)) for x, y, words in re.findall(pattern, text)]
+
+
+def test_an_axis_that_is_not_logarithmic_has_round_labels() -> None:
+    """2, 2.5 and 3 between 1.86 and 3.53: not fifths of the way."""
+    ticks = {low: drawing.Axis(low, high, False).ticks() for low, high in ((1.86, 3.53), (0, 2.3))}
+    assert ticks == {1.86: [2.0, 2.5, 3.0, 3.5], 0: [0.0, 1.0, 2.0]}
+    assert drawing.Axis(0.0, 1.0, False).ticks() == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert drawing.Axis(-0.01, 0.03, False).ticks() == pytest.approx([-0.01, 0, 0.01, 0.02, 0.03])
+
+
+def test_the_words_of_a_limit_stand_where_no_curve_is() -> None:
+    """The curve runs along the limit at the left, and far below it at the right."""
+    made = plot(2.0, 2.02, *[1.0] * 8, log=False, limits=(Limit(2.0, "limit 2", True),))
+    assert re.search(r'x="100.00%" dx="-6" y="[^"]+" text-anchor="end">limit 2<', drawing.svg(made))
+
+
+def test_nothing_but_zeros_has_no_scale() -> None:
+    text = drawing.svg(plot(0.0, 0.0))
+    assert text.count('class="grid"') == 0
+    assert f'y="{drawing.HEIGHT + 4}" text-anchor="end">0</text>' in text
