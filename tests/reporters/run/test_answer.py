@@ -80,6 +80,19 @@ def test_the_sick_network() -> None:
     assert lines[-1].startswith("✗ 1 cause (GS101), 1 consequence; ")
 
 
+def test_a_loss_above_that_of_a_constant_answer_passes_no_check() -> None:
+    """Dropout raises the loss of training: the accuracy may tell all the same."""
+
+    def line(accuracy: float) -> str:
+        made = judged(record(steps=STEPS, loss=FALLING + 3.0, accuracy=accuracy))
+        lines = answer(made)
+        at = next(i for i, each in enumerate(lines) if each.startswith("  loss"))
+        return " ".join(lines[at : at + 2])
+
+    assert "✓ accuracy above chance" in line(0.7)
+    assert "✓" not in line(0.1)
+
+
 def test_the_count_is_that_of_the_checks() -> None:
     verdicts = sigmoid().diagnosis.verdicts
     passed = sum(verdict.status == "healthy" for verdict in verdicts)

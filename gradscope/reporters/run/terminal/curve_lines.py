@@ -290,5 +290,8 @@ def _learning(report: Report) -> tuple[str, str]:
         return "skipped", "the output does not fit"
     learning = _verdicts(report, "not_learning")
     if learning and learning[0].status is VerdictStatus.HEALTHY:
-        return "healthy", known or "it falls"
+        above = loss_curve.training_curve(report.record).last > constant
+        if above and loss_curve.above_chance(report.record):
+            return "healthy", "accuracy above chance"
+        return ("skipped" if above else "healthy"), known or "it falls"
     return "skipped", known or "not judged"
