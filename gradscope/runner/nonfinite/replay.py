@@ -94,10 +94,10 @@ class RecentSteps:
         self._assign(self._values)
         if count > 1:
             self.train(batches[:-1], self._since)
-        found = self._of_step(batches[-1], step)
-        if found is None or found.place is not OriginPlace.WEIGHTS or count == 1:
-            return found
-        return self._first_lost(batches[:-1]) or found
+        last = self._of_step(batches[-1], step)
+        if last is None or last.place is not OriginPlace.WEIGHTS or count == 1:
+            return last
+        return self._first_lost(batches[:-1]) or last
 
     def _first_lost(self, batches: Sequence[Batch]) -> NonFiniteOrigin | None:
         """The origin in the step after which the weights are lost: it was not measured."""

@@ -89,13 +89,13 @@ def search_constant(
     from scipy.optimize import minimize  # 0.2 s, for losses of the user's own alone
 
     origin = best
-    found = minimize(
+    result = minimize(
         lambda t: loss(origin + t * spread),
         np.zeros_like(spread),
         jac=lambda t: slope(origin + t * spread) * spread,
         method="L-BFGS-B",
         options={"maxiter": SEARCH_STEPS},
     )
-    if math.isfinite(found.fun) and found.fun < least:
-        return origin + found.x * spread, float(found.fun)
+    if math.isfinite(result.fun) and result.fun < least:
+        return origin + result.x * spread, float(result.fun)
     return best, least

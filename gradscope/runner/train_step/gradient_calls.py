@@ -182,7 +182,9 @@ def _extended_gradient(made: StepRecording) -> Callable[..., Any]:
         calls = [call for call in made.recorder.calls if _in_graph(call, made.graph)]
         signals = {id(tensor): tensor for call in calls for tensor in signals_of(call)}
         before = {id(v): tf.convert_to_tensor(v) for v in variables if v is not None}
-        gradients, found = original(tape, target, [flat, list(signals.values())], output_gradients)
+        gradients, signal_gradients = original(
+            tape, target, [flat, list(signals.values())], output_gradients
+        )
         trained = [(v, g) for v, g in zip(variables, gradients, strict=True) if v is not None]
         loss, scale = _total(made, target)
         made.gradient_calls.append(
@@ -191,7 +193,7 @@ def _extended_gradient(made: StepRecording) -> Callable[..., Any]:
                 variables=[variable for variable, _ in trained],
                 gradients=[gradient for _, gradient in trained],
                 calls=calls,
-                signal_gradients=dict(zip(signals, found, strict=True)),
+                signal_gradients=dict(zip(signals, signal_gradients, strict=True)),
                 place=_user_place(),
                 tape=tape,
                 before=before,

@@ -164,14 +164,14 @@ class TrainStepTrace:
         samples = _samples(batch)
         ended = {id(k): tf.convert_to_tensor(k) for p in profiles for k in p.kernels}
         results = [profile.measure(samples, ended) for profile in profiles]
-        found = tuple(ProfileInfo(p.name, p.sites, p.optimizer) for p in profiles)
-        if self.profiles and [p.sites.layers for p in found] != [
+        infos = tuple(ProfileInfo(p.name, p.sites, p.optimizer) for p in profiles)
+        if self.profiles and [p.sites.layers for p in infos] != [
             p.sites.layers for p in self.profiles
         ]:
             raise BadRequest(
                 f"{self._subject} calls other layers on a batch of another shape", self._remedy
             )
-        self.profiles = self.profiles or found
+        self.profiles = self.profiles or infos
         return [(r.statistics, r.scalars, r.z, r.deltas) for r in results]
 
     def _profiles(self, made: StepRecording) -> list[Profile]:

@@ -65,11 +65,11 @@ def gradient_row(what: str, paper: str, reports: Sequence[Report], layer: int = 
     """The gradient of a layer over the last one's, accepted within theory's band."""
     made, theory = prediction(reports), theory_gradient(reports)
     measured = gradient(reports)
-    expected, found = float(theory[layer]), float(measured[layer])
+    expected, observed = float(theory[layer]), float(measured[layer])
     if made.delta_band is None:
-        return Row(what, paper, expected, expected * 0.9, expected * 1.1, found, _WITHOUT_BAND)
+        return Row(what, paper, expected, expected * 0.9, expected * 1.1, observed, _WITHOUT_BAND)
     low, high = _limits(made.delta_band, reports, layer)
-    return Row(what, paper, expected, low, high, found, BAND)
+    return Row(what, paper, expected, low, high, observed, BAND)
 
 
 def signal_row(what: str, paper: str, reports: Sequence[Report], layer: int) -> Row:

@@ -152,14 +152,14 @@ def count_of_checks(report: Report) -> str:
     by_status = {status: sum(v.status is status for v in verdicts) for status in VerdictStatus}
     independent = roots(report)
     errors = [v for v in independent if any(f.severity is Severity.ERROR for f in v.findings)]
-    found = []
+    parts = []
     if errors:
         codes = ", ".join(v.code for v in errors)
-        found.append(f"{counted(len(errors), 'cause')} ({printable(codes)})")
+        parts.append(f"{counted(len(errors), 'cause')} ({printable(codes)})")
     if consequences := following(report):
-        found.append(counted(len(consequences), "consequence"))
+        parts.append(counted(len(consequences), "consequence"))
     if warnings := [v for v in independent if v not in errors]:
-        found.append(counted(len(warnings), "warning"))
+        parts.append(counted(len(warnings), "warning"))
     rest = [f"{counted(by_status[VerdictStatus.HEALTHY], 'check')} passed"]
     for status, words in (
         (VerdictStatus.SKIPPED, "not judged"),
@@ -168,4 +168,4 @@ def count_of_checks(report: Report) -> str:
     ):
         if by_status[status]:
             rest.append(f"{by_status[status]} {words}")
-    return "; ".join(filter(None, [", ".join(found), ", ".join(rest)]))
+    return "; ".join(filter(None, [", ".join(parts), ", ".join(rest)]))

@@ -20,7 +20,7 @@ from gradscope.reporters.run.answer.headings import heading_of
 
 _NAME, _FIGURE, _SHORTEST_BAR, _LONGEST_BAR, _MARK = 16, 8, 4, 24, 8
 _LEAST_WIDTH = _NAME + 2 * (_FIGURE + _SHORTEST_BAR + 3) + _MARK
-_MOST_FOUND = 5
+_MOST_FINDINGS = 5
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class LiveScales:
 
 def live_text(
     rows: Sequence[LiveRow],
-    found: Sequence[Arisen],
+    arisen: Sequence[Arisen],
     scales: LiveScales,
     *,
     width: int,
@@ -110,13 +110,13 @@ def live_text(
 
     The last lines are the findings, the gravest first. A narrow terminal gets figures without bars.
     """
-    shown_found = sorted(found, key=lambda one: one.severity.rank)[:_MOST_FOUND]
-    room = max(1, height - 1 - len(shown_found) - 1)
+    gravest = sorted(arisen, key=lambda one: one.severity.rank)[:_MOST_FINDINGS]
+    room = max(1, height - 1 - len(gravest) - 1)
     shown = _evenly(rows, room)
     column = _bar_columns(width)
     lines = [_heading(scales, column, len(shown), len(rows))]
-    lines += [_row(row, found, scales, column, unicode) for row in shown]
-    lines += [Text(finding_line(one, unicode), STYLES[str(one.severity)]) for one in shown_found]
+    lines += [_row(row, arisen, scales, column, unicode) for row in shown]
+    lines += [Text(finding_line(one, unicode), STYLES[str(one.severity)]) for one in gravest]
     return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
 
 
@@ -142,9 +142,9 @@ def _heading(scales: LiveScales, column: int, shown: int, total: int) -> Text:
 
 
 def _row(
-    row: LiveRow, found: Sequence[Arisen], scales: LiveScales, column: int, unicode: bool
+    row: LiveRow, arisen: Sequence[Arisen], scales: LiveScales, column: int, unicode: bool
 ) -> Text:
-    marks = sorted((f for f in found if row.name in f.layers), key=lambda f: f.severity.rank)
+    marks = sorted((f for f in arisen if row.name in f.layers), key=lambda f: f.severity.rank)
     line = Text(f"{shortened(printable(row.name), _NAME, unicode):<{_NAME}}")
     for value, scale in ((row.gradient, scales.gradient), (row.signal, scales.signal)):
         share = scale.fraction(value) if scale is not None else 0.0
