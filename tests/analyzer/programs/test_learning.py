@@ -110,7 +110,8 @@ def test_a_loss_that_comes_in_spikes() -> None:
     diagnosis = judged(0.02)
     assert diagnosis.verdict == "unhealthy"
     assert {"GS603", "GS602"} <= set(diagnosis.codes)
-    assert judged(1e-3).verdict != "unhealthy"
+    [(_, rate)] = diagnosis.remedies[0].settings
+    assert judged(float(rate)).verdict != "unhealthy"
 
 
 def test_a_schedule_that_counts_steps() -> None:
