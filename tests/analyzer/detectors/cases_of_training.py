@@ -294,6 +294,8 @@ def unscaled() -> Iterator[Case]:
         yield case("borderline", name, 116.0, severity, layers=(front, *rest))
     yield case("sick", "no_hidden_layer", 116.0, "error", (0, 40), ("output",), layers=0)
     yield case("sick", "tiny", 1e-4, "error", None, None, 1e-4)
+    yield case("sick", "learned_all_the_same", 116.0, "warning", accuracy=0.6)
+    yield case("sick", "learned_until_it_was_nan", 116.0, "error", accuracy=0.6, status="diverged")
     yield case("sick", "all_zero", 0.0, "error")
     yield case("sick", "no_rows", 116.0, "error", (0, 0), steps=())
     yield case("borderline", "large_inside", 10.0 * INSIDE)

@@ -12,7 +12,15 @@ from gradscope.analyzer.nonfinite_cause import at_edge
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.catalog.activations import find_activation
 from gradscope.config.sections.data import USER_DATA
-from gradscope.record import Finding, Normalization, Role, RunRecord, Severity, Trait
+from gradscope.record import (
+    Finding,
+    Normalization,
+    OutcomeStatus,
+    Role,
+    RunRecord,
+    Severity,
+    Trait,
+)
 from gradscope.record.remedies import change_settings
 from gradscope.record.run_record import FIT
 
@@ -57,9 +65,10 @@ def unscaled_input(
         as that of z over sqrt(fan_in) times the kernel's, and both have to be beyond the threshold.
         Features that are whole numbers are judged by z alone.
     Error when:
-        The rms is above `max_rms` or below `min_rms`, the network does not learn, and no other
-        error explains that. Where the first layer starts saturated (sigmoid, tanh), learning is a
-        loss below half of a constant prediction's or an accuracy half of the way to all right.
+        The rms is above `max_rms` or below `min_rms`, the network does not learn or its training
+        ended in NaN or Inf, and no other error explains that. Where the first layer starts
+        saturated (sigmoid, tanh), learning is a loss below half of a constant prediction's or an
+        accuracy half of the way to all right.
     Warning when:
         The rms is beyond a threshold and the network learns all the same, another error stands
         beside it, or an operation at the edge of its domain ended the training.
@@ -93,7 +102,8 @@ def unscaled_input(
         return ()
     rms, layer = finite[0], record.layers[first]
     large = rms > max_rms
-    learns = loss_curve.learns(record, max_constant_ratio)
+    diverged = record.outcome.status is OutcomeStatus.DIVERGED
+    learns = loss_curve.learns(record, max_constant_ratio) and not diverged
     if learns and _saturates(record, first):
         learns = loss_curve.learns_well(record)
     explained = learns or at_edge(record)
