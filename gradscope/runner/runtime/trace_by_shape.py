@@ -1,4 +1,4 @@
-"""A function that is traced once for each combination of shapes of its arguments."""
+"""A function that is traced for the shapes of its arguments."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ import tensorflow as tf
 
 from gradscope.runner.runtime.import_tensorflow import without_garbage_collection
 
+MOST_SHAPES = 2
+"""Traces for one combination of shapes each: a full batch, and a short one at the end."""
+
 
 class TraceByShape:
-    """A traced function for each combination of shapes, made when it first occurs.
+    """A traced function for the first two combinations of shapes, and one for all others.
 
-    A ``tf.function`` would trace as often, and warn of it: batches that differ in shape are nothing
-    that its user can mend. `signature` makes the specs of a trace from the arguments, for axes that
-    may differ without another trace; `options` are those of ``tf.function``.
+    The axes that differ from call to call have no size in the trace for all others, so that
+    sequences of a hundred lengths cost three traces. Where the function cannot be traced so, each
+    combination has a trace of its own. `signature` makes the specs of a trace from the arguments,
+    for axes that may always differ; `options` are those of ``tf.function``.
     """
 
     def __init__(
@@ -28,6 +32,9 @@ class TraceByShape:
     ) -> None:
         self._run, self._signature, self._options = run, signature, options
         self._traces: dict[Any, Any] = {}
+        self._open: tuple[Any, Any] | None = None
+        # XLA compiles for each combination of shapes anyway.
+        self._may_be_open = not options.get("jit_compile")
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function; a combination of shapes that is new is traced first.
@@ -42,16 +49,62 @@ class TraceByShape:
         """The function for the shapes of these arguments, traced if it was not yet."""
         specs = self._signature(*arguments) if self._signature else arguments
         key = tuple(map(_shape, keras.tree.flatten(specs)))
-        if key not in self._traces:
-            traced = tf.function(self._run, autograph=False, **self._options)
-            with without_garbage_collection():
-                self._traces[key] = traced.get_concrete_function(*specs)
-        return self._traces[key]
+        if key in self._traces:
+            return self._traces[key]
+        return self._of_any_shape(specs, key) or self._traced(specs, key)
 
     def traces(self) -> int:
         """How often the function was traced."""
-        return len(self._traces)
+        return len(self._traces) + (self._open is not None)
+
+    def _traced(self, specs: Any, key: Any) -> Any:
+        traced = tf.function(self._run, autograph=False, **self._options)
+        with without_garbage_collection():
+            self._traces[key] = traced.get_concrete_function(*specs)
+        return self._traces[key]
+
+    def _of_any_shape(self, specs: Any, key: Any) -> Any:
+        """The function for all shapes that differ where the known ones do; None if there is none.
+
+        A layer, a loss or a statistic that needs a size raises what it likes while it is traced.
+        """
+        if not self._may_be_open or len(self._traces) < MOST_SHAPES:
+            return None
+        open_key = self._open[0] if self._open else key
+        for known in (*self._traces, key):
+            open_key = _common(open_key, known)
+        if open_key is None:
+            return None
+        if self._open is None or self._open[0] != open_key:
+            traced = tf.function(self._run, autograph=False, **self._options)
+            leaves = [leaf and tf.TensorSpec(leaf[0], leaf[1]) for leaf in open_key]
+            try:
+                with without_garbage_collection():
+                    made = traced.get_concrete_function(*keras.tree.pack_sequence_as(specs, leaves))
+            except Exception:
+                self._may_be_open = False
+                return None
+            self._open = open_key, made
+        return self._open[1]
 
 
 def _shape(leaf: Any) -> Any:
     return None if leaf is None else (tuple(leaf.shape), leaf.dtype)
+
+
+def _common(first: Any, second: Any) -> Any:
+    """The shapes of both, without a size where they differ; None where more than sizes differ."""
+    if first is None or second is None or len(first) != len(second):
+        return None
+    shapes: list[Any] = []
+    for one, other in zip(first, second, strict=True):
+        if one is None or other is None:
+            if one is not other:
+                return None
+            shapes.append(None)
+            continue
+        if one[1] != other[1] or len(one[0]) != len(other[0]):
+            return None
+        sizes = tuple(a if a == b else None for a, b in zip(one[0], other[0], strict=True))
+        shapes.append((sizes, one[1]))
+    return tuple(shapes)

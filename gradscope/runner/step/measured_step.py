@@ -121,9 +121,10 @@ def measured_pass(
         batch_norm_figures.add_batch_norm_figures(figures, sites.batch_norms, norms, recorder)
         batch_norm_figures.add_gamma_and_beta(figures, sites.batch_norms, norms)
         samples = _samples(x)
-        signal_figures.add_signal_figures(figures, signals, deltas, samples / scale, reductions)
+        factor = samples / (tf.cast(scale, tf.float64) if tf.is_tensor(samples) else scale)
+        signal_figures.add_signal_figures(figures, signals, deltas, factor, reductions)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
-        times = _over_time(timed, calls, through_time, samples / scale)
+        times = _over_time(timed, calls, through_time, factor)
         scalars = tf.concat([scalars, *times], 0) if times else scalars
         unscaled = loss_scale.unscaled(gradients, scale)
         deltas = loss_scale.unscaled(deltas, scale)
@@ -163,7 +164,7 @@ def measured_step(
         intercepted.apply(after=row)
         return row, result.scalars, counted(result, _samples(x), counting)
 
-    def counted(result: MeasuredPass, samples: int, counting: Any) -> Any:
+    def counted(result: MeasuredPass, samples: Any, counting: Any) -> Any:
         if not options.histograms:
             return _none()
         return unlowered_cond(
@@ -186,8 +187,11 @@ def _none(counts: int = 0) -> Any:
     return tf.zeros([counts], tf.int32)
 
 
-def _samples(x: Any) -> int:
-    return int(keras.tree.flatten(x)[0].shape[0])
+def _samples(x: Any) -> Any:
+    """The batch size: a number, or a float64 tensor where it varies."""
+    first = keras.tree.flatten(x)[0]
+    known = first.shape[0]
+    return tf.cast(tf.shape(first)[0], tf.float64) if known is None else int(known)
 
 
 def plain_step(model: Any, objective: Objective, optimizer: Any) -> Step:

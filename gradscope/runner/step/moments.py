@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradscope.runner.step.reductions import Reductions, Tensors
+from gradscope.runner.step.sizes import known_size, lengths
 
 SMALLEST_NORMAL = 1.1754943508222875e-38
 """Below it float32 has only subnormals, which TensorFlow flushes to zero on a CPU."""
@@ -57,8 +58,8 @@ def read_sums(
     z: Sequence[Any], a: Sequence[Any], delta: Sequence[Any], reductions: Reductions
 ) -> Sums:
     """Sum z, a and delta of some layers, in one stack where the tensors are small."""
-    count, batch = len(z), int(z[0].shape[0])
-    if z[0].shape.num_elements() > reductions.stacking_limit:
+    count, batch = len(z), lengths(z[:1])[0]
+    if known_size(z[0]) > reductions.stacking_limit:
         first = tf.concat([tensor[:1] for tensor in a], 0)
         fast = _fast_sums(
             [*z, *delta], [*delta, *a], list(a), first, batch=batch, reductions=reductions
@@ -79,7 +80,7 @@ def _fast_sums(
     a: Tensors,
     first: Any,
     *,
-    batch: int,
+    batch: Any,
     reductions: Reductions,
 ) -> Any:
     """The rows of `Sums.fast`; `first` [tensor, unit] is the first sample of a."""
@@ -98,10 +99,10 @@ def _fast_sums(
         tf.reduce_sum(means, 1),
         tf.reshape(squares, [-1]),
     ]
-    return tf.reshape(tf.concat(wide, 0), [10, first.shape[0]])
+    return tf.reshape(tf.concat(wide, 0), [10, len(a) if isinstance(a, list) else a.shape[0]])
 
 
-def moments_of_sums(sums: Any, sizes: np.ndarray, batches: np.ndarray) -> tuple[Any, Any]:
+def moments_of_sums(sums: Any, sizes: Any, batches: Any) -> tuple[Any, Any]:
     """Moments from `Sums.fast`: float64 [12, tensor], and whether all of them hold 1e-5.
 
     Means of z, delta and a, their mean squares, their variances; the variance of a over the batch
@@ -114,9 +115,12 @@ def moments_of_sums(sums: Any, sizes: np.ndarray, batches: np.ndarray) -> tuple[
     of large sums. No NaN or Inf is accepted; an `a` or a delta that holds nothing but zeros is
     measured exactly.
     """
-    ones = np.ones_like(sizes)
+    known = not (tf.is_tensor(sizes) or tf.is_tensor(batches))
+    ones = np.ones(sizes.shape)
     units = sizes / batches
-    divisors = np.stack([*[sizes] * 5, ones, ones, units, sizes * batches, units])
+    divisors = (np.stack if known else tf.stack)(
+        [*[sizes] * 5, ones, ones, units, sizes * batches, units]
+    )
     parts = tf.split(sums / divisors, [2, 2, 1, 2, 1, 1, 1])
     means, squares, difference, nonzero, mean_a, between, unit_mean_square = parts
     within = difference - between

@@ -35,7 +35,7 @@ def count_size(layers: int) -> int:
 def count_powers(
     signals: Sequence[Signal],
     deltas: Sequence[Any],
-    samples: int,
+    samples: Any,
     weights: Weights,
     layers: int,
     *,
@@ -44,7 +44,7 @@ def count_powers(
     """Count values of delta (times the batch size) and of gradients: int32 [`count_size`]."""
     gradients = dict(zip(map(id, weights.kernels), weights.raw, strict=True))
     values_by_row = [
-        (signal.site.index, tf.cast(delta, tf.float32) * float(samples))
+        (signal.site.index, tf.cast(delta, tf.float32) * tf.cast(samples, tf.float32))
         for signal, delta in zip(signals, deltas, strict=True)
     ]
     values_by_row += [

@@ -15,6 +15,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import tensorflow as tf
 
+from gradscope.runner.step.sizes import length
+
 Tensors: TypeAlias = Any
 
 BLOCKS = 8
@@ -76,7 +78,7 @@ class GraphReductions:
     def row_sums(self, tensors: Tensors) -> Any:
         """Sums over the rows: [tensor, column]; of single tensors by the fastest operation."""
         if isinstance(tensors, list):
-            ones = tf.ones([1, tensors[0].shape[0]], tensors[0].dtype)
+            ones = tf.ones([1, length(tensors[0])], tensors[0].dtype)
             return tf.concat([tf.matmul(ones, tensor) for tensor in tensors], 0)
         return tf.reduce_sum(tensors, 1)
 

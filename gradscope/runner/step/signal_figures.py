@@ -17,6 +17,7 @@ from gradscope.runner.runtime.conditional import unlowered_cond
 from gradscope.runner.step import moments
 from gradscope.runner.step.figures import Figures
 from gradscope.runner.step.reductions import Reductions
+from gradscope.runner.step.sizes import known_size, length, lengths, sizes
 from gradscope.runner.survey.calls import Call
 from gradscope.runner.survey.sites import Site
 
@@ -106,8 +107,7 @@ def _shape(reductions: Reductions, pair: tuple[Signal, Any]) -> tuple[Any, ...]:
 
 
 def _is_large(z: Any, reductions: Reductions) -> bool:
-    size = int(z.shape.num_elements())
-    return size > max(LARGE, reductions.stacking_limit)
+    return known_size(z) > max(LARGE, reductions.stacking_limit)
 
 
 def _group(pairs: Sequence[tuple[Signal, Any]]) -> _Group:
@@ -124,7 +124,7 @@ def _flat(x: Any) -> Any:
     """The tensor as [batch, unit]; half precision is widened, which changes no value."""
     x = tf.convert_to_tensor(x)
     wide = tf.cast(x, tf.float32) if x.dtype.size < 4 else x
-    return wide if wide.shape.rank == 2 else tf.reshape(wide, [wide.shape[0], -1])
+    return wide if wide.shape.rank == 2 else tf.reshape(wide, [length(wide), -1])
 
 
 def _moments(groups: Sequence[_Group], reductions: Reductions) -> Any:
@@ -141,11 +141,10 @@ def _moments(groups: Sequence[_Group], reductions: Reductions) -> Any:
 
 def _moments_of(groups: Sequence[_Group], reductions: Reductions) -> Any:
     """The moments of some groups, read again in float64 where float32 loses something."""
-    sizes = np.array([float(z.shape.num_elements()) for group in groups for z in group.z])
-    batches = np.array([float(z.shape[0]) for group in groups for z in group.z])
+    signals = [z for group in groups for z in group.z]
     group_sums = [moments.read_sums(g.z, g.a, g.delta, reductions) for g in groups]
     sums = tf.concat([sums_of_group.fast for sums_of_group in group_sums], 1)
-    fast, safe = moments.moments_of_sums(sums, sizes, batches)
+    fast, safe = moments.moments_of_sums(sums, sizes(signals), lengths(signals))
     return unlowered_cond(
         safe,
         lambda: tf.pad(fast, [[0, 3], [0, 0]]),
@@ -164,7 +163,7 @@ def _add_shares(
     blocks: dict[tuple[str, ...], list[tuple[list[int], Any]]] = {}
     start = 0
     for group in groups:
-        count, size = len(group.signals), float(group.z[0].shape.num_elements())
+        count, size = len(group.signals), sizes(group.z[:1])[0]
         activations = [_activation(signal) for signal in group.signals]
         for positions in _grouped(range(count), activations.__getitem__):
             indices = [group.signals[i].site.index for i in positions]
@@ -187,7 +186,7 @@ def _shares(
     group: _Group,
     positions: Sequence[int],
     counts: tuple[Any, Any],
-    size: float,
+    size: Any,
     reductions: Reductions,
 ) -> tuple[tuple[str, ...], Any]:
     """Names and figures of signals with one activation; `counts` are nonzero values of a, delta."""
@@ -220,7 +219,7 @@ def _derivative_sums(
 ) -> tuple[Any, Any]:
     """Number of nonzero phi'(z) and sum of phi'(z), each float64 [signal]."""
     derivatives: Any
-    if z[0].shape.num_elements() <= reductions.stacking_limit:
+    if known_size(z[0]) <= reductions.stacking_limit:
         derivatives = _derivative(entry, signals, tf.stack(z))
     else:
         derivatives = [
@@ -236,7 +235,7 @@ def _derivative(entry: Activation, signals: Sequence[Signal], z: Any) -> Any:
     parameters: dict[str, Any] = dict(signals[0].site.parameters)
     if entry.trained_parameter:
         slopes = [
-            tf.reshape(tf.broadcast_to(s.site.trained_parameter, s.z.shape[1:]), [1, -1])
+            tf.reshape(tf.broadcast_to(s.site.trained_parameter, tf.shape(s.z)[1:]), [1, -1])
             for s in signals
         ]
         parameters[entry.trained_parameter] = tf.cast(tf.stack(slopes), z.dtype)

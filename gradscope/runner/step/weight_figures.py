@@ -20,6 +20,7 @@ from gradscope.runner.runtime.conditional import unlowered_cond
 from gradscope.runner.step.figures import Figures
 from gradscope.runner.step.moments import SAFE, SPREAD, nonfinite_count
 from gradscope.runner.step.reductions import Reductions
+from gradscope.runner.step.sizes import known_size
 from gradscope.runner.step.updates import Update, Updates
 from gradscope.runner.survey.sites import Site
 
@@ -164,7 +165,7 @@ def _total(gradient: Any) -> Any:
     pair = factors(gradient)
     if pair is not None:
         x, delta = pair
-        read = x.shape.num_elements() + delta.shape.num_elements()
+        read = known_size(x) + known_size(delta)
         if gradient.shape.num_elements() > SIZE_RATIO * read:
             return tf.reduce_sum(tf.reduce_sum(x, 1) * tf.reduce_sum(delta, 1))
     return tf.raw_ops.Sum(input=gradient, axis=list(range(gradient.shape.rank)))
