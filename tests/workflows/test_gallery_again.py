@@ -186,7 +186,7 @@ def test_yang_explosion() -> None:
     network = Network((784, *[128] * 30, 10), relu, 2.0, "before")
     ratios = []
     for _ in range(10):
-        trained(network, 1, 128, 0.01, "standardize")
+        trained(network, 1, 128, 0.1, "standardize")
         ratios.append(network.deltas[0] / network.deltas[-1])
     assert low * 0.97 < ratios[0] ** (2 / 29) < high * 1.03
     assert ratios[-1] / ratios[0] < calm

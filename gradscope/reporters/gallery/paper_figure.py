@@ -36,18 +36,23 @@ class Row:
 class Curve:
     """One network over depth: measured, and in theory where there is one (NaN for none).
 
-    `at` are the positions on the figure's axis, () for the layers 1, 2, ...
+    `at` are the positions on the figure's axis, () for the layers 1, 2, ...; `theory_at` those of
+    theory where it has others.
     """
 
     label: str
     measured: tuple[float, ...]
     theory: tuple[float, ...]
     at: tuple[float, ...] = ()
+    theory_at: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class PaperFigure:
-    """What came of a paper: rows and curves, with the configs that were measured."""
+    """What came of a paper: rows and curves, with the configs that were measured.
+
+    `level` is a value that divides the picture, with its words.
+    """
 
     name: str
     title: str
@@ -60,6 +65,7 @@ class PaperFigure:
     configs: Mapping[str, Mapping[str, Any]]
     seeds: int
     axis: str = LAYERS
+    level: tuple[float, str] | None = None
 
     @property
     def holds(self) -> bool:

@@ -56,6 +56,7 @@ def measure(name: str) -> PaperFigure:
         configs=paper.networks,
         seeds=paper.seeds,
         axis=paper.axis,
+        level=paper.level,
     )
 
 

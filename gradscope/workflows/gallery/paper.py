@@ -18,7 +18,8 @@ class Paper:
     """One paper: `networks` are configs by label, `steps` of training 0 for the start alone.
 
     `shows` says what the figure shows and `differs` in what the networks here are not the paper's;
-    `rows` and `curves` read the reports.
+    `rows` and `curves` read the reports; `level` is a value that divides the picture, with its
+    words.
     """
 
     title: str
@@ -32,6 +33,7 @@ class Paper:
     seeds: int = 5
     trained: bool = False
     axis: str = LAYERS
+    level: tuple[float, str] | None = None
 
 
 GAUSSIAN = {"name": "gaussian", "samples": 2000, "features": 200, "scaling": "none"}

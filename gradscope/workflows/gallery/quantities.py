@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,9 @@ from gradscope.record import Role
 from gradscope.record.run_record import Floats
 from gradscope.reporters.gallery.paper_figure import Curve, Row
 from gradscope.reporters.report import Report
+from gradscope.theory.fixed_points import fixed_point
 from gradscope.theory.prediction import Band, Prediction
+from gradscope.theory.scope import Block
 
 BAND = "99 % band of theory over the seeds"
 _WITHOUT_BAND = "10 %: theory has no band here"
@@ -59,6 +62,31 @@ def theory_signal(reports: Sequence[Report]) -> Floats:
     """What `signal` is in theory."""
     values: Floats = np.sqrt(prediction(reports).preactivation_second_moment[:-1])
     return values
+
+
+def factor_per_layer(activation: str, variance: float, added: float) -> float:
+    """Factor on the rms of delta per layer going back, where the signal is at its fixed point.
+
+    Schoenholz et al. 2017, eq. 7: the root of chi_1 = `variance` E phi'(z)^2, with `variance` the
+    fan-in times that of a weight and `added` what bias, or input, adds to the variance of z. Chen
+    et al. 2018 (arXiv:1806.05394, section 3): the same per time step of a SimpleRNN.
+    """
+    layer = Block(
+        name="repeated",
+        units=1,
+        activation=activation,
+        parameters={},
+        forward=variance,
+        backward=variance,
+        kept=1.0,
+        normalization=None,
+        fan_in=1,
+        fan_out=1,
+        orthogonal=False,
+        bias_mean=0.0,
+        bias_variance=added,
+    )
+    return math.sqrt(fixed_point(layer).chi_1)
 
 
 def gradient_row(what: str, paper: str, reports: Sequence[Report], layer: int = 0) -> Row:

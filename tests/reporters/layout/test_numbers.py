@@ -74,3 +74,11 @@ def test_words():
 )
 def test_near_ends_of_an_interval_have_one_notation(bounds, text):
     assert numbers.interval(bounds) == text
+
+
+@each_case(
+    ("seconds", "text"),
+    [(0.254, "0.25 s"), (9.4, "9.4 s"), (44.4, "44 s"), (130.0, "2 min"), (6000.0, "1.7 h")],
+)
+def test_a_time_reads_as_people_say_it(seconds: float, text: str) -> None:
+    assert numbers.duration(seconds) == text

@@ -58,7 +58,8 @@ def _curves(reports: Reports) -> Iterator[Curve]:
     for label, of_network in reports.items():
         losses = np.mean([_loss(each) for each in of_network], axis=0)
         means = losses.reshape(-1, width).mean(axis=1)
-        yield Curve(label, tuple(means.tolist()), (math.nan,) * len(means), at)
+        shown = "with batch norm" if label == "batch_norm" else "without"
+        yield Curve(shown, tuple(means.tolist()), (math.nan,) * len(means), at)
 
 
 def _network(label: str, **keys: object) -> dict[str, object]:

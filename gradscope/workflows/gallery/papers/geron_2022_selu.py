@@ -42,8 +42,8 @@ def _rows(reports: Reports) -> Iterator[Row]:
 
 
 def _curves(reports: Reports) -> Iterator[Curve]:
-    for label, of_network in reports.items():
-        yield signal_curve(label, of_network)
+    yield signal_curve("SELU, LeCun's weights", reports["selu"])
+    yield signal_curve("ReLU, He's weights", reports["relu"])
 
 
 def _network(activation: str, initializer: str) -> dict[str, object]:

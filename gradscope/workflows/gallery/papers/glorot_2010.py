@@ -51,7 +51,14 @@ def _rows(reports: Reports) -> Iterator[Row]:
 
 def _curves(reports: Reports) -> Iterator[Curve]:
     for label, of_network in reports.items():
-        yield gradient_curve(label, of_network)
+        yield gradient_curve(f"{label}: units, dL/dz", of_network)
+    standard = reports["standard"]
+    theory = np.sqrt(prediction(standard).kernel_gradient_relative[:-1])
+    yield Curve(
+        "standard: kernels, dL/dW",
+        tuple(kernel_gradient(standard).tolist()),
+        tuple(theory.tolist()),
+    )
 
 
 PAPERS.register("glorot_2010")(
@@ -65,7 +72,7 @@ PAPERS.register("glorot_2010")(
         "units is small, their inputs are large. That is why gradscope looks at the units.",
         differs="The paper has 1000 units a layer and images of its own; here 500 and"
         " Fashion-MNIST.",
-        quantity="rms of dL/dz over the last layer's",
+        quantity="rms of the gradient over the last layer's",
         networks={
             "standard": network(
                 "glorot_standard", depth=5, width=500, activation="tanh", initializer=_STANDARD

@@ -24,7 +24,9 @@ def _rows(reports: Reports) -> Iterator[Row]:
 
 def _curves(reports: Reports) -> Iterator[Curve]:
     for label, of_network in reports.items():
-        yield gradient_curve(label, of_network)
+        initializer, _, depth = label.partition("_")
+        name = "Xavier" if initializer == "xavier" else "He"
+        yield gradient_curve(f"{name}, {depth} layers", of_network)
 
 
 def _network(label: str, depth: int, initializer: str) -> dict[str, object]:

@@ -48,10 +48,14 @@ def _rows(reports: Reports) -> Iterator[Row]:
 
 
 def _curves(reports: Reports) -> Iterator[Curve]:
-    nothing = (float("nan"),) * _DEPTH
-    for label, of_network in reports.items():
-        values = rms_of(of_network, "kernel_gradient_second_moment", _NAMES)
-        yield Curve(label.replace("_", " "), tuple(values.tolist()), nothing)
+    small, large = reports["he"], reports["ten_times_he"]
+    passed = [gradient(each) for each in (large, small)]
+    kernels = [rms_of(each, "kernel_gradient_second_moment", _NAMES) for each in (large, small)]
+    for label, (numerator, denominator), expected in (
+        ("of the units, over layer 10's", passed, 1.0),
+        ("of the kernels", kernels, 1.0 / _LARGER),
+    ):
+        yield Curve(label, tuple((numerator / denominator).tolist()), (expected,) * _DEPTH)
 
 
 def _network(label: str, scale: float) -> dict[str, object]:
@@ -82,7 +86,7 @@ PAPERS.register("ioffe_2015")(
         "blow up. That this does not keep the gradient level over depth is the finding of Yang et "
         "al. 2019, below.",
         differs="The paper argues it for any layer; here ten Dense layers of 256 units.",
-        quantity="rms of the kernel's gradient",
+        quantity="rms of the gradient: weights 10 W over W",
         networks={
             "he": _network("he", 2.0),
             "ten_times_he": _network("ten_times_he", 2.0 * _LARGER**2),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from gradscope.reporters.gallery.paper_figure import Curve, Row
 from gradscope.workflows.gallery import PAPERS
 from gradscope.workflows.gallery.paper import Paper, Reports, network
 from gradscope.workflows.gallery.quantities import signal_curve, signal_row
 
-_LAST = 49
+_LAST, _DROPOUT = 49, 0.1
 
 
 def _rows(reports: Reports) -> Iterator[Row]:
@@ -26,6 +27,12 @@ def _rows(reports: Reports) -> Iterator[Row]:
         _LAST,
     )
     yield signal_row(
+        "dropout: rms of z in layer 50",
+        "none: it offers alpha dropout, as plain dropout changes mean and variance (section 2)",
+        reports["dropout"],
+        _LAST,
+    )
+    yield signal_row(
         "he: rms of z in layer 50",
         "none: its theorems need weights of variance 1/n",
         reports["he"],
@@ -33,12 +40,22 @@ def _rows(reports: Reports) -> Iterator[Row]:
     )
 
 
+_SHOWN = {
+    "lecun": "LeCun's weights",
+    "small_inputs": "inputs too small",
+    "dropout": f"plain dropout of {_DROPOUT}",
+    "he": "He's weights",
+}
+
+
 def _curves(reports: Reports) -> Iterator[Curve]:
     for label, of_network in reports.items():
-        yield signal_curve(label, of_network)
+        yield signal_curve(_SHOWN[label], of_network)
 
 
-def _network(label: str, initializer: str, scaling: str = "standardize") -> dict[str, object]:
+def _network(
+    label: str, initializer: str, scaling: str = "standardize", **keys: Any
+) -> dict[str, object]:
     return network(
         f"selu_{label}",
         depth=50,
@@ -46,6 +63,7 @@ def _network(label: str, initializer: str, scaling: str = "standardize") -> dict
         activation="selu",
         initializer=initializer,
         data={"name": "fashion_mini", "scaling": scaling},
+        **keys,
     )
 
 
@@ -62,6 +80,7 @@ PAPERS.register("klambauer_2017")(
         networks={
             "lecun": _network("lecun", "lecun_normal"),
             "small_inputs": _network("small_inputs", "lecun_normal", "minmax"),
+            "dropout": _network("dropout", "lecun_normal", dropout=_DROPOUT),
             "he": _network("he", "he_normal"),
         },
         rows=lambda reports: tuple(_rows(reports)),

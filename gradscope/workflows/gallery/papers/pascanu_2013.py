@@ -10,11 +10,15 @@ from gradscope.reporters.gallery.paper_figure import Curve, Row
 from gradscope.reporters.report import Report
 from gradscope.workflows.gallery import PAPERS
 from gradscope.workflows.gallery.paper import Paper, Reports, own_network
+from gradscope.workflows.gallery.quantities import factor_per_layer
 
-_STEPS, _GAIN = 50, 0.9
+_STEPS, _GAIN, _FEATURES, _UNITS = 50, 0.9, 4, 64
+_INPUT = _FEATURES * 2.0 / (_FEATURES + _UNITS)
+"""What standard normal features add to the variance of z: Glorot's weights from each of them."""
 _KEPT = _STEPS / (_STEPS + 1)
 _EDGE = 10
-"""Steps at either end that the LSTM's rate leaves out: there other gates act too."""
+"""Steps at either end that the rates leave out: there the state settles and other gates act."""
+_RATE = 0.03
 
 
 def through_time(reports: Sequence[Report]) -> np.ndarray:
@@ -43,12 +47,22 @@ def _rows(reports: Reports) -> Iterator[Row]:
         float(rnn[0]),
         "a bound: the slope of tanh is at most 1",
     )
+    expected = factor_per_layer("tanh", _GAIN**2, _INPUT)
+    yield Row(
+        "SimpleRNN: factor per time step in the middle",
+        "the recurrent matrix times the slope of tanh (eq. 5)",
+        expected,
+        expected * (1.0 - _RATE),
+        expected * (1.0 + _RATE),
+        _rate(rnn),
+        "3 %: theory is that of many features and units, here 4 and 64",
+    )
     yield Row(
         "LSTM: factor per time step in the middle",
         "the constant error carousel: near 1 (Hochreiter and Schmidhuber 1997)",
         _KEPT,
-        _KEPT * 0.97,
-        _KEPT * 1.03,
+        _KEPT * (1.0 - _RATE),
+        _KEPT * (1.0 + _RATE),
         _rate(lstm),
         "3 %: the forget gate alone has 50/51; what goes through the other gates adds to it",
     )
@@ -57,14 +71,12 @@ def _rows(reports: Reports) -> Iterator[Row]:
 def _curves(reports: Reports) -> Iterator[Curve]:
     at = tuple(float(step) for step in range(1, _STEPS + 1))
     back = np.arange(_STEPS - 1, -1, -1)
-    yield Curve(
-        "a SimpleRNN, and its bound",
-        tuple(through_time(reports["simple_rnn"]).tolist()),
-        tuple((_GAIN**back).tolist()),
-        at,
-    )
-    nothing = (float("nan"),) * _STEPS
-    yield Curve("an LSTM", tuple(through_time(reports["lstm"]).tolist()), nothing, at)
+    rnn, lstm = through_time(reports["simple_rnn"]), through_time(reports["lstm"])
+    expected = factor_per_layer("tanh", _GAIN**2, _INPUT) ** back
+    yield Curve("a SimpleRNN", tuple(rnn.tolist()), tuple(expected.tolist()), at)
+    # The loss reads the last state itself, the earlier ones through the gates alone.
+    expected = lstm[-2] * _KEPT ** (back[:-1] - 1.0)
+    yield Curve("an LSTM", tuple(lstm.tolist()), tuple(expected.tolist()), at, at[:-1])
 
 
 PAPERS.register("pascanu_2013")(
@@ -74,8 +86,9 @@ PAPERS.register("pascanu_2013")(
         "neural networks, ICML 2013",
         shows="A SimpleRNN and an LSTM that read fifty time steps. Each step back multiplies "
         "the gradient of the SimpleRNN by the recurrent matrix and by the slope of tanh, so that "
-        "it vanishes at least as fast as the dotted bound. The LSTM's cell passes it on through "
-        "the forget gate alone, which starts near 1.",
+        "it vanishes. The loss reads the LSTM's last state itself and the earlier ones through "
+        "gates: that is the drop at its last step. From there on the cell passes the gradient on "
+        "through the forget gate, which starts near 1, and the LSTM keeps it.",
         differs="The recurrent matrix is 0.9 times an orthogonal one, so that the bound is known; "
         "the LSTM's is 0.1 times one, so that little goes around the cell, and its forget gate "
         "starts at sigmoid(ln 50), as Tallec and Ollivier 2018 propose.",

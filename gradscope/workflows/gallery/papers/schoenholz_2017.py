@@ -10,7 +10,7 @@ import numpy as np
 from gradscope.reporters.gallery.paper_figure import Curve, Row
 from gradscope.workflows.gallery import PAPERS
 from gradscope.workflows.gallery.paper import GAUSSIAN, Paper, Reports, network
-from gradscope.workflows.gallery.quantities import gradient, theory_gradient
+from gradscope.workflows.gallery.quantities import factor_per_layer, gradient, theory_gradient
 
 _DEPTH, _BIAS = 20, 0.05
 _VARIANCES = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
@@ -54,11 +54,13 @@ def _rows(reports: Reports) -> Iterator[Row]:
 
 
 def _curves(reports: Reports) -> Iterator[Curve]:
+    between = np.linspace(_VARIANCES[0], _VARIANCES[-1], 51)
     yield Curve(
-        f"bias variance {_BIAS}",
+        f"tanh, bias variance {_BIAS}",
         tuple(_factor(gradient(each)) for each in reports.values()),
-        tuple(_factor(theory_gradient(each)) for each in reports.values()),
+        tuple(factor_per_layer("tanh", float(variance), _BIAS) for variance in between),
         _VARIANCES,
+        tuple(between.tolist()),
     )
 
 
@@ -88,10 +90,11 @@ PAPERS.register("schoenholz_2017")(
         "the gradient shrinks by a constant factor per layer, above it grows by one. Only near it "
         "can deep networks be trained: `configs/sweep/phase_diagram.yaml` trains them.",
         differs="The paper plots the depth that can be trained; here the factor itself.",
-        quantity="factor on the rms of dL/dz per layer going back",
+        quantity="factor on rms of dL/dz, per layer back",
         networks={f"variance_{variance:g}": _network(variance) for variance in _VARIANCES},
         rows=lambda reports: tuple(_rows(reports)),
         curves=lambda reports: tuple(_curves(reports)),
         axis="variance of a weight times fan-in",
+        level=(1.0, "explodes above, vanishes below"),
     )
 )
