@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.record.fault import Fault
+from gradscope.theory import student_t
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,10 +54,8 @@ class Band:
         """
         if not self.draws:
             return -NormalDist().inv_cdf(tail) / math.sqrt(seeds)
-        from scipy.special import stdtrit  # 0.2 s, and only where there are draws
-
-        quantile = -float(stdtrit(self.draws - 1, tail))
-        return quantile * math.sqrt(1.0 / seeds + 1.0 / self.draws)
+        reach = student_t.quantile(2.0 * tail, self.draws - 1)
+        return reach * math.sqrt(1.0 / seeds + 1.0 / self.draws)
 
 
 class Source(StrEnum):

@@ -12,11 +12,11 @@ from benchmarks.expectation import drawn_graph
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.theory import cause_sentences, own_weights
 from gradscope.analyzer.theory.graph_causes import design_causes, design_remedies, entries_of
-from gradscope.gate.comparing.student_t import quantile
 from gradscope.record import Finding, RunRecord, Severity
 from gradscope.record.initial_draws import WeightDraw
 from gradscope.reporters.run.expected_start import graph_sentences
 from gradscope.theory.ledger_causes import LedgerKind
+from gradscope.theory.student_t import quantile
 from tests.runner.draws.starts import Starts, images, sequences
 
 pytestmark = pytest.mark.tensorflow
