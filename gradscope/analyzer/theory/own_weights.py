@@ -134,7 +134,8 @@ _Row = tuple[Witness, int, str, Floats]
 
 
 def _sizes(record: RunRecord, draws: InitialDraws) -> Iterator[_Row]:
-    rows = {at: item.layer for item in draws.maps for at in item.weights}
+    # A layer that is called several times is named by its first call.
+    rows = {at: item.layer for item in reversed(draws.maps) for at in item.weights}
     with np.errstate(all="ignore"):
         logs = np.log(draws.figures["weight_second_moment"])
     for at, weight in enumerate(draws.weights):
