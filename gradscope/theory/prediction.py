@@ -20,6 +20,16 @@ LEVEL = 0.99
 
 The customary strict level of a single test; `Band.limits` corrects it for several layers."""
 
+JUST_OUTSIDE = 0.15
+"""Share of half a band of draws by which a figure may leave it and not be called outside.
+
+The band takes the logarithms for normal. Of 1,257 figures of 24 graphs 3 % have a skewness beyond
+0.8, and 2 % of 1,250 initialisations had a figure outside where 1 % was asked. With that share of
+skewed figures 0.15 is the least margin of those tried that keeps about the 0.5 % that a check asks:
+0.3 % at a skewness of 0.8 and 0.6 % at 1.5, where no margin gives 0.8 % and 1.5 %.
+`python -m benchmarks.expectation --page` shows this, and what fresh initialisations leave beyond
+it and beyond other margins (benchmarks/results/expectation.md)."""
+
 
 @dataclass(frozen=True)
 class Band:
