@@ -4,7 +4,7 @@ Of second moments, beside the gains that the ledger measured over draws of the w
 linear layer has its exact rule, an activation its Gaussian average, a norm 1 over what it is fed, a
 sum the second moments of all that it adds: a branch that ends in a kernel of mean 0 has no
 correlation with the stream. Going back a linear layer has the transposed map, an activation
-E phi'^2, a norm again 1 over what it is fed.
+E phi'^2, a norm again 1 over what it is fed. A SimpleRNN has the rule of its loop.
 
 Sources: He et al. 2015, eq. 6 to 14; Poole et al. 2016, eq. 3; Schoenholz et al. 2017, eq. 5; Yang
 and Schoenholz 2017 (sums); Xiong et al. 2020 (norms).
@@ -15,13 +15,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from gradscope.catalog.activations import find_activation
 from gradscope.record import LayerInfo, Role, Trait
 from gradscope.record.initial_draws import CallTensors, InitialDraws
 from gradscope.theory.local_rule import Floats, local_logs
-from gradscope.theory.moments.gaussian_moments import GaussianMoments
+from gradscope.theory.moments.gaussian_moments import GaussianMoments, gaussian_moments
+from gradscope.theory.simple_recurrence import loop_gains
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ def gain_rule(
         if call.z >= 0:
             acts = _activation(gaussian, q)
             forward, back = forward * acts[0], back * acts[1]
+    elif Trait.SIMPLE_RECURRENCE in info.traits:
+        forward, back = _loop(info, draws, fed)
     elif Trait.SUM in info.traits:
         forward, back = float(moments[list(call.inputs)].sum()) / fed, 1.0
     elif info.role == Role.NORMALIZATION and moments[call.output] > 0:
@@ -108,3 +113,11 @@ def _linear(
         float(gain * np.exp(-rows.mean())) for gain, rows in zip(gains, logs, strict=True)
     )
     return forward, back
+
+
+def _loop(info: LayerInfo, draws: InitialDraws, fed: float) -> tuple[float, float]:
+    entry = find_activation(str(info.activation))
+    if entry is None or not entry.hidden:
+        return math.nan, math.nan
+    averages = partial(gaussian_moments, entry.name, parameters=info.activation_parameters)
+    return loop_gains(info, draws, fed, averages)
