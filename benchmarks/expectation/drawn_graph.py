@@ -81,7 +81,9 @@ class DrawnGraph:
         prepared = [(x, goal.prepare(y)) for x, y, _ in (next(feed) for _ in range(16))]
         self._batches = [keras.tree.map_structure(tf.convert_to_tensor, b) for b in prepared]
         self.measured = DrawPass(self.model, self.work.sites, goal, self.work.optimizer)
+        started = time.process_time()
         self.redraw = Redraw(self.model, laws.of_weights(self.model.weights))
+        self.trace = time.process_time() - started
         self._own = self._row(0)
         started = time.perf_counter()
         drawn = [self.drawn_row(draw) for draw in range(1, count + 1)]

@@ -184,8 +184,8 @@ def _costs(costs: Sequence[Cost]) -> str:
         for c in costs
     ]
     text = (
-        f"Both traced before; {COUNT // AT_ONCE} times the least of {ROUNDS} rounds of {AT_ONCE} "
-        "draws and steps in turns. A run traces the redraw once beside that."
+        f"CPU time, both traced before; {COUNT // AT_ONCE} times the least of {ROUNDS} rounds of "
+        f"{AT_ONCE} draws and steps in turns. A run traces the redraw once beside that."
     )
     return "\n".join(["## Cost", "", *_table(head, table), "", text, ""])
 
@@ -207,9 +207,13 @@ def _applications(nets: Sequence[Application]) -> str:
         )
         for net in nets
     ]
+    text = (
+        "One start of each, in images of 96 x 96. Seconds by the clock, of two cores that other "
+        "work used at the same time."
+    )
     sentences = [f"- {net.name}: {' '.join(net.sentences)}" for net in nets if net.sentences]
     return "\n".join(
-        ["## Nets of keras.applications", "", *_table(head, table), "", *sentences, ""]
+        ["## Nets of keras.applications", "", *_table(head, table), "", text, "", *sentences, ""]
     )
 
 
