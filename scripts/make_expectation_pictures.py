@@ -21,7 +21,7 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 
 from benchmarks.expectation.graphs import GRAPHS
 from gradscope import api
-from gradscope.analyzer.theory import graph_causes
+from gradscope.analyzer.theory import graph_causes, own_weights
 from gradscope.analyzer.theory.drawn_expectation import log_band
 from gradscope.record import Role, RunRecord, Trait
 from gradscope.reporters.figures import rendering, style
@@ -76,7 +76,7 @@ def svg(record: RunRecord) -> bytes:
 
 def _figure(record: RunRecord) -> Figure:
     figure = style.new_figure(9.0, 8.4)
-    signal, gradient, gains = figure.subplots(3, 1)
+    signal, gradient, third = figure.subplots(3, 1)
     rows = [
         layer.index
         for layer in record.layers
@@ -87,7 +87,10 @@ def _figure(record: RunRecord) -> Figure:
     gradient.set_title(f"Gradient: rms of delta over that of {last}", loc="left")
     _profile(signal, record, rows, "preactivation_second_moment", None)
     _profile(gradient, record, rows, "delta_second_moment", rows[-1])
-    _ledger(gains, record)
+    if own_weights.off_layers(record):
+        _own_weights(third, record)
+    else:
+        _ledger(third, record)
     return figure
 
 
@@ -143,6 +146,32 @@ def _ledger(axes: Axes, record: RunRecord) -> None:
     axes.set_title("Ledger: by how much each layer multiplies the rms", loc="left")
     _ticks(axes, [row.name for row in rows])
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, ncols=3)
+
+
+def _own_weights(axes: Axes, record: RunRecord) -> None:
+    """Each layer's own weights over what their law gives: three witnesses with their bands."""
+    ratios = own_weights.weight_ratios(record)
+    names = list(dict.fromkeys(ratio.name for ratio in ratios))
+    looks = ((style.ORANGE, "s"), (style.BLUE, "o"), (style.GREEN, "^"))
+    words = ("size of the weights", "output, given the input", "what goes back, given what comes")
+    for at, (witness, (color, marker)) in enumerate(zip(own_weights.Witness, looks, strict=True)):
+        shown = [ratio for ratio in ratios if ratio.witness is witness]
+        positions = np.array([names.index(ratio.name) for ratio in shown]) + 0.2 * (at - 1)
+        low, high, own = (
+            np.array([getattr(ratio, key) / ratio.expected for ratio in shown])
+            for key in ("low", "high", "measured")
+        )
+        axes.vlines(positions, low, high, color=style.BLACK, alpha=0.18, lw=9)
+        axes.plot(positions, own, marker, ms=6, color=color, label=words[at])
+    axes.axhline(1.0, color=style.BLACK, lw=0.8)
+    axes.set_yscale("log", base=2)
+    axes.set_yticks([0.5, 1.0, 2.0], labels=["x0.5", "x1", "x2"])
+    axes.minorticks_off()
+    axes.set_ylim(top=4.0)  # room for the legend
+    title = f"Local ratios: each layer's own weights over their law, with {LEVEL:.0%} of draws"
+    axes.set_title(title, loc="left")
+    _ticks(axes, names)
+    axes.legend(loc="upper left", frameon=False, ncols=3)
 
 
 def _ticks(axes: Axes, names: list[str]) -> None:

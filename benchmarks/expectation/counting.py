@@ -12,9 +12,10 @@ import numpy as np
 from benchmarks.expectation import drawn_graph
 from benchmarks.expectation.drawn_graph import LEVEL, DrawnGraph, Limits, Start
 from benchmarks.expectation.graphs import GRAPHS
-from gradscope.analyzer.theory import own_weights
-from gradscope.gate.comparing.student_t import quantile
+from benchmarks.memory import peak_mib
 from gradscope.record import Role
+from gradscope.theory.local_rule import local_logs
+from gradscope.theory.student_t import quantile
 
 DRAWS, FEWER = 32, 16
 FAULTS = (1.5, 2.0)
@@ -29,9 +30,10 @@ class Row:
     centre, as Student's t. `forward` and `backward` are the mean distance of the draws' centre from
     that of the fresh seeds, in ln rms. `local` are the mean of ln(rms ratio) over draws at the
     worst layer, forward and backward, less 4 standard errors. `unfaulted` is the number of fresh
-    seeds in which a layer is called off. `named` and `local_named` are by factor the shares of
-    `faults` in which the faulted layer is the first one off, with all witnesses and with the local
-    ratios alone; `misnamed` in which only others are.
+    seeds in which a layer is called off. `named` are by factor the shares of `faults` in which the
+    faulted layer is the first one off, with all witnesses; `local_named` with the local ratios
+    alone, of the `local_faults` whose kernel has one; `misnamed` in which only others are.
+    `peak_gib` is the most memory that the process held; None in rows counted before it was kept.
     """
 
     graph: str
@@ -46,11 +48,13 @@ class Row:
     local_mean: tuple[float, float]
     unfaulted: int
     faults: int
+    local_faults: int
     named: tuple[float, ...]
     local_named: tuple[float, ...]
     misnamed: tuple[int, ...]
     draws_seconds: float
     seconds: float
+    peak_gib: float | None = None
 
     def alarms(self, margin: float = 0.0, level: float = LEVEL) -> int:
         """In how many seeds a figure is beyond the bands of all figures together.
@@ -96,11 +100,13 @@ def row_of(graph: str, seeds: int, faults: int) -> Row:
         local_mean=local_mean,
         unfaulted=unfaulted,
         faults=faults,
+        local_faults=counts[0][3],
         named=tuple(count[0] for count in counts),
         local_named=tuple(count[1] for count in counts),
         misnamed=tuple(int(count[2]) for count in counts),
         draws_seconds=drawn.seconds,
         seconds=time.perf_counter() - started,
+        peak_gib=peak_mib() / 1024,
     )
 
 
@@ -111,11 +117,17 @@ def _inside(values: np.ndarray, limits: Limits) -> float:
     return float(((values >= low) & (values <= high))[:, usable].mean())
 
 
-def _named(drawn: DrawnGraph, factor: float, faults: int) -> tuple[float, float, int]:
-    """Shares in which the faulted layer is named first, by all and locally, and misnamed counts."""
+def _named(drawn: DrawnGraph, factor: float, faults: int) -> tuple[float, float, int, int]:
+    """Shares in which the faulted layer is named first, by all and locally, and two counts.
+
+    The counts are of faults that are misnamed, and of those that local ratios can show.
+
+    A kernel that acts inside a loop has no local ratio.
+    """
     chosen = random.Random(3)
     kernels = [at for at, w in enumerate(drawn.start.draws.weights) if w.drawn and len(w.shape) > 1]
-    named = local = misnamed = 0
+    mapped = {at for item in drawn.start.draws.maps for at in item.weights}
+    named = local = misnamed = tried = 0
     for fault in range(faults):
         at = chosen.choice(kernels)
         path = drawn.start.draws.weights[at].path
@@ -125,13 +137,15 @@ def _named(drawn: DrawnGraph, factor: float, faults: int) -> tuple[float, float,
 
         start = drawn.another(1 + fault, scaled)
         off = drawn_graph.off_names(start)
-        named += _is_first(off, path)
-        misnamed += bool(off) and not any(_is_first((name,), path) for name in off)
-        local += _is_first(drawn_graph.off_names(drawn_graph.without_data(start)), path)
-    return named / faults, local / faults, misnamed
+        named += is_first(off, path)
+        misnamed += bool(off) and not any(is_first((name,), path) for name in off)
+        if at in mapped:
+            tried += 1
+            local += is_first(drawn_graph.off_names(drawn_graph.without_data(start)), path)
+    return named / faults, local / max(1, tried), misnamed, tried
 
 
-def _is_first(off: tuple[str, ...], path: str) -> bool:
+def is_first(off: tuple[str, ...], path: str) -> bool:
     """Whether the first layer that is off is the one that has the weight of this path."""
     return bool(off) and off[0].split("/")[-1] in path.split("/")[:-1]
 
@@ -144,7 +158,7 @@ def _local(start: Start) -> tuple[tuple[float, float], tuple[float, float]]:
     worst, means = [], []
     for backward in (False, True):
         logs = [
-            0.5 * own_weights.local_logs(start.draws, at, backward=backward)[1:]
+            0.5 * local_logs(start.draws, at, backward=backward)[1:]
             for at in range(len(start.draws.maps))
         ]
         usable = [rows for rows in logs if np.isfinite(rows).all()]

@@ -6,13 +6,16 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 
 from gradscope.analyzer.theory import own_weights
 from gradscope.analyzer.theory.drawn_expectation import drawn_prediction
-from gradscope.gate.comparing.student_t import quantile
+from gradscope.gate.baselines.seed_statistics import SeedStatistics
+from gradscope.gate.check import Status
+from gradscope.gate.checks import theory_check
 from gradscope.record import InitialDraws, LayerInfo, Role, RunRecord
 from gradscope.record.initial_draws import (
     LAYER_FIGURES,
@@ -20,6 +23,7 @@ from gradscope.record.initial_draws import (
     TENSOR_FIGURES,
     WEIGHT_FIGURES,
 )
+from gradscope.theory.student_t import quantile
 
 LEVEL = 0.99
 BATCH = 32
@@ -77,7 +81,9 @@ class DrawnGraph:
         prepared = [(x, goal.prepare(y)) for x, y, _ in (next(feed) for _ in range(16))]
         self._batches = [keras.tree.map_structure(tf.convert_to_tensor, b) for b in prepared]
         self.measured = DrawPass(self.model, self.work.sites, goal, self.work.optimizer)
+        started = time.process_time()
         self.redraw = Redraw(self.model, laws.of_weights(self.model.weights))
+        self.trace = time.process_time() - started
         self._own = self._row(0)
         started = time.perf_counter()
         drawn = [self.drawn_row(draw) for draw in range(1, count + 1)]
@@ -181,6 +187,19 @@ def limits_of(start: Start, draws: int | None = None) -> Limits:
     return Limits(
         centre, (low, high), 0.5 * (high - low) / quantile(1.0 - LEVEL, pairs[0][0].draws - 1)
     )
+
+
+def check_fails(start: Start) -> bool:
+    """Whether `gradscope check` of this one seed fails without a baseline."""
+    figures = {
+        "signal": start.draws.figures["preactivation_second_moment"][:1],
+        "delta": start.draws.figures["delta_second_moment"][:1],
+    }
+    with np.errstate(all="ignore"):
+        initial = {quantity: np.log(values) for quantity, values in figures.items()}
+    statistics = SimpleNamespace(layers=start.layers, seeds=(0,), initial=initial)
+    checked = theory_check.check(cast(SeedStatistics, statistics), drawn_prediction(start.record))
+    return checked.status is Status.FAILED
 
 
 def off_names(start: Start, threshold: float = 1.0) -> tuple[str, ...]:

@@ -8,14 +8,16 @@ import numpy as np
 
 from benchmarks.expectation import skewed
 from benchmarks.expectation.applications import NETS, Application
-from benchmarks.expectation.cost import Cost
+from benchmarks.expectation.architectures import ARCHITECTURES
+from benchmarks.expectation.cost import AT_ONCE, COUNT, ROUNDS, Cost
 from benchmarks.expectation.counting import DRAWS, FAULTS, FEWER, Row
 from benchmarks.expectation.drawn_graph import LEVEL
 from benchmarks.expectation.graphs import GRAPHS
 from benchmarks.expectation.skewed import Skewed
+from benchmarks.expectation.unseen import Unseen
 from benchmarks.intervals import clopper_pearson
-from gradscope.gate.checks.theory_check import JUST_OUTSIDE
 from gradscope.gate.comparing.unpaired import BUDGET
+from gradscope.theory.prediction import JUST_OUTSIDE
 
 MARGINS = (0.0, 0.05, 0.1, JUST_OUTSIDE, 0.25)
 
@@ -25,9 +27,13 @@ def page(
     costs: Sequence[Cost],
     nets: Sequence[Application],
     skewed_rows: Sequence[Skewed] = (),
+    others: Sequence[Unseen] = (),
 ) -> str:
     """All tables as Markdown."""
-    measured = f"{len(rows)} of {len(GRAPHS)} graphs, {len(nets)} of {len(NETS)} nets measured.\n"
+    measured = (
+        f"{len(rows)} of {len(GRAPHS)} graphs, {len(nets)} of {len(NETS)} nets, "
+        f"{len(others)} of {len(ARCHITECTURES)} other architectures measured.\n"
+    )
     parts = [
         measured,
         _coverage(rows),
@@ -36,7 +42,7 @@ def page(
         _local(rows),
         _naming(rows),
     ]
-    parts += [_costs(costs), _applications(nets)]
+    parts += [_costs(costs), _applications(nets), _unseen(others)]
     return "\n".join(part for part in parts if part)
 
 
@@ -47,7 +53,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _coverage(rows: Sequence[Row]) -> str:
     head = ("graph", "figures", "seeds", "inside one 99 % band", f"of {FEWER} draws",
-            "centre, forward", "backward")  # fmt: skip
+            "centre, forward", "backward", "peak, GiB")  # fmt: skip
     table = [
         (
             row.graph,
@@ -57,6 +63,7 @@ def _coverage(rows: Sequence[Row]) -> str:
             f"{row.inside_fewer:.1%}",
             f"{row.forward:.3f}",
             f"{row.backward:.3f}",
+            f"{row.peak_gib:.1f}" if row.peak_gib is not None else "-",
         )
         for row in rows
     ]
@@ -155,13 +162,15 @@ def _naming(rows: Sequence[Row]) -> str:
     for row in rows:
         cells = [row.graph]
         for at in range(len(FAULTS)):
-            shares = f"{row.named[at]:.2f}", f"{row.local_named[at]:.2f}"
+            local = f"{row.local_named[at]:.2f}" if row.local_faults else "-"
+            shares = f"{row.named[at]:.2f}", local
             cells += [*shares, str(row.misnamed[at])]
         table.append(tuple(cells))
     tried = sorted({row.faults for row in rows})
     text = (
         f"Shares of {' or '.join(map(str, tried))} draws in which a random kernel was multiplied "
-        "and its layer is the first one off; in how many only other layers are."
+        "and its layer is the first one off; in how many only other layers are. Local ratios are "
+        "those of layers outside of loops."
     )
     return "\n".join(["## One kernel scaled", "", *_table(tuple(head), table), "", text, ""])
 
@@ -169,11 +178,15 @@ def _naming(rows: Sequence[Row]) -> str:
 def _costs(costs: Sequence[Cost]) -> str:
     if not costs:
         return ""
-    head = ("graph", "32 draws, s", "32 instrumented steps, s", "ratio")
+    head = ("graph", "32 draws, s", "32 instrumented steps, s", "ratio", "trace of the redraw, s")
     table = [
-        (c.graph, f"{c.draws:.2f}", f"{c.steps:.2f}", f"{c.draws / c.steps:.2f}") for c in costs
+        (c.graph, f"{c.draws:.2f}", f"{c.steps:.2f}", f"{c.draws / c.steps:.2f}", f"{c.trace:.1f}")
+        for c in costs
     ]
-    text = "Both traced before; the least of three rounds in turns."
+    text = (
+        f"CPU time, both traced before; {COUNT // AT_ONCE} times the least of {ROUNDS} rounds of "
+        f"{AT_ONCE} draws and steps in turns. A run traces the redraw once beside that."
+    )
     return "\n".join(["## Cost", "", *_table(head, table), "", text, ""])
 
 
@@ -194,7 +207,43 @@ def _applications(nets: Sequence[Application]) -> str:
         )
         for net in nets
     ]
+    text = (
+        "One start of each, in images of 96 x 96. Seconds by the clock, of two cores that other "
+        "work used at the same time."
+    )
     sentences = [f"- {net.name}: {' '.join(net.sentences)}" for net in nets if net.sentences]
     return "\n".join(
-        ["## Nets of keras.applications", "", *_table(head, table), "", *sentences, ""]
+        ["## Nets of keras.applications", "", *_table(head, table), "", text, "", *sentences, ""]
     )
+
+
+def _unseen(others: Sequence[Unseen]) -> str:
+    if not others:
+        return ""
+    head = ("architecture", "figures", "seeds", "check fails", "GS406", "kernels x2 named",
+            "random_normal named", "peak, GiB")  # fmt: skip
+    table = [
+        (
+            row.name,
+            str(row.figures),
+            str(row.seeds),
+            str(row.failed),
+            str(row.warned),
+            f"{row.doubled} of {row.kernels}",
+            f"{row.redrawn} of {row.other_law}",
+            f"{row.peak_gib:.1f}",
+        )
+        for row in others
+    ]
+    seeds, failed, warned = (
+        sum(getattr(row, key) for row in others) for key in ("seeds", "failed", "warned")
+    )
+    ends = [clopper_pearson(hits, seeds) for hits in (failed, warned)]
+    text = (
+        f"Healthy by their own design. `gradscope check` without a baseline fails for {failed} of "
+        f"{seeds} seeds (95 % interval {ends[0][0]:.1%} to {ends[0][1]:.1%}), GS406 calls a layer "
+        f"off in {warned} ({ends[1][0]:.1%} to {ends[1][1]:.1%}); each asks 1 % or less. Every "
+        "kernel is multiplied by 2, then drawn by `random_normal` in the place of its own "
+        "initializer: how often its layer is the first one off."
+    )
+    return "\n".join(["## Architectures that took no part", "", *_table(head, table), "", text, ""])

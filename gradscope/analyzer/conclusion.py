@@ -75,6 +75,13 @@ def leading(verdict: Verdict) -> Finding:
     return min(verdict.findings, key=lambda f: (f.severity.rank, f.since_step))
 
 
+def slow_updates(diagnosis: Diagnosis) -> bool:
+    """Whether nothing can be told because the steps are too small."""
+    remedies = diagnosis.remedies
+    raised = bool(remedies) and remedies[0].action is Action.RAISE_LEARNING_RATE
+    return raised and diagnosis.verdict is DiagnosisState.INCONCLUSIVE
+
+
 def _with(verdicts: Sequence[Verdict], severity: Severity) -> list[Verdict]:
     return [v for v in verdicts if any(f.severity is severity for f in v.findings)]
 

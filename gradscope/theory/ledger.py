@@ -16,7 +16,8 @@ import numpy as np
 from gradscope.catalog.activations import find_activation
 from gradscope.record import LayerInfo, Role, Trait
 from gradscope.record.initial_draws import TENSOR_DELTAS, TENSORS, CallTensors, InitialDraws
-from gradscope.theory.moments.gaussian_moments import gaussian_moments
+from gradscope.theory.gain_rules import NO_RULE, GainRule, gain_rule
+from gradscope.theory.moments.gaussian_moments import GaussianMoments, gaussian_moments
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class LedgerRow:
     output and this one's input; 1 without any. `gain` is given over fed. `weights` is the gain of
     the weights (1 without any), `activation` that of the activation of this layer, `gaussian` what
     it would be for a Gaussian z of the same size; NaN where they are not known.
-    `unit_scale` is what Var w has to be multiplied by for a gain of 1. `delta_fed` and
+    `unit_scale` is what Var w has to be multiplied by for a gain of 1. `rule` is the gain and the
+    gain going back by closed form, given what the layer is fed. `delta_fed` and
     `delta_given` are E delta^2 of what it is fed and of what it gives, NaN where no gradient comes
     back, `delta_join` that of its source's output over `delta_fed`.
     """
@@ -46,6 +48,7 @@ class LedgerRow:
     delta_fed: float = math.nan
     delta_given: float = math.nan
     delta_join: float = 1.0
+    rule: GainRule = NO_RULE
 
     @property
     def back(self) -> float:
@@ -120,9 +123,11 @@ def ledger(layers: Sequence[LayerInfo], draws: InitialDraws) -> Ledger:
     givers: dict[int, int] = {}
     rows: list[LedgerRow] = []
     for call in draws.calls:
-        row = _row(layers, call, moments, weighted=call.layer in mapped)
+        gaussian = _gaussian_moments(layers, call, moments)
+        row = _row(layers, call, moments, gaussian, weighted=call.layer in mapped)
         row = replace(
             row,
+            rule=gain_rule(layers[call.layer], call, draws, moments, deltas, gaussian=gaussian),
             delta_fed=float(deltas[call.inputs[0]]) if call.inputs else math.nan,
             delta_given=float(deltas[call.output]),
         )
@@ -134,7 +139,12 @@ def ledger(layers: Sequence[LayerInfo], draws: InitialDraws) -> Ledger:
 
 
 def _row(
-    layers: Sequence[LayerInfo], call: CallTensors, moments: np.ndarray, *, weighted: bool
+    layers: Sequence[LayerInfo],
+    call: CallTensors,
+    moments: np.ndarray,
+    gaussian: GaussianMoments | None,
+    *,
+    weighted: bool,
 ) -> LedgerRow:
     """The row of one call, not yet joined to the row that it is fed by."""
     info = layers[call.layer]
@@ -146,8 +156,6 @@ def _row(
         weights, activation = _over(z, fed), _over(given, z)
     if Trait.ACTIVATION in info.traits:
         activation, z = _over(given, fed), fed
-    acts = call.z >= 0 or Trait.ACTIVATION in info.traits
-    gaussian = _gaussian_gain(info, layers, z) if acts else math.nan
     return LedgerRow(
         call.layer,
         info.name,
@@ -156,7 +164,7 @@ def _row(
         given,
         weights=weights,
         activation=activation,
-        gaussian=gaussian,
+        gaussian=float(gaussian.second / z) if gaussian is not None else math.nan,
     )
 
 
@@ -188,17 +196,24 @@ def _joined(
     )
 
 
-def _gaussian_gain(info: LayerInfo, layers: Sequence[LayerInfo], q: float) -> float:
-    """E phi(z)^2 / q for z ~ N(0, q); NaN for what is no activation of the catalog."""
+def _gaussian_moments(
+    layers: Sequence[LayerInfo], call: CallTensors, moments: np.ndarray
+) -> GaussianMoments | None:
+    """Averages of a call's activation for z ~ N(0, q); None for what is none of the catalog."""
+    info = layers[call.layer]
+    name, parameters = info.activation, info.activation_parameters
     if Trait.ACTIVATION in info.traits:
         owner = next((layer for layer in layers if layer.name == info.activation_of), info)
         name, parameters = owner.activation, owner.activation_parameters
+        q = float(moments[call.inputs[0]]) if call.inputs else 1.0
+    elif call.z >= 0:
+        q = float(moments[call.z])
     else:
-        name, parameters = info.activation, info.activation_parameters
+        return None
     entry = find_activation(str(name))
     if entry is None or not entry.hidden or not q > 0 or not math.isfinite(q):
-        return math.nan
-    return float(gaussian_moments(entry.name, q, parameters).second / q)
+        return None
+    return gaussian_moments(entry.name, q, parameters)
 
 
 def _ancestors(calls: Sequence[CallTensors]) -> dict[int, frozenset[int]]:

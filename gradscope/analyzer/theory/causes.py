@@ -148,7 +148,7 @@ def _cause_by_draws(record: RunRecord, quantity: str, *, below: bool) -> Cause |
             )
             remedies = graph_causes.design_remedies(found[0]) if found else ()
             return Cause(
-                f"By design: {why}",
+                f"By design: {_within_sentence(why)}",
                 f"{record.draws.count} draws of the weights expect x{extreme:.3g}.",
                 remedies or measured_start.explanation(record)[1],
             )
@@ -156,6 +156,13 @@ def _cause_by_draws(record: RunRecord, quantity: str, *, below: bool) -> Cause |
     if off:
         return Cause(f"By accident of these weights: {off}", "The draws expect no such ratio.")
     return None
+
+
+def _within_sentence(sentence: str) -> str:
+    """The sentence behind a colon; one that begins with a layer's name keeps it."""
+    if sentence.startswith(("Each ", "Its ", "The ")):
+        return sentence[0].lower() + sentence[1:]
+    return sentence
 
 
 def explains_ratio(cause: LedgerCause, what: str, ratio: float) -> bool:

@@ -8,7 +8,7 @@ what it is fed); the same going back.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,7 +17,8 @@ import numpy as np
 from gradscope.record import InitialDraws, RunRecord
 from gradscope.record.initial_draws import WeightDraw
 from gradscope.record.run_record import Floats
-from gradscope.theory.prediction import LEVEL, Band
+from gradscope.theory.local_rule import local_logs
+from gradscope.theory.prediction import JUST_OUTSIDE, LEVEL, Band
 
 NARROWEST = 1e-3
 """Least deviation of ln(second moment): what float32 rounds, and orthogonal kernels, lie below."""
@@ -49,8 +50,10 @@ class WeightRatio:
 
     @property
     def outside(self) -> bool:
-        """Whether the measured ratio leaves its band."""
-        return not self.low <= self.measured <= self.high
+        """Whether the measured ratio leaves its band, by more than `JUST_OUTSIDE` of half of it."""
+        low = self.low - JUST_OUTSIDE * (self.expected - self.low)
+        high = self.high + JUST_OUTSIDE * (self.high - self.expected)
+        return not low <= self.measured <= high
 
     @property
     def factor(self) -> float:
@@ -134,7 +137,8 @@ _Row = tuple[Witness, int, str, Floats]
 
 
 def _sizes(record: RunRecord, draws: InitialDraws) -> Iterator[_Row]:
-    rows = {at: item.layer for item in draws.maps for at in item.weights}
+    # A layer that is called several times is named by its first call.
+    rows = {at: item.layer for item in reversed(draws.maps) for at in item.weights}
     with np.errstate(all="ignore"):
         logs = np.log(draws.figures["weight_second_moment"])
     for at, weight in enumerate(draws.weights):
@@ -156,40 +160,6 @@ def _local(record: RunRecord, draws: InitialDraws, witness: Witness) -> Iterator
         if all(draws.weights[w].drawn for w in item.weights):
             logs = local_logs(draws, at, backward=witness is Witness.BACKWARD)
             yield witness, item.layer, record.layers[item.layer].name, logs
-
-
-def local_logs(draws: InitialDraws, at: int, *, backward: bool = False) -> Floats:
-    """ln(measured / exact rule) of map `at`, of second moments [1 + draw].
-
-    The rule is the map of x^2 with E w^2 in place of every weight, and of (E x)^2 where the
-    weights have a mean; E w^2 is that of all draws together.
-    """
-    figures, weights = draws.figures, draws.maps[at].weights
-    measured, response = ("output", "response")
-    if backward:
-        measured, response = ("input_delta", "delta_response")
-    rule = figures[response][:, at] * expected_square(draws, weights)
-    if not backward and len(weights) == 1:
-        mean, error = _mean(draws, weights[0])
-        shifted = figures["mean_response"][:, at]
-        if abs(mean) > 4.0 * error and np.isfinite(shifted).all():
-            variance = expected_square(draws, weights) - mean**2
-            rule = figures[response][:, at] * variance + shifted * mean**2
-    with np.errstate(all="ignore"):
-        logs: Floats = np.log(figures[measured][:, at] / rule)
-    return logs
-
-
-def expected_square(draws: InitialDraws, weights: Sequence[int]) -> float:
-    """E w^2 over all draws; the product where one weight acts on what another gives."""
-    squares = draws.figures["weight_second_moment"][1:, list(weights)]
-    return float(np.prod(squares.mean(axis=0)))
-
-
-def _mean(draws: InitialDraws, at: int) -> tuple[float, float]:
-    """E w over all draws, and its standard error."""
-    means = draws.figures["weight_mean"][1:, at]
-    return float(means.mean()), float(means.std(ddof=1) / np.sqrt(len(means)))
 
 
 def _ratio(comparisons: int) -> Callable[[Witness, int, str, Floats], WeightRatio]:

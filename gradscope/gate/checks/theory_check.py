@@ -15,17 +15,7 @@ from gradscope.gate.comparing.unpaired import BUDGET, NEGLIGIBLE
 from gradscope.message_text import counted
 from gradscope.record import Action, Remedy, Role
 from gradscope.record.run_record import Floats
-from gradscope.theory.prediction import Band, Prediction, Source
-
-JUST_OUTSIDE = 0.15
-"""Share of half a band by which a figure may leave a band of draws without failing.
-
-The band takes the logarithms for normal. Of 1,257 figures of 24 graphs 3 % have a skewness beyond
-0.8, and 2 % of 1,250 initialisations had a figure outside where 1 % was asked. With that share of
-skewed figures 0.15 is the least margin of those tried that keeps about the 0.5 % of `BUDGET`:
-0.3 % at a skewness of 0.8 and 0.6 % at 1.5, where no margin gives 0.8 % and 1.5 %.
-`python -m benchmarks.expectation --page` shows this, and what fresh initialisations leave beyond
-it and beyond other margins (benchmarks/results/expectation.md)."""
+from gradscope.theory.prediction import JUST_OUTSIDE, Band, Prediction, Source
 
 
 @dataclass(frozen=True)

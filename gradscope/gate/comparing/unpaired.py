@@ -20,9 +20,9 @@ from gradscope.gate.baselines.seed_statistics import Series
 from gradscope.gate.check import Difference
 from gradscope.gate.comparing.alignment import Alignment
 from gradscope.gate.comparing.seeds_needed import POWER
-from gradscope.gate.comparing.student_t import quantile, two_sided
 from gradscope.record import LayerInfo, Role, Trait
 from gradscope.record.run_record import Floats
+from gradscope.theory.student_t import quantile, two_sided
 
 BUDGET = 0.005
 """False alarms of one comparison: one in 200, so that its share stays below 1 % with 99 %

@@ -15,9 +15,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.curves.depth_profile import delta_reference
 from gradscope.analyzer.curves.through_time import TimeProfile
+from gradscope.analyzer.theory.drawn_profile import DrawnLimits, drawn_limits, drawn_rows
 from gradscope.analyzer.theory.expectation import limits
 from gradscope.message_text import counted
-from gradscope.record import RunRecord
+from gradscope.record import Role, RunRecord
 from gradscope.reporters import check_text
 from gradscope.reporters.delta_reference import reference_name
 from gradscope.reporters.figures import style
@@ -220,6 +221,8 @@ def _theory(report: Report, layers: list[int], quantity: str) -> Floats | None:
     prediction = report.prediction
     if prediction is None or prediction.outside:
         return None
+    if prediction.source is Source.DRAWS:
+        return _drawn(report.record, layers, quantity).centre
     moments = (
         prediction.delta_relative
         if quantity == "gradient"
@@ -233,8 +236,20 @@ def _band(report: Report, layers: list[int], quantity: str) -> tuple[Floats, ...
     """The ends of theory's band for `layers`, low and high, NaN where it has none; () without."""
     if report.prediction is None:
         return ()
+    if report.prediction.source is Source.DRAWS:
+        drawn = _drawn(report.record, layers, quantity)
+        return (drawn.low, drawn.high)
     ends = limits(report.prediction).get("delta" if quantity == "gradient" else quantity, ())
     return tuple(_by_name(report, report.prediction.names, end, layers) for end in ends)
+
+
+def _drawn(record: RunRecord, layers: list[int], quantity: str) -> DrawnLimits:
+    """What the draws show of `layers`, computed as the measured figures are."""
+    rows = drawn_rows(record)
+    tables = [style.rms(rows, name)[:, layers] for name in ("signal", "gradient")]
+    # Delta at the logits has no band: it is bounded from below by that of equal probabilities.
+    tables[1][:, [record.layers[i].role == Role.OUTPUT for i in layers]] = np.nan
+    return drawn_limits(*tables)[quantity == "gradient"]
 
 
 def _baseline(report: Report, layers: list[int], quantity: str) -> tuple[Floats, ...]:

@@ -22,6 +22,8 @@ TITLE = "Expected at initialisation: the ledger of the draws"
 LEGEND = (
     "fed and gives: rms of what the layer is fed and gives, geometric means over the draws. "
     "weights, activation and gain: factors on the rms; a norm, a sum and a pool have a gain alone. "
+    "closed form: the gain that the weights' law, a Gaussian input of the activation, uncorrelated "
+    "terms of a sum or a norm give for what it is fed. "
     "back: factor on the rms of delta from what it gives to what it is fed, with all that reads "
     "the same input. Along a path the gains multiply to the profile."
 )
@@ -60,7 +62,15 @@ class StartTable:
     title: str = TITLE
     legend: str = LEGEND
     weights_legend: str = WEIGHTS_LEGEND
-    headings: tuple[str, ...] = ("fed", "weights", "activation", "gain", "gives", "back")
+    headings: tuple[str, ...] = (
+        "fed",
+        "weights",
+        "activation",
+        "gain",
+        "closed form",
+        "gives",
+        "back",
+    )
     rows: tuple[LedgerLine, ...] = ()
     blocks: tuple[tuple[str, ...], ...] = ()
     weights: tuple[WeightLine, ...] = ()
@@ -109,6 +119,7 @@ def _line(row: LedgerRow, rows: Sequence[LedgerRow]) -> LedgerLine:
         ratio(_rms(parts[0])),
         ratio(_rms(parts[1])) if acts else MISSING,
         ratio(_rms(row.gain)),
+        ratio(_rms(row.rule.forward)),
         number(_rms(row.given)),
         ratio(_rms(row.back)),
     )
@@ -229,7 +240,9 @@ def _ledger_item(row: LedgerRow, rows: Sequence[LedgerRow]) -> dict[str, object]
         "activation": row.activation,
         "gaussian": row.gaussian,
         "gain": row.gain,
+        "closed_form": row.rule.forward,
         "fed_delta": row.delta_fed,
         "given_delta": row.delta_given,
         "gain_back": row.back,
+        "closed_form_back": row.rule.back,
     }

@@ -55,3 +55,17 @@ def test_twice_the_rms_of_many_units_is_seen_at_every_layer() -> None:
 
 def _layer(at: int) -> int:
     return [layer.index for layer in MADE.layers if layer.role == "hidden"][at]
+
+
+def test_a_ratio_just_outside_its_band_is_not_off() -> None:
+    """By 15 % of half a band and no more."""
+    rng = np.random.default_rng(7)
+    squares = rng.chisquare(64, size=(1 + DRAWS, LAYERS)) / 64
+    ratio = own_weights.weight_ratios(_drawn(squares))[LAYERS]  # the first one of an output
+    assert ratio.witness is own_weights.Witness.FORWARD
+    for end in (ratio.low, ratio.high):
+        for beyond, off in ((1.1, False), (1.2, True)):
+            changed = squares.copy()
+            measured = ratio.expected + beyond * (end - ratio.expected)
+            changed[0, 0] = squares[0, 0] * (measured / ratio.measured) ** 2
+            assert bool(own_weights.off_layers(_drawn(changed))) is off, (end, beyond)

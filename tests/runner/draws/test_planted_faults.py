@@ -12,11 +12,12 @@ from benchmarks.expectation import drawn_graph
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.theory import cause_sentences, own_weights
 from gradscope.analyzer.theory.graph_causes import design_causes, design_remedies, entries_of
-from gradscope.gate.comparing.student_t import quantile
 from gradscope.record import Finding, RunRecord, Severity
 from gradscope.record.initial_draws import WeightDraw
 from gradscope.reporters.run.expected_start import graph_sentences
 from gradscope.theory.ledger_causes import LedgerKind
+from gradscope.theory.local_rule import local_logs
+from gradscope.theory.student_t import quantile
 from tests.runner.draws.starts import Starts, images, sequences
 
 pytestmark = pytest.mark.tensorflow
@@ -120,7 +121,7 @@ def test_local_ratios_are_1_in_the_mean_over_draws(residual: Starts) -> None:
     assert draws is not None and len(draws.maps) == 6
     for at in range(len(draws.maps)):
         for backward, most in ((False, 0.02), (True, 0.16)):
-            logs = 0.5 * own_weights.local_logs(draws, at, backward=backward)[1:]
+            logs = 0.5 * local_logs(draws, at, backward=backward)[1:]
             error = logs.std(ddof=1) / np.sqrt(len(logs))
             assert abs(logs.mean()) <= most + 4.0 * error, (at, backward)
             assert 0.0 < logs.std(ddof=1) < 0.6, (at, backward)

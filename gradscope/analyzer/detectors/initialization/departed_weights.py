@@ -25,8 +25,9 @@ def departed_weights(record: RunRecord, *, threshold: float = 1.2) -> tuple[Find
         For each layer the rms of its weights, of its output given its input, and of what it passes
         back given what comes, each over what the weights' initializer gives (`training.draws` draws
         it again and again). A layer is off where a ratio leaves the band of 99 % of the draws, all
-        ratios together, and is beyond the threshold. What happened in the layers before it has no
-        effect on these ratios. The design of the network is `initializer_mismatch`'s matter.
+        ratios together, by more than 15 % of half of it, and is beyond the threshold. What happened
+        in the layers before it has no effect on these ratios. The design of the network is
+        `initializer_mismatch`'s matter.
     Warning when:
         Layers are off, and not more than half of all: this start is an accident of their weights.
     Info when:

@@ -80,7 +80,7 @@ def initializer_mismatch(
     hidden = [record.layers[i] for i in profile.indices]
     fed = math.sqrt(expectation.input_second_moment(record))
     signal = math.sqrt(prediction.preactivation_second_moment[len(hidden) - 1]) / fed
-    predicted = (signal, math.sqrt(prediction.delta_relative[0]))
+    predicted = (signal, _expected_gradient(record, prediction))
     measured = (float(profile.signal[0, -1]) / fed, float(profile.delta_relative[0, 0]))
     beyond = [
         (abs(math.log(actual)), what, expects, actual)
@@ -116,6 +116,13 @@ def initializer_mismatch(
             evidence=findings.evidence(record, n=findings.values_per_step(record, hidden)),
         ),
     )
+
+
+def _expected_gradient(record: RunRecord, prediction: Prediction) -> float:
+    """Rms of delta at the first hidden layer over the last one's, as the profile measures it."""
+    if prediction.source is Source.DRAWS:
+        return float(graph_causes.expected_depth(record).delta_relative[0, 0])
+    return math.sqrt(prediction.delta_relative[0])
 
 
 def _grave(

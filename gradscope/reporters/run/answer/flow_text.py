@@ -8,12 +8,12 @@ import numpy as np
 
 from gradscope.analyzer.curves import window
 from gradscope.analyzer.curves.depth_profile import depth_profile, rate_per_layer
-from gradscope.analyzer.theory import expectation
+from gradscope.analyzer.theory import expectation, graph_causes
 from gradscope.record import DiagnosisState, LayerInfo, Role
 from gradscope.record.run_record import Floats
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.report import Report
-from gradscope.theory.prediction import Prediction
+from gradscope.theory.prediction import Prediction, Source
 
 
 def flow_rate(report: Report) -> float:
@@ -61,8 +61,13 @@ def flow_reason(report: Report) -> str:
     prediction = report.prediction
     if prediction is None or prediction.outside:
         return parts
-    rate = _expected_rate(report, prediction)
-    return f"{parts}; theory expects x{rate:.2g}" if math.isfinite(rate) else parts
+    if prediction.source is Source.DRAWS:
+        # Not over branches: `flow_rate` has none there either.
+        rates = () if record.branches else graph_causes.expected_profile(record, "delta")
+        source, rate = "the draws expect", rate_per_layer(np.asarray(rates)) ** -1
+    else:
+        source, rate = "theory expects", _expected_rate(report, prediction)
+    return f"{parts}; {source} x{rate:.2g}" if math.isfinite(rate) else parts
 
 
 def _expected_rate(report: Report, prediction: Prediction) -> float:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from gradscope.analyzer.curves.depth_profile import depth_profile
+from gradscope.analyzer.theory.drawn_profile import depth_limits
 from gradscope.analyzer.theory.expectation import limits
 from gradscope.catalog.activations import find_activation
 from gradscope.record import Finding, Remedy
@@ -85,8 +86,10 @@ def _depth_plot(
     quantity = "delta" if tab == "Gradient" else "signal"
     # Theory and promise are of delta, and a scale-free network's verdicts of another figure.
     comparable = not (profile.scale_free and quantity == "delta")
+    drawn = report.prediction is not None and report.prediction.source is Source.DRAWS
+    expected = _draws(report, quantity) if drawn else ()
     curves = [
-        *(_theory(report, names, quantity) if comparable else ()),
+        *(_theory(report, names, quantity) if comparable and not drawn else expected),
         *(_promise(report, finding, values, quantity) if comparable else ()),
         *(_scaled(report, finding, names) if quantity == "signal" else ()),
         Curve(Role.MEASURED, "measured", floats(values)),
@@ -129,7 +132,7 @@ _OVER_DEPTH = frozenset(
 
 
 def _theory(report: Report, names: Sequence[str], quantity: str) -> Iterator[Curve]:
-    """What theory, or draws of the weights, expect at the start."""
+    """What theory expects at the start."""
     prediction = report.prediction
     if prediction is None or prediction.outside:
         return
@@ -141,9 +144,17 @@ def _theory(report: Report, names: Sequence[str], quantity: str) -> Iterator[Cur
         return
     ends = limits(prediction).get(quantity)
     low, high = (_by_name(prediction.names, end, names) for end in ends) if ends else ((), ())
-    source = "theory" if prediction.source is Source.THEORY else "draws of the weights"
-    label = f"{source}, 99% band" if low else source
+    label = "theory, 99% band" if low else "theory"
     yield Curve(Role.THEORY, f"{label}, at the start", line, low, high)
+
+
+def _draws(report: Report, quantity: str) -> Iterator[Curve]:
+    """What draws of the weights show of the same layers and of the same figure."""
+    drawn = depth_limits(report.record)[quantity]
+    line = floats(drawn.centre)
+    if any(map(math.isfinite, line)):
+        label = "draws of the weights, 99% band, at the start"
+        yield Curve(Role.THEORY, label, line, floats(drawn.low), floats(drawn.high))
 
 
 def _by_name(known: Sequence[str], values: Floats, names: Sequence[str]) -> tuple[float, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradscope.analyzer.conclusion import slow_updates
 from gradscope.analyzer.curves import window
 from gradscope.record import Finding
 from gradscope.record import Role as LayerRole
@@ -19,7 +20,6 @@ from gradscope.reporters.run.page.plot_parts import (
     layer_ticks,
     over_layers,
     plot_title,
-    slow_updates,
     typical_row,
 )
 from gradscope.reporters.run.page.screen import Curve, Limit, Plot, Role, Row, RowPlot
@@ -124,7 +124,7 @@ def updates_plot(report: Report, finding: Finding | None) -> Plot | None:
     names = [record.layers[i].name for i in columns]
     if finding is not None and lead.lead_name(report) == "unstable_updates":
         return _updates_over_steps(report, finding, trained, steps, names)
-    usual = Limit(_USUAL_UPDATE, "a thousandth is usual", slow_updates(report))
+    usual = Limit(_USUAL_UPDATE, "a thousandth is usual", slow_updates(report.diagnosis))
     crossed = (
         (Limit(finding.threshold, f"limit {number(finding.threshold)}", True),)
         if finding is not None and lead.lead_name(report) != "optimizer_epsilon"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradscope.analyzer.curves import window
-from gradscope.record import Action, DiagnosisState, Finding
+from gradscope.record import Finding
 from gradscope.record.run_record import Floats
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
@@ -73,10 +73,3 @@ def plot_title(report: Report, finding: Finding | None, default: str) -> str:
 def fraction(value: float) -> str:
     """A limit as people say it: 1/100, 1000."""
     return f"1/{number(1 / value)}" if 0 < value < 1 else number(value)
-
-
-def slow_updates(report: Report) -> bool:
-    """Whether nothing can be told because the steps are too small."""
-    remedies = report.diagnosis.remedies
-    raised = bool(remedies) and remedies[0].action is Action.RAISE_LEARNING_RATE
-    return raised and report.diagnosis.verdict is DiagnosisState.INCONCLUSIVE

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gradscope.analyzer.conclusion import slow_updates
 from gradscope.analyzer.curves import through_time
 from gradscope.record import Finding
 from gradscope.reporters.layout.numbers import number
@@ -27,7 +28,6 @@ from gradscope.reporters.run.page.plot_parts import (
     fraction,
     over_layers,
     plot_title,
-    slow_updates,
 )
 from gradscope.reporters.run.page.screen import Curve, Limit, Plot, Role, RowPlot
 
@@ -39,7 +39,7 @@ def run_plots(report: Report) -> tuple[Plot | RowPlot, ...]:
     """The plots that the record has figures for, that of the leading finding first."""
     verdict = lead.lead_verdict(report)
     finding = lead.lead_finding(report)
-    first = "Updates" if slow_updates(report) else "Gradient"
+    first = "Updates" if slow_updates(report.diagnosis) else "Gradient"
     if verdict is not None:
         first = _TABS.get(verdict.name, "Gradient")
     loss = _loss(report, finding if first == "Loss" else None)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from gradscope.analyzer.conclusion import slow_updates
 from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.message_text import counted
@@ -23,7 +24,7 @@ from gradscope.reporters.run.answer.advice import Advice, advice_of
 from gradscope.reporters.run.answer.flow_text import flow_rate, flow_words
 from gradscope.reporters.run.answer.headings import heading_of
 from gradscope.reporters.run.page.moments import moments
-from gradscope.reporters.run.page.plot_parts import slow_updates, typical_row
+from gradscope.reporters.run.page.plot_parts import typical_row
 from gradscope.reporters.run.page.run_plots import run_plots
 from gradscope.reporters.run.page.screen import (
     TIMES,
@@ -81,7 +82,7 @@ def what_answer(report: Report) -> Answer:
         figure = f"x{short(rate)}" if math.isfinite(rate) else ""
         caption = "per layer going back; x1 keeps the size"
         return Answer("What", flow_words(report), caption if figure else _sentence(report), figure)
-    slow = slow_updates(report)
+    slow = slow_updates(report.diagnosis)
     words = "The updates are too small" if slow else "Too little is known"
     return Answer("What", words, _sentence(report))
 
@@ -102,7 +103,7 @@ def where_answer(report: Report) -> Answer:
     """The layers of the finding, and all layers as a strip."""
     record, finding = report.record, lead.lead_finding(report)
     names = list(finding.layers) if finding is not None else []
-    shown = bool(names) or (finding is None and not slow_updates(report))
+    shown = bool(names) or (finding is None and not slow_updates(report.diagnosis))
     strip = layer_strip(report, names) if shown else None
     if finding is None or not names:
         heading = "The whole network"

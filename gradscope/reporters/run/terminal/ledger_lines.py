@@ -8,7 +8,15 @@ from gradscope.reporters.run.expected_start import StartTable
 
 _LONGEST_NAME = 26
 _MOST_BLOCKS = 8
-_PRIORITIES = {"fed": 4, "weights": 2, "activation": 3, "gain": 0, "gives": 1, "back": 1}
+_PRIORITIES = {
+    "fed": 4,
+    "weights": 2,
+    "activation": 3,
+    "gain": 0,
+    "closed form": 5,
+    "gives": 1,
+    "back": 1,
+}
 
 
 def add_ledger(page: Page, start: StartTable) -> None:

@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import pytest
 
-from gradscope.gate.comparing.student_t import quantile, two_sided
+from gradscope.theory.student_t import quantile, two_sided
 
 
 def exact(t: float, degrees: int) -> float:

@@ -1,0 +1,63 @@
+"""Closed forms of a SimpleRNN: what its loop makes of the signal, and of delta on its way back.
+
+With E w^2 of the kernel, v_x, and of the recurrent kernel, v_h, n inputs and u units:
+q_t = v_x n E x^2 + v_h u E h_(t-1)^2, E h_t^2 = E phi(q_t)^2, and going back
+p_(t-1) = own + v_h u E phi'(q_t)^2 p_t. No covariance over time is needed: no state but h adds up.
+
+Source: Chen et al. 2018 (mean field of recurrent networks).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from gradscope.record import LayerInfo, Trait
+from gradscope.record.initial_draws import InitialDraws
+from gradscope.theory.local_rule import expected_square
+from gradscope.theory.moments.gaussian_moments import GaussianMoments
+
+Averages = Callable[[float], GaussianMoments]
+
+
+def loop_gains(
+    info: LayerInfo, draws: InitialDraws, fed: float, averages: Averages
+) -> tuple[float, float]:
+    """Gains of second moments, from its input to its output and of delta back to its input.
+
+    `fed` is E x^2 over all time steps, ``averages(q)`` are those of its activation. NaN for another
+    loop, or where its weights or time steps are not known.
+    """
+    sizes = _sizes(info, draws)
+    if Trait.SIMPLE_RECURRENCE not in info.traits or sizes is None or not info.time_steps:
+        return math.nan, math.nan
+    inputs, recurrent, back_inputs = sizes
+    steps, every = info.time_steps, info.positions > 1
+    states, slopes = [], []
+    state = 0.0
+    for _ in range(steps):
+        moments = averages(inputs * fed + recurrent * state)
+        state = moments.second
+        states.append(state)
+        slopes.append(moments.derivative_second)
+    delta, total = 1.0, 0.0
+    for slope in reversed(slopes):
+        before = slope * delta
+        total += back_inputs * before
+        delta = recurrent * before + (1.0 if every else 0.0)
+    return float(np.mean(states) if every else state) / fed, total / steps
+
+
+def _sizes(info: LayerInfo, draws: InitialDraws) -> tuple[float, float, float] | None:
+    """v_x n, v_h u and v_x u of the layer's kernels; None where they are not found."""
+    found = {}
+    for at, weight in enumerate(draws.weights):
+        *holders, name = weight.path.split("/")
+        if info.name in holders and name in {"kernel", "recurrent_kernel"}:
+            found[name] = (expected_square(draws, [at]), weight.shape)
+    if len(found) < 2:
+        return None
+    (v_x, (inputs, units)), (v_h, _) = found["kernel"], found["recurrent_kernel"]
+    return v_x * inputs, v_h * units, v_x * units
