@@ -306,15 +306,13 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.DEFAULT_LEARNING_RATE: _default_learning_rate,
     Action.RAISE_LEARNING_RATE: _raise_learning_rate,
     Action.TRY_LEARNING_RATES: _always("other learning rates"),
-    Action.SLOW_SCHEDULE: _always(
-        "a schedule that lasts as long as the training; its steps are batches, not epochs"
-    ),
+    Action.SLOW_SCHEDULE: _always("a schedule as long as the training, in batches and not epochs"),
     Action.TRAIN_LONGER: _train_longer,
     Action.MEASURE_MORE_STEPS: _measure_more,
     Action.ENLARGE_BATCH: _enlarge_batch,
     Action.CHANGE_SIGN: _always("the loss times -1: training makes a loss smaller"),
     Action.AVERAGE_LOSS: _always(
-        "reduction='sum_over_batch_size' in the loss, which now adds up a whole batch"
+        "reduction='sum_over_batch_size' in the loss, which adds up a batch"
     ),
     Action.REMOVE_LOSS_SCALE: _always("a loss that is not scaled down"),
     Action.ACCEPT_LOGITS: _always("from_logits=True in the loss"),
@@ -387,9 +385,7 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.FINITE_MASK: _in_layer("-1e9 in place of -Inf (-1e4 in float16)"),
     Action.COUNT_AT_LEAST_ONE: _in_layer("sum(x) / maximum(count, 1) in place of the mean"),
     Action.COMPUTE_IN_FLOAT32: _compute_in_float32,
-    Action.REPAIR_TARGETS: _always(
-        "look where the targets are made: np.unique(y, axis=0) has one row"
-    ),
+    Action.REPAIR_TARGETS: _always("see what makes the targets: np.unique(y, axis=0) has one row"),
     Action.REPAIR_DATA: _always("repair these values, or drop the samples or feature with them"),
     Action.MEASURE_EVERY_STEP: _always(
         "measure every step, which names the operation: GradientFlow(every=1), or "

@@ -56,22 +56,28 @@ def started(
 def constant() -> Iterator[Case]:
     case = partial(Case, "constant_targets")
 
-    def net(form: str = "real", variance: float = 0.0, **more: Any) -> RunRecord:
+    def net(
+        form: str = "real", variance: float = 0.0, layers: Any = None, **more: Any
+    ) -> RunRecord:
         facts: dict[str, Any] = {"width": 1, "minimum": 4.0, "maximum": 4.0, "samples": 5000}
         shares = (0.0, 1.0) if form != "real" else ()
         targets = TargetSummary(form, **facts | {"variance": variance, "shares": shares} | more)
         loss = ObjectiveInfo("mean_squared_error")
-        return record(data=replace(REAL, targets=targets), config=USERS, objective=loss)
+        data = replace(REAL, targets=targets)
+        return record(layers or network([9, 9]), data=data, config=USERS, objective=loss)
 
     own = replace(net(), objective=ObjectiveInfo(""))
     frozen = changed(network([9, 9]), "output", frozen=True)
-    behind = (*net().layers, layer_row(9, "distance", "Subtract", "structure"))
+    behind = [
+        *network([9, 9]),
+        layer_row(len(network([9, 9])), "distance", "Subtract", "structure"),
+    ]
     stream = ObjectiveStart(order=TargetOrder(0.0, 30))
     yield case("healthy", "varying", lambda: net(variance=1.0))
     yield case("borderline", "nearly_the_same", lambda: net(variance=5e-324))
     yield case("healthy", "an_earlier_version", record, "skipped")
     yield case("healthy", "own_loss", lambda: own, "skipped")
-    yield case("healthy", "frozen", lambda: replace(net(), layers=frozen), "skipped")
+    yield case("healthy", "frozen", lambda: net(layers=frozen), "skipped")
     yield case("healthy", "read_in_part", lambda: net(samples=4999), "skipped")
     yield case("healthy", "one_target", lambda: net(samples=1), "skipped")
     yield case("healthy", "sorted", lambda: replace(net(), objective_start=stream))
@@ -79,7 +85,7 @@ def constant() -> Iterator[Case]:
     yield case("sick", "one_class", lambda: net("indices"), "error", (0, 40), ("output",), 0.0)
     yield case("sick", "one_row", lambda: net("one_hot", width=2), "error")
     yield case("sick", "several_values", lambda: net(width=3), "warning")
-    yield case("sick", "a_residual", lambda: replace(net(), layers=behind), "warning")
+    yield case("sick", "a_residual", lambda: net(layers=behind), "warning")
 
 
 def unmatched() -> Iterator[Case]:
