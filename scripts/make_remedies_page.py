@@ -52,6 +52,11 @@ IN_WORDS: Mapping[tuple[str, Action], str] = {
         """sed -i 's/padding="same", /&kernel_initializer="he_normal", /' configs/own/networks.py"""
         f" && {_RUN} {_PLAIN}"
     ),
+    (_PLAIN, Action.SCALE_WEIGHTS): (
+        'sed -i \'s/padding="same", /&'
+        'kernel_initializer=keras.initializers.VarianceScaling(2.4, "fan_in"), /\''
+        f" configs/own/networks.py && {_RUN} {_PLAIN}"
+    ),
     (_SUMS, Action.REMOVE_BRANCHES): (
         f"sed -i 's/x = layers.Add(.*/x = branch/' {_SHORTCUTS} && {_RUN} {_SUMS}"
     ),
