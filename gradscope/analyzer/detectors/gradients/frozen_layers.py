@@ -20,6 +20,10 @@ WHOLE_NETWORK = 1e-2
 """Share of the unit roundoff below which a network stands still as a whole: of normal weights,
 whose small ones take smaller updates, less than one in a hundred moves then."""
 
+SCALE_HALVINGS = 15
+"""Skipped steps after which Keras's first loss scale, 2^15, is 1: what overflows then is no longer
+owed to the scale."""
+
 LEFT_BEHIND = 1e-3
 """Share of the fastest layer's update below which one is left behind: the ratio over depth at which
 a gradient has vanished."""
@@ -54,7 +58,9 @@ def frozen_layers(
     Warning when:
         All layers are below the threshold by less: the learning rate is tiny.
     Not judged when:
-        No update was made. A network whose layers moved first and stopped together, with a loss
+        No update was made; steps that the optimizer skipped because gradients of the scaled loss
+        overflowed are none, up to the 15 that bring Keras's loss scale from 2^15 to 1. A network
+        whose layers moved first and stopped together, with a loss
         that says it has learned, has converged and is not frozen. A layer that some path goes
         around and no gradient reaches is left to `cut_gradient`.
     Thresholds:
@@ -78,7 +84,9 @@ def frozen_layers(
     updated = _updated(record)
     steps, update = record.steps[updated], record.series["update_ratio"][updated][:, list(indices)]
     if np.isnan(update).all():
-        raise NotMeasured("no update was made")
+        skipped = np.any(_skipped(record))
+        why = ": the optimizer skipped each step, as gradients of the scaled loss overflowed"
+        raise NotMeasured(f"no update was made{why if skipped else ''}")
     rows = window.last_quarter(steps)
     # The mean, not the median: gradients that are accumulated over steps move nothing in most.
     typical = window.mean(update[rows])
@@ -145,10 +153,27 @@ def _none_trainable(record: RunRecord) -> Finding | None:
 
 
 def _updated(record: RunRecord) -> npt.NDArray[np.bool_]:
-    """Which rows have an update: where values are not finite, the optimizer may have made none."""
+    """Which rows have an update: where values are not finite, the optimizer may have made none.
+
+    A loss scale that still overflows when its halvings should have ended it hides a fault.
+    """
     lost = np.nansum(record.series["nonfinite_count"], axis=1) > 0
     updated: npt.NDArray[np.bool_] = (record.steps > 0) & ~lost
+    skipped = _skipped(record)
+    if np.count_nonzero(skipped) <= SCALE_HALVINGS:
+        updated &= ~skipped
     return updated & np.isfinite(record.scalars["loss"])
+
+
+def _skipped(record: RunRecord) -> npt.NDArray[np.bool_]:
+    """Which steps have an update of zero and no gradient: the optimizer skipped them."""
+    known = (
+        np.isfinite(record.series[name]).any(axis=1)
+        for name in ("delta_second_moment", "kernel_gradient_second_moment")
+    )
+    still = np.nan_to_num(record.series["update_ratio"], nan=0.0).max(axis=1, initial=0.0) == 0.0
+    skipped: npt.NDArray[np.bool_] = (record.steps > 0) & still & ~np.any([*known], axis=0)
+    return skipped
 
 
 def _remedies(record: RunRecord, names: tuple[str, ...], *, whole: bool) -> tuple[Remedy, ...]:
