@@ -12,6 +12,7 @@ from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import step_size
 from gradscope.record import Action, Finding, Remedy, Role, RunRecord, Severity
+from gradscope.record.remedies import change_settings
 
 UNIT_ROUNDOFF = 2.0**-24
 """Largest relative error of rounding to float32: a smaller update of a weight is rounded away."""
@@ -71,8 +72,10 @@ def frozen_layers(
     Why it matters:
         Whatever the layers were initialised to, they keep.
     What to do:
-        Raise the learning rate. If the layers are not meant to learn, set trainable = False. Where
-        all are set so, set trainable = True; in Keras 3 it counts after compile as well.
+        Raise the learning rate. Where the gradient is zero no rate helps: an output activation that
+        has no slope for any sample (a ReLU below zero) is named. If the layers are not meant to
+        learn, set trainable = False. Where all are set so, set trainable = True; in Keras 3 it
+        counts after compile as well.
     Source:
         IEEE 754, binary32: the unit roundoff.
     """
@@ -118,7 +121,8 @@ def frozen_layers(
             threshold=threshold,
             message=_message(where, observed),
             details=_details(onset, "any" if grave else "most"),
-            remedies=_remedies(record, names, whole=whole),
+            cause=_flat_output(record) if whole else "",
+            remedies=_remedies(record, [layer.index for layer in layers], whole=whole),
             evidence=findings.evidence_over_steps(
                 record, n=min(x.parameters for x in layers), steps=steps[rows], values=slowest
             ),
@@ -176,11 +180,38 @@ def _skipped(record: RunRecord) -> npt.NDArray[np.bool_]:
     return skipped
 
 
-def _remedies(record: RunRecord, names: tuple[str, ...], *, whole: bool) -> tuple[Remedy, ...]:
-    """A larger rate, computed where it is that of the whole network; or layers that stay so."""
+def _remedies(record: RunRecord, indices: list[int], *, whole: bool) -> tuple[Remedy, ...]:
+    """A larger rate, computed where it is that of the whole network; or layers that stay so.
+
+    No rate helps where the gradient is zero.
+    """
+    if whole and _flat_output(record) and record.data.classes is None:
+        return (change_settings(("model.output.activation", "linear")),)
+    freeze = Remedy(Action.FREEZE_LAYERS, layers=tuple(record.layers[i].name for i in indices))
+    if _without_gradient(record, indices):
+        return (freeze,)
     computed = step_size.raise_learning_rate(record) if whole else ()
-    larger = computed or (Remedy(Action.RAISE_LEARNING_RATE),)
-    return (*larger, Remedy(Action.FREEZE_LAYERS, layers=names))
+    return (*(computed or (Remedy(Action.RAISE_LEARNING_RATE),)), freeze)
+
+
+def _without_gradient(record: RunRecord, indices: list[int]) -> bool:
+    """Whether the gradient of these kernels was measured, and zero at the last steps."""
+    rows = window.last_quarter(record.steps)
+    gradient = record.series["kernel_gradient_second_moment"][rows][:, indices]
+    return bool(np.isfinite(gradient).any()) and not np.nan_to_num(gradient, nan=0.0).any()
+
+
+def _flat_output(record: RunRecord) -> str:
+    """That no value of the output is where its activation has a slope; "" where some is."""
+    for index in record.indices(Role.OUTPUT):
+        layer, rows = record.layers[index], window.last_quarter(record.steps)
+        slope = record.series["derivative_gain"][rows, index]
+        if np.isfinite(slope).any() and not np.nan_to_num(slope, nan=0.0).any():
+            return (
+                f"The {layer.activation} of {layer.name} has a slope of 0 for every sample: no "
+                "gradient passes it."
+            )
+    return ""
 
 
 def _message(where: str, observed: float) -> str:
