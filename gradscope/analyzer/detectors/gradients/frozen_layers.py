@@ -61,9 +61,9 @@ def frozen_layers(
     Not judged when:
         No update was made; steps that the optimizer skipped because gradients of the scaled loss
         overflowed are none, up to the 15 that bring Keras's loss scale from 2^15 to 1. A network
-        whose layers moved first and stopped together, with a loss
-        that says it has learned, has converged and is not frozen. A layer that some path goes
-        around and no gradient reaches is left to `cut_gradient`.
+        whose layers moved first and stopped together, with a loss that says it has learned, has
+        converged and is not frozen. A layer that some path goes around and no gradient reaches is
+        left to `cut_gradient`.
     Thresholds:
         threshold = 2^-24: the ratio, the unit roundoff of float32. A weight of usual size plus a
             smaller update rounds back to the weight.
@@ -87,9 +87,7 @@ def frozen_layers(
     updated = _updated(record)
     steps, update = record.steps[updated], record.series["update_ratio"][updated][:, list(indices)]
     if np.isnan(update).all():
-        skipped = np.any(_skipped(record))
-        why = ": the optimizer skipped each step, as gradients of the scaled loss overflowed"
-        raise NotMeasured(f"no update was made{why if skipped else ''}")
+        raise NotMeasured(_why_none(record))
     rows = window.last_quarter(steps)
     # The mean, not the median: gradients that are accumulated over steps move nothing in most.
     typical = window.mean(update[rows])
@@ -167,6 +165,13 @@ def _updated(record: RunRecord) -> npt.NDArray[np.bool_]:
     if np.count_nonzero(skipped) <= SCALE_HALVINGS:
         updated &= ~skipped
     return updated & np.isfinite(record.scalars["loss"])
+
+
+def _why_none(record: RunRecord) -> str:
+    """The reason why no step has an update."""
+    if not _skipped(record).any():
+        return "no update was made"
+    return "the optimizer skipped each step, as gradients of the scaled loss overflowed"
 
 
 def _skipped(record: RunRecord) -> npt.NDArray[np.bool_]:
