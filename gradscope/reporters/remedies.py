@@ -7,47 +7,12 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-from gradscope.record import Action, Remedy, RunRecord
+from gradscope.record import Action, Remedy
 from gradscope.record.remedies import SettingValue
 from gradscope.reporters.keras_code import KERAS_CODE
-
-
-class Form(StrEnum):
-    """How settings are written."""
-
-    COMMAND_LINE = "command_line"
-    CONFIG = "config"
-    KERAS = "keras"
-
-
-@dataclass(frozen=True)
-class Reader:
-    """Who reads a remedy.
-
-    `source` is the config file and `overrides` are the settings as they were given on the command
-    line. In `pytest` the fixture writes the baselines, not the command.
-    """
-
-    form: Form = Form.CONFIG
-    source: str = "CONFIG"
-    pytest: bool = False
-    overrides: tuple[str, ...] = ()
-
-
-def reader_of(
-    record: RunRecord | None,
-    source: str = "CONFIG",
-    *,
-    overrides: tuple[str, ...] = (),
-    pytest: bool = False,
-) -> Reader:
-    """The reader of a report: one with a Keras model changes code, everyone else the config."""
-    user_model = record is not None and record.config["model"].get("source") is not None
-    return Reader(Form.KERAS if user_model else Form.CONFIG, source, pytest, overrides)
+from gradscope.reporters.remedy_reader import Form, Reader
 
 
 def remedies_text(remedies: Sequence[Remedy], reader: Reader) -> str:
@@ -280,7 +245,13 @@ def _make_baseline(remedy: Remedy, reader: Reader) -> str:
 
 
 def _show_theory(remedy: Remedy, reader: Reader) -> str:
-    return f"gradscope theory {' '.join(_typed(reader))} shows what each layer should be"
+    own = reader.form is Form.KERAS
+    if reader.source.endswith((".yaml", ".yml", ".json", "CONFIG")):
+        # Theory knows the layers of a model of the user's own once it is built.
+        shown = f"gradscope theory {' '.join(_typed(reader))}{' --draws 32' if own else ''}"
+    else:
+        shown = f"gradscope.predict({'model=model, data=data' if own else 'config'})"
+    return f"{shown} shows what each layer should be"
 
 
 def _in_layer(text: str) -> Callable[[Remedy, Reader], str]:

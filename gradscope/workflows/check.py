@@ -17,7 +17,8 @@ from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
 from gradscope.gate.check import Checked
 from gradscope.record import RunRecord
-from gradscope.reporters.remedies import Reader, baseline_remedy_text
+from gradscope.reporters.remedies import baseline_remedy_text
+from gradscope.reporters.remedy_reader import Reader
 from gradscope.reporters.report import Report
 from gradscope.reporters.run import folder
 from gradscope.reporters.run.folder import REPORTS

@@ -32,6 +32,34 @@ def test_no_two_findings_advise_the_opposite() -> None:
     assert actions(finding(diagnosis, "frozen_layers")) == []
 
 
+def test_no_learning_rate_is_advised_where_the_gradient_is_zero() -> None:
+    still = diagnose(record(update=0.0))
+    assert actions(finding(still, "frozen_layers")) == ["raise_learning_rate", "freeze_layers"]
+    zero = {"kernel_gradient_second_moment": 0.0}
+    cut = diagnose(record(update=0.0, hidden_figures=zero))
+    assert actions(finding(cut, "frozen_layers")) == ["freeze_layers"]
+
+
+def test_an_output_below_the_slope_of_its_relu_is_told_of_it() -> None:
+    made = record(
+        update=0.0,
+        hidden_figures={"kernel_gradient_second_moment": 0.0},
+        data=replace(record().data, task="own", classes=None),
+    )
+    output = len(made.layers) - 1
+    relu = replace(made.layers[output], activation="relu")
+    made.series["derivative_gain"][:, output] = 0.0
+    flat = finding(diagnose(replace(made, layers=(*made.layers[:-1], relu))), "frozen_layers")
+    assert (
+        flat.cause == "The relu of output has a slope of 0 for every sample: no gradient passes it."
+    )
+    assert [remedy.settings for remedy in flat.remedies] == [
+        (("model.output.activation", "linear"),)
+    ]
+    made.series["derivative_gain"][-1, output] = 0.1
+    assert not finding(diagnose(made), "frozen_layers").cause
+
+
 @pytest.mark.parametrize(
     ("largest", "advised"),
     [

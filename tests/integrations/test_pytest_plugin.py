@@ -225,7 +225,7 @@ def test_which_baseline_a_config_has(
         (Remedy(Action.UPDATE_BASELINE), "Try: if it is intended: pytest {}"),
         (Remedy(Action.UPDATE_BASELINE, seeds=9), "Try: pytest {}, with seeds=9"),
         (Remedy(Action.UPDATE_BASELINE, trained_seeds=12), "pytest {}, with trained_seeds=12"),
-        (Remedy(Action.SHOW_THEORY), "gradscope theory net shows what each layer should be"),
+        (Remedy(Action.SHOW_THEORY), "gradscope.predict(config) shows what each layer should be"),
     ],
 )
 def test_a_remedy_is_pytest_s(

@@ -10,14 +10,12 @@ import pytest
 from gradscope.record import Action, Promise, Remedy
 from gradscope.record.remedies import change_settings
 from gradscope.reporters.remedies import (
-    Form,
-    Reader,
     arguments,
     keras_arguments,
-    reader_of,
     remedies_text,
     remedy_text,
 )
+from gradscope.reporters.remedy_reader import Form, Reader, reader_of
 from tests.analyzer.synthetic import record
 
 CONFIG, KERAS = Reader(), Reader(Form.KERAS)
@@ -169,3 +167,18 @@ def test_what_is_no_argument_is_not_offered_as_one() -> None:
         change_settings(("training.steps", 100)),
     ):
         assert keras_arguments(remedy) == ""
+
+
+@pytest.mark.parametrize(
+    ("reader", "shown"),
+    [
+        (SHELL, "gradscope theory 'my net.yaml'"),
+        (Reader(Form.KERAS, "own.yaml"), "gradscope theory own.yaml --draws 32"),
+        (Reader(Form.KERAS, "mine"), "gradscope.predict(model=model, data=data)"),
+        (Reader(Form.CONFIG, "mapping"), "gradscope.predict(config)"),
+    ],
+)
+def test_theory_is_shown_where_the_config_is(reader: Reader, shown: str) -> None:
+    """In Python a model and a mapping have a name and no file."""
+    told = remedy_text(Remedy(Action.SHOW_THEORY), reader)
+    assert told == f"{shown} shows what each layer should be"

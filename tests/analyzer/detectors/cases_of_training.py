@@ -27,6 +27,10 @@ def frozen() -> Iterator[Case]:
     yield case("healthy", "converged", stop, loss=np.geomspace(1.0, 1e-6, 41))
     yield case("healthy", "no_update", np.nan, "skipped")
     yield case("healthy", "only_initialised", 1e-3, "skipped", steps=0)
+    scaled = {"signal": np.nan, "delta": np.nan}  # as where the optimizer skips a step
+    yield case("healthy", "scaled_loss_overflowed", 0.0, "skipped", steps=1, **scaled)
+    yield case("healthy", "loss_scale_of_1_reached", 0.0, "skipped", steps=15, **scaled)
+    yield case("sick", "overflows_without_a_loss_scale", 0.0, "error", steps=16, **scaled)
     yield case("healthy", "no_rows", 1e-3, "skipped", steps=())
     yield case("healthy", "no_hidden_layer", 1e-3, layers=0)
     yield case("sick", "all", 0.0, "error", (1, 40), None, 0.0)

@@ -9,7 +9,8 @@ import pytest
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.analyzer.theory import measured_start
 from gradscope.record import RunRecord
-from gradscope.reporters.remedies import Reader, reader_of, remedies_text
+from gradscope.reporters.remedies import remedies_text
+from gradscope.reporters.remedy_reader import Reader, reader_of
 from tests.analyzer.synthetic import CONFIG, geometric, network, record
 from tests.layers import with_kind
 

@@ -10,7 +10,8 @@ import pytest
 
 from gradscope.analyzer.theory.graph_causes import design_causes, design_remedies, entries_of
 from gradscope.record import Action
-from gradscope.reporters.remedies import Form, Reader, remedy_text
+from gradscope.reporters.remedies import remedy_text
+from gradscope.reporters.remedy_reader import Form, Reader
 from gradscope.theory.ledger_causes import LedgerKind
 from tests.runner.draws.starts import Starts, vectors
 

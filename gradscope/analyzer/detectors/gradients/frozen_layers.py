@@ -12,6 +12,7 @@ from gradscope.analyzer.message_parts import layer_names
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import step_size
 from gradscope.record import Action, Finding, Remedy, Role, RunRecord, Severity
+from gradscope.record.remedies import change_settings
 
 UNIT_ROUNDOFF = 2.0**-24
 """Largest relative error of rounding to float32: a smaller update of a weight is rounded away."""
@@ -19,6 +20,10 @@ UNIT_ROUNDOFF = 2.0**-24
 WHOLE_NETWORK = 1e-2
 """Share of the unit roundoff below which a network stands still as a whole: of normal weights,
 whose small ones take smaller updates, less than one in a hundred moves then."""
+
+SCALE_HALVINGS = 15
+"""Skipped steps after which Keras's first loss scale, 2^15, is 1: what overflows then is no longer
+owed to the scale."""
 
 LEFT_BEHIND = 1e-3
 """Share of the fastest layer's update below which one is left behind: the ratio over depth at which
@@ -54,9 +59,11 @@ def frozen_layers(
     Warning when:
         All layers are below the threshold by less: the learning rate is tiny.
     Not judged when:
-        No update was made. A network whose layers moved first and stopped together, with a loss
-        that says it has learned, has converged and is not frozen. A layer that some path goes
-        around and no gradient reaches is left to `cut_gradient`.
+        No update was made; steps that the optimizer skipped because gradients of the scaled loss
+        overflowed are none, up to the 15 that bring Keras's loss scale from 2^15 to 1. A network
+        whose layers moved first and stopped together, with a loss that says it has learned, has
+        converged and is not frozen. A layer that some path goes around and no gradient reaches is
+        left to `cut_gradient`.
     Thresholds:
         threshold = 2^-24: the ratio, the unit roundoff of float32. A weight of usual size plus a
             smaller update rounds back to the weight.
@@ -65,8 +72,10 @@ def frozen_layers(
     Why it matters:
         Whatever the layers were initialised to, they keep.
     What to do:
-        Raise the learning rate. If the layers are not meant to learn, set trainable = False. Where
-        all are set so, set trainable = True; in Keras 3 it counts after compile as well.
+        Raise the learning rate. Where the gradient is zero no rate helps: an output activation that
+        has no slope for any sample (a ReLU below zero) is named. If the layers are not meant to
+        learn, set trainable = False. Where all are set so, set trainable = True; in Keras 3 it
+        counts after compile as well.
     Source:
         IEEE 754, binary32: the unit roundoff.
     """
@@ -78,7 +87,7 @@ def frozen_layers(
     updated = _updated(record)
     steps, update = record.steps[updated], record.series["update_ratio"][updated][:, list(indices)]
     if np.isnan(update).all():
-        raise NotMeasured("no update was made")
+        raise NotMeasured(_why_none(record))
     rows = window.last_quarter(steps)
     # The mean, not the median: gradients that are accumulated over steps move nothing in most.
     typical = window.mean(update[rows])
@@ -110,7 +119,8 @@ def frozen_layers(
             threshold=threshold,
             message=_message(where, observed),
             details=_details(onset, "any" if grave else "most"),
-            remedies=_remedies(record, names, whole=whole),
+            cause=_flat_output(record) if whole else "",
+            remedies=_remedies(record, [layer.index for layer in layers], whole=whole),
             evidence=findings.evidence_over_steps(
                 record, n=min(x.parameters for x in layers), steps=steps[rows], values=slowest
             ),
@@ -145,17 +155,68 @@ def _none_trainable(record: RunRecord) -> Finding | None:
 
 
 def _updated(record: RunRecord) -> npt.NDArray[np.bool_]:
-    """Which rows have an update: where values are not finite, the optimizer may have made none."""
+    """Which rows have an update: where values are not finite, the optimizer may have made none.
+
+    A loss scale that still overflows when its halvings should have ended it hides a fault.
+    """
     lost = np.nansum(record.series["nonfinite_count"], axis=1) > 0
     updated: npt.NDArray[np.bool_] = (record.steps > 0) & ~lost
+    skipped = _skipped(record)
+    if np.count_nonzero(skipped) <= SCALE_HALVINGS:
+        updated &= ~skipped
     return updated & np.isfinite(record.scalars["loss"])
 
 
-def _remedies(record: RunRecord, names: tuple[str, ...], *, whole: bool) -> tuple[Remedy, ...]:
-    """A larger rate, computed where it is that of the whole network; or layers that stay so."""
+def _why_none(record: RunRecord) -> str:
+    """The reason why no step has an update."""
+    if not _skipped(record).any():
+        return "no update was made"
+    return "the optimizer skipped each step, as gradients of the scaled loss overflowed"
+
+
+def _skipped(record: RunRecord) -> npt.NDArray[np.bool_]:
+    """Which steps have an update of zero and no gradient: the optimizer skipped them."""
+    known = (
+        np.isfinite(record.series[name]).any(axis=1)
+        for name in ("delta_second_moment", "kernel_gradient_second_moment")
+    )
+    still = np.nan_to_num(record.series["update_ratio"], nan=0.0).max(axis=1, initial=0.0) == 0.0
+    skipped: npt.NDArray[np.bool_] = (record.steps > 0) & still & ~np.any([*known], axis=0)
+    return skipped
+
+
+def _remedies(record: RunRecord, indices: list[int], *, whole: bool) -> tuple[Remedy, ...]:
+    """A larger rate, computed where it is that of the whole network; or layers that stay so.
+
+    No rate helps where the gradient is zero.
+    """
+    if whole and _flat_output(record) and record.data.classes is None:
+        return (change_settings(("model.output.activation", "linear")),)
+    freeze = Remedy(Action.FREEZE_LAYERS, layers=tuple(record.layers[i].name for i in indices))
+    if _without_gradient(record, indices):
+        return (freeze,)
     computed = step_size.raise_learning_rate(record) if whole else ()
-    larger = computed or (Remedy(Action.RAISE_LEARNING_RATE),)
-    return (*larger, Remedy(Action.FREEZE_LAYERS, layers=names))
+    return (*(computed or (Remedy(Action.RAISE_LEARNING_RATE),)), freeze)
+
+
+def _without_gradient(record: RunRecord, indices: list[int]) -> bool:
+    """Whether the gradient of these kernels was measured, and zero at the last steps."""
+    rows = window.last_quarter(record.steps)
+    gradient = record.series["kernel_gradient_second_moment"][rows][:, indices]
+    return bool(np.isfinite(gradient).any()) and not np.nan_to_num(gradient, nan=0.0).any()
+
+
+def _flat_output(record: RunRecord) -> str:
+    """That no value of the output is where its activation has a slope; "" where some is."""
+    for index in record.indices(Role.OUTPUT):
+        layer, rows = record.layers[index], window.last_quarter(record.steps)
+        slope = record.series["derivative_gain"][rows, index]
+        if np.isfinite(slope).any() and not np.nan_to_num(slope, nan=0.0).any():
+            return (
+                f"The {layer.activation} of {layer.name} has a slope of 0 for every sample: no "
+                "gradient passes it."
+            )
+    return ""
 
 
 def _message(where: str, observed: float) -> str:
