@@ -8,10 +8,18 @@ import numpy as np
 import pytest
 
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.record import Action, Diagnosis, Finding, RunRecord
-from tests.analyzer.synthetic import geometric, network, normed, over_time, record
+from gradscope.record import (
+    Action,
+    Diagnosis,
+    Finding,
+    ObjectiveInfo,
+    RunRecord,
+    TargetSummary,
+)
+from tests.analyzer.synthetic import USERS, geometric, network, normed, over_time, record
 
 LATE = np.arange(41) >= 20
+SPARSE = ("training.loss", "sparse_categorical_crossentropy")
 
 
 def finding(diagnosis: Diagnosis, name: str) -> Finding:
@@ -199,3 +207,29 @@ def test_the_momentum_that_is_named_arrives_in_as_many_steps(steps: int) -> None
     [(_, momentum)] = slow.remedies[0].settings
     assert (momentum == 0.99) is (steps >= 69)  # 0.99^69 is just below a half
     assert judged(float(str(momentum))) == ()
+
+
+@pytest.mark.parametrize(
+    ("targets", "advice"),
+    [
+        (None, ("training.loss", "sparse_categorical_crossentropy")),
+        (
+            TargetSummary("indices", 1, 0.0, 9.0),
+            ("training.loss", "sparse_categorical_crossentropy"),
+        ),
+        (TargetSummary("one_hot", 10, mean=0.1), ("training.loss", "categorical_crossentropy")),
+        (TargetSummary("real", 10, mean=0.1), ("training.loss", "categorical_crossentropy")),
+        (TargetSummary("real", 10, mean=0.4), ("model.output.activation", "sigmoid")),
+    ],
+)
+def test_a_softmax_unit_by_unit_gets_the_loss_of_its_targets(
+    targets: TargetSummary | None, advice: tuple[str, str]
+) -> None:
+    """Soft labels sum to 1, pixels do not: for them it is the softmax that is wrong."""
+    made = record(
+        config=USERS,
+        data=replace(record().data, task="own", classes=None, targets=targets),
+        objective=ObjectiveInfo("binary_crossentropy"),
+    )
+    [remedy] = finding(diagnose(made), "output_mismatch").remedies
+    assert remedy.settings == (advice,)

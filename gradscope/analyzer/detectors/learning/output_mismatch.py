@@ -31,6 +31,9 @@ DISTRIBUTIONS = frozenset(name for name, loss in LOSSES.items() if loss.probabil
 BINARY = frozenset(name for name, loss in LOSSES.items() if loss.probabilities == "sigmoid")
 """Losses that compare each unit with a probability of its own."""
 
+SUM_ERROR = 1e-3
+"""Targets sum to 1 where their mean sum is this near: float32 rounds each of 10,000 classes."""
+
 _PROBABILITIES = frozenset(
     name for name, activation in ACTIVATIONS.items() if activation.range == (0.0, 1.0)
 )
@@ -320,8 +323,17 @@ def _activation(record: RunRecord, layer: LayerInfo) -> Iterator[_Misfit]:
         )
         yield _Misfit(Severity.WARNING, 1.0, 0.0, reason, _activated("softmax"))
     elif wants == "sigmoid" and activation == "softmax" and units > 1:
-        reason = f"{name} judges each unit alone, and the softmax of {layer.name} ties them"
-        yield _Misfit(Severity.WARNING, 1.0, 0.0, reason, _loss("sparse_categorical_crossentropy"))
+        reason = f"{name} judges each unit alone, and the softmax of {layer.name} makes their sum 1"
+        yield _Misfit(Severity.WARNING, 1.0, 0.0, reason, _for_softmax(_targets(record)))
+
+
+def _for_softmax(targets: TargetSummary | None) -> tuple[Remedy, ...]:
+    """The loss of one distribution for targets that are one, else units that stay apart."""
+    if targets is None or targets.form in ("", "indices"):
+        return _loss("sparse_categorical_crossentropy")
+    if abs(targets.mean * targets.width - 1.0) < SUM_ERROR:
+        return _loss("categorical_crossentropy")
+    return _activated("sigmoid")
 
 
 def _activated(activation: str) -> tuple[Remedy, ...]:
