@@ -21,6 +21,7 @@ from gradscope.record.sweep_table import Look, SweepTable, load_sweep
 from gradscope.workflows.sweep.jobs import Job
 from gradscope.workflows.sweep.local_workers import LocalWorkers
 from gradscope.workflows.sweep.sweep import load_plan
+from tests.cli.running import default_signals
 
 pytestmark = pytest.mark.tensorflow
 
@@ -163,16 +164,20 @@ def test_ctrl_c_leaves_a_valid_table_and_the_same_command_goes_on(tmp_path: Path
     sweep = {"axes": {"model.arguments.held": [False, True]}, "seeds": 3}
     path.write_text(json.dumps(CONFIG | {"model": model, "data": data, "sweep": sweep}))
     command = [sys.executable, "-m", "gradscope", "sweep", str(path), "-o", str(tmp_path / "s")]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path
-    )
+    with default_signals():  # a background job of a script ignores SIGINT
+        process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path
+        )
     members = tmp_path / "s" / "members"
     deadline = time.monotonic() + 120
-    while not list(members.glob("*.json")) and time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()
-        threading.Event().wait(0.05)
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    try:
+        while not list(members.glob("*.json")) and time.monotonic() < deadline:
+            assert process.poll() is None
+            threading.Event().wait(0.05)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, told
     statuses = [row.text("status") for row in load_sweep(tmp_path / "s").rows]
     done = statuses.count("complete")
