@@ -277,13 +277,15 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.DEFAULT_LEARNING_RATE: _default_learning_rate,
     Action.RAISE_LEARNING_RATE: _raise_learning_rate,
     Action.TRY_LEARNING_RATES: _always("other learning rates"),
-    Action.SLOW_SCHEDULE: _always("a schedule as long as the training, in batches and not epochs"),
+    Action.SLOW_SCHEDULE: _always(
+        "a schedule that lasts as long as the training; its steps are batches, not epochs"
+    ),
     Action.TRAIN_LONGER: _train_longer,
     Action.MEASURE_MORE_STEPS: _measure_more,
     Action.ENLARGE_BATCH: _enlarge_batch,
     Action.CHANGE_SIGN: _always("the loss times -1: training makes a loss smaller"),
     Action.AVERAGE_LOSS: _always(
-        "reduction='sum_over_batch_size' in the loss, which adds up a batch"
+        "reduction='sum_over_batch_size' in the loss, which now adds up a whole batch"
     ),
     Action.REMOVE_LOSS_SCALE: _always("a loss that is not scaled down"),
     Action.ACCEPT_LOGITS: _always("from_logits=True in the loss"),

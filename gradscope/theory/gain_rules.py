@@ -88,8 +88,7 @@ def _only_reader(call: CallTensors, calls: Sequence[CallTensors]) -> bool:
 
 
 def _map_of(info: LayerInfo, draws: InitialDraws) -> int | None:
-    found = [at for at, item in enumerate(draws.maps) if item.layer == info.index]
-    return found[0] if found else None
+    return next((at for at, item in enumerate(draws.maps) if item.layer == info.index), None)
 
 
 def _activation(gaussian: GaussianMoments | None, q: float) -> tuple[float, float]:

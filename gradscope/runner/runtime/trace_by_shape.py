@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import keras
@@ -51,17 +52,19 @@ class TraceByShape:
         key = tuple(map(_shape, keras.tree.flatten(specs)))
         if key in self._traces:
             return self._traces[key]
-        return self._of_any_shape(specs, key) or self._traced(specs, key)
+        made = self._of_any_shape(specs, key)
+        if made is None:
+            made = self._traces[key] = self._traced(specs)
+        return made
 
     def traces(self) -> int:
         """How often the function was traced."""
         return len(self._traces) + (self._open is not None)
 
-    def _traced(self, specs: Any, key: Any) -> Any:
+    def _traced(self, specs: Any) -> Any:
         traced = tf.function(self._run, autograph=False, **self._options)
         with without_garbage_collection():
-            self._traces[key] = traced.get_concrete_function(*specs)
-        return self._traces[key]
+            return traced.get_concrete_function(*specs)
 
     def _of_any_shape(self, specs: Any, key: Any) -> Any:
         """The function for all shapes that differ where the known ones do; None if there is none.
@@ -70,17 +73,14 @@ class TraceByShape:
         """
         if not self._may_be_open or len(self._traces) < MOST_SHAPES:
             return None
-        open_key = self._open[0] if self._open else key
-        for known in (*self._traces, key):
-            open_key = _common(open_key, known)
+        known = [self._open[0]] if self._open else self._traces
+        open_key = reduce(_common, known, key)
         if open_key is None:
             return None
         if self._open is None or self._open[0] != open_key:
-            traced = tf.function(self._run, autograph=False, **self._options)
             leaves = [leaf and tf.TensorSpec(leaf[0], leaf[1]) for leaf in open_key]
             try:
-                with without_garbage_collection():
-                    made = traced.get_concrete_function(*keras.tree.pack_sequence_as(specs, leaves))
+                made = self._traced(keras.tree.pack_sequence_as(specs, leaves))
             except Exception:
                 self._may_be_open = False
                 return None

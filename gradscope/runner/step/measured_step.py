@@ -26,6 +26,7 @@ from gradscope.runner.step import (
 from gradscope.runner.step.figures import Figures
 from gradscope.runner.step.main_path import with_main_path
 from gradscope.runner.step.reductions import reductions_for
+from gradscope.runner.step.sizes import length
 from gradscope.runner.survey import recurrent
 from gradscope.runner.survey.calls import Call, recordable_layers, recording
 from gradscope.runner.survey.graph_reachability import ReachedTensors
@@ -189,9 +190,8 @@ def _none(counts: int = 0) -> Any:
 
 def _samples(x: Any) -> Any:
     """The batch size: a number, or a float64 tensor where it varies."""
-    first = keras.tree.flatten(x)[0]
-    known = first.shape[0]
-    return tf.cast(tf.shape(first)[0], tf.float64) if known is None else int(known)
+    size = length(keras.tree.flatten(x)[0])
+    return tf.cast(size, tf.float64) if tf.is_tensor(size) else size
 
 
 def plain_step(model: Any, objective: Objective, optimizer: Any) -> Step:

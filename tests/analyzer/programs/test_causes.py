@@ -23,13 +23,6 @@ from tests.analyzer.programs.running import (
 pytestmark = pytest.mark.tensorflow
 
 
-@pytest.fixture(autouse=True)
-def seeded(tensorflow_once: Any) -> None:
-    import keras
-
-    keras.utils.set_random_seed(1)
-
-
 def adam(rate: float = 1e-3) -> Any:
     import keras
 

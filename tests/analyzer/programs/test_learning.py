@@ -20,13 +20,6 @@ from tests.analyzer.programs.running import (
 pytestmark = pytest.mark.tensorflow
 
 
-@pytest.fixture(autouse=True)
-def seeded(tensorflow_once: Any) -> None:
-    import keras
-
-    keras.utils.set_random_seed(1)
-
-
 def dense(*units: int, output: int, activation: str = "relu", end: str = "softmax") -> list[Any]:
     from keras import layers
 

@@ -21,13 +21,6 @@ from tests.analyzer.programs.running import (
 pytestmark = pytest.mark.tensorflow
 
 
-@pytest.fixture(autouse=True)
-def seeded(tensorflow_once: Any) -> None:
-    import keras
-
-    keras.utils.set_random_seed(1)
-
-
 def blobs(samples: int = 600) -> Data:
     """Three clusters of two raw columns, some tens away from 0."""
     random = np.random.default_rng(1)
