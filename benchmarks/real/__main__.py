@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,16 @@ from rich.console import Console
 
 from benchmarks.isolated import call
 from benchmarks.memory import peak_mib
-from benchmarks.real import layered, own_steps
+from benchmarks.real import hub, layered, own_steps
 from benchmarks.tables import Table
 
-CASES = layered.CASES | own_steps.CASES
+CASES = layered.CASES | own_steps.CASES | hub.CASES
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "real"
-STEPS, BATCH = 48, 16
+STEPS, APPLICATION_STEPS, BATCH = 240, 48, 16
 WAYS = ("fit", "callback", "run")
 
 
-def measure(case: str, way: str, steps: int = STEPS) -> dict[str, Any]:
+def measure(case: str, way: str, steps: int) -> dict[str, Any]:
     """Train one case by `fit`, in the callback or by `run`; give verdict, cost, memory and bits."""
     import keras
 
@@ -57,14 +58,20 @@ def _trained(way: str, model: Any, x: Any, y: Any, steps: int) -> dict[str, Any]
 
 
 def _judged(record: Any) -> dict[str, Any]:
+    import numpy as np
+
     import gradscope
 
     weighted = [layer for layer in record.layers if layer.parameters]
+    loss, constant = record.scalars["loss"], record.constant_loss
+    quarter = max(1, len(loss) // 4)
+    last = float(np.mean(loss[-quarter:]))
     diagnosis = gradscope.analyze(record).diagnosis
     return {
         "measured": sum(layer.measured for layer in weighted) / max(1, len(weighted)),
         "verdict": str(diagnosis.verdict.value),
         "headline": diagnosis.headline,
+        "loss": [last / float(loss[0]), last / float(np.mean(constant[-quarter:]))],
     }
 
 
@@ -80,16 +87,19 @@ def _digest(model: Any) -> str:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--only", multiple=True, type=click.Choice(list(CASES)), help="These cases only.")
 @click.option("--again", is_flag=True, help="Run cases again that have a result.")
-@click.option("--steps", type=click.IntRange(4), default=STEPS, help=f"Default: {STEPS}.")
-def main(only: tuple[str, ...], *, again: bool, steps: int) -> None:
+def main(only: tuple[str, ...], *, again: bool) -> None:
     """Run the cases without a result, each way in a process of its own, and print the table."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     for case in only or CASES:
+        if case in hub.CASES and not hub.INSTALLED:
+            click.echo(f"{case}: keras-hub is not installed, pip install -e '.[bench]'", err=True)
+            continue
         for way in WAYS:
             file = RESULTS / f"{case}.{way}.json"
             if file.exists() and not again:
                 continue
             click.echo(f"{case}, {way}", err=True)
+            steps = APPLICATION_STEPS if case in layered.APPLICATIONS else STEPS
             try:
                 arguments = {"case": case, "way": way, "steps": steps}
                 found = call("benchmarks.real.__main__:measure", arguments)
@@ -103,7 +113,17 @@ def main(only: tuple[str, ...], *, again: bool, steps: int) -> None:
 
 def table() -> Table:
     """One row for each case and way that has a result; the title says how many cases have."""
-    columns = ("case", "way", "measured", "verdict", "CPU over fit", "memory over fit", "same bits")
+    columns = (
+        "case",
+        "way",
+        "measured",
+        "verdict",
+        "loss, end / start",
+        "loss / constant's",
+        "CPU over fit",
+        "memory over fit",
+        "same bits",
+    )
     done = sum(all(_kept(case, way) for way in WAYS) for case in CASES)
     title = f"Small versions of networks that people train, {done} of {len(CASES)} cases"
     shown = Table(title, columns)
@@ -124,10 +144,11 @@ def _kept(case: str, way: str) -> Any:
 def _cells(found: Any, plain: Any, way: str) -> tuple[str, ...]:
     if "error" in found or "error" in plain:
         said = (found.get("error") or plain["error"]).strip().splitlines()[-1].strip()
-        return ("-", f"failed: {said[:90]}", "-", "-", "-")
+        return ("-", f"failed: {said[:90]}", *5 * ("-",))
     ratios = [f"{found[k] / plain[k]:.2f}" if plain else "-" for k in ("seconds", "peak_mib")]
     same = ("yes" if found["bits"] == plain.get("bits") else "NO") if way == "callback" else "-"
-    return (f"{found['measured']:.0%}", found["verdict"], *ratios, same)
+    fallen = ["-" if math.isnan(ratio) else f"{ratio:.2g}" for ratio in found["loss"]]
+    return (f"{found['measured']:.0%}", found["verdict"], *fallen, *ratios, same)
 
 
 if __name__ == "__main__":

@@ -10,22 +10,76 @@ import keras
 import tensorflow as tf
 
 
-def take_batches(iterator: Any, count: int) -> tuple[list[Any], Any]:
-    """Take up to `count` elements of a `tf.data.Iterator`; give them, and an iterator over them.
+class FitBatches:
+    """Takes the batches of one `fit` before its training function does, and hands them on.
 
-    That iterator has the same tensors and the same type as `iterator`: a traced function that takes
-    the one takes the other without being traced again, and computes the same bits. At the end of
-    the data there are no elements, and it is `iterator` itself. Two cheaper ways were tried. On a
-    queue with an iterator that is made once, a `fit` waited for ever. Keras's own step, called with
-    the element, saved 40 % of a measured step, but a transformer trained to other bits.
+    What it hands on is an iterator over the same tensors, of the type that `fit` has: its traced
+    function takes the one as the other, is not traced again, and computes the same bits.
+
+    One batch goes through a queue under an iterator that is made once, as a new iterator for each
+    costs more than a step of a small network. A queue has no end, so that it serves Keras's own
+    training function alone, and only where that asks for one batch. Keras's own step called with
+    the element would be cheaper still, but trained a transformer to other bits.
     """
-    elements = list(itertools.islice(iterator, count))
-    if not elements:
-        return [], iterator
-    whole, *more = (_dataset(element, iterator.element_spec) for element in elements)
-    for part in more:
-        whole = whole.concatenate(part)
-    return elements, iter(whole)
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._queue: Any = None
+        self._iterator: Any = None
+
+    def take(self, iterator: Any, count: int) -> tuple[list[Any], Any]:
+        """Take up to `count` elements of a `tf.data.Iterator`; give them and an iterator over them.
+
+        At the end of the data there are no elements, and the iterator is `iterator` itself.
+        """
+        elements = list(itertools.islice(iterator, count))
+        if not elements:
+            return [], iterator
+        if self._one_at_a_time():
+            return elements, self._queued(elements[0], iterator.element_spec)
+        whole, *more = (_dataset(element, iterator.element_spec) for element in elements)
+        for part in more:
+            whole = whole.concatenate(part)
+        return elements, iter(whole)
+
+    def _one_at_a_time(self) -> bool:
+        """Whether the training function is Keras's own, and asks for a single batch."""
+        return int(self._model.steps_per_execution) == 1 and all(
+            getattr(type(self._model), name, None) is getattr(keras.Model, name, None)
+            for name in ("make_train_function", "_make_function")
+        )
+
+    def _queued(self, element: Any, spec: Any) -> Any:
+        if self._iterator is None or self._iterator.element_spec != spec:
+            self._queue, self._iterator = _queue(spec)
+        self._queue.enqueue(tf.nest.flatten(element, expand_composites=True))
+        return self._iterator
+
+
+def _queue(spec: Any) -> tuple[Any, Any]:
+    """A queue of elements whose type is `spec`, and an endless iterator that takes from it.
+
+    The iterator must not take ahead of what it is asked for: the options switch that off. Asked for
+    a batch that is not there it would wait for ever: it fails instead.
+    """
+    parts = tf.nest.flatten(spec, expand_composites=True)
+
+    def dequeued(_: Any) -> Any:
+        asked = "GradientFlow: the training function asked for more than one batch"
+        with tf.control_dependencies([tf.debugging.assert_equal(queue.size(), 1, asked)]):
+            tensors = keras.tree.flatten(queue.dequeue())
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.set_shape(part.shape)
+        return tf.nest.pack_sequence_as(spec, tensors, expand_composites=True)
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
+    options.experimental_optimization.inject_prefetch = False
+    with tf.device("CPU:0"):
+        queue = tf.queue.FIFOQueue(1, [part.dtype for part in parts])
+        dataset = tf.data.Dataset.from_tensors(0).repeat().map(dequeued).with_options(options)
+        return queue, iter(dataset)
 
 
 def _dataset(element: Any, spec: Any) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gradscope import api
+from gradscope.integrations.fit_batches import FitBatches
 from gradscope.integrations.fit_description import BatchSummary
 from gradscope.integrations.fit_start import FitStart
 from gradscope.integrations.fit_step import FitStep
@@ -29,6 +30,7 @@ class FitProgress:
     before its present call; `total` is known where the data says how long it is.
     """
 
+    batches: FitBatches
     started: float = field(default_factory=time.monotonic)
     builder: RecordBuilder = field(default_factory=RecordBuilder)
     faults: Faults = field(default_factory=Faults)

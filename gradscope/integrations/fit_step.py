@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,14 +43,16 @@ Batch = tuple[Any, Any, Any]
 class Passes:
     """The figures of a step's forward and backward pass: all but those of the update.
 
-    `weights` are copies of the kernels, their gradients and those of the biases; None where the
-    statistics have those of the weights and of the update already.
+    `living` are the counts of the living units, as `count_pass` gives them. `weights` are copies of
+    the kernels, their gradients and those of the biases; None where the statistics have those of
+    the weights and of the update already.
     """
 
     statistics: Floats
     scalars: tuple[float, ...]
     z: list[Any]
     deltas: list[Any]
+    living: tuple[Any, ...]
     weights: tuple[Any, Any, Any] | None
     finite_gradients: bool
     samples: int
@@ -129,7 +131,7 @@ class FitStep:
     def measure_passes(self, batch: Batch) -> Passes:
         """Measure the passes of the step that `fit` makes on `batch` next."""
         with self._preserved_state(), without_graph_rewriting():
-            packed, z, deltas, weights = self._passes(*batch)
+            packed, z, deltas, living, weights = self._passes(*batch)
         row = packed.numpy()
         shape = (len(STATISTICS), len(self.sites.layers))
         size = shape[0] * shape[1]
@@ -138,6 +140,7 @@ class FitStep:
             scalars=tuple(row[size:-1].tolist()),
             z=z,
             deltas=deltas,
+            living=living,
             weights=weights or None,
             finite_gradients=bool(row[-1]),
             samples=int(keras.tree.flatten(batch[0])[0].shape[0]),
@@ -165,7 +168,7 @@ class FitStep:
             statistics=statistics,
             scalars=passes.scalars,
             distributions=lambda: self._distributions(passes),
-            living=lambda: self._counted(passes, ()),
+            living=lambda: pass_counts.PassCounts.from_tensors(passes.living),
             samples=passes.samples,
             skipped=self.skips(passes),
         )
@@ -197,14 +200,10 @@ class FitStep:
         return nonfinite_origin.lost_weights(self.training, step)
 
     def _distributions(self, passes: Passes) -> ProbeResult:
-        return ProbeResult(self.sites, self._counted(passes, passes.deltas))
-
-    def _counted(self, passes: Passes, deltas: Sequence[Any]) -> pass_counts.PassCounts:
-        """The counts of the passes; without deltas those of the living units alone."""
         samples = tf.constant(float(passes.samples))
         with without_graph_rewriting():
-            counted = self._counts(passes.z, deltas, samples)
-        return pass_counts.PassCounts.from_tensors(counted)
+            counted = self._counts(passes.z, passes.deltas, samples)
+        return ProbeResult(self.sites, pass_counts.PassCounts.from_tensors(counted))
 
     def _trace_counts(self, z: Any, deltas: Any, samples: Any) -> tuple[Any, ...]:
         piece = pass_counts.Piece(samples, samples)
@@ -240,6 +239,7 @@ class FitStep:
                 measured.bias_gradients,
             )
         z = [signal.z for signal in step.signals]
+        living = self._trace_counts(z, (), 1.0)
         deltas = [tf.convert_to_tensor(delta) for delta in step.deltas]
         finite = _all_finite((measured.raw, measured.bias_gradients))
         statistics = tf.reshape(step.figures.packed(len(self.sites.layers)), [-1])
@@ -247,7 +247,7 @@ class FitStep:
         if state is not None:
             state.restore([packed])
             self._restored = len(changing_state(self.model)) == len(variables)
-        return packed, z, deltas, kept
+        return packed, z, deltas, living, kept
 
     def _trace_update(self, before: Any, gradients: Any, bias_gradients: Any) -> Any:
         assert self._weights is not None

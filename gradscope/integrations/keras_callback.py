@@ -158,7 +158,8 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
         if self.output is not None:
             with folder.claimed(self.output, replace=True):
                 pass  # refused before anything is trained; what is there stays until then
-        self._fit = FitProgress(untrained=not own_steps.steps_trained(self.model))
+        batches = fit_batches.FitBatches(self.model)
+        self._fit = FitProgress(batches, untrained=not own_steps.steps_trained(self.model))
         if own:
             self._fit.own = self._own_training(self.model)
 
@@ -226,7 +227,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
             return self._measure_own(fit, step, together, train, iterator)
         elements, feed = ([None], iterator)
         if self._probe is None:
-            elements, feed = fit_batches.take_batches(iterator, together)
+            elements, feed = fit.batches.take(iterator, together)
         if not elements:
             return train(feed)
         with self._timed(fit):
@@ -249,7 +250,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
         self, fit: FitProgress, step: int, together: int, train: Any, iterator: Any
     ) -> Any:
         """The same for a model with a `train_step` of its own, or with losses that were given."""
-        elements, feed = fit_batches.take_batches(iterator, together)
+        elements, feed = fit.batches.take(iterator, together)
         if elements:
             with self._timed(fit):
                 self._measure_profiles(fit, step, elements[0])

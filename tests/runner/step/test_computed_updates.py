@@ -1,4 +1,4 @@
-"""Updates that are computed and not made, state that is put back, and batches that go on."""
+"""Updates that are computed and not made, and state that is put back."""
 
 from __future__ import annotations
 
@@ -90,32 +90,3 @@ def test_only_what_a_traced_function_may_change_is_put_back(tensorflow_once: Any
     assert [float(np.array(v)) for v in (written, read, in_loop)] == [2.0, 3.0, 5.0]
     writes = [op for op in traced.graph.get_operations() if op.type == "AssignVariableOp"]
     assert len(writes) == 3  # its own one, and two that put back: none of what is only read
-
-
-def test_single_batches_of_any_structure_are_handed_on(tensorflow_once: Any) -> None:
-    import tensorflow as tf
-
-    from gradscope.integrations.fit_batches import take_batches
-
-    x = np.arange(10, dtype=np.float32).reshape(5, 2)
-    ragged = tf.ragged.constant([[1], [2, 3], [], [4], [5, 6]])
-    data = tf.data.Dataset.from_tensor_slices(({"a": x, "r": ragged}, np.arange(5))).batch(2)
-    iterator, traces = iter(data), []
-
-    @tf.function(autograph=False)
-    def consume(taken: Any) -> Any:
-        traces.append(1)
-        features, y = taken.get_next()
-        return tf.reduce_sum(features["a"]), features["r"].flat_values, y
-
-    seen = []
-    for _ in range(3):
-        elements, feed = take_batches(iterator, 1)
-        assert len(elements) == 1
-        total, values, y = consume(feed)
-        np.testing.assert_array_equal(values, elements[0][0]["r"].flat_values)
-        seen.append((float(total), y.numpy().tolist()))
-    assert seen == [(6.0, [0, 1]), (22.0, [2, 3]), (17.0, [4])]
-    assert consume(iter(data))[0].numpy() == 6.0
-    assert len(traces) == 1
-    assert take_batches(iterator, 1) == ([], iterator)
