@@ -30,7 +30,7 @@ from gradscope.runner.nonfinite.origin import Training
 from gradscope.runner.objective.objective_facts import objective_info
 from gradscope.runner.objective.start import StartMeasurement
 from gradscope.runner.objective.target_order import BatchTargets
-from gradscope.runner.runtime import device
+from gradscope.runner.runtime import device, preserved_state
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
 from gradscope.runner.sources.arrays import ArrayBatches
 from gradscope.runner.sources.batches import Batch
@@ -68,7 +68,7 @@ class Experiment:
         self.objective, self.optimizer = workload.objective, workload.optimizer
         self.optimizer.build(self.model.trainable_variables)
         self._passes: dict[str, Any] = {}
-        self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
+        self._optimizer_start = [preserved_state.compact_value(v) for v in self.optimizer.variables]
         self.jit = pace.compiles(config, self.sites, self.steps, self.device)
         self.run_chunk = self._traced()
         self._start = StartMeasurement(self.model, self.objective)

@@ -79,3 +79,15 @@ def changing_state(model: Any) -> list[Any]:
     if generator is not None:
         variables.append(generator.state)
     return list({id(variable): variable for variable in variables}.values())
+
+
+def compact_value(variable: Any) -> Any:
+    """The value of a variable, as an array.
+
+    Of one number repeated, as an optimizer's slots are at the start, it is a view without memory.
+    """
+    value = np.asarray(variable)
+    bits = value.reshape(-1).view(f"u{value.itemsize}")
+    if value.size > 1 and (bits == bits[0]).all():
+        return np.broadcast_to(value.reshape(-1)[:1].copy(), value.shape)
+    return value

@@ -90,3 +90,30 @@ def test_only_what_a_traced_function_may_change_is_put_back(tensorflow_once: Any
     assert [float(np.array(v)) for v in (written, read, in_loop)] == [2.0, 3.0, 5.0]
     writes = [op for op in traced.graph.get_operations() if op.type == "AssignVariableOp"]
     assert len(writes) == 3  # its own one, and two that put back: none of what is only read
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int64", "bool"])
+def test_a_value_that_repeats_one_number_takes_no_memory(dtype: str, tensorflow_once: Any) -> None:
+    import keras
+    import tensorflow as tf
+
+    from gradscope.runner.runtime.preserved_state import compact_value
+
+    for values in ([0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0], [3]):
+        variable = keras.Variable(tf.cast(tf.constant(values), dtype), dtype=dtype)
+        before = np.array(variable.value)
+        value = compact_value(variable)
+        variable.assign(tf.zeros_like(variable.value))
+        assert value.tobytes() == before.tobytes()
+        assert (value.strides == (0,)) == (len(values) > 1 and len(set(values)) == 1)
+        variable.assign(value)
+        assert np.array(variable.value).tobytes() == before.tobytes()
+
+
+def test_zeros_of_both_signs_are_not_one_number(tensorflow_once: Any) -> None:
+    import keras
+
+    from gradscope.runner.runtime.preserved_state import compact_value
+
+    value = compact_value(keras.Variable(np.array([0.0, -0.0], np.float32)))
+    assert np.signbit(value).tolist() == [False, True]
