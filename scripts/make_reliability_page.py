@@ -79,9 +79,9 @@ def _bad_inputs(known: Mapping[str, Outcome]) -> str:
     kinds = dict.fromkeys(item.kind for item in bad_inputs())
     return (
         "Refused: with exit code 2 and one message, without a traceback or control characters, "
-        "without TensorFlow, in less than 400 MiB, and nothing was written. A bad config takes less "
-        "than 18 times the processor time of `import numpy` (`tests/test_imports.py`): about 1 s "
-        "on two cores that were busy.\n\n" + _table(known, "bad input", "bad input: ", kinds)
+        "without TensorFlow, in less than 400 MiB, and nothing was written. A bad config takes "
+        "less than 18 times the processor time of `import numpy` (`tests/test_imports.py`): about "
+        "1 s on two cores that were busy.\n\n" + _table(known, "bad input", "bad input: ", kinds)
     )
 
 
