@@ -24,6 +24,7 @@ from gradscope.runner.runtime.preserved_state import preserved_random_generators
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
 from gradscope.runner.step import pass_counts
 from gradscope.runner.step.probe_result import ProbeResult
+from gradscope.runner.step.sizes import length
 from gradscope.runner.survey.sites import SiteMap
 from gradscope.runner.train_step.gradient_calls import StepRecording, recorded_gradients
 from gradscope.runner.train_step.profile import Profile, ProfileTensors
@@ -138,7 +139,7 @@ class TrainStepTrace:
         """Measure the step that is made on `batch` next; every variable stays as it is."""
         with self._without_side_effects(batch) as traced:
             results = traced(*batch)
-        samples = _samples(batch)
+        samples = int(length(_first(batch)))
         return [
             self._measured(info, samples, ProfileTensors(*result))
             for info, result in zip(self.profiles, results, strict=True)
@@ -161,13 +162,13 @@ class TrainStepTrace:
         with recorded_gradients(self._parts) as made:
             self._step(*batch)
         profiles = self._profiles(made)
-        samples = _samples(batch)
+        samples = length(_first(batch))
+        if tf.is_tensor(samples):
+            samples = tf.cast(samples, tf.float64)
         ended = {id(k): tf.convert_to_tensor(k) for p in profiles for k in p.kernels}
         results = [profile.measure(samples, ended) for profile in profiles]
         infos = tuple(ProfileInfo(p.name, p.sites, p.optimizer) for p in profiles)
-        if self.profiles and [p.sites.layers for p in infos] != [
-            p.sites.layers for p in self.profiles
-        ]:
+        if self.profiles and _called_layers(infos) != _called_layers(self.profiles):
             raise BadRequest(
                 f"{self._subject} calls other layers on a batch of another shape", self._remedy
             )
@@ -201,6 +202,14 @@ class TrainStepTrace:
         return profiles
 
 
+def _called_layers(profiles: Sequence[ProfileInfo]) -> list[list[tuple[Any, ...]]]:
+    """What must be the same for batches of all shapes; places and time steps are theirs alone."""
+    return [
+        [(layer.name, layer.kind, layer.role, layer.measured) for layer in profile.sites.layers]
+        for profile in profiles
+    ]
+
+
 def _counting(sites: SiteMap) -> Callable[..., Any]:
     def count(z: Any, deltas: Any, samples: Any) -> Any:
         return pass_counts.count_pass(sites.sites, z, deltas, pass_counts.Piece(samples, samples))
@@ -227,10 +236,10 @@ def _changed_variables(traced: Any) -> list[tuple[Any, Any]]:
     return pairs
 
 
-def _samples(batch: Sequence[Any]) -> int:
+def _first(batch: Sequence[Any]) -> Any:
+    """The first tensor of a batch that has an axis; of a batch of numbers, one of length 1."""
     leaves = [leaf for leaf in keras.tree.flatten(batch) if leaf is not None]
-    ranked = [leaf for leaf in leaves if leaf.shape.rank]
-    return int(ranked[0].shape[0]) if ranked else 1
+    return next((leaf for leaf in leaves if leaf.shape.rank), tf.zeros([1]))
 
 
 def _spec(leaf: Any) -> Any:
