@@ -248,3 +248,41 @@ def test_run_trains_by_the_train_step(models: Any) -> None:
             np.testing.assert_allclose(left.numpy(), right.numpy(), rtol=1e-3, atol=1e-5)
     with pytest.raises(BadRequest, match="takes several gradients"):
         gradscope.baseline(config, model=models.gan, data=models.dataset(), trained_seeds=2)
+
+
+def test_batches_of_many_shapes_cost_three_traces(tensorflow_once: Any) -> None:
+    """The weights stand still, so that Keras itself says what each batch should show."""
+    import keras
+    import tensorflow as tf
+
+    from gradscope import GradientFlow
+
+    class Sentences(keras.Sequential):
+        def train_step(self, data: Any) -> Any:
+            x, y = data
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(tf.square(self(x, training=True) - y))
+            weights = self.trainable_variables
+            self.optimizer.apply(tape.gradient(loss, weights), weights)
+            return {"loss": loss}
+
+    random = np.random.default_rng(0)
+    shapes = [(4, 5), (3, 7), (6, 4), (2, 9), (5, 5)]
+    batches = [
+        (random.integers(0, 20, shape).astype(np.int32), np.ones((shape[0], 1), np.float32))
+        for shape in shapes
+    ]
+    spec = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, 1), tf.float32))
+    data = tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=spec)
+    layers = [keras.layers.Embedding(20, 6), keras.layers.LSTM(5), keras.layers.Dense(1)]
+    model = Sentences(layers)
+    model.compile(keras.optimizers.SGD(0.0))
+    flow = GradientFlow(every=1)
+    model.fit(data, steps_per_epoch=len(batches), shuffle=False, verbose=0, callbacks=[flow])
+    answers = [model.predict_on_batch(x) for x, _ in batches]
+    record = flow.record
+    losses = [np.mean((answer - y) ** 2) for answer, (_, y) in zip(answers, batches, strict=True)]
+    np.testing.assert_allclose(record.scalars["loss"][1:], losses, rtol=1e-5)
+    squares = record.series["activation_second_moment"][1:, -1]
+    np.testing.assert_allclose(squares, [np.mean(a**2) for a in answers], rtol=1e-5)
+    assert flow._fit.own._trace._steps.traces() == 3

@@ -41,9 +41,13 @@ class Profile:
     A layer counts where its output depends on a variable that is trained and the gradient comes
     back to it: a generator's profile has the discriminator behind it, the discriminator's does not
     have the generator. The main path is that of the output with most layers before it.
+
+    `sites` are those of the same step on a batch of another shape, where it was traced before.
     """
 
-    def __init__(self, made: StepRecording, call: GradientCall, name: str) -> None:
+    def __init__(
+        self, made: StepRecording, call: GradientCall, name: str, sites: SiteMap | None = None
+    ) -> None:
         self.name = name
         self.optimizer = call.optimizer
         self._made, self._call = made, call
@@ -52,7 +56,8 @@ class Profile:
         passed = [c for c in call.calls if flow.passes(c) and any(map(reached.has, signals_of(c)))]
         self._numbers: dict[tuple[int, int], int] = {}
         self._recorder = self._renumbered([*passed, *self._cut(passed)])
-        self.sites = self._surveyed(flow, reached)
+        self.calls = frozenset(call.key for call in self._recorder.calls)
+        self.sites = self._surveyed(flow, reached) if sites is None else sites
 
     def _cut(self, passed: Sequence[Call]) -> list[Call]:
         """The last call of each trained layer that no gradient comes back to."""

@@ -62,10 +62,11 @@ class MeasuredProfile:
 
 @dataclass(frozen=True)
 class ProfileInfo:
-    """Name, layers and optimizer of a profile; the name is "" for all that there is to train."""
+    """Name, layers, calls and optimizer of a profile; the name is "" for all that is trained."""
 
     name: str
     sites: SiteMap
+    calls: frozenset[Any]
     optimizer: Any
 
 
@@ -162,18 +163,22 @@ class TrainStepTrace:
         with recorded_gradients(self._parts) as made:
             self._step(*batch)
         profiles = self._profiles(made)
+        self._refuse_other_calls(profiles)
         samples = length(_first(batch))
         if tf.is_tensor(samples):
             samples = tf.cast(samples, tf.float64)
         ended = {id(k): tf.convert_to_tensor(k) for p in profiles for k in p.kernels}
         results = [profile.measure(samples, ended) for profile in profiles]
-        infos = tuple(ProfileInfo(p.name, p.sites, p.optimizer) for p in profiles)
-        if self.profiles and _called_layers(infos) != _called_layers(self.profiles):
+        infos = tuple(ProfileInfo(p.name, p.sites, p.calls, p.optimizer) for p in profiles)
+        self.profiles = self.profiles or infos
+        return [(r.statistics, r.scalars, r.z, r.deltas) for r in results]
+
+    def _refuse_other_calls(self, profiles: Sequence[Profile]) -> None:
+        known = [(profile.name, profile.calls) for profile in self.profiles]
+        if known and known != [(profile.name, profile.calls) for profile in profiles]:
             raise BadRequest(
                 f"{self._subject} calls other layers on a batch of another shape", self._remedy
             )
-        self.profiles = self.profiles or infos
-        return [(r.statistics, r.scalars, r.z, r.deltas) for r in results]
 
     def _profiles(self, made: StepRecording) -> list[Profile]:
         """The profiles under names that no two of them share."""
@@ -194,20 +199,12 @@ class TrainStepTrace:
         ]
         if len(calls) > 1:
             names = [name or "model" for name in names]
-        profiles = []
+        known, profiles = {profile.name: profile.sites for profile in self.profiles}, []
         for at, (call, name) in enumerate(zip(calls, names, strict=True)):
             earlier = names[:at].count(name)
             distinct = f"{name}-{earlier + 1}" if earlier else name
-            profiles.append(Profile(made, call, distinct))
+            profiles.append(Profile(made, call, distinct, known.get(distinct)))
         return profiles
-
-
-def _called_layers(profiles: Sequence[ProfileInfo]) -> list[list[tuple[Any, ...]]]:
-    """What must be the same for batches of all shapes; places and time steps are theirs alone."""
-    return [
-        [(layer.name, layer.kind, layer.role, layer.measured) for layer in profile.sites.layers]
-        for profile in profiles
-    ]
 
 
 def _counting(sites: SiteMap) -> Callable[..., Any]:
