@@ -32,6 +32,12 @@ TENSOR_FIGURES = (TENSORS, TENSOR_DELTAS)
 this tensor, with all that reads it, NaN where no gradient comes back."""
 
 
+TIMES = "recurrent_delta_second_moment"
+
+TIME_FIGURES = (TIMES,)
+"""E (dL/dh_t)^2 at each time step of every recurrent layer, one layer behind the other."""
+
+
 class WeightDraw(StrEnum):
     """Whether a weight is drawn again, and if not, why."""
 
@@ -82,9 +88,10 @@ class LinearMap:
 class CallTensors:
     """The tensors of one layer's call, as columns of `TENSOR_FIGURES`.
 
-    `layer` is the index of the layer's row. `inputs` are what it is fed, `z` what its fused
-    activation receives (-1 without one) and `output` what it gives. `behind` are the tensors of
-    other calls that inputs which no call gives are computed from, nearest first.
+    `layer` is the index of the layer's row; -1 for a sum in the model's code, as ``x + f(x)``.
+    `inputs` are what it is fed, `z` what its fused activation receives (-1 without one) and
+    `output` what it gives. `behind` are the tensors of other calls that inputs which no call gives
+    are computed from, nearest first.
     """
 
     layer: int
@@ -99,8 +106,9 @@ class InitialDraws:
     """Figures of the model's own weights and of its weights drawn `count` times.
 
     `figures` have the names of `LAYER_FIGURES` [1 + count, layer], `MAP_FIGURES` [1 + count, map],
-    `WEIGHT_FIGURES` [1 + count, weight] and `TENSOR_FIGURES` [1 + count, tensor]; row 0 is
-    that of the model's own weights, on the first batch of the training. `batches` is the number of
+    `WEIGHT_FIGURES` [1 + count, weight], `TENSOR_FIGURES` [1 + count, tensor] and `TIME_FIGURES`
+    [1 + count, time step]; row 0 is that of the model's own weights, on the first batch of the
+    training. `batches` is the number of
     different batches that the draws were measured on. `cloned` says that the initializers are those
     of a clone, as for a model that was given built; `unavailable` that none is known.
     """
