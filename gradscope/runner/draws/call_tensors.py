@@ -43,7 +43,8 @@ class _Table:
 
     def add(self, layer: int, call: Call, output: Any) -> None:
         inputs = [t for t in call.inputs if t.dtype.is_floating]
-        for tensor in inputs:
+        sums = [*inputs, output] if call.calls_others else inputs
+        for tensor in sums:
             self._add_sum(tensor)
         z = -1 if call.z is None or call.z is call.a else self._column(call.z)
         self._append(layer, inputs, output, z)
