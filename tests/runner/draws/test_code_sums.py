@@ -30,7 +30,7 @@ def _stream(way: str) -> Any:
 
 
 def test_a_sum_in_code_is_what_an_add_layer_is(tensorflow_once: Any) -> None:
-    """The same weights give the same blocks, also where the branch is the first input of the layer."""
+    """The same weights give the same blocks, also where the branch is its first input."""
     rows = {}
     for way in ("layer", "code"):
         record = Starts(lambda way=way: _stream(way), vectors(), draws=6).as_made
