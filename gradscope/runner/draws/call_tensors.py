@@ -71,7 +71,14 @@ class _Table:
                 continue
             waiting.pop()
             if any(tensor_name(t) in self._given or _behind(t, self._given) for t in terms):
-                self._append(-1, terms, total)
+                self._append(-1, self._stream_first(terms), total)
+
+    def _stream_first(self, terms: list[Any]) -> list[Any]:
+        """Two terms that no call gives, the one first that the other is computed from."""
+        if len(terms) != 2 or any(tensor_name(term) in self._given for term in terms):
+            return terms
+        first, second = terms
+        return [second, first] if tensor_name(second) in _before(first, self._given)[0] else terms
 
     def _column(self, tensor: Any) -> int:
         name = tensor_name(tensor)
@@ -95,9 +102,14 @@ def _terms(tensor: Any) -> list[Any]:
 
 def _behind(tensor: Any, given: Mapping[Any, int]) -> list[Any]:
     """The names in `given` that a tensor is computed from, with no other of them between."""
-    if not hasattr(tensor, "op"):  # outside a graph
-        return []
-    reached, waiting, names = set(), deque([tensor]), []
+    return _before(tensor, given)[1]
+
+
+def _before(tensor: Any, given: Mapping[Any, int]) -> tuple[set[Any], list[Any]]:
+    """The names of all tensors on the way back to those in `given`, and these."""
+    reached: set[Any] = set()
+    names: list[Any] = []
+    waiting = deque([tensor] if hasattr(tensor, "op") else [])  # outside a graph there is none
     while waiting:
         for before in waiting.popleft().op.inputs:
             name = tensor_name(before)
@@ -108,4 +120,4 @@ def _behind(tensor: Any, given: Mapping[Any, int]) -> list[Any]:
                 names.append(name)
             else:
                 waiting.append(before)
-    return names
+    return reached, names
