@@ -57,12 +57,17 @@ def _by_layer(record: RunRecord, figures: Floats) -> dict[str, Floats]:
 def time_limits(record: RunRecord) -> dict[str, DrawnLimits]:
     """What `TimeProfile.relative` shows of the draws, by the names of the recurrent layers.
 
-    Each band is that of all time steps of its layer together. Empty for a record without draws.
+    Each band is that of all time steps of its layer together, and ends at 1, the largest. Empty for
+    a record without draws.
     """
     if record.draws is None or record.draws.count < 2:
         return {}
     profiles = through_time.time_profiles(drawn_rows(record))
-    return {profile.layer.name: drawn_limits(profile.relative)[0] for profile in profiles}
+    limits = {}
+    for profile in profiles:
+        drawn = drawn_limits(profile.relative)[0]
+        limits[profile.layer.name] = replace(drawn, high=np.minimum(drawn.high, 1.0))
+    return limits
 
 
 def depth_limits(record: RunRecord) -> dict[str, DrawnLimits]:

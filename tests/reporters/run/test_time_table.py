@@ -79,9 +79,10 @@ def test_what_the_draws_give_is_said_beside_it_with_its_band():
     assert "; draws, at the start: first 0.00674 (" in second.text
     drawn = time_limits(report.record)["memory_2"]
     assert np.log(drawn.centre) == pytest.approx(np.linspace(-5.0, 0.0, 12), abs=1e-9)
-    reach = np.log(drawn.high[0] / drawn.centre[0])
+    reach = np.log(drawn.centre[0] / drawn.low[0])
+    assert drawn.high[0] == drawn.high[-1] == 1.0  # of the largest nothing is more than all
     assert reach == pytest.approx(5.5 * np.sqrt(1.0 + 1.0 / 8.0) * 1.069, rel=0.01)
-    assert drawn.low[-1] == drawn.high[-1] == 1.0
+    assert drawn.low[-1] == 1.0
     [sentence] = [text for text in graph_sentences(report.record) if "time steps of" in text]
     assert sentence.startswith("Over the 12 time steps of memory_2 the gradient changes by x0.63")
     assert "what is read first gets 0.00674 of the largest" in sentence
