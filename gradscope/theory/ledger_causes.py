@@ -12,6 +12,7 @@ import numpy as np
 
 from gradscope.record import InitialDraws, InitialWeight, LayerInfo, Role, Trait
 from gradscope.theory.ledger import Block, Ledger, LedgerRow
+from gradscope.theory.local_rule import expected_square
 
 SMALLEST_EFFECT = math.log(3.0)
 """Factor on the rms, end to end, from which a cause is named."""
@@ -57,7 +58,8 @@ class LedgerCause:
     `inputs` are those that an output sums, `fan` those that the initializer divides by. `backward`
     says that it is the gradient that grows by `total`. `start` is E x^2 of the stream before the
     first block. `others` says that layers beside the activations, as pools, have a part in
-    `activation`. Names are "" where the layers' differ.
+    `activation`. Names are "" where the layers' differ. `scale` is E w^2 times fan_in, which
+    `weights` falls short of where an output at the edge reads padding.
     """
 
     kind: LedgerKind
@@ -76,6 +78,7 @@ class LedgerCause:
     start: float = math.nan
     normed: bool = False
     others: bool = False
+    scale: float = math.nan
 
 
 def ledger_causes(
@@ -88,7 +91,7 @@ def ledger_causes(
     causes = [
         *_odd_blocks(entries.blocks),
         *_blocks(entries.blocks),
-        *_chain(entries),
+        *_chain(entries, draws),
         *_fans(layers, draws, initial_weights),
         *_norms(entries),
     ]
@@ -143,7 +146,7 @@ def _odd_blocks(blocks: Sequence[Block]) -> Iterator[LedgerCause]:
             )
 
 
-def _chain(entries: Ledger) -> Iterator[LedgerCause]:
+def _chain(entries: Ledger, draws: InitialDraws) -> Iterator[LedgerCause]:
     """Weights with what follows them up to the next weights, on the path to the end.
 
     Only where neither a norm nor a sum or product stands between, nor any other operation on
@@ -161,7 +164,7 @@ def _chain(entries: Ledger) -> Iterator[LedgerCause]:
         and Trait.LOOKUP not in layers[row.layer].traits
         and row.gain > 0
     ]
-    gains, weights, infos = [], [], []
+    gains, weights, scales, infos = [], [], [], []
     others = False
     for start, end in itertools.pairwise([*starts, len(path) - 1]):
         between = path[start + 1 : end + 1]
@@ -174,13 +177,15 @@ def _chain(entries: Ledger) -> Iterator[LedgerCause]:
         if gain > 0 and math.isfinite(gain):
             gains.append(gain)
             weights.append(row.weights)
+            scales.append(_law_scale(layers[row.layer], draws) or row.weights)
             infos.append(layers[row.layer])
             others |= _others_act(path[start:end], layers)
             others |= any(item.join != 1.0 for item in between)
     if len(gains) < 3:
         return
     total = math.exp(0.5 * sum(math.log(gain) for gain in gains))
-    count, typical = len(gains), math.exp(float(np.mean(np.log(weights))))
+    count = len(gains)
+    typical, scale = (math.exp(float(np.mean(np.log(values)))) for values in (weights, scales))
     yield LedgerCause(
         LedgerKind.LAYERS,
         tuple(info.name for info in infos),
@@ -192,7 +197,15 @@ def _chain(entries: Ledger) -> Iterator[LedgerCause]:
         initializer=_common(info.initializer or "" for info in infos),
         activation_name=_common(info.activation or "linear" for info in infos),
         others=others,
+        scale=scale,
     )
+
+
+def _law_scale(layer: LayerInfo, draws: InitialDraws) -> float:
+    """E w^2 times fan_in, padding or not; 0 where it is not known."""
+    weights = next((item.weights for item in draws.maps if item.layer == layer.index), ())
+    known = len(weights) == 1 and layer.fan_in
+    return expected_square(draws, weights) * (layer.fan_in or 0) if known else 0.0
 
 
 def _others_act(rows: Sequence[LedgerRow], layers: Sequence[LayerInfo]) -> bool:
