@@ -21,7 +21,8 @@ LAYER_FIGURES = (
 
 MAP_FIGURES = ("output", "response", "mean_response", "input_delta", "delta_response")
 """Figures of the linear maps: E z^2 without the bias; the same for a kernel of ones on x^2; for a
-kernel of ones on x, squared; E (L^T delta)^2; the transposed map of ones on delta^2."""
+kernel of ones on x, squared, NaN where the kernel has no mean; E (L^T delta)^2; the transposed map
+of ones on delta^2."""
 
 WEIGHT_FIGURES = ("weight_mean", "weight_second_moment")
 
@@ -30,7 +31,6 @@ TENSORS, TENSOR_DELTAS = "tensor_second_moment", "tensor_delta_second_moment"
 TENSOR_FIGURES = (TENSORS, TENSOR_DELTAS)
 """E x^2 and E delta^2 of every tensor that a layer is fed or gives; delta is that of the loss by
 this tensor, with all that reads it, NaN where no gradient comes back."""
-
 
 TIMES = "recurrent_delta_second_moment"
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from gradscope.record.initial_draws import LAYER_FIGURES, CallTensors, LinearMap
@@ -26,12 +27,13 @@ from gradscope.runner.survey.sites import SiteMap
 
 @dataclass(frozen=True)
 class _Mapped:
-    """A call of a linear layer: its row, its map, and a copy of its input that only it reads."""
+    """A call of a linear layer: its row, its map, and whether its weights have a mean."""
 
     row: int
     unit: UnitMap
     layer: Any
     key: CallKey
+    shifted: bool
 
 
 class DrawPass:
@@ -60,7 +62,7 @@ class DrawPass:
                 continue
             unit = unit_map(layer)
             if unit is not None:
-                yield _Mapped(info.index, unit, layer, key)
+                yield _Mapped(info.index, unit, layer, key, _have_mean(unit.weights))
 
     def _measure(self, batch: Any) -> tuple[Any, ...]:
         x, y, *rest = batch
@@ -111,6 +113,14 @@ class DrawPass:
             tf.stack(moments) if tensors else nothing[:2],
             tf.concat(times, 0)[tf.newaxis] if times else nothing[:1],
         )
+
+
+def _have_mean(weights: Sequence[Any]) -> bool:
+    """Whether one kernel's mean is beyond two standard errors: else its map need not be taken."""
+    if len(weights) != 1:
+        return False
+    values = np.asarray(weights[0].value, np.float64)
+    return bool(abs(values.mean()) > 2.0 * values.std() / math.sqrt(values.size))
 
 
 @contextmanager
@@ -194,9 +204,8 @@ def _map_figures(item: _Mapped, x: Any, z: Any, deltas: Sequence[Any], samples: 
         dz, dx = tf.convert_to_tensor(dz), tf.convert_to_tensor(dx)
         base = samples**2
         back = (second_moment(dx) * base, item.unit.transposed(dz, x) * base)
-    return tf.stack(
-        [second_moment(linear), item.unit.response(x), item.unit.mean_response(x), *back]
-    )
+    shifted = item.unit.mean_response(x) if item.shifted else nan
+    return tf.stack([second_moment(linear), item.unit.response(x), shifted, *back])
 
 
 def _delta_moments(deltas: Sequence[Any], scale: Any) -> list[Any]:
