@@ -1,4 +1,4 @@
-"""Draw docs/expectation/*.svg: the start of five networks beside the band and ledger of its draws.
+"""Draw docs/expectation/*.svg: the start of six networks beside the band and ledger of its draws.
 
 Run it from the repository: ``python -m scripts.make_expectation_pictures [NAME ...]`` (it builds
 and draws each network 32 times; the networks are those of `benchmarks.expectation.graphs`).
@@ -21,8 +21,10 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 
 from benchmarks.expectation.graphs import GRAPHS
 from gradscope import api
+from gradscope.analyzer.curves.through_time import time_profiles
 from gradscope.analyzer.theory import graph_causes, own_weights
 from gradscope.analyzer.theory.drawn_expectation import log_band
+from gradscope.analyzer.theory.drawn_profile import time_limits
 from gradscope.record import Role, RunRecord, Trait
 from gradscope.reporters.figures import rendering, style
 from gradscope.reporters.layout.lines import shortened
@@ -45,6 +47,7 @@ PICTURES: dict[str, tuple[str, Callable[[Any], None] | None]] = {
     "unet": ("unet", None),
     "depthwise": ("depthwise", None),
     "doubled_kernel": ("cnn_gap", _doubled),
+    "lstm": ("lstm", None),
 }
 """File name -> the graph, and the fault that is planted into it."""
 
@@ -75,6 +78,8 @@ def svg(record: RunRecord) -> bytes:
 
 
 def _figure(record: RunRecord) -> Figure:
+    if record.recurrent_delta:
+        return _loops(record)
     figure = style.new_figure(9.0, 8.4)
     signal, gradient, third = figure.subplots(3, 1)
     rows = [
@@ -91,6 +96,30 @@ def _figure(record: RunRecord) -> Figure:
         _own_weights(third, record)
     else:
         _ledger(third, record)
+    return figure
+
+
+def _loops(record: RunRecord) -> Figure:
+    """Delta of each recurrent layer over its time steps."""
+    profiles, limits = time_profiles(record), time_limits(record)
+    figure = style.new_figure(9.0, 2.8 * len(profiles))
+    panels = figure.subplots(len(profiles), 1, squeeze=False)[:, 0]
+    for axes, profile in zip(panels, profiles, strict=True):
+        drawn, own = limits[profile.layer.name], profile.relative[0]
+        given = "its last state" if profile.only_last else "every state"
+        title = f"{profile.layer.name}, which gives {given}: rms of dL/dh_t over its largest"
+        axes.set_title(title, loc="left")
+        steps = np.arange(len(own))
+        label = f"{LEVEL:.0%} of initialisations, all time steps together"
+        axes.fill_between(
+            steps, drawn.low, drawn.high, color=style.BLACK, alpha=0.13, lw=0, label=label
+        )
+        centre = f"median of {DRAWS} draws"
+        axes.plot(steps, drawn.centre, ":", lw=1.8, color=style.BLACK, label=centre)
+        axes.plot(steps, own, "o-", ms=3, lw=1.0, color=style.BLUE, label="measured at this seed")
+        style.log_axis(axes.yaxis, np.concatenate([drawn.low, drawn.high, own]))
+        axes.set_xlabel("time step, as the layer reads them")
+        axes.legend(loc="best", frameon=False)
     return figure
 
 

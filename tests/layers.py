@@ -22,6 +22,7 @@ TRAITS: dict[str, tuple[Trait, ...]] = {
     "AlphaDropout": (Trait.RANDOM, Trait.ALPHA_DROPOUT),
     "Flatten": (Trait.UNCHANGED_VALUES,),
     "Add": (Trait.MERGE, Trait.SUM),
+    "Multiply": (Trait.MERGE, Trait.PRODUCT),
     "Concatenate": (Trait.MERGE, Trait.CONCATENATION),
 }
 """Traits by Keras class; tests/runner/survey/test_traits.py compares them with Keras's layers."""

@@ -21,13 +21,14 @@ from gradscope.record.initial_draws import (
     LAYER_FIGURES,
     MAP_FIGURES,
     TENSOR_FIGURES,
+    TIME_FIGURES,
     WEIGHT_FIGURES,
 )
 from gradscope.theory.student_t import quantile
 
 LEVEL = 0.99
 BATCH = 32
-_GROUPS = (LAYER_FIGURES, MAP_FIGURES, WEIGHT_FIGURES, TENSOR_FIGURES)
+_GROUPS = (LAYER_FIGURES, MAP_FIGURES, WEIGHT_FIGURES, TENSOR_FIGURES, TIME_FIGURES)
 _STRIDE = 7919
 """Between the seeds of one graph's fresh initialisations: a prime."""
 

@@ -21,7 +21,8 @@ LAYER_FIGURES = (
 
 MAP_FIGURES = ("output", "response", "mean_response", "input_delta", "delta_response")
 """Figures of the linear maps: E z^2 without the bias; the same for a kernel of ones on x^2; for a
-kernel of ones on x, squared; E (L^T delta)^2; the transposed map of ones on delta^2."""
+kernel of ones on x, squared, NaN where the kernel has no mean; E (L^T delta)^2; the transposed map
+of ones on delta^2."""
 
 WEIGHT_FIGURES = ("weight_mean", "weight_second_moment")
 
@@ -30,6 +31,11 @@ TENSORS, TENSOR_DELTAS = "tensor_second_moment", "tensor_delta_second_moment"
 TENSOR_FIGURES = (TENSORS, TENSOR_DELTAS)
 """E x^2 and E delta^2 of every tensor that a layer is fed or gives; delta is that of the loss by
 this tensor, with all that reads it, NaN where no gradient comes back."""
+
+TIMES = "recurrent_delta_second_moment"
+
+TIME_FIGURES = (TIMES,)
+"""E (dL/dh_t)^2 at each time step of every recurrent layer, one layer behind the other."""
 
 
 class WeightDraw(StrEnum):
@@ -82,9 +88,10 @@ class LinearMap:
 class CallTensors:
     """The tensors of one layer's call, as columns of `TENSOR_FIGURES`.
 
-    `layer` is the index of the layer's row. `inputs` are what it is fed, `z` what its fused
-    activation receives (-1 without one) and `output` what it gives. `behind` are the tensors of
-    other calls that inputs which no call gives are computed from, nearest first.
+    `layer` is the index of the layer's row; -1 for a sum in the model's code, as ``x + f(x)``.
+    `inputs` are what it is fed, `z` what its fused activation receives (-1 without one) and
+    `output` what it gives. `behind` are the tensors of other calls that inputs which no call gives
+    are computed from, nearest first.
     """
 
     layer: int
@@ -99,8 +106,9 @@ class InitialDraws:
     """Figures of the model's own weights and of its weights drawn `count` times.
 
     `figures` have the names of `LAYER_FIGURES` [1 + count, layer], `MAP_FIGURES` [1 + count, map],
-    `WEIGHT_FIGURES` [1 + count, weight] and `TENSOR_FIGURES` [1 + count, tensor]; row 0 is
-    that of the model's own weights, on the first batch of the training. `batches` is the number of
+    `WEIGHT_FIGURES` [1 + count, weight], `TENSOR_FIGURES` [1 + count, tensor] and `TIME_FIGURES`
+    [1 + count, time step]; row 0 is that of the model's own weights, on the first batch of the
+    training. `batches` is the number of
     different batches that the draws were measured on. `cloned` says that the initializers are those
     of a clone, as for a model that was given built; `unavailable` that none is known.
     """

@@ -67,6 +67,8 @@ class Trait(StrEnum):
     """Joins several tensors into one: Add, Multiply, Concatenate."""
     SUM = "sum"
     """Adds tensors: Add."""
+    PRODUCT = "product"
+    """Multiplies tensors: Multiply."""
     CONCATENATION = "concatenation"
     """Joins tensors side by side, so that their units stay apart: Concatenate."""
 

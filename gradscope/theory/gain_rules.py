@@ -3,7 +3,8 @@
 Of second moments, beside the gains that the ledger measured over draws of the weights. Forward a
 linear layer has its exact rule, an activation its Gaussian average, a norm 1 over what it is fed, a
 sum the second moments of all that it adds: a branch that ends in a kernel of mean 0 has no
-correlation with the stream. Going back a linear layer has the transposed map, an activation
+correlation with the stream. A product has those of what it multiplies by, an Embedding the
+mean square of its weights. Going back a linear layer has the transposed map, an activation
 E phi'^2, a norm again 1 over what it is fed. A SimpleRNN has the rule of its loop.
 
 Sources: He et al. 2015, eq. 6 to 14; Poole et al. 2016, eq. 3; Schoenholz et al. 2017, eq. 5; Yang
@@ -22,7 +23,7 @@ import numpy as np
 from gradscope.catalog.activations import find_activation
 from gradscope.record import LayerInfo, Role, Trait
 from gradscope.record.initial_draws import CallTensors, InitialDraws
-from gradscope.theory.local_rule import Floats, local_logs
+from gradscope.theory.local_rule import Floats, expected_square, local_logs
 from gradscope.theory.moments.gaussian_moments import GaussianMoments, gaussian_moments
 from gradscope.theory.simple_recurrence import loop_gains
 
@@ -56,6 +57,9 @@ def gain_rule(
     `moments` and `deltas` are those of all tensors, `gaussian` the averages of the layer's own
     activation for a normal z of the size that was measured, None for an unknown activation.
     """
+    at = _map_of(info, draws)
+    if not call.inputs and at is not None:
+        return GainRule(expected_square(draws, draws.maps[at].weights))
     if not call.inputs or not moments[call.inputs[0]] > 0:
         return NO_RULE
     fed = float(moments[call.inputs[0]])
@@ -63,7 +67,7 @@ def gain_rule(
     q = float(moments[call.z]) if call.z >= 0 else fed
     if Trait.ACTIVATION in info.traits:
         forward, back = _activation(gaussian, q)
-    elif (at := _map_of(info, draws)) is not None:
+    elif at is not None:
         forward, back = _linear(call, draws, at, moments, deltas)
         if call.z >= 0:
             acts = _activation(gaussian, q)
@@ -72,6 +76,8 @@ def gain_rule(
         forward, back = _loop(info, draws, fed)
     elif Trait.SUM in info.traits:
         forward, back = float(moments[list(call.inputs)].sum()) / fed, 1.0
+    elif Trait.PRODUCT in info.traits:
+        forward = back = float(moments[list(call.inputs[1:])].prod())
     elif info.role == Role.NORMALIZATION and moments[call.output] > 0:
         forward = back = 1.0 / fed
     elif Trait.UNCHANGED_VALUES in info.traits:

@@ -8,7 +8,7 @@ rule of the linear layers and from Gaussian averages of the activations.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from gradscope.catalog.activations import find_activation
 from gradscope.record import LayerInfo, Role, Trait
 from gradscope.record.initial_draws import TENSOR_DELTAS, TENSORS, CallTensors, InitialDraws
 from gradscope.theory.gain_rules import NO_RULE, GainRule, gain_rule
+from gradscope.theory.local_rule import Floats
 from gradscope.theory.moments.gaussian_moments import GaussianMoments, gaussian_moments
 
 
@@ -26,9 +27,10 @@ class LedgerRow:
 
     `source` is the position of the row whose output it is fed, -1 for the model's input and for
     what no layer gives. `join` is the gain of operations that no layer makes, between that row's
-    output and this one's input; 1 without any. `gain` is given over fed. `weights` is the gain of
-    the weights (1 without any), `activation` that of the activation of this layer, `gaussian` what
-    it would be for a Gaussian z of the same size; NaN where they are not known.
+    output and this one's input; 1 without any. `merged` says that other rows have a part in what
+    it is fed, as an attention's queries and keys. `gain` is given over fed. `weights` is the gain
+    of the weights (1 without any), `activation` that of the activation of this layer, `gaussian`
+    what it would be for a Gaussian z of the same size; NaN where they are not known.
     `unit_scale` is what Var w has to be multiplied by for a gain of 1. `rule` is the gain and the
     gain going back by closed form, given what the layer is fed. `delta_fed` and
     `delta_given` are E delta^2 of what it is fed and of what it gives, NaN where no gradient comes
@@ -49,6 +51,7 @@ class LedgerRow:
     delta_given: float = math.nan
     delta_join: float = 1.0
     rule: GainRule = NO_RULE
+    merged: bool = False
 
     @property
     def back(self) -> float:
@@ -91,10 +94,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The rows of all calls in the order of the data, and the blocks among them."""
+    """The rows of all calls in the order of the data, and the blocks among them.
+
+    `layers` are those of the record and, behind them, one for each sum in the model's code.
+    """
 
     rows: tuple[LedgerRow, ...]
     blocks: tuple[Block, ...]
+    layers: tuple[LayerInfo, ...] = ()
 
     def path(self, at: int) -> tuple[LedgerRow, ...]:
         """The rows through which row `at` is reached from the input, by their first inputs."""
@@ -115,14 +122,15 @@ class Ledger:
 
 def ledger(layers: Sequence[LayerInfo], draws: InitialDraws) -> Ledger:
     """The ledger of a record's layers, from the geometric means over its draws."""
-    with np.errstate(all="ignore"):
-        moments = np.exp(np.log(draws.figures[TENSORS][1:]).mean(axis=0))
-        drawn = draws.figures.get(TENSOR_DELTAS, np.full_like(draws.figures[TENSORS], np.nan))
-        deltas = np.exp(np.log(drawn[1:]).mean(axis=0))
+    moments = _typical(draws.figures[TENSORS][1:])
+    drawn = draws.figures.get(TENSOR_DELTAS, np.full_like(draws.figures[TENSORS], np.nan))
+    deltas = _typical(drawn[1:])
     mapped = frozenset(item.layer for item in draws.maps)
+    ancestors = _ancestors(draws.calls)
+    layers, calls = _with_sums(layers, draws.calls, ancestors)
     givers: dict[int, int] = {}
     rows: list[LedgerRow] = []
-    for call in draws.calls:
+    for call in calls:
         gaussian = _gaussian_moments(layers, call, moments)
         row = _row(layers, call, moments, gaussian, weighted=call.layer in mapped)
         row = replace(
@@ -131,11 +139,65 @@ def ledger(layers: Sequence[LayerInfo], draws: InitialDraws) -> Ledger:
             delta_fed=float(deltas[call.inputs[0]]) if call.inputs else math.nan,
             delta_given=float(deltas[call.output]),
         )
-        rows.append(_joined(row, call, givers, rows, draws.calls[0].inputs))
+        rows.append(_joined(row, call, givers, rows, draws.calls[0].inputs, ancestors=ancestors))
         givers.setdefault(call.output, len(rows) - 1)
-    ancestors = _ancestors(draws.calls)
-    blocks = (_block(layers, call, moments, ancestors, draws.calls) for call in draws.calls)
-    return Ledger(tuple(rows), tuple(block for block in blocks if block is not None))
+    blocks = (_block(layers, call, moments, ancestors, calls) for call in calls)
+    return Ledger(tuple(rows), tuple(block for block in blocks if block is not None), layers)
+
+
+def _typical(figures: Floats) -> Floats:
+    """Geometric means over the draws in which a figure is not 0; 0 where it is in all.
+
+    Four ReLU units behind a global pool are all dead in one draw of sixteen.
+    """
+    zero = figures == 0.0
+    with np.errstate(all="ignore"):
+        logs = np.where(zero, 0.0, np.log(figures)).sum(axis=0) / (~zero).sum(axis=0)
+        means: Floats = np.where(zero.all(axis=0), 0.0, np.exp(logs))
+    return means
+
+
+def _with_sums(
+    layers: Sequence[LayerInfo],
+    calls: Sequence[CallTensors],
+    ancestors: dict[int, frozenset[int]],
+) -> tuple[tuple[LayerInfo, ...], tuple[CallTensors, ...]]:
+    """A layer for each sum in the model's code, and of every sum the stream as its first input."""
+    infos = list(layers)
+    ordered: list[CallTensors] = []
+    for call in calls:
+        own = call
+        if call.layer < 0 or Trait.SUM in infos[call.layer].traits:
+            own = replace(call, inputs=_stream_first(call.inputs, ancestors))
+        if call.layer < 0:
+            giver = _branch_end(own.inputs, ordered, ancestors)
+            name = f"x + {infos[giver.layer].name if giver is not None else 'f(x)'}"
+            traits = (Trait.MERGE, Trait.SUM)
+            own = replace(own, layer=len(infos))
+            infos.append(LayerInfo(own.layer, name, "+", Role.STRUCTURE, traits=traits))
+        ordered.append(own)
+    return tuple(infos), tuple(ordered)
+
+
+def _stream_first(inputs: tuple[int, ...], ancestors: dict[int, frozenset[int]]) -> tuple[int, ...]:
+    """Of two inputs that one which the other is computed from; else the one by the shorter way."""
+    if len(inputs) != 2:
+        return inputs
+    first, second = inputs
+    if first in ancestors.get(second, ()):
+        return inputs
+    if second in ancestors.get(first, ()):
+        return second, first
+    # a projection on the shortcut
+    return tuple(sorted(inputs, key=lambda tensor: len(ancestors.get(tensor, ()))))
+
+
+def _branch_end(
+    inputs: Sequence[int], calls: Sequence[CallTensors], ancestors: dict[int, frozenset[int]]
+) -> CallTensors | None:
+    """The last call on the branch of a sum, its last input; None where no layer is on it."""
+    stream, branch = (ancestors.get(t, frozenset([t])) for t in (inputs[0], inputs[-1]))
+    return next((call for call in reversed(calls) if call.output in branch - stream), None)
 
 
 def _row(
@@ -179,18 +241,24 @@ def _joined(
     givers: dict[int, int],
     rows: Sequence[LedgerRow],
     model_inputs: Sequence[int],
+    *,
+    ancestors: dict[int, frozenset[int]],
 ) -> LedgerRow:
-    """The row with the row that it is fed by; the nearest where no layer gives its input."""
+    """The row with the row that it is fed by; where no layer gives its input, the nearest of those
+    that it is computed from, or that one which the others are computed from."""
     first = call.inputs[0] if call.inputs else -1
     if first in givers:
         return replace(row, source=givers[first])
-    source = next((givers[tensor] for tensor in call.behind if tensor in givers), -1)
-    if first < 0 or source < 0 or first in model_inputs:
+    behind = [tensor for tensor in call.behind if tensor in givers]
+    if first < 0 or not behind or first in model_inputs:
         return row
+    common = [t for t in behind if all(t in ancestors.get(other, ()) for other in behind)]
+    source = givers[(common or behind)[0]]
     above = rows[source]
     return replace(
         row,
         source=source,
+        merged=len(behind) > 1,
         join=_over(row.fed, above.given),
         delta_join=above.delta_given / row.delta_fed if row.delta_fed > 0 else math.nan,
     )
@@ -219,10 +287,15 @@ def _gaussian_moments(
 def _ancestors(calls: Sequence[CallTensors]) -> dict[int, frozenset[int]]:
     """Tensor -> all tensors that it is computed from, and itself."""
     reached: dict[int, frozenset[int]] = {}
+
+    def of_all(tensors: Iterable[int]) -> frozenset[int]:
+        return frozenset().union(*(reached.get(t, frozenset([t])) for t in tensors))
+
     for call in calls:
-        before = frozenset().union(
-            *(reached.get(t, frozenset([t])) for t in (*call.inputs, *call.behind))
-        )
+        behind = of_all(call.behind)
+        for tensor in call.inputs:
+            reached.setdefault(tensor, behind | {tensor})
+        before = of_all(call.inputs) | behind
         for tensor in (call.output, call.z):
             if tensor >= 0:
                 old = reached.get(tensor, frozenset())
@@ -241,13 +314,7 @@ def _block(
     info = layers[call.layer]
     if Trait.SUM not in info.traits or len(call.inputs) != 2:
         return None
-    first, second = call.inputs
-    if first in ancestors.get(second, ()):
-        stream, branch = first, second
-    elif second in ancestors.get(first, ()):
-        stream, branch = second, first
-    else:  # a projection on the shortcut: the shorter way is the stream
-        stream, branch = sorted(call.inputs, key=lambda t: len(ancestors.get(t, ())))
+    stream, branch = call.inputs
     before_branch = ancestors.get(branch, frozenset())
     inside = [
         c
@@ -256,7 +323,7 @@ def _block(
     ]
     readers = [c for c in calls if call.output in c.inputs]
     rescaled = bool(readers) and all(_is_norm(layers, c) for c in readers)
-    giver = next((c for c in reversed(calls) if c.output == branch), None)
+    giver = _branch_end(call.inputs, calls, ancestors)
     kinds = (
         layers[c.layer].kind
         for c in reversed(calls)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from gradscope.record import InitialDraws, InitialWeight, LayerInfo, Role, Trait
-from gradscope.theory.ledger import Block, Ledger
+from gradscope.theory.ledger import Block, Ledger, LedgerRow
+from gradscope.theory.local_rule import expected_square
 
 SMALLEST_EFFECT = math.log(3.0)
 """Factor on the rms, end to end, from which a cause is named."""
@@ -23,6 +24,8 @@ from which the initializer's name does not say what the layer does."""
 ODD_BLOCK = 4.0
 """What a branch gives over the median of the others, in second moments, from which it is odd."""
 
+
+_SUMS = frozenset([Trait.SUM, Trait.PRODUCT])
 
 _ISOMETRIC = frozenset(["orthogonal", "identity"])
 """Initializers of recurrent kernels that keep the size of every state."""
@@ -54,7 +57,9 @@ class LedgerCause:
     `weights`. Else `weights` and `activation` are the typical gains of second moments,
     `inputs` are those that an output sums, `fan` those that the initializer divides by. `backward`
     says that it is the gradient that grows by `total`. `start` is E x^2 of the stream before the
-    first block.
+    first block. `others` says that layers beside the activations, as pools, have a part in
+    `activation`. Names are "" where the layers' differ. `scale` is E w^2 times fan_in, which
+    `weights` falls short of where an output at the edge reads padding.
     """
 
     kind: LedgerKind
@@ -72,6 +77,8 @@ class LedgerCause:
     backward: bool = False
     start: float = math.nan
     normed: bool = False
+    others: bool = False
+    scale: float = math.nan
 
 
 def ledger_causes(
@@ -84,9 +91,9 @@ def ledger_causes(
     causes = [
         *_odd_blocks(entries.blocks),
         *_blocks(entries.blocks),
-        *_chain(layers, entries),
+        *_chain(entries, draws),
         *_fans(layers, draws, initial_weights),
-        *_norms(layers, entries),
+        *_norms(entries),
     ]
     large = [cause for cause in causes if abs(math.log(cause.total)) >= SMALLEST_EFFECT]
     large += _recurrent(initial_weights)
@@ -139,46 +146,80 @@ def _odd_blocks(blocks: Sequence[Block]) -> Iterator[LedgerCause]:
             )
 
 
-def _chain(layers: Sequence[LayerInfo], entries: Ledger) -> Iterator[LedgerCause]:
+def _chain(entries: Ledger, draws: InitialDraws) -> Iterator[LedgerCause]:
     """Weights with what follows them up to the next weights, on the path to the end.
 
-    Only where neither a norm nor a sum stands between: those set the size anew.
+    Only where neither a norm nor a sum or product stands between, nor any other operation on
+    several tensors: those set the size anew. An Embedding is fed no size.
     """
     if not entries.rows:
         return
-    path = entries.path(len(entries.rows) - 1)
+    layers, path = entries.layers, entries.path(len(entries.rows) - 1)
     mixed = [layers[row.layer].role == Role.NORMALIZATION for row in path]
-    summed = [Trait.SUM in layers[row.layer].traits for row in path]
+    summed = [bool(_SUMS.intersection(layers[row.layer].traits)) for row in path]
     starts = [
-        at for at, row in enumerate(path) if layers[row.layer].role == Role.HIDDEN and row.gain > 0
+        at
+        for at, row in enumerate(path)
+        if layers[row.layer].role == Role.HIDDEN
+        and Trait.LOOKUP not in layers[row.layer].traits
+        and row.gain > 0
     ]
-    gains, weights, kept = [], [], []
-    names = []
+    gains, weights, scales, infos = [], [], [], []
+    others = False
     for start, end in itertools.pairwise([*starts, len(path) - 1]):
-        if any(mixed[start:end]) or any(summed[start:end]):
+        between = path[start + 1 : end + 1]
+        merged = any(item.merged for item in between)
+        if start == end or any(mixed[start:end]) or any(summed[start:end]) or merged:
             continue
         row = path[start]
-        gain = math.prod(item.gain * item.join for item in path[start:end])
+        gain = math.prod(item.gain for item in path[start:end])
+        gain *= math.prod(item.join for item in between)
         if gain > 0 and math.isfinite(gain):
             gains.append(gain)
             weights.append(row.weights)
-            kept.append(gain / row.weights)
-            names.append(row.name)
+            scales.append(_law_scale(layers[row.layer], draws) or row.weights)
+            infos.append(layers[row.layer])
+            others |= _others_act(path[start:end], layers)
+            others |= any(item.join != 1.0 for item in between)
     if len(gains) < 3:
         return
     total = math.exp(0.5 * sum(math.log(gain) for gain in gains))
-    info = next(layer for layer in layers if layer.name == names[-1])
+    count = len(gains)
+    typical, scale = (math.exp(float(np.mean(np.log(values)))) for values in (weights, scales))
     yield LedgerCause(
         LedgerKind.LAYERS,
-        tuple(names),
-        len(names),
-        total ** (1.0 / len(names)),
+        tuple(info.name for info in infos),
+        count,
+        total ** (1.0 / count),
         total,
-        weights=float(np.median(weights)),
-        activation=float(np.median(kept)),
-        initializer=info.initializer or "",
-        activation_name=info.activation or "linear",
+        weights=typical,
+        activation=total ** (2.0 / count) / typical,
+        initializer=_common(info.initializer or "" for info in infos),
+        activation_name=_common(info.activation or "linear" for info in infos),
+        others=others,
+        scale=scale,
     )
+
+
+def _law_scale(layer: LayerInfo, draws: InitialDraws) -> float:
+    """E w^2 times fan_in, padding or not; 0 where it is not known."""
+    weights = next((item.weights for item in draws.maps if item.layer == layer.index), ())
+    known = len(weights) == 1 and layer.fan_in
+    return expected_square(draws, weights) * (layer.fan_in or 0) if known else 0.0
+
+
+def _others_act(rows: Sequence[LedgerRow], layers: Sequence[LayerInfo]) -> bool:
+    """Whether layers without weights that are no activations change the size, as pools do."""
+    return any(
+        Trait.ACTIVATION not in layers[row.layer].traits and abs(row.gain - 1.0) > 1e-3
+        for row in rows[1:]
+    )
+
+
+def _common(names: Iterable[str]) -> str:
+    """The name that all have; "" where they differ."""
+    first, *others = set(names)
+    return "" if others else first
 
 
 def _fans(
@@ -260,12 +301,12 @@ def _true_inputs(layers: Sequence[LayerInfo], draws: InitialDraws, layer: int) -
         return float(np.median(draws.figures["response"][1:, at] / fed))
 
 
-def _norms(layers: Sequence[LayerInfo], entries: Ledger) -> Iterator[LedgerCause]:
+def _norms(entries: Ledger) -> Iterator[LedgerCause]:
     """The norm that divides by the smallest rms."""
     norms = [
         row
         for row in entries.rows
-        if layers[row.layer].role == Role.NORMALIZATION and row.gain > 0 and row.fed > 0
+        if entries.layers[row.layer].role == Role.NORMALIZATION and row.gain > 0 and row.fed > 0
     ]
     if not norms:
         return

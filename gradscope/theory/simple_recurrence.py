@@ -16,7 +16,7 @@ import numpy as np
 
 from gradscope.record import LayerInfo, Trait
 from gradscope.record.initial_draws import InitialDraws
-from gradscope.theory.local_rule import expected_square
+from gradscope.theory.local_rule import Floats, expected_square
 from gradscope.theory.moments.gaussian_moments import GaussianMoments
 
 Averages = Callable[[float], GaussianMoments]
@@ -30,24 +30,39 @@ def loop_gains(
     `fed` is E x^2 over all time steps, ``averages(q)`` are those of its activation. NaN for another
     loop, or where its weights or time steps are not known.
     """
+    course = loop_course(info, draws, fed, averages)
+    sizes = _sizes(info, draws)
+    if course is None or sizes is None:
+        return math.nan, math.nan
+    states, slopes, deltas = course
+    given = states.mean() if info.positions > 1 else states[-1]
+    return float(given / fed), float(sizes[2] * np.mean(slopes * deltas))
+
+
+def loop_course(
+    info: LayerInfo, draws: InitialDraws, fed: float, averages: Averages
+) -> tuple[Floats, Floats, Floats] | None:
+    """E h_t^2, E phi'(q_t)^2 and E (dL/dh_t)^2 at each time step, as the layer reads them.
+
+    Delta is that of the states for a delta of 1 of what the layer gives: its last state, or all.
+    None where `loop_gains` has none.
+    """
     sizes = _sizes(info, draws)
     if Trait.SIMPLE_RECURRENCE not in info.traits or sizes is None or not info.time_steps:
-        return math.nan, math.nan
-    inputs, recurrent, back_inputs = sizes
-    steps, every = info.time_steps, info.positions > 1
-    states, slopes = [], []
+        return None
+    inputs, recurrent, _ = sizes
+    states, slopes, deltas = np.zeros((3, info.time_steps))
     state = 0.0
-    for _ in range(steps):
+    for step in range(info.time_steps):
         moments = averages(inputs * fed + recurrent * state)
-        state = moments.second
-        states.append(state)
-        slopes.append(moments.derivative_second)
-    delta, total = 1.0, 0.0
-    for slope in reversed(slopes):
-        before = slope * delta
-        total += back_inputs * before
-        delta = recurrent * before + (1.0 if every else 0.0)
-    return float(np.mean(states) if every else state) / fed, total / steps
+        states[step] = state = moments.second
+        slopes[step] = moments.derivative_second
+    own = 1.0 if info.positions > 1 else 0.0
+    delta = 1.0
+    for step in reversed(range(info.time_steps)):
+        deltas[step] = delta
+        delta = recurrent * slopes[step] * delta + own
+    return states, slopes, deltas
 
 
 def _sizes(info: LayerInfo, draws: InitialDraws) -> tuple[float, float, float] | None:

@@ -47,8 +47,7 @@ def test_the_page_is_that_of_the_committed_counts(kept: dict[str, Any], rows: li
     nets = [restored(Application, row) for row in kept["nets"]]
     odd = [restored(Skewed, row) for row in kept["skewed"]]
     others = [restored(Unseen, row) for row in kept["unseen"]]
-    names = [row.graph for row in rows]
-    assert names and names == [name for name in GRAPHS if name in names]
+    assert [row.graph for row in rows] == [cost.graph for cost in costs] == list(GRAPHS)
     assert (RESULTS / "expectation.md").read_text("utf-8") == tables.page(
         rows, costs, nets, odd, others
     )
@@ -64,17 +63,19 @@ def test_the_gates_margin_is_the_least_that_keeps_what_is_asked(kept: dict[str, 
 
 
 def test_fresh_initialisations_lie_in_the_bands(rows: list[Row]) -> None:
-    """At least 96 % of the figures of each graph and 98 % of all, for 16 and for 32 draws."""
+    """At least 96 % of the figures of each graph and 98 to 99.8 % of all, for 16 and 32 draws."""
+    assert sum(row.seeds >= 40 for row in rows) >= 8
     weights = [row.figures * row.seeds for row in rows]
     for name in ("inside", "inside_fewer"):
         shares = [getattr(row, name) for row in rows]
         assert min(shares) >= 0.96, dict(zip([row.graph for row in rows], shares, strict=True))
-        assert 0.98 <= np.average(shares, weights=weights) < 1.0, name
+        assert 0.98 <= np.average(shares, weights=weights) <= 0.998, name
 
 
 def test_few_fresh_initialisations_have_a_figure_outside(rows: list[Row]) -> None:
     """Where 1 % is asked at most 4 %, and at most 1 % beyond the margin that the gate takes."""
     seeds = sum(row.seeds for row in rows)
+    assert seeds >= 300
     without, beyond = (
         sum(row.alarms(margin, level) for row in rows)
         for margin, level in ((0.0, 0.99), (JUST_OUTSIDE, 1.0 - BUDGET))
@@ -123,7 +124,7 @@ def test_draws_cost_about_as_much_as_instrumented_steps(kept: dict[str, Any]) ->
 
 def test_nets_of_keras_applications_are_drawn_within_8_gib(kept: dict[str, Any]) -> None:
     nets = [restored(Application, row) for row in kept["nets"]]
-    assert {net.name for net in nets} <= set(NETS)
+    assert {net.name for net in nets} == set(NETS)
     for net in nets:
         assert net.peak_gib <= 8.0 and net.off == 0 and net.drawn > 0, net
 
@@ -133,7 +134,7 @@ def test_architectures_that_took_no_part_raise_few_alarms_and_name_faults(
 ) -> None:
     """The check fails and GS406 warns in at most 4 % of the seeds; nearly every fault is named."""
     others = [restored(Unseen, row) for row in kept["unseen"]]
-    assert {row.name for row in others} <= set(ARCHITECTURES) and others
+    assert {row.name for row in others} == set(ARCHITECTURES)
     seeds = sum(row.seeds for row in others)
     for key in ("failed", "warned"):
         assert sum(getattr(row, key) for row in others) <= 0.04 * seeds, key

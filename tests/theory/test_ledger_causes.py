@@ -19,4 +19,4 @@ def test_no_layer_with_a_finite_gain_has_no_cause() -> None:
         for layer in layers
     )
     draws: Any = SimpleNamespace(maps=())
-    assert ledger_causes(layers, draws, Ledger(rows, ())) == ()
+    assert ledger_causes(layers, draws, Ledger(rows, (), tuple(layers))) == ()

@@ -82,10 +82,15 @@ def _layers(cause: LedgerCause) -> str:
     # One factor on Var w makes the gain 1 only where phi(s z) = s phi(z).
     keeps = f" Var w times {1.0 / cause.each**2:.2g} keeps the size."
     scale = keeps if activation in HOMOGENEOUS else ""
+    law = cause.initializer or "their initializers"
+    under = f" under {activation}" if activation else ""
+    keeper = f"{activation or 'what follows'} keeps"
+    if cause.others and activation:
+        keeper = f"{activation} and the layers behind it keep"
     return (
         f"x{cause.each:.3g} rms per layer over {cause.count} layers, x{cause.total:.3g} in all: "
-        f"{cause.initializer or 'the initializer'} under {activation}, inputs times E w^2 = "
-        f"{cause.weights:.3g}, and {activation} keeps {cause.activation:.3g} of E z^2.{scale}"
+        f"{law}{under}, inputs times E w^2 = {cause.weights:.3g}, and {keeper} "
+        f"{cause.activation:.3g} of E z^2 (geometric means).{scale}"
     )
 
 

@@ -158,6 +158,18 @@ def _cause_by_draws(record: RunRecord, quantity: str, *, below: bool) -> Cause |
     return None
 
 
+def growth_by_design(record: RunRecord) -> Cause | None:
+    """The ledger's cause of a signal that grows by more than `GOOD_RATIO` in every start.
+
+    None without draws, or where the ledger has none.
+    """
+    for cause in graph_causes.design_causes(record):
+        if explains_ratio(cause, "signal", GOOD_RATIO) and cause.total > GOOD_RATIO:
+            why = _within_sentence(cause_sentences.cause_sentence(cause))
+            return Cause(f"By design: {why}", remedies=graph_causes.design_remedies(cause))
+    return None
+
+
 def _within_sentence(sentence: str) -> str:
     """The sentence behind a colon; one that begins with a layer's name keeps it."""
     if sentence.startswith(("Each ", "Its ", "The ")):

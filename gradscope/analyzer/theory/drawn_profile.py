@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.curves.depth_profile import depth_profile
 from gradscope.analyzer.theory.drawn_expectation import band_of
 from gradscope.analyzer.theory.expectation import NARROWEST_DEVIATION
 from gradscope.record import RunRecord
-from gradscope.record.initial_draws import LAYER_FIGURES
+from gradscope.record.initial_draws import LAYER_FIGURES, TIMES
 from gradscope.record.run_record import Floats
 
 
@@ -38,7 +39,35 @@ def drawn_rows(record: RunRecord) -> RunRecord:
     nothing = np.full((1 + draws.count, len(record.layers)), np.nan)
     series = dict.fromkeys(record.series, nothing)
     series |= {name: draws.figures[name] for name in LAYER_FIGURES}
-    return replace(record, steps=np.arange(1 + draws.count, dtype=np.int64), series=series)
+    times = _by_layer(record, draws.figures[TIMES]) if TIMES in draws.figures else {}
+    steps = np.arange(1 + draws.count, dtype=np.int64)
+    return replace(record, steps=steps, series=series, recurrent_delta=times)
+
+
+def _by_layer(record: RunRecord, figures: Floats) -> dict[str, Floats]:
+    """The figures of all time steps [1 + draw, time step] by the names of their layers."""
+    timed = [layer for layer in record.layers if layer.time_steps]
+    lengths = [layer.time_steps or 0 for layer in timed]
+    if not timed or sum(lengths) != figures.shape[1]:
+        return {}
+    parts = np.split(figures, np.cumsum(lengths)[:-1], axis=1)
+    return {layer.name: part for layer, part in zip(timed, parts, strict=True)}
+
+
+def time_limits(record: RunRecord) -> dict[str, DrawnLimits]:
+    """What `TimeProfile.relative` shows of the draws, by the names of the recurrent layers.
+
+    Each band is that of all time steps of its layer together, and ends at 1, the largest. Empty for
+    a record without draws.
+    """
+    if record.draws is None or record.draws.count < 2:
+        return {}
+    profiles = through_time.time_profiles(drawn_rows(record))
+    limits = {}
+    for profile in profiles:
+        drawn = drawn_limits(profile.relative)[0]
+        limits[profile.layer.name] = replace(drawn, high=np.minimum(drawn.high, 1.0))
+    return limits
 
 
 def depth_limits(record: RunRecord) -> dict[str, DrawnLimits]:

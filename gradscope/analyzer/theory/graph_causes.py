@@ -76,8 +76,8 @@ def design_remedies(cause: LedgerCause) -> tuple[Remedy, ...]:
         scale = _SCALES[cause.initializer.partition("_")[0]] * cause.fan / cause.inputs
         return (_scaled_weights("depthwise_initializer", scale, cause.layers),)
     if cause.kind is LedgerKind.LAYERS and cause.activation_name in HOMOGENEOUS:
-        # E w^2 times the inputs is the scale of a law that divides by fan_in.
-        scale = cause.weights / cause.each**2
+        # E w^2 times fan_in is the scale of a law that divides by fan_in.
+        scale = cause.scale / cause.each**2
         return (_scaled_weights("kernel_initializer", scale, cause.layers),)
     return ()
 

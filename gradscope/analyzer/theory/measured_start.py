@@ -27,7 +27,7 @@ def explanation(record: RunRecord) -> tuple[str, tuple[Remedy, ...]]:
     if not ratios:
         return "", ()
     times = float(np.median([ratio for _, ratio in ratios]))
-    layer = max(ratios, key=lambda item: abs(math.log(item[1])))[0]
+    layer = min(ratios, key=lambda item: abs(math.log(item[1] / times)))[0]
     entry = find_activation(str(layer.activation))
     assert entry is not None  # or nothing was compared
     if not 1.0 / USUAL < times < USUAL:

@@ -15,7 +15,12 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.curves.depth_profile import delta_reference
 from gradscope.analyzer.curves.through_time import TimeProfile
-from gradscope.analyzer.theory.drawn_profile import DrawnLimits, drawn_limits, drawn_rows
+from gradscope.analyzer.theory.drawn_profile import (
+    DrawnLimits,
+    drawn_limits,
+    drawn_rows,
+    time_limits,
+)
 from gradscope.analyzer.theory.expectation import limits
 from gradscope.message_text import counted
 from gradscope.record import Role, RunRecord
@@ -131,10 +136,7 @@ def _profile(axes: Axes, report: Report, layers: list[int], quantity: str) -> No
         axes.plot(positions, typical, "--", lw=2.0, color=GREY, label=label, zorder=0.6)
     _draw_steps(axes, record, values, rows)
     if band:
-        label = f"{LEVEL:.0%} of initialisations,\nall layers together"
-        axes.fill_between(
-            positions, band[0], band[1], color=BLACK, alpha=0.12, lw=0, label=label, zorder=0.5
-        )
+        _draw_band(axes, band, "all layers together")
     if theory is not None:
         line = np.where(theory > 0, theory, np.nan)
         axes.plot(positions, line, ":", lw=2.0, color=BLACK, label=_source(report))
@@ -173,10 +175,18 @@ def time_profiles(report: Report) -> Figure | None:
 def _time_profile(axes: Axes, record: RunRecord, profile: TimeProfile) -> None:
     values = profile.relative
     rows = _chosen_steps(record, values)
-    if not rows or not style.log_axis(axes.yaxis, values[rows]):
+    drawn = time_limits(record).get(profile.layer.name)
+    expected = [drawn.low, drawn.centre, drawn.high] if drawn is not None else []
+    if not rows or not style.log_axis(axes.yaxis, np.vstack([values[rows], *expected])):
         style.empty(axes, f"nothing to show: {style.MISSING}")
         return
     _draw_steps(axes, record, values, rows)
+    if drawn is not None:
+        _draw_band(axes, (drawn.low, drawn.high), "all time steps together")
+        line = np.where(drawn.centre > 0, drawn.centre, np.nan)
+        axes.plot(
+            np.arange(len(line)), line, ":", lw=2.0, color=BLACK, label="draws of the weights"
+        )
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     first = "the input's last" if profile.layer.go_backwards else "the input's first"
     axes.set_xlabel(f"time step, as the layer reads them (0 is {first})")
@@ -193,6 +203,14 @@ def _draw_steps(axes: Axes, record: RunRecord, values: Floats, rows: list[int]) 
         size = 4.0 if len(positions) <= 40 else 2.0
         label = f"step {record.steps[row]}"
         axes.plot(positions, line, dash, marker=marker, ms=size, lw=1.2, color=color, label=label)
+
+
+def _draw_band(axes: Axes, ends: tuple[Floats, ...], together: str) -> None:
+    low, high = ends
+    label = f"{LEVEL:.0%} of initialisations,\n{together}"
+    axes.fill_between(
+        np.arange(len(low)), low, high, color=BLACK, alpha=0.12, lw=0, label=label, zorder=0.5
+    )
 
 
 def _finish(axes: Axes, values: Floats) -> None:

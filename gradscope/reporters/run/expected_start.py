@@ -9,23 +9,30 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from gradscope.analyzer.curves.depth_profile import rate_per_layer
 from gradscope.analyzer.theory import cause_sentences, graph_causes, own_weights
+from gradscope.analyzer.theory.drawn_profile import time_limits
 from gradscope.analyzer.theory.own_weights import WeightRatio, Witness
 from gradscope.message_text import counted
 from gradscope.record import InitialDraws, RunRecord
 from gradscope.record.initial_draws import KEPT
-from gradscope.reporters.layout.numbers import MISSING, number, percent, ratio
+from gradscope.reporters.layout.numbers import MISSING, interval, number, percent, ratio
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.theory.ledger import LedgerRow
+from gradscope.theory.prediction import LEVEL
 
 TITLE = "Expected at initialisation: the ledger of the draws"
 LEGEND = (
-    "fed and gives: rms of what the layer is fed and gives, geometric means over the draws. "
+    "fed and gives: rms of what the layer is fed and gives, geometric means over the draws in "
+    "which it is not 0. "
     "weights, activation and gain: factors on the rms; a norm, a sum and a pool have a gain alone. "
     "closed form: the gain that the weights' law, a Gaussian input of the activation, uncorrelated "
     "terms of a sum or a norm give for what it is fed. "
     "back: factor on the rms of delta from what it gives to what it is fed, with all that reads "
-    "the same input. Along a path the gains multiply to the profile."
+    "the same input. A factor behind the layer that feeds it is that of operations between the two "
+    "that no layer makes, as an attention's mean. Along a path all factors multiply to the profile."
 )
 WEIGHTS_LEGEND = (
     "Each layer's own weights over what their initializer gives, in rms, with 99% of the draws, "
@@ -112,6 +119,8 @@ def start_table(record: RunRecord) -> StartTable:
 
 def _line(row: LedgerRow, rows: Sequence[LedgerRow]) -> LedgerLine:
     source = rows[row.source].name if row.source >= 0 else "the input"
+    if abs(math.log(row.join if row.join > 0 else 1.0)) > 1e-6:  # by operations that no layer makes
+        source += f", {ratio(_rms(row.join))}"
     parts = (row.weights, row.activation) if row.weights != 1.0 else (math.nan, row.activation)
     acts = math.isfinite(row.gaussian)
     cells = (
@@ -160,9 +169,33 @@ def graph_sentences(record: RunRecord) -> list[str]:
         cause_sentences.off_layers_sentence(own_weights.off_weights(record)),
         _tied(record.draws),
         *map(cause_sentences.cause_sentence, graph_causes.design_causes(record)[:2]),
+        _through_time(record),
         _kept(record.draws),
     ]
     return [printable(sentence) for sentence in sentences if sentence]
+
+
+def _through_time(record: RunRecord) -> str:
+    """What the draws expect of the gradient at the time step read first; "" for no loop.
+
+    Of the layers that give their last state alone, that one where least comes back.
+    """
+    alone = {layer.name for layer in record.layers if layer.time_steps and layer.positions == 1}
+    limits = {
+        name: drawn
+        for name, drawn in time_limits(record).items()
+        if name in alone and drawn.centre[0] > 0
+    }
+    if not limits:
+        return ""
+    name, drawn = min(limits.items(), key=lambda item: float(item[1].centre[0]))
+    rate = 1.0 / rate_per_layer(drawn.centre)
+    band = interval((float(drawn.low[0]), float(drawn.high[0])))
+    return (
+        f"Over the {len(drawn.centre)} time steps of {name} the gradient changes by {ratio(rate)} "
+        f"per step back: what is read first gets {number(drawn.centre[0])} of the largest "
+        f"({LEVEL:.0%} of initialisations: {band})."
+    )
 
 
 def _tied(draws: InitialDraws) -> str:
@@ -200,6 +233,15 @@ def draws_item(record: RunRecord) -> dict[str, object] | None:
         "sentences": graph_sentences(record),
         "weights": [
             {"path": w.path, "shape": list(w.shape), "draw": str(w.draw)} for w in draws.weights
+        ],
+        "through_time": [
+            {
+                "layer": name,
+                "expected": np.square(drawn.centre),
+                "low": np.square(drawn.low),
+                "high": np.square(drawn.high),
+            }
+            for name, drawn in time_limits(record).items()
         ],
         "tied": [list(group) for group in own_weights.tied_weights(draws)],
         "ledger": [_ledger_item(row, rows) for row in rows],

@@ -9,9 +9,10 @@ import numpy as np
 
 from gradscope.analyzer.curves import through_time
 from gradscope.analyzer.curves.through_time import TimeProfile
+from gradscope.analyzer.theory.drawn_profile import DrawnLimits, time_limits
 from gradscope.message_text import counted
 from gradscope.reporters.layout.character_plots import LogScale, sparkline
-from gradscope.reporters.layout.numbers import number, ratio
+from gradscope.reporters.layout.numbers import interval, number, ratio
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report
 
@@ -48,7 +49,8 @@ def time_table(report: Report) -> TimeTable:
         p for p in through_time.time_profiles(report.record) if np.isfinite(p.typical).any()
     ]
     scale = LogScale.covering([float(value) for p in profiles for value in p.typical])
-    rows = tuple(_row(profile, scale) for profile in profiles)
+    drawn = time_limits(report.record)
+    rows = tuple(_row(profile, scale, drawn.get(profile.layer.name)) for profile in profiles)
     legend = (
         "rms of dL/dh_t, the loss's derivative by the state with all that comes back from later "
         f"time steps, over its largest; log scale {scale}. Geometric means over the last quarter "
@@ -64,13 +66,16 @@ def time_table(report: Report) -> TimeTable:
     return TimeTable(rows, legend)
 
 
-def _row(profile: TimeProfile, scale: LogScale) -> TimeRow:
+def _row(profile: TimeProfile, scale: LogScale, drawn: DrawnLimits | None) -> TimeRow:
     typical = profile.typical
     first = typical[np.isfinite(typical)][0]
     text = (
         f"{counted(len(typical), 'time step')}: first {number(first)}, "
         f"{ratio(profile.rate_going_back)} per step back"
     )
+    if drawn is not None and np.isfinite(drawn.centre[0]):
+        band = interval((float(drawn.low[0]), float(drawn.high[0])))
+        text += f"; draws, at the start: first {number(drawn.centre[0])} ({band})"
     text += "" if profile.only_last else ", gives every state"
     heights = (scale.fraction(value) if np.isfinite(value) else math.nan for value in typical)
     return TimeRow(printable(profile.layer.name), tuple(heights), text)

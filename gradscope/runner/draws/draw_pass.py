@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from gradscope.record.initial_draws import LAYER_FIGURES, CallTensors, LinearMap
+from gradscope.runner.draws.call_tensors import call_tensors
 from gradscope.runner.draws.linear_maps import UnitMap, second_moment, unit_map
 from gradscope.runner.objective import loss_scale
 from gradscope.runner.runtime.attribute_patch import patched_attribute
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
+from gradscope.runner.step.measured_step import over_time
 from gradscope.runner.step.signal_figures import Signal
 from gradscope.runner.survey.calls import Call, CallKey, recordable_layers, recording
 from gradscope.runner.survey.graph_reachability import tensor_name
@@ -25,19 +27,21 @@ from gradscope.runner.survey.sites import SiteMap
 
 @dataclass(frozen=True)
 class _Mapped:
-    """A call of a linear layer: its row, its map, and a copy of its input that only it reads."""
+    """A call of a linear layer: its row, its map, and whether its weights have a mean."""
 
     row: int
     unit: UnitMap
     layer: Any
     key: CallKey
+    shifted: bool
 
 
 class DrawPass:
     """Measures a pass as the run does, with the rule of each linear layer and all second moments.
 
     ``run(batch)`` gives float64 tensors: the layers' figures [3, layer], the maps' [5, map], the
-    weights' [2, weight] and the second moments of all tensors and of their deltas [2, tensor].
+    weights' [2, weight], the second moments of all tensors and of their deltas [2, tensor] and
+    delta over the time steps of recurrent layers [1, time step].
     `maps` and `calls`, which say what the columns are, are known once it was called.
     """
 
@@ -58,7 +62,7 @@ class DrawPass:
                 continue
             unit = unit_map(layer)
             if unit is not None:
-                yield _Mapped(info.index, unit, layer, key)
+                yield _Mapped(info.index, unit, layer, key, _have_mean(unit.weights))
 
     def _measure(self, batch: Any) -> tuple[Any, ...]:
         x, y, *rest = batch
@@ -76,9 +80,11 @@ class DrawPass:
         mapped = [item for item in self._mapped if item.key in copies]
         outs = [_linear_output(calls[item.key]) for item in mapped]
         fed = [copies[item.key] for item in mapped]
-        tensors = self._tensors(calls)
-        sources = ([signal.z for signal in signals], outs, fed, tensors)
-        deltas, out_deltas, fed_deltas, tensor_deltas = tape.gradient(scaled, sources)
+        tensors, self.calls = call_tensors(self._sites, calls)
+        timed = [site for site in sites if site.time_steps]
+        zeros = [calls[site.key].zeros for site in timed]
+        sources = ([signal.z for signal in signals], outs, fed, tensors, zeros)
+        deltas, out_deltas, fed_deltas, tensor_deltas, over = tape.gradient(scaled, sources)
         deltas = [
             tf.zeros_like(s.z) if d is None else tf.convert_to_tensor(d)
             for d, s in zip(deltas, signals, strict=True)
@@ -99,61 +105,22 @@ class DrawPass:
         moments = [list(map(squares, tensors)), _delta_moments(tensor_deltas, scale)]
         weights = [_weight_figures(weight) for weight in self._model.weights]
         nothing = tf.zeros([5, 0], tf.float64)
+        times = over_time(timed, calls, over, scale)
         return (
             packed,
             tf.stack(rows, 1) if rows else nothing,
             tf.stack(weights, 1) if weights else nothing[:2],
             tf.stack(moments) if tensors else nothing[:2],
+            tf.concat(times, 0)[tf.newaxis] if times else nothing[:1],
         )
 
-    def _tensors(self, calls: dict[CallKey, Call]) -> list[Any]:
-        """The tensors of all calls, each once; sets which call has which."""
-        columns: dict[Any, int] = {}
-        tensors: list[Any] = []
 
-        def column(tensor: Any) -> int:
-            name = tensor_name(tensor)
-            if name not in columns:
-                columns[name] = len(tensors)
-                tensors.append(tensor)
-            return columns[name]
-
-        given: dict[Any, int] = {}
-        rows = []
-        for info, key in zip(self._sites.layers, self._sites.calls, strict=True):
-            call = calls.get(key)
-            outputs = [t for t in call.outputs if t.dtype.is_floating] if call else []
-            if call is None or not outputs:
-                continue
-            inputs = [t for t in call.inputs if t.dtype.is_floating]
-            behind: list[int] = []
-            for tensor in inputs:
-                if tensor_name(tensor) not in given:
-                    behind += [given[name] for name in _behind(tensor, given)]
-            z = -1 if call.z is None or call.z is call.a else column(call.z)
-            fed, output = tuple(map(column, inputs)), column(outputs[0])
-            given.setdefault(tensor_name(outputs[0]), output)
-            rows.append(CallTensors(info.index, fed, output, z, tuple(dict.fromkeys(behind))))
-        self.calls = tuple(rows)
-        return tensors
-
-
-def _behind(tensor: Any, given: Mapping[Any, int]) -> list[Any]:
-    """The names in `given` that a tensor is computed from, with no other of them between."""
-    if not hasattr(tensor, "op"):  # outside a graph
-        return []
-    reached, waiting, names = set(), deque([tensor]), []
-    while waiting:
-        for before in waiting.popleft().op.inputs:
-            name = tensor_name(before)
-            if name in reached:
-                continue
-            reached.add(name)
-            if name in given:
-                names.append(name)
-            else:
-                waiting.append(before)
-    return names
+def _have_mean(weights: Sequence[Any]) -> bool:
+    """Whether one kernel's mean is beyond two standard errors: else its map need not be taken."""
+    if len(weights) != 1:
+        return False
+    values = np.asarray(weights[0].value, np.float64)
+    return bool(abs(values.mean()) > 2.0 * values.std() / math.sqrt(values.size))
 
 
 @contextmanager
@@ -237,9 +204,8 @@ def _map_figures(item: _Mapped, x: Any, z: Any, deltas: Sequence[Any], samples: 
         dz, dx = tf.convert_to_tensor(dz), tf.convert_to_tensor(dx)
         base = samples**2
         back = (second_moment(dx) * base, item.unit.transposed(dz, x) * base)
-    return tf.stack(
-        [second_moment(linear), item.unit.response(x), item.unit.mean_response(x), *back]
-    )
+    shifted = item.unit.mean_response(x) if item.shifted else nan
+    return tf.stack([second_moment(linear), item.unit.response(x), shifted, *back])
 
 
 def _delta_moments(deltas: Sequence[Any], scale: Any) -> list[Any]:

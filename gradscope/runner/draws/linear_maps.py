@@ -119,9 +119,9 @@ def _convolution(layer: Any, weights: tuple[Any, ...]) -> UnitMap:
 
     def response(x: Any) -> Any:
         x = _channels_last(layer, x)
-        mean = tf.reduce_mean(_square(x), -1, keepdims=True)
+        read, _, outputs = _times_read(layer, x)
         summed = channels(x) * (multiplier if separable else 1.0)
-        return tf.reduce_mean(_map_of_ones(layer, mean)) * summed
+        return tf.reduce_sum(_place_means(x) * read) / outputs * summed
 
     def mean_response(x: Any) -> Any:
         if depthwise or groups > 1:
@@ -135,18 +135,32 @@ def _convolution(layer: Any, weights: tuple[Any, ...]) -> UnitMap:
         summed = float(multiplier) * features if separable else features / groups
         if depthwise and not separable:
             summed = float(multiplier)
-        one = tf.zeros([*x.shape[:-1], 1], tf.float32)
-        with tf.GradientTape() as tape:
-            tape.watch(one)
-            mapped = _convolved(layer, one)
-        squares = tf.reduce_mean(_square(delta), -1, keepdims=True)
-        # The squares of a gradient may lie below float32's range.
-        scale = tf.maximum(tf.reduce_max(squares), tf.constant(1e-300, tf.float64))
-        cotangent = tf.cast(squares / scale, tf.float32)
-        back = tape.gradient(mapped, one, output_gradients=cotangent)
-        return tf.reduce_mean(tf.cast(back, tf.float64)) * summed * scale
+        _, reads, _ = _times_read(layer, x)
+        inputs = tf.cast(tf.size(x[:1, ..., :1]), tf.float64)
+        return tf.reduce_sum(_place_means(delta) * reads) / inputs * summed
 
     return UnitMap(weights, response, mean_response, transposed)
+
+
+def _times_read(layer: Any, x: Any) -> tuple[Any, Any, Any]:
+    """How many outputs read each place of the input, how many places each output reads, and the
+    number of outputs.
+
+    The mean of a map of ones over its outputs is that of its input, times how often each is read:
+    one sample is enough to count, whatever the size of the batch.
+    """
+    one = tf.ones_like(x[:1, ..., :1], tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(one)
+        reads = _convolved(layer, one)
+    read = tape.gradient(reads, one)
+    read, reads = (tf.cast(counts[0, ..., 0], tf.float64) for counts in (read, reads))
+    return read, reads, tf.cast(tf.size(reads), tf.float64)
+
+
+def _place_means(x: Any) -> Any:
+    """E x^2 at each place, over samples and channels."""
+    return tf.reduce_mean(_square(x), [0, -1])
 
 
 def _channels_last(layer: Any, x: Any) -> Any:

@@ -15,6 +15,7 @@ from gradscope.record.initial_draws import (
     LAYER_FIGURES,
     MAP_FIGURES,
     TENSOR_FIGURES,
+    TIME_FIGURES,
     WEIGHT_FIGURES,
     InitialDraws,
 )
@@ -69,7 +70,7 @@ def measure_draws(work: DrawnModel, batches: Sequence[Any], *, count: int) -> In
                 rows.append([part.numpy() for part in measured.run(batch)])
         finally:
             redraw.restore()
-    names = (LAYER_FIGURES, MAP_FIGURES, WEIGHT_FIGURES, TENSOR_FIGURES)
+    names = (LAYER_FIGURES, MAP_FIGURES, WEIGHT_FIGURES, TENSOR_FIGURES, TIME_FIGURES)
     parts = [np.stack(part) for part in zip(*rows, strict=True)]
     figures = {
         name: np.ascontiguousarray(part[:, at])

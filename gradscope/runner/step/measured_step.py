@@ -125,7 +125,7 @@ def measured_pass(
         factor = samples / (tf.cast(scale, tf.float64) if tf.is_tensor(samples) else scale)
         signal_figures.add_signal_figures(figures, signals, deltas, factor, reductions)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
-        times = _over_time(timed, calls, through_time, factor)
+        times = over_time(timed, calls, through_time, factor)
         scalars = tf.concat([scalars, *times], 0) if times else scalars
         unscaled = loss_scale.unscaled(gradients, scale)
         deltas = loss_scale.unscaled(deltas, scale)
@@ -285,7 +285,7 @@ def _or_zeros(gradient: Any, source: Any) -> Any:
     return tf.zeros_like(source) if gradient is None else tf.convert_to_tensor(gradient)
 
 
-def _over_time(
+def over_time(
     timed: Sequence[Site], calls: dict[Any, Call], gradients: Sequence[Any], scale: Any
 ) -> list[Any]:
     """Delta at each time step of each recurrent layer that is followed.

@@ -245,7 +245,7 @@ _NORMALIZATIONS = (
     *("LayerNormalization", "RMSNormalization", "GroupNormalization", "UnitNormalization"),
 )
 _RESHAPERS = ("Flatten", "Reshape", "Permute", "Identity")
-_MERGES = ("Average", "Dot", "Maximum", "Minimum", "Multiply", "Subtract")
+_MERGES = ("Average", "Dot", "Maximum", "Minimum", "Subtract")
 _MOVERS = (
     *("RepeatVector", "Cropping1D", "Cropping2D", "Cropping3D"),
     *("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Masking"),
@@ -283,5 +283,6 @@ LAYER_KINDS: tuple[LayerKind, ...] = (
     LayerKind(("Softmax",), _ACTIVATION, activation=_softmax),
     LayerKind(("Add",), (Trait.MERGE, Trait.SUM)),
     LayerKind(_MERGES, (Trait.MERGE,)),
+    LayerKind(("Multiply",), (Trait.MERGE, Trait.PRODUCT)),
     LayerKind(("Concatenate",), (Trait.MERGE, Trait.CONCATENATION)),
 )

@@ -3,11 +3,16 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from rich.cells import cell_len
 
+from gradscope.analyzer.theory.drawn_profile import time_limits
+from gradscope.record import InitialDraws
+from gradscope.record.initial_draws import LAYER_FIGURES, TIMES, WEIGHT_FIGURES
 from gradscope.reporters.report import Detail, ReportOptions
 from gradscope.reporters.run import REPORTERS
+from gradscope.reporters.run.expected_start import draws_item, graph_sentences
 from gradscope.reporters.run.html import render as page_of
 from gradscope.reporters.run.time_table import TITLE, time_table
 from tests.reporters import fixtures
@@ -53,6 +58,37 @@ def test_without_a_finite_figure_there_is_no_row():
     assert (
         time_table(replace(report, record=replace(report.record, recurrent_delta=times))).rows == ()
     )
+
+
+def _drawn():
+    """Both layers drawn eight times: the second gets e^-12 or e^-8 of the square at the first."""
+    report = fixtures.recurrent()
+    layers = len(report.record.layers)
+    fade = np.array([[12.0, 8.0] * 4]).T * np.linspace(-1.0, 0.0, 12)
+    both = np.hstack([np.zeros((8, 12)), fade])
+    figures = {name: np.full((9, layers), math.nan) for name in LAYER_FIGURES}
+    figures |= dict.fromkeys(WEIGHT_FIGURES, np.zeros((9, 0)))
+    figures[TIMES] = np.exp(np.vstack([both[:1], both]))
+    return replace(report, record=replace(report.record, draws=InitialDraws(figures)))
+
+
+def test_what_the_draws_give_is_said_beside_it_with_its_band():
+    """The centre of the rms is e^-5; its deviation is 1.07, and t(7) at 0.01 / 11 is 5.5."""
+    report = _drawn()
+    second = time_table(report).rows[1]
+    assert "; draws, at the start: first 0.00674 (" in second.text
+    drawn = time_limits(report.record)["memory_2"]
+    assert np.log(drawn.centre) == pytest.approx(np.linspace(-5.0, 0.0, 12), abs=1e-9)
+    reach = np.log(drawn.centre[0] / drawn.low[0])
+    assert drawn.high[0] == drawn.high[-1] == 1.0  # of the largest nothing is more than all
+    assert reach == pytest.approx(5.5 * np.sqrt(1.0 + 1.0 / 8.0) * 1.069, rel=0.01)
+    assert drawn.low[-1] == 1.0
+    [sentence] = [text for text in graph_sentences(report.record) if "time steps of" in text]
+    assert sentence.startswith("Over the 12 time steps of memory_2 the gradient changes by x0.63")
+    assert "what is read first gets 0.00674 of the largest" in sentence
+    item = draws_item(report.record)
+    assert [row["layer"] for row in item["through_time"]] == ["memory_1", "memory_2"]
+    assert item["through_time"][1]["expected"][0] == pytest.approx(math.exp(-10.0))
 
 
 @pytest.mark.parametrize("width", [200, 120, 80, 60, 40, 20])

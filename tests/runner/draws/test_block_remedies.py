@@ -13,7 +13,7 @@ from gradscope.record import Action
 from gradscope.reporters.remedies import remedy_text
 from gradscope.reporters.remedy_reader import Form, Reader
 from gradscope.theory.ledger_causes import LedgerKind
-from tests.runner.draws.starts import Starts, vectors
+from tests.runner.draws.starts import Starts, images, vectors
 
 pytestmark = pytest.mark.tensorflow
 
@@ -119,3 +119,32 @@ def test_blocks_with_a_norm_behind_the_sum_do_not_multiply(tensorflow_once: Any)
         entries = entries_of(record)
         assert entries is not None and all(block.normed for block in entries.blocks)
         assert LedgerKind.BLOCKS not in {one.kind for one in design_causes(record)}
+
+
+def test_the_law_advised_for_a_chain_keeps_the_size_of_its_signal(tensorflow_once: Any) -> None:
+    """Small images, where a third of what a kernel reads is padding."""
+    import keras
+    from keras import layers
+
+    def build(law: Any = "glorot_uniform") -> Any:
+        x = start = keras.Input((8, 8, 3))
+        for _ in range(7):
+            x = layers.Conv2D(12, 3, padding="same", activation="relu", kernel_initializer=law)(x)
+        x = layers.Flatten()(x)
+        return keras.Model(start, layers.Dense(3, "softmax")(x))
+
+    def kept(starts: Starts) -> float:
+        entries = entries_of(starts.as_made)
+        assert entries is not None
+        at = next(at for at, row in enumerate(entries.rows) if row.kind == "Flatten")
+        return float(np.sqrt(entries.product(at)))
+
+    plain = Starts(build, images(), draws=8)
+    [cause] = [one for one in design_causes(plain.as_made) if one.kind is LedgerKind.LAYERS]
+    assert cause.scale > 1.1 * cause.weights
+    [remedy] = design_remedies(cause)
+    [(key, law)] = remedy.settings
+    assert key == "model.kernel_initializer" and isinstance(law, dict)
+    scaled = keras.initializers.VarianceScaling(float(law["scale"]), mode=str(law["mode"]))
+    assert kept(plain) < 0.1
+    assert 0.7 < kept(Starts(lambda: build(scaled.clone()), images(), draws=8)) < 1.4

@@ -16,6 +16,7 @@ from gradscope.analyzer.theory.graph_causes import design_causes, entries_of
 from gradscope.record import RunRecord
 from gradscope.record.initial_draws import WeightDraw
 from gradscope.theory.ledger_causes import LedgerKind
+from gradscope.theory.local_rule import local_logs
 from tests.each_case import each_case
 from tests.runner.draws.starts import Starts, vectors
 
@@ -204,3 +205,29 @@ def test_a_model_given_to_predict_is_left_as_it_was(tensorflow_once: Any) -> Non
     band = forecast.prediction.preactivation_band
     assert band is not None and band.draws == 8
     assert np.isfinite(band.centre).all()
+
+
+def test_weights_with_a_mean_have_the_rule_of_their_mean_and_variance(tensorflow_once: Any) -> None:
+    """Without the mean, units that add up inputs of one sign give 12 times the rule."""
+    import keras
+    from keras import layers
+
+    def build() -> Any:
+        law = keras.initializers.RandomUniform(0.0, 0.2)
+        start = keras.Input((24,))
+        x = layers.Dense(24, "sigmoid", name="first")(start)
+        x = layers.Dense(24, "relu", kernel_initializer=law, name="positive")(x)
+        return keras.Model(start, layers.Dense(3, "softmax")(x))
+
+    record = Starts(build, vectors(24), draws=16).as_made
+    assert record.draws is not None
+    by_name = {record.layers[item.layer].name: at for at, item in enumerate(record.draws.maps)}
+    shifted = record.draws.figures["mean_response"]
+    assert np.isfinite(shifted[:, by_name["positive"]]).all()
+    logs = local_logs(record.draws, by_name["positive"])
+    assert abs(logs.mean()) < 0.1 and own_weights.off_layers(record) == ()
+    measured, response = (record.draws.figures[name] for name in ("output", "response"))
+    square = record.draws.figures["weight_second_moment"]
+    at = record.draws.maps[by_name["positive"]].weights[0]
+    naive = measured[:, by_name["positive"]] / (response[:, by_name["positive"]] * square[:, at])
+    assert naive.mean() > 8.0

@@ -11,6 +11,7 @@ from gradscope.analyzer.curves import held_out, loss_curve, through_time, window
 from gradscope.analyzer.curves.through_time import TimeProfile
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
+from gradscope.analyzer.theory.drawn_profile import time_limits
 from gradscope.record import Action, Finding, Remedy, RunRecord, Trait
 
 FACTORS = {
@@ -102,7 +103,7 @@ def vanishing_through_time(
             departure,
             f"The gradient vanishes through time: what {furthest.layer.name} reads first gets "
             f"{departure.extreme:.2g} of the largest.",
-            details=_details(furthest, departure, threshold),
+            details=_details(furthest, departure, threshold) + _at_start(record, furthest),
             cause=cause,
             cause_details=doubt,
             remedies=_remedies(furthest),
@@ -119,6 +120,15 @@ def _details(profile: TimeProfile, departure: departures.Departure, threshold: f
         f"Going back over its {profile.layer.time_steps} time steps the rms of dL/dh_t falls"
         f"{each}, {departure.occurrence.text}; {above} of them get at least 1/{1 / threshold:.0f}."
     )
+
+
+def _at_start(record: RunRecord, profile: TimeProfile) -> str:
+    """What initialisations of the design have at the first time step; "" where none were drawn."""
+    drawn = time_limits(record).get(profile.layer.name)
+    if drawn is None or not drawn.centre[0] > 0:
+        return ""
+    ends = f"{drawn.low[0]:.2g} to {drawn.high[0]:.2g}"
+    return f" At initialisation the draws give the first {drawn.centre[0]:.2g} ({ends})."
 
 
 def _remedies(profile: TimeProfile) -> tuple[Remedy, ...]:

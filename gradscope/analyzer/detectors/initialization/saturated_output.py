@@ -6,7 +6,7 @@ from gradscope.analyzer import findings
 from gradscope.analyzer.curves import feature_size, loss_curve
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.analyzer.theory import measured_start
+from gradscope.analyzer.theory import causes, measured_start
 from gradscope.record import Action, Finding, Remedy, Role, RunRecord, Severity
 
 
@@ -64,7 +64,10 @@ def saturated_output(
     limit = max_start_ratio / 2 if squared else max_start_ratio
     if share < min_saturated or not ratio > limit:
         return ()
+    designed = causes.growth_by_design(record)
     why, remedies = measured_start.larger_than_usual(record)
+    if designed is not None:
+        why, remedies = designed.sentence, designed.remedies
     learns = loss_curve.learns_well(record, max_constant_ratio) or (
         feature_size.are_large(record) and loss_curve.learns(record, max_unscaled_ratio)
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from gradscope.analyzer.conclusion import slow_updates
 from gradscope.analyzer.curves import through_time
+from gradscope.analyzer.theory.drawn_profile import time_limits
 from gradscope.record import Finding
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
@@ -85,6 +86,11 @@ def _time(report: Report, finding: Finding | None) -> Plot | None:
             continue
         values = profile.typical
         count = len(values)
+        curves = [Curve(Role.MEASURED, "measured", floats(values))]
+        drawn = time_limits(report.record).get(profile.layer.name)
+        if drawn is not None:
+            ends = floats(drawn.low), floats(drawn.high)
+            curves.append(Curve(Role.THEORY, "draws, at the start", floats(drawn.centre), *ends))
         return Plot(
             "Time",
             plot_title(report, finding, "Gradient over time steps"),
@@ -92,7 +98,7 @@ def _time(report: Report, finding: Finding | None) -> Plot | None:
             over_layers([str(i) for i in range(count)]),
             tuple(f"time step {i}" for i in range(count)),
             ((0, "first read"), (count - 1, "last")),
-            (Curve(Role.MEASURED, "measured", floats(values)),),
+            tuple(curves),
             (Limit(finding.threshold, f"limit {fraction(finding.threshold)}", True),),
             frozenset(i for i in range(count) if values[i] < finding.threshold),
             frames=frames(report.record, profile.relative),
