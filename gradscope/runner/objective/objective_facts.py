@@ -25,6 +25,7 @@ def objective_info(loss_name: str, model: Any, optimizer: Any) -> ObjectiveInfo:
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     epsilon = getattr(inner, "epsilon", None)
     schedule, parameters = _schedule(inner)
+    momentum, frequency = _overwriting_average(inner)
     return ObjectiveInfo(
         loss=loss,
         from_logits=from_logits,
@@ -33,7 +34,17 @@ def objective_info(loss_name: str, model: Any, optimizer: Any) -> ObjectiveInfo:
         epsilon=float(epsilon) if isinstance(epsilon, (int, float)) else None,
         schedule=schedule,
         schedule_parameters=parameters,
+        ema_momentum=momentum,
+        ema_overwrite_frequency=frequency,
     )
+
+
+def _overwriting_average(optimizer: Any) -> tuple[float | None, int | None]:
+    """Momentum and distance in steps of the moving average that overwrites the weights."""
+    frequency = getattr(optimizer, "ema_overwrite_frequency", None)
+    if not getattr(optimizer, "use_ema", False) or not frequency:
+        return None, None
+    return float(optimizer.ema_momentum), int(frequency)
 
 
 def _schedule(optimizer: Any) -> tuple[str, dict[str, float]]:
@@ -50,6 +61,13 @@ def _schedule(optimizer: Any) -> tuple[str, dict[str, float]]:
         if isinstance(value, (int, float)) and not isinstance(value, bool)
     }
     return str(rate.get("class_name", "")), numbers
+
+
+def loss_info(loss: Any) -> ObjectiveInfo:
+    """Name the loss of one of several outputs, a Keras object."""
+    inner = getattr(loss, "fn", None) if type(loss).__name__ == "LossFunctionWrapper" else loss
+    name, from_logits, reduction = _compiled(inner)
+    return ObjectiveInfo(loss=name, from_logits=from_logits, reduction=reduction)
 
 
 def _compiled(loss: Any) -> tuple[str, bool, str]:
