@@ -123,7 +123,7 @@ def test_a_schedule_that_counts_steps() -> None:
     assert actions(diagnosis) == ["slow_schedule"]
     given = diagnosis.remedy.removesuffix(", which lasts as long as the training")
     assert given == "learning_rate=keras.optimizers.schedules.CosineDecay(0.001, decay_steps=300)"
-    pasted = eval(f"keras.optimizers.Adam({given})", {"keras": keras})  # noqa: S307
+    pasted = eval(f"keras.optimizers.Adam({given})", {"keras": keras})
     assert errors(diagnosed(dense(64, 64, output=10), data, CLASSES, pasted, 300)) == []
 
 
