@@ -72,6 +72,8 @@ class Action(StrEnum):
     REPAIR_INPUTS = "repair_inputs"
     ADAPT_VOCABULARY = "adapt_vocabulary"
     KEEP_WEIGHTS = "keep_weights"
+    OTHER_LOSS = "other_loss"
+    CHECK_WEIGHTS = "check_weights"
     MEASURE_EVERY_STEP = "measure_every_step"
     UPDATE_BASELINE = "update_baseline"
     MAKE_BASELINE = "make_baseline"

@@ -372,6 +372,13 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
         "ema_overwrite_frequency=None in the optimizer: the average then takes their place once, "
         "after fit"
     ),
+    Action.OTHER_LOSS: _always(
+        "look at the loss with two targets: label_smoothing=1 leaves nothing of them, and "
+        "mean_squared_logarithmic_error takes all below 0 for 0"
+    ),
+    Action.CHECK_WEIGHTS: _always(
+        "fit without sample_weight, class_weight and masks: the loss should not be 0"
+    ),
     Action.REPAIR_DATA: _always("repair these values, or drop the samples or feature with them"),
     Action.MEASURE_EVERY_STEP: _always(
         "measure every step, which names the operation: GradientFlow(every=1), or "

@@ -72,7 +72,7 @@ def broken_rule(
     below = course.share < limits.constant_ratio
     right = loss_curve.above_chance(record) or held_out.above_chance(record)
     better = below or right or ahead_of_constant(record, limits)
-    if falls and not better and not course.grew and course.share > SETTLES:
+    if falls and not better and not course.grew and course.above(SETTLES):
         return Rule.FALLING
     if not course.grew and (falls or better):
         if held_out.gain_in_errors(record, course) <= limits.standard_errors:
@@ -85,7 +85,7 @@ def broken_rule(
             f"the loss of {course.late:.3g} scatters too much from batch to batch: only a fall by "
             f"{noise:.2g} in a quarter of the steps would have shown"
         )
-    if still_falls(curve) and not course.share <= SETTLES and not course.grew:
+    if still_falls(curve) and not course.near(SETTLES) and not course.grew:
         return Rule.FALLING
     slow = hidden or not loss_curve.loss_name(record)
     if slow and not course.grew and not training_amount(record).epochs >= ENOUGH_EPOCHS:

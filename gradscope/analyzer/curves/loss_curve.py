@@ -21,6 +21,10 @@ MIN_TEST_SAMPLES = 100
 STEPS_TO_LEARN = 50
 """Recorded steps from which a network that learned nothing is stuck, or has not recovered."""
 
+SMALLEST_GAIN = 0.01
+"""Gain over a constant answer's loss, over its size, from which something was learned where right
+answers have no smaller loss, or an unknown one. A judgement, as `min_relative_fall`."""
+
 WEIGHTED = 0.1
 """Difference from a formula, over it, from which the measured loss of a constant answer is another
 one: sample or class weights are no part of the formula."""
@@ -111,8 +115,17 @@ def learned(record: RunRecord, share: float) -> bool:
     reached = loss_share(record, end if known else curve.last, of_answers=known)
     if not math.isnan(reached):
         return reached < share
+    level, best = (end if known else curve.last), _known_constant(record, of_answers=known)
+    if level > best - SMALLEST_GAIN * abs(best):
+        return False  # a negative loss falls by any factor on its way to a constant answer's
     fell = curve.last < share * curve.first and not end > curve.first
     return fell and (not accuracy_is_known(record) or above_chance(record))
+
+
+def _known_constant(record: RunRecord, *, of_answers: bool) -> float:
+    """The constant answer's loss; infinite where it is not known."""
+    best = constant_of_answers(record) if of_answers else constant_predictor(record)
+    return best if math.isfinite(best) else math.inf
 
 
 def end_loss(record: RunRecord) -> float:

@@ -95,7 +95,11 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
     "saturated_output": lambda made, _: made.batch_size,
     "underflow": values_per_step,
     "unshuffled_data": lambda made, _: made.objective_start.order.batches,  # type: ignore[union-attr]
-    "unmatched_targets": lambda made, _: made.objective_start.dependence.answer_shape[0],  # type: ignore[union-attr]
+    "unmatched_targets": lambda made, _: (
+        made.objective_start.dependence.answer_shape[0]  # type: ignore[union-attr]
+        if made.objective_start.dependence is not None  # type: ignore[union-attr]
+        else len(made.scalars["loss"])
+    ),
     "unscaled_targets": lambda made, _: made.batch_size,
     "untracked_variables": lambda made, _: sum(
         item.parameters
