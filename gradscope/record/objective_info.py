@@ -26,9 +26,11 @@ class ObjectiveInfo:
     `epsilon` is the optimizer's, None where it has none. `schedule` is the class of the learning
     rate's schedule with its numbers, ``""`` where the rate is a number. `ema_momentum` is that of
     the moving average that overwrites the weights every `ema_overwrite_frequency` steps, None where
-    none does in training. `one_of_several` says that
-    the same training step takes gradients of other losses too: as a generator and its discriminator
-    train against each other, such a loss need not fall.
+    none does in training. `clip` is Keras's name of what clips gradients (``clipnorm``,
+    ``clipvalue``, ``global_clipnorm``), "" where nothing does, and `clip_limit` to what.
+    `weight_decay` is the optimizer's, which takes the learning rate times it of each weight a step.
+    `one_of_several` says that the same training step takes gradients of other losses too: as a
+    generator and its discriminator train against each other, such a loss need not fall.
     """
 
     loss: str = ""
@@ -41,6 +43,9 @@ class ObjectiveInfo:
     one_of_several: bool = False
     ema_momentum: float | None = None
     ema_overwrite_frequency: int | None = None
+    clip: str = ""
+    clip_limit: float | None = None
+    weight_decay: float | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,10 @@ MEAN = "sum_over_batch_size"
 """Keras's name for the mean over a batch, its default."""
 
 
+_CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")
+"""Keras's settings that clip gradients; an optimizer has one of them at most."""
+
+
 def objective_info(loss_name: str, model: Any, optimizer: Any) -> ObjectiveInfo:
     """Name the loss (`loss_name`, or the one `model` was ``compiled`` with) and the optimizer."""
     loss, from_logits, reduction = loss_name, False, MEAN
@@ -26,17 +30,25 @@ def objective_info(loss_name: str, model: Any, optimizer: Any) -> ObjectiveInfo:
     epsilon = getattr(inner, "epsilon", None)
     schedule, parameters = _schedule(inner)
     momentum, frequency = _overwriting_average(inner)
+    clip = next((name for name in _CLIPS if getattr(inner, name, None)), "")
     return ObjectiveInfo(
         loss=loss,
         from_logits=from_logits,
         reduction=reduction,
         optimizer=_OPTIMIZER_NAMES.get(type(inner).__name__, ""),
-        epsilon=float(epsilon) if isinstance(epsilon, (int, float)) else None,
+        epsilon=_number(epsilon),
         schedule=schedule,
         schedule_parameters=parameters,
         ema_momentum=momentum,
         ema_overwrite_frequency=frequency,
+        clip=clip,
+        weight_decay=_number(getattr(inner, "weight_decay", None)),
+        clip_limit=float(getattr(inner, clip)) if clip else None,
     )
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def _overwriting_average(optimizer: Any) -> tuple[float | None, int | None]:

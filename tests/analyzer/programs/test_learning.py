@@ -44,7 +44,7 @@ def test_nothing_learned_yet_is_no_error() -> None:
     early = diagnosed(dense(64, 64, output=2), parity(), CLASSES, adam(), 60)
     assert early.verdict == "warning"
     assert early.headline.startswith("The network has not learned in 60 steps (0.47 epochs):")
-    assert actions(early) == ["train_longer"]
+    assert actions(early) == ["train_longer", "check_labels"]
     assert diagnosed(dense(64, 64, output=2), parity(), CLASSES, adam(), 160).verdict == "healthy"
 
 

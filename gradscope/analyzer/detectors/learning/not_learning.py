@@ -228,7 +228,7 @@ def _evidence(record: RunRecord, curve: LossCurve, course: LossCourse) -> Eviden
 def _remedies(
     record: RunRecord, rule: Rule, amount: TrainingAmount, *, enough: int
 ) -> tuple[Remedy, ...]:
-    """More steps first where few were made; labels are in doubt where more would show nothing."""
+    """More steps first where too few were made to tell; else labels are in doubt first."""
     if rule is Rule.INVERTED:
         return (Remedy(Action.CHANGE_SIGN),)
     classes = bool(loss_curve.class_shares(record))
@@ -245,7 +245,13 @@ def _remedies(
     longer = Remedy(
         Action.TRAIN_LONGER, () if is_user_model(record) else (("training.steps", steps),)
     )
-    return (longer,) if not_yet else (longer, rates, targets)
+    return (
+        (longer, targets)
+        if rule is Rule.EARLY
+        else (longer,)
+        if not_yet
+        else (targets, longer, rates)
+    )
 
 
 def _message(
