@@ -106,6 +106,8 @@ def raised_rate(remedy: Remedy) -> str:
 
 
 def _slow_schedule(remedy: Remedy, reader: Reader) -> str:
+    if remedy.decay_steps is None:
+        return "a schedule that lasts as long as the training"
     return (
         f"learning_rate=keras.optimizers.schedules.CosineDecay({remedy.replaces:.3g}, "
         f"decay_steps={remedy.decay_steps}), which lasts as long as the training"
@@ -369,12 +371,12 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
         "vectorizer.adapt(texts) on the texts of the training, before they become numbers"
     ),
     Action.KEEP_WEIGHTS: _always(
-        "ema_overwrite_frequency=None in the optimizer: the average then takes their place once, "
+        "no ema_overwrite_frequency in the optimizer: the average then takes their place once, "
         "after fit"
     ),
     Action.OTHER_LOSS: _always(
-        "look at the loss with two targets: label_smoothing=1 leaves nothing of them, and "
-        "mean_squared_logarithmic_error takes all below 0 for 0"
+        "look at the loss with two targets: label_smoothing=1 leaves nothing of them, nor does "
+        "msle of negative ones"
     ),
     Action.CHECK_WEIGHTS: _always(
         "fit without sample_weight, class_weight and masks: the loss should not be 0"

@@ -135,7 +135,7 @@ REPORTS = {
         "GS404", "scaled", _normalized, lambda _: (3000 + 200 * X, CLASSES)
     ),
     "weights averaged at every step": Report(
-        "GS108", "ema_overwrite_frequency=None", _averaged, lambda _: (X, CLASSES)
+        "GS108", "no ema_overwrite_frequency", _averaged, lambda _: (X, CLASSES)
     ),
     "a gradient clipped to nothing": Report(
         "GS104", "global_clipnorm=", _clipped, lambda _: (X, CLASSES)
