@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.analyzer.curves import window
+from gradscope.analyzer.curves.constant_loss import paired_loss
 from gradscope.analyzer.curves.loss_sign import has_wrong_sign
 from gradscope.analyzer.network import is_user_model
 from gradscope.analyzer.not_measured import NotMeasured
@@ -115,17 +116,19 @@ def learned(record: RunRecord, share: float) -> bool:
     reached = loss_share(record, end if known else curve.last, of_answers=known)
     if not math.isnan(reached):
         return reached < share
-    level, best = (end if known else curve.last), _known_constant(record, of_answers=known)
-    if level > best - SMALLEST_GAIN * abs(best):
-        return False  # a negative loss falls by any factor on its way to a constant answer's
+    if _no_better_than_constant(record, end if known else curve.last, of_answers=known):
+        return False  # a negative loss falls by any factor on its way there
     fell = curve.last < share * curve.first and not end > curve.first
     return fell and (not accuracy_is_known(record) or above_chance(record))
 
 
-def _known_constant(record: RunRecord, *, of_answers: bool) -> float:
-    """The constant answer's loss; infinite where it is not known."""
+def _no_better_than_constant(record: RunRecord, level: float, *, of_answers: bool) -> bool:
+    """Whether it is known that the loss is not below a constant answer's, on the same batches."""
+    pair = None if of_answers else paired_loss(record)
+    if pair is not None:
+        return pair.difference > -SMALLEST_GAIN * abs(pair.constant)
     best = constant_of_answers(record) if of_answers else constant_predictor(record)
-    return best if math.isfinite(best) else math.inf
+    return math.isfinite(best) and level > best - SMALLEST_GAIN * abs(best)
 
 
 def end_loss(record: RunRecord) -> float:
