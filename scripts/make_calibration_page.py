@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "calibration.md"
 RESULTS = ROOT / "benchmarks" / "results" / "detectors.json"
 WIDE_RESULTS = ROOT / "benchmarks" / "results" / "detectors_wide.json"
+REMEDIES = ROOT / "benchmarks" / "results" / "detectors_remedies.json"
 UNSEEN = ROOT / "benchmarks" / "results" / "detectors_unseen.json"
 FOURTH = ROOT / "benchmarks" / "results" / "detectors_fourth.json"
 FOURTH_LABELS = ROOT / "benchmarks" / "results" / "detectors_fourth_labels.json"
@@ -92,7 +93,9 @@ def page() -> str:
     cases, rates = results["cases"], results["rates"]
     parts = [_HEAD]
     if WIDE_RESULTS.exists():
-        parts += wide_sections(json.loads(WIDE_RESULTS.read_text(encoding="utf-8")), first)
+        wide = json.loads(WIDE_RESULTS.read_text(encoding="utf-8"))
+        sample = json.loads(REMEDIES.read_text(encoding="utf-8"))
+        parts += wide_sections(wide, first, sample)
     if FOURTH.exists():
         fourth = json.loads(FOURTH.read_text(encoding="utf-8"))
         parts += [fourth_section(fourth, json.loads(FOURTH_LABELS.read_text(encoding="utf-8")))]

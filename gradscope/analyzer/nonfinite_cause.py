@@ -11,6 +11,7 @@ from gradscope.analyzer.theory.causes import Cause
 from gradscope.message_text import counted, invalid_value_text
 from gradscope.record import Action, Remedy, RunRecord
 from gradscope.record.nonfinite_origin import NonFiniteOrigin, OperationKind, OriginPlace
+from gradscope.record.remedies import change_settings
 
 LARGE_UPDATE = 0.1
 """Share of a layer's size that one step changes from which it is named as a likely cause, as for
@@ -106,6 +107,9 @@ def _of_operation(record: RunRecord, row: int, origin: NonFiniteOrigin) -> Cause
     details = f"{_details(origin)} {_between(record, row, origin)}".strip()
     grown = origin.kind in (OperationKind.OVERFLOW, OperationKind.EXPONENTIAL)
     remedies: tuple[Remedy, ...] = () if action is None else (Remedy(action, layers=layers),)
+    operand = origin.operand
+    if action is Action.CLIP_BEFORE_LOG and operand is not None and operand.low < 0:
+        remedies = (change_settings(("model.output.activation", _positive(record))),)
     if grown and origin.dtype != "float16":
         update = large_update(record, row)
         if update or _loss_grew(record, row):
@@ -114,6 +118,13 @@ def _of_operation(record: RunRecord, row: int, origin: NonFiniteOrigin) -> Cause
         if not remedies and record.steps[row] == 0:
             remedies = causes.smallest_change(record)
     return Cause(sentence, details, remedies)
+
+
+def _positive(record: RunRecord) -> str:
+    """The output activation whose answers have a logarithm: of shares, or of numbers above 0."""
+    targets = record.data.targets
+    shares = targets is not None and 0.0 <= targets.minimum <= targets.maximum <= 1.0
+    return "sigmoid" if shares else "softplus"
 
 
 def _story(origin: NonFiniteOrigin) -> tuple[str, Action | None]:

@@ -16,7 +16,7 @@ from gradscope import api
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.integrations import fit_cadence
 from gradscope.integrations.fit_batches import present_leaves
-from gradscope.record import DataSummary, Environment
+from gradscope.record import DataSummary, Environment, OutputInfo
 from gradscope.record.builder import Beginning
 from gradscope.record.run_record import FIT, GIVEN
 from gradscope.runner.objective.objective_facts import objective_info
@@ -85,7 +85,13 @@ class BatchSummary:
 
 
 def beginning(
-    options: FitOptions, model: Any, sites: SiteMap, batch: BatchSummary, *, steps: int
+    options: FitOptions,
+    model: Any,
+    sites: SiteMap,
+    batch: BatchSummary,
+    *,
+    steps: int,
+    outputs: tuple[OutputInfo, ...] = (),
 ) -> Beginning:
     """Describe a fit of `steps` steps; the samples of `batch` stand for its data."""
     jit = bool(model.jit_compile)
@@ -113,6 +119,7 @@ def beginning(
         probe_samples=batch.samples,
         steps_requested=steps,
         objective=objective_info("compiled", model, getattr(model, "optimizer", None)),
+        outputs=outputs,
     )
 
 

@@ -8,10 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from gradscope.record import ObjectiveStart
+from gradscope.record import InputVariety, ObjectiveStart
 from gradscope.record.builder import RecordBuilder
+from gradscope.record.output_record import OutputBuilder
+from gradscope.runner.objective.input_variety import BatchInputs
 from gradscope.runner.objective.objective import Objective
 from gradscope.runner.objective.start import StartMeasurement
+from gradscope.runner.objective.starts import Starts
 from gradscope.runner.objective.target_order import BatchTargets
 
 MOST_KEPT = 2**22
@@ -21,14 +24,53 @@ TRAINED = "the model had been trained before this fit"
 
 
 class FitStart:
-    """The objective of one `fit`, as its measured batches show it.
+    """The objective of one `fit`, and that of each of several outputs, as its batches show it."""
+
+    def __init__(self, model: Any, objective: Objective) -> None:
+        starts = Starts(model, objective)
+        self._split = starts.split
+        self._whole = _LossStart(starts.whole)
+        self._outputs = [_LossStart(measurement) for measurement in starts.outputs]
+        self._inputs = BatchInputs()
+
+    def before(self, batch: Any, *, untrained: bool) -> None:
+        """Measure the facts on the first measured batch."""
+        for start, part in self._parts(batch):
+            start.before(part, untrained=untrained)
+
+    def after_first_update(self, x: Any) -> None:
+        """Add what the first update changed in the answers."""
+        for start in (self._whole, *self._outputs):
+            start.after_first_update(x)
+
+    def add(self, step: int, batch: Any) -> None:
+        """Keep the targets of a measured step, and look at its inputs."""
+        self._inputs.add(batch[0])
+        for start, part in self._parts(batch):
+            start.add(step, part)
+
+    def tell(self, builder: RecordBuilder, *, ended: bool) -> None:
+        """Give `builder` the facts, and the constants' losses at the steps that were measured."""
+        self._whole.tell(builder, ended=ended, inputs=self._inputs.variety())
+        for position, start in enumerate(self._outputs):
+            start.tell(builder.output(position), ended=ended)
+
+    def _parts(self, batch: Any) -> list[tuple[_LossStart, Any]]:
+        x, y, weights = batch
+        parts = [(y, weights), *self._split(y, weights)]
+        starts = (self._whole, *self._outputs)
+        return [(start, (x, *part)) for start, part in zip(starts, parts, strict=True)]
+
+
+class _LossStart:
+    """One loss at the start, and beside that of its constant answer.
 
     A callback never sees all targets: the constant answer is chosen on those of the batches that
     were measured so far, and again when they have doubled and at the end.
     """
 
-    def __init__(self, model: Any, objective: Objective) -> None:
-        self._measurement = StartMeasurement(model, objective)
+    def __init__(self, measurement: StartMeasurement) -> None:
+        self._measurement = measurement
         self._facts = ObjectiveStart()
         self._batches: list[tuple[int, Any, Any]] = []
         self._kept = 0
@@ -60,7 +102,13 @@ class FitStart:
         kept = None if weights is None else np.asarray(weights)
         self._batches.append((step, np.asarray(leaves[0]), kept))
 
-    def tell(self, builder: RecordBuilder, *, ended: bool) -> None:
+    def tell(
+        self,
+        builder: RecordBuilder | OutputBuilder,
+        *,
+        ended: bool,
+        inputs: InputVariety | None = None,
+    ) -> None:
         """Give `builder` the facts, and the constant's loss at the steps that were measured."""
         count = len(self._batches)
         if count >= 2 * self._chosen_on or (ended and count > self._chosen_on):
@@ -69,7 +117,7 @@ class FitStart:
         for step, y, weights in self._batches:
             if step not in self._losses:
                 self._losses[step] = self._measurement.constant_loss(y, weights)
-        builder.start(replace(self._facts, order=self._order.order()))
+        builder.start(replace(self._facts, order=self._order.order(), inputs=inputs))
         builder.constant_losses(self._losses)
 
     def _choose_again(self) -> None:

@@ -17,6 +17,7 @@ from gradscope.record.run_record import Floats
 from gradscope.runner.nonfinite import origin as nonfinite_origin
 from gradscope.runner.nonfinite.origin import Training
 from gradscope.runner.objective import objective
+from gradscope.runner.objective.output_losses import with_output_losses
 from gradscope.runner.runtime.device import without_graph_rewriting
 from gradscope.runner.runtime.preserved_state import (
     changing_state,
@@ -109,7 +110,8 @@ class FitStep:
         scaling = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         if scaling and not model.optimizer.built:  # it has no scale of its own before
             model.optimizer.build(model.trainable_variables)
-        self.objective = goal = objective.compiled_objective(batch[1])
+        goal = with_output_losses(objective.compiled_objective(batch[1]), model, batch[1])
+        self.objective = goal
         self.training = Training(model, goal, model.optimizer, self.sites)
         jit = bool(model.jit_compile)
         self._signals = measured_step.measured_pass(

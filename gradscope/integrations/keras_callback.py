@@ -29,6 +29,7 @@ from gradscope.integrations.fit_step import FitStep, MeasuredStep
 from gradscope.integrations.train_step_fit import TrainStepFit
 from gradscope.record import STATISTICS, RunRecord
 from gradscope.reporters.run import folder
+from gradscope.runner.objective.starts import output_infos
 from gradscope.runner.sources import arrays, factory
 from gradscope.runner.train_step import own_steps
 
@@ -133,6 +134,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
                 fit.fit_step.sites,
                 fit.batch_summary,
                 steps=max(done, fit.total or 0),
+                outputs=output_infos(fit.fit_step.objective),
             )
         )
         if fit.start is not None:
@@ -312,7 +314,9 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
         fit.retry = measured.skipped
         if measured.skipped:
             return
-        scalars, times = measured.scalars[:3], np.array(measured.scalars[3:])
+        assert fit.fit_step is not None
+        end = len(measured.scalars) - fit.fit_step.sites.time_steps
+        scalars, times = measured.scalars[:end], np.array(measured.scalars[end:])
         fit.builder.step(step, measured.statistics, scalars, times)
         fit.rows += 1
         with fit.faults.isolated("distributions"):

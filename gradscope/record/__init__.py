@@ -8,6 +8,7 @@ from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.objective_start import (
     AnswerScale,
     ConstantAnswer,
+    InputVariety,
     LossValues,
     ObjectiveStart,
     TargetDependence,
@@ -15,6 +16,7 @@ from gradscope.record.objective_start import (
     UnknownVariables,
     WeightCounts,
 )
+from gradscope.record.output_record import OutputInfo, OutputRecord
 from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.remedies import Action, Promise, Remedy
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, OutcomeStatus, RunRecord
@@ -44,6 +46,7 @@ __all__ = [
     "Histogram",
     "InitialDraws",
     "InitialWeight",
+    "InputVariety",
     "LayerInfo",
     "LossValues",
     "Normalization",
@@ -51,6 +54,8 @@ __all__ = [
     "ObjectiveStart",
     "Outcome",
     "OutcomeStatus",
+    "OutputInfo",
+    "OutputRecord",
     "ProbeAnswers",
     "Promise",
     "Remedy",

@@ -18,6 +18,13 @@ from gradscope.record.layers import LayerInfo, Role
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.objective_start import CONSTANT_LOSS, ObjectiveStart
+from gradscope.record.output_record import (
+    OUTPUT_SCALARS,
+    OutputBuilder,
+    OutputInfo,
+    OutputRecord,
+    by_step,
+)
 from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.run_record import (
     DataSummary,
@@ -49,6 +56,7 @@ class Beginning:
     steps_requested: int
     objective: ObjectiveInfo | None = None
     initial_weights: tuple[InitialWeight, ...] = ()
+    outputs: tuple[OutputInfo, ...] = ()
 
 
 @dataclass
@@ -65,6 +73,9 @@ class RecordBuilder:
     others: dict[str, RecordBuilder] = field(default_factory=dict)
     _steps: array[int] = field(default_factory=lambda: array("q"))
     _scalars: array[float] = field(default_factory=lambda: array("d"))
+    _of_outputs: array[float] = field(default_factory=lambda: array("d"))
+    _output_width: int = 0
+    _outputs: dict[int, OutputBuilder] = field(default_factory=dict)
     _store: RowStore | None = None
     _latest: Floats | None = None
     _times: list[Floats] = field(default_factory=list)
@@ -80,6 +91,10 @@ class RecordBuilder:
     def profile(self, name: str) -> RecordBuilder:
         """The builder for another gradient that the same training step takes."""
         return self.others.setdefault(name, RecordBuilder())
+
+    def output(self, position: int) -> OutputBuilder:
+        """The builder for one of several outputs, in the order of `Beginning.outputs`."""
+        return self._outputs.setdefault(position, OutputBuilder())
 
     def start(self, facts: ObjectiveStart) -> None:
         """Add what loss, targets and variables are before the first update."""
@@ -102,6 +117,8 @@ class RecordBuilder:
     ) -> None:
         """Add one row: float64 [statistic, layer] in the order of `STATISTICS`, and `SCALARS`.
 
+        `OUTPUT_SCALARS` of each of several outputs follow the scalars.
+
         `times` is delta over time of the recurrent layers, one after another in depth order.
         The first training step also gives step 0, the network as initialised: the same weights
         and the same batch, without the statistics of the update.
@@ -118,8 +135,16 @@ class RecordBuilder:
         self._latest = np.array(statistics, np.float64)
         self._store.append(self._latest)
         self._steps.append(step)
-        self._scalars.extend(map(float, scalars))
+        self._scalars.extend(map(float, scalars[: len(SCALARS)]))
+        self._append_outputs(scalars[len(SCALARS) :])
         self._times.append(np.array(times, np.float64) if len(times) else NO_TIMES)
+
+    def _append_outputs(self, scalars: Sequence[float]) -> None:
+        """Add the figures of several outputs; NaN for a row that was lost before they were."""
+        if scalars and not self._output_width:
+            self._output_width = len(scalars)
+            self._of_outputs.extend([np.nan] * (len(self._steps) - 1) * self._output_width)
+        self._of_outputs.extend(map(float, scalars or [np.nan] * self._output_width))
 
     def probe(self, step: int, dead_fraction: Floats, samples: int = 0) -> None:
         """Add the dead fraction [layer] of the probe set, under the weights before `step`.
@@ -181,6 +206,7 @@ class RecordBuilder:
             answers=self.final_answers,
             draws=self.initial_draws,
             others=tuple(other for other in others if other is not None),
+            outputs=self._output_records(beginning.outputs),
         )
 
     def _series(self, layers: int) -> Mapping[str, Floats]:
@@ -201,10 +227,21 @@ class RecordBuilder:
 
     def _constant_loss(self) -> dict[str, Floats]:
         """The loss of the constant answer at each recorded step, if it is known at one of them."""
-        first = self._constant.get(1, np.nan)
-        values = [self._constant.get(step, np.nan) if step else first for step in self._steps]
-        losses = np.array(values, np.float64)
+        losses = by_step(self._constant, self._steps)
         return {} if np.isnan(losses).all() else {CONSTANT_LOSS: losses}
+
+    def _output_records(self, outputs: Sequence[OutputInfo]) -> tuple[OutputRecord, ...]:
+        """The record of each of several outputs."""
+        if not outputs:
+            return ()
+        rows, width = len(self._steps), len(OUTPUT_SCALARS)
+        table = np.full((rows, len(outputs), width), np.nan)
+        if self._output_width:
+            table = np.array(self._of_outputs).reshape(table.shape)
+        return tuple(
+            self.output(at).build(info, self._steps, table[:, at])
+            for at, info in enumerate(outputs)
+        )
 
     def _recurrent_delta(self, layers: Sequence[LayerInfo]) -> dict[str, Floats]:
         """Delta over time by layer name, each [step, time]."""

@@ -24,9 +24,13 @@ class ObjectiveInfo:
     the input of a softmax or sigmoid, `reduction` is Keras's name of how it reduces a batch
     (``sum_over_batch_size`` is the mean). `optimizer` is Keras's name, ``""`` for a custom one;
     `epsilon` is the optimizer's, None where it has none. `schedule` is the class of the learning
-    rate's schedule with its numbers, ``""`` where the rate is a number. `one_of_several` says that
-    the same training step takes gradients of other losses too: as a generator and its discriminator
-    train against each other, such a loss need not fall.
+    rate's schedule with its numbers, ``""`` where the rate is a number. `ema_momentum` is that of
+    the moving average that overwrites the weights every `ema_overwrite_frequency` steps, None where
+    none does in training. `clip` is Keras's name of what clips gradients (``clipnorm``,
+    ``clipvalue``, ``global_clipnorm``), "" where nothing does, and `clip_limit` to what.
+    `weight_decay` is the optimizer's, which takes the learning rate times it of each weight a step.
+    `one_of_several` says that the same training step takes gradients of other losses too: as a
+    generator and its discriminator train against each other, such a loss need not fall.
     """
 
     loss: str = ""
@@ -37,6 +41,11 @@ class ObjectiveInfo:
     schedule: str = ""
     schedule_parameters: dict[str, float] = field(default_factory=dict)
     one_of_several: bool = False
+    ema_momentum: float | None = None
+    ema_overwrite_frequency: int | None = None
+    clip: str = ""
+    clip_limit: float | None = None
+    weight_decay: float | None = None
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,19 @@ class TargetOrder:
 
 
 @dataclass(frozen=True)
+class InputVariety:
+    """Whether any two of the first `samples` inputs differ; it is looked for until two do.
+
+    `token` is the one whole number that fills every sequence, zeros at its ends apart; None where
+    there are others, or no sequences of whole numbers.
+    """
+
+    samples: int
+    differ: bool
+    token: int | None = None
+
+
+@dataclass(frozen=True)
 class UnknownVariables:
     """Variables that a layer computes with and that the model does not know.
 
@@ -125,7 +138,8 @@ class ObjectiveStart:
     """The facts of loss, targets and variables before the first update.
 
     A fact that could not be measured is None, and `unmeasured` says why by its name. `targets`
-    summarizes those of the batch. `order` comes after the training, of its recorded batches.
+    summarizes those of the batch. `order` and `inputs` come after the training, of its recorded
+    batches.
     """
 
     dependence: TargetDependence | None = None
@@ -135,6 +149,7 @@ class ObjectiveStart:
     weights: WeightCounts | None = None
     targets: TargetSummary | None = None
     order: TargetOrder | None = None
+    inputs: InputVariety | None = None
     unmeasured: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -168,4 +183,5 @@ _FACTS: dict[str, Any] = {
     "weights": _weights,
     "targets": TargetSummary.from_json,
     "order": lambda content: TargetOrder(**content),
+    "inputs": lambda content: InputVariety(**content),
 }

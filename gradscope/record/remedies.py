@@ -69,6 +69,11 @@ class Action(StrEnum):
     COMPUTE_IN_FLOAT32 = "compute_in_float32"
     REPAIR_DATA = "repair_data"
     REPAIR_TARGETS = "repair_targets"
+    REPAIR_INPUTS = "repair_inputs"
+    ADAPT_VOCABULARY = "adapt_vocabulary"
+    KEEP_WEIGHTS = "keep_weights"
+    OTHER_LOSS = "other_loss"
+    CHECK_WEIGHTS = "check_weights"
     MEASURE_EVERY_STEP = "measure_every_step"
     UPDATE_BASELINE = "update_baseline"
     MAKE_BASELINE = "make_baseline"
@@ -93,7 +98,8 @@ class Remedy:
     together. `layers` are the layers that the action is about, () for the whole network. `promise`
     is what theory expects after it, `growth` the factor on the rms that the ledger then gives over
     all of `layers`. `replaces` is the value in use now that the action changes,
-    `time_steps` how many time steps a gate has to stay open for. `seeds` and `trained_seeds` are
+    `time_steps` how many time steps a gate has to stay open for,
+    `decay_steps` how many training steps a schedule has to last. `seeds` and `trained_seeds` are
     what a baseline has to be measured with (0 trained ones: at initialisation only), `path` the
     file it is written to; None and "" leave the defaults.
     """
@@ -108,6 +114,7 @@ class Remedy:
     trained_seeds: int | None = None
     path: str = ""
     growth: float | None = None
+    decay_steps: int | None = None
 
 
 def change_settings(*settings: tuple[str, SettingValue], promise: Promise | None = None) -> Remedy:

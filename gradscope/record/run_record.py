@@ -19,6 +19,7 @@ from gradscope.record.layers import LayerInfo, Role, branches
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.objective_start import CONSTANT_LOSS, ObjectiveStart
+from gradscope.record.output_record import OUTPUT_ARRAYS, OutputRecord
 from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.sample_geometry import SampleGeometry
 
@@ -139,7 +140,8 @@ class RunRecord:
     first value that is not finite came from; None where all values are finite, and where the origin
     was not located. `faults` are the side computations of the measurement that failed.
     `draws` is what the layers show when their weights are drawn again; None where they were not.
-    `others` are
+    `outputs` has each of several outputs with a loss of its own; empty for one output, and in
+    records of earlier versions. `others` are
     the records of the other gradients that the same training step takes, as those of a generator
     and its discriminator; each is written into a file of its own.
     """
@@ -167,6 +169,7 @@ class RunRecord:
     answers: ProbeAnswers | None = None
     others: tuple[RunRecord, ...] = ()
     draws: InitialDraws | None = None
+    outputs: tuple[OutputRecord, ...] = ()
 
     @property
     def constant_loss(self) -> Floats:
@@ -195,7 +198,34 @@ class RunRecord:
             series=some_rows(self.series, rows),
             scalars={name: values[rows] for name, values in self.scalars.items()},
             recurrent_delta={name: values[rows] for name, values in self.recurrent_delta.items()},
+            outputs=tuple(
+                replace(output, **{name: getattr(output, name)[rows] for name in OUTPUT_ARRAYS})
+                for output in self.outputs
+            ),
         )
+
+    def of_output(self, output: OutputRecord) -> RunRecord:
+        """The record with the loss of one of `outputs` in the place of the whole loss."""
+        scalars = {"loss": output.loss, "accuracy": output.accuracy}
+        if not np.isnan(output.constant_loss).all():
+            scalars[CONSTANT_LOSS] = output.constant_loss
+        return replace(
+            self,
+            scalars={**self.scalars, **scalars},
+            data=replace(self.data, targets=output.info.targets),
+            objective=self._objective_of(output.info.objective),
+            objective_start=output.start,
+            answers=output.answers,
+            evaluation={},
+            outputs=(),
+        )
+
+    def _objective_of(self, output: ObjectiveInfo) -> ObjectiveInfo:
+        """The loss of an output with the optimizer of the whole."""
+        if self.objective is None:
+            return output
+        loss, logits, reduction = output.loss, output.from_logits, output.reduction
+        return replace(self.objective, loss=loss, from_logits=logits, reduction=reduction)
 
     def to_frame(self, *, statistics: Sequence[str] | None = None) -> Any:
         """A pandas data frame with the columns step, layer, statistic and value.

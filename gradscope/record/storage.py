@@ -7,7 +7,7 @@ import io
 import json
 import weakref
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,6 +27,7 @@ from gradscope.record.layers import LayerInfo
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
 from gradscope.record.objective_info import ObjectiveInfo
 from gradscope.record.objective_start import ObjectiveStart
+from gradscope.record.output_record import OUTPUT_ARRAYS, OutputRecord
 from gradscope.record.probe_answers import ProbeAnswers
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
 from gradscope.record.statistics import STATISTICS
@@ -110,6 +111,9 @@ def _arrays(record: RunRecord) -> Iterator[tuple[str, Any]]:
         yield f"recurrent_delta/{position}", values
     for name, figures in (record.draws.figures if record.draws else {}).items():
         yield f"draws/{name}", figures
+    for position, output in enumerate(record.outputs):
+        for name in OUTPUT_ARRAYS:
+            yield f"outputs/{position}/{name}", getattr(output, name)
     for name, histogram in record.histograms.items():
         for key in _HISTOGRAM_ARRAYS:
             yield f"histograms/{name}/{key}", getattr(histogram, key)
@@ -137,6 +141,7 @@ def _meta(record: RunRecord) -> dict[str, Any]:
         "objective_start": asdict(record.objective_start) if record.objective_start else None,
         "draws": record.draws.to_json() if record.draws else None,
         "answers": asdict(record.answers) if record.answers else None,
+        "outputs": [output.to_json() for output in record.outputs],
         "histograms": {key: value.quantity for key, value in record.histograms.items()},
     }
 
@@ -217,7 +222,19 @@ def _record(arrays: RecordArchive, *, lazy: bool) -> RunRecord:
         objective_start=ObjectiveStart.from_json(start) if start else None,
         draws=_draws(arrays, meta.get("draws")),
         answers=ProbeAnswers(**meta["answers"]) if meta.get("answers") else None,
+        outputs=_outputs(arrays, meta.get("outputs", ())),
     )
+
+
+def _outputs(arrays: RecordArchive, contents: Sequence[dict[str, Any]]) -> tuple[OutputRecord, ...]:
+    shape = arrays["steps"].shape
+    made = []
+    for position, content in enumerate(contents):
+        values = {name: arrays[f"outputs/{position}/{name}"] for name in OUTPUT_ARRAYS}
+        if any(each.shape != shape for each in values.values()):
+            raise ValueError("the figures of its outputs are not [step]")
+        made.append(OutputRecord.from_json(content, values))
+    return tuple(made)
 
 
 def _draws(arrays: RecordArchive, content: dict[str, Any] | None) -> InitialDraws | None:

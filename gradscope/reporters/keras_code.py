@@ -17,5 +17,9 @@ KERAS_CODE: Final[Mapping[str, str]] = {
     "data.scaling": "features scaled to mean 0 and standard deviation 1",
     "training.loss": 'loss="{}"',
     "training.learning_rate": "learning_rate={}",
+    "training.optimizer.weight_decay": "weight_decay={}",
+    "training.optimizer.clipnorm": "clipnorm={}",
+    "training.optimizer.clipvalue": "clipvalue={}",
+    "training.optimizer.global_clipnorm": "global_clipnorm={}",
 }
 """By key of the config; `{}` is the value."""

@@ -105,6 +105,15 @@ def raised_rate(remedy: Remedy) -> str:
     return f"for steps of about a thousandth of the weights, not {remedy.replaces:g}"
 
 
+def _slow_schedule(remedy: Remedy, reader: Reader) -> str:
+    if remedy.decay_steps is None:
+        return "a schedule that lasts as long as the training"
+    return (
+        f"learning_rate=keras.optimizers.schedules.CosineDecay({remedy.replaces:.3g}, "
+        f"decay_steps={remedy.decay_steps}), which lasts as long as the training"
+    )
+
+
 def _train_longer(remedy: Remedy, reader: Reader) -> str:
     named = bool(remedy.settings) and reader.form is not Form.KERAS
     return f"more steps ({_settings(remedy, reader)})" if named else "more steps"
@@ -277,9 +286,7 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.DEFAULT_LEARNING_RATE: _default_learning_rate,
     Action.RAISE_LEARNING_RATE: _raise_learning_rate,
     Action.TRY_LEARNING_RATES: _always("other learning rates"),
-    Action.SLOW_SCHEDULE: _always(
-        "a schedule that lasts as long as the training; its steps are batches, not epochs"
-    ),
+    Action.SLOW_SCHEDULE: _slow_schedule,
     Action.TRAIN_LONGER: _train_longer,
     Action.MEASURE_MORE_STEPS: _measure_more,
     Action.ENLARGE_BATCH: _enlarge_batch,
@@ -359,6 +366,21 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
     Action.COUNT_AT_LEAST_ONE: _in_layer("sum(x) / maximum(count, 1) in place of the mean"),
     Action.COMPUTE_IN_FLOAT32: _compute_in_float32,
     Action.REPAIR_TARGETS: _always("see what makes the targets: np.unique(y, axis=0) has one row"),
+    Action.REPAIR_INPUTS: _always("see what makes the inputs: np.unique(x, axis=0) has one row"),
+    Action.ADAPT_VOCABULARY: _always(
+        "vectorizer.adapt(texts) on the texts of the training, before they become numbers"
+    ),
+    Action.KEEP_WEIGHTS: _always(
+        "no ema_overwrite_frequency in the optimizer: the average then takes their place once, "
+        "after fit"
+    ),
+    Action.OTHER_LOSS: _always(
+        "look at the loss with two targets: label_smoothing=1 leaves nothing of them, nor does "
+        "msle of negative ones"
+    ),
+    Action.CHECK_WEIGHTS: _always(
+        "fit without sample_weight, class_weight and masks: the loss should not be 0"
+    ),
     Action.REPAIR_DATA: _always("repair these values, or drop the samples or feature with them"),
     Action.MEASURE_EVERY_STEP: _always(
         "measure every step, which names the operation: GradientFlow(every=1), or "

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 import gradscope
-from benchmarks.detectors.wide import tasks
+from benchmarks.detectors.wide import objectives, tasks
 
 pytestmark = pytest.mark.tensorflow
 
@@ -39,6 +39,14 @@ class Network:
 
 SOFTMAX = "sparse_categorical_crossentropy"
 NETWORKS = {
+    "mlp": Network(
+        {"name": "mlp", "head": "softmax", "depth": 3}, {"name": "groups", "classes": 3}, SOFTMAX
+    ),
+    "table": Network({"name": "mlp", "head": "linear", "depth": 3}, {"name": "table"}, "mse"),
+    "vit": Network({"name": "vit", "head": "softmax"}, {"name": "images", "classes": 3}, SOFTMAX),
+    "own loss": Network(
+        {"name": "mlp", "head": "linear", "depth": 3, "units": 1}, {"name": "table"}, "quantile"
+    ),
     "cnn": Network(
         {"name": "cnn", "head": "softmax", "pooled": True, "filters": [6, 8]},
         {"name": "images", "classes": 3, "size": 8}, SOFTMAX,
@@ -77,6 +85,7 @@ class Written:
     y: Array
     policy: str = "float32"
     unit: float = 1.0
+    loss_times: float = 1.0
     copied: bool = False
     transposed: bool = False
 
@@ -108,7 +117,7 @@ def trained(network: Network, written: Written) -> Answer:
     batches = tf.data.Dataset.from_tensor_slices((written.x, written.y))
     config = {"training": {"steps": STEPS}, "seed": 1}
     record = gradscope.run(config, model=model, data=batches)
-    deltas = record.series["delta_second_moment"]
+    deltas = record.series["delta_second_moment"] / written.loss_times**2
     return Answer(
         gradscope.analyze(record).diagnosis.codes,
         {layer.name: deltas[[0, -1], at] for at, layer in enumerate(record.layers)},
@@ -132,14 +141,12 @@ def built(network: Network, written: Written) -> Any:
         entry = keras.Input(shape)
         copy = keras.layers.Dense(shape[-1], kernel_initializer="identity", trainable=False)
         model = keras.Model(entry, model(copy(entry)))
-    base = keras.losses.get(network.loss)
-    square = written.unit**2
-
-    def in_units(y: Any, p: Any) -> Any:
-        return base(y, p) / square
-
-    loss = network.loss if written.unit == 1.0 else in_units
-    model.compile(keras.optimizers.SGD(0.05), loss)
+    # A quantile loss is of the first power of the unit, a square of the second.
+    power = 1 if network.loss == "quantile" else 2
+    times = written.loss_times / written.unit**power
+    change = {} if times == 1.0 else {"times": times}
+    loss = objectives.objective(network.loss, change)
+    model.compile(keras.optimizers.SGD(0.05 / written.loss_times), loss)
     return model
 
 
@@ -163,6 +170,11 @@ def in_other_units(written: Written) -> Written:
     return replace(written, y=written.y * np.float32(UNIT), unit=UNIT)
 
 
+def with_a_larger_loss(written: Written) -> Written:
+    """The loss times a power of two, and the learning rate by it: the same steps."""
+    return replace(written, loss_times=1024.0)
+
+
 def in_float64(written: Written) -> Written:
     return replace(written, policy="float64")
 
@@ -177,13 +189,14 @@ def transposed(written: Written) -> Written:
 
 
 EVERY = tuple(NETWORKS)
-SLOW = ("resnet", "gru", "transformer")
-REAL = ("gru", "autoencoder")
-VECTORS = ("cnn", "resnet", "gru", "lstm", "autoencoder", "dead table", "cut u-net")
+SLOW = ("resnet", "gru", "transformer", "vit", "table")
+REAL = ("gru", "autoencoder", "table", "own loss")
+VECTORS = tuple(name for name in NETWORKS if name != "transformer")
 RELATIONS: dict[Callable[[Written], Written], tuple[str, ...]] = {
     permuted: EVERY,
     doubled: EVERY,
     in_other_units: REAL,
+    with_a_larger_loss: EVERY,
     in_float64: EVERY,
     behind_a_copy: VECTORS,
     transposed: ("cnn",),

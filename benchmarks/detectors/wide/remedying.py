@@ -116,6 +116,7 @@ _SETTINGS: Mapping[str, Callable[[Any], Said]] = {
     "training.optimizer.learning_rate": lambda v: {"optimizer": {"learning_rate": v}},
     "training.optimizer.epsilon": lambda v: {"optimizer": {"epsilon": v}},
     "training.optimizer.name": lambda v: {},
+    "training.optimizer.weight_decay": lambda v: {"optimizer": {"weight_decay": v}},
     "training.optimizer.clipnorm": lambda v: {"optimizer": {"clipnorm": v}},
     "training.optimizer.global_clipnorm": lambda v: {"optimizer": {"global_clipnorm": v}},
     "training.loss": lambda v: {"loss": v},

@@ -21,6 +21,13 @@ def fed_rms(record: RunRecord) -> tuple[float, ...]:
     return tuple(rms for rms in estimates if math.isfinite(rms))
 
 
+def measured_rms(record: RunRecord) -> tuple[float, ...]:
+    """The estimate by z alone, which holds behind a layer that scales; empty if not known."""
+    first = min(record.indices(Role.HIDDEN, Role.OUTPUT), default=0)
+    rms = _rms_by_preactivation(record, first)
+    return (rms,) if math.isfinite(rms) else ()
+
+
 def are_large(record: RunRecord) -> bool:
     """Whether every estimate is above `LARGE`, as raw pixels are."""
     return min(fed_rms(record), default=0.0) > LARGE

@@ -42,6 +42,16 @@ class LossCourse:
         share = loss_curve.loss_share(record, level, of_answers=ended)
         return cls(late, best, fall, error, level, share, ended, grew)
 
+    def above(self, share: float) -> bool:
+        """Whether the level is above a constant answer's by more than `share` of it."""
+        if not math.isnan(self.share):
+            return self.share > share
+        return self.level > self.best + (share - 1.0) * abs(self.best)
+
+    def near(self, share: float) -> bool:
+        """Whether it is known to be below that."""
+        return math.isfinite(self.best) and not self.above(share)
+
     @property
     def fall_in_errors(self) -> float:
         """The fall in its standard errors; 0 without noise."""

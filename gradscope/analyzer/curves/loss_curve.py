@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.analyzer.curves import window
+from gradscope.analyzer.curves.constant_loss import paired_loss
 from gradscope.analyzer.curves.loss_sign import has_wrong_sign
 from gradscope.analyzer.network import is_user_model
 from gradscope.analyzer.not_measured import NotMeasured
@@ -20,6 +21,10 @@ MIN_TEST_SAMPLES = 100
 
 STEPS_TO_LEARN = 50
 """Recorded steps from which a network that learned nothing is stuck, or has not recovered."""
+
+SMALLEST_GAIN = 0.01
+"""Gain over a constant answer's loss, over its size, from which something was learned where right
+answers have no smaller loss, or an unknown one. A judgement, as `min_relative_fall`."""
 
 WEIGHTED = 0.1
 """Difference from a formula, over it, from which the measured loss of a constant answer is another
@@ -111,8 +116,19 @@ def learned(record: RunRecord, share: float) -> bool:
     reached = loss_share(record, end if known else curve.last, of_answers=known)
     if not math.isnan(reached):
         return reached < share
+    if _no_better_than_constant(record, end if known else curve.last, of_answers=known):
+        return False  # a negative loss falls by any factor on its way there
     fell = curve.last < share * curve.first and not end > curve.first
     return fell and (not accuracy_is_known(record) or above_chance(record))
+
+
+def _no_better_than_constant(record: RunRecord, level: float, *, of_answers: bool) -> bool:
+    """Whether it is known that the loss is not below a constant answer's, on the same batches."""
+    pair = None if of_answers else paired_loss(record)
+    if pair is not None:
+        return pair.difference > -SMALLEST_GAIN * abs(pair.constant)
+    best = constant_of_answers(record) if of_answers else constant_predictor(record)
+    return math.isfinite(best) and level > best - SMALLEST_GAIN * abs(best)
 
 
 def end_loss(record: RunRecord) -> float:

@@ -44,7 +44,9 @@ def _summary(
     by_status = dict.fromkeys(VerdictStatus, 0)
     for verdict in diagnosis.verdicts:
         by_status[verdict.status] += 1
-    counts = ", ".join(f"{number} {status}" for status, number in by_status.items() if number)
+    words = {status: str(status) for status in VerdictStatus}
+    words[VerdictStatus.FINDING] = "with a finding"
+    counts = ", ".join(f"{number} {words[each]}" for each, number in by_status.items() if number)
     evidence = f"{_seeds(statistics)}; detectors of the config's own seed: {counts or 'none ran'}"
     rare = [verdict for verdict in statistics.verdicts if 2 * verdict.seeds <= seeds]
     notes = [f"{v.code} {v.name} is accepted by the baseline" for v in accepted]

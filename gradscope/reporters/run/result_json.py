@@ -98,7 +98,21 @@ def _training(record: RunRecord, rows: Integers) -> dict[str, Any]:
         "objective": asdict(record.objective) if record.objective else None,
         "objective_start": asdict(record.objective_start) if record.objective_start else None,
         "constant_loss": record.constant_loss,
+        **_outputs(record, rows),
     }
+
+
+def _outputs(record: RunRecord, rows: Integers) -> dict[str, Any]:
+    """The loss of each of several outputs; nothing for a model with one."""
+    if not record.outputs:
+        return {}
+    names = ("loss", "accuracy", "constant_loss")
+    outputs = [
+        {"name": output.info.name, "objective": asdict(output.info.objective)}
+        | {name: getattr(output, name)[rows] for name in names}
+        for output in record.outputs
+    ]
+    return {"outputs": outputs}
 
 
 def _profiles(record: RunRecord, rows: Integers) -> dict[str, Any]:
@@ -224,13 +238,14 @@ def remedy_item(remedy: Remedy, reader: Reader) -> dict[str, Any]:
     """A remedy as data; `arguments` are those of `gradscope run` that apply its settings.
 
     There are none for the layers of a user's model, which no key of the config describes. `growth`
-    is there where the ledger knows it.
+    is there where the ledger knows it, `decay_steps` where a schedule is asked for.
     """
     in_code = reader.form is Form.KERAS and any(
         key.startswith("model.") for key, _ in remedy.settings
     )
     options = [] if in_code else arguments(remedy)
     item = asdict(remedy) | {"settings": dict(remedy.settings), "arguments": options}
-    if remedy.growth is None:
-        del item["growth"]
+    for name in ("growth", "decay_steps"):
+        if item[name] is None:
+            del item[name]
     return item

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from typing import Any
 
 import keras
@@ -11,7 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from gradscope.record import ProbeAnswers
+from gradscope.runner.loop.listener import Listener
+from gradscope.runner.loop.lone_answers import lone_answers
 from gradscope.runner.objective.objective import Objective
+from gradscope.runner.objective.output_losses import recorded_outputs
 from gradscope.runner.runtime.preserved_state import preserved_model_state
 
 FEW_PASSES = 4
@@ -20,27 +24,42 @@ FEW_PASSES = 4
 Passed = Callable[[Any], Any]
 
 
+def send(
+    listener: Listener, model: Any, batch: tuple[Any, ...], objective: Objective, **kept: Any
+) -> None:
+    """Send `final_answers` of the whole loss and of each output, and those to lone samples."""
+    answers = final_answers(model, batch, objective, **kept)
+    for position, each in enumerate(answers[1:]):
+        listener.output(position).answers(each)
+    if answers:
+        listener.answers(answers[0])
+        lone = lone_answers(model, batch, objective, batch_size=kept["batch_size"])
+        listener.answers(replace(answers[0], **asdict(lone)))
+
+
 def final_answers(
     model: Any,
     batch: tuple[Any, ...],
     objective: Objective,
     *,
     batch_size: int,
-    constant_loss: Callable[[Any, Any], float] | None = None,
+    constant_losses: Callable[[Any, Any], list[float]] | None = None,
     traced: dict[str, Passed] | None = None,
-) -> ProbeAnswers | None:
+) -> list[ProbeAnswers]:
     """Loss and accuracy over the probe set in training and in inference mode.
+
+    Those of the whole loss, and then those of each of several outputs.
 
     `batch` are numpy arrays: inputs, targets as the loss needs them, and weights where there are
     some. It passes in batches of `batch_size`, as a model may know its batch size and batch norm
-    normalizes by the batch; what is left over is not used. ``constant_loss(y, weights)`` is that of
-    the constant answer on a batch. `traced` keeps the traced passes for the next call with this
-    model. None for an empty probe set. The model's state is restored.
+    normalizes by the batch; what is left over is not used. ``constant_losses(y, weights)`` are
+    those of the constant answers on a batch. `traced` keeps the traced passes for the next call
+    with this model. Empty for an empty probe set. The model's state is restored.
     """
     traced = {} if traced is None else traced
     pieces = list(_pieces(batch, batch_size))
     if not pieces:
-        return None
+        return []
     figures = []
     for training in (True, False):
         passed = _passed(model, objective, training=training)
@@ -52,20 +71,27 @@ def final_answers(
         figures.append(np.mean(np.array(rows, np.float64), axis=0))
     training_figures, inference_figures = figures
     samples = len(keras.tree.flatten(pieces[0][0])[0]) * len(pieces)
-    constants = [] if constant_loss is None else [_constant(constant_loss, p) for p in pieces]
-    return ProbeAnswers(
-        samples=samples,
-        training_loss=float(training_figures[0]),
-        inference_loss=float(inference_figures[0]),
-        training_accuracy=float(training_figures[1]),
-        inference_accuracy=float(inference_figures[1]),
-        constant_loss=float(np.mean(constants)) if constants else math.nan,
-    )
+    constants = np.full(len(training_figures) // 2, math.nan)
+    if constant_losses is not None:
+        constants = np.mean([_constants(constant_losses, piece) for piece in pieces], axis=0)
+    return [
+        ProbeAnswers(
+            samples=samples,
+            training_loss=float(training_figures[2 * at]),
+            inference_loss=float(inference_figures[2 * at]),
+            training_accuracy=float(training_figures[2 * at + 1]),
+            inference_accuracy=float(inference_figures[2 * at + 1]),
+            constant_loss=float(constant),
+        )
+        for at, constant in enumerate(constants)
+    ]
 
 
-def _constant(constant_loss: Callable[[Any, Any], float], piece: tuple[Any, ...]) -> float:
+def _constants(
+    constant_losses: Callable[[Any, Any], list[float]], piece: tuple[Any, ...]
+) -> list[float]:
     _, y, *rest = piece
-    return constant_loss(y, rest[0] if rest else None)
+    return constant_losses(y, rest[0] if rest else None)
 
 
 def _pieces(batch: tuple[Any, ...], batch_size: int) -> Iterator[tuple[Any, ...]]:
@@ -78,15 +104,17 @@ def _pieces(batch: tuple[Any, ...], batch_size: int) -> Iterator[tuple[Any, ...]
 
 
 def _passed(model: Any, objective: Objective, *, training: bool) -> Passed:
-    """The function from one batch to its loss and accuracy."""
+    """The function from one batch to loss and accuracy: of the whole loss, then of each output."""
 
     def figures(batch: tuple[Any, ...]) -> Any:
         x, y, *rest = batch
         outputs = model(x, training=training)
-        loss = objective.loss(model, x, y, outputs, rest[0] if rest else None)
+        with recorded_outputs(objective, outputs) as of_outputs:
+            loss = objective.loss(model, x, y, outputs, rest[0] if rest else None)
         if adds_penalties(model):
             loss -= tf.add_n([tf.cast(penalty, loss.dtype) for penalty in model.losses])
-        return tf.stack([tf.cast(loss, tf.float64), objective.accuracy(y, outputs)])
+        whole = [tf.cast(loss, tf.float64), objective.accuracy(y, outputs)]
+        return tf.stack([*whole, *of_outputs.figures()])
 
     return figures
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from gradscope.record import Histogram, InitialDraws, ObjectiveStart, OutcomeStatus, ProbeAnswers
 from gradscope.record.builder import Beginning
@@ -39,6 +39,9 @@ class Listener(Protocol):
 
     def answers(self, answers: ProbeAnswers) -> None:
         """Receive what the trained network answers to the probe set."""
+
+    def output(self, position: int) -> Any:
+        """The listener for `start`, `constant_losses` and `answers` of one of several outputs."""
 
     def profile(self, name: str) -> Listener:
         """The listener for another gradient that the same training step takes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -20,15 +20,15 @@ from gradscope.record.fault import Faults
 from gradscope.record.run_record import Floats
 from gradscope.runner.draws.measured_draws import DrawnModel, measure_draws
 from gradscope.runner.draws.wanted_draws import wanted_draws
-from gradscope.runner.loop import evaluation, feeding, memory_estimate, pace, probe
-from gradscope.runner.loop.final_answers import final_answers
+from gradscope.runner.loop import evaluation, feeding, final_answers, memory_estimate, pace, probe
 from gradscope.runner.loop.listener import Listener, TrainingEnd
-from gradscope.runner.loop.lone_answers import lone_answers
 from gradscope.runner.network.workload import Workload
 from gradscope.runner.nonfinite import replay
 from gradscope.runner.nonfinite.origin import Training
+from gradscope.runner.objective import starts
+from gradscope.runner.objective.input_variety import BatchInputs
 from gradscope.runner.objective.objective_facts import objective_info
-from gradscope.runner.objective.start import StartMeasurement
+from gradscope.runner.objective.output_losses import parts_of
 from gradscope.runner.objective.target_order import BatchTargets
 from gradscope.runner.runtime import device, preserved_state
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
@@ -71,7 +71,7 @@ class Experiment:
         self._optimizer_start = [preserved_state.compact_value(v) for v in self.optimizer.variables]
         self.jit = pace.compiles(config, self.sites, self.steps, self.device)
         self.run_chunk = self._traced()
-        self._start = StartMeasurement(self.model, self.objective)
+        self._start = starts.Starts(self.model, self.objective)
         self._targets: Any = None
         if self.device == "cpu":
             memory_estimate.refuse_too_large(self.sites, workload.feed.batch_size)
@@ -92,12 +92,12 @@ class Experiment:
         measured = measured_step.measured_step(
             self.model, sites, self.objective, self.optimizer, options
         )
-        layers = len(sites.layers)
+        layers, outputs = len(sites.layers), len(parts_of(self.objective))
         counts = power_histograms.count_size(layers) if powers else 0
         return measured_step.chunked_steps(
             measured,
             plain if training.record_every > 1 else None,
-            measured_step.RowWidths(layers, sites.time_steps, counts),
+            measured_step.RowWidths(layers, 2 * outputs + sites.time_steps, counts),
             jit=self.jit,
         )
 
@@ -120,7 +120,8 @@ class Experiment:
 
         A model of the user keeps its weights: only building it again draws new ones.
         """
-        self._facts, self._order = ObjectiveStart(), BatchTargets()
+        self._facts = [ObjectiveStart()]
+        self._order, self._inputs = BatchTargets(), BatchInputs()
         self.config = replace(self.config, seed=seed)
         self.feed = self.workload.feed.with_seed(seed)
         if self.workload.draw_weights is None:
@@ -159,6 +160,7 @@ class Experiment:
             steps_requested=self.steps,
             objective=objective_info(self.objective.loss_name, self.model, self.optimizer),
             initial_weights=initial_weights(self.model, self.sites),
+            outputs=starts.output_infos(self.objective, getattr(self.feed, "y", None)),
         )
 
     def _environment(self, *, jit: bool) -> Environment:
@@ -200,9 +202,9 @@ class Experiment:
             with faults.isolated("loss and targets at the start"):
                 if facts is not None:
                     self._facts = self._start.after_first_update(facts, batches[0][0])
-                    listener.start(self._facts)
+                    starts.send_starts(listener, self._facts)
             with faults.isolated("loss of a constant answer"):
-                listener.constant_losses(self._constant_losses(batches, step))
+                starts.send_constant_losses(listener, self._constant_losses(batches, step))
             for row, scalar, counted in zip(rows, scalars, counts, strict=True):
                 step += 1
                 self._send_counts(step, counted, listener)
@@ -224,21 +226,18 @@ class Experiment:
         """Send what the trained network answers to the probe set."""
         if not self.measure:
             return
-        listener.start(replace(self._facts, order=self._order.order()))
+        order, inputs = self._order.order(), self._inputs.variety()
+        listener.start(replace(self._facts[0], order=order, inputs=inputs))
         batch = self._prepared(self.feed.probe(self.config.training.probe_samples))
-        size, constant = self.feed.batch_size, self._start.constant_loss
-        answers = final_answers(
+        final_answers.send(
+            listener,
             self.model,
             batch,
             self.objective,
-            batch_size=size,
-            constant_loss=constant,
+            batch_size=self.feed.batch_size,
+            constant_losses=self._start.constant_losses,
             traced=self._passes,
         )
-        if answers:
-            listener.answers(answers)
-            lone = lone_answers(self.model, batch, self.objective, batch_size=size)
-            listener.answers(replace(answers, **asdict(lone)))
 
     def first_step(self, listener: Listener) -> TrainingEnd:
         """Take the first step alone: the network as initialised, and what its first update does."""
@@ -255,7 +254,7 @@ class Experiment:
         rows, scalars = self.chunk([batch], 0)
         with faults.isolated("loss and targets at the start"):
             if facts is not None:
-                listener.start(self._start.after_first_update(facts, batch[0]))
+                starts.send_starts(listener, self._start.after_first_update(facts, batch[0]))
         finite = self._send_step(1, rows[0], scalars[0], listener)
         status = OutcomeStatus.COMPLETE if finite else OutcomeStatus.DIVERGED
         located = None if finite else recent.locate(1)
@@ -284,7 +283,7 @@ class Experiment:
         training = Training(self.model, self.objective, self.optimizer, self.sites)
         return replay.RecentSteps(training, self.measured_chunk, self._prepared)
 
-    def _facts_before(self, batch: Batch) -> ObjectiveStart | None:
+    def _facts_before(self, batch: Batch) -> list[ObjectiveStart] | None:
         """Loss, targets and variables before the first update; None where nothing is measured."""
         if not self.measure:
             return None
@@ -297,8 +296,8 @@ class Experiment:
         x, y, *rest = self._prepared(batch)
         return self._start.before((x, y, rest[0] if rest else None), *self._targets)
 
-    def _constant_losses(self, batches: Sequence[Batch], done: int) -> dict[int, float]:
-        """Loss of the constant answer on these batches, at most `PAIRED_STEPS` of the run."""
+    def _constant_losses(self, batches: Sequence[Batch], done: int) -> dict[int, list[float]]:
+        """`Starts.constant_losses` on these batches, at most `PAIRED_STEPS` of the run."""
         if not self.measure:
             return {}
         every = max(1, math.ceil(self.steps / self.config.training.record_every / PAIRED_STEPS))
@@ -306,9 +305,10 @@ class Experiment:
         for step, batch in enumerate(batches, done + 1):
             paired = step // self.config.training.record_every % every == 0
             if self._recorded(step) and (paired or step in {1, self.steps}):
-                _, y, *rest = self._prepared(batch)
+                x, y, *rest = self._prepared(batch)
                 self._order.add(y)
-                losses[step] = self._start.constant_loss(y, rest[0] if rest else None)
+                self._inputs.add(x)
+                losses[step] = self._start.constant_losses(y, rest[0] if rest else None)
         return losses
 
     def chunk(self, batches: Sequence[Batch], done: int) -> tuple[Floats, Floats]:
@@ -359,14 +359,14 @@ class Experiment:
 
     def _send_step(self, step: int, row: Floats, scalar: Floats, listener: Listener) -> bool:
         """Send one step if it is recorded; return whether all of it was finite."""
-        finite = bool(math.isfinite(scalar[0]))
+        finite, end = bool(math.isfinite(scalar[0])), len(scalar) - self.sites.time_steps
         recorded = self.measure and self._recorded(step)
         if recorded:
             finite = finite and not np.nansum(row[_NONFINITE]) > 0
-            listener.step(step, row, tuple(scalar[:3].tolist()), scalar[3:])
+            listener.step(step, row, tuple(scalar[:end].tolist()), scalar[end:])
         elif self.measure and not finite:
-            absent = np.full_like(scalar[3:], np.nan)
-            listener.step(step, np.full_like(row, np.nan), tuple(scalar[:3].tolist()), absent)
+            absent = np.full_like(scalar[end:], np.nan)
+            listener.step(step, np.full_like(row, np.nan), tuple(scalar[:end].tolist()), absent)
         return finite
 
     def evaluate(self) -> dict[str, float]:

@@ -25,6 +25,7 @@ from gradscope.runner.network import model as built_in_network
 from gradscope.runner.network import plain_start
 from gradscope.runner.objective import objective
 from gradscope.runner.objective.objective import Objective
+from gradscope.runner.objective.output_losses import with_output_losses
 from gradscope.runner.runtime.seeds import derive
 from gradscope.runner.sources import arrays, batches, factory
 from gradscope.runner.sources.batches import BatchSource
@@ -216,6 +217,9 @@ def from_model(config: ExperimentConfig, model: Any, data: Any) -> Workload:
             goal.loss(model, x, goal.prepare(y), outputs, weights)
     objective.refuse_unknown_classes(goal, model, outputs, getattr(feed, "y", y))
     trained = objective.trained_outputs(goal, model, x, y, outputs)
+    goal = with_output_losses(goal, model, y)
+    if goal.outputs is not None:
+        goal.outputs.find(outputs)
     if not all(trained):
         sites = measured_step.survey_model(model, x, trained)
     return Workload(

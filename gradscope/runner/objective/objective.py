@@ -30,7 +30,7 @@ class Objective:
     weights)`` is the mean loss per sample plus the losses that layers add.
     ``accuracy(y, outputs)`` is a float64 scalar, the share of right classes; NaN where there are no
     classes. ``data_loss(model, y, outputs, weights)`` is the loss without what layers add, for any
-    answers; it takes no forward pass.
+    answers; it takes no forward pass. `outputs` are the `OutputLosses` of a compiled model.
     """
 
     loss_name: str
@@ -38,6 +38,7 @@ class Objective:
     loss: Callable[[Any, Any, Any, Any, Any], Any]
     accuracy: Callable[[Any, Any], Any]
     data_loss: Callable[[Any, Any, Any, Any], Any]
+    outputs: Any = None
 
 
 def for_samples(requested: str, output_activation: str, units: int, samples: Samples) -> Objective:
@@ -62,7 +63,7 @@ def for_model(requested: str, model: Any, outputs: Any, y: Any, activation: str)
     the one of its output layer. Raises `BadRequest` when nothing determines the loss.
     """
     several = len(keras.tree.flatten(outputs)) > 1
-    accuracy = _no_accuracy if several else _fitting_accuracy(outputs, y)
+    accuracy = _no_accuracy if several else fitting_accuracy(outputs, y)
     if y is None and not _has_own_loss(model):
         raise BadRequest(
             "the data has no targets, and the model no loss that does without them",
@@ -102,7 +103,7 @@ def compiled_objective(y: Any) -> Objective:
 
     def accuracy(targets: Any, outputs: Any) -> Any:
         alone = hasattr(outputs, "shape") and hasattr(y, "shape")
-        return (_fitting_accuracy(outputs, y) if alone else _no_accuracy)(targets, outputs)
+        return (fitting_accuracy(outputs, y) if alone else _no_accuracy)(targets, outputs)
 
     return Objective("compiled", _as_is, _compiled_loss, accuracy, _compiled_data_loss)
 
@@ -177,7 +178,8 @@ def _are_indices(outputs: Any, y: Any) -> bool:
     return labels.dtype.kind in "iub" and labels.shape != tuple(outputs.shape)
 
 
-def _fitting_accuracy(outputs: Any, y: Any) -> Callable[[Any, Any], Any]:
+def fitting_accuracy(outputs: Any, y: Any) -> Callable[[Any, Any], Any]:
+    """The accuracy of answers like `outputs` to labels like `y`, both of one array."""
     shape, labels = tuple(outputs.shape), np.asarray(y)
     if y is None:
         return _no_accuracy

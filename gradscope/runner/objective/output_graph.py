@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
-
 from gradscope.record.layers import Trait
 from gradscope.runner.survey import layer_kinds
 from gradscope.runner.survey.calls import Call
@@ -70,9 +68,8 @@ def find_output_graph(calls: Sequence[Call], answers: Any) -> tuple[OutputGraph,
     return OutputGraph(), answers
 
 
-def single_answer(outputs: Any) -> Any:
-    """The one tensor that a model answers with; raises `FactNotMeasured` for several."""
-    flat = keras.tree.flatten(outputs)
-    if len(flat) != 1:
-        raise FactNotMeasured(f"the model has {len(flat)} outputs")
-    return flat[0]
+def single_output(outputs: Sequence[Any]) -> int:
+    """The position of the one output of a model; raises `FactNotMeasured` for several."""
+    if len(outputs) != 1:
+        raise FactNotMeasured(f"the model has {len(outputs)} outputs")
+    return 0

@@ -23,19 +23,18 @@ from gradscope.record import (
     ObjectiveStart,
     TargetDependence,
     TargetSummary,
-    UnknownVariables,
 )
 from gradscope.record.objective_info import target_summary
 from gradscope.record.run_record import Floats
 from gradscope.runner.objective import weight_counts
 from gradscope.runner.objective.constant_answer import constant_candidates, search_constant
+from gradscope.runner.objective.forward_pass import ForwardPass
 from gradscope.runner.objective.objective import Objective
 from gradscope.runner.objective.objective_facts import objective_info
 from gradscope.runner.objective.output_graph import (
     FactNotMeasured,
     OutputGraph,
-    find_output_graph,
-    single_answer,
+    single_output,
 )
 from gradscope.runner.objective.position_constant import PositionSearch
 from gradscope.runner.objective.right_answers import (
@@ -56,7 +55,6 @@ from gradscope.runner.runtime.preserved_state import (
     preserved_model_state,
     preserved_random_generators,
 )
-from gradscope.runner.survey.calls import recordable_layers, recording
 
 Array = npt.NDArray[Any]
 
@@ -86,20 +84,27 @@ class StartMeasurement:
     """Measures the objective of one model; its functions are traced at their first use.
 
     All of them are graphs of their own, so that nothing changes in the graph that trains. The state
-    of the model and of every random generator is as before after each call.
+    of the model and of every random generator is as before after each call. `output` is the
+    position of the output whose loss `objective` is, where there are several; `forward` is shared
+    by them.
     """
 
-    def __init__(self, model: Any, objective: Objective) -> None:
+    def __init__(
+        self,
+        model: Any,
+        objective: Objective,
+        forward: ForwardPass | None = None,
+        output: int | None = None,
+    ) -> None:
         self.model, self.objective = model, objective
+        self._forward, self._output = forward or ForwardPass(model), output
         self._graph = OutputGraph()
-        self._unknown: tuple[UnknownVariables, ...] = ()
         self._constant: Floats | None = None
         self._chosen_for: tuple[Any, ConstantAnswer] | None = None
         self._state: list[tuple[Any, Any]] = []
         self._first: _Pass | None = None
         self._stateful = False
         self._shapes: set[tuple[int, ...]] = set()
-        self._forward = tf.function(self._trace_forward, autograph=False)
         self._loss = tf.function(self._trace_loss, autograph=False)
         self._constant_loss = tf.function(self._trace_constant_loss, autograph=False)
         self._slope = tf.function(self._trace_slope, autograph=False)
@@ -119,7 +124,7 @@ class StartMeasurement:
         self._first = None
         with _reason({}, "traced"), preserved_random_generators():
             # What is built at the first call has to be there before its state can be preserved.
-            self._forward.get_concrete_function(_tensors(batch[0]))
+            self._forward.traced.get_concrete_function(_tensors(batch[0]))
         with preserved_model_state(self.model), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras's remarks come with the training itself
             with _reason(reasons, "targets"):
@@ -129,7 +134,7 @@ class StartMeasurement:
                 facts = replace(facts, scale=self._scale(self._first, batch[1]))
             with _reason(reasons, "weights"):
                 facts = replace(
-                    facts, weights=weight_counts.weight_counts(self.model, self._unknown)
+                    facts, weights=weight_counts.weight_counts(self.model, self._forward.unknown)
                 )
             first = self._first
             if first is None:
@@ -188,23 +193,10 @@ class StartMeasurement:
             # A tensor read from a variable shares its memory until one of the two changes.
             variables = self.model.non_trainable_variables
             self._state = [(v, tf.convert_to_tensor(v.value)) for v in variables]
-        z, answers, penalty = self._forward(_tensors(x))
-        return _Pass(_wide(z), _wide(answers), float(penalty))
-
-    def _trace_forward(self, x: Any) -> tuple[Any, Any, Any]:
-        model = self.model
-        with tf.GradientTape() as tape:
-            with recording(recordable_layers(model)) as recorder:
-                answers = single_answer(model(x, training=True))
-            self._graph, z = find_output_graph(recorder.calls, answers)
-            total = tf.reduce_sum(tf.cast(answers, tf.float32))
-        watched = weight_counts.untracked(model, tape.watched_variables())
-        if watched:
-            gradients = tape.gradient(total, watched)
-            reached = {id(v): g is not None for v, g in zip(watched, gradients, strict=True)}
-            self._unknown = weight_counts.unknown_variables(model, watched, reached)
-        penalty = tf.add_n([tf.cast(p, tf.float32) for p in model.losses] or [tf.constant(0.0)])
-        return z, answers, penalty
+        z, answers, penalty = self._forward.traced(_tensors(x))
+        at = single_output(answers) if self._output is None else self._output
+        self._graph = self._forward.graphs[at]
+        return _Pass(_wide(z[at]), _wide(answers[at]), float(penalty))
 
     def _trace_loss(self, z: Any, y: Any, weights: Any) -> Any:
         answers = self._graph.answers(z)

@@ -22,6 +22,7 @@ from gradscope.record import (
     ObjectiveInfo,
     ObjectiveStart,
     OutcomeStatus,
+    OutputInfo,
     ProbeAnswers,
 )
 from gradscope.record.builder import NO_TIMES, Beginning, RecordBuilder
@@ -33,14 +34,20 @@ from gradscope.record.run_record import Floats
 class Sender:
     """The worker's end of the pipe: a listener that sends everything."""
 
-    def __init__(self, connection: Connection[bytes, bytes], profile: str = "") -> None:
+    def __init__(
+        self, connection: Connection[bytes, bytes], header: dict[str, Any] | None = None
+    ) -> None:
         self._connection = connection
         self._process = os.getpid()
-        self._header = {"profile": profile} if profile else {}
+        self._header = header or {}
 
     def profile(self, name: str) -> Sender:
         """The sender for another gradient that the same training step takes."""
-        return Sender(self._connection, name)
+        return Sender(self._connection, {"profile": name})
+
+    def output(self, position: int) -> Sender:
+        """The sender for one of several outputs."""
+        return Sender(self._connection, {"output": position})
 
     def send(self, event: str, body: bytes = b"", **header: Any) -> None:
         """Send one message: a JSON line and, after it, raw bytes.
@@ -131,11 +138,14 @@ def add_message(message: bytes, builder: RecordBuilder) -> dict[str, Any]:
     if profile := header.pop("profile", ""):
         _add(header, body, builder.profile(profile))
         return {"event": "profile"}
+    if (output := header.pop("output", None)) is not None:
+        _add(header, body, builder.output(output))
+        return {"event": "output"}
     _add(header, body, builder)
     return header
 
 
-def _add(header: dict[str, Any], body: bytes, builder: RecordBuilder) -> None:
+def _add(header: dict[str, Any], body: bytes, builder: Any) -> None:
     match header["event"]:
         case "begin":
             builder.begin(_beginning(header))
@@ -198,6 +208,7 @@ def _beginning(header: dict[str, Any]) -> Beginning:
         steps_requested=header["steps_requested"],
         objective=ObjectiveInfo(**header["objective"]) if header["objective"] else None,
         initial_weights=tuple(map(InitialWeight.from_json, header["initial_weights"])),
+        outputs=tuple(map(OutputInfo.from_json, header["outputs"])),
     )
 
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from gradscope.record import STATISTICS
 from gradscope.runner.objective import loss_scale
 from gradscope.runner.objective.objective import Objective
+from gradscope.runner.objective.output_losses import recorded_outputs
 from gradscope.runner.runtime.conditional import unlowered_cond
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
 from gradscope.runner.step import (
@@ -108,7 +109,8 @@ def measured_pass(
             batch_norm_figures.recorded_moments(sites.batch_norms) as norms,
         ):
             outputs = model(x, training=True)
-            loss = objective.loss(model, x, y, outputs, sample_weights)
+            with recorded_outputs(objective, outputs) as of_outputs:
+                loss = objective.loss(model, x, y, outputs, sample_weights)
             scaled = optimizer.scale_loss(loss)
         calls = {call.key: call for call in recorder.calls}
         signals = [signal_figures.Signal.from_call(site, calls[site.key]) for site in sites.sites]
@@ -125,6 +127,8 @@ def measured_pass(
         factor = samples / (tf.cast(scale, tf.float64) if tf.is_tensor(samples) else scale)
         signal_figures.add_signal_figures(figures, signals, deltas, factor, reductions)
         scalars = _scalars(loss, objective.accuracy(y, outputs), optimizer)
+        if figures_of_outputs := of_outputs.figures():
+            scalars = tf.concat([scalars, tf.stack(figures_of_outputs)], 0)
         times = over_time(timed, calls, through_time, factor)
         scalars = tf.concat([scalars, *times], 0) if times else scalars
         unscaled = loss_scale.unscaled(gradients, scale)
@@ -143,9 +147,9 @@ def measured_step(
     """Make the step that trains and measures.
 
     `statistics` is [statistic, layer] in the order of `STATISTICS`, NaN where a statistic has no
-    meaning for a layer; `scalars` is [3 + time steps]: loss and accuracy of this batch and the
-    learning rate, before the update; then delta over time of each recurrent layer in turn. All of
-    it in training mode.
+    meaning for a layer; `scalars` is [3 + 2 outputs + time steps]: loss and accuracy of this batch
+    and the learning rate, before the update; `OUTPUT_SCALARS` of each of several outputs; then
+    delta over time of each recurrent layer in turn. All of it in training mode.
     """
     measure_pass = measured_pass(model, sites, objective, optimizer, options)
     layers = len(sites.layers)
@@ -215,10 +219,13 @@ def plain_step(model: Any, objective: Objective, optimizer: Any) -> Step:
 
 @dataclass(frozen=True)
 class RowWidths:
-    """Sizes of a measured step's results: layers, time steps of recurrent layers, counts."""
+    """Sizes of a measured step's results: layers, figures after the scalars, counts.
+
+    `extra` are the figures of several outputs and the time steps of recurrent layers.
+    """
 
     layers: int = 0
-    times: int = 0
+    extra: int = 0
     counts: int = 0
 
 
@@ -229,7 +236,8 @@ def chunked_steps(
 
     `flags` [step, 2] says which steps to measure, and in which to count powers of two; the others
     run `plain` where it is given. The results are float64 [step, statistic, layer], float64 [step,
-    scalar], where delta over time follows the scalars of a measured step, and int32 [step, count].
+    scalar], where outputs and delta over time follow the scalars of a measured step, and int32
+    [step, count].
     The number of steps is read from the batches at run time, so chunks of any length share a trace;
     another shape of the batches has one of its own.
     """
@@ -238,8 +246,8 @@ def chunked_steps(
     def skipped(batch: Any) -> tuple[Any, Any, Any]:
         assert plain is not None
         scalars = plain(batch, False)[1]
-        if widths.times:
-            scalars = tf.pad(scalars, [[0, widths.times]], constant_values=math.nan)
+        if widths.extra:
+            scalars = tf.pad(scalars, [[0, widths.extra]], constant_values=math.nan)
         return nothing, scalars, _none(widths.counts)
 
     def run_step(batch: Any, flags: Any) -> Any:
@@ -252,7 +260,7 @@ def chunked_steps(
         count = tf.shape(flags)[0]
         arrays = (
             tf.TensorArray(tf.float64, count, element_shape=[len(STATISTICS), widths.layers]),
-            tf.TensorArray(tf.float64, count, element_shape=[3 + widths.times]),
+            tf.TensorArray(tf.float64, count, element_shape=[3 + widths.extra]),
             tf.TensorArray(tf.int32, count, element_shape=[widths.counts]),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.analyzer.detectors import (
     cases_of_draws,
     cases_of_learning,
+    cases_of_lost_input,
     cases_of_norms,
     cases_of_numbers,
     cases_of_objectives,
@@ -34,6 +35,7 @@ CASES: tuple[Case, ...] = (
     *cases_of_outputs.outputs(),
     *cases_of_learning.learning(),
     *cases_of_objectives.objectives(),
+    *cases_of_lost_input.lost(),
     *cases_of_draws.departed(),
     *cases_of_draws.designed(),
 )

@@ -20,6 +20,7 @@ from gradscope.record import (
 )
 from tests.analyzer.detectors.case import INSIDE, OUTSIDE, Case
 from tests.analyzer.detectors.cases_of_loss_sign import inverted
+from tests.analyzer.detectors.cases_of_several_outputs import several_outputs
 from tests.analyzer.synthetic import DATA, USERS, changed, empty, network, over_time, record
 
 ALWAYS = np.where(np.arange(101) % 2, 1.0, -1.0)
@@ -364,6 +365,15 @@ def oscillating() -> Iterator[Case]:
 
 def learning() -> Iterator[Case]:
     """Every case of this file."""
-    judged = (stuck, inverted, little_training, end_of_training, exhausted, diverging, oscillating)
+    judged = (
+        stuck,
+        several_outputs,
+        inverted,
+        little_training,
+        end_of_training,
+        exhausted,
+        diverging,
+        oscillating,
+    )
     for cases in judged:
         yield from cases()

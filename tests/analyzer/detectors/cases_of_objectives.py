@@ -99,7 +99,15 @@ def unmatched() -> Iterator[Case]:
     yield case("healthy", "an_earlier_version", lambda: started(None), "skipped")
     why = ObjectiveStart(unmeasured={"dependence": "all targets are the same"})
     yield case("healthy", "not_measured", lambda: started(why), "skipped")
-    yield case("healthy", "no_targets_used", lambda: net(0.0, 0.0), "skipped")
+    own = ObjectiveInfo("")
+    unused = partial(net, 0.0, 0.0)
+    yield case("healthy", "own_loss", lambda: replace(unused(), objective=own), "skipped")
+    smoothed = ObjectiveInfo("categorical_crossentropy")
+    blind = partial(replace, unused(), objective=smoothed)
+    yield case("sick", "no_targets_used", blind, "error", (0, 40), (), 0.0)
+    nothing = {"loss": np.zeros(41), "accuracy": np.full(41, 0.1), "learning_rate": np.ones(41)}
+    without = partial(replace, started(why), scalars=nothing)
+    yield case("sick", "no_sample_counts", without, "error", (0, 40), (), 0.0)
     yield case("sick", "broadcast", lambda: net(9e-8), "error", (0, 40), (), 9e-8)
     yield case("sick", "means_of_the_batch", lambda: net(9e-8, shape=(32, 1)), "warning")
 
@@ -360,6 +368,10 @@ def penalized() -> Iterator[Case]:
     yield case("healthy", "an_earlier_version", record, "skipped")
     yield case("healthy", "weights_stay", lambda: net(900.0, 0.9))
     yield case("healthy", "learns", lambda: net(900.0, **falls))
+    activities = {"rms": 1.0, "loss": np.r_[900.0, 900.0, np.full(39, BEST)]}
+    yield case("sick", "activations_go", lambda: net(900.0, **activities), "error")
+    stays = {"rms": 1.0, "loss": np.r_[900.0, 900.0, np.full(39, 90.0 * OUTSIDE)]}
+    yield case("borderline", "penalty_stays", lambda: net(900.0, **stays))
     yield case("sick", "weights_go", lambda: net(900.0), "error", (0, 40), (), 900.0 / BEST)
     yield case("borderline", "ratio_inside", lambda: net(10.0 * BEST * INSIDE))
     yield case("borderline", "ratio_outside", lambda: net(10.0 * BEST * OUTSIDE), "error")

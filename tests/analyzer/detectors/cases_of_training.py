@@ -296,6 +296,9 @@ def unscaled() -> Iterator[Case]:
         front = layer_row(0, "front", "Merge", "structure", traits=(trait,))
         rest = [replace(layer, index=layer.index + 1) for layer in network([100, 100])]
         yield case("borderline", name, 116.0, severity, layers=(front, *rest))
+    scaled = (replace(front, traits=(Trait.RESCALING,)), *rest)
+    yield case("sick", "scaled_to_more", 1.0, "error", layers=scaled, **seen(116.0))
+    yield case("healthy", "scaled_to_less", 116.0, "skipped", layers=scaled, **seen(0.5))
     yield case("sick", "no_hidden_layer", 116.0, "error", (0, 40), ("output",), layers=0)
     yield case("sick", "tiny", 1e-4, "error", None, None, 1e-4)
     yield case("sick", "learned_all_the_same", 116.0, "warning", accuracy=0.6)

@@ -20,6 +20,7 @@ from tests.each_case import each_case
 PROFILED = {"vanishing_gradient", "exploding_gradient", "vanishing_signal", "exploding_signal"}
 WINDOWED = PROFILED | {"saturated_units", "frozen_layers", "unstable_updates"}
 FALLS = {
+    "averaged_weights",
     "batch_norm_small_batch",
     "collapsed_representation",
     "constant_normalization",

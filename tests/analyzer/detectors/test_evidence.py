@@ -48,6 +48,8 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
     ),
     "collapsed_representation": values_per_step,
     "constant_normalization": lambda made, finding: len(finding.layers),
+    "averaged_weights": lambda made, _: made.objective.ema_overwrite_frequency,  # type: ignore[union-attr]
+    "constant_inputs": lambda made, _: made.objective_start.inputs.samples,  # type: ignore[union-attr]
     "constant_targets": lambda made, _: made.data.targets.samples,  # type: ignore[union-attr]
     "cut_gradient": lambda made, _: sum(step > 1 for step in made.steps.tolist()),
     "departed_weights": lambda made, _: made.draws.count,  # type: ignore[union-attr]
@@ -93,7 +95,11 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
     "saturated_output": lambda made, _: made.batch_size,
     "underflow": values_per_step,
     "unshuffled_data": lambda made, _: made.objective_start.order.batches,  # type: ignore[union-attr]
-    "unmatched_targets": lambda made, _: made.objective_start.dependence.answer_shape[0],  # type: ignore[union-attr]
+    "unmatched_targets": lambda made, _: (
+        made.objective_start.dependence.answer_shape[0]  # type: ignore[union-attr]
+        if made.objective_start.dependence is not None  # type: ignore[union-attr]
+        else len(made.scalars["loss"])
+    ),
     "unscaled_targets": lambda made, _: made.batch_size,
     "untracked_variables": lambda made, _: sum(
         item.parameters

@@ -79,10 +79,15 @@ def figures(made: RunRecord, finding: Finding) -> Iterator[float]:
 
 
 def objective_figures(made: RunRecord) -> Iterator[float]:
-    """What loss, targets and variables are at the start."""
+    """What loss, targets and variables are at the start; the late losses of outputs."""
     start = made.objective_start
+    for output in made.outputs:
+        late = output.loss[-max(1, len(output.loss) // 4) :]
+        yield from (late.mean(), output.constant_loss[-1])
     if start is None:
         return
+    if start.inputs is not None:
+        yield from (start.inputs.samples, start.inputs.token or 0)
     if start.scale is not None:
         yield from (start.scale.answers, start.scale.targets or 0.0)
     if start.values is not None:
@@ -113,6 +118,7 @@ def optimizer_figures(made: RunRecord) -> Iterator[float]:
         yield float(optimizer["parameters"].get("epsilon") or 0.0)
     if made.objective is not None:
         yield float(made.objective.epsilon or 0.0)
+        yield from ((momentum := made.objective.ema_momentum or 0.0), 1.0 - momentum)
 
 
 def start_figures(made: RunRecord) -> Iterator[float]:

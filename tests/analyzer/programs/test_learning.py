@@ -44,7 +44,7 @@ def test_nothing_learned_yet_is_no_error() -> None:
     early = diagnosed(dense(64, 64, output=2), parity(), CLASSES, adam(), 60)
     assert early.verdict == "warning"
     assert early.headline.startswith("The network has not learned in 60 steps (0.47 epochs):")
-    assert actions(early) == ["train_longer"]
+    assert actions(early) == ["train_longer", "check_labels"]
     assert diagnosed(dense(64, 64, output=2), parity(), CLASSES, adam(), 160).verdict == "healthy"
 
 
@@ -121,7 +121,10 @@ def test_a_schedule_that_counts_steps() -> None:
         "ExponentialDecay with decay_steps=1 counts steps, not epochs: an epoch is 57 steps."
     )
     assert actions(diagnosis) == ["slow_schedule"]
-    assert errors(diagnosed(dense(64, 64, output=10), data, CLASSES, decay(57), 300)) == []
+    given = diagnosis.remedy.removesuffix(", which lasts as long as the training")
+    assert given == "learning_rate=keras.optimizers.schedules.CosineDecay(0.001, decay_steps=300)"
+    pasted = eval(f"keras.optimizers.Adam({given})", {"keras": keras})
+    assert errors(diagnosed(dense(64, 64, output=10), data, CLASSES, pasted, 300)) == []
 
 
 def test_a_loss_that_falls_below_zero_has_no_unit() -> None:

@@ -53,7 +53,7 @@ def test_both_modes_without_the_penalty(runner_settings: Any) -> None:
     model.fit(x, y, batch_size=BATCH, epochs=2, verbose=0, shuffle=False)
     before = [np.array(weight) for weight in model.get_weights()]
     goal = objective.for_model("auto", model, model(x[:BATCH]), y[:BATCH], "softmax")
-    answers = final_answers(model, (x, y), goal, batch_size=BATCH)
+    [answers] = final_answers(model, (x, y), goal, batch_size=BATCH)
     after = model.get_weights()
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 

@@ -14,7 +14,9 @@ from gradscope.record import (
     Environment,
     Histogram,
     InitialWeight,
+    ObjectiveInfo,
     ObjectiveStart,
+    OutputInfo,
     ProbeAnswers,
     UnmeasuredReason,
     storage,
@@ -72,6 +74,7 @@ def beginning() -> Beginning:
         batch_size=32,
         probe_samples=64,
         steps_requested=9,
+        outputs=(OutputInfo("one", ObjectiveInfo("huber")), OutputInfo("two", ObjectiveInfo())),
     )
 
 
@@ -81,6 +84,8 @@ def tell(listener: Any, seed: int, layout: str) -> None:
     listener.begin(beginning())
     listener.start(ObjectiveStart(unmeasured={"values": "naïve"}))
     listener.constant_losses({1: 0.1, 9: float("nan")})
+    listener.output(1).start(ObjectiveStart(unmeasured={"scale": "naïve"}))
+    listener.output(1).constant_losses({1: 1 / 3, 9: float("nan")})
     for step in (1, 2, 9):
         listener.probe(
             step, random.random(2 * LAYERS)[::2] if layout == "strided" else random.random(LAYERS)
@@ -93,7 +98,9 @@ def tell(listener: Any, seed: int, layout: str) -> None:
             figures = np.asfortranarray(figures)
         times = random.random(12)[::2] if layout == "strided" else random.random(6)
         times[0] = np.nan
-        listener.step(step, figures, (float("nan"), float("inf"), 0.1 + step), times)
+        of_outputs = tuple(random.random(4))  # loss and accuracy of two
+        scalars = (float("nan"), float("inf"), 0.1 + step, *of_outputs)
+        listener.step(step, figures, scalars, times)
     for step in (1, 9):
         snapshot = Histogram(
             "delta",
@@ -103,6 +110,7 @@ def tell(listener: Any, seed: int, layout: str) -> None:
             random.integers(0, 9, (1, LAYERS)),
         )
         listener.histogram("delta", snapshot)
+    listener.output(0).answers(ProbeAnswers(64, 0.5, 1 / 3))
     listener.answers(ProbeAnswers(64, 1 / 3, float("inf"), float("nan"), 0.1 + 0.2))
 
 
@@ -123,10 +131,10 @@ def test_a_record_told_equals_the_record_built(seed: int, layout: str) -> None:
         while not events or events[-1]["event"] != "end":
             events.append(add_message(receiver.recv_bytes(), there))
     assert [event["event"] for event in events] == (
-        ["begin", "start", "constant_losses"]
+        ["begin", "start", "constant_losses", "output", "output"]
         + ["probe", "step"] * 3
         + ["histogram"] * 2
-        + ["answers", "end"]
+        + ["output", "answers", "end"]
     )
     assert events[-1]["status"] == "complete"
     built, told = here.build("complete", "s", 1.0), there.build("complete", "s", 1.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -24,6 +26,10 @@ whose small ones take smaller updates, less than one in a hundred moves then."""
 SCALE_HALVINGS = 15
 """Skipped steps after which Keras's first loss scale, 2^15, is 1: what overflows then is no longer
 owed to the scale."""
+
+CLIPPED = 1e-3
+"""Limit of the gradient's norm over that norm below which it is clipped to almost nothing, as for a
+gradient that vanishes over depth."""
 
 LEFT_BEHIND = 1e-3
 """Share of the fastest layer's update below which one is left behind: the ratio over depth at which
@@ -119,7 +125,7 @@ def frozen_layers(
             threshold=threshold,
             message=_message(where, observed),
             details=_details(onset, "any" if grave else "most"),
-            cause=_flat_output(record) if whole else "",
+            cause=(_flat_output(record) or _clipped(record)) if whole else "",
             remedies=_remedies(record, [layer.index for layer in layers], whole=whole),
             evidence=findings.evidence_over_steps(
                 record, n=min(x.parameters for x in layers), steps=steps[rows], values=slowest
@@ -195,8 +201,35 @@ def _remedies(record: RunRecord, indices: list[int], *, whole: bool) -> tuple[Re
     freeze = Remedy(Action.FREEZE_LAYERS, layers=tuple(record.layers[i].name for i in indices))
     if _without_gradient(record, indices):
         return (freeze,)
+    if whole and (limit := _usual_limit(record)) is not None:
+        return (change_settings((f"training.optimizer.{limit[0]}", limit[1])),)
     computed = step_size.raise_learning_rate(record) if whole else ()
     return (*(computed or (Remedy(Action.RAISE_LEARNING_RATE),)), freeze)
+
+
+def _usual_limit(record: RunRecord) -> tuple[str, float] | None:
+    """The setting that clips the gradient to less than `CLIPPED` of its norm, and that norm.
+
+    The norm is that of all kernels at the first step. None where nothing clips so far.
+    """
+    objective = record.objective
+    if objective is None or objective.clip_limit is None or not len(record.steps):
+        return None
+    square = record.series["kernel_gradient_second_moment"][0]
+    sizes = np.array([layer.parameters for layer in record.layers], float)
+    norm = math.sqrt(float(np.nansum(square * sizes)))
+    return (objective.clip, float(f"{norm:.1g}")) if objective.clip_limit < CLIPPED * norm else None
+
+
+def _clipped(record: RunRecord) -> str:
+    """That the optimizer clips the gradient to next to nothing; "" where it does not."""
+    limit, objective = _usual_limit(record), record.objective
+    if limit is None or objective is None:
+        return ""
+    return (
+        f"{objective.clip}={objective.clip_limit:g} takes the gradient, whose norm is about "
+        f"{limit[1]:g} at the start, to almost nothing."
+    )
 
 
 def _without_gradient(record: RunRecord, indices: list[int]) -> bool:

@@ -13,8 +13,12 @@ from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names, times_text
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.analyzer.theory import step_size
-from gradscope.record import Finding, LayerInfo, Role, RunRecord, Severity
+from gradscope.record import Finding, LayerInfo, Remedy, Role, RunRecord, Severity
+from gradscope.record.remedies import change_settings
 from gradscope.record.run_record import Floats, Integers
+
+USUAL_DECAY = 0.004
+"""Keras's default of AdamW."""
 
 SHRUNK = 0.1
 """Size of a layer's weights over that at the start below which a change is large beside little:
@@ -77,7 +81,7 @@ def unstable_updates(
     Why it matters:
         What a layer has learned is lost again at the next step.
     What to do:
-        Lower the learning rate.
+        Lower the learning rate; or the weight decay, where that makes most of the change.
     Source:
         A ratio of 1e-3 as the aim of practice: Karpathy, CS231n, "ratio of weights to updates".
     """
@@ -113,14 +117,14 @@ def unstable_updates(
             threshold=max_median_update if lasts else max_single_update,
             message=_message(layers, sick.tolist(), observed),
             details=f"That is the rms of the change, {when}; a thousandth is usual.",
-            cause=_learning_rate(record.scalars["learning_rate"]),
+            cause=_decay(record, observed) or _learning_rate(record.scalars["learning_rate"]),
             evidence=findings.evidence_over_steps(
                 record,
                 n=min(layer.parameters for layer in layers),
                 steps=steps[resting],
                 values=np.fmax.reduce(update[resting][:, sick], axis=1),
             ),
-            remedies=(step_size.lower_learning_rate(record),),
+            remedies=(_remedy(record, observed),),
         ),
     )
 
@@ -149,6 +153,23 @@ def _message(layers: Sequence[LayerInfo], positions: Sequence[int], observed: fl
     where = layer_names([layer.name for layer in layers], positions)
     size = times_text(observed)
     return f"Updates are unstable in {where}: a step changes the weights by {size} their size."
+
+
+def _remedy(record: RunRecord, observed: float) -> Remedy:
+    """Less weight decay where that makes the update, else a smaller rate."""
+    if _decay(record, observed):
+        return change_settings(("training.optimizer.weight_decay", USUAL_DECAY))
+    return step_size.lower_learning_rate(record)
+
+
+def _decay(record: RunRecord, observed: float) -> str:
+    """That the weight decay makes most of the update; "" where it does not."""
+    decay = record.objective.weight_decay if record.objective is not None else None
+    rates = record.scalars["learning_rate"]
+    rates = rates[np.isfinite(rates)]
+    if not decay or not rates.size or not rates.max() * decay > observed / 2:
+        return ""
+    return f"A weight_decay of {decay:g} takes {rates.max() * decay:.2g} of each weight at a step."
 
 
 def _learning_rate(rates: Floats) -> str:

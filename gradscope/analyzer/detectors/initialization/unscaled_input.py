@@ -6,7 +6,7 @@ import math
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve
-from gradscope.analyzer.curves.feature_size import LARGE, SMALL, fed_rms
+from gradscope.analyzer.curves.feature_size import LARGE, SMALL, fed_rms, measured_rms
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.nonfinite_cause import at_edge
 from gradscope.analyzer.not_measured import NotMeasured
@@ -73,8 +73,9 @@ def unscaled_input(
         The rms is beyond a threshold and the network learns all the same, another error stands
         beside it, or an operation at the edge of its domain ended the training.
     Not judged when:
-        A measured layer that may scale stands before the first weights, a batch norm stands right
-        after them, or the features have no finite size.
+        A measured layer that may scale stands before the first weights, and z does not tell of an
+        rms above `max_rms` behind it; a batch norm stands right after them; or the features have no
+        finite size.
     Thresholds:
         max_rms = 10: the gradient of the first kernel is then ten times the one that its learning
             rate is for; pixels up to 255 give 116. Pixels from 0 to 1 have 0.3 and are no finding.
@@ -91,11 +92,13 @@ def unscaled_input(
         LeCun et al. 1998, section 4.3; Klambauer et al. 2017.
     """
     first = min(record.indices(Role.HIDDEN, Role.OUTPUT), default=0)
-    if scaling := _may_scale(record, first):
-        raise NotMeasured(f"{scaling} may scale the features before the first weights")
+    scaling, finite = _may_scale(record, first), fed_rms(record)
+    if scaling:
+        finite = measured_rms(record)
+        if not max(finite, default=0.0) > max_rms:
+            raise NotMeasured(f"{scaling} may scale the features before the first weights")
     if record.layers and record.layers[first].normalization == Normalization.BEFORE_ACTIVATION:
         raise NotMeasured("a batch norm right after the first weights takes the scale away")
-    finite = fed_rms(record)
     if not finite:
         raise NotMeasured(_without_size(record))
     if not (min(finite) > max_rms or max(finite) < min_rms):

@@ -38,14 +38,15 @@ def dominant_penalty(
     max_weight_ratio: float = 0.5,
     max_constant_ratio: float = 0.95,
 ) -> tuple[Finding, ...]:
-    """Tell whether penalties (L1, L2) take the weights to zero before they have learned.
+    """Tell whether penalties (L1, L2) take weights or activations to zero before they have learned.
 
     What it measures:
         The penalties that layers add to the loss at the start, over the loss itself; and the rms of
         each kernel at the end over that at the start.
     Error when:
-        The penalties are above `threshold` times the loss, the median of the kernels ends below
-        `max_weight_ratio` of its start, and the network has not learned.
+        The penalties are above `threshold` times the loss, the network has not learned, and the
+        median of the kernels ends below `max_weight_ratio` of its start, or the whole loss below
+        the penalties' start over `threshold`, as where the activations were taken to zero.
     Warning when:
         Never: a network that learns beside a large penalty has room for it.
     Not judged when:
@@ -72,7 +73,10 @@ def dominant_penalty(
         raise NotMeasured("no layer adds a penalty to the loss")
     learned = loss_curve.learns(record, max_constant_ratio)
     shrunk = _shrunk(record)
-    if learned or not penalty > threshold * loss or not shrunk < max_weight_ratio:
+    vanished = _vanished(record, penalty, threshold)
+    if learned or not penalty > threshold * loss:
+        return ()
+    if not shrunk < max_weight_ratio and not vanished:
         return ()
     layers = [record.layers[i] for i in record.indices(Role.HIDDEN, Role.OUTPUT)]
     return (
@@ -83,10 +87,14 @@ def dominant_penalty(
             observed=penalty / loss if loss else math.inf,
             threshold=threshold,
             message=(
-                f"The penalties on the weights outweigh the loss: at the start they are "
+                f"The penalties outweigh the loss: at the start they are "
                 f"{penalty:.3g}, the loss is {loss:.3g}."
             ),
-            cause=f"They have taken the kernels to {shrunk:.2g} of their size.",
+            cause=(
+                f"They have taken the kernels to {shrunk:.2g} of their size."
+                if shrunk < max_weight_ratio
+                else "Training has taken them away, and the activations or weights with them."
+            ),
             details=(
                 f"Regularizers {AIM * loss / penalty:.1g} times as strong would start at a tenth "
                 "of the loss."
@@ -95,6 +103,12 @@ def dominant_penalty(
             evidence=findings.evidence(record, n=max(1, sum(x.parameters for x in layers))),
         ),
     )
+
+
+def _vanished(record: RunRecord, penalty: float, threshold: float) -> bool:
+    """Whether the whole loss began with the penalties and ended below a `threshold`-th of them."""
+    loss = loss_curve.training_curve(record)
+    return len(loss.loss) > 0 and loss.loss[0] > penalty / 2 and loss.last < penalty / threshold
 
 
 def _shrunk(record: RunRecord) -> float:

@@ -49,7 +49,8 @@ def exhausted_learning_rate(
     Why it matters:
         The steps that follow change nothing: the network stays as it is.
     What to do:
-        Give the schedule as many steps as the training has. Keras counts batches, not epochs.
+        Give the schedule as many steps as the training has, from the largest rate on. Keras counts
+        batches, not epochs.
     Source:
         Keras's LearningRateSchedule, which is called with the optimizer's iterations.
     """
@@ -84,7 +85,13 @@ def exhausted_learning_rate(
                 "are the steps."
             ),
             cause=_schedule(record),
-            remedies=(Remedy(Action.SLOW_SCHEDULE),),
+            remedies=(
+                Remedy(
+                    Action.SLOW_SCHEDULE,
+                    replaces=float(rates[peak]),
+                    decay_steps=record.outcome.steps_requested,
+                ),
+            ),
             evidence=findings.evidence_over_steps(
                 record, n=len(rates), steps=steps[since:], values=rates[since:]
             ),

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from enum import Enum
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import held_out, loss_curve, window
-from gradscope.analyzer.curves.constant_loss import paired_loss
 from gradscope.analyzer.curves.depth_profile import depth_profile
+from gradscope.analyzer.curves.learning_rules import Limits, Rule, broken_rule
 from gradscope.analyzer.curves.loss_course import LossCourse, halved, moved_away
 from gradscope.analyzer.curves.loss_curve import LossCurve
 from gradscope.analyzer.curves.loss_sign import bottomless, has_wrong_sign, right_above_others
 from gradscope.analyzer.curves.sample_differences import alike_inputs
-from gradscope.analyzer.curves.training_amount import TrainingAmount, still_falls, training_amount
+from gradscope.analyzer.curves.training_amount import TrainingAmount, training_amount
 from gradscope.analyzer.detectors import EVERY_EARLIER, detector
 from gradscope.analyzer.network import is_user_model
 from gradscope.analyzer.not_measured import NotMeasured
@@ -22,22 +20,6 @@ from gradscope.record import Action, Evidence, Finding, Remedy, RunRecord, Sever
 
 UNEVEN = 30.0
 """Ratio over depth from which it is mentioned beside a loss that stands still."""
-
-LITTLE = 0.5
-"""Way from chance to all right up to which an accuracy is little, beside a loss that is no better
-than a constant answer's. Chosen on a softmax that is taken twice: it has 0.1 to 0.3 after 300
-steps, where its repaired twin has 0.9."""
-
-ENOUGH_EPOCHS = 4.0
-"""Passes over the data that are asked for where the scatter of batches hides a fall, as it does
-where the targets are mostly noise, or where the loss is the user's own: some, such as that of CTC,
-stay at a constant answer's for long. Chosen on regressions of which 6 % can be explained: a network
-has learned nothing of it after two passes, and some of it after eight."""
-
-SETTLES = 1.05
-"""Loss over a constant answer's below which a falling loss only settles there: the biases of the
-output take it so far, whatever the layers before them do. A judgement, chosen on runs of labels
-that belong to other samples, which end at 1.01 to 1.03."""
 
 FEWEST = 4
 """Losses from which a fall can be given with its noise."""
@@ -67,7 +49,8 @@ def not_learning(
         the third quarter of the recorded steps, in standard errors of that difference. Where no
         constant is known, its fall since the first quarter. Where the loss over the probe set after
         training is known, it stands in the place of the last quarter's. It is the consequence of
-        any other finding about training.
+        any other finding about training. Of several outputs with a loss each, every one is judged
+        by its own loss and its own constant: in their sum a larger one hides the rest.
     Error when:
         The loss fell by less than `standard_errors` or by less than `min_relative_fall`, and is not
         below `max_constant_ratio`: what it fell by before, it owes to the biases of the output. An
@@ -129,23 +112,58 @@ def not_learning(
     Source:
         The standard error of the difference of two means of independent batches.
     """
+    limits = Limits(
+        standard_errors,
+        max_constant_ratio,
+        min_weight_change,
+        min_relative_fall,
+        min_steps,
+        max_noise,
+        min_error_steps,
+        enough_steps,
+        min_epochs,
+        min_samples_per_class,
+        max_end_growth,
+    )
+    if not record.outputs:
+        return _judged(record, limits, "The network")
+    return _judged_outputs(record, limits)
+
+
+def _judged_outputs(record: RunRecord, limits: Limits) -> tuple[Finding, ...]:
+    """Judge the loss of each output by itself: a larger one beside it hides it in their sum."""
+    made: list[Finding] = []
+    skipped = []
+    for output in record.outputs:
+        name = output.info.name
+        try:
+            made += _judged(record.of_output(output), limits, f"The output {name}")
+        except NotMeasured as reason:
+            skipped.append(f"{name}: {reason}")
+    if skipped and not made:
+        raise NotMeasured("; ".join(skipped))
+    return tuple(made)
+
+
+def _judged(record: RunRecord, limits: Limits, subject: str) -> tuple[Finding, ...]:
+    """Judge one loss; `subject` is what learns by it, in a sentence."""
     curve = loss_curve.judged_curve(record)
-    limits = _Limits(standard_errors, max_constant_ratio, min_relative_fall, max_noise)
     falls = halved(record, curve)
-    if len(curve.loss) < min_steps and (falls or loss_curve.right_in_the_end(record)):
+    if len(curve.loss) < limits.steps and (falls or loss_curve.right_in_the_end(record)):
         return ()
     inverted = len(curve.loss) >= FEWEST and has_wrong_sign(record)
     if not (inverted or falls):
-        _refuse_too_little(record, curve, min_steps, min_weight_change)
-    course, amount = LossCourse.from_record(record, curve, max_end_growth), training_amount(record)
+        _refuse_too_little(record, curve, limits)
+    course = LossCourse.from_record(record, curve, limits.end_growth)
+    amount = training_amount(record)
     early = amount.is_little(
-        min_steps=min_error_steps,
-        enough_steps=enough_steps,
-        min_epochs=min_epochs,
-        min_samples_per_class=min_samples_per_class,
+        min_steps=limits.error_steps,
+        enough_steps=limits.enough_steps,
+        min_epochs=limits.epochs,
+        min_samples_per_class=limits.samples_per_class,
     )
-    rule = _Rule.INVERTED if inverted else _rule(record, curve, course, limits, early=early)
-    if rule is None or (falls and rule not in (_Rule.INVERTED, _Rule.BY_HEART)):
+    rule = Rule.INVERTED if inverted else broken_rule(record, curve, course, limits, early=early)
+    if rule is None or (falls and rule not in (Rule.INVERTED, Rule.BY_HEART)):
         return ()
     return (
         findings.finding(
@@ -155,104 +173,46 @@ def not_learning(
             since_step=0 if inverted else int(curve.steps[0]),
             until_step=int(curve.steps[-1]),
             observed=_observed(record, course, rule, limits),
-            threshold=standard_errors,
-            message=_message(record, course, rule, limits, amount),
+            threshold=limits.standard_errors,
+            message=_message(record, course, rule, limits, amount, subject=subject),
             details=_details(record, course, rule, limits, amount),
             evidence=_evidence(record, curve, course),
             cause="" if inverted else alike_inputs(record) or _over_depth(record),
-            remedies=_remedies(record, rule, amount, enough=int(enough_steps)),
+            remedies=_remedies(record, rule, amount, enough=int(limits.enough_steps)),
         ),
     )
 
 
-def _refuse_too_little(
-    record: RunRecord, curve: LossCurve, min_steps: float, min_weight_change: float
-) -> None:
+def _refuse_too_little(record: RunRecord, curve: LossCurve, limits: Limits) -> None:
     """Raise `NotMeasured` where a fall could not have shown."""
-    if len(curve.loss) < min_steps:
+    if len(curve.loss) < limits.steps:
         raise NotMeasured(f"{len(curve.loss)} recorded steps are too few to tell a fall from noise")
     path = loss_curve.path_length(record)
-    if not path >= min_weight_change and not moved_away(curve):
+    if not path >= limits.weight_change and not moved_away(curve):
         raise NotMeasured(
             f"all updates add up to {path:.2g} of the weights, too little to see a difference"
         )
 
 
-def _severity(record: RunRecord, course: LossCourse, rule: _Rule, *, early: bool) -> Severity:
+def _severity(record: RunRecord, course: LossCourse, rule: Rule, *, early: bool) -> Severity:
     """An error where nothing was learned for certain, after enough training.
 
     One of the user's own without a constant and without classes may have come trained.
     """
     untrained = not is_user_model(record) or loss_curve.accuracy_is_known(record)
-    certain = untrained or not math.isnan(course.share) or rule is _Rule.INVERTED
-    early = early and rule is not _Rule.INVERTED  # the loss shows it at the start
+    certain = untrained or not math.isnan(course.share) or rule is Rule.INVERTED
+    early = early and rule is not Rule.INVERTED  # the loss shows it at the start
     return Severity.ERROR if certain and rule.grave and not early else Severity.WARNING
 
 
-def _observed(record: RunRecord, course: LossCourse, rule: _Rule, limits: _Limits) -> float:
+def _observed(record: RunRecord, course: LossCourse, rule: Rule, limits: Limits) -> float:
     """The figure beside the threshold, both in standard errors.
 
     A loss that ends far above the start may have fallen before: it is then just below.
     """
-    if rule is _Rule.BY_HEART:
+    if rule is Rule.BY_HEART:
         return held_out.gain_in_errors(record, course)
     return min(course.fall_in_errors, limits.standard_errors * (1.0 - 1e-12))
-
-
-class _Rule(Enum):
-    """The rule that a finding is about."""
-
-    NOTHING = "nothing was learned"
-    BY_HEART = "what was learned does not hold on the test set"
-    LITTLE = "the loss is no better than a constant answer's, and something was learned"
-    EARLY = "nothing was learned yet, after little training"
-    FALLING = "nothing was learned yet, and the loss still falls"
-    INVERTED = "the loss is largest for right answers"
-
-    @property
-    def grave(self) -> bool:
-        """Whether it is an error."""
-        return self in (_Rule.NOTHING, _Rule.BY_HEART, _Rule.INVERTED)
-
-
-@dataclass(frozen=True)
-class _Limits:
-    """The thresholds of the detector that say whether something was learned."""
-
-    standard_errors: float
-    constant_ratio: float
-    relative_fall: float
-    noise: float
-
-
-def _rule(
-    record: RunRecord, curve: LossCurve, course: LossCourse, limits: _Limits, *, early: bool
-) -> _Rule | None:
-    """The rule that the record fails; None where the network learns. Raises `NotMeasured`."""
-    noise = limits.standard_errors * course.error
-    falls = course.fall > max(noise, limits.relative_fall * course.late)
-    below = course.share < limits.constant_ratio
-    right = loss_curve.above_chance(record) or held_out.above_chance(record)
-    better = below or right or _ahead_of_constant(record, limits)
-    if falls and not better and not course.grew and course.share > SETTLES:
-        return _Rule.FALLING
-    if not course.grew and (falls or better):
-        if held_out.gain_in_errors(record, course) <= limits.standard_errors:
-            return _Rule.BY_HEART
-        little = course.ended and not (falls or below or loss_curve.skill(record) > LITTLE)
-        return _Rule.LITTLE if little and not early else None
-    hidden = noise > limits.noise * abs(course.late)
-    if hidden and not course.ended and not course.grew:
-        raise NotMeasured(
-            f"the loss of {course.late:.3g} scatters too much from batch to batch: only a fall by "
-            f"{noise:.2g} in a quarter of the steps would have shown"
-        )
-    if still_falls(curve) and not course.share <= SETTLES and not course.grew:
-        return _Rule.FALLING
-    slow = hidden or not loss_curve.loss_name(record)
-    if slow and not course.grew and not training_amount(record).epochs >= ENOUGH_EPOCHS:
-        return _Rule.EARLY
-    return _Rule.EARLY if early else _Rule.NOTHING
 
 
 def _evidence(record: RunRecord, curve: LossCurve, course: LossCourse) -> Evidence:
@@ -266,17 +226,17 @@ def _evidence(record: RunRecord, curve: LossCurve, course: LossCourse) -> Eviden
 
 
 def _remedies(
-    record: RunRecord, rule: _Rule, amount: TrainingAmount, *, enough: int
+    record: RunRecord, rule: Rule, amount: TrainingAmount, *, enough: int
 ) -> tuple[Remedy, ...]:
-    """More steps first where few were made; labels are in doubt where more would show nothing."""
-    if rule is _Rule.INVERTED:
+    """More steps first where too few were made to tell; else labels are in doubt first."""
+    if rule is Rule.INVERTED:
         return (Remedy(Action.CHANGE_SIGN),)
     classes = bool(loss_curve.class_shares(record))
     targets = Remedy(Action.CHECK_LABELS if classes else Action.CHECK_TARGETS)
-    if rule is _Rule.BY_HEART:
+    if rule is Rule.BY_HEART:
         return (targets,)
     rates = Remedy(Action.TRY_LEARNING_RATES)
-    not_yet = rule in (_Rule.EARLY, _Rule.FALLING)
+    not_yet = rule in (Rule.EARLY, Rule.FALLING)
     if alike_inputs(record):
         return (Remedy(Action.SCALE_ONCE),)
     if not (not_yet or amount.steps < enough):
@@ -285,59 +245,71 @@ def _remedies(
     longer = Remedy(
         Action.TRAIN_LONGER, () if is_user_model(record) else (("training.steps", steps),)
     )
-    return (longer,) if not_yet else (longer, rates, targets)
+    return (
+        (longer, targets)
+        if rule is Rule.EARLY
+        else (longer,)
+        if not_yet
+        else (targets, longer, rates)
+    )
 
 
 def _message(
-    record: RunRecord, course: LossCourse, rule: _Rule, limits: _Limits, amount: TrainingAmount
+    record: RunRecord,
+    course: LossCourse,
+    rule: Rule,
+    limits: Limits,
+    amount: TrainingAmount,
+    *,
+    subject: str,
 ) -> str:
     """What the loss does."""
+    loss = "The loss" if subject == "The network" else f"The loss of{subject.removeprefix('The')}"
     beside = f"a constant answer's {course.best:.3g}"
-    if rule is _Rule.INVERTED:
+    if rule is Rule.INVERTED:
         if right_above_others(record) is None:
             return (
-                "The loss has no smallest value, so that no answer is right: its sign may be wrong."
+                f"{loss} has no smallest value, so that no answer is right: its sign may be wrong."
             )
-        return "The loss is smaller for wrong answers than for right ones: its sign is wrong."
+        return f"{loss} is smaller for wrong answers than for right ones: its sign is wrong."
     there = held_out.constant_on_test_set(record)
-    if rule is _Rule.BY_HEART and (held_out.by_heart(course) or math.isfinite(there)):
+    if rule is Rule.BY_HEART and (held_out.by_heart(course) or math.isfinite(there)):
         kind = "by heart" if held_out.by_heart(course) else "nothing that holds"
-        loss, best = record.evaluation["test_loss"], there if math.isfinite(there) else course.best
-        text = f"on the test set its loss of {loss:.3g} is above a constant answer's {best:.3g}"
-        return f"The network learns {kind}: {text}."
-    if rule is _Rule.BY_HEART:
+        ended = record.evaluation["test_loss"]
+        best = there if math.isfinite(there) else course.best
+        text = f"on the test set its loss of {ended:.3g} is above a constant answer's {best:.3g}"
+        return f"{subject} learns {kind}: {text}."
+    if rule is Rule.BY_HEART:
         return (
-            f"The network learns nothing that holds: its loss of {course.late:.3g} is hardly below "
+            f"{subject} learns nothing that holds: its loss of {course.late:.3g} is hardly below "
             f"{beside}."
         )
     if course.grew:
-        return (
-            f"The network does not learn: over the probe set its loss ends at {course.level:.3g}."
-        )
+        return f"{subject} does not learn: over the probe set its loss ends at {course.level:.3g}."
     if not math.isfinite(course.best):
         if course.fall > limits.standard_errors * course.error:
-            return f"The network learns very slowly: its loss of {course.late:.3g} hardly falls."
-        return f"The network does not learn: its loss stays at {course.late:.3g}."
-    if rule is _Rule.LITTLE:
-        return f"The network learns little: its loss of {course.level:.3g} stands beside {beside}."
-    if rule is _Rule.NOTHING:
+            return f"{subject} learns very slowly: its loss of {course.late:.3g} hardly falls."
+        return f"{subject} does not learn: its loss stays at {course.late:.3g}."
+    if rule is Rule.LITTLE:
+        return f"{subject} learns little: its loss of {course.level:.3g} stands beside {beside}."
+    if rule is Rule.NOTHING:
         return (
-            f"The network does not learn: its loss of {course.level:.3g} is not clearly below "
+            f"{subject} does not learn: its loss of {course.level:.3g} is not clearly below "
             f"{beside}."
         )
     return (
-        f"The network has not learned in {amount.text}: its loss is not clearly below a constant "
+        f"{subject} has not learned in {amount.text}: its loss is not clearly below a constant "
         "answer's."
     )
 
 
 def _details(
-    record: RunRecord, course: LossCourse, rule: _Rule, limits: _Limits, amount: TrainingAmount
+    record: RunRecord, course: LossCourse, rule: Rule, limits: Limits, amount: TrainingAmount
 ) -> str:
     """The rule that it fails, with its figures."""
-    if rule is _Rule.INVERTED:
+    if rule is Rule.INVERTED:
         return _inverted_details(record, course)
-    if rule is _Rule.BY_HEART:
+    if rule is Rule.BY_HEART:
         chance = " On the test set it is right by chance only."
         known = loss_curve.accuracy_is_known(record)
         trained = f"In training it is {course.late:.3g}." if held_out.by_heart(course) else ""
@@ -350,12 +322,12 @@ def _details(
         f"Since the {quarter} quarter of the steps it fell by {by} ({course.fall:.2g} +- "
         f"{course.error:.2g})."
     )
-    if rule not in (_Rule.EARLY, _Rule.FALLING):
+    if rule not in (Rule.EARLY, Rule.FALLING):
         return f"{sentence} It was trained for {amount.text}."
     if math.isfinite(course.best):
         ends = f"It is {course.level:.3g} at the end, and a constant answer's {course.best:.3g}."
         sentence = f"{ends} {sentence}"
-    if rule is _Rule.FALLING:
+    if rule is Rule.FALLING:
         return f"{sentence} It still falls."
     return f"{sentence} That is too little training to tell."
 
@@ -372,15 +344,6 @@ def _inverted_details(record: RunRecord, course: LossCourse) -> str:
         f"On the first batch it is {values.right:.3g} for right answers and {values.start:.3g} for "
         f"those of the untrained network; training takes it to {course.late:.3g}."
     )
-
-
-def _ahead_of_constant(record: RunRecord, limits: _Limits) -> bool:
-    """Whether the late losses are below the constant answer's on the same batches."""
-    pair = paired_loss(record)
-    if pair is None:
-        return False
-    least = limits.relative_fall * abs(pair.constant)
-    return -pair.difference > max(limits.standard_errors * pair.error, least)
 
 
 def _over_depth(record: RunRecord) -> str:

@@ -31,6 +31,9 @@ DISTRIBUTIONS = frozenset(name for name, loss in LOSSES.items() if loss.probabil
 BINARY = frozenset(name for name, loss in LOSSES.items() if loss.probabilities == "sigmoid")
 """Losses that compare each unit with a probability of its own."""
 
+LEARNED = 0.95
+"""Loss over a constant answer's below which the network has learned, as for `not_learning`."""
+
 SUM_ERROR = 1e-3
 """Targets sum to 1 where their mean sum is this near: float32 rounds each of 10,000 classes."""
 
@@ -321,7 +324,10 @@ def _activation(record: RunRecord, layer: LayerInfo) -> Iterator[_Misfit]:
         reason = (
             f"{name} needs one distribution, and the {activation} units of {layer.name} are apart"
         )
-        yield _Misfit(Severity.WARNING, 1.0, 0.0, reason, _activated("softmax"))
+        # A cross-entropy divides by their sum; this one is smallest where all of them are 1.
+        grave = name == "kl_divergence" and not loss_curve.learns(record, LEARNED)
+        severity = Severity.ERROR if grave else Severity.WARNING
+        yield _Misfit(severity, 1.0, 0.0, reason, _activated("softmax"))
     elif wants == "sigmoid" and activation == "softmax" and units > 1:
         reason = f"{name} judges each unit alone, and the softmax of {layer.name} makes their sum 1"
         yield _Misfit(Severity.WARNING, 1.0, 0.0, reason, _for_softmax(_targets(record)))

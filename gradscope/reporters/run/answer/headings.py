@@ -63,6 +63,8 @@ _HEADINGS: Final[Mapping[str, Heading]] = {
     "dead_units": Heading("Units are dead", _percent),
     "saturated_units": Heading("Units are saturated", _short),
     "collapsed_representation": Heading("The samples collapse", _short),
+    "averaged_weights": Heading("An average takes the steps back", _percent),
+    "constant_inputs": Heading("All inputs are the same"),
     "constant_targets": Heading("All targets are the same"),
     "batch_norm_explosion": Heading("Batch norm explodes the gradient", _times),
     "batch_norm_inference_gap": Heading("Inference is not training"),
