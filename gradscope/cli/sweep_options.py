@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    ParamType = click.ParamType[tuple[int, int]]
+else:
+    ParamType = click.ParamType  # the oldest click that is allowed takes no type here
 
-class Shard(click.ParamType[tuple[int, int]]):
+
+class Shard(ParamType):
     """``3/16``: the third of sixteen parts."""
 
     name = "shard"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +53,9 @@ def provoke(row: Provocation, folder: Path) -> None:
     """Provoke the fault in an empty `folder`; raises `AssertionError` where it went wrong."""
     (folder / "small.yaml").write_text(SMALL, encoding="utf-8")
     variables = environment(folder, stand_in=row.stand_in)
+    # `python3` is the interpreter of the tests: another one may lack numpy.
+    paths = [str(Path(sys.executable).parent), variables.get("PATH", os.defpath)]
+    variables["PATH"] = os.pathsep.join(paths)
     if row.prepare:
         prepared = shell(folder, row.prepare.replace("$G", "$GRADSCOPE"), variables, _DEADLINE)
         assert prepared.returncode == 0, f"not prepared: {prepared.stderr}"
@@ -67,8 +72,6 @@ def provoke(row: Provocation, folder: Path) -> None:
 
 def missing(row: Provocation) -> str:
     """What the row needs and this machine lacks; empty where nothing is lacking."""
-    import os
-
     for need in row.needs:
         if need == "root":
             if os.geteuid() != 0:
