@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.record import (
     Action,
@@ -207,6 +208,20 @@ def test_the_momentum_that_is_named_arrives_in_as_many_steps(steps: int) -> None
     [(_, momentum)] = slow.remedies[0].settings
     assert (momentum == 0.99) is (steps >= 69)  # 0.99^69 is just below a half
     assert judged(float(str(momentum))) == ()
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0.97, 0.99])
+def test_more_steps_are_as_many_as_the_momentum_needs(momentum: float) -> None:
+    layers = normed(network([9, 9], normalization="before_activation"), momentum=momentum)
+    [few] = DETECTORS["batch_norm_momentum"](record(layers, steps=5))
+    longer, lower = few.remedies
+    [(_, steps)] = longer.settings
+    assert 0.04 < momentum**steps <= 0.1
+    [(_, smaller)] = lower.settings
+    assert smaller**5 == pytest.approx(0.1, rel=0.1)
+    for other, count in ((momentum, steps), (smaller, 5)):
+        layers = normed(network([9, 9], normalization="before_activation"), momentum=other)
+        assert DETECTORS["batch_norm_momentum"](record(layers, steps=count)) == ()
 
 
 @pytest.mark.parametrize(

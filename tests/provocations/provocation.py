@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,18 @@ class Provocation:
 
 
 def provoke(row: Provocation, folder: Path) -> None:
-    """Provoke the fault in an empty `folder`; raises `AssertionError` where it went wrong."""
+    """Provoke the fault in an empty `folder`; raises `AssertionError` where it went wrong.
+
+    What a row has mounted there is taken off also where it fails: it could not be removed.
+    """
+    try:
+        _provoke(row, folder)
+    finally:
+        if (folder / "m").is_mount():
+            subprocess.run(["umount", "-l", folder / "m"], check=True)
+
+
+def _provoke(row: Provocation, folder: Path) -> None:
     (folder / "small.yaml").write_text(SMALL, encoding="utf-8")
     variables = environment(folder, stand_in=row.stand_in)
     # `python3` is the interpreter of the tests: another one may lack numpy.

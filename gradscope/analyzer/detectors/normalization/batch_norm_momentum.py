@@ -8,10 +8,13 @@ from gradscope.analyzer import findings
 from gradscope.analyzer.curves.lost_answers import lost_answers
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
-from gradscope.analyzer.network import batch_norms
+from gradscope.analyzer.network import batch_norms, is_user_model
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import Action, Finding, Remedy, RunRecord, Severity
 from gradscope.record.remedies import change_settings
+
+LEFT = 0.1
+"""Share of the start that is left where the moving statistics may be used. A judgement."""
 
 KERAS_DEFAULT = 0.99
 
@@ -65,8 +68,7 @@ def batch_norm_momentum(
     left = f"are still {worst:.1%} their start after {steps} steps"
     rule = f"Each step computes moving = moving * {momentum:g} + batch * {1.0 - momentum:g}"
     power = "" if never else f" ({momentum:g}^{steps} of the start is left)"
-    lower = (change_settings(("model.batch_norm.momentum", _lower(steps, max_initial_share))),)
-    longer = (Remedy(Action.TRAIN_LONGER), Remedy(Action.LOWER_MOMENTUM))
+    lower = change_settings(("model.batch_norm.momentum", _lower(steps, max_initial_share)))
     return (
         findings.finding(
             record,
@@ -77,14 +79,21 @@ def batch_norm_momentum(
             message=f"The moving statistics of {where} {'never move' if never else left}.",
             details=f"{rule}{power}, and inference uses them.",
             cause=f"The batch norm momentum is {momentum:g}.",
-            remedies=longer if usual else lower,
+            remedies=(_longer(record, momentum), lower) if usual else (lower,),
             evidence=findings.evidence(record, n=steps, phase="config"),
         ),
     )
+
+
+def _longer(record: RunRecord, momentum: float) -> Remedy:
+    """The steps after which a tenth of the start is left: 230 at Keras's momentum."""
+    steps = 10 * math.ceil(0.1 * math.log(LEFT) / math.log(momentum))
+    settings = () if is_user_model(record) else (("training.steps", steps),)
+    return Remedy(Action.TRAIN_LONGER, settings)
 
 
 def _lower(steps: int, max_share: float) -> float:
     """Keras's momentum, or one that leaves a tenth of the start where that is too slow as well."""
     if KERAS_DEFAULT**steps <= max_share:
         return KERAS_DEFAULT
-    return math.floor(100 * math.pow(0.1, 1 / steps)) / 100
+    return math.floor(100 * math.pow(LEFT, 1 / steps)) / 100
