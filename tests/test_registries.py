@@ -34,6 +34,8 @@ FAMILIES = {
 
 
 WITHOUT = {
+    "averaged_weights": ("Warning when",),
+    "constant_inputs": ("Warning when",),
     "constant_normalization": ("Warning when",),
     "departed_weights": ("Error when",),
     "diverging_loss": ("Warning when",),

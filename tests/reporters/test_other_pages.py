@@ -75,4 +75,4 @@ def test_what_is_to_be_pasted_can_be_copied(opened: Any) -> None:
     buttons = opened.locator("button.copy")
     for i in range(buttons.count()):
         buttons.nth(i).click()
-        assert buttons.nth(i).inner_text() == "Copied"
+        playwright.expect(buttons.nth(i)).to_have_text("Copied", timeout=30_000)

@@ -30,6 +30,7 @@ def constant() -> Iterator[Case]:
     yield case("healthy", "an_earlier_version", record, "skipped")
     yield case("borderline", "seven_samples", lambda: net(7), "skipped")
     yield case("borderline", "eight_samples", lambda: net(8), "error", (0, 40), (), 8.0)
+    yield case("borderline", "eight_of_which_two_differ", lambda: net(8, differ=True))
     yield case("sick", "the_same", lambda: net(3200), "error", (0, 40), (), 3200.0)
     yield case("sick", "every_word_unknown", lambda: net(3200, token=1), "error")
     inputs = ObjectiveStart(inputs=InputVariety(3200, differ=False))

@@ -13,9 +13,11 @@ from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.catalog.activations import find_activation
 from gradscope.config.sections.data import USER_DATA
 from gradscope.record import (
+    Action,
     Finding,
     Normalization,
     OutcomeStatus,
+    Remedy,
     Role,
     RunRecord,
     Severity,
@@ -26,6 +28,12 @@ from gradscope.record.run_record import FIT
 
 FLAT = 0.3
 """Mean slope over the largest below which a layer is saturated, as for `saturated_units`."""
+
+
+_BY_DATA = (
+    change_settings(("data.scaling", "standardize")),
+    change_settings(("model.batch_norm.input", True)),
+)
 
 
 @detector(
@@ -74,8 +82,8 @@ def unscaled_input(
         beside it, or an operation at the edge of its domain ended the training.
     Not judged when:
         A measured layer that may scale stands before the first weights, and z does not tell of an
-        rms above `max_rms` behind it; a batch norm stands right after them; or the features have no
-        finite size.
+        rms above `max_rms` behind it, or the operation is known that lost a value; a batch norm
+        stands right after them; or the features have no finite size.
     Thresholds:
         max_rms = 10: the gradient of the first kernel is then ten times the one that its learning
             rate is for; pixels up to 255 give 116. Pixels from 0 to 1 have 0.3 and are no finding.
@@ -87,14 +95,15 @@ def unscaled_input(
         Every initializer's variance assumes about 1; the first layer's signal and the gradient of
         its kernel scale with the rms. SELU loses its self-normalization.
     What to do:
-        Standardize the features, or put a batch norm at the input.
+        Standardize the features, or put a batch norm at the input. Where a layer before the first
+        weights gives them their size, scale them once: by the data or by that layer.
     Source:
         LeCun et al. 1998, section 4.3; Klambauer et al. 2017.
     """
     first = min(record.indices(Role.HIDDEN, Role.OUTPUT), default=0)
     scaling, finite = _may_scale(record, first), fed_rms(record)
     if scaling:
-        finite = measured_rms(record)
+        finite = measured_rms(record) if record.nonfinite_origin is None else ()
         if not max(finite, default=0.0) > max_rms:
             raise NotMeasured(f"{scaling} may scale the features before the first weights")
     if record.layers and record.layers[first].normalization == Normalization.BEFORE_ACTIVATION:
@@ -125,11 +134,8 @@ def unscaled_input(
                 f"They go from {record.data.minimum:.3g} to {record.data.maximum:.3g}, too "
                 f"{'large' if large else 'small'} for weights initialised for about 1."
             ),
-            cause=_cause(record),
-            remedies=(
-                change_settings(("data.scaling", "standardize")),
-                change_settings(("model.batch_norm.input", True)),
-            ),
+            cause=f"{scaling}, before it, gives them this size." if scaling else _cause(record),
+            remedies=(Remedy(Action.SCALE_ONCE),) if scaling else _BY_DATA,
             evidence=findings.evidence(record, n=record.data.samples, phase="data"),
         ),
     )

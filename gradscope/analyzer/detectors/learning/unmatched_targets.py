@@ -9,7 +9,15 @@ from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.curves.constant_loss import paired_loss
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
-from gradscope.record import Action, Finding, Remedy, RunRecord, Severity, TargetDependence
+from gradscope.record import (
+    Action,
+    Finding,
+    OutcomeStatus,
+    Remedy,
+    RunRecord,
+    Severity,
+    TargetDependence,
+)
 
 LEARNED = 0.95
 """Loss over a constant answer's below which the network has learned, as for `not_learning`."""
@@ -108,8 +116,10 @@ def _unused(record: RunRecord, fact: TargetDependence, threshold: float) -> Find
 
 def _is_zero(record: RunRecord) -> bool:
     """Whether the loss is exactly 0 at every step, the untrained network's too."""
+    if record.outcome.status is OutcomeStatus.DIVERGED or loss_curve.is_one_of_several(record):
+        return False
     loss = record.scalars["loss"]
-    return len(loss) > 1 and not np.any(loss) and not loss_curve.is_one_of_several(record)
+    return len(loss) > 1 and not np.any(loss)
 
 
 def _without_samples(record: RunRecord, threshold: float) -> Finding:
