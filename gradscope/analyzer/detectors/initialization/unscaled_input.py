@@ -23,6 +23,7 @@ from gradscope.record import (
     Severity,
     Trait,
 )
+from gradscope.record.nonfinite_origin import OperationKind
 from gradscope.record.remedies import change_settings
 from gradscope.record.run_record import FIT
 
@@ -82,8 +83,9 @@ def unscaled_input(
         beside it, or an operation at the edge of its domain ended the training.
     Not judged when:
         A measured layer that may scale stands before the first weights, and z does not tell of an
-        rms above `max_rms` behind it, or the operation is known that lost a value; a batch norm
-        stands right after them; or the features have no finite size.
+        rms above `max_rms` behind it, or an exponential or an operation at the edge of its domain
+        ended the training; a batch norm stands right after them; or the features have no finite
+        size.
     Thresholds:
         max_rms = 10: the gradient of the first kernel is then ten times the one that its learning
             rate is for; pixels up to 255 give 116. Pixels from 0 to 1 have 0.3 and are no finding.
@@ -103,7 +105,7 @@ def unscaled_input(
     first = min(record.indices(Role.HIDDEN, Role.OUTPUT), default=0)
     scaling, finite = _may_scale(record, first), fed_rms(record)
     if scaling:
-        finite = measured_rms(record) if record.nonfinite_origin is None else ()
+        finite = () if _lost_by_operation(record) else measured_rms(record)
         if not max(finite, default=0.0) > max_rms:
             raise NotMeasured(f"{scaling} may scale the features before the first weights")
     if record.layers and record.layers[first].normalization == Normalization.BEFORE_ACTIVATION:
@@ -139,6 +141,13 @@ def unscaled_input(
             evidence=findings.evidence(record, n=record.data.samples, phase="data"),
         ),
     )
+
+
+def _lost_by_operation(record: RunRecord) -> bool:
+    """Whether an operation on its own lost a value: not a product that grew too large."""
+    origin = record.nonfinite_origin
+    exponential = origin is not None and origin.kind is OperationKind.EXPONENTIAL
+    return exponential or at_edge(record)
 
 
 def _may_scale(record: RunRecord, first: int) -> str:
