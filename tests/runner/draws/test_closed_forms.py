@@ -6,6 +6,7 @@ the draws measure what it gives.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -131,14 +132,15 @@ def _loops() -> Any:
 
 
 def test_a_loop_has_the_gains_of_its_closed_form(tensorflow_once: Any) -> None:
-    """Within 2 % in rms forward and 5 % back, where the gradient falls over the time steps."""
-    entries = entries_of(Starts(_loops, sequences(), draws=32).as_made)
+    """In the mean of both loops within 0.02 in ln rms forward and 0.03 back."""
+    entries = entries_of(Starts(_loops, sequences(), draws=64).as_made)
     assert entries is not None
-    for row in entries.rows[:2]:
-        assert row.gain == pytest.approx(row.rule.forward, rel=0.04), row.name
-    upper = entries.rows[1]
-    assert upper.name == "upper" and upper.back < 0.1
-    assert upper.back == pytest.approx(upper.rule.back, rel=0.1)
+    rows = entries.rows[:2]
+    forward = [0.5 * math.log(row.gain / row.rule.forward) for row in rows]
+    back = [0.5 * math.log(row.back / row.rule.back) for row in rows]
+    assert np.abs(forward).mean() <= 0.02, forward
+    assert np.abs(back).mean() <= 0.03, back
+    assert rows[1].name == "upper" and rows[1].back < 0.2
 
 
 def test_words_and_gates_have_the_gains_of_their_closed_forms(tensorflow_once: Any) -> None:
