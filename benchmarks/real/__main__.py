@@ -147,7 +147,9 @@ def _cells(found: Any, plain: Any, way: str) -> tuple[str, ...]:
         return ("-", f"failed: {said[:90]}", *5 * ("-",))
     ratios = [f"{found[k] / plain[k]:.2f}" if plain else "-" for k in ("seconds", "peak_mib")]
     same = ("yes" if found["bits"] == plain.get("bits") else "NO") if way == "callback" else "-"
-    fallen = ["-" if math.isnan(ratio) else f"{ratio:.2g}" for ratio in found["loss"]]
+    fallen = [
+        "-" if math.isnan(ratio) else f"{ratio:.2g}" for ratio in found.get("loss", (math.nan,) * 2)
+    ]
     return (f"{found['measured']:.0%}", found["verdict"], *fallen, *ratios, same)
 
 
