@@ -27,7 +27,7 @@ from gradscope.runner.step import (
 from gradscope.runner.step.figures import Figures
 from gradscope.runner.step.main_path import with_main_path
 from gradscope.runner.step.reductions import reductions_for
-from gradscope.runner.step.sizes import length
+from gradscope.runner.step.sizes import sample_count
 from gradscope.runner.survey import recurrent
 from gradscope.runner.survey.calls import Call, recordable_layers, recording
 from gradscope.runner.survey.graph_reachability import ReachedTensors
@@ -194,8 +194,7 @@ def _none(counts: int = 0) -> Any:
 
 def _samples(x: Any) -> Any:
     """The batch size: a number, or a float64 tensor where it varies."""
-    size = length(keras.tree.flatten(x)[0])
-    return tf.cast(size, tf.float64) if tf.is_tensor(size) else size
+    return sample_count(keras.tree.flatten(x)[0])
 
 
 def plain_step(model: Any, objective: Objective, optimizer: Any) -> Step:

@@ -35,3 +35,9 @@ def lengths(tensors: Sequence[Any]) -> Any:
 def length(x: Any) -> Any:
     """The length of the first axis, as a shape needs it: a number, or a tensor where it varies."""
     return tf.shape(x)[0] if x.shape[0] is None else int(x.shape[0])
+
+
+def sample_count(x: Any) -> Any:
+    """The length of the first axis, as a factor: a number, or a float64 tensor where it varies."""
+    size = length(x)
+    return tf.cast(size, tf.float64) if tf.is_tensor(size) else size

@@ -24,7 +24,7 @@ from gradscope.runner.runtime.preserved_state import preserved_random_generators
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
 from gradscope.runner.step import pass_counts
 from gradscope.runner.step.probe_result import ProbeResult
-from gradscope.runner.step.sizes import length
+from gradscope.runner.step.sizes import sample_count
 from gradscope.runner.survey.sites import SiteMap
 from gradscope.runner.train_step.gradient_calls import StepRecording, recorded_gradients
 from gradscope.runner.train_step.profile import Profile, ProfileTensors
@@ -140,7 +140,7 @@ class TrainStepTrace:
         """Measure the step that is made on `batch` next; every variable stays as it is."""
         with self._without_side_effects(batch) as traced:
             results = traced(*batch)
-        samples = int(length(_first(batch)))
+        samples = int(sample_count(_first(batch)))
         return [
             self._measured(info, samples, ProfileTensors(*result))
             for info, result in zip(self.profiles, results, strict=True)
@@ -164,9 +164,7 @@ class TrainStepTrace:
             self._step(*batch)
         profiles = self._profiles(made)
         self._refuse_other_calls(profiles)
-        samples = length(_first(batch))
-        if tf.is_tensor(samples):
-            samples = tf.cast(samples, tf.float64)
+        samples = sample_count(_first(batch))
         ended = {id(k): tf.convert_to_tensor(k) for p in profiles for k in p.kernels}
         results = [profile.measure(samples, ended) for profile in profiles]
         infos = tuple(ProfileInfo(p.name, p.sites, p.calls, p.optimizer) for p in profiles)
