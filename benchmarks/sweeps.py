@@ -102,7 +102,7 @@ def _measure(count: int, steps: int, after: Callable[[], None]) -> None:
 
 def member_config(number: int, steps: int) -> Any:
     """Member `number`: one of eight scales of the initializer, and a seed."""
-    from gradscope.workflows.inputs import load_config
+    from gradscope.workflows.measuring.inputs import load_config
 
     return load_config(member_document(number, steps))
 

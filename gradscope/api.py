@@ -22,23 +22,23 @@ from gradscope.gate.baselines import baseline_file
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.record import RunRecord, sweep_table
 from gradscope.record.sweep_table import Look
-from gradscope.reporters.explanation import list_detectors
+from gradscope.reporters.explain.explanation import list_detectors
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows import check as check_workflow
 from gradscope.workflows import predict as predict_workflow
 from gradscope.workflows.analysis import analyze, analyze_seeds, load_record
 from gradscope.workflows.baseline import measure_baseline
-from gradscope.workflows.engine import Measurement, ThisProcess
 from gradscope.workflows.explain import explain
-from gradscope.workflows.inputs import (
+from gradscope.workflows.measuring.engine import Measurement, ThisProcess
+from gradscope.workflows.measuring.inputs import (
     config_for,
     config_schema,
     load_config,
     registered_functions,
     resolve,
 )
-from gradscope.workflows.notebook_results import CheckReport, ForecastReport, SweepReport
-from gradscope.workflows.seed_options import SeedOptions
+from gradscope.workflows.measuring.seed_options import SeedOptions
+from gradscope.workflows.notebook.results import CheckReport, ForecastReport, SweepReport
 from gradscope.workflows.survey import survey
 
 __all__ = [

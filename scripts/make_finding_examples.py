@@ -1,4 +1,4 @@
-"""Write gradscope/reporters/finding_examples.json: what each detector says of its first sick case.
+"""Write reporters/explain/finding_examples.json: what each detector says of its first sick case.
 
     python -m scripts.make_finding_examples
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.reporters.explanation import EXAMPLES
+from gradscope.reporters.explain.explanation import EXAMPLES
 from tests.analyzer.detectors.cases import CASES
 
-FILE = Path(__file__).parents[1] / "gradscope" / "reporters" / EXAMPLES
+FILE = Path(__file__).parents[1] / "gradscope" / "reporters" / "explain" / EXAMPLES
 
 
 def examples() -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 import gradscope
 from gradscope.integrations.watch import WatchedLoop
 from gradscope.record import RunRecord
-from gradscope.workflows.run_report import RunReport
+from gradscope.workflows.notebook.run_report import RunReport
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "python.md"

@@ -23,7 +23,7 @@ from typing import Any
 
 from gradscope.record import Action
 from gradscope.record.remedies import Remedy
-from gradscope.reporters.remedies import arguments
+from gradscope.reporters.remedies.wording import arguments
 from gradscope.reporters.report import Report
 from gradscope.reporters.run.answer import lead
 from gradscope.workflows.report import report_again

@@ -17,8 +17,8 @@ from gradscope import api
 from gradscope.errors import BadRequest
 from gradscope.gate.check import Checked
 from gradscope.reporters.baseline import BaselineReport
-from gradscope.workflows.notebook_results import CheckReport
-from gradscope.workflows.run_report import RunReport
+from gradscope.workflows.notebook.results import CheckReport
+from gradscope.workflows.notebook.run_report import RunReport
 from tests.reporters import fixtures
 from tests.reporters.check import cases
 

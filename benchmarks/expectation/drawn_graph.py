@@ -66,7 +66,7 @@ class DrawnGraph:
         from gradscope.runner.draws.redraw import Redraw
         from gradscope.runner.draws.weight_laws import recorded_laws
         from gradscope.runner.network import workload
-        from gradscope.workflows.inputs import config_for
+        from gradscope.workflows.measuring.inputs import config_for
 
         keras.utils.clear_session()
         keras.utils.set_random_seed(seed)

@@ -213,7 +213,7 @@ def seed_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_seed_options(**parameters: Any) -> None:
-        from gradscope.workflows.seed_options import SeedOptions
+        from gradscope.workflows.measuring.seed_options import SeedOptions
 
         names = ("at_init", "steps", "seeds", "trained_seeds")
         seed_options = SeedOptions(**{name: parameters.pop(name) for name in names})

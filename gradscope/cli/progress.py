@@ -30,7 +30,7 @@ class Progress(LiveDisplay):
         self._begun = 0
 
     def watch(self, header: dict[str, Any], builder: RecordBuilder) -> None:
-        """Show one event of a measurement (a `workflows.engine.Watch`)."""
+        """Show one event of a measurement (a `workflows.measuring.engine.Watch`)."""
         if self._quiet:
             return
         match header["event"]:

@@ -17,7 +17,7 @@ from gradscope.errors import CouldNotMeasure
 from gradscope.reporters.report import BRIEF, Detail, Report, ReportOptions
 
 if TYPE_CHECKING:
-    from gradscope.workflows.report_folder import WrittenReport
+    from gradscope.workflows.report_files.report_folder import WrittenReport
 
 PIPED_WIDTH = 100
 """Columns where stdout is no terminal and COLUMNS is not set."""

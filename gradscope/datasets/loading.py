@@ -17,7 +17,7 @@ from gradscope.datasets.scaling import scale
 from gradscope.errors import BadRequest
 from gradscope.message_text import did_you_mean
 from gradscope.record import DataSummary
-from gradscope.record.objective_info import target_summary
+from gradscope.record.objective.objective_info import target_summary
 
 
 def load(

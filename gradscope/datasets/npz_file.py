@@ -26,7 +26,7 @@ from gradscope.datasets.samples import (
 )
 from gradscope.errors import BadRequest
 from gradscope.record.files import npy_header
-from gradscope.record.objective_info import are_classes, class_labels
+from gradscope.record.objective.objective_info import are_classes, class_labels
 
 _LAYOUTS = (
     ("x", "y"),

@@ -15,18 +15,18 @@ import keras
 import numpy as np
 
 from gradscope.errors import BadRequest, GradscopeError
-from gradscope.integrations import fit_batches, fit_cadence, fit_draws, fit_refusals
-from gradscope.integrations.fit_cadence import checked_counts
-from gradscope.integrations.fit_description import BatchSummary, FitOptions, beginning
-from gradscope.integrations.fit_progress import (
+from gradscope.integrations.fit import fit_batches, fit_cadence, fit_draws, fit_refusals
+from gradscope.integrations.fit.fit_cadence import checked_counts
+from gradscope.integrations.fit.fit_description import BatchSummary, FitOptions, beginning
+from gradscope.integrations.fit.fit_progress import (
     FitProgress,
     ProfileReports,
     profile_folders,
     write_into,
 )
-from gradscope.integrations.fit_start import FitStart
-from gradscope.integrations.fit_step import FitStep, MeasuredStep
-from gradscope.integrations.train_step_fit import TrainStepFit
+from gradscope.integrations.fit.fit_start import FitStart
+from gradscope.integrations.fit.fit_step import FitStep, MeasuredStep
+from gradscope.integrations.fit.train_step_fit import TrainStepFit
 from gradscope.record import STATISTICS, RunRecord
 from gradscope.reporters.run import folder
 from gradscope.runner.objective.starts import output_infos

@@ -20,8 +20,8 @@ from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
 from gradscope.gate.check import Checked, Status
 from gradscope.message_text import counted
 from gradscope.reporters.check import CHECK_FORMS
-from gradscope.reporters.remedies import remedy_text
-from gradscope.reporters.remedy_reader import Reader
+from gradscope.reporters.remedies.reader import Reader
+from gradscope.reporters.remedies.wording import remedy_text
 from gradscope.reporters.report import ReportOptions
 from gradscope.workflows.baseline import write_baseline
 

@@ -13,11 +13,11 @@ import numpy as np
 import tensorflow as tf
 
 from gradscope.errors import BadRequest
-from gradscope.integrations import fit_cadence
-from gradscope.integrations.fit_cadence import checked_counts
-from gradscope.integrations.fit_description import FitOptions
-from gradscope.integrations.fit_progress import ProfileReports, profile_folders, write_into
-from gradscope.integrations.train_step_fit import TrainStepFit
+from gradscope.integrations.fit import fit_cadence
+from gradscope.integrations.fit.fit_cadence import checked_counts
+from gradscope.integrations.fit.fit_description import FitOptions
+from gradscope.integrations.fit.fit_progress import ProfileReports, profile_folders, write_into
+from gradscope.integrations.fit.train_step_fit import TrainStepFit
 from gradscope.record import OutcomeStatus, RunRecord
 from gradscope.runner.sources import factory
 from gradscope.runner.train_step import own_steps

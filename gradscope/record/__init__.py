@@ -4,8 +4,8 @@ from gradscope.record.environment import Environment
 from gradscope.record.initial_draws import InitialDraws
 from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Normalization, Role, Trait, UnmeasuredReason
-from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
-from gradscope.record.objective_start import (
+from gradscope.record.objective.objective_info import ObjectiveInfo, TargetSummary
+from gradscope.record.objective.objective_start import (
     AnswerScale,
     ConstantAnswer,
     InputVariety,
@@ -16,8 +16,8 @@ from gradscope.record.objective_start import (
     UnknownVariables,
     WeightCounts,
 )
-from gradscope.record.output_record import OutputInfo, OutputRecord
-from gradscope.record.probe_answers import ProbeAnswers
+from gradscope.record.objective.output_record import OutputInfo, OutputRecord
+from gradscope.record.objective.probe_answers import ProbeAnswers
 from gradscope.record.remedies import Action, Promise, Remedy
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, OutcomeStatus, RunRecord
 from gradscope.record.statistics import PROFILES, STATISTICS, Statistic

@@ -16,16 +16,16 @@ from gradscope.record.initial_draws import InitialDraws
 from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo, Role
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
-from gradscope.record.objective_info import ObjectiveInfo
-from gradscope.record.objective_start import CONSTANT_LOSS, ObjectiveStart
-from gradscope.record.output_record import (
+from gradscope.record.objective.objective_info import ObjectiveInfo
+from gradscope.record.objective.objective_start import CONSTANT_LOSS, ObjectiveStart
+from gradscope.record.objective.output_record import (
     OUTPUT_SCALARS,
     OutputBuilder,
     OutputInfo,
     OutputRecord,
     by_step,
 )
-from gradscope.record.probe_answers import ProbeAnswers
+from gradscope.record.objective.probe_answers import ProbeAnswers
 from gradscope.record.run_record import (
     DataSummary,
     Floats,

@@ -25,10 +25,10 @@ from gradscope.record.initial_draws import InitialDraws
 from gradscope.record.initial_weights import InitialWeight
 from gradscope.record.layers import LayerInfo
 from gradscope.record.nonfinite_origin import NonFiniteOrigin
-from gradscope.record.objective_info import ObjectiveInfo
-from gradscope.record.objective_start import ObjectiveStart
-from gradscope.record.output_record import OUTPUT_ARRAYS, OutputRecord
-from gradscope.record.probe_answers import ProbeAnswers
+from gradscope.record.objective.objective_info import ObjectiveInfo
+from gradscope.record.objective.objective_start import ObjectiveStart
+from gradscope.record.objective.output_record import OUTPUT_ARRAYS, OutputRecord
+from gradscope.record.objective.probe_answers import ProbeAnswers
 from gradscope.record.run_record import DataSummary, Histogram, Outcome, RunRecord
 from gradscope.record.statistics import STATISTICS
 

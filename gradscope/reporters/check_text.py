@@ -13,8 +13,8 @@ from gradscope.record import Action, Remedy
 from gradscope.reporters.causes import consequence_text
 from gradscope.reporters.layout.numbers import number, short
 from gradscope.reporters.layout.sanitizing import printable
-from gradscope.reporters.remedies import baseline_command, remedies_text
-from gradscope.reporters.remedy_reader import Reader, reader_of
+from gradscope.reporters.remedies.reader import Reader, reader_of
+from gradscope.reporters.remedies.wording import baseline_command, remedies_text
 
 OUTCOMES = ("passed", "failed", "inconclusive", "not measured")
 

@@ -14,10 +14,10 @@ from gradscope.gate.baselines import seed_statistics
 from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.message_text import did_you_mean, show_value
 from gradscope.record import Diagnosis, RunRecord, storage
-from gradscope.reporters.remedies import remedies_text
-from gradscope.reporters.remedy_reader import reader_of
+from gradscope.reporters.remedies.reader import reader_of
+from gradscope.reporters.remedies.wording import remedies_text
 from gradscope.reporters.run.folder import RECORD, REPORTS
-from gradscope.workflows.run_report import RunReport
+from gradscope.workflows.notebook.run_report import RunReport
 
 
 def report_location(path: str | Path) -> Path:

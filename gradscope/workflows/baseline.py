@@ -18,9 +18,9 @@ from gradscope.record.files import output_file
 from gradscope.reporters.baseline import BaselineReport
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows.analysis import analyze_seeds
-from gradscope.workflows.engine import Engine, Measurement, Watch, ignore_event
-from gradscope.workflows.inputs import check_inputs
-from gradscope.workflows.seed_options import SeedOptions
+from gradscope.workflows.measuring.engine import Engine, Measurement, Watch, ignore_event
+from gradscope.workflows.measuring.inputs import check_inputs
+from gradscope.workflows.measuring.seed_options import SeedOptions
 
 
 def measure_baseline(

@@ -17,18 +17,18 @@ from gradscope.gate.baselines.seed_statistics import SeedStatistics
 from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
 from gradscope.gate.check import Checked
 from gradscope.record import RunRecord
-from gradscope.reporters.remedies import baseline_remedy_text
-from gradscope.reporters.remedy_reader import Reader
+from gradscope.reporters.remedies.reader import Reader
+from gradscope.reporters.remedies.wording import baseline_remedy_text
 from gradscope.reporters.report import Report
 from gradscope.reporters.run import folder
 from gradscope.reporters.run.folder import REPORTS
 from gradscope.runner.runtime.seeds import Seeds
-from gradscope.workflows import earlier_report, report_folder
 from gradscope.workflows.analysis import analyze_seeds
-from gradscope.workflows.engine import Engine, Measurement, Watch, Workers, ignore_event
-from gradscope.workflows.inputs import CONFIGS, check_inputs, input_files
-from gradscope.workflows.seed_options import SeedOptions
-from gradscope.workflows.side_by_side import Outcome, measure_side_by_side
+from gradscope.workflows.measuring.engine import Engine, Measurement, Watch, Workers, ignore_event
+from gradscope.workflows.measuring.inputs import CONFIGS, check_inputs, input_files
+from gradscope.workflows.measuring.seed_options import SeedOptions
+from gradscope.workflows.measuring.side_by_side import Outcome, measure_side_by_side
+from gradscope.workflows.report_files import earlier_report, report_folder
 
 
 @dataclass(frozen=True)

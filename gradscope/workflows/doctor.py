@@ -13,9 +13,9 @@ from gradscope.gate import repeatability
 from gradscope.record import RunRecord
 from gradscope.reporters.doctor import DoctorReport
 from gradscope.runner.runtime.seeds import Seeds
-from gradscope.workflows.engine import Measurement, Workers
-from gradscope.workflows.inputs import check_inputs
-from gradscope.workflows.side_by_side import measure_side_by_side
+from gradscope.workflows.measuring.engine import Measurement, Workers
+from gradscope.workflows.measuring.inputs import check_inputs
+from gradscope.workflows.measuring.side_by_side import measure_side_by_side
 
 VARIABLES = (
     "KERAS_BACKEND",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from gradscope.analyzer.explanation import Explanation, explanations
 from gradscope.errors import BadRequest
 from gradscope.message_text import did_you_mean
-from gradscope.reporters.explanation import explanation_text
-from gradscope.reporters.reference_entries import Entry, reference_entries, related_text
-from gradscope.workflows.inputs import config_schema
+from gradscope.reporters.explain.explanation import explanation_text
+from gradscope.reporters.explain.reference_entries import Entry, reference_entries, related_text
+from gradscope.workflows.measuring.inputs import config_schema
 
 _MOST = 6
 """Entries that are shown whole; of more, the names are listed."""

@@ -10,7 +10,7 @@ from gradscope.config.loading import run_name_from
 from gradscope.errors import BadRequest, ConfigError
 from gradscope.record.files import atomic, output_file
 from gradscope.reporters.new_config import FILE_DATASETS, NewConfig, config_text
-from gradscope.workflows.inputs import load_config
+from gradscope.workflows.measuring.inputs import load_config
 
 
 def write_config(choices: NewConfig, path: Path, *, replace_file: bool = False) -> None:

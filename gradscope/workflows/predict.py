@@ -19,8 +19,8 @@ from gradscope.runner.runtime.seeds import Seeds
 from gradscope.runner.sources.keras_data import KERAS_DATASETS
 from gradscope.theory.built_in_layers import built_in_layers
 from gradscope.theory.forecast import Forecast, Task, forecast, no_forecast
-from gradscope.workflows.engine import Engine, Measurement
-from gradscope.workflows.inputs import config_for
+from gradscope.workflows.measuring.engine import Engine, Measurement
+from gradscope.workflows.measuring.inputs import config_for
 
 
 def predict(config: ExperimentConfig | ConfigSource, *, seeds: int = 1) -> Forecast:

@@ -11,15 +11,15 @@ from gradscope.reporters.report import Report
 from gradscope.reporters.run import folder
 from gradscope.reporters.run.saved_runs import typed_command
 from gradscope.workflows.analysis import analyze, load_record, report_location
-from gradscope.workflows.inputs import CONFIGS, load_config
-from gradscope.workflows.report_folder import (
+from gradscope.workflows.measuring.inputs import CONFIGS, load_config
+from gradscope.workflows.report_files.report_folder import (
     WrittenReport,
     place_of,
     with_others,
     write_others,
     write_report,
 )
-from gradscope.workflows.saved_check import saved_check
+from gradscope.workflows.report_files.saved_check import saved_check
 
 
 def report_again(path: Path, *, gate: bool = False, write: bool = False) -> WrittenReport:

@@ -14,10 +14,10 @@ from gradscope.reporters.run import folder
 from gradscope.reporters.run.folder import REPORTS
 from gradscope.reporters.run.saved_runs import read_command
 from gradscope.runner.runtime.seeds import Seeds
-from gradscope.workflows import earlier_report, report_folder
-from gradscope.workflows.engine import Engine, Measurement, Watch, ignore_event
-from gradscope.workflows.inputs import check_inputs, look_for_files
-from gradscope.workflows.report_folder import WrittenReport
+from gradscope.workflows.measuring.engine import Engine, Measurement, Watch, ignore_event
+from gradscope.workflows.measuring.inputs import check_inputs, look_for_files
+from gradscope.workflows.report_files import earlier_report, report_folder
+from gradscope.workflows.report_files.report_folder import WrittenReport
 
 
 def run(

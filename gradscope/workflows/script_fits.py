@@ -17,7 +17,7 @@ from gradscope.message_text import counted
 from gradscope.reporters.run import folder
 from gradscope.reporters.run.folder import REPORTS
 from gradscope.workflows.analysis import analyze, load_record
-from gradscope.workflows.report_folder import WrittenReport
+from gradscope.workflows.report_files.report_folder import WrittenReport
 
 _CHILD = "gradscope.integrations.script"
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from gradscope.config.experiment import ExperimentConfig
 from gradscope.record import LayerInfo
 from gradscope.runner.process import supervisor
-from gradscope.workflows.engine import ignore_event
-from gradscope.workflows.inputs import check_inputs
+from gradscope.workflows.measuring.engine import ignore_event
+from gradscope.workflows.measuring.inputs import check_inputs
 
 
 def survey(config: ExperimentConfig, *, trust: bool = False) -> Sequence[LayerInfo]:

@@ -17,7 +17,7 @@ from gradscope.registry import Registry
 
 if TYPE_CHECKING:
     from gradscope.reporters.report import Report
-    from gradscope.workflows.report_folder import WrittenReport
+    from gradscope.workflows.report_files.report_folder import WrittenReport
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from gradscope.cli import completion
 from gradscope.cli.main import cli
 from gradscope.record.tidy import statistic_names
 from gradscope.reporters.run import folder as report_folder
-from gradscope.workflows.inputs import CONFIGS
+from gradscope.workflows.measuring.inputs import CONFIGS
 from tests.analyzer.synthetic import record
 from tests.cli.running import ROOT, environment, run
 

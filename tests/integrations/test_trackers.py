@@ -23,7 +23,7 @@ from gradscope.integrations import trackers
 from gradscope.reporters.report import Report
 from gradscope.reporters.run import folder
 from gradscope.workflows import tracking
-from gradscope.workflows.report_folder import WrittenReport
+from gradscope.workflows.report_files.report_folder import WrittenReport
 from gradscope.workflows.tracking import TRACKERS, Tracker
 from tests.reporters import fixtures
 

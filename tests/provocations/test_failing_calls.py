@@ -29,9 +29,9 @@ from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.run import folder as report_files
 from gradscope.reporters.run import html, plots, result_json
 from gradscope.reporters.theory import plot as theory_plot
-from gradscope.workflows import report_folder
 from gradscope.workflows.new_ci_file import CiFile
 from gradscope.workflows.new_config import write_config
+from gradscope.workflows.report_files import report_folder
 from gradscope.workflows.sweep.store import SweepFolder
 from tests.analyzer import synthetic
 from tests.each_case import each_case

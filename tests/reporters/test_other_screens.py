@@ -14,7 +14,7 @@ from gradscope.gate.runs_compared import RunsCompared, Side, compare_runs
 from gradscope.record import RunRecord
 from gradscope.record.sweep_table import Look, SweepAxis, SweepRow, SweepTable, load_sweep
 from gradscope.reporters.compare import COMPARE_FORMS
-from gradscope.reporters.compare_screen import compare_screen
+from gradscope.reporters.compare.screen import compare_screen
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.run.page.screen import Role, Tone
 from gradscope.reporters.sweep.screen import sweep_screen

@@ -17,9 +17,9 @@ from gradscope.gate.comparing import comparison
 from gradscope.record import RunRecord
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows.baseline import measure_baseline, write_baseline
-from gradscope.workflows.engine import Measurement, Watch, ignore_event
-from gradscope.workflows.inputs import load_config
-from gradscope.workflows.seed_options import SeedOptions
+from gradscope.workflows.measuring.engine import Measurement, Watch, ignore_event
+from gradscope.workflows.measuring.inputs import load_config
+from gradscope.workflows.measuring.seed_options import SeedOptions
 from tests.analyzer.synthetic import record
 from tests.gate.seed_statistics import accepted, bank, shifted
 

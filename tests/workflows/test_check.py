@@ -10,8 +10,8 @@ import pytest
 from gradscope.errors import BadRequest
 from gradscope.gate.baselines.unusable_baseline import UnusableBaseline
 from gradscope.workflows.check import configs_with_baseline, plan_jobs
-from gradscope.workflows.engine import Workers
-from gradscope.workflows.seed_options import SeedOptions
+from gradscope.workflows.measuring.engine import Workers
+from gradscope.workflows.measuring.seed_options import SeedOptions
 
 
 def test_configs_are_found_beside_their_baselines(

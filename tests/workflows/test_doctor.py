@@ -16,8 +16,8 @@ from gradscope.errors import CouldNotMeasure, ExitCode
 from gradscope.record import RunRecord
 from gradscope.reporters.doctor import DoctorReport
 from gradscope.workflows import doctor
-from gradscope.workflows.engine import Measurement, Watch, Workers, ignore_event
-from gradscope.workflows.inputs import load_config
+from gradscope.workflows.measuring.engine import Measurement, Watch, Workers, ignore_event
+from gradscope.workflows.measuring.inputs import load_config
 from tests.analyzer.synthetic import record
 from tests.cli.running import environment, run, write_tiny
 

@@ -11,7 +11,7 @@ import click
 from gradscope.cli import completion, options
 
 if TYPE_CHECKING:
-    from gradscope.workflows.seed_options import SeedOptions
+    from gradscope.workflows.measuring.seed_options import SeedOptions
 
 
 @click.command()
@@ -51,8 +51,8 @@ def command(
     from gradscope.gate.baselines import baseline_file
     from gradscope.reporters.baseline import baseline_text
     from gradscope.workflows.baseline import check_target, measure_baseline, write_baseline
-    from gradscope.workflows.engine import Workers
-    from gradscope.workflows.inputs import input_files
+    from gradscope.workflows.measuring.engine import Workers
+    from gradscope.workflows.measuring.inputs import input_files
 
     if output is not None and len(configs) > 1:
         raise BadRequest(

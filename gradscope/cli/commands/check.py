@@ -11,7 +11,7 @@ from gradscope.cli import check_forms, completion, options
 
 if TYPE_CHECKING:
     from gradscope.gate.check import Checked
-    from gradscope.workflows.seed_options import SeedOptions
+    from gradscope.workflows.measuring.seed_options import SeedOptions
 
 
 @click.command()
@@ -80,7 +80,7 @@ def command(
     from gradscope.cli.progress import Progress
     from gradscope.errors import GradscopeError
     from gradscope.workflows import check
-    from gradscope.workflows.engine import Workers
+    from gradscope.workflows.measuring.engine import Workers
 
     configs = configs or check.configs_with_baseline()
     engine = Workers(timeout=timeout, trust_model=trust, deterministic=True)

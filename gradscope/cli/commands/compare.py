@@ -66,9 +66,9 @@ def command(paths: tuple[str, ...], *, form: str, output: Path | None, plot: Pat
     if plot is not None:
         if not isinstance(compared, RunsCompared):
             raise BadRequest("--plot draws runs, and these are sweeps", "leave it out")
-        from gradscope.reporters import compare_picture
+        from gradscope.reporters.compare import profiles
 
-        content = compare_picture.files(compared)[f"profiles{plot.suffix.lower()}"]
+        content = profiles.files(compared)[f"profiles{plot.suffix.lower()}"]
         output_file.write(plot, content)
         files = (str(plot),)
     shown = terminal.options(files)

@@ -23,8 +23,8 @@ def command(config: str | None, overrides: tuple[str, ...], *, trust: bool) -> N
     from gradscope.gate.repeatability import PROVING_CONFIG
     from gradscope.reporters.doctor import doctor_text
     from gradscope.workflows.doctor import examine
-    from gradscope.workflows.engine import Workers
-    from gradscope.workflows.inputs import load_config
+    from gradscope.workflows.measuring.engine import Workers
+    from gradscope.workflows.measuring.inputs import load_config
 
     experiment = load_config(config or PROVING_CONFIG, overrides)
     streams.say(f"measuring {experiment.name} in three processes ...")

@@ -115,8 +115,8 @@ def _write_gate(config: Path, files: Sequence[CiFile], *, replace_file: bool) ->
     from gradscope.reporters.baseline import baseline_text
     from gradscope.reporters.new_config import gate_text
     from gradscope.workflows.baseline import measure_baseline, write_baseline
-    from gradscope.workflows.engine import Workers
-    from gradscope.workflows.seed_options import SeedOptions
+    from gradscope.workflows.measuring.engine import Workers
+    from gradscope.workflows.measuring.seed_options import SeedOptions
 
     engine, plan = Workers(deterministic=True), SeedOptions()
     [(source, experiment)] = plan.load_configs([str(config)], ())

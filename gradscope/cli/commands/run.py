@@ -60,9 +60,9 @@ def command(
     """
     from gradscope.cli import streams, terminal
     from gradscope.reporters.run_list import location_text
-    from gradscope.workflows import report_folder
-    from gradscope.workflows.engine import Workers
-    from gradscope.workflows.inputs import load_config
+    from gradscope.workflows.measuring.engine import Workers
+    from gradscope.workflows.measuring.inputs import load_config
+    from gradscope.workflows.report_files import report_folder
     from gradscope.workflows.run import run
 
     experiment = load_config(config, _with_name(overrides, name), locate_user_code=True)

@@ -64,7 +64,7 @@ def command(
     if draws is None:
         forecast = api.predict(experiment, seeds=seeds)
     else:
-        from gradscope.workflows.engine import Workers
+        from gradscope.workflows.measuring.engine import Workers
         from gradscope.workflows.predict import predict_by_draws
 
         engine = Workers(trust_model=trust)

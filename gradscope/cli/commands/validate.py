@@ -18,7 +18,7 @@ def command(configs: tuple[str, ...], overrides: tuple[str, ...]) -> None:
     """
     from gradscope.cli import terminal
     from gradscope.errors import ConfigError, Problem
-    from gradscope.workflows.inputs import check_config
+    from gradscope.workflows.measuring.inputs import check_config
 
     problems: list[Problem] = []
     valid: list[str] = []

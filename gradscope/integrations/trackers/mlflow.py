@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gradscope.workflows.tracking import TRACKERS, Tracker, points, summary
 
 if TYPE_CHECKING:
-    from gradscope.workflows.report_folder import WrittenReport
+    from gradscope.workflows.report_files.report_folder import WrittenReport
 
 _AT_ONCE = 1000
 """Metrics of one request; MLflow's REST API takes no more."""

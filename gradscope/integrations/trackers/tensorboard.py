@@ -19,7 +19,7 @@ from gradscope.workflows.tracking import TRACKERS, Tracker, points
 if TYPE_CHECKING:
     from gradscope.record import Histogram, RunRecord
     from gradscope.reporters.report import Report
-    from gradscope.workflows.report_folder import WrittenReport
+    from gradscope.workflows.report_files.report_folder import WrittenReport
 
 _PROFILE = "depth_profile.png"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gradscope.workflows.tracking import TRACKERS, Tracker, points, summary
 
 if TYPE_CHECKING:
-    from gradscope.workflows.report_folder import WrittenReport
+    from gradscope.workflows.report_files.report_folder import WrittenReport
 
 
 def write(written: WrittenReport, place: str) -> str:

@@ -19,7 +19,7 @@ from gradscope.gate.check import Check, Checked, CheckKind, Status
 from gradscope.record.files.strict_json import dumps, plain
 from gradscope.reporters import check_text
 from gradscope.reporters.check import CHECK_FORMS
-from gradscope.reporters.explanation import explanation_text
+from gradscope.reporters.explain.explanation import explanation_text
 from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.report import ReportOptions
 

@@ -14,7 +14,7 @@ from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol
 from gradscope.reporters.layout.numbers import short
 from gradscope.reporters.layout.sanitizing import inert_in_logs, printable, printable_lines
 from gradscope.reporters.layout.table import Column, add_table, lay_out
-from gradscope.reporters.remedies import PYTEST_UPDATE
+from gradscope.reporters.remedies.wording import PYTEST_UPDATE
 from gradscope.reporters.report import ReportOptions
 
 LONGEST_NAME, SHORTEST_NAME = 32, 12

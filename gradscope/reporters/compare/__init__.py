@@ -1,4 +1,4 @@
-"""The forms of a comparison of runs or of sweeps, one file each."""
+"""The forms of a comparison of runs or of sweeps, one file each, and what they show."""
 
 from __future__ import annotations
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from html import escape
 
 from gradscope.gate.runs_compared import RunsCompared
-from gradscope.reporters import compare_picture
-from gradscope.reporters.compare import COMPARE_FORMS, Compared
-from gradscope.reporters.compare_content import Section, heading, sections
-from gradscope.reporters.compare_screen import compare_screen
+from gradscope.reporters.compare import COMPARE_FORMS, Compared, profiles
+from gradscope.reporters.compare.content import Section, heading, sections
+from gradscope.reporters.compare.screen import compare_screen
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.run.html import inline
@@ -21,7 +20,7 @@ def html(compared: Compared, options: ReportOptions) -> str:
     del options
     parts = [_part(number, section) for number, section in enumerate(sections(compared), 1)]
     if isinstance(compared, RunsCompared):
-        svg = compare_picture.files(compared)["profiles.svg"].decode()
+        svg = profiles.files(compared)["profiles.svg"].decode()
         picture = f'<figure class="picture">{inline(svg, "profiles")}</figure>'
         count = f"{len(compared.sides)} runs"
         parts.append(FoldedPart("profiles", "Profiles of all runs", count, picture))

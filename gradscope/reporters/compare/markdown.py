@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradscope.reporters.compare import COMPARE_FORMS, Compared
-from gradscope.reporters.compare_content import Table, heading, sections
+from gradscope.reporters.compare.content import Table, heading, sections
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import ReportOptions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradscope.reporters.compare import COMPARE_FORMS, Compared
-from gradscope.reporters.compare_content import Table, cells_of, heading, sections
+from gradscope.reporters.compare.content import Table, cells_of, heading, sections
 from gradscope.reporters.layout.lines import Page, shortened
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.layout.table import Column, add_table, lay_out

@@ -18,12 +18,8 @@ from gradscope.reporters.layout.sanitizing import printable, printable_lines
 from gradscope.reporters.layout.templates import page_environment
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import plots, summary
-from gradscope.reporters.run import weight_table as weight_tables
 from gradscope.reporters.run.answer import lead
 from gradscope.reporters.run.expected_start import start_table
-from gradscope.reporters.run.folding import Fold, fold
-from gradscope.reporters.run.layer_figures import FIGURES
-from gradscope.reporters.run.layer_table import LayerRow, LayerTable, cell, layer_table
 from gradscope.reporters.run.page import drawing, policy
 from gradscope.reporters.run.page.check_screen import check_screen
 from gradscope.reporters.run.page.page_data import page_data
@@ -31,8 +27,12 @@ from gradscope.reporters.run.page.run_screen import run_screen
 from gradscope.reporters.run.page.screen import Screen
 from gradscope.reporters.run.page.screen_page import command_text, unbroken
 from gradscope.reporters.run.summary import VerdictLine
-from gradscope.reporters.run.time_table import TITLE, time_table
-from gradscope.reporters.run.weight_table import weight_table
+from gradscope.reporters.run.tables import weight_table as weight_tables
+from gradscope.reporters.run.tables.folding import Fold, fold
+from gradscope.reporters.run.tables.layer_figures import FIGURES
+from gradscope.reporters.run.tables.layer_table import LayerRow, LayerTable, cell, layer_table
+from gradscope.reporters.run.tables.time_table import TITLE, time_table
+from gradscope.reporters.run.tables.weight_table import weight_table
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -15,10 +15,10 @@ from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, summary
-from gradscope.reporters.run import layer_table as layers
 from gradscope.reporters.run.answer import lead
 from gradscope.reporters.run.answer.advice import advice_of
-from gradscope.reporters.run.folding import Fold, fold
+from gradscope.reporters.run.tables import layer_table as layers
+from gradscope.reporters.run.tables.folding import Fold, fold
 
 _SIGNS = {
     DiagnosisState.HEALTHY: "✅",

@@ -18,8 +18,8 @@ from gradscope.analyzer.theory.initial_weights import WeightStanding, weight_sta
 from gradscope.record import STATISTICS, Finding, Remedy, RunRecord, Verdict
 from gradscope.record.files.strict_json import dumps, plain
 from gradscope.record.run_record import Integers
-from gradscope.reporters.remedies import arguments, remedies_text
-from gradscope.reporters.remedy_reader import Form, Reader, reader_of
+from gradscope.reporters.remedies.reader import Form, Reader, reader_of
+from gradscope.reporters.remedies.wording import arguments, remedies_text
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS
 from gradscope.reporters.run.expected_start import draws_item

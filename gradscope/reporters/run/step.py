@@ -12,7 +12,7 @@ from gradscope.reporters.layout.lines import Page
 from gradscope.reporters.layout.numbers import number
 from gradscope.reporters.layout.sanitizing import printable
 from gradscope.reporters.report import Report, ReportOptions
-from gradscope.reporters.run.layer_table import layer_table
+from gradscope.reporters.run.tables.layer_table import layer_table
 from gradscope.reporters.run.terminal.layer_lines import add_layers
 
 

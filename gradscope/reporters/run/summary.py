@@ -23,8 +23,8 @@ from gradscope.record.run_record import FIT, GIVEN
 from gradscope.reporters.causes import consequence_text
 from gradscope.reporters.layout.numbers import count, interval, number, percent, ratio
 from gradscope.reporters.layout.sanitizing import printable
-from gradscope.reporters.remedies import remedies_text
-from gradscope.reporters.remedy_reader import Reader, reader_of
+from gradscope.reporters.remedies.reader import Reader, reader_of
+from gradscope.reporters.remedies.wording import remedies_text
 from gradscope.reporters.report import Report
 from gradscope.reporters.run.expected_start import graph_sentences
 from gradscope.theory.prediction import LEVEL, Floats, Prediction, Source

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from gradscope.catalog.initializers import INITIALIZERS
-from gradscope.record.objective_info import class_labels
+from gradscope.record.objective.objective_info import class_labels
 from gradscope.record.sample_geometry import SampleGeometry, sample_geometry
 from gradscope.runner.sources.arrays import ArrayBatches
 from gradscope.runner.survey import layer_weights

@@ -17,7 +17,7 @@ from gradscope.datasets.loading import fingerprint, summary
 from gradscope.datasets.samples import Samples
 from gradscope.errors import BadRequest
 from gradscope.record import DataSummary, Role
-from gradscope.record.objective_info import TargetSummary, target_summary
+from gradscope.record.objective.objective_info import TargetSummary, target_summary
 from gradscope.record.sample_geometry import sample_geometry
 from gradscope.runner import sources
 from gradscope.runner.draws.weight_laws import WeightLaw, recorded_laws

@@ -24,7 +24,7 @@ from gradscope.record import (
     TargetDependence,
     TargetSummary,
 )
-from gradscope.record.objective_info import target_summary
+from gradscope.record.objective.objective_info import target_summary
 from gradscope.record.run_record import Floats
 from gradscope.runner.objective import weight_counts
 from gradscope.runner.objective.constant_answer import constant_candidates, search_constant

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradscope.record import ObjectiveStart, OutputInfo
-from gradscope.record.objective_info import target_summary
+from gradscope.record.objective.objective_info import target_summary
 from gradscope.runner.objective.forward_pass import ForwardPass
 from gradscope.runner.objective.objective import Objective
 from gradscope.runner.objective.output_losses import parts_of

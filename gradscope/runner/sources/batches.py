@@ -9,7 +9,7 @@ import numpy as np
 
 from gradscope.datasets.samples import Samples
 from gradscope.errors import BadRequest
-from gradscope.record.objective_info import are_classes, class_labels
+from gradscope.record.objective.objective_info import are_classes, class_labels
 from gradscope.runner.sources import arrays, streams
 from gradscope.runner.sources.arrays import ArrayBatches, Batch, Piece
 

@@ -17,8 +17,8 @@ from gradscope.reporters.gallery.paper_figure import PaperFigure
 from gradscope.reporters.gallery.text import markdown
 from gradscope.runner.runtime.seeds import Seeds
 from gradscope.workflows.analysis import analyze
-from gradscope.workflows.engine import Measurement, ThisProcess
 from gradscope.workflows.gallery import PAPERS
+from gradscope.workflows.measuring.engine import Measurement, ThisProcess
 
 BEGIN, END = "<!-- gallery: begin -->", "<!-- gallery: end -->"
 """Between these lines of a README the gallery's sections are replaced."""

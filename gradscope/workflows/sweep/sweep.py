@@ -30,7 +30,7 @@ from gradscope.record.sweep_table import (
 from gradscope.runner.network.graph_key import graph_key
 from gradscope.runner.process import supervisor
 from gradscope.workflows.analysis import analyze
-from gradscope.workflows.inputs import registered_functions
+from gradscope.workflows.measuring.inputs import registered_functions
 from gradscope.workflows.sweep.jobs import Job, JobResult, SweepEngine, process_key
 from gradscope.workflows.sweep.store import SweepFolder, code_version, member_key
 from gradscope.workflows.sweep.theory import predicted_result

@@ -20,8 +20,8 @@ from gradscope.analyzer.diagnose import diagnose
 from gradscope.analyzer.message_parts import layer_names, rate_text
 from gradscope.record import UnmeasuredReason
 from gradscope.reporters.report import Report
-from gradscope.reporters.run.layer_table import layer_table
 from gradscope.reporters.run.result_json import result
+from gradscope.reporters.run.tables.layer_table import layer_table
 from tests.analyzer.synthetic import geometric, network, record
 from tests.layers import layer_row
 

@@ -10,7 +10,7 @@ import pytest
 
 from gradscope.analyzer.curves import loss_curve
 from gradscope.record import ObjectiveInfo, RunRecord, TargetSummary
-from gradscope.record.objective_info import target_summary
+from gradscope.record.objective.objective_info import target_summary
 from tests.analyzer.synthetic import CONFIG, DATA, changed, network, record
 
 LABELS = np.repeat([0, 1, 2], [70, 20, 10])

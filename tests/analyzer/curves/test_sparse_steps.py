@@ -12,7 +12,7 @@ import pytest
 from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.curves.loss_curve import LossCurve
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.integrations import fit_cadence
+from gradscope.integrations.fit import fit_cadence
 from gradscope.record import RunRecord
 from tests.analyzer.synthetic import geometric, over_time, record
 

@@ -12,8 +12,8 @@ from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import UnmeasuredReason
-from gradscope.reporters.remedies import remedies_text
-from gradscope.reporters.remedy_reader import Reader
+from gradscope.reporters.remedies.reader import Reader
+from gradscope.reporters.remedies.wording import remedies_text
 from tests.analyzer.detectors.cases_over_time import FADED, LEVEL, TIMES, memories
 from tests.analyzer.synthetic import network, record
 

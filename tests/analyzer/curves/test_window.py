@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import window
-from gradscope.integrations import fit_cadence
+from gradscope.integrations.fit import fit_cadence
 from tests.analyzer.synthetic import record
 
 HOLDS = st.lists(st.booleans(), min_size=1, max_size=60)

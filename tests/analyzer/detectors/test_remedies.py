@@ -10,7 +10,7 @@ from gradscope import api
 from gradscope.analyzer.detectors import DETECTORS
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import Finding, Remedy, RunRecord
-from gradscope.reporters.remedies import arguments
+from gradscope.reporters.remedies.wording import arguments
 from tests.analyzer.detectors.cases import CASES
 
 BASES = (

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from gradscope import GradientFlow, api
-from gradscope.reporters.remedies import remedies_text
-from gradscope.reporters.remedy_reader import Form, reader_of
+from gradscope.reporters.remedies.reader import Form, reader_of
+from gradscope.reporters.remedies.wording import remedies_text
 from tests.analyzer.programs.running import (
     CLASSES,
     actions,

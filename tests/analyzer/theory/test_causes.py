@@ -14,8 +14,8 @@ from gradscope.analyzer.theory import causes, expectation
 from gradscope.catalog.activations import ACTIVATIONS
 from gradscope.record import Finding, RunRecord
 from gradscope.record.sample_geometry import SampleGeometry
-from gradscope.reporters.remedies import remedies_text, remedy_text
-from gradscope.reporters.remedy_reader import Reader, reader_of
+from gradscope.reporters.remedies.reader import Reader, reader_of
+from gradscope.reporters.remedies.wording import remedies_text, remedy_text
 from gradscope.reporters.run.result_json import remedy_item
 from tests.analyzer.synthetic import DATA, geometric, network, over_time, record
 

@@ -9,8 +9,8 @@ import pytest
 from gradscope.analyzer.diagnose import diagnose
 from gradscope.analyzer.theory import measured_start
 from gradscope.record import RunRecord
-from gradscope.reporters.remedies import remedies_text
-from gradscope.reporters.remedy_reader import Reader, reader_of
+from gradscope.reporters.remedies.reader import Reader, reader_of
+from gradscope.reporters.remedies.wording import remedies_text
 from tests.analyzer.synthetic import CONFIG, geometric, network, record
 from tests.layers import with_kind
 

@@ -9,8 +9,8 @@ import pytest
 
 from gradscope.analyzer.theory import step_size
 from gradscope.record import Action, ObjectiveInfo, Remedy
-from gradscope.reporters.remedies import remedy_text
-from gradscope.reporters.remedy_reader import Form, Reader
+from gradscope.reporters.remedies.reader import Form, Reader
+from gradscope.reporters.remedies.wording import remedy_text
 from tests.analyzer.synthetic import USERS, changed, record
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from gradscope.config.sweep.members import SweepPlan, plan_sweep
 from gradscope.errors import ConfigError
-from gradscope.workflows.inputs import registered_functions
+from gradscope.workflows.measuring.inputs import registered_functions
 
 BASE = """\
 name: trial

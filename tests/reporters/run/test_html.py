@@ -11,8 +11,8 @@ import pytest
 
 from gradscope.reporters.layout import numbers
 from gradscope.reporters.run.html import inline, render
-from gradscope.reporters.run.layer_figures import FIGURES
-from gradscope.reporters.run.layer_table import layer_table
+from gradscope.reporters.run.tables.layer_figures import FIGURES
+from gradscope.reporters.run.tables.layer_table import layer_table
 from tests.reporters import fixtures
 from tests.reporters.drawing import files
 

@@ -14,7 +14,7 @@ from gradscope.reporters import run
 from gradscope.reporters.report import ReportOptions
 from gradscope.reporters.run import REPORTERS
 from tests.analyzer.synthetic import DATA, record
-from tests.record.test_objective_start import FACTS
+from tests.record.objective.test_objective_start import FACTS
 
 SCHEMA = json.loads((Path(run.__file__).parent / "result.schema.json").read_text())
 

@@ -10,8 +10,8 @@ from rich.cells import cell_len
 
 from gradscope.reporters.report import Detail, ReportOptions
 from gradscope.reporters.run import REPORTERS
-from gradscope.reporters.run.folding import fold
-from gradscope.reporters.run.layer_table import LayerRow, layer_table
+from gradscope.reporters.run.tables.folding import fold
+from gradscope.reporters.run.tables.layer_table import LayerRow, layer_table
 from tests.each_case import each_case
 from tests.reporters import fixtures
 

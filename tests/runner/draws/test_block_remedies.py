@@ -10,8 +10,8 @@ import pytest
 
 from gradscope.analyzer.theory.graph_causes import design_causes, design_remedies, entries_of
 from gradscope.record import Action
-from gradscope.reporters.remedies import remedy_text
-from gradscope.reporters.remedy_reader import Form, Reader
+from gradscope.reporters.remedies.reader import Form, Reader
+from gradscope.reporters.remedies.wording import remedy_text
 from gradscope.theory.ledger_causes import LedgerKind
 from tests.runner.draws.starts import Starts, images, vectors
 

@@ -9,8 +9,8 @@ import pytest
 import gradscope
 from gradscope.record import OutcomeStatus, RunRecord
 from gradscope.record.nonfinite_origin import OriginPlace
-from gradscope.reporters.remedies import remedies_text
-from gradscope.reporters.remedy_reader import reader_of
+from gradscope.reporters.remedies.reader import reader_of
+from gradscope.reporters.remedies.wording import remedies_text
 from tests.runner.nonfinite.programs import PROGRAMS, Program, log_of_one, norm_at_zero
 
 pytestmark = pytest.mark.tensorflow

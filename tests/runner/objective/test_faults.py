@@ -84,8 +84,8 @@ def judged(program: Program, *, repaired: bool, steps: int = 120) -> Any:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_fault_leads_and_its_repaired_twin_is_green(name: str, tensorflow_once: Any) -> None:
-    from gradscope.reporters.remedies import remedies_text
-    from gradscope.reporters.remedy_reader import reader_of
+    from gradscope.reporters.remedies.reader import reader_of
+    from gradscope.reporters.remedies.wording import remedies_text
 
     program, detector, parts, remedy = FAULTS[name]
     sick = judged(program, repaired=False, steps=120)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from gradscope.record import Action, DiagnosisState, Promise, Remedy
 from gradscope.record.run_record import FIT, GIVEN
-from gradscope.reporters.remedies import (
+from gradscope.reporters.remedies.reader import Form, Reader, reader_of
+from gradscope.reporters.remedies.wording import (
     arguments,
     keras_arguments,
     lowered_rate,
     raised_rate,
     remedy_text,
 )
-from gradscope.reporters.remedy_reader import Form, Reader, reader_of
 from gradscope.reporters.report import Report, ReportOptions
 
 

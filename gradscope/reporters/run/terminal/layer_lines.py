@@ -12,9 +12,9 @@ from gradscope.reporters.layout.character_plots import bar
 from gradscope.reporters.layout.lines import STYLES, Page, shortened, symbol, wrapped
 from gradscope.reporters.layout.numbers import number, ratio
 from gradscope.reporters.layout.table import NARROWEST_TABLE, Column, Layout, add_beside, lay_out
-from gradscope.reporters.run.folding import Fold, fold
-from gradscope.reporters.run.layer_figures import FIGURES
-from gradscope.reporters.run.layer_table import LayerRow, LayerTable, cell
+from gradscope.reporters.run.tables.folding import Fold, fold
+from gradscope.reporters.run.tables.layer_figures import FIGURES
+from gradscope.reporters.run.tables.layer_table import LayerRow, LayerTable, cell
 
 _LONGEST_NAME, _SHORTEST_NAME = 24, 14
 _BAR, _LONGEST_BAR = 6, 16

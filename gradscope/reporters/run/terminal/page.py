@@ -13,14 +13,14 @@ from gradscope.reporters.layout.table import Column, lay_out
 from gradscope.reporters.report import Report, ReportOptions
 from gradscope.reporters.run import REPORTERS, summary
 from gradscope.reporters.run.expected_start import start_table
-from gradscope.reporters.run.layer_table import layer_table
+from gradscope.reporters.run.tables.layer_table import layer_table
+from gradscope.reporters.run.tables.time_table import TITLE, TimeTable, time_table
+from gradscope.reporters.run.tables.weight_table import weight_table
 from gradscope.reporters.run.terminal.answer import add_answer, add_state
 from gradscope.reporters.run.terminal.check_lines import add_checks
 from gradscope.reporters.run.terminal.layer_lines import add_layers
 from gradscope.reporters.run.terminal.ledger_lines import add_ledger
 from gradscope.reporters.run.terminal.weight_lines import add_weights
-from gradscope.reporters.run.time_table import TITLE, TimeTable, time_table
-from gradscope.reporters.run.weight_table import weight_table
 
 WIDEST_ANSWER = 80
 """Columns of the answer on a wider terminal too: longer lines are read less well."""

@@ -7,7 +7,7 @@ from gradscope.reporters.layout.lines import Page, shortened
 from gradscope.reporters.layout.numbers import number, ratio, span
 from gradscope.reporters.layout.table import NARROWEST_TABLE, Column, add_table, lay_out
 from gradscope.reporters.report import ReportOptions
-from gradscope.reporters.run.weight_table import (
+from gradscope.reporters.run.tables.weight_table import (
     NORM_TITLE,
     TITLE,
     NormRow,

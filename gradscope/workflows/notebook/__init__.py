@@ -1,0 +1,1 @@
+"""What the Python API returns, with the look of a notebook."""
