@@ -221,16 +221,16 @@ def _case(case: str, options: Options, report: Reporter) -> dict[str, Any]:
     }
     # A fit of 2,000 steps of the large cases takes minutes: its first 100 steps are extrapolated.
     length = 12 if case in _SIZES else LONG_FIT
-    found: dict[int, list[dict[str, float]]] = {0: [], EVERY: []}
+    fits: dict[int, list[dict[str, float]]] = {0: [], EVERY: []}
     for _ in range(rounds):
-        for every, each in found.items():
+        for every, each in fits.items():
             report(f"callback_step: {CASES[case]}, " + (f"every={every}" if every else "without"))
             arguments = {"case": case, "every": every, "steps": length, "device": device}
             each.append(call("benchmarks.callback_step:measure_fit", arguments))
-    result["first"] = timing.ratio(*([each["first"] for each in found[k]] for k in (EVERY, 0)))
-    result["bits_equal"] = len({each["bits"] for k in found for each in found[k]}) == 1
+    result["first"] = timing.ratio(*([each["first"] for each in fits[k]] for k in (EVERY, 0)))
+    result["bits_equal"] = len({each["bits"] for k in fits for each in fits[k]}) == 1
     if length == LONG_FIT:
-        result["whole"] = timing.ratio(*([e["whole"] for e in found[k]] for k in (EVERY, 0)))
+        result["whole"] = timing.ratio(*([e["whole"] for e in fits[k]] for k in (EVERY, 0)))
     return result
 
 

@@ -54,9 +54,9 @@ data = tf.data.Dataset.from_tensor_slices((x_train, y_train))
 data = data.shuffle(len(x_train), seed=42).batch(BATCH, drop_remainder=True).repeat().take(STEPS)
 losses, norms = [], []
 for x, y in data:
-    loss, found = traced(x, y)
+    loss, gradient_norms = traced(x, y)
     losses.append(float(loss))
-    norms.append([float(norm) for norm in found])
+    norms.append([float(norm) for norm in gradient_norms])
 
 predicted = model.predict(x_test, verbose=0).argmax(axis=1)
 print(f"loss {losses[0]:.3f} -> {losses[-1]:.3f}, accuracy {np.mean(predicted == y_test):.3f}")

@@ -67,22 +67,22 @@ def measure(layers: int, steps: int) -> dict[str, float]:
     folder.prepare_pages()
     with tempfile.TemporaryDirectory() as name:
         target = Path(name)
-        found = {"start_mib": peak_mib()}
+        figures = {"start_mib": peak_mib()}
         started = time.perf_counter()
         record = _record(layers, steps)
-        found["collected_mib"] = peak_mib()
+        figures["collected_mib"] = peak_mib()
         path = folder.write_record(record, target)
-        found |= {"record_s": time.perf_counter() - started, "written_mib": peak_mib()}
+        figures |= {"record_s": time.perf_counter() - started, "written_mib": peak_mib()}
         started = time.perf_counter()
         report = analyze(storage.load(path))
-        found |= {"analysis_s": time.perf_counter() - started, "analyzed_mib": peak_mib()}
+        figures |= {"analysis_s": time.perf_counter() - started, "analyzed_mib": peak_mib()}
         started = time.perf_counter()
         result = folder.write_result(report, target)
         folder.write_pages(report, target)
-        found |= {"report_s": time.perf_counter() - started, "peak_mib": peak_mib()}
-        found |= {"record_mb": path.stat().st_size / 1e6, "json_mb": result.stat().st_size / 1e6}
-        found["page_mb"] = (target / folder.PAGE).stat().st_size / 1e6
-    return found
+        figures |= {"report_s": time.perf_counter() - started, "peak_mib": peak_mib()}
+        figures |= {"record_mb": path.stat().st_size / 1e6, "json_mb": result.stat().st_size / 1e6}
+        figures["page_mb"] = (target / folder.PAGE).stat().st_size / 1e6
+    return figures
 
 
 def _record(layers: int, steps: int) -> Any:
@@ -160,11 +160,11 @@ def real(config: Mapping[str, Any]) -> dict[str, float]:
             time.sleep(0.2)
         if process.returncode:
             raise click.ClickException(said.read_text(encoding="utf-8"))
-        found = {"seconds": time.perf_counter() - started, "parent_mib": peaks.pop(process.pid)}
-        found["worker_mib"] = max(peaks.values(), default=0.0)
+        figures = {"seconds": time.perf_counter() - started, "parent_mib": peaks.pop(process.pid)}
+        figures["worker_mib"] = max(peaks.values(), default=0.0)
         for key, file in (("record_mb", "record.npz"), ("json_mb", "result.json")):
-            found[key] = (Path(name) / "reports" / "long" / file).stat().st_size / 1e6
-    return found
+            figures[key] = (Path(name) / "reports" / "long" / file).stat().st_size / 1e6
+    return figures
 
 
 def _children(identity: int) -> list[int]:

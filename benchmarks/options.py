@@ -64,8 +64,8 @@ class Options:
 def noting_load(measure: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
     """Call `measure` and add to its result when, and how busy the machine was before and after."""
     before = load()
-    found = measure(*arguments)
-    return found | {"date": now(), "load": [before, load()]}
+    result = measure(*arguments)
+    return result | {"date": now(), "load": [before, load()]}
 
 
 def load() -> float:
@@ -102,13 +102,13 @@ def conditions(options: Options) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _cpu() -> str:
@@ -128,7 +128,7 @@ def _memory() -> int:
 
 def _commit() -> str:
     try:
-        told = subprocess.run(
+        described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--exclude=*"],
             cwd=ROOT,
             capture_output=True,
@@ -137,7 +137,7 @@ def _commit() -> str:
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return told.stdout.strip()
+    return described.stdout.strip()
 
 
 def refuse_unknown(only: Sequence[str], known: Sequence[str]) -> None:

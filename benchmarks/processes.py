@@ -41,11 +41,11 @@ MOST_ROUNDS = 7
 def run(options: Options, report: Reporter) -> list[dict[str, Any]]:
     """Measure the start of TensorFlow, of the command line, and a whole run."""
     parts = {"import": _import, "help": _help, "run": _run}
-    found = []
+    entries = []
     for name in options.chosen(parts):
         report(f"processes: {name}")
-        found.append({"case": name} | noting_load(parts[name], options))
-    return found
+        entries.append({"case": name} | noting_load(parts[name], options))
+    return entries
 
 
 def _import(options: Options) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def measure(case: str, rounds: int, chunk_seconds: float, device: str, xla: bool
 
 def run(options: Options, report: Reporter) -> list[dict[str, Any]]:
     """Measure every case that is asked for, each in a process of its own."""
-    found = []
+    entries = []
     for name in options.chosen(CASES):
         report(f"step: {CASES[name].title}")
         arguments = {
@@ -65,8 +65,8 @@ def run(options: Options, report: Reporter) -> list[dict[str, Any]]:
             "device": options.device,
             "xla": CASES[name].xla and not options.quick,
         }
-        found.append(noting_load(call, "benchmarks.step:measure", arguments))
-    return found
+        entries.append(noting_load(call, "benchmarks.step:measure", arguments))
+    return entries
 
 
 def tables(results: list[dict[str, Any]]) -> list[Table]:
@@ -84,18 +84,18 @@ def tables(results: list[dict[str, Any]]) -> list[Table]:
         ("case", "plain", "instrumented", "every 5th", "plain, XLA", "instrumented, XLA", "`fit`"),
     )
     for each in results:
-        case, found = CASES[each["case"]], each["ratios"]
+        case, measured = CASES[each["case"]], each["ratios"]
         ratios.row(
             case.title,
-            cell(found["instrumented / plain"], case.over_plain),
-            cell(found["instrumented / fit"], case.over_fit),
-            cell(found["every fifth / plain"], EVERY_FIFTH),
+            cell(measured["instrumented / plain"], case.over_plain),
+            cell(measured["instrumented / fit"], case.over_fit),
+            cell(measured["every fifth / plain"], EVERY_FIFTH),
         )
-        if "instrumented, XLA / fit" in found:
+        if "instrumented, XLA / fit" in measured:
             xla.row(
                 case.title,
-                cell(found["instrumented, XLA / plain, XLA"], case.over_plain),
-                cell(found["instrumented, XLA / fit"], case.over_fit),
+                cell(measured["instrumented, XLA / plain, XLA"], case.over_plain),
+                cell(measured["instrumented, XLA / fit"], case.over_fit),
                 seconds(each["first_call_s"]["instrumented, XLA"]),
             )
         names = ("plain", "instrumented", "every fifth", "plain, XLA", "instrumented, XLA", "fit")

@@ -203,8 +203,8 @@ def _growth(options: Options, report: Reporter) -> dict[str, Any]:
     del options
     report(f"sweeps: {GROWTH_MEMBERS} short members in one worker")
     arguments = {"way": "sweep", "count": GROWTH_MEMBERS, "steps": GROWTH_STEPS}
-    found = call("benchmarks.sweeps:measure_members", arguments)
-    seconds, memory = found["seconds"], found["memory"]
+    measured = call("benchmarks.sweeps:measure_members", arguments)
+    seconds, memory = measured["seconds"], measured["memory"]
     return {
         "rounds": 1,
         "parts": [
@@ -268,26 +268,26 @@ def tables(results: list[dict[str, Any]]) -> list[Table]:
     return [makers[each["case"]](each) for each in results]
 
 
-def _members_table(found: dict[str, Any]) -> Table:
+def _members_table(measured: dict[str, Any]) -> Table:
     title = f"A member of a sweep of {MEMBERS}: {DEPTH} layers of {WIDTH}, {STEPS} steps"
     table = Table(title, ("way", "CPU seconds per member", "times the sweep's", "aimed at"))
     for way, words in WAYS.items():
-        seconds = found["seconds"][way]
+        seconds = measured["seconds"][way]
         gain = GAINS.get(way)
         outcome = "-"
         if gain:
-            met = "met" if found["gains"][way]["median"] >= gain else "missed"
+            met = "met" if measured["gains"][way]["median"] >= gain else "missed"
             outcome = f"{met}: {gain:g}"
-        ratio = cell(found["gains"][way]) if gain else "1"
+        ratio = cell(measured["gains"][way]) if gain else "1"
         table.row(words, f"{seconds['median']:.2f}", ratio, outcome)
     return table
 
 
-def _growth_table(found: dict[str, Any]) -> Table:
+def _growth_table(measured: dict[str, Any]) -> Table:
     title = f"One worker over {GROWTH_MEMBERS} members of {GROWTH_STEPS} steps"
     table = Table(title, ("members", "CPU seconds per member", "over the first", "memory at end"))
-    first = found["parts"][0]
-    for part in found["parts"]:
+    first = measured["parts"][0]
+    for part in measured["parts"]:
         ratio = part["seconds"] / first["seconds"]
         growth = part["memory_mib"] / first["memory_mib"]
         seconds = f"{ratio:.2f}, {'met' if ratio <= FLAT else 'missed'}: {FLAT:g}"
@@ -300,11 +300,11 @@ def _growth_table(found: dict[str, Any]) -> Table:
     return table
 
 
-def _commands_table(found: dict[str, Any]) -> Table:
+def _commands_table(measured: dict[str, Any]) -> Table:
     columns = ("command, where TensorFlow cannot be imported", "CPU seconds", "aimed at")
-    if found["case"] == "sw-theory":
+    if measured["case"] == "sw-theory":
         table = Table("A sweep by theory alone, pictures and page included", columns)
-        seconds = found["seconds"]["median"]
+        seconds = measured["seconds"]["median"]
         rate = THEORY_MEMBERS / seconds * 60
         met = "met" if rate >= THEORY_PER_MINUTE else "missed"
         table.row(
@@ -314,7 +314,7 @@ def _commands_table(found: dict[str, Any]) -> Table:
         )
         return table
     table = Table("Comparing what is on disk", columns)
-    for name, seconds in found["seconds"].items():
+    for name, seconds in measured["seconds"].items():
         met = "met" if seconds["median"] < COMPARE_SECONDS else "missed"
         shown = f"{seconds['median']:.2f} ({seconds['low']:.2f}-{seconds['high']:.2f})"
         table.row(f"`gradscope compare`, {name}", shown, f"{met}: {COMPARE_SECONDS:g}")

@@ -146,19 +146,19 @@ def _driver(options: Options, report: Reporter) -> dict[str, Any]:
     report("sweeps_driver: a member in a worker")
     member = call("benchmarks.sweeps_driver:measure_member", {"count": MEASURED})
     sizes = [size // 10 for size in SIZES] if options.quick else SIZES
-    found = []
+    drivers = []
     for size in sizes:
         report(f"sweeps_driver: {size:,} members that take no time")
         arguments = {"members": size, "result": member["result"]}
-        found.append(call("benchmarks.sweeps_driver:measure_driver", arguments))
-    small, large = found
+        drivers.append(call("benchmarks.sweeps_driver:measure_driver", arguments))
+    small, large = drivers
     more = sizes[1] - sizes[0]
     each = {key: (large[key] - small[key]) / more for key in small}
     return {
         "rounds": 1,
         "member": {key: member[key] for key in ("start", "each")},
         "record_bytes": len(member["result"]) // 2,
-        "driver": found,
+        "driver": drivers,
         "driver_each": each,
         "sizes": list(sizes),
     }
@@ -166,13 +166,13 @@ def _driver(options: Options, report: Reporter) -> dict[str, Any]:
 
 def tables(results: list[dict[str, Any]]) -> list[Table]:
     """Show what is measured, and what is computed from it."""
-    return [table for found in results for table in (_measured(found), _computed(found))]
+    return [table for result in results for table in (_measured(result), _computed(result))]
 
 
-def _measured(found: dict[str, Any]) -> Table:
+def _measured(result: dict[str, Any]) -> Table:
     title = "A member: 10 layers of 100, 100 steps, measured, judged and kept (measured)"
     table = Table(title, ("what", "a member"))
-    member, each = found["member"], found["driver_each"]
+    member, each = result["member"], result["driver_each"]
     table.row("worker, processor time", f"{member['each']:.2f} s")
     table.row("worker, start and first member", f"{member['start']:.1f} s")
     driver = each["plan_s"] + each["keep_s"]
@@ -185,11 +185,11 @@ def _measured(found: dict[str, Any]) -> Table:
     return table
 
 
-def _computed(found: dict[str, Any]) -> Table:
-    title = f"Computed from these; the driver's from {found['sizes'][0]:,} and "
-    title += f"{found['sizes'][1]:,} members"
+def _computed(result: dict[str, Any]) -> Table:
+    title = f"Computed from these; the driver's from {result['sizes'][0]:,} and "
+    title += f"{result['sizes'][1]:,} members"
     table = Table(title, ("what", *(f"{count:,} members" for count in COMPUTED)))
-    member, each, base = found["member"], found["driver_each"], found["driver"][0]
+    member, each, base = result["member"], result["driver_each"], result["driver"][0]
     for cores in CORES:
         hours = [(member["start"] + member["each"] * n / cores) / 3600 for n in COMPUTED]
         cells = [f"{hour:.1f} h" if hour >= 1 else f"{60 * hour:.1f} min" for hour in hours]
@@ -197,7 +197,7 @@ def _computed(found: dict[str, Any]) -> Table:
     driver = each["plan_s"] + each["keep_s"] + each["pages_s"]
     table.row("driver, processor time", *(f"{n * driver / 60:.1f} min" for n in COMPUTED))
     memory = [
-        max(base[name] + each[name] * (n - found["sizes"][0]) for name in _PEAKS) for n in COMPUTED
+        max(base[name] + each[name] * (n - result["sizes"][0]) for name in _PEAKS) for n in COMPUTED
     ]
     table.row("driver, memory", *(f"{mib / 1024:.1f} GiB" for mib in memory))
     disk = [n * each["members"] / 2**30 for n in COMPUTED]

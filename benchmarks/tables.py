@@ -41,12 +41,12 @@ class Table:
         return shown
 
 
-def cell(found: Mapping[str, float], target: float | None = None) -> str:
+def cell(spread: Mapping[str, float], target: float | None = None) -> str:
     """A ratio with its quartiles; beside a target, whether the median meets it."""
-    text = f"{found['median']:.2f} ({found['low']:.2f}-{found['high']:.2f})"
+    text = f"{spread['median']:.2f} ({spread['low']:.2f}-{spread['high']:.2f})"
     if target is None:
         return text
-    return f"{text}, {'met' if found['median'] <= target else 'missed'}: {target:g}"
+    return f"{text}, {'met' if spread['median'] <= target else 'missed'}: {target:g}"
 
 
 def milliseconds(contender: Mapping[str, Any] | None) -> str:

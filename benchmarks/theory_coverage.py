@@ -221,8 +221,8 @@ def measured_on_keras(name: str, count: int) -> dict[str, Any]:
 def markdown(rows: list[dict[str, Any]], command: str) -> str:
     """The table of all cases."""
 
-    def cell(found: dict[str, Any] | None, key: str) -> str:
-        return "-" if found is None else f"{100.0 * found[key]:.1f}"
+    def cell(shares: dict[str, Any] | None, key: str) -> str:
+        return "-" if shares is None else f"{100.0 * shares[key]:.1f}"
 
     networks = sum(row["networks"] for row in rows)
     lines = [

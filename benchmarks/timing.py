@@ -70,8 +70,8 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 def ratio(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
     """Ratio of the medians; `low` and `high` are quartiles of the rounds' ratios."""
-    found = spread([a / b for a, b in zip(above, below, strict=True)])
-    return found | {"median": _short(statistics.median(above) / statistics.median(below))}
+    quartiles = spread([a / b for a, b in zip(above, below, strict=True)])
+    return quartiles | {"median": _short(statistics.median(above) / statistics.median(below))}
 
 
 def ratio_of(costs: Costs, of: str, to: str, device: str) -> dict[str, float]:

@@ -45,14 +45,14 @@ def measure(depth: int, rounds: int, device: str) -> dict[str, Any]:
 
 def run(options: Options, report: Reporter) -> list[dict[str, Any]]:
     """Measure each depth in a process of its own."""
-    found = []
+    entries = []
     for name in options.chosen(DEPTHS):
         report(f"tracing: {name}")
         rounds = min(MOST_ROUNDS, options.rounds)
         arguments = {"depth": DEPTHS[name][0], "rounds": rounds, "device": options.device}
         measured = noting_load(call, "benchmarks.tracing:measure", arguments)
-        found.append({"case": name, "rounds": rounds} | measured)
-    return found
+        entries.append({"case": name, "rounds": rounds} | measured)
+    return entries
 
 
 def tables(results: list[dict[str, Any]]) -> list[Table]:

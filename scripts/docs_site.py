@@ -95,10 +95,10 @@ def _resolved(origin: str, path: str) -> str | None:
 
 def _targets(page: str) -> list[str]:
     """The files of the repository that a page links to."""
-    found: list[str] = []
+    targets: list[str] = []
     text = "".join(_FENCE.split((ROOT / page).read_text(encoding="utf-8"))[::2])
     for match in _LINK.finditer(text):
         path = match[3].partition("#")[0]
         if path and "://" not in path and (target := _resolved(page, path)):
-            found.append(target)
-    return found
+            targets.append(target)
+    return targets

@@ -121,8 +121,8 @@ def _part(python: str, part: dict[str, Any], deadline: float) -> dict[str, Any]:
 
 def _be_a_part(text: str) -> int:
     part = json.loads(text)
-    found = _FUNCTIONS[part["name"]](part)
-    print(json.dumps(found), flush=True)
+    result = _FUNCTIONS[part["name"]](part)
+    print(json.dumps(result), flush=True)
     return 0
 
 
@@ -229,8 +229,8 @@ def _step(part: dict[str, Any]) -> dict[str, Any]:
     from benchmarks import callback_step
 
     _reset_memory()
-    found = callback_step.measure_steps(part["case"], 4, part["device"])
-    plain, measured = (statistics.median(found[name]) for name in ("plain", "measured"))
+    times = callback_step.measure_steps(part["case"], 4, part["device"])
+    plain, measured = (statistics.median(times[name]) for name in ("plain", "measured"))
     return {
         "plain_ms": round(plain, 3),
         "measured_ms": round(measured, 3),

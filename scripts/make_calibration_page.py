@@ -115,11 +115,11 @@ def _counts(cases: list[Row]) -> str:
     lines = [f"{len(cases)} cases:\n", "| part | healthy | families | sick | families |"]
     lines += ["|---|---|---|---|---|"]
     for part in PARTS:
-        told = [part]
+        cells = [part]
         for label in ("healthy", "sick"):
-            of = [c for c in cases if c["part"] == part and c["label"] == label]
-            told += [str(len(of)), str(len({c["family"] for c in of}))]
-        lines.append(f"| {' | '.join(told)} |")
+            chosen = [c for c in cases if c["part"] == part and c["label"] == label]
+            cells += [str(len(chosen)), str(len({c["family"] for c in chosen}))]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -129,10 +129,10 @@ def _table(title: str, rates: Row) -> str:
         "| tool | false alarms on healthy | detected of sick | right code leading |",
         "|---|---|---|---|",
     ]
-    for tool, found in rates.items():
-        leading = found.get("right code leading")
+    for tool, rate in rates.items():
+        leading = rate.get("right code leading")
         lines.append(
-            f"| {tool} | {percent(found['false alarms'])} | {percent(found['detected'])} | "
+            f"| {tool} | {percent(rate['false alarms'])} | {percent(rate['detected'])} | "
             f"{percent(leading) if leading else '-'} |"
         )
     return "\n".join(lines) + "\n"
@@ -144,8 +144,8 @@ def _by_rule(rates: Row) -> str:
         "| tool | rule | healthy | sick |",
         "|---|---|---|---|",
     ]
-    for tool, found in rates["report"].items():
-        for rule in found.get("rules on healthy", ()):
+    for tool, rate in rates["report"].items():
+        for rule in rate.get("rules on healthy", ()):
             both = [
                 sum(rates[part][tool][f"rules on {label}"].get(rule, 0) for part in PARTS)
                 for label in ("healthy", "sick")
@@ -161,13 +161,13 @@ def _wrong(case: Row) -> bool:
 
 
 def _misses(cases: list[Row], first: Row) -> str:
-    told = "## What gradscope gets wrong\n"
+    title = "## What gradscope gets wrong\n"
     wrong = [case for case in cases if _wrong(case)]
     unseen = [case for part in PARTS if part in first for case in first[part]["cases"]]
     before = [case for case in unseen if _wrong(case)]
     return "\n".join(
         [
-            told,
+            title,
             f"{len(wrong)} of {len(cases)} cases with the present logic:\n",
             _listed(wrong),
             f"{len(before)} of the {len(unseen)} cases of report and second, as first judged:\n",
@@ -201,11 +201,11 @@ def _contradictions(cases: list[Row]) -> str:
     lines += ["| answer | part | label | case | skill | compared with | errors |"]
     lines += ["|---|---|---|---|---|---|---|"]
     for case in cases:
-        found = case["criterion"]
-        if found["answer"] != "agrees":
+        criterion = case["criterion"]
+        if criterion["answer"] != "agrees":
             lines.append(
-                f"| {found['answer']} | {case['part']} | {case['label']} | {case['name']} | "
-                f"{found['skill']:.2f} | {found['compared']:.2f} | {_errors(case)} |"
+                f"| {criterion['answer']} | {case['part']} | {case['label']} | {case['name']} | "
+                f"{criterion['skill']:.2f} | {criterion['compared']:.2f} | {_errors(case)} |"
             )
     return "\n".join(lines) + "\n"
 
@@ -213,16 +213,17 @@ def _contradictions(cases: list[Row]) -> str:
 def _distances(distances: Row) -> str:
     lines = []
     for name, detector in sorted(DETECTORS.items(), key=lambda item: item[1].code):
-        found = distances.get(name)
-        if found is None:
+        distance = distances.get(name)
+        if distance is None:
             continue
         near = [
-            f"x{found[side]['factor']:.3g} ({found[side]['case']})" if found[side] else "-"
+            f"x{distance[side]['factor']:.3g} ({distance[side]['case']})" if distance[side] else "-"
             for side in ("healthy", "sick")
         ]
         lines.append(
-            f"| {detector.code} {name} | `{found['parameter']}` | {found['default']:g} | "
-            f"{near[0]} | {near[1]} | {found['healthy that fire']} | {found['sick that fire']} |"
+            f"| {detector.code} {name} | `{distance['parameter']}` | {distance['default']:g} | "
+            f"{near[0]} | {near[1]} | {distance['healthy that fire']} | "
+            f"{distance['sick that fire']} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -102,16 +102,18 @@ def section(statement: Statement) -> str:
     """A statement with everything that is seen of it."""
     rows = "\n".join(row(figure) for figure in statement.figures())
     table = f"| figure | expected | measured | agrees within |\n|---|---|---|---|\n{rows}\n"
-    told = [line for run in statement.runs.values() for line in _told(run)]
-    return "\n".join([head(statement), table, *told])
+    messages = [line for run in statement.runs.values() for line in _messages(run)]
+    return "\n".join([head(statement), table, *messages])
 
 
-def _told(run: Run) -> list[str]:
+def _messages(run: Run) -> list[str]:
     """The first words of each finding that the run is there for."""
-    found = findings(run)
+    by_detector = findings(run)
     changes = " ".join(run.changed)
     with_changes = f" with `{changes}`" if changes else ""
-    return [f"`{name}`{with_changes}: {_message(found[name][0])}\n" for name in run.found]
+    return [
+        f"`{name}`{with_changes}: {_message(by_detector[name][0])}\n" for name in run.with_findings
+    ]
 
 
 def _message(finding: Finding) -> str:

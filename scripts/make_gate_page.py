@@ -111,9 +111,9 @@ def clean_tables(entries: Sequence[Entry]) -> str:
         "",
         _table(_HEAD, (_summed(net, group) for net, group in _by(entries, "net"))),
     ]
-    told = [sentence for entry in entries for sentence in entry["told"]]
-    if told:
-        text += ["", "What the alarms said:", "", *(f"- {sentence}" for sentence in told)]
+    sentences = [sentence for entry in entries for sentence in entry["sentences"]]
+    if sentences:
+        text += ["", "What the alarms said:", "", *(f"- {sentence}" for sentence in sentences)]
     return "\n".join(text)
 
 
@@ -181,13 +181,13 @@ def _detected(entry: Entry | None) -> str:
 
 def _named(by_way: Mapping[str, Entry]) -> str:
     """The checks that failed, and how often which layer was the first, per kind of draws."""
-    told = []
+    counts = []
     for way in (faults.PAIRED, faults.UNPAIRED, faults.TRAINING):
         entry = by_way.get(way)
         if entry is not None and entry["detected"]:
             firsts = ", ".join(f"{name} {count}" for name, count in entry["firsts"].items())
-            told.append(f"{way}: {', '.join(entry['checks'])}: {firsts}")
-    return "; ".join(told) or "-"
+            counts.append(f"{way}: {', '.join(entry['checks'])}: {firsts}")
+    return "; ".join(counts) or "-"
 
 
 _NOISE = ("signal", "delta", "kernel_gradient", "update")
@@ -198,8 +198,10 @@ def noise_table(entries: Sequence[Entry]) -> str:
     settings = list(dict.fromkeys(entry["setting"] for entry in entries))
     rows = []
     for net, group in _by(entries, "net"):
-        found = {entry["setting"]: entry for entry in group}
-        cells = [_largest(found[name], _NOISE) if name in found else "-" for name in settings]
+        by_setting = {entry["setting"]: entry for entry in group}
+        cells = [
+            _largest(by_setting[name], _NOISE) if name in by_setting else "-" for name in settings
+        ]
         rows.append((net, *cells))
     wander = max(entry["wander"] for entry in entries)
     shares = max(max(entry["derivative_gain"], entry["dead_fraction"]) for entry in entries)

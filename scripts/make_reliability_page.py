@@ -127,9 +127,9 @@ def run_tests(options: Sequence[str]) -> None:
         command = [sys.executable, "-m", "pytest", "-q", "-n", "2", TESTS, *options]
         variables = {**os.environ, outcomes.VARIABLE: str(lines)}
         subprocess.run(command, cwd=ROOT, env=variables, check=False)
-        found = outcomes.read(lines.read_text(encoding="utf-8").splitlines())
+        new = outcomes.read(lines.read_text(encoding="utf-8").splitlines())
     named = names()
-    known = outcomes.kept() | found
+    known = outcomes.kept() | new
     outcomes.keep({fault: outcome for fault, outcome in known.items() if fault in named})
 
 

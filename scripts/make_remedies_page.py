@@ -196,8 +196,8 @@ def _try_run(command: str, folder: Path) -> Tried:
 
 def _printed_commands(screen: str) -> list[str]:
     advice = screen.partition("\n  Try")[2].partition("\n  More")[0]
-    found = [match.replace("\\\n", " ") for match in _COMMAND.findall(advice)]
-    return [" ".join(command.split()) for command in found]
+    commands = [match.replace("\\\n", " ") for match in _COMMAND.findall(advice)]
+    return [" ".join(command.split()) for command in commands]
 
 
 def _shell(command: str, folder: Path) -> tuple[int, str]:

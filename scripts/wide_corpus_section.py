@@ -102,9 +102,9 @@ def rates_table(title: str, rates: Row) -> str:
         "| cases | false alarms on healthy | detected of sick | right code leading |",
         "|---|---|---|---|",
     ]
-    for name, found in rates.items():
-        if "false alarms" in found:
-            shares = [found[key] for key in ("false alarms", "detected", "right code leading")]
+    for name, rate in rates.items():
+        if "false alarms" in rate:
+            shares = [rate[key] for key in ("false alarms", "detected", "right code leading")]
             label = "all" if name == "gradscope" else name.removeprefix("gradscope, ")
             lines.append(f"| {label} | {' | '.join(map(percent, shares))} |")
     lines.append(
@@ -161,9 +161,9 @@ def _detectors(detectors: Row) -> str:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| {name} | {percent(found['fires on healthy'])} | {percent(found['leads rightly'])} | "
-        f"{percent(found['fires where it is the fault'])} |"
-        for name, found in sorted(detectors.items())
+        f"| {name} | {percent(rates['fires on healthy'])} | {percent(rates['leads rightly'])} | "
+        f"{percent(rates['fires where it is the fault'])} |"
+        for name, rates in sorted(detectors.items())
     ]
     return "\n".join(lines) + "\n"
 

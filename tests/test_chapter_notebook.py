@@ -48,8 +48,8 @@ def test_the_cells_run_in_their_order_and_show_what_is_stated(tensorflow_once: A
         assert isinstance(item, Shown)
         assert len(item.figures) == len(statement.figures())
         assert all(figure.holds for figure in item.figures), item
-        found = sorted(name for run in statement.runs.values() for name in run.found)
-        assert sorted(message.split(" (")[0] for message in item.messages) == found
+        names = sorted(name for run in statement.runs.values() for name in run.with_findings)
+        assert sorted(message.split(" (")[0] for message in item.messages) == names
         assert ElementTree.fromstring(item.svg).tag.endswith("svg")
         page = item._repr_html_()
         assert page.count("<tr>") == 1 + len(item.figures)

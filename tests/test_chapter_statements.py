@@ -111,8 +111,8 @@ def test_a_statement_holds(statement: Statement, tensorflow_once: Any) -> None:
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS.keys())
 def test_the_verdicts_say_so(run: Run, tensorflow_once: Any) -> None:
     finding = {name for name, items in findings(run).items() if items}
-    assert set(run.found) <= finding
-    assert not set(run.clear) & finding
+    assert set(run.with_findings) <= finding
+    assert not set(run.without_findings) & finding
 
 
 @pytest.mark.tensorflow

@@ -18,10 +18,10 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def _declared(label: str) -> Iterator[Case]:
     families = yaml.load((FOLDER / f"{label}.yaml").read_text(encoding="utf-8"), LOADER)
     for family, cases in families.items():
-        for name, said in cases.items():
-            told: dict[str, Any] = dict(said)
-            codes = tuple(told.pop("may_lead", ()))
-            yield Case(f"{family}/{name}", str(family), label, codes=codes, **told)
+        for name, declared in cases.items():
+            arguments: dict[str, Any] = dict(declared)
+            codes = tuple(arguments.pop("may_lead", ()))
+            yield Case(f"{family}/{name}", str(family), label, codes=codes, **arguments)
 
 
 CASES: tuple[Case, ...] = (*_declared(HEALTHY), *_declared(SICK))

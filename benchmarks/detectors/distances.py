@@ -26,7 +26,7 @@ def distances(cases: Iterable[Case], folder: Path) -> dict[str, Any]:
     `sick`: the smallest at which an error is lost that a sick case has from it, counting the cases
     that it may lead. Whole numbers that start at 0 have no factor, and are left out.
     """
-    found: dict[str, Any] = {}
+    nearest_by_detector: dict[str, Any] = {}
     for case in cases:
         record = api.load_record(file_of(case, folder, "record.npz"))
         for name, detector in DETECTORS.items():
@@ -37,7 +37,7 @@ def distances(cases: Iterable[Case], folder: Path) -> dict[str, Any]:
             if side == "sick" and name not in case.codes:
                 continue
             fires = _errs(detector, record, {})
-            entry = found.setdefault(name, _entry(parameter, default))
+            entry = nearest_by_detector.setdefault(name, _entry(parameter, default))
             entry[f"{side} that fire"] += fires
             if fires != (side == "sick"):
                 continue
@@ -45,7 +45,7 @@ def distances(cases: Iterable[Case], folder: Path) -> dict[str, Any]:
             nearest = entry[side]
             if math.isfinite(factor) and (nearest is None or factor < nearest["factor"]):
                 entry[side] = {"factor": float(f"{factor:.3g}"), "case": case.name}
-    return found
+    return nearest_by_detector
 
 
 def _entry(parameter: str, default: float) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _factor(
     detector: Detector, record: RunRecord, parameter: str, default: float, *, fires: bool
 ) -> float:
     """Smallest factor, up or down, that changes whether the detector errs; infinite if none."""
-    found = math.inf
+    smallest = math.inf
     for sign in (1.0, -1.0):
         low, high = 0.0, math.log(FURTHEST)
 
@@ -91,5 +91,5 @@ def _factor(
         while high - low > 1e-3:
             middle = (low + high) / 2.0
             low, high = (low, middle) if turned(middle) else (middle, high)
-        found = min(found, math.exp(high))
-    return found
+        smallest = min(smallest, math.exp(high))
+    return smallest

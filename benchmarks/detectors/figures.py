@@ -57,7 +57,7 @@ def of_activation(name: str, z: Array | None, a: Array) -> Figures:
     Units are the last axis; a unit's values are those of all samples and places.
     """
     units = a.reshape(-1, a.shape[-1]).astype(np.float64)
-    found: Figures = {
+    figures: Figures = {
         "activation": name,
         "mean": float(np.nan_to_num(units.mean())),
         "mean_abs": float(np.nan_to_num(np.abs(units).mean())),
@@ -76,12 +76,12 @@ def of_activation(name: str, z: Array | None, a: Array) -> Figures:
             name, (-np.inf, np.inf)
         )
         inside = np.mean((flat > low) & (flat < high), axis=0)
-        found |= {
+        figures |= {
             "beyond_5": float(np.mean(np.abs(flat) >= 5)),
             "never_inside_units": float(np.mean(inside < 0.01)),
             "input_variance": float(np.nan_to_num(flat.var())),
         }
-    return found
+    return figures
 
 
 def _rho(units: Array) -> Array:

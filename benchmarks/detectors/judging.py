@@ -27,7 +27,7 @@ def row(case: Case, folder: Path) -> Row:
     """What gradscope says of a case's record, what the criterion and the other tools say."""
     record = api.load_record(file_of(case, folder, "record.npz"))
     diagnosis = api.analyze(record).diagnosis
-    errors = [told(v) for v in diagnosis.verdicts if _gravest(v) == "error"]
+    errors = [first_error(v) for v in diagnosis.verdicts if _gravest(v) == "error"]
     plain = file_of(case, folder, "plain.json")
     seen = json.loads(plain.read_text(encoding="utf-8")) if plain.exists() else {}
     looks = seen.get("looks")
@@ -51,13 +51,13 @@ def row(case: Case, folder: Path) -> Row:
 
 
 def _fired(answer: rules.Answer) -> dict[str, bool]:
-    return {rule: bool(found) for rule, found in answer.items()}
+    return {rule: bool(fired) for rule, fired in answer.items()}
 
 
-def _checked(case: Case, found: Row | None) -> Row | None:
-    if found is None:
+def _checked(case: Case, skills: Row | None) -> Row | None:
+    if skills is None:
         return None
-    skill, compared = float(found["skill"]), float(found["compared"])
+    skill, compared = float(skills["skill"]), float(skills["compared"])
     answer = labels.answer(case.label, skill, compared)
     return {"skill": round(skill, 3), "compared": round(compared, 3), "answer": answer}
 
@@ -67,7 +67,7 @@ def _gravest(verdict: Verdict) -> str:
     return next((s for s in ("error", "warning", "info") if s in severities), "")
 
 
-def told(verdict: Verdict) -> Row:
+def first_error(verdict: Verdict) -> Row:
     """A verdict's first error, in numbers."""
     finding = next(f for f in verdict.findings if f.severity == "error")
     return {
@@ -102,8 +102,8 @@ def rates(rows: list[Row]) -> Row:
     Also of report and second taken together.
     """
     both = [r for r in rows if r["part"] != TUNE]
-    found = {part: _rates([r for r in rows if r["part"] == part]) for part in PARTS}
-    return found | {"report and second": _rates(both)}
+    by_part = {part: _rates([r for r in rows if r["part"] == part]) for part in PARTS}
+    return by_part | {"report and second": _rates(both)}
 
 
 def _rates(rows: list[Row]) -> Row:

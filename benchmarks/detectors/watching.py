@@ -65,7 +65,7 @@ class Watch:
             answer = model(x, training=True)
             loss = model.compute_loss(x=x, y=tf.convert_to_tensor(y), y_pred=answer, training=True)
         gradients = tape.gradient(loss, [w.value for w in weights])
-        found = [
+        arrays = [
             np.zeros(w.shape, np.float32) if g is None else np.asarray(tf.convert_to_tensor(g))
             for g, w in zip(gradients, weights, strict=True)
         ]
@@ -75,7 +75,7 @@ class Watch:
             "loss": float(loss),
             "accuracy": _accuracy(judged, self.sample[1]),
             "kernels": kernels,
-            "gradients": [of_gradient(g) for g in found],
+            "gradients": [of_gradient(g) for g in arrays],
             "weights": [of_weight(np.asarray(w)) for w in weights],
             "activations": self._activations(model, x),
             "output": share(np.asarray(answer), y),

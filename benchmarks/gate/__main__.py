@@ -39,15 +39,15 @@ def main(*, quick: bool, statistics: Path | None, file: Path | None) -> None:
 
     folder = statistics or Path(tempfile.mkdtemp(prefix="gradscope-gate-"))
     try:
-        found = measured(Store(folder, report), quick=quick)
+        results = measured(Store(folder, report), quick=quick)
     finally:
         if statistics is None:
             shutil.rmtree(folder, ignore_errors=True)
-    text = json.dumps(found, indent=1) + "\n"
+    text = json.dumps(results, indent=1) + "\n"
     kept = file or (None if quick else RESULTS)
     if kept is not None:
         kept.write_text(text, encoding="utf-8")
-    click.echo(summary(found))
+    click.echo(summary(results))
 
 
 def measured(store: Store, *, quick: bool) -> dict[str, Any]:
@@ -64,11 +64,11 @@ def measured(store: Store, *, quick: bool) -> dict[str, Any]:
     return {"part": "gate", **conditions, **parts}
 
 
-def summary(found: dict[str, Any]) -> str:
+def summary(results: dict[str, Any]) -> str:
     """What came out, in two lines."""
-    rate = clean.rate(found["clean"])
-    detected = sum(each["detected"] for each in found["faults"] if not each["silent"])
-    trials = sum(each["trials"] for each in found["faults"] if not each["silent"])
+    rate = clean.rate(results["clean"])
+    detected = sum(each["detected"] for each in results["faults"] if not each["silent"])
+    trials = sum(each["trials"] for each in results["faults"] if not each["silent"])
     return (
         f"clean: {rate['alarms']} alarms in {rate['reruns']} re-runs, at most "
         f"{rate['high']:.2%} (95 %)\nfaults: {detected} of {trials} trials detected"

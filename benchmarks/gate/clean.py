@@ -84,11 +84,11 @@ def run(store: Store, *, quick: bool) -> list[dict[str, Any]]:
     """Measure all re-runs and compare them: one entry per network, setting and kind of seeds."""
     pairs = list(reruns(QUICK if quick else PLANS))
     store.measure(order for pair in pairs for order in (pair.baseline, pair.again))
-    found: dict[tuple[str, str, bool], Counter[str]] = {}
+    answers: dict[tuple[str, str, bool], Counter[str]] = {}
     alarms: dict[tuple[str, str, bool], list[str]] = {}
     for pair in pairs:
         key = (pair.baseline.label, pair.again.setting, pair.fresh)
-        counts = found.setdefault(key, Counter())
+        counts = answers.setdefault(key, Counter())
         answer, sentence = judged(store.read(pair.baseline), store.read(pair.again))
         counts[answer] += 1
         counts["new verdicts"] += new_verdicts(store.read(pair.baseline), store.read(pair.again))
@@ -104,9 +104,9 @@ def run(store: Store, *, quick: bool) -> list[dict[str, Any]]:
             "alarms": counts["alarm"],
             "inconclusive": counts["inconclusive"],
             "new_verdicts": counts["new verdicts"],
-            "told": alarms.get((net, setting, fresh), []),
+            "sentences": alarms.get((net, setting, fresh), []),
         }
-        for (net, setting, fresh), counts in found.items()
+        for (net, setting, fresh), counts in answers.items()
     ]
 
 

@@ -17,12 +17,12 @@ ROUNDS = 3
 
 def run(report: Reporter, *, quick: bool) -> list[dict[str, Any]]:
     """Processor time of the first seed (it builds and traces), of each other, of a comparison."""
-    found = []
+    costs = []
     for net in (TANH,) if quick else (RELU, TANH, NORM, DEEP):
         report(f"cost: {net}")
         arguments = {"tree": NETS[net], "seeds": seeds_of(NETS[net])}
-        found.append({"net": net} | isolated.call("benchmarks.gate.cost:measured", arguments))
-    return found
+        costs.append({"net": net} | isolated.call("benchmarks.gate.cost:measured", arguments))
+    return costs
 
 
 def measured(tree: Mapping[str, Any], seeds: int) -> dict[str, Any]:

@@ -128,11 +128,13 @@ def run(store: Store, *, quick: bool) -> list[dict[str, Any]]:
     size = QUICK_SIZE if quick else FULL
     asked = list(trials(size, "SELU" if quick else ""))
     store.measure(order for trial in asked for order in (trial.before, trial.after))
-    found: dict[tuple[str, str, str], list[tuple[Trial, tuple[Check, ...]]]] = {}
+    checks_by_fault: dict[tuple[str, str, str], list[tuple[Trial, tuple[Check, ...]]]] = {}
     for trial in asked:
         checks = comparison.compare(store.read(trial.before), store.read(trial.after)).checks
-        found.setdefault((trial.fault.name, trial.net, trial.way), []).append((trial, checks))
-    return [_entry(key, results, store) for key, results in found.items()]
+        checks_by_fault.setdefault((trial.fault.name, trial.net, trial.way), []).append(
+            (trial, checks)
+        )
+    return [_entry(key, results, store) for key, results in checks_by_fault.items()]
 
 
 def _entry(
@@ -173,7 +175,7 @@ def _entry(
         "wanted": wanted[0] if len(wanted) == 1 else "",
         "right": right if wanted else None,
         "firsts": dict(firsts.most_common(4)),
-        "told": words,
+        "sentences": words,
     }
 
 

@@ -51,13 +51,13 @@ def differences(one: SeedStatistics, other: SeedStatistics) -> dict[str, float]:
     Logarithms of second moments, shares as they are. `wander` is what `SAME_DRAWS` bounds, `zeros`
     how many figures are an exact zero on one side only.
     """
-    found, zeros = {}, 0
+    largest, zeros = {}, 0
     for name in figures.INITIAL:
         old, new = one.initial[name], other.initial[name]
         zeros += int(np.sum(np.isinf(old) != np.isinf(new)))
         known = np.isfinite(old) & np.isfinite(new)
-        found[name] = float(np.max(np.abs(new[known] - old[known]), initial=0.0))
+        largest[name] = float(np.max(np.abs(new[known] - old[known]), initial=0.0))
     with np.errstate(invalid="ignore"):
         apart = other.initial["weight"] - one.initial["weight"]
     columns = apart[:, np.isfinite(apart).all(axis=0)]
-    return found | {"wander": float(np.max(np.ptp(columns, axis=0), initial=0.0)), "zeros": zeros}
+    return largest | {"wander": float(np.max(np.ptp(columns, axis=0), initial=0.0)), "zeros": zeros}

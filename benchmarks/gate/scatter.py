@@ -63,16 +63,16 @@ def scatter(statistics: SeedStatistics) -> dict[str, Any]:
     hidden = [x for x in statistics.layers if x.role == "hidden" and x.main_path]
     first, last = hidden[0].index, hidden[-1].index
     widths = sum(1.0 / (x.units or 1) for x in hidden)
-    found: dict[str, Any] = {
+    scatter: dict[str, Any] = {
         "seeds": len(statistics.seeds),
         "assumed": seeds_needed.kappa(hidden[0]),
     }
     for name in ("delta", "signal"):
         figure = statistics.initial[name]
         variance = float(np.var(figure[:, last] - figure[:, first], ddof=1))
-        found[name] = variance / widths
+        scatter[name] = variance / widths
     degrees = len(statistics.seeds) - 1
     spread = 2.0 / (9.0 * degrees)
     ends = (1.0 - spread - 1.96 * spread**0.5, 1.0 - spread + 1.96 * spread**0.5)
-    found["low"], found["high"] = (found["delta"] / end**3 for end in reversed(ends))
-    return found
+    scatter["low"], scatter["high"] = (scatter["delta"] / end**3 for end in reversed(ends))
+    return scatter

@@ -150,10 +150,10 @@ def _measure(config: ExperimentConfig, orders: list[tuple[str, int, int, int]]) 
     records = api.run_seeds(config, trained, at_init=initial)
     kept = {seed: next(records) for seed in trained}
     for path, first, seeds, whole in orders:
-        found = [kept.pop(first + i) for i in range(whole)]
-        found += [next(records) for _ in range(whole, seeds)]
+        measured_records = [kept.pop(first + i) for i in range(whole)]
+        measured_records += [next(records) for _ in range(whole, seeds)]
         partial = Path(path).with_suffix(f".{os.getpid()}")
-        partial.write_bytes(baseline_file.render(api.seed_statistics(found, whole)))
+        partial.write_bytes(baseline_file.render(api.seed_statistics(measured_records, whole)))
         partial.replace(path)
 
 

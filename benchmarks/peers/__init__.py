@@ -81,14 +81,14 @@ def run(options: Options, report: Reporter) -> list[dict[str, Any]]:
     names, networks = options.chosen(PEERS), options.chosen(NETWORKS)
     if not names and not networks:
         return []
-    found: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     for name in names or PEERS:
         peer = PEERS[name]
         missing = [module for module in peer.needs if find_spec(module) is None]
         if missing:
             reason = f"{', '.join(missing)} not installed: install the extra 'peers'"
             report(f"peers: {name} is skipped, {reason}")
-            found.append({"peer": name, "skipped": reason})
+            entries.append({"peer": name, "skipped": reason})
             continue
         for case in networks or NETWORKS:
             report(f"peers: {name} on {CASES[case].title}")
@@ -97,8 +97,8 @@ def run(options: Options, report: Reporter) -> list[dict[str, Any]]:
             except click.ClickException as error:  # a new version of a peer fails: the rest counts
                 report(error.message)
                 measured = {"skipped": error.message.splitlines()[-1].strip()}
-            found.append({"peer": name, "case": case} | measured)
-    return found
+            entries.append({"peer": name, "case": case} | measured)
+    return entries
 
 
 def _timed(peer: Peer, case: str, options: Options) -> dict[str, Any]:

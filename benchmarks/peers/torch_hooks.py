@@ -73,8 +73,8 @@ class Hooked(Network):
         if not all(math.isfinite(value) for value in flat):
             raise ValueError("a figure is not finite")
         values = iter(flat)
-        found = [{name: next(values) for name in column} for column in columns]
-        return [column | dict.fromkeys(_NONFINITE, 0.0) for column in found]
+        layers = [{name: next(values) for name in column} for column in columns]
+        return [column | dict.fromkeys(_NONFINITE, 0.0) for column in layers]
 
     def _figures(self, index: int, before: Any) -> dict[str, Any]:
         z, a, layer = self._z[index], self._a[index], self.linear[index]
@@ -84,7 +84,7 @@ class Hooked(Network):
         delta_variance, delta_mean = torch.var_mean(delta, correction=0)
         kernel_variance, kernel_mean = torch.var_mean(kernel, correction=0)
         weight = before.square().mean()
-        found = {
+        figures = {
             "preactivation_variance": z_variance,
             "preactivation_second_moment": z_variance + z_mean.square(),
             "activation_mean": a_mean,
@@ -103,11 +103,11 @@ class Hooked(Network):
         small = (delta.abs() < TINY).float().sum()
         if index < len(self.linear) - 1:
             passing = (z > 0).float().sum()
-            found["derivative_gain"] = passing / z.numel()
-            found["underflow_fraction"] = (small - (z.numel() - passing)).clamp(min=0) / passing
+            figures["derivative_gain"] = passing / z.numel()
+            figures["underflow_fraction"] = (small - (z.numel() - passing)).clamp(min=0) / passing
         else:
-            found["underflow_fraction"] = small / z.numel()
-        return found
+            figures["underflow_fraction"] = small / z.numel()
+        return figures
 
 
 def measure(case: str, rounds: int, seconds: float, device: str) -> dict[str, Any]:

@@ -32,11 +32,11 @@ def measure(case: str, rounds: int, seconds: float, device: str) -> dict[str, An
                 watched.optimizer.step()
                 run.log({"loss": float(loss)})
 
-        found = compared(
+        times = compared(
             paced("plain", plain.train, seconds, plain.put_back),
             paced("with", train, seconds, watched.put_back),
             rounds,
             device,
         )
         run.finish()
-    return found
+    return times

@@ -33,8 +33,8 @@ def measure(case: str, way: str, steps: int) -> dict[str, Any]:
     keras.utils.set_random_seed(0)
     model, x, y = CASES[case]()
     started = time.process_time()
-    found = _trained(way, model, x, y, steps)
-    return found | {"seconds": time.process_time() - started, "peak_mib": peak_mib()}
+    trained = _trained(way, model, x, y, steps)
+    return trained | {"seconds": time.process_time() - started, "peak_mib": peak_mib()}
 
 
 def _trained(way: str, model: Any, x: Any, y: Any, steps: int) -> dict[str, Any]:
@@ -53,8 +53,8 @@ def _trained(way: str, model: Any, x: Any, y: Any, steps: int) -> dict[str, Any]
     rows = np.arange(steps * BATCH)
     x, y = keras.tree.map_structure(lambda a: None if a is None else a[rows % len(a)], (x, y))
     model.fit(x, y, batch_size=BATCH, verbose=0, callbacks=callbacks)
-    found = {"bits": _digest(model)}
-    return found | (_judged(flow.record) if callbacks else {})
+    result = {"bits": _digest(model)}
+    return result | (_judged(flow.record) if callbacks else {})
 
 
 def _judged(record: Any) -> dict[str, Any]:
@@ -102,10 +102,10 @@ def main(only: tuple[str, ...], *, again: bool) -> None:
             steps = APPLICATION_STEPS if case in layered.APPLICATIONS else STEPS
             try:
                 arguments = {"case": case, "way": way, "steps": steps}
-                found = call("benchmarks.real.__main__:measure", arguments)
+                measured = call("benchmarks.real.__main__:measure", arguments)
             except click.ClickException as error:
-                found = {"error": error.message}
-            file.write_text(json.dumps(found | {"steps": steps}, indent=1) + "\n", "utf-8")
+                measured = {"error": error.message}
+            file.write_text(json.dumps(measured | {"steps": steps}, indent=1) + "\n", "utf-8")
     shown = table()
     (RESULTS / "README.md").write_text(shown.markdown(), encoding="utf-8")
     Console(width=160).print(shown.rich())
@@ -128,11 +128,11 @@ def table() -> Table:
     title = f"Small versions of networks that people train, {done} of {len(CASES)} cases"
     shown = Table(title, columns)
     for case in CASES:
-        found = {way: _kept(case, way) for way in WAYS}
-        plain = found["fit"] or {}
+        results = {way: _kept(case, way) for way in WAYS}
+        plain = results["fit"] or {}
         for way in ("callback", "run"):
-            if found[way] is not None:
-                shown.row(case, f"`{way}`", *_cells(found[way], plain, way))
+            if results[way] is not None:
+                shown.row(case, f"`{way}`", *_cells(results[way], plain, way))
     return shown
 
 
@@ -141,16 +141,17 @@ def _kept(case: str, way: str) -> Any:
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
 
-def _cells(found: Any, plain: Any, way: str) -> tuple[str, ...]:
-    if "error" in found or "error" in plain:
-        said = (found.get("error") or plain["error"]).strip().splitlines()[-1].strip()
+def _cells(result: Any, plain: Any, way: str) -> tuple[str, ...]:
+    if "error" in result or "error" in plain:
+        said = (result.get("error") or plain["error"]).strip().splitlines()[-1].strip()
         return ("-", f"failed: {said[:90]}", *5 * ("-",))
-    ratios = [f"{found[k] / plain[k]:.2f}" if plain else "-" for k in ("seconds", "peak_mib")]
-    same = ("yes" if found["bits"] == plain.get("bits") else "NO") if way == "callback" else "-"
+    ratios = [f"{result[k] / plain[k]:.2f}" if plain else "-" for k in ("seconds", "peak_mib")]
+    same = ("yes" if result["bits"] == plain.get("bits") else "NO") if way == "callback" else "-"
     fallen = [
-        "-" if math.isnan(ratio) else f"{ratio:.2g}" for ratio in found.get("loss", (math.nan,) * 2)
+        "-" if math.isnan(ratio) else f"{ratio:.2g}"
+        for ratio in result.get("loss", (math.nan,) * 2)
     ]
-    return (f"{found['measured']:.0%}", found["verdict"], *fallen, *ratios, same)
+    return (f"{result['measured']:.0%}", result["verdict"], *fallen, *ratios, same)
 
 
 if __name__ == "__main__":

@@ -35,8 +35,8 @@ class LiveTable(Progress):
     def __init__(self) -> None:
         super().__init__(quiet=False)
         self._scales = LiveScales()
-        self._found: dict[str, Arisen] = {}
-        self._told: set[str] = set()
+        self._arisen: dict[str, Arisen] = {}
+        self._printed: set[str] = set()
         self._judge_at = 0.0
 
     def watch(self, header: dict[str, Any], builder: RecordBuilder) -> None:
@@ -53,16 +53,16 @@ class LiveTable(Progress):
             return
         record = builder.build(OutcomeStatus.PARTIAL, "in progress", 0.0)
         if record is not None:
-            self._found = arisen(judged(record), step, self._found)
+            self._arisen = arisen(judged(record), step, self._arisen)
         self._judge_at = time.monotonic() + max(_SECONDS, _SHARE * (time.monotonic() - begun))
         if not self._live:
             self._tell()
 
     def _tell(self) -> None:
         """A plain line for each finding that was not there before."""
-        for code, finding in self._found.items():
-            if code not in self._told:
-                self._told.add(code)
+        for code, finding in self._arisen.items():
+            if code not in self._printed:
+                self._printed.add(code)
                 self._print(finding_line(finding, unicode=False))
 
     def _rows(self, builder: RecordBuilder) -> Any:
@@ -74,7 +74,7 @@ class LiveTable(Progress):
         size = self._live.console.size
         return live_text(
             rows,
-            tuple(self._found.values()),
+            tuple(self._arisen.values()),
             self._scales,
             width=size.width,
             height=size.height - _LINES_ABOVE,

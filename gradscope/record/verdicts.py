@@ -125,8 +125,8 @@ class Diagnosis:
     remedy: str = ""
 
     def __repr__(self) -> str:
-        found = f" {' '.join(self.codes)}" if self.codes else ""
-        return f"<Diagnosis {self.verdict}{found}: {len(self.verdicts)} checks>"
+        codes = f" {' '.join(self.codes)}" if self.codes else ""
+        return f"<Diagnosis {self.verdict}{codes}: {len(self.verdicts)} checks>"
 
     @property
     def codes(self) -> tuple[str, ...]:

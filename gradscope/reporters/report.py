@@ -30,8 +30,8 @@ class Report:
 
     def __repr__(self) -> str:
         codes = self.diagnosis.codes
-        found = f", {' '.join(codes)}" if codes else ""
-        return f"<{type(self).__name__} {self.record.name}: {self.diagnosis.verdict}{found}>"
+        listed = f", {' '.join(codes)}" if codes else ""
+        return f"<{type(self).__name__} {self.record.name}: {self.diagnosis.verdict}{listed}>"
 
     @classmethod
     def from_diagnosis(cls, record: RunRecord, diagnosis: Diagnosis, exit_code: int) -> Self:

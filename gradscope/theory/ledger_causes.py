@@ -241,15 +241,15 @@ def _fans(
         inputs = _true_inputs(layers, draws, item.layer)
         if inputs > 0 and not 1.0 / OTHER_FANS < weight.fan_in / inputs < OTHER_FANS:
             groups.setdefault(law, []).append((info.name, inputs, float(weight.fan_in)))
-    for initializer, found in groups.items():
-        ratio = float(np.median([math.sqrt(inputs / fan) for _, inputs, fan in found]))
-        total = math.prod(math.sqrt(inputs / fan) for _, inputs, fan in found)
-        _, inputs, fan = found[0]
-        names = tuple(name for name, _, _ in found)
+    for initializer, members in groups.items():
+        ratio = float(np.median([math.sqrt(inputs / fan) for _, inputs, fan in members]))
+        total = math.prod(math.sqrt(inputs / fan) for _, inputs, fan in members)
+        _, inputs, fan = members[0]
+        names = tuple(name for name, _, _ in members)
         yield LedgerCause(
             LedgerKind.FANS,
             names,
-            len(found),
+            len(members),
             ratio,
             total,
             initializer=initializer,
@@ -274,10 +274,10 @@ def _recurrent(initial_weights: Sequence[InitialWeight]) -> Iterator[LedgerCause
         if size > 0:
             entry = (weight.layer, size, columns / units)
             groups.setdefault(str(weight.initializer), []).append(entry)
-    for initializer, found in groups.items():
-        _, size, gates = found[0]
+    for initializer, members in groups.items():
+        _, size, gates = members[0]
         each = math.sqrt(size * gates)
-        names = tuple(name for name, _, _ in found)
+        names = tuple(name for name, _, _ in members)
         yield LedgerCause(
             LedgerKind.RECURRENT,
             names,

@@ -67,12 +67,12 @@ def loop_course(
 
 def _sizes(info: LayerInfo, draws: InitialDraws) -> tuple[float, float, float] | None:
     """v_x n, v_h u and v_x u of the layer's kernels; None where they are not found."""
-    found = {}
+    kernels = {}
     for at, weight in enumerate(draws.weights):
         *holders, name = weight.path.split("/")
         if info.name in holders and name in {"kernel", "recurrent_kernel"}:
-            found[name] = (expected_square(draws, [at]), weight.shape)
-    if len(found) < 2:
+            kernels[name] = (expected_square(draws, [at]), weight.shape)
+    if len(kernels) < 2:
         return None
-    (v_x, (inputs, units)), (v_h, _) = found["kernel"], found["recurrent_kernel"]
+    (v_x, (inputs, units)), (v_h, _) = kernels["kernel"], kernels["recurrent_kernel"]
     return v_x * inputs, v_h * units, v_x * units

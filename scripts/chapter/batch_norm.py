@@ -116,14 +116,14 @@ def _bias(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
 
 
 def _inference(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
-    found: list[Figure] = []
+    figures: list[Figure] = []
     for label, bound, limit in (("0.9", below, 1.5), ("0.99", above, 2.0)):
         record = runs[label][0]
         trained = float(np.mean(record.scalars["loss"][-10:]))
         over = record.evaluation["test_loss"] / trained
-        found.append(bound(f"momentum {label}: test loss over training loss", limit, over))
+        figures.append(bound(f"momentum {label}: test loss over training loss", limit, over))
     return (
-        *found,
+        *figures,
         below("momentum 0.99: test accuracy (0.1 is chance)", 0.4, _accuracy(runs["0.99"])),
         above("momentum 0.9: test accuracy", 0.5, _accuracy(runs["0.9"])),
     )
@@ -134,13 +134,13 @@ def _accuracy(run: Records) -> float:
 
 
 def _momentum(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
-    found = []
+    figures = []
     for momentum, updates in (("0.99", 100), ("1.0", 100), ("0.0", 1), ("0.999", 100)):
         left = float(momentum) ** updates
         measured = share_left(runs[momentum][0], updates)
         what = f"momentum {float(momentum):g}: share of the start left after {updates} updates"
-        found.append(within(what, left, measured, 1e-3))
-    return tuple(found)
+        figures.append(within(what, left, measured, 1e-3))
+    return tuple(figures)
 
 
 def share_left(record: RunRecord, updates: int) -> float:
@@ -159,14 +159,14 @@ def share_left(record: RunRecord, updates: int) -> float:
     # A pass sees what the updates before it left; step 1 is the first pass that updates.
     gap = record.series["batch_norm_mean_gap"][updates + 1, layer.index]
 
-    def told(w: float) -> float:
+    def expected_gap(w: float) -> float:
         scale = w + (1.0 - w) * variance + 1e-3
         return float(np.sqrt(np.mean((w * mean) ** 2 / scale)))
 
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if told(middle) < gap else (low, middle)
+        low, high = (middle, high) if expected_gap(middle) < gap else (low, middle)
     return (low + high) / 2
 
 
@@ -182,9 +182,11 @@ STATEMENTS = (
         "gradient does not depend on the size of the weights either: it grows by the rate of "
         "the next statement.",
         {
-            "normed": Run(START, start=False, clear=("vanishing_signal", "vanishing_gradient")),
+            "normed": Run(
+                START, start=False, without_findings=("vanishing_signal", "vanishing_gradient")
+            ),
             "plain": Run(
-                START, ("model.batch_norm=none",), start=False, found=("vanishing_signal",)
+                START, ("model.batch_norm=none",), start=False, with_findings=("vanishing_signal",)
             ),
         },
         _start,
@@ -195,11 +197,11 @@ STATEMENTS = (
         "rms by 1.211, and by more on small batches (Yang et al. 2019). The signal does not show "
         "it. Over 40 layers the rms of delta grows more than a thousandfold.",
         {
-            "32": Run(DEEP, found=("batch_norm_explosion",)),
+            "32": Run(DEEP, with_findings=("batch_norm_explosion",)),
             "128": Run(
                 DEEP,
                 ("model.depth=8", "model.width=256", "training.batch_size=128"),
-                clear=("batch_norm_explosion",),
+                without_findings=("batch_norm_explosion",),
             ),
         },
         _deep,
@@ -221,8 +223,8 @@ STATEMENTS = (
         "gradient of the bias is zero except for rounding. If batch norm stands after the "
         "activation, the bias has an effect.",
         {
-            "before": replace(BIASED, found=("redundant_bias",)),
-            "after": Run("notebook", clear=("redundant_bias",)),
+            "before": replace(BIASED, with_findings=("redundant_bias",)),
+            "after": Run("notebook", without_findings=("redundant_bias",)),
         },
         _bias,
         (Panel("Rms of the bias gradient at step 0", "bias_gradient_second_moment"),),
@@ -234,12 +236,12 @@ STATEMENTS = (
         "moving variance still holds 37 % of its start, 1. The batches of this network, with "
         "its small weights, start at 0.014.",
         {
-            "0.9": Run(START, start=False, clear=("batch_norm_inference_gap",)),
+            "0.9": Run(START, start=False, without_findings=("batch_norm_inference_gap",)),
             "0.99": Run(
                 START,
                 ("model.batch_norm.momentum=0.99",),
                 start=False,
-                found=("batch_norm_inference_gap",),
+                with_findings=("batch_norm_inference_gap",),
             ),
         },
         _inference,
@@ -254,24 +256,24 @@ STATEMENTS = (
         "`gradscope explain batch_norm_momentum` prints the formula, and the finding its "
         "numbers.",
         {
-            "0.99": Run(MOMENTUM, start=False, clear=("batch_norm_momentum",)),
+            "0.99": Run(MOMENTUM, start=False, without_findings=("batch_norm_momentum",)),
             "1.0": Run(
                 MOMENTUM,
                 ("model.batch_norm.momentum=1.0",),
                 start=False,
-                found=("batch_norm_momentum",),
+                with_findings=("batch_norm_momentum",),
             ),
             "0.0": Run(
                 MOMENTUM,
                 ("model.batch_norm.momentum=0.0",),
                 start=False,
-                clear=("batch_norm_momentum",),
+                without_findings=("batch_norm_momentum",),
             ),
             "0.999": Run(
                 MOMENTUM,
                 ("model.batch_norm.momentum=0.999",),
                 start=False,
-                found=("batch_norm_momentum",),
+                with_findings=("batch_norm_momentum",),
             ),
         },
         _momentum,

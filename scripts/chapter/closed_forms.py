@@ -50,10 +50,10 @@ def signals(
     He et al. 2015, eq. 7: times `gain` = fan_in Var w; dropout that keeps a share multiplies by its
     inverse.
     """
-    found = [q]
+    moments = [q]
     for _ in range(layers - 1):
-        found.append(gain * second(activation, found[-1]) / kept)
-    return np.array(found)
+        moments.append(gain * second(activation, moments[-1]) / kept)
+    return np.array(moments)
 
 
 def gradient_over_depth(derivative: Function, q: Floats, gain: float = 1.0) -> float:

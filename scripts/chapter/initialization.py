@@ -53,12 +53,12 @@ def _widths(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
         "fan_in": (1.0, narrow / wide),
         "fan_out": (wide / narrow, 1.0),
     }
-    found: list[Figure] = []
+    figures: list[Figure] = []
     for label, run in runs.items():
         # hidden_1, 3, ... are wide: from each to the narrow one above it, and back.
         signal, delta = at_start(run, SIGNAL), at_start(run, DELTA)
         forward, backward = _typical(signal[1::2] / signal[::2]), _typical(delta[::2] / delta[1::2])
-        found += [
+        figures += [
             rms(
                 near(f"{label}: rms of z, from 256 units to 64", expected[label][0], forward, 0.12)
             ),
@@ -71,7 +71,7 @@ def _widths(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
                 )
             ),
         ]
-    return tuple(found)
+    return tuple(figures)
 
 
 def _typical(ratios: closed_forms.Floats) -> float:
@@ -119,7 +119,7 @@ STATEMENTS = (
         "reduces the signal a little: E z^2 falls like 1 / (2 depth), a power law and not an "
         "exponential. Ten layers keep a usable signal and gradient.",
         {
-            "tanh": Run("chapter/glorot", seeds=3, clear=("vanishing_gradient",)),
+            "tanh": Run("chapter/glorot", seeds=3, without_findings=("vanishing_gradient",)),
             "linear": Run("chapter/glorot", ("model.activation=linear",), seeds=2),
         },
         _glorot,
@@ -140,9 +140,11 @@ STATEMENTS = (
         "kernel's gradient is the product of both. It stays the same over depth and does not show "
         "the fault.",
         {
-            "he": Run("relu_he_20", seeds=3, clear=("vanishing_signal", "vanishing_gradient")),
+            "he": Run(
+                "relu_he_20", seeds=3, without_findings=("vanishing_signal", "vanishing_gradient")
+            ),
             "glorot": Run(
-                "relu_glorot_30", seeds=3, found=("vanishing_signal", "vanishing_gradient")
+                "relu_glorot_30", seeds=3, with_findings=("vanishing_signal", "vanishing_gradient")
             ),
         },
         _he,
@@ -164,13 +166,13 @@ STATEMENTS = (
         "any more. Large steps bring units into this state. With leaky ReLU and ELU, phi' is "
         "never zero, and the same steps leave no unit dead.",
         {
-            "relu": Run("chapter/dying", start=False, found=("dead_units",)),
+            "relu": Run("chapter/dying", start=False, with_findings=("dead_units",)),
             **{
                 name: Run(
                     "chapter/dying",
                     (f"model.activation={name}",),
                     start=False,
-                    clear=("dead_units",),
+                    without_findings=("dead_units",),
                 )
                 for name in ("leaky_relu", "elu")
             },

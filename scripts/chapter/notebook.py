@@ -41,8 +41,8 @@ class Shown:
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{name}</th>" for name in ("figure", "expected", "measured", "agrees"))
         rows = "".join(_row(figure) for figure in self.figures)
-        told = "".join(f"<p>{html.escape(message)}</p>" for message in self.messages)
-        return f"{self.svg}<table><tr>{head}</tr>{rows}</table>{told}"
+        messages = "".join(f"<p>{html.escape(message)}</p>" for message in self.messages)
+        return f"{self.svg}<table><tr>{head}</tr>{rows}</table>{messages}"
 
 
 def show(statement: int, runs: Mapping[str, Run]) -> Shown:
@@ -61,8 +61,8 @@ def show(statement: int, runs: Mapping[str, Run]) -> Shown:
 
 def _with_detectors(run: Run, stated: Run | None) -> Run:
     """The same run, which asks for the detectors that the statement names."""
-    found = stated.found if stated is not None else ()
-    return Run(run.config, run.changed, run.seeds, run.start, found)
+    with_findings = stated.with_findings if stated is not None else ()
+    return Run(run.config, run.changed, run.seeds, run.start, with_findings)
 
 
 def _row(figure: Figure) -> str:

@@ -100,7 +100,7 @@ def _shortcuts(runs: Mapping[str, Records]) -> tuple[Figure, ...]:
     )
 
 
-KEPT = Run("chapter/selu", seeds=3, clear=DETECTOR)
+KEPT = Run("chapter/selu", seeds=3, without_findings=DETECTOR)
 
 STATEMENTS = (
     Statement(
@@ -121,7 +121,7 @@ STATEMENTS = (
         {
             "kept": KEPT,
             "broken": Run(
-                "chapter/selu", ("model.initializer=he_normal",), seeds=3, found=DETECTOR
+                "chapter/selu", ("model.initializer=he_normal",), seeds=3, with_findings=DETECTOR
             ),
         },
         _initializer,
@@ -134,7 +134,9 @@ STATEMENTS = (
         "layers for it.",
         {
             "kept": KEPT,
-            "broken": Run("selu_unscaled_inputs", seeds=3, found=(*DETECTOR, "unscaled_input")),
+            "broken": Run(
+                "selu_unscaled_inputs", seeds=3, with_findings=(*DETECTOR, "unscaled_input")
+            ),
         },
         _inputs,
         (SQUARE_PANEL,),
@@ -145,7 +147,7 @@ STATEMENTS = (
         "point. AlphaDropout keeps it.",
         {
             "kept": KEPT,
-            "broken": Run("chapter/selu", ("model.dropout=0.1",), seeds=3, found=DETECTOR),
+            "broken": Run("chapter/selu", ("model.dropout=0.1",), seeds=3, with_findings=DETECTOR),
         },
         _dropout,
         (SQUARE_PANEL,),
@@ -154,7 +156,7 @@ STATEMENTS = (
         "Third condition of SELU: a plain stack, without shortcuts",
         "A sum x + selu(W x) adds the variances, and later the means. No layer reduces them "
         "again: E x^2 doubles with the first sum (x1.41 on the rms) and then grows exponentially.",
-        {"broken": Run("chapter/selu_shortcuts", found=DETECTOR)},
+        {"broken": Run("chapter/selu_shortcuts", with_findings=DETECTOR)},
         _shortcuts,
         (SQUARE_PANEL,),
     ),

@@ -27,15 +27,16 @@ class Run:
     """A shipped config, with what is changed in it, from one seed or several.
 
     Of several seeds, and where `start` says so, only the network at initialisation is wanted: one
-    step is trained. `found` and `clear` are detectors that must find something, and must not.
+    step is trained. `with_findings` names the detectors that must have a finding,
+    `without_findings` those that must have none.
     """
 
     config: str
     changed: tuple[str, ...] = ()
     seeds: int = 1
     start: bool = True
-    found: tuple[str, ...] = ()
-    clear: tuple[str, ...] = ()
+    with_findings: tuple[str, ...] = ()
+    without_findings: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -163,8 +164,8 @@ def _recorded(name: str, changed: tuple[str, ...], seeds: int) -> Records:
 
 def findings(run: Run) -> dict[str, tuple[Finding, ...]]:
     """What the detectors that the run names find in its first record."""
-    asked = (*run.found, *run.clear)
-    verdicts = diagnose(records(run)[0], select=asked).verdicts if asked else ()
+    names = (*run.with_findings, *run.without_findings)
+    verdicts = diagnose(records(run)[0], select=names).verdicts if names else ()
     return {verdict.name: verdict.findings for verdict in verdicts}
 
 

@@ -38,8 +38,8 @@ class Room:
 def contracts() -> list[dict[str, Any]]:
     """The contracts in pyproject.toml."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    found: list[dict[str, Any]] = tomllib.loads(text)["tool"]["importlinter"]["contracts"]
-    return found
+    entries: list[dict[str, Any]] = tomllib.loads(text)["tool"]["importlinter"]["contracts"]
+    return entries
 
 
 @cache

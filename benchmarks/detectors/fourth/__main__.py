@@ -103,9 +103,9 @@ def _judge(chosen: list[Case], records: Path, first: bool) -> None:
         click.echo(judged.line(row))
     rates = judged.rates(rows)
     for name in ("false alarms", "detected", "right code leading"):
-        told = rates["gradscope"][name]
-        low, high = (100 * end for end in told["interval"])
-        click.echo(f"{name}: {told['hits']} of {told['count']} ({low:.1f} to {high:.1f} %)")
+        rate = rates["gradscope"][name]
+        low, high = (100 * end for end in rate["interval"])
+        click.echo(f"{name}: {rate['hits']} of {rate['count']} ({low:.1f} to {high:.1f} %)")
     if first:
         _keep_first(rows)
 

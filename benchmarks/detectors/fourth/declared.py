@@ -48,15 +48,15 @@ def _of(name: str, kind: Kind) -> Iterator[Case]:
     for variation in kind.healthy:
         said = {"kind": name, "variation": variation}
         yield case(variation, HEALTHY, variation, arguments=said)
-    for fault, told in kind.sick.items():
-        codes = tuple(DETECTORS) if ANY[0] in told.codes else told.codes
+    for fault, sick in kind.sick.items():
+        codes = tuple(DETECTORS) if ANY[0] in sick.codes else sick.codes
         yield case(
-            f"{fault}, {told.on}",
+            f"{fault}, {sick.on}",
             SICK,
-            told.on,
+            sick.on,
             codes=codes,
-            arguments={"kind": name, "variation": told.on, "fault": fault},
-            proof={"twin": f"{FOURTH_FAMILY}{name}/{told.on}"},
+            arguments={"kind": name, "variation": sick.on, "fault": fault},
+            proof={"twin": f"{FOURTH_FAMILY}{name}/{sick.on}"},
         )
 
 

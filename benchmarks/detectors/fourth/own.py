@@ -259,12 +259,12 @@ class Codebook(layers.Layer):  # type: ignore[misc]
     def call(self, x: Any) -> Any:
         """Look up, and add what keeps vectors and inputs together."""
         far = ops.sum(ops.square(x[:, None] - self.rows[None]), axis=-1)
-        found = ops.take(self.rows, ops.argmin(far, axis=-1), axis=0)
-        self.add_loss(ops.mean(ops.square(found - ops.stop_gradient(x))))
+        nearest = ops.take(self.rows, ops.argmin(far, axis=-1), axis=0)
+        self.add_loss(ops.mean(ops.square(nearest - ops.stop_gradient(x))))
         if not self.straight:
-            return found
-        self.add_loss(0.25 * ops.mean(ops.square(ops.stop_gradient(found) - x)))
-        return x + ops.stop_gradient(found - x)
+            return nearest
+        self.add_loss(0.25 * ops.mean(ops.square(ops.stop_gradient(nearest) - x)))
+        return x + ops.stop_gradient(nearest - x)
 
     def compute_output_shape(self, shape: Any) -> Any:
         """As the input."""

@@ -20,12 +20,12 @@ from benchmarks.detectors.wide.kept import FAILED, PLAIN, RECORD
 def plain(case: Case, folder: Path) -> None:
     """Train with Keras's `fit`; keep the skill, of a healthy case also what it is held against."""
     made = declared.trial(case)
-    found: dict[str, Any] = {"skill": skill(made, case.settled_seed())}
+    skills: dict[str, Any] = {"skill": skill(made, case.settled_seed())}
     if case.label == HEALTHY:
-        found["proved"], found["usual"] = found["skill"], made.possible
+        skills["proved"], skills["usual"] = skills["skill"], made.possible
         if declared.options(case, proved=True) != declared.options(case):
-            found["proved"] = skill(declared.trial(case, proved=True), case.settled_seed())
-    file_of(case, folder, PLAIN).write_text(json.dumps(found) + "\n", encoding="utf-8")
+            skills["proved"] = skill(declared.trial(case, proved=True), case.settled_seed())
+    file_of(case, folder, PLAIN).write_text(json.dumps(skills) + "\n", encoding="utf-8")
 
 
 def skill(made: Trial, seed: int) -> float:

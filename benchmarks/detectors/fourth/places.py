@@ -137,7 +137,7 @@ def _detected(o: Options) -> Any:
     def loss(y: Any, p: Any) -> Any:
         there = y[:, :1]
         sure = ops.clip(ops.sigmoid(p[:, :1]), 1e-6, 1 - 1e-6)
-        found = -(there * ops.log(sure) + (1 - there) * ops.log(1 - sure))
+        presence = -(there * ops.log(sure) + (1 - there) * ops.log(1 - sure))
         place, truth = p[:, 1:], y[:, 1:]
         place = ops.sigmoid(place) if o.get("bounded", True) else place
         error = ops.square(place[:, :2] - truth[:, :2])
@@ -145,7 +145,7 @@ def _detected(o: Options) -> Any:
         if o.get("roots"):
             sizes = [ops.sqrt(size) for size in sizes]
         error = ops.concatenate([error, ops.square(sizes[0] - sizes[1])], axis=-1)
-        return ops.mean(found + o.get("weight", 5.0) * there * error, axis=-1)
+        return ops.mean(presence + o.get("weight", 5.0) * there * error, axis=-1)
 
     return loss
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.detectors import labels
 from benchmarks.detectors.case import HEALTHY, Case
-from benchmarks.detectors.judging import file_of, own_rates, right, share, told
+from benchmarks.detectors.judging import file_of, first_error, own_rates, right, share
 from benchmarks.detectors.wide.kept import FAILED, PLAIN, RECORD
 from gradscope import api
 from gradscope.record import Diagnosis, Severity, VerdictStatus
@@ -29,7 +29,9 @@ def row(case: Case, folder: Path) -> Row:
     """A case's verdict beside its label, and what the plain training says of the label."""
     diagnosis = diagnosed(case, folder)
     verdicts = diagnosis.verdicts if diagnosis else ()
-    errors = [told(v) for v in verdicts if any(f.severity is Severity.ERROR for f in v.findings)]
+    errors = [
+        first_error(v) for v in verdicts if any(f.severity is Severity.ERROR for f in v.findings)
+    ]
     named = {error["detector"] for error in errors}
     failed = file_of(case, folder, FAILED)
     return {
@@ -83,14 +85,14 @@ def _plain(path: Path) -> Row | None:
     return known
 
 
-def line(found: Row) -> str:
+def line(row: Row) -> str:
     """A case in a line, for the terminal."""
-    checked = found["criterion"] or {"answer": "unchecked", "skill": 0.0, "compared": 0.0}
-    errors = ", ".join(error["detector"] for error in found["errors"]) or found["raised"] or "-"
-    others = ", ".join(found["others"] + [f"CRASHED {name}" for name in found["crashed"]])
-    mark = "  " if right(found) and not found["raised"] else "! "
+    checked = row["criterion"] or {"answer": "unchecked", "skill": 0.0, "compared": 0.0}
+    errors = ", ".join(error["detector"] for error in row["errors"]) or row["raised"] or "-"
+    others = ", ".join(row["others"] + [f"CRASHED {name}" for name in row["crashed"]])
+    mark = "  " if right(row) and not row["raised"] else "! "
     return (
-        f"{mark}{found['part']:5} {found['label']:7} {found['name']} | {found['verdict']} | "
+        f"{mark}{row['part']:5} {row['label']:7} {row['name']} | {row['verdict']} | "
         f"{errors} | {others} | "
         f"{checked['answer']} {checked['skill']:.2f} of {checked['compared']:.2f}"
     )
@@ -112,8 +114,8 @@ def rates(rows: list[Row]) -> Row:
     }
 
 
-def _agrees(found: Row) -> bool:
-    return bool(found["criterion"]) and found["criterion"]["answer"] == "agrees"
+def _agrees(row: Row) -> bool:
+    return bool(row["criterion"]) and row["criterion"]["answer"] == "agrees"
 
 
 def by_detector(rows: Iterable[Row], detectors: Iterable[str]) -> dict[str, Row]:
@@ -134,5 +136,5 @@ def by_detector(rows: Iterable[Row], detectors: Iterable[str]) -> dict[str, Row]
     return result
 
 
-def _fires(name: str, found: Row) -> bool:
-    return any(error["detector"] == name for error in found["errors"])
+def _fires(name: str, row: Row) -> bool:
+    return any(error["detector"] == name for error in row["errors"])

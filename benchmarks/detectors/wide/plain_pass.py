@@ -14,11 +14,11 @@ from benchmarks.detectors.wide import built, usual
 
 def observed(case: Case, folder: Path) -> None:
     """Train `case`, a healthy one also with its proof's budget; keep the skills."""
-    found: dict[str, Any] = {"skill": built.skill(case)}
+    skills: dict[str, Any] = {"skill": built.skill(case)}
     if case.label == HEALTHY:
-        found["proved"] = built.skill(proved(case)) if case.proof else found["skill"]
-        found["usual"] = _usual(case, folder)
-    file_of(case, folder, "plain.json").write_text(json.dumps(found) + "\n", encoding="utf-8")
+        skills["proved"] = built.skill(proved(case)) if case.proof else skills["skill"]
+        skills["usual"] = _usual(case, folder)
+    file_of(case, folder, "plain.json").write_text(json.dumps(skills) + "\n", encoding="utf-8")
 
 
 def proved(case: Case) -> Case:

@@ -27,19 +27,19 @@ def tried(case: Case, folder: Path) -> None:
     from benchmarks.detectors.wide import built, runs
 
     remedy = given(case, folder)
-    found: dict[str, Any] = {"action": str(remedy.action) if remedy else "none"}
+    trial: dict[str, Any] = {"action": str(remedy.action) if remedy else "none"}
     changed = applied(case, remedy) if remedy else None
     if remedy is not None:
-        found["settings"] = [list(pair) for pair in remedy.settings]
-        found["applied"] = changed is not None
+        trial["settings"] = [list(pair) for pair in remedy.settings]
+        trial["applied"] = changed is not None
     if changed is not None:
         runs.measured(changed, folder)
         diagnosis = judged.diagnosed(changed, folder)
-        found["verdict"] = str(diagnosis.verdict) if diagnosis else "none"
-        found["skill"] = built.skill(changed)
+        trial["verdict"] = str(diagnosis.verdict) if diagnosis else "none"
+        trial["skill"] = built.skill(changed)
         for ending in (RECORD, FAILED):
             file_of(changed, folder, ending).unlink(missing_ok=True)
-    text = json.dumps(found, default=str)
+    text = json.dumps(trial, default=str)
     file_of(case, folder, REMEDY).write_text(text + "\n", encoding="utf-8")
 
 
@@ -58,17 +58,17 @@ def outcome(case: Case, folder: Path) -> Said | None:
     path = file_of(case, folder, REMEDY)
     if not path.exists():
         return None
-    found: Said = json.loads(path.read_text(encoding="utf-8"))
-    if "skill" not in found:
-        return found | {"works": False}
+    trial: Said = json.loads(path.read_text(encoding="utf-8"))
+    if "skill" not in trial:
+        return trial | {"works": False}
     paths = (file_of(case, folder, PLAIN), judged.twin_file(case, folder))
     if not all(known.exists() for known in paths):
         return None
     own, twin = (json.loads(known.read_text(encoding="utf-8"))["skill"] for known in paths)
-    wins = twin > own and found["skill"] - own >= GAP * (twin - own)
-    reached = found["skill"] >= labels.LEARNS * twin
-    sound = found["verdict"] in ("healthy", "warning")
-    return found | {"works": bool(sound and (wins or reached))}
+    wins = twin > own and trial["skill"] - own >= GAP * (twin - own)
+    reached = trial["skill"] >= labels.LEARNS * twin
+    sound = trial["verdict"] in ("healthy", "warning")
+    return trial | {"works": bool(sound and (wins or reached))}
 
 
 def applied(case: Case, remedy: Remedy) -> Case | None:

@@ -26,9 +26,9 @@ def rows(cases: Sequence[Case], folder: Path) -> list[Row]:
     ]
 
 
-def results(cases: Sequence[Case], found: Sequence[Row]) -> Row:
+def results(cases: Sequence[Case], rows: Sequence[Row]) -> Row:
     """Everything that the page shows."""
-    by_part = {part: [row for row in found if row["part"] == part] for part in WIDE_PARTS}
+    by_part = {part: [row for row in rows if row["part"] == part] for part in WIDE_PARTS}
     return {
         "declared": {
             part: {
@@ -38,15 +38,15 @@ def results(cases: Sequence[Case], found: Sequence[Row]) -> Row:
             for part in WIDE_PARTS
         },
         "rates": {part: judged.rates(some) for part, some in by_part.items()},
-        "detectors": judged.by_detector(found, DETECTORS),
+        "detectors": judged.by_detector(rows, DETECTORS),
         "remedies": {part: remedies(some) for part, some in by_part.items()},
-        "cases": list(found),
+        "cases": list(rows),
     }
 
 
-def remedies(found: Sequence[Row]) -> Row:
+def remedies(rows: Sequence[Row]) -> Row:
     """How often the first remedy works, of those that were tried; and by action."""
-    unhealthy = [row for row in found if row["label"] == SICK and row["errors"]]
+    unhealthy = [row for row in rows if row["label"] == SICK and row["errors"]]
     answered = [row for row in unhealthy if row["remedy"]]
     given = [row for row in answered if row["remedy"]["action"] != "none"]
     actions = sorted({row["remedy"]["action"] for row in given})

@@ -138,15 +138,17 @@ def _cause_by_draws(record: RunRecord, quantity: str, *, below: bool) -> Cause |
     if profile.size:
         extreme = float(profile.min() if below else profile.max())
         if extreme < 1.0 / GOOD_RATIO if below else extreme > GOOD_RATIO:
-            found = [
+            by_design = [
                 cause
                 for cause in graph_causes.design_causes(record)
                 if _explains(cause, quantity, below=below)
             ]
             why = (
-                cause_sentences.cause_sentence(found[0]) if found else "Its layers do it together."
+                cause_sentences.cause_sentence(by_design[0])
+                if by_design
+                else "Its layers do it together."
             )
-            remedies = graph_causes.design_remedies(found[0]) if found else ()
+            remedies = graph_causes.design_remedies(by_design[0]) if by_design else ()
             return Cause(
                 f"By design: {_within_sentence(why)}",
                 f"{record.draws.count} draws of the weights expect x{extreme:.3g}.",

@@ -103,9 +103,9 @@ def _check_line(check: Check) -> str:
         f"{d.layer or 'network'} {d.label} {d.effect}" for d in check.differences[:3]
     )
     more = f" and {len(check.differences) - 3} more" if len(check.differences) > 3 else ""
-    found = f" ({differences}{more})" if differences else ""
+    shown = f" ({differences}{more})" if differences else ""
     evidence = f" [{check.evidence}]" if check.evidence else ""
-    text = f"{check.name}: {check.status}: {check.sentence}{found}{evidence}"
+    text = f"{check.name}: {check.status}: {check.sentence}{shown}{evidence}"
     return text.replace("its baseline", "the first run").replace("the baseline", "the first run")
 
 

@@ -106,17 +106,17 @@ def _what(
         ", ".join(f"{printable(code)} {printable(name).replace('_', ' ')}" for code, name in group)
         for group in (against.came, against.went)
     )
-    told = [states, f"Came: {came}." if came else "", f"Went: {went}." if went else ""]
+    sentences = [states, f"Came: {came}." if came else "", f"Went: {went}." if went else ""]
     judged = [layer for layer in layers if not math.isnan(_away(_factor(layer, figure)))]
     if not judged:
-        return Answer("What", "The layers cannot be compared", " ".join(filter(None, told)))
+        return Answer("What", "The layers cannot be compared", " ".join(filter(None, sentences)))
     most = max(judged, key=lambda layer: _away(_factor(layer, figure)))
     factor = _factor(most, figure)
     if abs(factor - 1.0) < _SAME:
-        return Answer("What", "The gradient is the same", " ".join(filter(None, told)), "x1")
+        return Answer("What", "The gradient is the same", " ".join(filter(None, sentences)), "x1")
     before, after = most.figures[figure][:2]
     figures = f"{printable(most.name)}: {number(before)} before, {number(after)} now."
-    caption = " ".join(filter(None, [figures, *told]))
+    caption = " ".join(filter(None, [figures, *sentences]))
     return Answer("What", "The gradient changed", caption, f"x{short(factor)}")
 
 

@@ -104,8 +104,8 @@ def _layers(report: Report) -> Iterator[str]:
             continue
         figures = [number(row.signal), number(row.gradient)]
         figures += [layers.cell(row, name) for name in _SHOWN]
-        found = ", ".join(f"{mark.code} {mark.name}" for mark in row.marks)
-        note = "; ".join(filter(None, [found, row.note]))
+        marks = ", ".join(f"{mark.code} {mark.name}" for mark in row.marks)
+        note = "; ".join(filter(None, [marks, row.note]))
         yield f"| {' | '.join(map(cell, (row.name, *figures, note)))} |"
     yield ""
     yield paragraph(f"{table.caption}. signal: rms of z; gradient: rms of dL/dz over the last's.")

@@ -49,7 +49,7 @@ def _families(report: Report) -> Iterator[_Family]:
     )
     yield _Family(f"{_PREFIX}_state", "State of the network.", states, "stateset")
     yield _Family(
-        f"{_PREFIX}_findings", "Findings of a check, by its severity.", _found(report, run)
+        f"{_PREFIX}_findings", "Findings of a check, by its severity.", _finding_counts(report, run)
     )
     yield _Family(
         f"{_PREFIX}_steps", "Training steps done.", ((run, float(record.outcome.steps_done)),)
@@ -67,7 +67,9 @@ def _families(report: Report) -> Iterator[_Family]:
     yield from _figures(report, run)
 
 
-def _found(report: Report, run: Mapping[str, str]) -> tuple[tuple[Mapping[str, str], float], ...]:
+def _finding_counts(
+    report: Report, run: Mapping[str, str]
+) -> tuple[tuple[Mapping[str, str], float], ...]:
     """How many findings each check that judged has, 0 where it has none."""
     counts: dict[tuple[str, str, str], float] = {}
     for verdict in report.diagnosis.verdicts:

@@ -174,7 +174,7 @@ def _by_design(
         return ()
     _, what, expects, actual, measured = max(beyond, key=lambda item: item[0])
     layers = [record.layers[i] for i in profile.indices]
-    found = [
+    by_design = [
         c for c in graph_causes.design_causes(record) if causes.explains_ratio(c, what, expects)
     ]
     assert record.draws is not None
@@ -191,8 +191,8 @@ def _by_design(
             ),
             details=f"This seed measures x{actual:.2g}, from {profile.names[0]} to "
             f"{profile.names[-1]}.",
-            cause=cause_sentences.cause_sentence(found[0]) if found else "",
-            remedies=graph_causes.design_remedies(found[0]) if found else (),
+            cause=cause_sentences.cause_sentence(by_design[0]) if by_design else "",
+            remedies=graph_causes.design_remedies(by_design[0]) if by_design else (),
             evidence=findings.evidence(record, n=findings.values_per_step(record, layers)),
         ),
     )

@@ -98,7 +98,9 @@ def _what(checked: Checked, lead: Check | None, report: Report) -> Answer:
     worst = check_text.worst_difference(lead)
     if worst is not None:
         heading = _CHANGED.get(worst.quantity, f"{printable(worst.label)} changed")
-        return Answer("What", heading, _told(worst, lead), printable(check_text.change_text(worst)))
+        return Answer(
+            "What", heading, _figures_text(worst, lead), printable(check_text.change_text(worst))
+        )
     finding = _finding(lead, report)
     if finding is not None:
         words, figure = heading_of(lead.subject, finding)
@@ -114,7 +116,7 @@ def _sentence(check: Check) -> str:
     return printable_lines(check_text.answer(check))
 
 
-def _told(difference: Difference, check: Check) -> str:
+def _figures_text(difference: Difference, check: Check) -> str:
     """A figure on both sides, in words."""
     reference = "in theory" if check.kind is CheckKind.THEORY else "in the baseline"
     where = f" in {printable(difference.layer)}" if difference.layer else ""

@@ -257,7 +257,7 @@ def _points(plot: Plot, axis: Axis) -> Iterator[str]:
             if not math.isfinite(value) or not (discs or i in plot.failing):
                 continue
             at = f'x="{across(position)}" y="{axis.at(value):.1f}"'
-            title = f"<title>{markup(_told(plot, i))}</title>"
+            title = f"<title>{markup(_point_title(plot, i))}</title>"
             bad = i in plot.failing
             diamond = f'<path class="bad" d="{shape}">{title}</path>'
             disc = f'<circle class="good" r="{radius}">{title}</circle>'
@@ -267,7 +267,7 @@ def _points(plot: Plot, axis: Axis) -> Iterator[str]:
             yield f'<svg class="point" data-i="{i}" {at} overflow="visible">{mark}</svg>'
 
 
-def _told(plot: Plot, index: int) -> str:
+def _point_title(plot: Plot, index: int) -> str:
     written = percent if plot.share else number
     unit = TIMES if plot.relative else ""
     figures = [

@@ -58,11 +58,11 @@ def arisen(diagnosis: Diagnosis, step: int, before: Mapping[str, Arisen]) -> dic
         words, figure = heading_of(verdict.name, worst)
         code = printable(verdict.code)
         since = before[code].step if code in before else step
-        told = ", ".join(filter(None, [words, figure]))
+        heading = ", ".join(filter(None, [words, figure]))
         standing[code] = Arisen(
             code,
             worst.severity,
-            f"{told}: {summary.layers(worst.layers)}",
+            f"{heading}: {summary.layers(worst.layers)}",
             frozenset(name for finding in findings for name in finding.layers),
             since,
         )
