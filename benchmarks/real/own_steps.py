@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,17 @@ def _dense(inputs: int, outputs: int) -> Any:
     return keras.Sequential([keras.Input((inputs,)), *hidden, layers.Dense(outputs)])
 
 
+def _updated(optimizer: Any, trained: Any, loss: Callable[[], Any]) -> Any:
+    """One update of the weights of a model: the loss under a tape, its gradient, the optimizer."""
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        value = loss()
+    weights = trained.trainable_weights
+    optimizer.apply_gradients(zip(tape.gradient(value, weights), weights, strict=True))
+    return value
+
+
 def gan(*, penalty: bool = False) -> tuple[Any, Any, Any]:
     """A generator against a discriminator; with `penalty` a critic with a gradient penalty."""
     import keras
@@ -42,21 +54,19 @@ def gan(*, penalty: bool = False) -> tuple[Any, Any, Any]:
 
         def train_step(self, real: Any) -> dict[str, Any]:
             noise = keras.random.normal((tf.shape(real)[0], 4), seed=self.seed)
-            with tf.GradientTape() as tape:
-                made = self.generator(noise, training=True)
-                loss = self._critic_loss(real, made)
-            weights = self.discriminator.trainable_weights
-            self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
-            with tf.GradientTape() as tape:
+
+            def generator_loss() -> Any:
                 answers = self.discriminator(self.generator(noise, training=True), training=True)
-                cheated = tf.reduce_mean(-answers if penalty else tf.nn.softplus(-answers))
-            weights = self.generator.trainable_weights
-            self.generator_optimizer.apply_gradients(
-                zip(tape.gradient(cheated, weights), weights, strict=True)
+                return tf.reduce_mean(-answers if penalty else tf.nn.softplus(-answers))
+
+            loss = _updated(
+                self.optimizer, self.discriminator, lambda: self._critic_loss(real, noise)
             )
+            cheated = _updated(self.generator_optimizer, self.generator, generator_loss)
             return {"loss": loss, "generator_loss": cheated}
 
-        def _critic_loss(self, real: Any, made: Any) -> Any:
+        def _critic_loss(self, real: Any, noise: Any) -> Any:
+            made = self.generator(noise, training=True)
             right, wrong = (self.discriminator(x, training=True) for x in (real, made))
             if not penalty:
                 return tf.reduce_mean(tf.nn.softplus(-right) + tf.nn.softplus(wrong))
@@ -96,12 +106,12 @@ def ddpm() -> tuple[Any, Any, Any]:
             level = keras.random.uniform((tf.shape(clean)[0], 1), seed=self.seed)
             noise = keras.random.normal(tf.shape(clean), seed=self.seed)
             noisy = tf.sqrt(1.0 - level) * clean + tf.sqrt(level) * noise
-            with tf.GradientTape() as tape:
+
+            def loss() -> Any:
                 answer = self.network(tf.concat([noisy, level], 1), training=True)
-                loss = tf.reduce_mean(tf.square(answer - noise))
-            weights = self.network.trainable_weights
-            self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
-            return {"loss": loss}
+                return tf.reduce_mean(tf.square(answer - noise))
+
+            return {"loss": _updated(self.optimizer, self.network, loss)}
 
     model = Diffusion()
     model.compile(optimizer=keras.optimizers.Adam(1e-3))
@@ -128,14 +138,15 @@ def ddim() -> tuple[Any, Any, Any]:
             noise = keras.random.normal(tf.shape(clean), seed=self.seed)
             angle = 0.2 + 1.2 * time
             noisy = tf.cos(angle) * clean + tf.sin(angle) * noise
-            with tf.GradientTape() as tape:
+
+            def loss() -> Any:
                 answer = self.network(tf.concat([noisy, tf.square(tf.sin(angle))], 1))
-                loss = tf.reduce_mean(tf.abs(noise - answer))
-            weights = self.network.trainable_weights
-            self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+                return tf.reduce_mean(tf.abs(noise - answer))
+
+            value = _updated(self.optimizer, self.network, loss)
             for weight, mean in zip(self.network.weights, self.average.weights, strict=True):
                 mean.assign(0.99 * mean + 0.01 * weight)
-            return {"loss": loss}
+            return {"loss": value}
 
     model = Averaged()
     model.compile(optimizer=keras.optimizers.Adam(1e-3))
@@ -162,16 +173,15 @@ def vae() -> tuple[Any, Any, Any]:
             return self.decoder(tf.split(self.encoder(x), 2, axis=1)[0])
 
         def train_step(self, x: Any) -> dict[str, Any]:
-            with tf.GradientTape() as tape:
+            def loss() -> Any:
                 mean, log_variance = tf.split(self.encoder(x, training=True), 2, axis=1)
                 noise = keras.random.normal(tf.shape(mean), seed=self.seed)
                 answer = self.decoder(mean + tf.exp(0.5 * log_variance) * noise, training=True)
                 spread = 1.0 + log_variance - tf.square(mean) - tf.exp(log_variance)
                 squares = tf.reduce_sum(tf.square(x - answer), 1)
-                loss = tf.reduce_mean(squares - 0.05 * tf.reduce_sum(spread, 1))
-            weights = self.trainable_weights
-            self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
-            self.total.update_state(loss)
+                return tf.reduce_mean(squares - 0.05 * tf.reduce_sum(spread, 1))
+
+            self.total.update_state(_updated(self.optimizer, self, loss))
             return {"loss": self.total.result()}
 
     model = Variational()
@@ -207,12 +217,11 @@ def vq_vae() -> tuple[Any, Any, Any]:
             return self.network(x)
 
         def train_step(self, x: Any) -> dict[str, Any]:
-            with tf.GradientTape() as tape:
+            def loss() -> Any:
                 answer = self.network(x, training=True)
-                loss = tf.reduce_mean(tf.square(x - answer)) + sum(self.network.losses)
-            weights = self.network.trainable_variables
-            self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
-            return {"loss": loss}
+                return tf.reduce_mean(tf.square(x - answer)) + sum(self.network.losses)
+
+            return {"loss": _updated(self.optimizer, self.network, loss)}
 
     model = Quantized()
     model.compile(optimizer=keras.optimizers.Adam(1e-3))
@@ -242,6 +251,7 @@ def distillation() -> tuple[Any, Any, Any]:
                     keras.losses.kl_divergence(taught, tf.nn.softmax(answer / 3.0))
                 )
             weights = self.student.trainable_variables
+            # The other way to make an update, which a measurement has to see as well.
             self.optimizer.apply(tape.gradient(loss, weights), weights)
             return {"loss": loss}
 
@@ -267,13 +277,13 @@ def metric_learning() -> tuple[Any, Any, Any]:
 
         def train_step(self, x: Any) -> dict[str, Any]:
             view = x + 0.1 * keras.random.normal(tf.shape(x), seed=self.seed)
-            with tf.GradientTape() as tape:
+
+            def loss() -> Any:
                 first, second = self(x, training=True), self(view, training=True)
                 alike = tf.matmul(first, second, transpose_b=True) / 0.2
-                loss = self.compute_loss(y=tf.range(tf.shape(x)[0]), y_pred=alike)
-            weights = self.trainable_variables
-            self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
-            return {"loss": loss}
+                return self.compute_loss(y=tf.range(tf.shape(x)[0]), y_pred=alike)
+
+            return {"loss": _updated(self.optimizer, self, loss)}
 
     model = Embedding()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -298,15 +308,15 @@ def actor_critic() -> tuple[Any, Any, Any]:
 
         def train_step(self, data: Any) -> dict[str, Any]:
             state, (action, reward) = data
-            with tf.GradientTape() as tape:
+
+            def loss() -> Any:
                 logits, value = self(state, training=True)
                 surplus = reward - value[:, 0]
                 chosen = tf.nn.sparse_softmax_cross_entropy_with_logits(action, logits)
                 actor = tf.reduce_mean(tf.stop_gradient(surplus) * chosen)
-                loss = actor + tf.reduce_mean(tf.square(surplus))
-            weights = self.trainable_variables
-            self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
-            return {"loss": loss}
+                return actor + tf.reduce_mean(tf.square(surplus))
+
+            return {"loss": _updated(self.optimizer, self, loss)}
 
     model, x = ActorCritic(), _samples()
     model.compile(optimizer=keras.optimizers.Adam(1e-3))
