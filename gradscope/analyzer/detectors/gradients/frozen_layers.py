@@ -105,8 +105,7 @@ def frozen_layers(
     sick = [i for i, ratio in enumerate(typical) if ratio < limit]
     if not sick:
         return ()
-    occurrence = window.occurrence(steps, np.mean(update[:, sick] < threshold, axis=1) >= 0.5)
-    onset = occurrence.since_step
+    onset = window.occurrence(steps, np.mean(update[:, sick] < threshold, 1) >= 0.5).since_step
     if whole and onset > 1 and loss_curve.learned(record, max_constant_ratio):
         return ()
     layers = [record.layers[indices[i]] for i in sick]
@@ -115,6 +114,7 @@ def frozen_layers(
     observed = float(np.max(typical[sick]))
     grave = not whole or fastest < WHOLE_NETWORK * threshold
     slowest = np.fmax.reduce(update[rows][:, sick], axis=1)
+    flat = _flat_output(record) if whole else ""
     return (
         findings.finding(
             record,
@@ -125,8 +125,8 @@ def frozen_layers(
             threshold=threshold,
             message=_message(where, observed),
             details=_details(onset, "any" if grave else "most"),
-            cause=(_flat_output(record) or _clipped(record)) if whole else "",
-            remedies=_remedies(record, [layer.index for layer in layers], whole=whole),
+            cause=(flat or _clipped(record)) if whole else "",
+            remedies=_remedies(record, [x.index for x in layers], whole=whole, flat=bool(flat)),
             evidence=findings.evidence_over_steps(
                 record, n=min(x.parameters for x in layers), steps=steps[rows], values=slowest
             ),
@@ -191,12 +191,14 @@ def _skipped(record: RunRecord) -> npt.NDArray[np.bool_]:
     return skipped
 
 
-def _remedies(record: RunRecord, indices: list[int], *, whole: bool) -> tuple[Remedy, ...]:
+def _remedies(
+    record: RunRecord, indices: list[int], *, whole: bool, flat: bool
+) -> tuple[Remedy, ...]:
     """A larger rate, computed where it is that of the whole network; or layers that stay so.
 
-    No rate helps where the gradient is zero.
+    No rate helps where the gradient is zero, as behind an output that is `flat`.
     """
-    if whole and _flat_output(record) and record.data.classes is None:
+    if flat and record.data.classes is None:
         return (change_settings(("model.output.activation", "linear")),)
     freeze = Remedy(Action.FREEZE_LAYERS, layers=tuple(record.layers[i].name for i in indices))
     if _without_gradient(record, indices):
