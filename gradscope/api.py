@@ -150,7 +150,9 @@ def check(
     engine = ThisProcess(model, data, trust_model)
     options = SeedOptions(at_init, None, seeds, trained_seeds)
     planned = options.for_check(experiment, engine, earlier)
-    job = check_workflow.ConfigCheck(experiment.name, experiment, planned, earlier, str(path))
+    job = check_workflow.ConfigCheck(
+        experiment.name, experiment, planned, earlier, str(path), has_config_file=False
+    )
     return CheckReport.showing(check_workflow.check(job, engine))
 
 

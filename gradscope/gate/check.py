@@ -125,7 +125,8 @@ class Checked:
     """One config, checked.
 
     `source` is the path of the config file and `overrides` are the settings as the user typed them,
-    `name` is the experiment's.
+    `name` is the experiment's. Without `has_config_file` a mapping or a model was checked in Python
+    and `source` is its name.
     `exit_code` is the code of this config alone; `headline` the one sentence to read. `changes`
     lists what differs between the baseline's config or environment and this one. `baseline` is the
     path of the file that was compared with, empty without one. `folder` holds the full report.
@@ -150,6 +151,7 @@ class Checked:
     record: RunRecord | None = None
     diagnosis: Diagnosis | None = None
     seconds: float = 0.0
+    has_config_file: bool = True
 
     def __repr__(self) -> str:
         failed = f"{len(self.failed)} of {len(self.checks)} checks failed"

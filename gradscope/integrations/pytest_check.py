@@ -58,7 +58,9 @@ class GateCall:
             data=self.data,
             **self.options,
         )
-        return replace(checked, source=self.source or checked.source)
+        if not self.source:
+            return checked
+        return replace(checked, source=self.source, has_config_file=True)
 
     def update(self, root: Path) -> Checked:
         """Measure and write the baseline; the headline says what that changed, nothing is judged.
@@ -84,8 +86,14 @@ class GateCall:
         seeds = counted(len(statistics.seeds), "seed")
         trained = f", {statistics.trained_seeds} of them trained" * bool(statistics.trained_seeds)
         headline = "\n".join([f"{action} {shown} ({seeds}{trained})", *changes])
-        source = self.source or statistics.name
-        return Checked(statistics.name, source, exit_code=0, headline=headline, baseline=str(path))
+        return Checked(
+            statistics.name,
+            self.source or statistics.name,
+            exit_code=0,
+            headline=headline,
+            baseline=str(path),
+            has_config_file=bool(self.source),
+        )
 
 
 def read_call(subject: Any, arguments: Mapping[str, Any], folder: Path) -> GateCall:

@@ -27,7 +27,13 @@ _GRADIENT_ROWS = 3
 
 def reader(config: Checked, *, pytest: bool = False) -> Reader:
     """Give the reader of this config's remedies: its model and its file decide the wording."""
-    return reader_of(config.record, config.source, overrides=config.overrides, pytest=pytest)
+    return reader_of(
+        config.record,
+        config.source,
+        overrides=config.overrides,
+        pytest=pytest,
+        has_config_file=config.has_config_file,
+    )
 
 
 def config_remedy(config: Checked, *, pytest: bool = False) -> str:

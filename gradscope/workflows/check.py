@@ -36,7 +36,8 @@ class ConfigCheck:
     """One config to check: what to measure, and what to compare with.
 
     `baseline_path` is empty where `baseline` comes from no file; `overrides` are the settings of
-    the command line.
+    the command line. `source` is the config file, or the name of what was given in Python where
+    `has_config_file` is false.
     """
 
     source: str
@@ -46,6 +47,7 @@ class ConfigCheck:
     baseline_path: str = ""
     strict_environment: bool = False
     overrides: tuple[str, ...] = ()
+    has_config_file: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,7 +253,12 @@ def _judge(job: ConfigCheck, records: Sequence[RunRecord]) -> Checked:
             expect=asdict(job.config.expect),
             strict_environment=job.strict_environment,
         )
-    return replace(checked, baseline=job.baseline_path, overrides=job.overrides)
+    return replace(
+        checked,
+        baseline=job.baseline_path,
+        overrides=job.overrides,
+        has_config_file=job.has_config_file,
+    )
 
 
 @contextlib.contextmanager

@@ -58,6 +58,7 @@ def test_a_function_is_called_once_per_seed(runner_settings: Any) -> None:
     build()  # Keras counts its layers on
     state = random.getstate()
     again = check(counted, baseline=bank, at_init=True)
+    assert not again.has_config_file
     assert calls[:3] == calls[3:]
     assert random.getstate() == state
     assert status(again)["initialisation"] == "passed"

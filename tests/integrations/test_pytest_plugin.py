@@ -231,10 +231,24 @@ def test_which_baseline_a_config_has(
 def test_a_remedy_is_pytest_s(
     session: pytest.Pytester, answer: Answer, remedy: Remedy, told: str
 ) -> None:
-    answer.checked = Checked("net", "net", 4, "it could not tell", remedies=(remedy,))
+    answer.checked = Checked(
+        "net", "net", 4, "it could not tell", remedies=(remedy,), has_config_file=False
+    )
     session.makepyfile(calling("gradscope_check({'model': {'depth': 2}})"))
     result = session.runpytest_inprocess(*PLUGIN)
     assert told.format(UPDATE) in result.stdout.str()
+
+
+def test_the_remedy_of_a_config_file_names_the_file(
+    session: pytest.Pytester, answer: Answer
+) -> None:
+    """`api.check` knows no file, the fixture does."""
+    remedies = (Remedy(Action.SHOW_THEORY),)
+    answer.checked = Checked("net", "net", 4, "?", remedies=remedies, has_config_file=False)
+    (session.path / "net.yaml").write_text(TINY)
+    session.makepyfile(calling("gradscope_check('net.yaml')"))
+    result = session.runpytest_inprocess(*PLUGIN)
+    assert "Try: gradscope theory net.yaml shows what each layer should be" in result.stdout.str()
 
 
 @pytest.mark.parametrize(

@@ -21,13 +21,15 @@ class Reader:
     """Who reads a remedy.
 
     `source` is the config file and `overrides` are the settings as they were given on the command
-    line. In `pytest` the fixture writes the baselines, not the command.
+    line. Without `has_config_file` a mapping or a model was given in Python: `source` is its name.
+    In `pytest` the fixture writes the baselines, not the command.
     """
 
     form: Form = Form.CONFIG
     source: str = "CONFIG"
     pytest: bool = False
     overrides: tuple[str, ...] = ()
+    has_config_file: bool = True
 
 
 def reader_of(
@@ -36,7 +38,9 @@ def reader_of(
     *,
     overrides: tuple[str, ...] = (),
     pytest: bool = False,
+    has_config_file: bool = True,
 ) -> Reader:
     """The reader of a report: one with a Keras model changes code, everyone else the config."""
     user_model = record is not None and record.config["model"].get("source") is not None
-    return Reader(Form.KERAS if user_model else Form.CONFIG, source, pytest, overrides)
+    form = Form.KERAS if user_model else Form.CONFIG
+    return Reader(form, source, pytest, overrides, has_config_file)

@@ -255,7 +255,7 @@ def _make_baseline(remedy: Remedy, reader: Reader) -> str:
 
 def _show_theory(remedy: Remedy, reader: Reader) -> str:
     own = reader.form is Form.KERAS
-    if reader.source.endswith((".yaml", ".yml", ".json", "CONFIG")):
+    if reader.has_config_file:
         # Theory knows the layers of a model of the user's own once it is built.
         shown = f"gradscope theory {' '.join(_typed(reader))}{' --draws 32' if own else ''}"
     else:

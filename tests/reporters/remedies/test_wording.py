@@ -174,8 +174,12 @@ def test_what_is_no_argument_is_not_offered_as_one() -> None:
     [
         (SHELL, "gradscope theory 'my net.yaml'"),
         (Reader(Form.KERAS, "own.yaml"), "gradscope theory own.yaml --draws 32"),
-        (Reader(Form.KERAS, "mine"), "gradscope.predict(model=model, data=data)"),
-        (Reader(Form.CONFIG, "mapping"), "gradscope.predict(config)"),
+        (Reader(Form.COMMAND_LINE, "net.txt"), "gradscope theory net.txt"),
+        (
+            Reader(Form.KERAS, "mine.json", has_config_file=False),
+            "gradscope.predict(model=model, data=data)",
+        ),
+        (Reader(Form.CONFIG, "mapping", has_config_file=False), "gradscope.predict(config)"),
     ],
 )
 def test_theory_is_shown_where_the_config_is(reader: Reader, shown: str) -> None:
