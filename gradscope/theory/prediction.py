@@ -68,6 +68,14 @@ class Band:
         return reach * math.sqrt(1.0 / seeds + 1.0 / self.draws)
 
 
+def widened(low: float, centre: float, high: float) -> tuple[float, float]:
+    """The ends within which a figure of a band of draws is not called outside, in logarithms.
+
+    Each end of the band is moved out by `JUST_OUTSIDE` of its distance from the centre.
+    """
+    return low - JUST_OUTSIDE * (centre - low), high + JUST_OUTSIDE * (high - centre)
+
+
 class Source(StrEnum):
     """Where the expected figures come from."""
 

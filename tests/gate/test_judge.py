@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from gradscope import api
 from gradscope.errors import BadRequest
@@ -170,6 +171,22 @@ def test_theory_decides_without_a_baseline() -> None:
     outside = replace(prediction(0.1), outside="a layer that theory does not know")
     assert theory_check.check(flat, outside).status == "skipped"
     assert theory_check.check(flat, None).status == "skipped"
+
+
+@pytest.mark.parametrize(("beyond", "status"), [(1.1, "passed"), (1.2, "failed")])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_band_of_draws_may_be_left_by_15_percent_of_half_of_it(
+    beyond: float, sign: float, status: str
+) -> None:
+    """A layer of one seed; half the band is t sd sqrt(1 + 1 / draws), for each of 8 figures."""
+    flat, deviation, draws = bank([0], kappa=1e-9), 1.0, 32
+    drawn = prediction(deviation)
+    for name in ("preactivation_band", "delta_band"):
+        drawn = replace(drawn, **{name: replace(getattr(drawn, name), draws=draws)})
+    tail = 0.5 * theory_check.BUDGET / 8
+    half = -t.ppf(tail, draws - 1) * deviation * np.sqrt(1.0 + 1.0 / draws)
+    off = shifted(flat, "signal", sign * beyond * half, ["hidden_3"])
+    assert theory_check.check(off, drawn).status == status
 
 
 def judged(made: SeedStatistics, baseline: SeedStatistics | None = None, **more: Any) -> Checked:

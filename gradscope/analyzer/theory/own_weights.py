@@ -18,7 +18,7 @@ from gradscope.record import InitialDraws, RunRecord
 from gradscope.record.initial_draws import WeightDraw
 from gradscope.record.run_record import Floats
 from gradscope.theory.local_rule import local_logs
-from gradscope.theory.prediction import JUST_OUTSIDE, LEVEL, Band
+from gradscope.theory.prediction import LEVEL, Band, widened
 
 NARROWEST = 1e-3
 """Least deviation of ln(second moment): what float32 rounds, and orthogonal kernels, lie below."""
@@ -50,10 +50,11 @@ class WeightRatio:
 
     @property
     def outside(self) -> bool:
-        """Whether the measured ratio leaves its band, by more than `JUST_OUTSIDE` of half of it."""
-        low = self.low - JUST_OUTSIDE * (self.expected - self.low)
-        high = self.high + JUST_OUTSIDE * (self.high - self.expected)
-        return not low <= self.measured <= high
+        """Whether the measured ratio leaves its `widened` band."""
+        with np.errstate(divide="ignore"):  # weights of 0 are below every band but one from 0 on
+            measured, *band = np.log([self.measured, self.low, self.expected, self.high]).tolist()
+        low, high = widened(*band)
+        return not low <= measured <= high
 
     @property
     def factor(self) -> float:

@@ -15,7 +15,7 @@ from gradscope.gate.comparing.unpaired import BUDGET, NEGLIGIBLE
 from gradscope.message_text import counted
 from gradscope.record import Action, Remedy, Role
 from gradscope.record.run_record import Floats
-from gradscope.theory.prediction import JUST_OUTSIDE, Band, Prediction, Source
+from gradscope.theory.prediction import Band, Prediction, Source, widened
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,14 @@ def _departures(judged: _Judged, names: tuple[str, ...], comparisons: int) -> li
         mean = float(judged.values[:, i].mean())
         if not math.isfinite(mean) or not band.deviation[i] > 0:
             continue
-        margin = NEGLIGIBLE * judged.passed[i]
+        centre, margin = float(band.centre[i]), NEGLIGIBLE * judged.passed[i]
+        bottom, top = math.log(low[i]), math.log(high[i])
+        ends = bottom - margin, top + margin
         if band.draws:
-            margin = max(margin, JUST_OUTSIDE * (math.log(high[i]) - float(band.centre[i])))
-        ends = math.log(low[i]) - margin, math.log(high[i]) + margin
+            wide = widened(bottom, centre, top)
+            ends = min(ends[0], wide[0]), max(ends[1], wide[1])
         if ends[0] <= mean <= ends[1]:
             continue
-        centre = float(band.centre[i])
         differences.append(
             Difference(
                 quantity=judged.quantity,

@@ -58,7 +58,7 @@ def _layer(at: int) -> int:
 
 
 def test_a_ratio_just_outside_its_band_is_not_off() -> None:
-    """By 15 % of half a band and no more."""
+    """By 15 % of half a band and no more, in logarithms."""
     rng = np.random.default_rng(7)
     squares = rng.chisquare(64, size=(1 + DRAWS, LAYERS)) / 64
     ratio = own_weights.weight_ratios(_drawn(squares))[LAYERS]  # the first one of an output
@@ -66,6 +66,9 @@ def test_a_ratio_just_outside_its_band_is_not_off() -> None:
     for end in (ratio.low, ratio.high):
         for beyond, off in ((1.1, False), (1.2, True)):
             changed = squares.copy()
-            measured = ratio.expected + beyond * (end - ratio.expected)
+            measured = ratio.expected * (end / ratio.expected) ** beyond
             changed[0, 0] = squares[0, 0] * (measured / ratio.measured) ** 2
             assert bool(own_weights.off_layers(_drawn(changed))) is off, (end, beyond)
+    changed = squares.copy()
+    changed[0, 0] = 0.0
+    assert own_weights.off_layers(_drawn(changed))
