@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import held_out, loss_curve, window
@@ -140,9 +141,15 @@ def _judged_outputs(record: RunRecord, limits: Limits) -> tuple[Finding, ...]:
             made += _judged(record.of_output(output), limits, f"The output {name}")
         except NotMeasured as reason:
             skipped.append(f"{name}: {reason}")
-    if skipped and not made:
-        raise NotMeasured("; ".join(skipped))
-    return tuple(made)
+    if not skipped:
+        return tuple(made)
+    reasons = "; ".join(skipped)
+    if not made:
+        raise NotMeasured(reasons)
+    return tuple(
+        replace(finding, details=f"{finding.details} Not judged: {reasons}.".lstrip())
+        for finding in made
+    )
 
 
 def _judged(record: RunRecord, limits: Limits, subject: str) -> tuple[Finding, ...]:
