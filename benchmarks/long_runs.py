@@ -148,8 +148,8 @@ def real(config: Mapping[str, Any]) -> dict[str, float]:
         (Path(name) / "long.yaml").write_text(text, encoding="utf-8")
         command = [sys.executable, "-m", "gradscope", "run", "long.yaml", "-q"]
         started = time.perf_counter()
-        said = Path(name) / "said.txt"
-        with said.open("w", encoding="utf-8") as stderr:
+        errors = Path(name) / "errors.txt"
+        with errors.open("w", encoding="utf-8") as stderr:
             process = subprocess.Popen(
                 command, cwd=name, stdout=subprocess.DEVNULL, stderr=stderr, env=environment("cpu")
             )
@@ -159,7 +159,7 @@ def real(config: Mapping[str, Any]) -> dict[str, float]:
                 peaks[identity] = _peak_of(identity) or peaks.get(identity, 0.0)
             time.sleep(0.2)
         if process.returncode:
-            raise click.ClickException(said.read_text(encoding="utf-8"))
+            raise click.ClickException(errors.read_text(encoding="utf-8"))
         figures = {"seconds": time.perf_counter() - started, "parent_mib": peaks.pop(process.pid)}
         figures["worker_mib"] = max(peaks.values(), default=0.0)
         for key, file in (("record_mb", "record.npz"), ("json_mb", "result.json")):

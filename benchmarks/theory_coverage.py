@@ -165,22 +165,22 @@ def share(values: Any, band: Band | None) -> dict[str, Any] | None:
     """Coverage of `values` [network, layer] by the 99 % band of their layers."""
     if band is None:
         return None
-    seen = np.asarray(values)
-    low, high = (end[: seen.shape[1]] for end in band.limits())
+    figures = np.asarray(values)
+    low, high = (end[: figures.shape[1]] for end in band.limits())
     known = np.isfinite(high) & (high > low)
-    inside = ((seen >= low) & (seen <= high))[:, known]
+    inside = ((figures >= low) & (figures <= high))[:, known]
     if not known.any():
         return None
     worst = int(inside.sum(axis=0).min())
     # A whole network against all its bands at once: each figure gets its share of the one percent.
     wide_low, wide_high = (
-        end[: seen.shape[1]] for end in band.limits(comparisons=int(known.sum()))
+        end[: figures.shape[1]] for end in band.limits(comparisons=int(known.sum()))
     )
-    together = ((seen >= wide_low) & (seen <= wide_high))[:, known].all(axis=1)
+    together = ((figures >= wide_low) & (figures <= wide_high))[:, known].all(axis=1)
     return {
         "mean": float(inside.mean()),
-        "worst_layer": worst / len(seen),
-        "worst_interval": list(clopper_pearson(worst, len(seen))),
+        "worst_layer": worst / len(figures),
+        "worst_interval": list(clopper_pearson(worst, len(figures))),
         "whole": float(together.mean()),
     }
 
@@ -190,15 +190,15 @@ def measured(name: str, count: int, seed: int) -> dict[str, Any]:
     config = config_of(name)
     forecast: Forecast = api.predict(config)
     prediction = forecast.prediction
-    seen = list(numpy_networks(config, count, seed))
+    networks = list(numpy_networks(config, count, seed))
     return {
         "case": name,
         "with": "numpy",
         "networks": count,
         "outside": forecast.outside,
-        "signal": share([one.q for one in seen], prediction.preactivation_band),
-        "activation": share([one.m for one in seen], prediction.activation_band),
-        "delta": share([one.delta_relative for one in seen], prediction.delta_band),
+        "signal": share([network.q for network in networks], prediction.preactivation_band),
+        "activation": share([network.m for network in networks], prediction.activation_band),
+        "delta": share([network.delta_relative for network in networks], prediction.delta_band),
     }
 
 

@@ -17,29 +17,29 @@ def _finite(values: Array) -> Array:
 
 def of_gradient(values: Array) -> Figures:
     """Sizes, zeros and spread of a gradient."""
-    seen = _finite(values)
+    finite = _finite(values)
     return {
-        "mean_abs": float(np.abs(seen).mean()) if seen.size else 0.0,
-        "l2": float(np.sqrt(np.square(seen).sum())),
-        "max_abs": float(np.abs(seen).max(initial=0.0)),
-        "mean": float(seen.mean()) if seen.size else 0.0,
+        "mean_abs": float(np.abs(finite).mean()) if finite.size else 0.0,
+        "l2": float(np.sqrt(np.square(finite).sum())),
+        "max_abs": float(np.abs(finite).max(initial=0.0)),
+        "mean": float(finite.mean()) if finite.size else 0.0,
         "zeros": int(np.count_nonzero(values == 0)),
         "size": int(values.size),
-        "lost": int(values.size - seen.size),
-        "range_90": float(np.subtract(*np.percentile(seen, [95, 5]))) if seen.size else 0.0,
+        "lost": int(values.size - finite.size),
+        "range_90": float(np.subtract(*np.percentile(finite, [95, 5]))) if finite.size else 0.0,
     }
 
 
 def of_weight(values: Array) -> Figures:
     """Sizes and signs of a weight."""
-    seen = _finite(values)
+    finite = _finite(values)
     return {
-        "mean_abs": float(np.abs(seen).mean()) if seen.size else 0.0,
-        "l2": float(np.sqrt(np.square(seen).sum())),
-        "mean": float(seen.mean()) if seen.size else 0.0,
+        "mean_abs": float(np.abs(finite).mean()) if finite.size else 0.0,
+        "l2": float(np.sqrt(np.square(finite).sum())),
+        "mean": float(finite.mean()) if finite.size else 0.0,
         "small": float(np.mean(np.abs(values) < 1e-5)),
         "negative": float(np.mean(values < 0)),
-        "lost": int(values.size - seen.size),
+        "lost": int(values.size - finite.size),
     }
 
 
@@ -103,9 +103,9 @@ def _rho(units: Array) -> Array:
 
 def share(answer: Array, targets: Array) -> Figures:
     """Ranges of output and labels, and the largest row sum of the output."""
-    seen = _finite(answer)
+    finite = _finite(answer)
     return {
-        "range": float(np.ptp(seen)) if seen.size else 0.0,
+        "range": float(np.ptp(finite)) if finite.size else 0.0,
         "target_range": float(np.ptp(targets.astype(np.float64))),
         "row_sum": float(np.nan_to_num(np.abs(answer.reshape(len(answer), -1)).sum(-1)).max()),
     }

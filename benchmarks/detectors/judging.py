@@ -29,8 +29,8 @@ def row(case: Case, folder: Path) -> Row:
     diagnosis = api.analyze(record).diagnosis
     errors = [first_error(v) for v in diagnosis.verdicts if _gravest(v) == "error"]
     plain = file_of(case, folder, "plain.json")
-    seen = json.loads(plain.read_text(encoding="utf-8")) if plain.exists() else {}
-    looks = seen.get("looks")
+    plain_result = json.loads(plain.read_text(encoding="utf-8")) if plain.exists() else {}
+    looks = plain_result.get("looks")
     return {
         "name": case.name,
         "family": case.family,
@@ -43,7 +43,7 @@ def row(case: Case, folder: Path) -> Row:
         "leads": errors[0]["detector"] if errors else None,
         "others": [v.name for v in diagnosis.verdicts if v.findings and _gravest(v) != "error"],
         "crashed": [v.name for v in diagnosis.verdicts if v.status == "crashed"],
-        "criterion": _checked(case, seen.get("criterion")),
+        "criterion": _checked(case, plain_result.get("criterion")),
         "tools": {name: _fired(tool(looks)) for name, tool in rules.TOOLS.items()}
         if looks
         else None,

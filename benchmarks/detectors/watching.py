@@ -87,15 +87,15 @@ class Watch:
             self._inputs = keras.Model(model.inputs, [_input(layer) for layer, *_ in self._layers])
         inputs = self._inputs([x], training=False)
         inputs = inputs if isinstance(inputs, list) else [inputs]
-        seen = []
+        figures = []
         for (layer, name, apply), fed in zip(self._layers, inputs, strict=True):
             z = _linear(layer, fed)
             a = np.asarray(layer(fed) if z is None else apply(z))
             role = "output" if layer is self._layers[-1][0] else "hidden"
-            seen.append(
+            figures.append(
                 of_activation(name, None if z is None else np.asarray(z), a) | {"role": role}
             )
-        return seen
+        return figures
 
 
 def _input(layer: Any) -> Any:

@@ -143,8 +143,8 @@ def _kept(case: str, way: str) -> Any:
 
 def _cells(result: Any, plain: Any, way: str) -> tuple[str, ...]:
     if "error" in result or "error" in plain:
-        said = (result.get("error") or plain["error"]).strip().splitlines()[-1].strip()
-        return ("-", f"failed: {said[:90]}", *5 * ("-",))
+        message = (result.get("error") or plain["error"]).strip().splitlines()[-1].strip()
+        return ("-", f"failed: {message[:90]}", *5 * ("-",))
     ratios = [f"{result[k] / plain[k]:.2f}" if plain else "-" for k in ("seconds", "peak_mib")]
     same = ("yes" if result["bits"] == plain.get("bits") else "NO") if way == "callback" else "-"
     fallen = [

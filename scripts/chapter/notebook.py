@@ -56,7 +56,7 @@ def show(statement: int, runs: Mapping[str, Run]) -> Shown:
         for finding in items[:1]
     ]
     svg = pictures.drawn(stated.panels, measured).decode()
-    return Shown(svg[svg.index("<svg") :], stated.seen(measured), tuple(messages))
+    return Shown(svg[svg.index("<svg") :], stated.read_figures(measured), tuple(messages))
 
 
 def _with_detectors(run: Run, stated: Run | None) -> Run:

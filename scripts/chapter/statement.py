@@ -130,12 +130,12 @@ DELTA_PANEL = Panel(
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement of the chapter, the runs that show it, what is seen in them, and its picture."""
+    """A statement of the chapter, the runs that show it, the reader of their figures, a picture."""
 
     title: str
     text: str
     runs: Mapping[str, Run]
-    seen: Callable[[Mapping[str, Records]], tuple[Figure, ...]]
+    read_figures: Callable[[Mapping[str, Records]], tuple[Figure, ...]]
     panels: tuple[Panel, ...] = (SIGNAL_PANEL, DELTA_PANEL)
 
     @property
@@ -146,7 +146,7 @@ class Statement:
 
     def figures(self) -> tuple[Figure, ...]:
         """Run what has not been run yet, and read the figures."""
-        return self.seen({label: records(run) for label, run in self.runs.items()})
+        return self.read_figures({label: records(run) for label, run in self.runs.items()})
 
 
 def records(run: Run) -> Records:

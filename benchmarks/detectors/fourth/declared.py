@@ -46,8 +46,8 @@ def _of(name: str, kind: Kind) -> Iterator[Case]:
         )
 
     for variation in kind.healthy:
-        said = {"kind": name, "variation": variation}
-        yield case(variation, HEALTHY, variation, arguments=said)
+        settings = {"kind": name, "variation": variation}
+        yield case(variation, HEALTHY, variation, arguments=settings)
     for fault, sick in kind.sick.items():
         codes = tuple(DETECTORS) if ANY[0] in sick.codes else sick.codes
         yield case(
@@ -62,13 +62,13 @@ def _of(name: str, kind: Kind) -> Iterator[Case]:
 
 def options(case: Case, *, proved: bool = False) -> Options:
     """The options of a case; `proved` with the change under which it shows that it learns."""
-    said = case.arguments
-    kind = KINDS[said["kind"]]
-    of = dict(kind.healthy[said["variation"]])
-    proof = of.pop("proof", {})
-    if "fault" in said:
-        of |= kind.sick[said["fault"]].change
-    return of | proof if proved else of
+    settings = case.arguments
+    kind = KINDS[settings["kind"]]
+    chosen = dict(kind.healthy[settings["variation"]])
+    proof = chosen.pop("proof", {})
+    if "fault" in settings:
+        chosen |= kind.sick[settings["fault"]].change
+    return chosen | proof if proved else chosen
 
 
 def trial(case: Case, *, proved: bool = False) -> Trial:

@@ -114,11 +114,11 @@ def triplet(o: Options) -> trial.Trial:
     train, test = trial.parted(tuple(shown), np.zeros((1200, 1)))
     ends = [keras.Input((12,)) for _ in range(3)]
     tower = _tower(o)
-    seen = [tower(end) for end in ends]
+    embedded = [tower(end) for end in ends]
     if o.get("unit"):
-        seen = [layers.UnitNormalization()(part) for part in seen]
+        embedded = [layers.UnitNormalization()(part) for part in embedded]
     added = o.get("added", 1e-6)
-    near, far = (Distance(added)([seen[0], part]) for part in seen[1:])
+    near, far = (Distance(added)([embedded[0], part]) for part in embedded[1:])
     model = keras.Model(ends, layers.Concatenate()([near, far]))
     model.compile(trial.optimizer(o, 0.003), _margin)
 
@@ -153,10 +153,10 @@ def skip_gram(o: Options) -> trial.Trial:
     train, test = trial.parted((pair[:, :1], pair[:, 1:]), together[:, None].astype(float))
     ends = keras.Input((1,), dtype="int32"), keras.Input((1,), dtype="int32")
     start = o.get("start", "uniform")
-    seen = [
+    embedded = [
         layers.Flatten()(layers.Embedding(60, 6, embeddings_initializer=start)(end)) for end in ends
     ]
-    last = layers.Activation("sigmoid")(layers.Dot(1)(seen))
+    last = layers.Activation("sigmoid")(layers.Dot(1)(embedded))
     model = keras.Model(ends, last)
     model.compile(trial.optimizer(o, 0.03), "binary_crossentropy")
     return trial.Trial(model, train, test, trial.bits, o.get("steps", 300), o.get("batch", 64))
@@ -325,13 +325,13 @@ def _partial_likelihood(o: Options) -> Any:
     def loss(y: Any, risk: Any) -> Any:
         y, risk = ops.reshape(y, (-1, 2)), risk[:, 0]
         order = ops.argsort(-y[:, 0])
-        risk, seen = ops.take(risk, order), ops.take(y[:, 1], order)
+        risk, observed = ops.take(risk, order), ops.take(y[:, 1], order)
         if o.get("by_hand"):
             sums = ops.log(ops.cumsum(ops.exp(risk)))
         else:
             top = ops.max(risk)
             sums = ops.log(ops.cumsum(ops.exp(risk - top)) + 1e-9) + top
-        return -ops.sum((risk - sums) * seen) / (ops.sum(seen) + 1.0)
+        return -ops.sum((risk - sums) * observed) / (ops.sum(observed) + 1.0)
 
     return loss
 

@@ -101,11 +101,11 @@ class Attention(layers.Layer):  # type: ignore[misc]
         asks, keys, given = (layer(x) for layer in self.made[:3])
         fit = ops.matmul(asks, ops.transpose(keys, (0, 2, 1))) * self.o.get("sharp", 0.25)
         size = x.shape[1]
-        seen = np.tril(np.ones((size, size)), -1 if self.o.get("strict") else 0)
+        visible = np.tril(np.ones((size, size)), -1 if self.o.get("strict") else 0)
         if self.o.get("all", False):
-            seen = np.ones((size, size))
+            visible = np.ones((size, size))
         hidden = -np.inf if self.o.get("infinite") else -1e9
-        fit = ops.where(ops.convert_to_tensor(seen > 0), fit, hidden)
+        fit = ops.where(ops.convert_to_tensor(visible > 0), fit, hidden)
         axis = self.o.get("axis", -1)
         return self.made[3](ops.matmul(ops.softmax(fit, axis=axis), given))
 
@@ -265,12 +265,12 @@ def translator(o: Options) -> trial.Trial:
     ends = keras.Input((5,), dtype="int32"), keras.Input((5,), dtype="int32")
     source = Hidden()(ends[0]) if o.get("hidden") else layers.Embedding(
         12, 2 if o.get("two") else 12)(ends[0])  # fmt: skip
-    seen, *state = layers.LSTM(32, return_sequences=True, return_state=True)(source)
+    states, *state = layers.LSTM(32, return_sequences=True, return_state=True)(source)
     if o.get("cut"):
-        seen, state = (ops.stop_gradient(seen), [ops.stop_gradient(part) for part in state])
+        states, state = (ops.stop_gradient(states), [ops.stop_gradient(part) for part in state])
     known = layers.Embedding(12, 12)(ends[1])
     inner = layers.LSTM(32, return_sequences=True)(known, initial_state=state)
-    around = layers.Attention()([inner, seen])
+    around = layers.Attention()([inner, states])
     last = layers.Dense(12, "softmax")(layers.Concatenate()([inner, around]))
     model = keras.Model(ends, last)
     model.compile(trial.optimizer(o, 0.01), "sparse_categorical_crossentropy")

@@ -38,30 +38,30 @@ class OwnLoss(keras.Model):  # type: ignore[misc]
 
 def arrays(case: Case) -> tasks.Task:
     """The arrays of a case."""
-    said = case.arguments
-    return tasks.made(said["task"], said.get("inputs", {}), said.get("targets", {}))
+    settings = case.arguments
+    return tasks.made(settings["task"], settings.get("inputs", {}), settings.get("targets", {}))
 
 
 def model(case: Case, task: tasks.Task) -> keras.Model:
     """The compiled model of a case, from its seed."""
     keras.utils.set_random_seed(case.settled_seed())
-    said = case.arguments
+    settings = case.arguments
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(said.get("policy", "float32"))
+    keras.config.set_dtype_policy(settings.get("policy", "float32"))
     try:
-        parts = Parts(said["network"], _outputs(task))
-        first, last = NETWORKS[said["network"]["name"]](parts, task.x.shape[1:])
-        made = (OwnLoss if said.get("compute_loss") else keras.Model)(first, last)
+        parts = Parts(settings["network"], _outputs(task))
+        first, last = NETWORKS[settings["network"]["name"]](parts, task.x.shape[1:])
+        made = (OwnLoss if settings.get("compute_loss") else keras.Model)(first, last)
     finally:
         keras.config.set_dtype_policy(before)
-    _freeze(made, said.get("frozen", ""))
-    loss = objective(said["loss"], said.get("objective", {}))
-    if said.get("compute_loss"):
+    _freeze(made, settings.get("frozen", ""))
+    loss = objective(settings["loss"], settings.get("objective", {}))
+    if settings.get("compute_loss"):
         made.objective = loss
-        made.compile(optimizer=_optimizer(said))
+        made.compile(optimizer=_optimizer(settings))
     else:
-        made.compile(optimizer=_optimizer(said), loss=loss)
-    if said.get("frozen") == "after":
+        made.compile(optimizer=_optimizer(settings), loss=loss)
+    if settings.get("frozen") == "after":
         made.trainable = False
     return made
 
@@ -84,12 +84,12 @@ def _freeze(made: keras.Model, what: str) -> None:
         layer.trainable = False
 
 
-def _optimizer(said: Settings) -> keras.optimizers.Optimizer:
-    spec = dict(said["optimizer"])
+def _optimizer(settings: Settings) -> keras.optimizers.Optimizer:
+    spec = dict(settings["optimizer"])
     kind = getattr(keras.optimizers, spec.pop("name"))
-    rate = float(spec.pop("learning_rate")) * float(said.get("rate_times", 1.0))
-    if said.get("schedule"):
-        schedule = dict(said["schedule"])
+    rate = float(spec.pop("learning_rate")) * float(settings.get("rate_times", 1.0))
+    if settings.get("schedule"):
+        schedule = dict(settings["schedule"])
         course = getattr(keras.optimizers.schedules, schedule.pop("name"))
         warm = {"warmup_target": rate} if "warmup_steps" in schedule else {}
         return kind(course(0.0 if warm else rate, **warm, **schedule), **spec)

@@ -17,15 +17,15 @@ from benchmarks.detectors.case import HEALTHY, SICK, WIDE_FAMILY, Case
 
 FOLDER = Path(__file__).parents[1] / "cases" / "wide"
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-Said = dict[str, Any]
+Settings = dict[str, Any]
 
 
-def _read(name: str) -> Said:
-    read: Said = yaml.load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), LOADER)
+def _read(name: str) -> Settings:
+    read: Settings = yaml.load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), LOADER)
     return read
 
 
-def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> Said:
+def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> Settings:
     """`base` with `change` laid over it, sections too; another optimizer replaces the first."""
     result = dict(base)
     for key, value in change.items():
@@ -42,8 +42,8 @@ def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> Said:
     return result
 
 
-def _settled(name: str, seed: int, said: Said, family: str, **more: Any) -> Case:
-    training = {"steps": said.pop("steps"), "batch_size": said.pop("batch")}
+def _case(name: str, seed: int, settings: Settings, family: str, **more: Any) -> Case:
+    training = {"steps": settings.pop("steps"), "batch_size": settings.pop("batch")}
     return Case(
         name,
         family,
@@ -51,7 +51,7 @@ def _settled(name: str, seed: int, said: Said, family: str, **more: Any) -> Case
         data={"made": "wide"},
         training=training,
         own="wide",
-        arguments=said,
+        arguments=settings,
         seed=seed,
         **more,
     )
@@ -62,21 +62,21 @@ def _seed(text: str) -> int:
 
 
 def _kind(
-    kind: str, declared: Said, variations: Said, faults: Said, groups: Said
+    kind: str, declared: Settings, variations: Settings, faults: Settings, groups: Settings
 ) -> Iterator[Case]:
     base = {key: value for key, value in declared.items() if key not in ("healthy", "sick")}
     own = declared["healthy"]
-    settled: dict[str, Said] = {}
+    resolved: dict[str, Settings] = {}
     for variation, change in own.items():
         shared = dict(variations.get(variation, {}))
         budget = shared.pop("budget", {}) | (change or {}).get("budget", {})
         rest = {key: value for key, value in (change or {}).items() if key != "budget"}
-        settled[variation] = merged(merged(base, shared), rest)
-        proof = merged(settled[variation], budget) if budget else {}
-        yield _settled(
+        resolved[variation] = merged(merged(base, shared), rest)
+        proof = merged(resolved[variation], budget) if budget else {}
+        yield _case(
             f"{WIDE_FAMILY}{kind}/{variation}",
             _seed(f"{kind}/{variation}"),
-            dict(settled[variation]),
+            dict(resolved[variation]),
             f"{WIDE_FAMILY}{kind}: healthy",
             label=HEALTHY,
             proof=proof,
@@ -89,11 +89,11 @@ def _kind(
             )
         )
         for variation, change in places.items():
-            said = merged(merged(settled[variation], shared), change or {})
-            yield _settled(
+            settings = merged(merged(resolved[variation], shared), change or {})
+            yield _case(
                 f"{WIDE_FAMILY}{kind}/{fault}, {variation}",
                 _seed(f"{kind}/{variation}"),
-                said,
+                settings,
                 f"{WIDE_FAMILY}{kind}: {fault}",
                 label=SICK,
                 codes=codes,

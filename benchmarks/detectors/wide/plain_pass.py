@@ -23,15 +23,15 @@ def observed(case: Case, folder: Path) -> None:
 
 def proved(case: Case) -> Case:
     """The case with the budget of its proof, from its own seed."""
-    said = dict(case.proof)
-    training = {"steps": said.pop("steps"), "batch_size": said.pop("batch")}
-    return replace(case, arguments=said, training=training, seed=case.settled_seed(), proof={})
+    settings = dict(case.proof)
+    training = {"steps": settings.pop("steps"), "batch_size": settings.pop("batch")}
+    return replace(case, arguments=settings, training=training, seed=case.settled_seed(), proof={})
 
 
 def _usual(case: Case, folder: Path) -> float:
     """What the usual network reaches on the case's task; kept, since many cases share a task."""
-    said = case.arguments
-    key = json.dumps([said["task"], said.get("inputs", {}), said.get("targets", {})])
+    settings = case.arguments
+    key = json.dumps([settings["task"], settings.get("inputs", {}), settings.get("targets", {})])
     path = folder / "usual.json"
     known: dict[str, float] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     if key not in known:

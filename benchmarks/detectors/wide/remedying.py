@@ -17,7 +17,7 @@ from benchmarks.detectors.wide.declared import merged
 from benchmarks.detectors.wide.kept import FAILED, PLAIN, RECORD, REMEDY
 from gradscope.record import Remedy
 
-Said = dict[str, Any]
+Settings = dict[str, Any]
 GAP = 0.5
 """Share of the skill between the sick case and its twin that a remedy which works has to win."""
 
@@ -49,7 +49,7 @@ def given(case: Case, folder: Path) -> Remedy | None:
     return diagnosis.remedies[0] if diagnosis and diagnosis.remedies else None
 
 
-def outcome(case: Case, folder: Path) -> Said | None:
+def outcome(case: Case, folder: Path) -> Settings | None:
     """What was tried and whether it worked; None where that is not known yet.
 
     It worked where the run is no longer unhealthy or inconclusive, and where the plain training
@@ -58,7 +58,7 @@ def outcome(case: Case, folder: Path) -> Said | None:
     path = file_of(case, folder, REMEDY)
     if not path.exists():
         return None
-    trial: Said = json.loads(path.read_text(encoding="utf-8"))
+    trial: Settings = json.loads(path.read_text(encoding="utf-8"))
     if "skill" not in trial:
         return trial | {"works": False}
     paths = (file_of(case, folder, PLAIN), judged.twin_file(case, folder))
@@ -74,30 +74,30 @@ def outcome(case: Case, folder: Path) -> Said | None:
 def applied(case: Case, remedy: Remedy) -> Case | None:
     """The case with the remedy; None where nothing in the case answers to it."""
     training = case.training
-    said = {**case.arguments, "steps": training["steps"], "batch": training["batch_size"]}
-    changed = _changed(said, remedy)
-    if changed is None or changed == said:
+    settings = {**case.arguments, "steps": training["steps"], "batch": training["batch_size"]}
+    changed = _changed(settings, remedy)
+    if changed is None or changed == settings:
         return None
-    settled = {"steps": changed.pop("steps"), "batch_size": changed.pop("batch")}
+    changed_training = {"steps": changed.pop("steps"), "batch_size": changed.pop("batch")}
     return replace(
         case,
         name=f"{case.name}, remedy",
         arguments=changed,
-        training=settled,
+        training=changed_training,
         seed=case.settled_seed(),
     )
 
 
-def _changed(said: Said, remedy: Remedy) -> Said | None:
+def _changed(settings: Settings, remedy: Remedy) -> Settings | None:
     if remedy.settings:
         for key, value in remedy.settings:
             setting = _SETTINGS.get(key)
             if setting is None:
                 return None
-            said = merged(said, setting(value))
-        return said
+            settings = merged(settings, setting(value))
+        return settings
     action = _ACTIONS.get(str(remedy.action))
-    return action(said, remedy) if action else None
+    return action(settings, remedy) if action else None
 
 
 def _initial(value: Any) -> Any:
@@ -107,11 +107,11 @@ def _initial(value: Any) -> Any:
     return ["".join(word.capitalize() for word in value["name"].split("_")), more]
 
 
-def _norm(value: Any) -> Said:
+def _norm(value: Any) -> Settings:
     return {"network": {"norm": "" if value == "none" else "batch"}}
 
 
-_SETTINGS: Mapping[str, Callable[[Any], Said]] = {
+_SETTINGS: Mapping[str, Callable[[Any], Settings]] = {
     "training.learning_rate": lambda v: {"optimizer": {"learning_rate": v}, "rate_times": 1.0},
     "training.optimizer.learning_rate": lambda v: {"optimizer": {"learning_rate": v}},
     "training.optimizer.epsilon": lambda v: {"optimizer": {"epsilon": v}},
@@ -134,7 +134,7 @@ _SETTINGS: Mapping[str, Callable[[Any], Said]] = {
 }
 """A config key of a remedy as a change of a declared case."""
 
-Changes = Callable[[Said, Remedy], Said | None]
+Changes = Callable[[Settings, Remedy], Settings | None]
 _CUTS = ("stop", "round", "sign", "argmax", "integers", "one value")
 _EDGES = {
     "length": "guarded length",
@@ -148,72 +148,74 @@ _EDGES = {
 
 
 def _times_rate(factor: float) -> Changes:
-    def change(said: Said, remedy: Remedy) -> Said:
+    def change(settings: Settings, remedy: Remedy) -> Settings:
         del remedy
-        return merged(said, {"rate_times": factor})
+        return merged(settings, {"rate_times": factor})
 
     return change
 
 
-def _set(*changes: Said) -> Changes:
-    def change(said: Said, remedy: Remedy) -> Said:
+def _set(*changes: Settings) -> Changes:
+    def change(settings: Settings, remedy: Remedy) -> Settings:
         del remedy
         for one in changes:
-            said = merged(said, one)
-        return said
+            settings = merged(settings, one)
+        return settings
 
     return change
 
 
-def _reconnected(said: Said, remedy: Remedy) -> Said | None:
+def _reconnected(settings: Settings, remedy: Remedy) -> Settings | None:
     del remedy
-    if said["network"].get("between", "") in _CUTS:
-        return merged(said, {"network": {"between": ""}})
+    if settings["network"].get("between", "") in _CUTS:
+        return merged(settings, {"network": {"between": ""}})
     return None
 
 
-def _guarded(said: Said, remedy: Remedy) -> Said | None:
+def _guarded(settings: Settings, remedy: Remedy) -> Settings | None:
     del remedy
-    kind = said["network"].get("between", "")
+    kind = settings["network"].get("between", "")
     if kind in _EDGES:
-        return merged(said, {"network": {"between": _EDGES[kind]}})
+        return merged(settings, {"network": {"between": _EDGES[kind]}})
     losses = {
         "by_hand": "binary_crossentropy",
         "relative": "guarded_relative",
         "likelihood_by_variance": "guarded_likelihood",
         "root_error": "mse",
     }
-    return merged(said, {"loss": losses[said["loss"]]}) if said["loss"] in losses else None
+    return (
+        merged(settings, {"loss": losses[settings["loss"]]}) if settings["loss"] in losses else None
+    )
 
 
-def _compared(said: Said, remedy: Remedy) -> Said | None:
+def _compared(settings: Settings, remedy: Remedy) -> Settings | None:
     del remedy
-    if said["loss"] not in ("blind", "of_sorted"):
+    if settings["loss"] not in ("blind", "of_sorted"):
         return None
-    return merged(said, {"loss": "mse", "targets": {"flat": False}})
+    return merged(settings, {"loss": "mse", "targets": {"flat": False}})
 
 
-def _slow(said: Said, remedy: Remedy) -> Said:
+def _slow(settings: Settings, remedy: Remedy) -> Settings:
     del remedy
-    return said | {"schedule": {"name": "CosineDecay", "decay_steps": said["steps"]}}
+    return settings | {"schedule": {"name": "CosineDecay", "decay_steps": settings["steps"]}}
 
 
-def _tracked(said: Said, remedy: Remedy) -> Said | None:
+def _tracked(settings: Settings, remedy: Remedy) -> Settings | None:
     del remedy
-    unknown = said["network"].get("between", "") == "untracked"
-    return merged(said, {"network": {"between": "tracked"}}) if unknown else None
+    unknown = settings["network"].get("between", "") == "untracked"
+    return merged(settings, {"network": {"between": "tracked"}}) if unknown else None
 
 
-def _open_gate(said: Said, remedy: Remedy) -> Said:
+def _open_gate(settings: Settings, remedy: Remedy) -> Settings:
     return merged(
-        said, {"network": {"cell": "LSTM", "forget": math.log(max(2, remedy.time_steps or 2))}}
+        settings, {"network": {"cell": "LSTM", "forget": math.log(max(2, remedy.time_steps or 2))}}
     )
 
 
 _ACTIONS: Mapping[str, Changes] = {
     "lower_learning_rate": _times_rate(0.1),
     "raise_learning_rate": _times_rate(10.0),
-    "train_longer": lambda said, remedy: merged(said, {"steps": 3 * said["steps"]}),
+    "train_longer": lambda settings, remedy: merged(settings, {"steps": 3 * settings["steps"]}),
     "enlarge_batch": _set({"batch": 32}),
     "average_loss": _set({"objective": {"sum": False}}),
     "change_sign": _set({"objective": {"times": 1.0}}),

@@ -83,14 +83,14 @@ def _add_config(page: Page, config: Checked, pytest: bool) -> None:
     if config.evidence:
         page.add_text(_safe_lines(config.evidence), "dim", indent=2)
     _add_curves(page, config)
-    said: set[str] = set()
+    shown: set[str] = set()
     consequences = _consequences(config)
     for check, advice in zip(config.checks, remedies, strict=True):
         if check not in consequences:
             _add_check(page, check)
-            if advice and check.status is not Status.PASSED and advice not in said:
+            if advice and check.status is not Status.PASSED and advice not in shown:
                 _add_remedy(page, check, advice, config)
-                said.add(advice)
+                shown.add(advice)
     _add_consequences(page, consequences)
     if config.changes:
         page.add_heading("Changed since the baseline")

@@ -9,7 +9,7 @@ from gradscope.workflows.gallery import PAPERS
 from gradscope.workflows.gallery.paper import Paper, Reports, network
 from gradscope.workflows.gallery.quantities import gradient_curve, gradient_row
 
-_SAID = {
+_STATEMENTS = {
     "xavier_22": "learns, later than He's (Fig. 2)",
     "xavier_30": "does not learn, its gradients diminish (Fig. 3)",
     "he_30": "learns: eq. 10 keeps the variance (Fig. 3)",
@@ -17,7 +17,7 @@ _SAID = {
 
 
 def _rows(reports: Reports) -> Iterator[Row]:
-    for label, paper in _SAID.items():
+    for label, paper in _STATEMENTS.items():
         last = label.rpartition("_")[2]
         yield gradient_row(f"{label}: gradient of layer 1 over layer {last}", paper, reports[label])
 
