@@ -185,3 +185,21 @@ def test_the_training_function_is_traced_no_more_often(tensorflow_once: Any) -> 
         counts.append(Counting.calls)
     # The survey, the facts of the start, the measurement of whole batches and that of the last one.
     assert counts[1] == counts[0] + 4
+
+
+def test_a_layer_that_draws_in_every_call_of_a_graph_draws_the_same(tensorflow_once: Any) -> None:
+    """`tf.numpy_function` runs Python code each time that the graph runs."""
+    import keras
+    import tensorflow as tf
+
+    class Noise(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            drawn = tf.numpy_function(lambda: np.float32(np.random.rand()), [], tf.float32)
+            drawn.set_shape(())
+            return x + 0.1 * drawn
+
+    def build() -> Any:
+        return keras.Sequential([keras.Input((6,)), Noise(), *training.mlp().layers])
+
+    results = [fitted(compiled(build), *data(training.mlp), flow=flow) for flow in (False, True)]
+    assert_same(*results)

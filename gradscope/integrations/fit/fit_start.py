@@ -76,7 +76,7 @@ class _LossStart:
         self._kept = 0
         self._chosen_on = 1
         self._losses: dict[int, float] = {}
-        self._order = BatchTargets()
+        self._order, self._ordered = BatchTargets(), 0
 
     def before(self, batch: Any, *, untrained: bool) -> None:
         """Measure the facts on the first measured batch."""
@@ -98,7 +98,6 @@ class _LossStart:
         if self._facts.constant is None or len(leaves) != 1 or self._kept + size > MOST_KEPT:
             return
         self._kept += size
-        self._order.add(leaves[0])
         kept = None if weights is None else np.asarray(weights)
         self._batches.append((step, np.asarray(leaves[0]), kept))
 
@@ -111,6 +110,9 @@ class _LossStart:
     ) -> None:
         """Give `builder` the facts, and the constant's loss at the steps that were measured."""
         count = len(self._batches)
+        for _, y, _ in self._batches[self._ordered :]:
+            self._order.add(y)
+        self._ordered = count
         if count >= 2 * self._chosen_on or (ended and count > self._chosen_on):
             self._choose_again()
             self._chosen_on, self._losses = count, {}

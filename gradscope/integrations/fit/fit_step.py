@@ -24,7 +24,7 @@ from gradscope.runner.runtime.preserved_state import (
     preserved_model_state,
     preserved_random_generators,
 )
-from gradscope.runner.runtime.restored_in_graph import StateInGraph
+from gradscope.runner.runtime.restored_in_graph import StateInGraph, calls_python
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
 from gradscope.runner.step import measured_step, pass_counts, updates, weight_figures
 from gradscope.runner.step.figures import Figures
@@ -44,8 +44,8 @@ Batch = tuple[Any, Any, Any]
 class Passes:
     """The figures of a step's forward and backward pass: all but those of the update.
 
-    `living` are the counts of the living units, as `count_pass` gives them. `weights` are copies of
-    the kernels, their gradients and those of the biases; None where the statistics have those of
+    `living` are the counts of the living units, as `count_living` gives them. `weights` are copies
+    of the kernels, their gradients and those of the biases; None where the statistics have those of
     the weights and of the update already.
     """
 
@@ -119,7 +119,7 @@ class FitStep:
         )
         self._weights: weight_figures.Weights | None = None
         self._with_update = trained and type(model).train_step is keras.Model.train_step
-        self._restored = False
+        self._restored = self._calls_python = False
         if self._with_update and not model.optimizer.built:  # `fit` does so in its first step
             with keras.name_scope(model.optimizer.name, caller=model.optimizer):
                 model.optimizer.build(model.trainable_variables)
@@ -150,9 +150,9 @@ class FitStep:
 
     def _preserved_state(self) -> contextlib.AbstractContextManager[None]:
         """What keeps the state of the model: the traced function does it where there is one."""
-        if self._restored and not tf.config.functions_run_eagerly():
-            return preserved_random_generators()
-        return preserved_model_state(self.model)
+        if not self._restored or tf.config.functions_run_eagerly():
+            return preserved_model_state(self.model)
+        return preserved_random_generators() if self._calls_python else contextlib.nullcontext()
 
     def measure_update(self, passes: Passes, *, one_step: bool) -> MeasuredStep:
         """Add the figures of the update that was made since, if it was that of `one_step`.
@@ -215,7 +215,11 @@ class FitStep:
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
         return bool(getattr(optimizer, "gradient_accumulation_steps", None))
 
-    def _trace_passes(self, x: Any, y: Any, weights: Any) -> tuple[Any, ...]:
+    def _trace_passes(self, *batch: Any) -> tuple[Any, ...]:
+        with preserved_random_generators():  # of layers that draw from them while they are traced
+            return self._measured_passes(*batch)
+
+    def _measured_passes(self, x: Any, y: Any, weights: Any) -> tuple[Any, ...]:
         state = None
         if not tf.executing_eagerly():
             variables = changing_state(self.model)
@@ -241,14 +245,16 @@ class FitStep:
                 measured.bias_gradients,
             )
         z = [signal.z for signal in step.signals]
-        living = self._trace_counts(z, (), 1.0)
+        living = pass_counts.count_living(self.sites.sites, z)
         deltas = [tf.convert_to_tensor(delta) for delta in step.deltas]
-        finite = _all_finite((measured.raw, measured.bias_gradients))
+        # The figures of the weights count what is not finite in their gradients.
+        finite = _all_finite((measured.raw, measured.bias_gradients)) if kept else tf.constant(True)
         statistics = tf.reshape(step.figures.packed(len(self.sites.layers)), [-1])
         packed = tf.concat([statistics, step.scalars, [tf.cast(finite, tf.float64)]], 0)
         if state is not None:
             state.restore([packed])
             self._restored = len(changing_state(self.model)) == len(variables)
+            self._calls_python |= calls_python(tf.compat.v1.get_default_graph())
         return packed, z, deltas, living, kept
 
     def _trace_update(self, before: Any, gradients: Any, bias_gradients: Any) -> Any:

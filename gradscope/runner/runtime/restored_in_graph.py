@@ -1,4 +1,4 @@
-"""Put back, inside a traced function, the state that the function changes."""
+"""What a traced function changes: its variables' values are put back inside it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import Any
 
 import tensorflow as tf
 
+_PYTHON = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 _READS = frozenset({"ReadVariableOp", "ResourceGather", "VariableShape"})
+
+
+def calls_python(graph: Any) -> bool:
+    """Whether a traced graph, or a function that it calls, runs Python code in its calls."""
+    library = graph.as_graph_def().library.function
+    inner = (node.op for function in library for node in function.node_def)
+    own = (operation.type for operation in graph.get_operations())
+    return not _PYTHON.isdisjoint([*own, *inner])
 
 
 class StateInGraph:

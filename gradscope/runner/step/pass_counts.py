@@ -19,6 +19,8 @@ import tensorflow as tf
 from gradscope.record import Histogram
 from gradscope.record.run_record import Floats, Integers
 from gradscope.runner.runtime.conditional import unlowered_cond
+from gradscope.runner.step.reductions import GraphReductions
+from gradscope.runner.step.sizes import known_size
 from gradscope.runner.survey.sites import Site
 
 PREACTIVATION_EDGES: Floats = np.sinh(np.linspace(-10.0, 10.0, 81))
@@ -73,8 +75,7 @@ class Piece:
         Some layers have several rows for a sample, as windows of an image. A tensor whose rows are
         no samples is counted as a whole.
         """
-        tensor = tf.convert_to_tensor(tensor)
-        wide = tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
+        wide = _float32_or_wider(tf.convert_to_tensor(tensor))
         rows = wide.shape[0]
         if self.counted is None or (rows is not None and rows % self.size):
             return wide
@@ -110,13 +111,52 @@ def count_pass(
             z_counts.append(counted)
         if site.activation:
             alive.append(chain.next(_alive, partial(piece.rows, tensor), site))
-    units = [tf.shape(each)[:1] for each in alive]
     return (
-        tf.concat([tf.zeros([0], tf.bool), *alive], 0),
-        tf.concat([tf.zeros([0], tf.int32), *units], 0),
+        *_joined(alive),
         _stacked(z_counts, len(PREACTIVATION_EDGES) + 1),
         _stacked(delta_counts[::-1], len(LOG_DELTA_EDGES) + 1),
     )
+
+
+def count_living(sites: Sequence[Site], z: Sequence[Any]) -> tuple[Any, Any, Any, Any]:
+    """The counts of `count_pass` with the living units alone, in few operations.
+
+    Small tensors of one shape and one activation are looked at in one stack.
+    """
+    groups: dict[Any, list[int]] = {}
+    for position, (site, tensor) in enumerate(zip(sites, z, strict=True)):
+        if site.activation:
+            groups.setdefault(_kind(site, tensor, position), []).append(position)
+    alive: dict[int, Any] = {}
+    for positions in groups.values():
+        first = sites[positions[0]]
+        if len(positions) == 1:
+            rows = [_alive(_float32_or_wider(z[positions[0]]), first)]
+        else:
+            stack = _float32_or_wider(tf.stack([z[position] for position in positions]))
+            rows = tf.unstack(_alive_stacked(stack, first))
+        alive |= dict(zip(positions, rows, strict=True))
+    none = (_stacked((), len(edges) + 1) for edges in (PREACTIVATION_EDGES, LOG_DELTA_EDGES))
+    return (*_joined([alive[position] for position in sorted(alive)]), *none)
+
+
+def _kind(site: Site, z: Any, position: int) -> Any:
+    """What sites of one stack have in common; the position of a site that stands alone."""
+    assert site.activation is not None
+    if site.activation.trained_parameter or known_size(z) > GraphReductions.stacking_limit:
+        return position
+    return (site.activation.name, site.parameters, site.unit_axes, tuple(z.shape), z.dtype)
+
+
+def _joined(alive: Sequence[Any]) -> tuple[Any, Any]:
+    """The living units of all sites in one vector, and how many units each site has."""
+    sizes = [each.shape[0] for each in alive]
+    units = (
+        tf.concat([tf.shape(each)[:1] for each in alive], 0)
+        if None in sizes
+        else tf.constant(sizes, tf.int32)
+    )
+    return tf.concat([tf.zeros([0], tf.bool), *alive], 0), units
 
 
 class _Chain:
@@ -131,6 +171,10 @@ class _Chain:
             result = count(tensor(), how)
         self._last = [result]
         return result
+
+
+def _float32_or_wider(tensor: Any) -> Any:
+    return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
 
 
 def _wide(tensor: Any) -> Any:
@@ -157,15 +201,22 @@ def _stacked(rows: Sequence[Any], width: int) -> Any:
 
 
 def _alive(z: Any, site: Site) -> Any:
-    """Which units of z [sample, ...] let a gradient pass for a sample and position: bool [unit].
+    """Which units of z [sample, ...] let a gradient pass for a sample and position: bool [unit]."""
+    return tf.reshape(_alive_stacked(z[tf.newaxis], site), [-1])
+
+
+def _alive_stacked(z: Any, site: Site) -> Any:
+    """The same of a stack [tensor, sample, ...]: bool [tensor, unit].
 
     A derivative that is zero in float32 only is looked at again in float64.
     """
-    axes = site.unit_axes or (z.shape.rank - 1,)
-    others = [axis for axis in range(z.shape.rank) if axis not in axes]
+    rank = z.shape.rank
+    axes = [axis + 1 for axis in site.unit_axes] or [rank - 1]
+    others = [axis for axis in range(1, rank) if axis not in axes]
 
     def passing(values: Any) -> Any:
-        return tf.reshape(tf.reduce_any(_derivative(site, values) != 0, others), [-1])
+        passed = tf.reduce_any(_derivative(site, values) != 0, others)
+        return passed if len(axes) == 1 else tf.reshape(passed, [z.shape[0], -1])
 
     assert site.activation is not None
     alive = passing(z)
