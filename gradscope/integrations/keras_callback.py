@@ -15,18 +15,19 @@ import keras
 import numpy as np
 
 from gradscope.errors import BadRequest, GradscopeError
-from gradscope.integrations.fit import fit_batches, fit_cadence, fit_draws, fit_refusals
-from gradscope.integrations.fit.fit_cadence import checked_counts
-from gradscope.integrations.fit.fit_description import BatchSummary, FitOptions, beginning
-from gradscope.integrations.fit.fit_progress import (
+from gradscope.integrations.fit import batches, cadence, refusals
+from gradscope.integrations.fit.cadence import checked_counts
+from gradscope.integrations.fit.description import BatchSummary, FitOptions, beginning
+from gradscope.integrations.fit.draws import checked_draws, measure_before_fit
+from gradscope.integrations.fit.own_train_step import TrainStepFit
+from gradscope.integrations.fit.progress import (
     FitProgress,
     ProfileReports,
     profile_folders,
     write_into,
 )
-from gradscope.integrations.fit.fit_start import FitStart
-from gradscope.integrations.fit.fit_step import FitStep, MeasuredStep
-from gradscope.integrations.fit.train_step_fit import TrainStepFit
+from gradscope.integrations.fit.start import FitStart
+from gradscope.integrations.fit.step import FitStep, MeasuredStep
 from gradscope.record import STATISTICS, RunRecord
 from gradscope.reporters.run import folder
 from gradscope.runner.objective.starts import output_infos
@@ -99,7 +100,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
                 "sample weights may follow",
             )
         self._probe = None if probe is None else arrays.checked_batch(tuple(probe), "probe")
-        self._draws = fit_draws.checked_draws(draws)
+        self._draws = checked_draws(draws)
         self._losses = None if loss is None else own_steps.checked_losses(loss, "GradientFlow")
         self.folders: tuple[Path, ...] = ()
         self._fit: FitProgress | None = None
@@ -155,13 +156,13 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
         """Refuse what cannot be measured, before anything is trained."""
         self._fit = None
         own = self._losses is not None or own_steps.has_own_train_step(self.model)
-        fit_refusals.refuse(self.model, needs_optimizer=not own)
+        refusals.refuse(self.model, needs_optimizer=not own)
         self._refuse_probe(own=own)
         if self.output is not None:
             with folder.claimed(self.output, replace=True):
                 pass  # refused before anything is trained; what is there stays until then
-        batches = fit_batches.FitBatches(self.model)
-        self._fit = FitProgress(batches, untrained=not own_steps.steps_trained(self.model))
+        untrained = not own_steps.steps_trained(self.model)
+        self._fit = FitProgress(batches.FitBatches(self.model), untrained=untrained)
         if own:
             self._fit.own = self._own_training(self.model)
 
@@ -202,7 +203,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
         if self.steps is not None:
             return step == 1 or step in self.steps
         assert self._fit is not None
-        return step == self._fit.total or fit_cadence.is_measured(step, self.every)
+        return step == self._fit.total or cadence.is_measured(step, self.every)
 
     def _measure_next_call(self, fit: FitProgress, step: int, together: int) -> None:
         """Replace the training function for one call.
@@ -235,7 +236,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
         with self._timed(fit):
             passes = self._passes(fit, elements[0])
             if passes is not None and self._probe is None:
-                batch, last = fit_batches.unpack_batch(elements[0]), fit.builder.steps_done
+                batch, last = batches.unpack_batch(elements[0]), fit.builder.steps_done
                 fit.builder.nonfinite_origin = passes[0].origin(passes[1], batch, step, last)
         first = not fit.rows
         outputs = train(feed)
@@ -274,7 +275,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
 
     def _passes(self, fit: FitProgress, element: Any) -> tuple[FitStep, Any] | None:
         """The measured passes of the step that comes next; None where it is not measured."""
-        batch = fit_batches.measured_batch(element, self._probe)
+        batch = batches.measured_batch(element, self._probe)
         fit_step = self._fit_step(fit, batch)
         return fit_step, fit_step.measure_passes(batch)
 
@@ -294,13 +295,13 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
             fit.batch_summary = BatchSummary.from_batch(batch)
             fit.start = FitStart(self.model, fit.fit_step.objective)
             fit.start.before(batch, untrained=fit.untrained)
-            fit_draws.measure(fit, self.model, batch, self._draws)
+            measure_before_fit(fit, self.model, batch, self._draws)
         return fit.fit_step
 
     def _observe(self, fit: FitProgress, step: int, element: Any, *, updated: bool) -> None:
         """Keep the targets of a measured step, and what the first update changed."""
         assert fit.start is not None
-        batch = fit_batches.measured_batch(element, self._probe)
+        batch = batches.measured_batch(element, self._probe)
         if updated:
             fit.start.after_first_update(batch[0])
         fit.start.add(step, batch)
@@ -347,8 +348,7 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
         fit = self._fit
         if fit is None or not fit.measured:
             return
-        fit.done += self._steps_of_epoch(fit)
-        fit.batch = 0
+        fit.done, fit.batch = fit.done + self._steps_of_epoch(fit), 0
         loss = float((logs or {}).get("loss", 0.0))
         if not fit.lost_at and not math.isfinite(loss):
             fit.lost_at = fit.done

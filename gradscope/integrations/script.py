@@ -2,7 +2,7 @@
 
 Started by `gradscope fit` as ``python -m gradscope.integrations.script MANIFEST FOLDER KEEP EVERY
 SCRIPT ARGUMENTS``, where KEEP is 1 for earlier reports to be kept in numbered folders, and
-EVERY is 0 for the steps of `fit_cadence`. Keras is imported when the script imports it, so what the
+EVERY is 0 for the steps of `fit.cadence`. Keras is imported when the script imports it, so what the
 script sets before (its backend, its devices, its flags) holds. The manifest lists each `fit` in
 order, as JSON: the folder of its report, or the reason why it was not measured.
 """

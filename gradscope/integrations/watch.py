@@ -13,11 +13,11 @@ import numpy as np
 import tensorflow as tf
 
 from gradscope.errors import BadRequest
-from gradscope.integrations.fit import fit_cadence
-from gradscope.integrations.fit.fit_cadence import checked_counts
-from gradscope.integrations.fit.fit_description import FitOptions
-from gradscope.integrations.fit.fit_progress import ProfileReports, profile_folders, write_into
-from gradscope.integrations.fit.train_step_fit import TrainStepFit
+from gradscope.integrations.fit import cadence
+from gradscope.integrations.fit.cadence import checked_counts
+from gradscope.integrations.fit.description import FitOptions
+from gradscope.integrations.fit.own_train_step import TrainStepFit
+from gradscope.integrations.fit.progress import ProfileReports, profile_folders, write_into
 from gradscope.record import OutcomeStatus, RunRecord
 from gradscope.runner.sources import factory
 from gradscope.runner.train_step import own_steps
@@ -159,7 +159,7 @@ class WatchedLoop(ProfileReports):
             self._watched.steps[key] = _Steps(make())
         steps = self._watched.steps[key]
         steps.done += 1
-        wanted = fit_cadence.is_measured(steps.done, self._options.every)
+        wanted = cadence.is_measured(steps.done, self._options.every)
         if steps.no_gradient or steps.lost_at or not wanted:
             return
         try:

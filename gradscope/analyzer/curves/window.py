@@ -15,7 +15,7 @@ long enough to average out the noise of single batches, short enough to describe
 
 FEWEST_ROWS = 8
 """Rows of the last quarter where steps are recorded densely at first and then sparsely: at fewer, a
-mean over single batches says little. `fit_cadence` keeps that many in it."""
+mean over single batches says little. `fit.cadence` keeps that many in it."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 from gradscope.analyzer.curves import loss_curve
 from gradscope.analyzer.curves.loss_curve import LossCurve
 from gradscope.analyzer.diagnose import diagnose
-from gradscope.integrations.fit import fit_cadence
+from gradscope.integrations.fit import cadence
 from gradscope.record import RunRecord
 from tests.analyzer.synthetic import geometric, over_time, record
 
@@ -23,7 +23,7 @@ UNIT = np.random.default_rng(5).normal(size=STEPS + 1)
 def sparse(whole: RunRecord) -> RunRecord:
     """The rows that a fit without `every` records: step 0 and those of the cadence."""
     last = int(whole.steps[-1])
-    rows = [k for k in range(last + 1) if k in (0, last) or fit_cadence.is_measured(k, None)]
+    rows = [k for k in range(last + 1) if k in (0, last) or cadence.is_measured(k, None)]
     return replace(
         whole,
         steps=whole.steps[rows],

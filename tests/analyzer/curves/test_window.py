@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import window
-from gradscope.integrations.fit import fit_cadence
+from gradscope.integrations.fit import cadence
 from tests.analyzer.synthetic import record
 
 HOLDS = st.lists(st.booleans(), min_size=1, max_size=60)
@@ -138,7 +138,7 @@ def test_every_nth_step_is_an_even_spacing(every: int, length: int) -> None:
 @given(st.integers(40, 5000))
 @FEW
 def test_where_steps_get_sparser_the_last_quarter_is_one_of_time(length: int) -> None:
-    steps = np.array([k for k in range(length + 1) if not k or fit_cadence.is_measured(k, None)])
+    steps = np.array([k for k in range(length + 1) if not k or cadence.is_measured(k, None)])
     late = steps[window.last_quarter(steps)]
     in_quarter = np.count_nonzero(steps >= 0.75 * length)
     assert len(late) <= math.ceil(len(steps) / 4)

@@ -14,8 +14,8 @@ from keras.src.utils.rng_utils import get_random_seed  # what set_random_seed wa
 
 from gradscope import api
 from gradscope.config.experiment import ExperimentConfig
-from gradscope.integrations.fit import fit_cadence
-from gradscope.integrations.fit.fit_batches import present_leaves
+from gradscope.integrations.fit import cadence
+from gradscope.integrations.fit.batches import present_leaves
 from gradscope.record import DataSummary, Environment, OutputInfo
 from gradscope.record.builder import Beginning
 from gradscope.record.run_record import FIT, GIVEN
@@ -29,7 +29,7 @@ from gradscope.runner.survey.sites import SiteMap
 class FitOptions:
     """The arguments of `GradientFlow`: the record's name, how often, which thresholds.
 
-    Without `every`, `fit_cadence` says how often.
+    Without `every`, `cadence` says how often.
     """
 
     name: str
@@ -42,7 +42,7 @@ class FitOptions:
         training = {
             "steps": max(1, steps),
             "batch_size": max(1, batch_size),
-            "record_every": self.every or fit_cadence.distance_at(steps),
+            "record_every": self.every or cadence.distance_at(steps),
             "jit": "on" if jit else "off",
         }
         return api.load_config(

@@ -38,7 +38,7 @@ def test_single_batches_of_any_structure_are_handed_on(own: bool, tensorflow_onc
     import keras
     import tensorflow as tf
 
-    from gradscope.integrations.fit.fit_batches import FitBatches
+    from gradscope.integrations.fit.batches import FitBatches
 
     iterator, traces = iter(_data()), []
 
@@ -72,7 +72,7 @@ def test_single_batches_of_any_structure_are_handed_on(own: bool, tensorflow_onc
 
 def test_several_batches_end_where_the_data_ends(tensorflow_once: Any) -> None:
     """A training function that asks for three batches gets the two that are left."""
-    from gradscope.integrations.fit.fit_batches import FitBatches
+    from gradscope.integrations.fit.batches import FitBatches
 
     batches, iterator = FitBatches(_trained(steps_per_execution=3)), iter(_data())
     _, feed = batches.take(iterator, 1)
@@ -85,7 +85,7 @@ def test_several_batches_end_where_the_data_ends(tensorflow_once: Any) -> None:
 def test_data_of_another_type_gets_a_queue_of_its_own(tensorflow_once: Any) -> None:
     import tensorflow as tf
 
-    from gradscope.integrations.fit.fit_batches import FitBatches
+    from gradscope.integrations.fit.batches import FitBatches
 
     batches = FitBatches(_trained())
     for dtype in (np.float32, np.int32, np.float32):
@@ -98,7 +98,7 @@ def test_data_of_another_type_gets_a_queue_of_its_own(tensorflow_once: Any) -> N
 def test_a_second_batch_is_refused_at_once(tensorflow_once: Any) -> None:
     import tensorflow as tf
 
-    from gradscope.integrations.fit.fit_batches import FitBatches
+    from gradscope.integrations.fit.batches import FitBatches
 
     _, feed = FitBatches(_trained()).take(iter(_data()), 1)
     next(feed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradscope.errors import BadRequest
-from gradscope.integrations.fit.fit_progress import FitProgress
+from gradscope.integrations.fit.progress import FitProgress
 from gradscope.runner.draws.measured_draws import DrawnModel, measure_draws
 from gradscope.runner.draws.redraw import restored_weights
 from gradscope.runner.runtime.device import without_graph_rewriting
@@ -21,7 +21,7 @@ def checked_draws(draws: int) -> int:
     return draws
 
 
-def measure(fit: FitProgress, model: Any, batch: Any, count: int) -> None:
+def measure_before_fit(fit: FitProgress, model: Any, batch: Any, count: int) -> None:
     """Draw the weights `count` times on the batch that is trained on first; nothing for 0.
 
     Not for a model that was trained before: its batch is not at initialisation. Weights, moving

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gradscope import api
-from gradscope.integrations.fit.fit_batches import FitBatches
-from gradscope.integrations.fit.fit_description import BatchSummary
-from gradscope.integrations.fit.fit_start import FitStart
-from gradscope.integrations.fit.fit_step import FitStep
+from gradscope.integrations.fit.batches import FitBatches
+from gradscope.integrations.fit.description import BatchSummary
 from gradscope.integrations.fit.living_units import LivingUnits
-from gradscope.integrations.fit.train_step_fit import TrainStepFit
+from gradscope.integrations.fit.own_train_step import TrainStepFit
+from gradscope.integrations.fit.start import FitStart
+from gradscope.integrations.fit.step import FitStep
 from gradscope.record import OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
 from gradscope.record.fault import Faults

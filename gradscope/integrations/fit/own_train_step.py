@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gradscope.integrations.fit import fit_batches
-from gradscope.integrations.fit.fit_description import BatchSummary, FitOptions, beginning
+from gradscope.integrations.fit import batches
+from gradscope.integrations.fit.description import BatchSummary, FitOptions, beginning
 from gradscope.record import STATISTICS, InitialWeight, OutcomeStatus, RunRecord
 from gradscope.record.builder import RecordBuilder
 from gradscope.record.fault import Faults
@@ -93,7 +93,7 @@ class TrainStepFit:
             step = self._make_step(self._parts)
             trace = TrainStepTrace(self._parts, step, [batch], subject=self._subject)
             many = isinstance(batch, tuple) and len(batch) > 3  # not (x, y, sample weights)
-            parts = fit_batches.unpack_batch((batch,) if many else batch)
+            parts = batches.unpack_batch((batch,) if many else batch)
             self._summary = BatchSummary.from_batch(parts)
             self._profiles = [_ProfileRows(info, self._weights(info)) for info in trace.profiles]
             self._trace = trace

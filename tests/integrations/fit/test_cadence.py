@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradscope.integrations.fit.fit_cadence import SPARSEST, is_measured
+from gradscope.integrations.fit.cadence import SPARSEST, is_measured
 
 
 def measured(length: int, every: int | None = None) -> list[int]:
