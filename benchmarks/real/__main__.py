@@ -34,7 +34,11 @@ def measure(case: str, way: str, steps: int) -> dict[str, Any]:
     model, x, y = CASES[case]()
     started = time.process_time()
     trained = _trained(way, model, x, y, steps)
-    return trained | {"seconds": time.process_time() - started, "peak_mib": peak_mib()}
+    trained |= {"seconds": time.process_time() - started, "peak_mib": peak_mib()}
+    if way == "callback" and case not in own_steps.CASES:
+        evaluated = model.evaluate(x, y, batch_size=BATCH, verbose=0, return_dict=True)
+        trained["inference"] = evaluated["loss"] / trained["constant"]
+    return trained
 
 
 def _trained(way: str, model: Any, x: Any, y: Any, steps: int) -> dict[str, Any]:
@@ -63,15 +67,19 @@ def _judged(record: Any) -> dict[str, Any]:
     import gradscope
 
     weighted = [layer for layer in record.layers if layer.parameters]
-    loss, constant = record.scalars["loss"], record.constant_loss
+    loss = record.scalars["loss"]
     quarter = max(1, len(loss) // 4)
     last = float(np.mean(loss[-quarter:]))
     diagnosis = gradscope.analyze(record).diagnosis
+    constant = float(np.mean(record.constant_loss[-quarter:]))
+    answers = record.answers
     return {
         "measured": sum(layer.measured for layer in weighted) / max(1, len(weighted)),
         "verdict": str(diagnosis.verdict.value),
         "headline": diagnosis.headline,
-        "loss": [last / float(loss[0]), last / float(np.mean(constant[-quarter:]))],
+        "loss": [last / float(loss[0]), last / constant],
+        "constant": constant,
+        "inference": answers.inference_loss / constant if answers else math.nan,
     }
 
 
@@ -120,6 +128,7 @@ def table() -> Table:
         "verdict",
         "loss, end / start",
         "loss / constant's",
+        "in inference",
         "CPU over fit",
         "memory over fit",
         "same bits",
@@ -144,12 +153,12 @@ def _kept(case: str, way: str) -> Any:
 def _cells(result: Any, plain: Any, way: str) -> tuple[str, ...]:
     if "error" in result or "error" in plain:
         message = (result.get("error") or plain["error"]).strip().splitlines()[-1].strip()
-        return ("-", f"failed: {message[:90]}", *5 * ("-",))
+        return ("-", f"failed: {message[:90]}", *6 * ("-",))
     ratios = [f"{result[k] / plain[k]:.2f}" if plain else "-" for k in ("seconds", "peak_mib")]
     same = ("yes" if result["bits"] == plain.get("bits") else "NO") if way == "callback" else "-"
     fallen = [
         "-" if math.isnan(ratio) else f"{ratio:.2g}"
-        for ratio in result.get("loss", (math.nan,) * 2)
+        for ratio in (*result.get("loss", 2 * (math.nan,)), result.get("inference", math.nan))
     ]
     return (f"{result['measured']:.0%}", result["verdict"], *fallen, *ratios, same)
 

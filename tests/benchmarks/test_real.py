@@ -16,7 +16,7 @@ def test_the_table_says_what_failed_and_whether_the_bits_are_the_same(
 ) -> None:
     monkeypatch.setattr(real, "RESULTS", tmp_path)
     judged = {"measured": 1.0, "verdict": "healthy", "seconds": 3.0, "peak_mib": 900.0}
-    judged |= {"loss": [0.5, float("nan")]}
+    judged |= {"loss": [0.5, float("nan")], "inference": 0.25}
     kept = {
         "vit.fit": {"bits": "a", "seconds": 2.0, "peak_mib": 600.0},
         "vit.callback": judged | {"bits": "b"},
@@ -26,9 +26,9 @@ def test_the_table_says_what_failed_and_whether_the_bits_are_the_same(
     for name, found in kept.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(found), encoding="utf-8")
     assert real.table().rows == [
-        ("vit", "`callback`", "100%", "healthy", "0.5", "-", "1.50", "1.50", "NO"),
-        ("vit", "`run`", "-", "failed: ValueError: no loss", "-", "-", "-", "-", "-"),
-        ("gan", "`callback`", "100%", "healthy", "0.5", "-", "-", "-", "NO"),
+        ("vit", "`callback`", "100%", "healthy", "0.5", "-", "0.25", "1.50", "1.50", "NO"),
+        ("vit", "`run`", "-", "failed: ValueError: no loss", "-", "-", "-", "-", "-", "-"),
+        ("gan", "`callback`", "100%", "healthy", "0.5", "-", "0.25", "-", "-", "NO"),
     ]
 
 
