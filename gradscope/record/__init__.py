@@ -2,12 +2,13 @@
 
 from gradscope.record.environment import Environment
 from gradscope.record.initial_draws import InitialDraws
-from gradscope.record.initial_weights import InitialWeight
+from gradscope.record.initial_weights import InitialWeight, WeightConstraint
 from gradscope.record.layers import LayerInfo, Normalization, Role, Trait, UnmeasuredReason
 from gradscope.record.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.objective_start import (
     AnswerScale,
     ConstantAnswer,
+    ConstrainedStart,
     InputVariety,
     LossValues,
     ObjectiveStart,
@@ -37,6 +38,7 @@ __all__ = [
     "Action",
     "AnswerScale",
     "ConstantAnswer",
+    "ConstrainedStart",
     "DataSummary",
     "Diagnosis",
     "DiagnosisState",
@@ -71,5 +73,6 @@ __all__ = [
     "UnmeasuredReason",
     "Verdict",
     "VerdictStatus",
+    "WeightConstraint",
     "WeightCounts",
 ]

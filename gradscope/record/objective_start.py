@@ -134,12 +134,28 @@ class WeightCounts:
 
 
 @dataclass(frozen=True)
+class ConstrainedStart:
+    """The last pre-activations of the batch, with the initial weights and under their constraints.
+
+    Keras applies constraints after each update: the initial weights have not met them. `rms` is
+    that of the pre-activations, `deviation` the rms of their deviation from sample to sample;
+    `constrained_rms` and `constrained_deviation` are those of the same batch once every constraint
+    was applied to the initial weights.
+    """
+
+    rms: float
+    deviation: float
+    constrained_rms: float
+    constrained_deviation: float
+
+
+@dataclass(frozen=True)
 class ObjectiveStart:
     """The facts of loss, targets and variables before the first update.
 
     A fact that could not be measured is None, and `unmeasured` says why by its name. `targets`
     summarizes those of the batch. `order` and `inputs` come after the training, of its recorded
-    batches.
+    batches. `constrained` is None where no weight has a constraint.
     """
 
     dependence: TargetDependence | None = None
@@ -150,6 +166,7 @@ class ObjectiveStart:
     targets: TargetSummary | None = None
     order: TargetOrder | None = None
     inputs: InputVariety | None = None
+    constrained: ConstrainedStart | None = None
     unmeasured: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -184,4 +201,5 @@ _FACTS: dict[str, Any] = {
     "targets": TargetSummary.from_json,
     "order": lambda content: TargetOrder(**content),
     "inputs": lambda content: InputVariety(**content),
+    "constrained": lambda content: ConstrainedStart(**content),
 }

@@ -19,10 +19,10 @@ from gradscope.catalog.losses import constant_answer
 from gradscope.record import (
     AnswerScale,
     ConstantAnswer,
+    ConstrainedStart,
     LossValues,
     ObjectiveStart,
     TargetDependence,
-    TargetSummary,
 )
 from gradscope.record.objective_info import target_summary
 from gradscope.record.run_record import Floats
@@ -43,18 +43,22 @@ from gradscope.runner.objective.right_answers import (
     values_per_answer,
 )
 from gradscope.runner.objective.start_figures import (
+    deviation,
     differs,
     drawn,
     most_moved,
     rms,
+    rows_of,
     saturated,
     spread,
     subset,
+    wide,
 )
 from gradscope.runner.runtime.preserved_state import (
     preserved_model_state,
     preserved_random_generators,
 )
+from gradscope.runner.survey.weight_constraints import constrained_weights
 
 Array = npt.NDArray[Any]
 
@@ -128,9 +132,9 @@ class StartMeasurement:
         with preserved_model_state(self.model), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras's remarks come with the training itself
             with _reason(reasons, "targets"):
-                facts = replace(facts, targets=self._targets(batch[1]))
+                facts = replace(facts, targets=target_summary(_array(batch[1])))
             with _reason(reasons, "scale"):
-                self._first = self._pass(batch[0])
+                self._first = self._first_pass(batch[0])
                 facts = replace(facts, scale=self._scale(self._first, batch[1]))
             with _reason(reasons, "weights"):
                 facts = replace(
@@ -140,6 +144,8 @@ class StartMeasurement:
             if first is None:
                 missing = dict.fromkeys(("dependence", "values", "constant"), reasons["scale"])
                 return replace(facts, unmeasured=reasons | missing)
+            with _reason(reasons, "constrained"):
+                facts = replace(facts, constrained=self._constrained(first, batch[0]))
             with _reason(reasons, "dependence"):
                 facts = replace(facts, dependence=self._dependence(first, batch))
             with _reason(reasons, "constant"):
@@ -157,9 +163,7 @@ class StartMeasurement:
             return facts
         reasons = dict(facts.unmeasured)
         with preserved_model_state(self.model), _reason(reasons, "first_change"):
-            for variable, value in self._state:
-                variable.assign(value)
-            changed = self._pass(x, keep_state=False).answers - first.answers
+            changed = self._pass_again(x).answers - first.answers
             scale = replace(scale, first_change=rms(changed))
         return replace(facts, scale=scale, unmeasured=reasons)
 
@@ -187,16 +191,24 @@ class StartMeasurement:
             warnings.simplefilter("ignore")
             return self._chosen(start, y, weights, batch_size)
 
-    def _pass(self, x: Any, *, keep_state: bool = True) -> _Pass:
+    def _first_pass(self, x: Any) -> _Pass:
+        # A tensor read from a variable shares its memory until one of the two changes.
+        variables = self.model.non_trainable_variables
+        self._state = [(v, tf.convert_to_tensor(v.value)) for v in variables]
+        return self._pass(x)
+
+    def _pass_again(self, x: Any) -> _Pass:
+        """Pass `x` in the state of the first pass: dropout draws the same."""
+        for variable, value in self._state:
+            variable.assign(value)
+        return self._pass(x)
+
+    def _pass(self, x: Any) -> _Pass:
         """Pass `x` through the model in training mode."""
-        if keep_state:
-            # A tensor read from a variable shares its memory until one of the two changes.
-            variables = self.model.non_trainable_variables
-            self._state = [(v, tf.convert_to_tensor(v.value)) for v in variables]
         z, answers, penalty = self._forward.traced(_tensors(x))
         at = single_output(answers) if self._output is None else self._output
         self._graph = self._forward.graphs[at]
-        return _Pass(_wide(z[at]), _wide(answers[at]), float(penalty))
+        return _Pass(wide(z[at]), wide(answers[at]), float(penalty))
 
     def _trace_loss(self, z: Any, y: Any, weights: Any) -> Any:
         answers = self._graph.answers(z)
@@ -229,9 +241,6 @@ class StartMeasurement:
         shape = [y.shape[0], *self._shape[1:]]
         return tf.broadcast_to(constant if len(shape) > 1 else constant[0], shape)
 
-    def _targets(self, y: Any) -> TargetSummary:
-        return target_summary(_array(y))
-
     def _scale(self, first: _Pass, y: Any) -> AnswerScale:
         self._shape = first.answers.shape
         self._dtype = first.z.dtype
@@ -244,6 +253,14 @@ class StartMeasurement:
             distance=None if values is None else rms(values - first.answers),
             saturated=saturated(first.answers, self._graph),
         )
+
+    def _constrained(self, first: _Pass, x: Any) -> ConstrainedStart | None:
+        """Pass `x` again, in the same state, with the weights that their constraints leave."""
+        with constrained_weights(self.model) as any_constraint:
+            if not any_constraint:
+                return None
+            z = self._pass_again(x).z
+        return ConstrainedStart(rms(first.z), deviation(first.z), rms(z), deviation(z))
 
     def _dependence(self, first: _Pass, batch: Any) -> TargetDependence:
         """Permute the targets, and give all samples the target of the first one."""
@@ -280,15 +297,15 @@ class StartMeasurement:
     def _chosen(self, start: Floats, y: Any, weights: Any, batch_size: int) -> ConstantAnswer:
         targets = _array(y)
         rows = subset(len(targets), math.prod(self._shape[1:]))
-        chosen_y, chosen_w = targets[rows], _rows(weights, rows)
+        chosen_y, chosen_w = targets[rows], rows_of(weights, rows)
 
         def loss(constant: Floats, part: slice = EVERY) -> float:
-            return self._constant_value(constant, chosen_y[part], _rows(chosen_w, part))
+            return self._constant_value(constant, chosen_y[part], rows_of(chosen_w, part))
 
         def slope(constant: Floats, part: slice = EVERY) -> Floats:
             some = tf.constant(chosen_y[part])
             sloped = self._constant_slope if constant.ndim == 1 else self._position_slope
-            value = sloped(self._in(constant), some, _tensors(_rows(chosen_w, part)))
+            value = sloped(self._in(constant), some, _tensors(rows_of(chosen_w, part)))
             return np.asarray(tf.convert_to_tensor(value).numpy(), np.float64)
 
         whole = targets if targets.size <= MOST_EXACT else chosen_y
@@ -307,7 +324,7 @@ class StartMeasurement:
         )
         self._stateful = bool(traced.graph.variables)  # a loss that draws, or that counts
         mean, samples = self._mean_loss(best, targets, weights, batch_size)
-        answers = _wide(self._graph.answers(self._in(best)[tf.newaxis]))
+        answers = wide(self._graph.answers(self._in(best)[tf.newaxis]))
         values = tuple(answers.reshape(-1, len(start)).mean(axis=0).tolist())
         return ConstantAnswer(values, mean, len(rows), samples, placed is not None)
 
@@ -326,7 +343,7 @@ class StartMeasurement:
         values = []
         for start in starts:
             rows = np.arange(start * batch_size, (start + 1) * batch_size)
-            values.append(self._constant_value(constant, y[rows], _rows(weights, rows)))
+            values.append(self._constant_value(constant, y[rows], rows_of(weights, rows)))
         return float(np.mean(values)), len(starts) * batch_size
 
     def _constant_value(self, constant: Floats, y: Any, weights: Any) -> float:
@@ -378,15 +395,3 @@ def _array(y: Any) -> Array:
     if len(flat) != 1:
         raise FactNotMeasured(f"there are {len(flat)} arrays of targets")
     return np.asarray(flat[0])
-
-
-def _rows(tree: Any, rows: Any) -> Any:
-    if tree is None:
-        return None
-    return keras.tree.map_structure(lambda leaf: np.asarray(leaf)[rows], tree)
-
-
-def _wide(tensor: Any) -> Array:
-    """At least float32: numpy cannot compute with bfloat16."""
-    values: Array = np.asarray(tensor)
-    return values.astype(np.float32) if values.dtype.itemsize < 4 else values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +28,24 @@ saturated: the slope of a sigmoid is a 250th of its largest there."""
 def rms(values: Array) -> float:
     """Root of the mean square, in float64."""
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
+
+
+def deviation(values: Array) -> float:
+    """Rms of the deviation from sample to sample, in float64."""
+    return rms(values.astype(np.float64) - values.mean(axis=0, dtype=np.float64))
+
+
+def wide(tensor: Any) -> Array:
+    """At least float32: numpy cannot compute with bfloat16."""
+    values: Array = np.asarray(tensor)
+    return values.astype(np.float32) if values.dtype.itemsize < 4 else values
+
+
+def rows_of(tree: Any, rows: Any) -> Any:
+    """These rows of every array; None for None."""
+    if tree is None:
+        return None
+    return keras.tree.map_structure(lambda leaf: np.asarray(leaf)[rows], tree)
 
 
 def subset(samples: int, width: int) -> npt.NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.analyzer.detectors import (
+    cases_of_constraints,
     cases_of_draws,
     cases_of_learning,
     cases_of_lost_input,
@@ -36,6 +37,7 @@ CASES: tuple[Case, ...] = (
     *cases_of_learning.learning(),
     *cases_of_objectives.objectives(),
     *cases_of_lost_input.lost(),
+    *cases_of_constraints.constrained(),
     *cases_of_draws.departed(),
     *cases_of_draws.designed(),
 )

@@ -170,6 +170,8 @@ def test_scale_and_names_change_no_verdict(judged: str) -> None:
             times = {new_name[k]: v * factor**2 for k, v in made.recurrent_delta.items()}
             changed = replace(made, series=series, layers=layers, recurrent_delta=times)
             changed = replace(changed, objective_start=renamed_start(made, new_name))
+            weights = [replace(w, layer=new_name[w.layer]) for w in made.initial_weights]
+            changed = replace(changed, initial_weights=tuple(weights))
             severity, findings = judged_by(case, changed)
             assert severity == case.severity, case
             for one, other in zip(findings, before, strict=True):

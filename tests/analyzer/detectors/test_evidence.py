@@ -50,6 +50,7 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
     "constant_normalization": lambda made, finding: len(finding.layers),
     "averaged_weights": lambda made, _: made.objective.ema_overwrite_frequency,  # type: ignore[union-attr]
     "constant_inputs": lambda made, _: made.objective_start.inputs.samples,  # type: ignore[union-attr]
+    "constrained_weights": lambda made, _: made.batch_size,
     "constant_targets": lambda made, _: made.data.targets.samples,  # type: ignore[union-attr]
     "cut_gradient": lambda made, _: sum(step > 1 for step in made.steps.tolist()),
     "departed_weights": lambda made, _: made.draws.count,  # type: ignore[union-attr]

@@ -72,6 +72,7 @@ _HEADINGS: Final[Mapping[str, Heading]] = {
     "batch_norm_small_batch": Heading("Too few values for batch norm", _short),
     "redundant_bias": Heading("The bias does nothing"),
     "initializer_mismatch": Heading("The initializer does not suit"),
+    "constrained_weights": Heading("A constraint holds weights"),
     "departed_weights": Heading("Weights are off"),
     "selu_conditions": Heading("SELU's conditions are broken"),
     "symmetric_units": Heading("Units are copies"),
