@@ -150,12 +150,29 @@ class ConstrainedStart:
 
 
 @dataclass(frozen=True)
+class PositionUse:
+    """The stretch of positions of the input sequences that the answers depend on.
+
+    Of `positions`, from `first` to before `end`: the content of the others was exchanged between
+    samples, and no answer changed. The stretch is empty where the answers depend only on positions
+    at which all samples are the same, such as a token that begins each of them. `joining` names
+    the layers that compute a position from several.
+    """
+
+    positions: int
+    first: int
+    end: int
+    joining: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ObjectiveStart:
     """The facts of loss, targets and variables before the first update.
 
     A fact that could not be measured is None, and `unmeasured` says why by its name. `targets`
     summarizes those of the batch. `order` and `inputs` come after the training, of its recorded
-    batches. `constrained` is None where no weight has a constraint.
+    batches, and `positions` of the trained network; None where no inputs are sequences.
+    `constrained` is None where no weight has a constraint.
     """
 
     dependence: TargetDependence | None = None
@@ -167,6 +184,7 @@ class ObjectiveStart:
     order: TargetOrder | None = None
     inputs: InputVariety | None = None
     constrained: ConstrainedStart | None = None
+    positions: PositionUse | None = None
     unmeasured: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -201,5 +219,6 @@ _FACTS: dict[str, Any] = {
     "targets": TargetSummary.from_json,
     "order": lambda content: TargetOrder(**content),
     "inputs": lambda content: InputVariety(**content),
+    "positions": lambda content: PositionUse(**content | {"joining": tuple(content["joining"])}),
     "constrained": lambda content: ConstrainedStart(**content),
 }

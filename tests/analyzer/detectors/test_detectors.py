@@ -34,6 +34,7 @@ FALLS = {
     "saturated_units",
     "symmetric_units",
     "unmatched_targets",
+    "unread_positions",
     "unshuffled_data",
     "vanishing_gradient",
     "vanishing_signal",
@@ -147,6 +148,9 @@ def renamed(name: str, index: int) -> str:
 def renamed_start(made: RunRecord, new_name: dict[str, str]) -> ObjectiveStart | None:
     """The facts of the start under the new names of the layers."""
     start = made.objective_start
+    if start is not None and start.positions is not None:
+        joining = tuple(new_name[name] for name in start.positions.joining)
+        start = replace(start, positions=replace(start.positions, joining=joining))
     if start is None or start.weights is None:
         return start
     unknown = tuple(

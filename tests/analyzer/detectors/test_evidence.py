@@ -101,6 +101,7 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
         if made.objective_start.dependence is not None  # type: ignore[union-attr]
         else len(made.scalars["loss"])
     ),
+    "unread_positions": lambda made, _: made.batch_size,
     "unscaled_targets": lambda made, _: made.batch_size,
     "untracked_variables": lambda made, _: sum(
         item.parameters

@@ -91,6 +91,7 @@ _HEADINGS: Final[Mapping[str, Heading]] = {
     "constant_normalization": Heading("Normalization leaves nothing"),
     "exhausted_learning_rate": Heading("The learning rate has run out"),
     "saturated_output": Heading("The answers are saturated at initialisation"),
+    "unread_positions": Heading("Positions are not read"),
     "unmatched_targets": Heading("Targets are not matched"),
     "unscaled_targets": Heading("The targets are unscaled"),
     "untracked_variables": Heading("Variables are not tracked"),
