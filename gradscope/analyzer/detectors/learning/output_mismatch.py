@@ -80,13 +80,12 @@ def output_mismatch(
         similarity has one and is a sign; a softmax meets real-valued targets; or real targets are
         ones that the activation cannot reach. The loss takes a softmax or sigmoid of answers that
         have passed one: its value for right answers is then the one that answers from 0 to 1 (tanh:
-        -1 to 1) as logits give. A percentage error divides by targets of 0.
+        -1 to 1) as logits give. That is measured in the model's own graph and holds where the
+        network learns, too. A percentage error divides by targets of 0.
     Warning when:
         There are more units than classes; softmax and sigmoid are exchanged (sigmoid units are not
         one distribution, and softmax units cannot be right together); or a model of the user's own
-        learns all the same: something may stand behind its last layer that is not seen. An
-        activation that is taken twice is a warning where the network gets half of the way to the
-        loss of right answers.
+        learns all the same: something may stand behind its last layer that is not seen.
     Not judged when:
         No output layer with weights is known.
     Thresholds:
@@ -241,11 +240,8 @@ def _twice(record: RunRecord, layer: LayerInfo, max_error: float) -> Iterator[_M
     for second, ratio in _signatures(record, str(layer.activation), layer.units or 0):
         if abs(values.right / values.neutral / ratio - 1.0) > max_error:
             continue
-        last = loss_curve.training_curve(record).loss
-        half = (values.right + values.constant) / 2
-        learns = bool(last.size) and loss_curve.training_curve(record).last < half
         yield _Misfit(
-            Severity.WARNING if learns else Severity.ERROR,
+            Severity.ERROR,  # measured in the model's own graph: it holds whatever is learned
             values.right / values.neutral,
             ratio * (1.0 - max_error),
             f"the loss takes a {second} of the {layer.activation} of {layer.name}",
