@@ -12,6 +12,7 @@ from tests.analyzer.detectors import (
     cases_of_objectives,
     cases_of_outputs,
     cases_of_positions,
+    cases_of_slow_targets,
     cases_of_starts,
     cases_of_training,
     cases_of_units,
@@ -40,6 +41,7 @@ CASES: tuple[Case, ...] = (
     *cases_of_lost_input.lost(),
     *cases_of_constraints.constrained(),
     *cases_of_positions.read(),
+    *cases_of_slow_targets.on_their_way(),
     *cases_of_draws.departed(),
     *cases_of_draws.designed(),
 )
