@@ -166,6 +166,21 @@ class PositionUse:
 
 
 @dataclass(frozen=True)
+class FlatAnswers:
+    """The answers of the batch at which the loss has a slope of exactly 0, of an output of classes.
+
+    `share` of the answers are so. `start` is the loss of the untrained network, `rest` that with
+    these answers set to their targets of 0 and 1, and `right` that with all answers set so: the
+    smallest of a loss that takes probabilities.
+    """
+
+    share: float
+    start: float
+    rest: float
+    right: float
+
+
+@dataclass(frozen=True)
 class ObjectiveStart:
     """The facts of loss, targets and variables before the first update.
 
@@ -185,6 +200,7 @@ class ObjectiveStart:
     inputs: InputVariety | None = None
     constrained: ConstrainedStart | None = None
     positions: PositionUse | None = None
+    flat: FlatAnswers | None = None
     unmeasured: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -219,6 +235,7 @@ _FACTS: dict[str, Any] = {
     "targets": TargetSummary.from_json,
     "order": lambda content: TargetOrder(**content),
     "inputs": lambda content: InputVariety(**content),
+    "flat": lambda content: FlatAnswers(**content),
     "positions": lambda content: PositionUse(**content | {"joining": tuple(content["joining"])}),
     "constrained": lambda content: ConstrainedStart(**content),
 }

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from gradscope.record.run_record import Floats
 from gradscope.runner.objective.output_graph import FactNotMeasured, OutputGraph
@@ -39,6 +40,19 @@ def wide(tensor: Any) -> Array:
     """At least float32: numpy cannot compute with bfloat16."""
     values: Array = np.asarray(tensor)
     return values.astype(np.float32) if values.dtype.itemsize < 4 else values
+
+
+def tensors_of(tree: Any) -> Any:
+    """Every array as a tensor; None for None."""
+    return None if tree is None else keras.tree.map_structure(tf.convert_to_tensor, tree)
+
+
+def one_array(y: Any) -> Array:
+    """The one array of the targets `y`; raises `FactNotMeasured` for several."""
+    flat = keras.tree.flatten(y)
+    if len(flat) != 1:
+        raise FactNotMeasured(f"there are {len(flat)} arrays of targets")
+    return np.asarray(flat[0])
 
 
 def rows_of(tree: Any, rows: Any) -> Any:

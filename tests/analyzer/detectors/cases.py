@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.analyzer.detectors import (
     cases_of_constraints,
     cases_of_draws,
+    cases_of_flat_answers,
     cases_of_learning,
     cases_of_lost_input,
     cases_of_norms,
@@ -40,6 +41,7 @@ CASES: tuple[Case, ...] = (
     *cases_of_objectives.objectives(),
     *cases_of_lost_input.lost(),
     *cases_of_constraints.constrained(),
+    *cases_of_flat_answers.flat(),
     *cases_of_positions.read(),
     *cases_of_slow_targets.on_their_way(),
     *cases_of_draws.departed(),
