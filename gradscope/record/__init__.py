@@ -2,15 +2,18 @@
 
 from gradscope.record.environment import Environment
 from gradscope.record.initial_draws import InitialDraws
-from gradscope.record.initial_weights import InitialWeight
+from gradscope.record.initial_weights import InitialWeight, WeightConstraint
 from gradscope.record.layers import LayerInfo, Normalization, Role, Trait, UnmeasuredReason
 from gradscope.record.objective.objective_info import ObjectiveInfo, TargetSummary
 from gradscope.record.objective.objective_start import (
     AnswerScale,
     ConstantAnswer,
+    ConstrainedStart,
+    FlatAnswers,
     InputVariety,
     LossValues,
     ObjectiveStart,
+    PositionUse,
     TargetDependence,
     TargetOrder,
     UnknownVariables,
@@ -37,12 +40,14 @@ __all__ = [
     "Action",
     "AnswerScale",
     "ConstantAnswer",
+    "ConstrainedStart",
     "DataSummary",
     "Diagnosis",
     "DiagnosisState",
     "Environment",
     "Evidence",
     "Finding",
+    "FlatAnswers",
     "Histogram",
     "InitialDraws",
     "InitialWeight",
@@ -56,6 +61,7 @@ __all__ = [
     "OutcomeStatus",
     "OutputInfo",
     "OutputRecord",
+    "PositionUse",
     "ProbeAnswers",
     "Promise",
     "Remedy",
@@ -71,5 +77,6 @@ __all__ = [
     "UnmeasuredReason",
     "Verdict",
     "VerdictStatus",
+    "WeightConstraint",
     "WeightCounts",
 ]

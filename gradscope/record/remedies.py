@@ -53,6 +53,8 @@ class Action(StrEnum):
     NORMALIZE_BRANCHES = "normalize_branches"
     SCALE_BRANCHES = "scale_branches"
     START_AS_IDENTITY = "start_as_identity"
+    REMOVE_CONSTRAINT = "remove_constraint"
+    READ_ALL_POSITIONS = "read_all_positions"
     SCALE_WEIGHTS = "scale_weights"
     DRAW_WEIGHTS_AGAIN = "draw_weights_again"
     NORMALIZE_OTHER_AXIS = "normalize_other_axis"

@@ -69,3 +69,26 @@ def test_a_fit_of_sorted_samples_is_told_to_shuffle(tensorflow_once: Any) -> Non
         flow = GradientFlow(every=1)
         model.fit(x, y, batch_size=16, epochs=1, shuffle=shuffle, verbose=0, callbacks=[flow])
         assert ("GS610" in flow.report.diagnosis.codes) is not shuffle
+
+
+def test_constraints_and_unread_positions_of_a_fit(tensorflow_once: Any) -> None:
+    import keras
+
+    from gradscope import GradientFlow
+
+    random = np.random.default_rng(2)
+    x = random.normal(size=(96, 6, 2)).astype("float32")
+    y = (x[:, :, 0].sum(axis=1) > 0).astype("int32")
+    bound = keras.constraints.MaxNorm(1e-4)
+    for at, constraint, code in ((0, None, "GS613"), (-1, bound, "GS407"), (-1, None, "")):
+        keras.utils.set_random_seed(1)
+        given = keras.Input((6, 2))
+        h = keras.layers.Conv1D(
+            8, 6, padding="causal", activation="relu", kernel_constraint=constraint
+        )(given)
+        model = keras.Model(given, keras.layers.Dense(2, activation="softmax")(h[:, at]))
+        model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
+        flow = GradientFlow(every=1)
+        model.fit(x, y, batch_size=16, epochs=12, verbose=0, callbacks=[flow])
+        lead = flow.report.diagnosis.verdicts[0]
+        assert (lead.code if lead.findings else "") == code, flow.report.diagnosis.headline

@@ -8,9 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from gradscope.record import InputVariety, ObjectiveStart
+from gradscope.record import InputVariety, ObjectiveStart, PositionUse
 from gradscope.record.builder import RecordBuilder
 from gradscope.record.objective.output_record import OutputBuilder
+from gradscope.runner.loop.read_positions import read_positions
 from gradscope.runner.objective.input_variety import BatchInputs
 from gradscope.runner.objective.objective import Objective
 from gradscope.runner.objective.start import StartMeasurement
@@ -32,6 +33,8 @@ class FitStart:
         self._whole = _LossStart(starts.whole)
         self._outputs = [_LossStart(measurement) for measurement in starts.outputs]
         self._inputs = BatchInputs()
+        self._model, self._x = model, None
+        self._positions: PositionUse | None = None
 
     def before(self, batch: Any, *, untrained: bool) -> None:
         """Measure the facts on the first measured batch."""
@@ -46,12 +49,17 @@ class FitStart:
     def add(self, step: int, batch: Any) -> None:
         """Keep the targets of a measured step, and look at its inputs."""
         self._inputs.add(batch[0])
+        self._x = batch[0]
         for start, part in self._parts(batch):
             start.add(step, part)
 
     def tell(self, builder: RecordBuilder, *, ended: bool) -> None:
         """Give `builder` the facts, and the constants' losses at the steps that were measured."""
-        self._whole.tell(builder, ended=ended, inputs=self._inputs.variety())
+        if ended and self._x is not None:
+            samples = len(keras.tree.flatten(self._x)[0])
+            self._positions, self._x = read_positions(self._model, self._x, samples), None
+        inputs, positions = self._inputs.variety(), self._positions
+        self._whole.tell(builder, ended=ended, inputs=inputs, positions=positions)
         for position, start in enumerate(self._outputs):
             start.tell(builder.output(position), ended=ended)
 
@@ -107,6 +115,7 @@ class _LossStart:
         *,
         ended: bool,
         inputs: InputVariety | None = None,
+        positions: PositionUse | None = None,
     ) -> None:
         """Give `builder` the facts, and the constant's loss at the steps that were measured."""
         count = len(self._batches)
@@ -119,7 +128,8 @@ class _LossStart:
         for step, y, weights in self._batches:
             if step not in self._losses:
                 self._losses[step] = self._measurement.constant_loss(y, weights)
-        builder.start(replace(self._facts, order=self._order.order(), inputs=inputs))
+        order = self._order.order()
+        builder.start(replace(self._facts, order=order, inputs=inputs, positions=positions))
         builder.constant_losses(self._losses)
 
     def _choose_again(self) -> None:

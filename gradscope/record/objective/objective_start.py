@@ -134,12 +134,60 @@ class WeightCounts:
 
 
 @dataclass(frozen=True)
+class ConstrainedStart:
+    """The last pre-activations of the batch, with the initial weights and under their constraints.
+
+    Keras applies constraints after each update: the initial weights have not met them. `rms` is
+    that of the pre-activations, `deviation` the rms of their deviation from sample to sample;
+    `constrained_rms` and `constrained_deviation` are those of the same batch once every constraint
+    was applied to the initial weights.
+    """
+
+    rms: float
+    deviation: float
+    constrained_rms: float
+    constrained_deviation: float
+
+
+@dataclass(frozen=True)
+class PositionUse:
+    """The stretch of positions of the input sequences that the answers depend on.
+
+    Of `positions`, from `first` to before `end`: the content of the others was exchanged between
+    samples, and no answer changed. The stretch is empty where the answers depend only on positions
+    at which all samples are the same, such as a token that begins each of them. `joining` names
+    the layers that compute a position from several.
+    """
+
+    positions: int
+    first: int
+    end: int
+    joining: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FlatAnswers:
+    """The answers of the batch at which the loss has a slope of exactly 0, of an output of classes.
+
+    `share` of the answers are so. `start` is the loss of the untrained network, `rest` that with
+    these answers set to their targets of 0 and 1, and `right` that with all answers set so: the
+    smallest of a loss that takes probabilities.
+    """
+
+    share: float
+    start: float
+    rest: float
+    right: float
+
+
+@dataclass(frozen=True)
 class ObjectiveStart:
     """The facts of loss, targets and variables before the first update.
 
     A fact that could not be measured is None, and `unmeasured` says why by its name. `targets`
     summarizes those of the batch. `order` and `inputs` come after the training, of its recorded
-    batches.
+    batches, and `positions` of the trained network; None where no inputs are sequences.
+    `constrained` is None where no weight has a constraint.
     """
 
     dependence: TargetDependence | None = None
@@ -150,6 +198,9 @@ class ObjectiveStart:
     targets: TargetSummary | None = None
     order: TargetOrder | None = None
     inputs: InputVariety | None = None
+    constrained: ConstrainedStart | None = None
+    positions: PositionUse | None = None
+    flat: FlatAnswers | None = None
     unmeasured: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -184,4 +235,7 @@ _FACTS: dict[str, Any] = {
     "targets": TargetSummary.from_json,
     "order": lambda content: TargetOrder(**content),
     "inputs": lambda content: InputVariety(**content),
+    "flat": lambda content: FlatAnswers(**content),
+    "positions": lambda content: PositionUse(**content | {"joining": tuple(content["joining"])}),
+    "constrained": lambda content: ConstrainedStart(**content),
 }

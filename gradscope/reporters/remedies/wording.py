@@ -344,6 +344,8 @@ _TEXTS: Final[Mapping[Action, Callable[[Remedy, Reader], str]]] = {
         "a LayerNormalization or BatchNormalization between the layers"
     ),
     Action.SCALE_BRANCHES: _scale_branches,
+    Action.REMOVE_CONSTRAINT: lambda it, _: f"no kernel_constraint on {', '.join(it.layers[:3])}",
+    Action.READ_ALL_POSITIONS: _always("the position that sees all, or the mean over all of them"),
     Action.SCALE_WEIGHTS: _scale_weights,
     Action.DRAW_WEIGHTS_AGAIN: _draw_weights_again,
     Action.START_AS_IDENTITY: _start_as_identity,

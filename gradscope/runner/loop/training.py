@@ -22,14 +22,13 @@ from gradscope.runner.draws.measured_draws import DrawnModel, measure_draws
 from gradscope.runner.draws.wanted_draws import wanted_draws
 from gradscope.runner.loop import evaluation, feeding, final_answers, memory_estimate, pace, probe
 from gradscope.runner.loop.listener import Listener, TrainingEnd
+from gradscope.runner.loop.read_positions import read_positions
 from gradscope.runner.network.workload import Workload
 from gradscope.runner.nonfinite import replay
 from gradscope.runner.nonfinite.origin import Training
-from gradscope.runner.objective import starts
-from gradscope.runner.objective.input_variety import BatchInputs
+from gradscope.runner.objective import input_variety, starts, target_order
 from gradscope.runner.objective.objective_facts import objective_info
 from gradscope.runner.objective.output_losses import parts_of
-from gradscope.runner.objective.target_order import BatchTargets
 from gradscope.runner.runtime import device, preserved_state
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
 from gradscope.runner.sources.arrays import ArrayBatches
@@ -121,7 +120,7 @@ class Experiment:
         A model of the user keeps its weights: only building it again draws new ones.
         """
         self._facts = [ObjectiveStart()]
-        self._order, self._inputs = BatchTargets(), BatchInputs()
+        self._order, self._inputs = target_order.BatchTargets(), input_variety.BatchInputs()
         self.config = replace(self.config, seed=seed)
         self.feed = self.workload.feed.with_seed(seed)
         if self.workload.draw_weights is None:
@@ -226,9 +225,10 @@ class Experiment:
         """Send what the trained network answers to the probe set."""
         if not self.measure:
             return
-        order, inputs = self._order.order(), self._inputs.variety()
-        listener.start(replace(self._facts[0], order=order, inputs=inputs))
         batch = self._prepared(self.feed.probe(self.config.training.probe_samples))
+        order, inputs = self._order.order(), self._inputs.variety()
+        positions = read_positions(self.model, batch[0], self.feed.batch_size)
+        listener.start(replace(self._facts[0], order=order, inputs=inputs, positions=positions))
         final_answers.send(
             listener,
             self.model,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gradscope.record import FlatAnswers
 from gradscope.runner.objective.output_graph import FactNotMeasured, OutputGraph
 
 Array = npt.NDArray[Any]
@@ -56,6 +57,22 @@ def losses_of_right_answers(
         raise FactNotMeasured("it is not known which answers are right")
     right, z = min(finite, key=lambda pair: pair[0])
     return right, loss(np.roll(z, 1, axis=0))
+
+
+def flat_answers(
+    z: Array, slope: Array, y: Array, graph: OutputGraph, loss: Callable[[Array], float]
+) -> FlatAnswers | None:
+    """The answers `z` at which the loss has no `slope`, and what they cost; None without classes.
+
+    For an output without activation: others have flat ends of their own.
+    """
+    signs = _signs(y, z.shape)
+    if not graph.known or graph.activation != "linear" or signs is None:
+        return None
+    flat = slope == 0.0
+    start, right = loss(z), loss(np.maximum(signs, 0.0))
+    rest = loss(np.where(flat, np.maximum(signs, 0.0), z))
+    return FlatAnswers(float(flat.mean()), start, rest, right)
 
 
 def is_class_index(y: Array, shape: tuple[int, ...]) -> bool:

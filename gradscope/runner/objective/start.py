@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,10 +19,11 @@ from gradscope.catalog.losses import constant_answer
 from gradscope.record import (
     AnswerScale,
     ConstantAnswer,
+    ConstrainedStart,
+    FlatAnswers,
     LossValues,
     ObjectiveStart,
     TargetDependence,
-    TargetSummary,
 )
 from gradscope.record.objective.objective_info import target_summary
 from gradscope.record.run_record import Floats
@@ -38,23 +39,30 @@ from gradscope.runner.objective.output_graph import (
 )
 from gradscope.runner.objective.position_constant import PositionSearch
 from gradscope.runner.objective.right_answers import (
+    flat_answers,
     losses_of_right_answers,
     right_preactivations,
     values_per_answer,
 )
 from gradscope.runner.objective.start_figures import (
+    deviation,
     differs,
     drawn,
     most_moved,
+    one_array,
     rms,
+    rows_of,
     saturated,
     spread,
     subset,
+    tensors_of,
+    wide,
 )
 from gradscope.runner.runtime.preserved_state import (
     preserved_model_state,
     preserved_random_generators,
 )
+from gradscope.runner.survey.weight_constraints import constrained_weights
 
 Array = npt.NDArray[Any]
 
@@ -124,13 +132,13 @@ class StartMeasurement:
         self._first = None
         with _reason({}, "traced"), preserved_random_generators():
             # What is built at the first call has to be there before its state can be preserved.
-            self._forward.traced.get_concrete_function(_tensors(batch[0]))
+            self._forward.traced.get_concrete_function(tensors_of(batch[0]))
         with preserved_model_state(self.model), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras's remarks come with the training itself
             with _reason(reasons, "targets"):
-                facts = replace(facts, targets=self._targets(batch[1]))
+                facts = replace(facts, targets=target_summary(one_array(batch[1])))
             with _reason(reasons, "scale"):
-                self._first = self._pass(batch[0])
+                self._first = self._first_pass(batch[0])
                 facts = replace(facts, scale=self._scale(self._first, batch[1]))
             with _reason(reasons, "weights"):
                 facts = replace(
@@ -140,6 +148,8 @@ class StartMeasurement:
             if first is None:
                 missing = dict.fromkeys(("dependence", "values", "constant"), reasons["scale"])
                 return replace(facts, unmeasured=reasons | missing)
+            with _reason(reasons, "constrained"):
+                facts = replace(facts, constrained=self._constrained(first, batch[0]))
             with _reason(reasons, "dependence"):
                 facts = replace(facts, dependence=self._dependence(first, batch))
             with _reason(reasons, "constant"):
@@ -147,6 +157,8 @@ class StartMeasurement:
                 facts = replace(facts, constant=self._choose(first, *given, len(first.answers)))
             with _reason(reasons, "values"):
                 facts = replace(facts, values=self._values(first, batch, reasons))
+            with _reason(reasons, "flat"):
+                facts = replace(facts, flat=self._flat(first, batch))
         return facts
 
     def after_first_update(self, facts: ObjectiveStart, x: Any) -> ObjectiveStart:
@@ -157,9 +169,7 @@ class StartMeasurement:
             return facts
         reasons = dict(facts.unmeasured)
         with preserved_model_state(self.model), _reason(reasons, "first_change"):
-            for variable, value in self._state:
-                variable.assign(value)
-            changed = self._pass(x, keep_state=False).answers - first.answers
+            changed = self._pass_again(x).answers - first.answers
             scale = replace(scale, first_change=rms(changed))
         return replace(facts, scale=scale, unmeasured=reasons)
 
@@ -187,16 +197,24 @@ class StartMeasurement:
             warnings.simplefilter("ignore")
             return self._chosen(start, y, weights, batch_size)
 
-    def _pass(self, x: Any, *, keep_state: bool = True) -> _Pass:
+    def _first_pass(self, x: Any) -> _Pass:
+        # A tensor read from a variable shares its memory until one of the two changes.
+        variables = self.model.non_trainable_variables
+        self._state = [(v, tf.convert_to_tensor(v.value)) for v in variables]
+        return self._pass(x)
+
+    def _pass_again(self, x: Any) -> _Pass:
+        """Pass `x` in the state of the first pass: dropout draws the same."""
+        for variable, value in self._state:
+            variable.assign(value)
+        return self._pass(x)
+
+    def _pass(self, x: Any) -> _Pass:
         """Pass `x` through the model in training mode."""
-        if keep_state:
-            # A tensor read from a variable shares its memory until one of the two changes.
-            variables = self.model.non_trainable_variables
-            self._state = [(v, tf.convert_to_tensor(v.value)) for v in variables]
-        z, answers, penalty = self._forward.traced(_tensors(x))
+        z, answers, penalty = self._forward.traced(tensors_of(x))
         at = single_output(answers) if self._output is None else self._output
         self._graph = self._forward.graphs[at]
-        return _Pass(_wide(z[at]), _wide(answers[at]), float(penalty))
+        return _Pass(wide(z[at]), wide(answers[at]), float(penalty))
 
     def _trace_loss(self, z: Any, y: Any, weights: Any) -> Any:
         answers = self._graph.answers(z)
@@ -229,13 +247,10 @@ class StartMeasurement:
         shape = [y.shape[0], *self._shape[1:]]
         return tf.broadcast_to(constant if len(shape) > 1 else constant[0], shape)
 
-    def _targets(self, y: Any) -> TargetSummary:
-        return target_summary(_array(y))
-
     def _scale(self, first: _Pass, y: Any) -> AnswerScale:
         self._shape = first.answers.shape
         self._dtype = first.z.dtype
-        targets = _array(y)
+        targets = one_array(y)
         real = targets.dtype.kind == "f" and np.any((targets != 0) & (targets != 1))
         values = values_per_answer(targets, first.answers.shape) if real else None
         return AnswerScale(
@@ -245,9 +260,17 @@ class StartMeasurement:
             saturated=saturated(first.answers, self._graph),
         )
 
+    def _constrained(self, first: _Pass, x: Any) -> ConstrainedStart | None:
+        """Pass `x` again, in the same state, with the weights that their constraints leave."""
+        with constrained_weights(self.model) as any_constraint:
+            if not any_constraint:
+                return None
+            z = self._pass_again(x).z
+        return ConstrainedStart(rms(first.z), deviation(first.z), rms(z), deviation(z))
+
     def _dependence(self, first: _Pass, batch: Any) -> TargetDependence:
         """Permute the targets, and give all samples the target of the first one."""
-        y, weights = _array(batch[1]), batch[2]
+        y, weights = one_array(batch[1]), batch[2]
         order = most_moved(y)
         slope = self._slope_at(first.z, y, weights)
         size = rms(slope)
@@ -264,7 +287,7 @@ class StartMeasurement:
         )
 
     def _slope_at(self, z: Array, y: Array, weights: Any) -> Floats:
-        slope = self._slope(tf.constant(z), tf.constant(y), _tensors(weights))
+        slope = self._slope(tf.constant(z), tf.constant(y), tensors_of(weights))
         return np.asarray(tf.convert_to_tensor(slope).numpy(), np.float64)
 
     def _choose(self, first: _Pass, y: Any, weights: Any, batch_size: int) -> ConstantAnswer:
@@ -278,17 +301,17 @@ class StartMeasurement:
         return chosen
 
     def _chosen(self, start: Floats, y: Any, weights: Any, batch_size: int) -> ConstantAnswer:
-        targets = _array(y)
+        targets = one_array(y)
         rows = subset(len(targets), math.prod(self._shape[1:]))
-        chosen_y, chosen_w = targets[rows], _rows(weights, rows)
+        chosen_y, chosen_w = targets[rows], rows_of(weights, rows)
 
         def loss(constant: Floats, part: slice = EVERY) -> float:
-            return self._constant_value(constant, chosen_y[part], _rows(chosen_w, part))
+            return self._constant_value(constant, chosen_y[part], rows_of(chosen_w, part))
 
         def slope(constant: Floats, part: slice = EVERY) -> Floats:
             some = tf.constant(chosen_y[part])
             sloped = self._constant_slope if constant.ndim == 1 else self._position_slope
-            value = sloped(self._in(constant), some, _tensors(_rows(chosen_w, part)))
+            value = sloped(self._in(constant), some, tensors_of(rows_of(chosen_w, part)))
             return np.asarray(tf.convert_to_tensor(value).numpy(), np.float64)
 
         whole = targets if targets.size <= MOST_EXACT else chosen_y
@@ -303,11 +326,11 @@ class StartMeasurement:
         ).constant(best)
         self._constant = best = best if placed is None else placed
         traced = self._loss_of(best).get_concrete_function(
-            self._in(best), _tensors(chosen_y), _tensors(chosen_w)
+            self._in(best), tensors_of(chosen_y), tensors_of(chosen_w)
         )
         self._stateful = bool(traced.graph.variables)  # a loss that draws, or that counts
         mean, samples = self._mean_loss(best, targets, weights, batch_size)
-        answers = _wide(self._graph.answers(self._in(best)[tf.newaxis]))
+        answers = wide(self._graph.answers(self._in(best)[tf.newaxis]))
         values = tuple(answers.reshape(-1, len(start)).mean(axis=0).tolist())
         return ConstantAnswer(values, mean, len(rows), samples, placed is not None)
 
@@ -326,12 +349,12 @@ class StartMeasurement:
         values = []
         for start in starts:
             rows = np.arange(start * batch_size, (start + 1) * batch_size)
-            values.append(self._constant_value(constant, y[rows], _rows(weights, rows)))
+            values.append(self._constant_value(constant, y[rows], rows_of(weights, rows)))
         return float(np.mean(values)), len(starts) * batch_size
 
     def _constant_value(self, constant: Floats, y: Any, weights: Any) -> float:
         loss = self._loss_of(constant)
-        return float(loss(self._in(constant), _tensors(y), _tensors(weights)))
+        return float(loss(self._in(constant), tensors_of(y), tensors_of(weights)))
 
     def _loss_of(self, constant: Floats) -> Any:
         """The traced loss of a constant [unit] or [position, ..., unit]."""
@@ -340,13 +363,21 @@ class StartMeasurement:
     def _in(self, constant: Floats) -> Any:
         return tf.constant(constant, self._dtype)
 
-    def _values(self, first: _Pass, batch: Any, reasons: dict[str, str]) -> LossValues:
-        y, weights = _array(batch[1]), batch[2]
-
+    def _loss_at(self, first: _Pass, y: Array, weights: Any) -> Callable[[Array], float]:
         def loss(z: Array) -> float:
             z = z.astype(first.z.dtype)
-            return float(self._loss(tf.constant(z), tf.constant(y), _tensors(weights)))
+            return float(self._loss(tf.constant(z), tf.constant(y), tensors_of(weights)))
 
+        return loss
+
+    def _flat(self, first: _Pass, batch: Any) -> FlatAnswers | None:
+        y, weights = one_array(batch[1]), batch[2]
+        slope = self._slope_at(first.z, y, weights)
+        return flat_answers(first.z, slope, y, self._graph, self._loss_at(first, y, weights))
+
+    def _values(self, first: _Pass, batch: Any, reasons: dict[str, str]) -> LossValues:
+        y, weights = one_array(batch[1]), batch[2]
+        loss = self._loss_at(first, y, weights)
         start, right, exchanged = loss(first.z), None, None
         with _reason(reasons, "right"):
             answers = right_preactivations(y, first.answers.shape, self._graph)
@@ -367,26 +398,3 @@ def _reason(reasons: dict[str, str], name: str) -> Iterator[None]:
     except Exception as error:  # a loss of the user's own may refuse in any way
         first_line = (str(error).strip().splitlines() or [""])[0]
         reasons[name] = f"{type(error).__name__}: {first_line}"[:200]
-
-
-def _tensors(tree: Any) -> Any:
-    return None if tree is None else keras.tree.map_structure(tf.convert_to_tensor, tree)
-
-
-def _array(y: Any) -> Array:
-    flat = keras.tree.flatten(y)
-    if len(flat) != 1:
-        raise FactNotMeasured(f"there are {len(flat)} arrays of targets")
-    return np.asarray(flat[0])
-
-
-def _rows(tree: Any, rows: Any) -> Any:
-    if tree is None:
-        return None
-    return keras.tree.map_structure(lambda leaf: np.asarray(leaf)[rows], tree)
-
-
-def _wide(tensor: Any) -> Array:
-    """At least float32: numpy cannot compute with bfloat16."""
-    values: Array = np.asarray(tensor)
-    return values.astype(np.float32) if values.dtype.itemsize < 4 else values

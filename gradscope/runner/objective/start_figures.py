@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from gradscope.record.run_record import Floats
 from gradscope.runner.objective.output_graph import FactNotMeasured, OutputGraph
@@ -27,6 +29,37 @@ saturated: the slope of a sigmoid is a 250th of its largest there."""
 def rms(values: Array) -> float:
     """Root of the mean square, in float64."""
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
+
+
+def deviation(values: Array) -> float:
+    """Rms of the deviation from sample to sample, in float64."""
+    return rms(values.astype(np.float64) - values.mean(axis=0, dtype=np.float64))
+
+
+def wide(tensor: Any) -> Array:
+    """At least float32: numpy cannot compute with bfloat16."""
+    values: Array = np.asarray(tensor)
+    return values.astype(np.float32) if values.dtype.itemsize < 4 else values
+
+
+def tensors_of(tree: Any) -> Any:
+    """Every array as a tensor; None for None."""
+    return None if tree is None else keras.tree.map_structure(tf.convert_to_tensor, tree)
+
+
+def one_array(y: Any) -> Array:
+    """The one array of the targets `y`; raises `FactNotMeasured` for several."""
+    flat = keras.tree.flatten(y)
+    if len(flat) != 1:
+        raise FactNotMeasured(f"there are {len(flat)} arrays of targets")
+    return np.asarray(flat[0])
+
+
+def rows_of(tree: Any, rows: Any) -> Any:
+    """These rows of every array; None for None."""
+    if tree is None:
+        return None
+    return keras.tree.map_structure(lambda leaf: np.asarray(leaf)[rows], tree)
 
 
 def subset(samples: int, width: int) -> npt.NDArray[np.int64]:

@@ -11,6 +11,7 @@ from gradscope.record import InitialWeight
 from gradscope.runner.survey import layer_weights
 from gradscope.runner.survey.calls import recordable_layers
 from gradscope.runner.survey.sites import SiteMap
+from gradscope.runner.survey.weight_constraints import weight_constraint
 
 _AT_ONCE = 2**20
 """Entries that are widened to float64 together: 8 MiB."""
@@ -46,6 +47,7 @@ def _initial_weight(name: str, layer: Any, variable: Any) -> InitialWeight:
         maximum=float(values.max()),
         initializer=initializer,
         parameters=parameters,
+        constraint=weight_constraint(variable),
     )
 
 

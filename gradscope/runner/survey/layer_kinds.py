@@ -119,6 +119,16 @@ def fans_of(layer: Any, shape: Shape) -> Fans:
     return receptive * shape[-2], receptive * shape[-1] // int(getattr(layer, "groups", 1))
 
 
+def joins_positions(layer: Any) -> bool:
+    """Whether the layer computes each position of a sequence from several: attention, recurrence.
+
+    And a convolution along the sequence whose kernel is longer than one position.
+    """
+    if isinstance(layer, _JOINING):
+        return True
+    return isinstance(layer, _CONVOLVING) and max(layer.kernel_size) > 1
+
+
 def normalized_values(layer: Any, shape: Any) -> int | None:
     """Number of values of one sample over which `layer` takes a mean; `shape` is its input's.
 
@@ -238,6 +248,14 @@ def _function_name(function: Any) -> str | None:
     return str(getattr(function, "__name__", None) or getattr(function, "name", "unknown"))
 
 
+_JOINING = tuple(
+    getattr(keras.layers, name)
+    for name in (
+        *("RNN", "Bidirectional", "Attention", "AdditiveAttention"),
+        *("MultiHeadAttention", "GroupQueryAttention"),
+    )
+)
+_CONVOLVING = (keras.layers.Conv1D, keras.layers.SeparableConv1D, keras.layers.DepthwiseConv1D)
 _LOOP, _ACTIVATION = (Trait.LOOP,), (Trait.ACTIVATION,)
 _DROPOUTS = ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
 _NOISES = ("GaussianDropout", "GaussianNoise")

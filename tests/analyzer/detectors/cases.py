@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from tests.analyzer.detectors import (
+    cases_of_constraints,
     cases_of_draws,
+    cases_of_flat_answers,
     cases_of_learning,
     cases_of_lost_input,
     cases_of_norms,
     cases_of_numbers,
     cases_of_objectives,
     cases_of_outputs,
+    cases_of_positions,
+    cases_of_slow_targets,
     cases_of_starts,
     cases_of_training,
     cases_of_units,
@@ -36,6 +40,10 @@ CASES: tuple[Case, ...] = (
     *cases_of_learning.learning(),
     *cases_of_objectives.objectives(),
     *cases_of_lost_input.lost(),
+    *cases_of_constraints.constrained(),
+    *cases_of_flat_answers.flat(),
+    *cases_of_positions.read(),
+    *cases_of_slow_targets.on_their_way(),
     *cases_of_draws.departed(),
     *cases_of_draws.designed(),
 )

@@ -115,6 +115,7 @@ def start_of_objective(made: RunRecord) -> Iterator[float]:
         yield from (start.scale.saturated or 0.0, start.scale.first_change or 0.0)
     if start is not None and start.values is not None and start.values.penalty:
         yield 0.1 * start.values.start / start.values.penalty
+    yield from constraint_figures(made)
     weights = made.series["weight_second_moment"]
     if len(weights):
         with np.errstate(all="ignore"):
@@ -125,6 +126,23 @@ def start_of_objective(made: RunRecord) -> Iterator[float]:
     yield from update[np.isfinite(update)][:50]
     if made.data.second_moment:
         yield max(1.0 - made.data.mean**2 / made.data.second_moment, 0.0) ** 0.5
+
+
+def constraint_figures(made: RunRecord) -> Iterator[float]:
+    """How far samples differ with the initial weights and under their constraints, and norms."""
+    fact = made.objective_start.constrained if made.objective_start is not None else None
+    if fact is None:
+        return
+    yield from (fact.deviation, fact.constrained_deviation)
+    for deviation, rms in (
+        (fact.deviation, fact.rms),
+        (fact.constrained_deviation, fact.constrained_rms),
+    ):
+        yield deviation / rms if rms else 0.0
+    for weight in made.initial_weights:
+        if weight.constraint is not None:
+            yield from (weight.constraint.ratio, weight.constraint.norm or 0.0)
+            yield from (v for v in weight.constraint.parameters.values() if isinstance(v, float))
 
 
 def problems(case: Case) -> Iterator[str]:

@@ -34,6 +34,7 @@ FALLS = {
     "saturated_units",
     "symmetric_units",
     "unmatched_targets",
+    "unread_positions",
     "unshuffled_data",
     "vanishing_gradient",
     "vanishing_signal",
@@ -147,6 +148,9 @@ def renamed(name: str, index: int) -> str:
 def renamed_start(made: RunRecord, new_name: dict[str, str]) -> ObjectiveStart | None:
     """The facts of the start under the new names of the layers."""
     start = made.objective_start
+    if start is not None and start.positions is not None:
+        joining = tuple(new_name[name] for name in start.positions.joining)
+        start = replace(start, positions=replace(start.positions, joining=joining))
     if start is None or start.weights is None:
         return start
     unknown = tuple(
@@ -170,6 +174,8 @@ def test_scale_and_names_change_no_verdict(judged: str) -> None:
             times = {new_name[k]: v * factor**2 for k, v in made.recurrent_delta.items()}
             changed = replace(made, series=series, layers=layers, recurrent_delta=times)
             changed = replace(changed, objective_start=renamed_start(made, new_name))
+            weights = [replace(w, layer=new_name[w.layer]) for w in made.initial_weights]
+            changed = replace(changed, initial_weights=tuple(weights))
             severity, findings = judged_by(case, changed)
             assert severity == case.severity, case
             for one, other in zip(findings, before, strict=True):

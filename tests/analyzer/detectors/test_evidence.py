@@ -50,6 +50,7 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
     "constant_normalization": lambda made, finding: len(finding.layers),
     "averaged_weights": lambda made, _: made.objective.ema_overwrite_frequency,  # type: ignore[union-attr]
     "constant_inputs": lambda made, _: made.objective_start.inputs.samples,  # type: ignore[union-attr]
+    "constrained_weights": lambda made, _: made.batch_size,
     "constant_targets": lambda made, _: made.data.targets.samples,  # type: ignore[union-attr]
     "cut_gradient": lambda made, _: sum(step > 1 for step in made.steps.tolist()),
     "departed_weights": lambda made, _: made.draws.count,  # type: ignore[union-attr]
@@ -100,6 +101,7 @@ COUNTS: dict[str, Callable[[RunRecord, Finding], int]] = {
         if made.objective_start.dependence is not None  # type: ignore[union-attr]
         else len(made.scalars["loss"])
     ),
+    "unread_positions": lambda made, _: made.batch_size,
     "unscaled_targets": lambda made, _: made.batch_size,
     "untracked_variables": lambda made, _: sum(
         item.parameters

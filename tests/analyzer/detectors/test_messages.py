@@ -86,6 +86,8 @@ def objective_figures(made: RunRecord) -> Iterator[float]:
         yield from (late.mean(), output.constant_loss[-1])
     if start is None:
         return
+    if start.positions is not None:
+        yield from (start.positions.positions, start.positions.first)
     if start.inputs is not None:
         yield from (start.inputs.samples, start.inputs.token or 0)
     if start.scale is not None:

@@ -9,6 +9,7 @@ import numpy as np
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.curves.loss_curve import STEPS_TO_LEARN
+from gradscope.analyzer.curves.weight_constraints import layers_under_constraint
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names, times_text
 from gradscope.analyzer.not_measured import NotMeasured
@@ -68,7 +69,8 @@ def unstable_updates(
         between the two thresholds and it does.
     Not judged when:
         No update was made. Layers are left out whose weights started at zero, or that shrank to a
-        tenth of their size at the start, as under a penalty.
+        tenth of their size at the start, as under a penalty. So is the first step of a layer whose
+        constraint changes its initial weights: most of that change is the constraint's.
     Thresholds:
         max_median_update = 0.1: a hundred times the 1e-3 that practice aims at; ten steps then
             replace a layer.
@@ -143,6 +145,8 @@ def _updates(record: RunRecord, indices: tuple[int, ...]) -> tuple[Integers, Flo
     update[:, np.any(size[:1] == 0.0, axis=0)] = np.nan
     with np.errstate(invalid="ignore", divide="ignore"):
         update[size / size[:1] < SHRUNK] = np.nan
+    constrained = [record.layers[i].name in layers_under_constraint(record) for i in indices]
+    update[np.ix_(record.steps == 1, constrained)] = np.nan
     judged = ~np.all(np.isnan(update), axis=1)
     if not judged.any():
         raise NotMeasured("no update was made")

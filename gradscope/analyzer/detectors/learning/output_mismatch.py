@@ -64,6 +64,7 @@ def output_mismatch(
     max_constant_ratio: float = 0.9,
     max_signature_error: float = 0.01,
     max_zero_targets: float = 0.0,
+    max_flat_loss: float = 0.5,
 ) -> tuple[Finding, ...]:
     """Tell whether the output layer fits the loss and the labels; nothing is trained for it.
 
@@ -80,13 +81,16 @@ def output_mismatch(
         similarity has one and is a sign; a softmax meets real-valued targets; or real targets are
         ones that the activation cannot reach. The loss takes a softmax or sigmoid of answers that
         have passed one: its value for right answers is then the one that answers from 0 to 1 (tanh:
-        -1 to 1) as logits give. A percentage error divides by targets of 0.
+        -1 to 1) as logits give. That is measured in the model's own graph and holds where the
+        network learns, too. A percentage error divides by targets of 0. Or a loss of the user's own
+        takes probabilities of an output without activation: answers beyond 0 to 1 have no slope at
+        all, make more than `max_flat_loss` of the loss at the start, and 0 and 1 are right.
     Warning when:
         There are more units than classes; softmax and sigmoid are exchanged (sigmoid units are not
         one distribution, and softmax units cannot be right together); or a model of the user's own
-        learns all the same: something may stand behind its last layer that is not seen. An
-        activation that is taken twice is a warning where the network gets half of the way to the
-        loss of right answers.
+        learns all the same: something may stand behind its last layer that is not seen. A loss that
+        takes probabilities is a warning where the network gets half of the way to the loss of right
+        answers.
     Not judged when:
         No output layer with weights is known.
     Thresholds:
@@ -102,6 +106,8 @@ def output_mismatch(
             labels or another formula is elsewhere.
         max_zero_targets = 0: the share of targets of 0 under a percentage error; Keras divides by
             1e-7 there, so that one in a million outweighs all others.
+        max_flat_loss = 0.5: the part of the loss at the start, above that of right answers, that
+            answers without a slope make. Where a loss is flat since an answer is right, it is 0.
     Why it matters:
         No training can make such an output right.
     What to do:
@@ -130,6 +136,7 @@ def output_mismatch(
             of_values += _without_answer(record, layer)
             of_values += _twice(record, layer, max_signature_error)
             of_values += _divided(record, max_zero_targets)
+            of_values += _clipped(record, layer, max_flat_loss, max_signature_error)
         answer += [
             findings.finding(
                 record,
@@ -241,11 +248,8 @@ def _twice(record: RunRecord, layer: LayerInfo, max_error: float) -> Iterator[_M
     for second, ratio in _signatures(record, str(layer.activation), layer.units or 0):
         if abs(values.right / values.neutral / ratio - 1.0) > max_error:
             continue
-        last = loss_curve.training_curve(record).loss
-        half = (values.right + values.constant) / 2
-        learns = bool(last.size) and loss_curve.training_curve(record).last < half
         yield _Misfit(
-            Severity.WARNING if learns else Severity.ERROR,
+            Severity.ERROR,  # measured in the model's own graph: it holds whatever is learned
             values.right / values.neutral,
             ratio * (1.0 - max_error),
             f"the loss takes a {second} of the {layer.activation} of {layer.name}",
@@ -255,6 +259,29 @@ def _twice(record: RunRecord, layer: LayerInfo, max_error: float) -> Iterator[_M
             f"{values.constant:.3g}.",
         )
         return
+
+
+def _clipped(
+    record: RunRecord, layer: LayerInfo, max_flat: float, max_error: float
+) -> Iterator[_Misfit]:
+    """A loss of the user's own that clips the answers to probabilities, of a linear output."""
+    flat = record.objective_start.flat if record.objective_start is not None else None
+    if flat is None or loss_curve.loss_name(record) or not flat.start > flat.right:
+        return
+    lost = (flat.start - flat.rest) / (flat.start - flat.right)
+    if not lost > max_flat or flat.right > max_error * flat.start:
+        return
+    yield _Misfit(
+        Severity.WARNING if loss_curve.learns_well(record) else Severity.ERROR,
+        lost,
+        max_flat,
+        f"the loss takes probabilities, and {layer.name} has no activation",
+        _activated("sigmoid" if layer.units == 1 else "softmax"),
+        cause=(
+            f"At the start {flat.share:.0%} of its answers have no slope at all, and they make "
+            f"{lost:.0%} of the loss."
+        ),
+    )
 
 
 def _signatures(record: RunRecord, activation: str, units: int) -> Iterator[tuple[str, float]]:

@@ -40,6 +40,7 @@ def unscaled_targets(
     min_approach_steps: float = 100,
     max_constant_ratio: float = 0.9,
     max_growth: float = 1000.0,
+    standard_errors: float = 3.0,
 ) -> tuple[Finding, ...]:
     """Tell whether real targets are too far from the answers for the optimizer to get there.
 
@@ -57,10 +58,15 @@ def unscaled_targets(
         not covered `min_approach` of the distance. Or the signal in a hidden layer has grown by
         more than `max_growth` to get there, and the loss is not below half of the constant's.
     Warning when:
-        The same holds of the way after fewer steps.
+        The same holds of the way after fewer steps. Or the network is slow: its loss has come to
+        the constant answer's, but not half of the way from there to that of right answers, it still
+        falls from the third quarter of the steps to the last by `standard_errors`, and as many
+        steps as large as the first, all in one direction, have not covered `min_approach` of the
+        distance.
     Not judged when:
         The targets are classes, the answers are bounded or zero, or the record does not have the
-        figure. A network that learns is no finding.
+        figure. Any other network that learns is no finding: where the loss has come to rest, noise
+        in the targets may be what is left.
     Thresholds:
         max_distance = 30: the distance over the answers. Targets of unit size have about 1 to 3.
         max_first_update = 1: one step replaces a layer, as for `unstable_updates`.
@@ -71,6 +77,7 @@ def unscaled_targets(
             where none is known) below which the network has learned.
         max_growth = 1000: the rms of z in the last quarter over that at the start, as for
             `exploding_signal`.
+        standard_errors = 3: the fall in its standard errors, as for `not_learning`.
     Why it matters:
         No learning rate suits: one that the start survives takes the rest nowhere.
     What to do:
@@ -83,31 +90,40 @@ def unscaled_targets(
     distance = float(scale.distance or 0.0) / scale.answers
     grown = _growth(record) > max_growth and not loss_curve.learns_well(record)
     learned = loss_curve.learned(record, max_constant_ratio) and not grown
-    if not distance > max_distance or learned:
+    if not distance > max_distance:
         return ()
     ratio, layer = _first_update(record)
     overwritten = ratio > max_first_update
     slow = _approach(record, 1.0 - max_constant_ratio) < min_approach
-    if not (overwritten or grown or slow):
-        return ()
+    if learned or not (overwritten or grown or slow):
+        if not _on_its_way(record, scale, min_approach, standard_errors):
+            return ()
+        return (_finding(record, Severity.WARNING, scale, max_distance, _slow(scale)),)
     early = not (overwritten or grown) and record.outcome.steps_done < min_approach_steps
+    severity = Severity.WARNING if early else Severity.ERROR
+    cause = _overwritten(ratio, layer) if overwritten else _slow(scale)
+    return (_finding(record, severity, scale, max_distance, cause),)
+
+
+def _finding(
+    record: RunRecord, severity: Severity, scale: AnswerScale, max_distance: float, cause: str
+) -> Finding:
+    distance = float(scale.distance or 0.0) / scale.answers
     targets, answers = float(scale.targets or 0.0), scale.answers
-    return (
-        findings.finding(
-            record,
-            Severity.WARNING if early else Severity.ERROR,
-            [x for x in record.layers if x.role == Role.OUTPUT],
-            observed=distance,
-            threshold=max_distance,
-            message=(
-                f"The targets are unscaled: their rms is {targets:.3g}, that of the answers at the "
-                f"start {answers:.2g}."
-            ),
-            cause=_overwritten(ratio, layer) if overwritten else _slow(scale),
-            details=f"Targets and answers are {distance:.2g} times the answers apart.",
-            remedies=(Remedy(Action.SCALE_TARGETS),),
-            evidence=findings.evidence(record, n=record.batch_size, phase="start"),
+    return findings.finding(
+        record,
+        severity,
+        [x for x in record.layers if x.role == Role.OUTPUT],
+        observed=distance,
+        threshold=max_distance,
+        message=(
+            f"The targets are unscaled: their rms is {targets:.3g}, that of the answers at the "
+            f"start {answers:.2g}."
         ),
+        cause=cause,
+        details=f"Targets and answers are {distance:.2g} times the answers apart.",
+        remedies=(Remedy(Action.SCALE_TARGETS),),
+        evidence=findings.evidence(record, n=record.batch_size, phase="start"),
     )
 
 
@@ -164,6 +180,20 @@ def _approach(record: RunRecord, least: float) -> float:
     if scale is None or scale.first_change is None or not scale.distance:
         return math.nan
     return record.outcome.steps_done * scale.first_change / scale.distance
+
+
+def _on_its_way(
+    record: RunRecord, scale: AnswerScale, min_approach: float, standard_errors: float
+) -> bool:
+    """Whether a network is slow because of the distance: it still falls, and is far from good."""
+    steps, change = record.outcome.steps_done, scale.first_change
+    if loss_curve.learns_well(record) or not change or not scale.distance:
+        return False
+    curve = loss_curve.training_curve(record)
+    if len(curve.loss) < loss_curve.STEPS_TO_LEARN:
+        return False
+    fall, error = curve.fall(2)
+    return fall > standard_errors * error and steps * change < min_approach * scale.distance
 
 
 def _overwritten(ratio: float, layer: str) -> str:

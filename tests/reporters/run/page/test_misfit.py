@@ -43,6 +43,14 @@ def test_a_loss_that_the_output_does_not_fit_is_never_passed() -> None:
     assert loss.limits == ()
 
 
+def test_a_softmax_that_is_taken_twice_is_no_passed_loss_where_it_learns() -> None:
+    [case] = [case for case in CASES if case.name == "softmax_twice_learns"]
+    report = Report.from_diagnosis(case.record, diagnose(case.record), 1)
+    assert lead.lead_name(report) == "output_mismatch"
+    line = next(line for line in answer(report) if line.startswith("  loss "))
+    assert line.endswith("- the output does not fit")
+
+
 def test_the_constant_answer_stands_beside_a_loss_that_fits() -> None:
     report = sick("not_learning")
     assert not lead.misfit(report)
