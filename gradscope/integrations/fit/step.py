@@ -28,7 +28,7 @@ from gradscope.runner.runtime.restored_in_graph import StateInGraph, calls_pytho
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
 from gradscope.runner.step import measured_step, pass_counts, updates, weight_figures
 from gradscope.runner.step.figures import Figures
-from gradscope.runner.step.probe_result import ProbeResult
+from gradscope.runner.step.probe_result import PassCounter, ProbeResult
 from gradscope.runner.step.reductions import reductions_for
 from gradscope.runner.survey import unmeasurable
 from gradscope.runner.survey.calls import recordable_layers
@@ -125,7 +125,7 @@ class FitStep:
                 model.optimizer.build(model.trainable_variables)
         self._passes = TraceByShape(self._trace_passes, jit_compile=jit)
         self._update = TraceByShape(self._trace_update)
-        self._counts = TraceByShape(self._trace_counts)
+        self._counter = PassCounter(self.sites)
         # What a loss builds at its first call is there from here on.
         with preserved_model_state(model):
             self._passes.trace(*batch)
@@ -202,14 +202,8 @@ class FitStep:
         return nonfinite_origin.lost_weights(self.training, step)
 
     def _distributions(self, passes: Passes) -> ProbeResult:
-        samples = tf.constant(float(passes.samples))
         with without_graph_rewriting():
-            counted = self._counts(passes.z, passes.deltas, samples)
-        return ProbeResult(self.sites, pass_counts.PassCounts.from_tensors(counted))
-
-    def _trace_counts(self, z: Any, deltas: Any, samples: Any) -> tuple[Any, ...]:
-        piece = pass_counts.Piece(samples, samples)
-        return pass_counts.count_pass(self.sites.sites, z, deltas, piece)
+            return self._counter.count(passes.z, passes.deltas, passes.samples)
 
     def _accumulates(self) -> bool:
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)

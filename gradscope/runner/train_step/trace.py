@@ -22,8 +22,7 @@ from gradscope.record import STATISTICS
 from gradscope.record.run_record import Floats
 from gradscope.runner.runtime.preserved_state import preserved_random_generators
 from gradscope.runner.runtime.trace_by_shape import TraceByShape
-from gradscope.runner.step import pass_counts
-from gradscope.runner.step.probe_result import ProbeResult
+from gradscope.runner.step.probe_result import PassCounter, ProbeResult
 from gradscope.runner.step.sizes import sample_count
 from gradscope.runner.survey.sites import SiteMap
 from gradscope.runner.train_step.gradient_calls import StepRecording, recorded_gradients
@@ -90,7 +89,7 @@ class TrainStepTrace:
         self._subject, self._remedy = subject, remedy
         self.profiles: tuple[ProfileInfo, ...] = ()
         self._steps = TraceByShape(self._traced)
-        self._counts: dict[str, TraceByShape] = {}
+        self._counters: dict[str, PassCounter] = {}
         if not parts.built:
             self._build(batch)
         with self._without_side_effects(batch):
@@ -153,9 +152,8 @@ class TrainStepTrace:
             ratios[:] = np.nan
 
         def distributions() -> ProbeResult:
-            counts = self._counts.setdefault(info.name, TraceByShape(_counting(info.sites)))
-            counted = counts(step.z, step.deltas, tf.constant(float(samples)))
-            return ProbeResult(info.sites, pass_counts.PassCounts.from_tensors(counted))
+            counter = self._counters.setdefault(info.name, PassCounter(info.sites))
+            return counter.count(step.z, step.deltas, samples)
 
         return MeasuredProfile(figures, tuple(step.scalars.numpy().tolist()), distributions)
 
@@ -203,13 +201,6 @@ class TrainStepTrace:
             distinct = f"{name}-{earlier + 1}" if earlier else name
             profiles.append(Profile(made, call, distinct, known.get(distinct)))
         return profiles
-
-
-def _counting(sites: SiteMap) -> Callable[..., Any]:
-    def count(z: Any, deltas: Any, samples: Any) -> Any:
-        return pass_counts.count_pass(sites.sites, z, deltas, pass_counts.Piece(samples, samples))
-
-    return count
 
 
 def _changed_variables(traced: Any) -> list[tuple[Any, Any]]:
