@@ -19,6 +19,7 @@ from gradscope.record import Action, Finding, PositionUse, Remedy, RunRecord, Se
         "vanishing_gradient",
         "vanishing_signal",
         "vanishing_through_time",
+        "optimizer_epsilon",
     ),
 )
 def unread_positions(record: RunRecord, *, min_positions: float = 2) -> tuple[Finding, ...]:
