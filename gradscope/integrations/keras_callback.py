@@ -234,19 +234,19 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
         if not elements:
             return train(feed)
         with self._timed(fit):
-            passes = self._passes(fit, elements[0])
-            if passes is not None and self._probe is None:
-                batch, last = batches.unpack_batch(elements[0]), fit.builder.steps_done
-                fit.builder.nonfinite_origin = passes[0].origin(passes[1], batch, step, last)
+            batch = batches.measured_batch(elements[0], self._probe)
+            fit_step = self._fit_step(fit, batch)
+            passes = fit_step.measure_passes(batch)
+            if self._probe is None:
+                last = fit.builder.steps_done
+                fit.builder.nonfinite_origin = fit_step.origin(passes, batch, step, last)
         first = not fit.rows
         outputs = train(feed)
         with self._timed(fit):
-            if passes is not None:
-                fit_step, measured = passes
-                self._observe(fit, step, elements[0], updated=first and together == 1)
-                self._keep(fit, step, fit_step.measure_update(measured, one_step=together == 1))
-                if together == 1 and fit.lost_at and measured.finite:
-                    fit.builder.nonfinite_origin = fit_step.origin_in_update(step)
+            self._observe(fit, step, batch, updated=first and together == 1)
+            self._keep(fit, step, fit_step.measure_update(passes, one_step=together == 1))
+            if together == 1 and fit.lost_at and passes.finite:
+                fit.builder.nonfinite_origin = fit_step.origin_in_update(step)
         return outputs
 
     def _measure_own(
@@ -273,12 +273,6 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
                 "leave probe out",
             )
 
-    def _passes(self, fit: FitProgress, element: Any) -> tuple[FitStep, Any] | None:
-        """The measured passes of the step that comes next; None where it is not measured."""
-        batch = batches.measured_batch(element, self._probe)
-        fit_step = self._fit_step(fit, batch)
-        return fit_step, fit_step.measure_passes(batch)
-
     def _fit_step(self, fit: FitProgress, batch: Any) -> FitStep:
         """The traced measurement, made at the first step."""
         if fit.fit_step is None:
@@ -298,10 +292,9 @@ class GradientFlow(ProfileReports, keras.callbacks.Callback):  # type: ignore[mi
             measure_before_fit(fit, self.model, batch, self._draws)
         return fit.fit_step
 
-    def _observe(self, fit: FitProgress, step: int, element: Any, *, updated: bool) -> None:
+    def _observe(self, fit: FitProgress, step: int, batch: Any, *, updated: bool) -> None:
         """Keep the targets of a measured step, and what the first update changed."""
         assert fit.start is not None
-        batch = batches.measured_batch(element, self._probe)
         if updated:
             fit.start.after_first_update(batch[0])
         fit.start.add(step, batch)
