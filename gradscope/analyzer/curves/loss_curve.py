@@ -267,11 +267,8 @@ def loss_share(record: RunRecord, loss: float, *, of_answers: bool = False) -> f
     with the constant's there.
     """
     best = constant_of_answers(record) if of_answers else constant_predictor(record)
-    values = record.objective_start.values if record.objective_start is not None else None
-    right = values.right if values is not None else None
-    if values is not None and values.constant is not None and right is not None and right < 0.0:
-        # That of a batch, as of a log density: what it is below a constant's is the same elsewhere.
-        right = best - (values.constant - right)
+    start = record.objective_start
+    right = start.values.right if start is not None and start.values is not None else None
     known = right is not None and right < best and (right >= 0.0 or best < 0.0)
     floor = right if known and right is not None else 0.0
     return (loss - floor) / (best - floor) if best > floor else math.nan

@@ -119,9 +119,4 @@ def inverse(values: Array, graph: OutputGraph) -> Array | None:
         return np.asarray(np.arctanh(np.clip(values, _EDGE - 1.0, 1.0 - _EDGE)))
     if graph.activation == "relu" and values.min() >= 0:
         return values
-    if graph.activation == "exponential" and values.min() >= 0:
-        return np.log(np.maximum(values, _EDGE))
-    if graph.activation == "softplus" and values.min() >= 0:
-        positive = np.maximum(values, _EDGE)
-        return np.asarray(positive + np.log(-np.expm1(-positive)))
     return None
