@@ -144,6 +144,15 @@ def end_loss(record: RunRecord) -> float:
     return float(np.fmin(answers.training_loss, answers.inference_loss))
 
 
+def still_falls(record: RunRecord, standard_errors: float) -> bool:
+    """Whether the loss falls from the third quarter of the steps to the last, beyond its noise."""
+    curve = training_curve(record)
+    if len(curve.loss) < 4:
+        return False
+    fall, error = curve.fall(2)
+    return fall > standard_errors * error
+
+
 def stuck(record: RunRecord) -> bool:
     """Whether training ran long enough and changed some layer, and the network learned nothing.
 

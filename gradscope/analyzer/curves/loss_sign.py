@@ -30,10 +30,17 @@ def bottomless(record: RunRecord) -> float | None:
     if start is None or start.values is None or start.dependence is None:
         return None
     values, used = start.values, start.dependence.erased_change >= UNUSED
-    if values.constant is None or not used or not math.isfinite(values.start):
-        return None
-    deep = values.constant < -UNBOUNDED * abs(values.start) < 0.0
+    deep = used and has_no_floor(record)
     return values.constant if deep and _end(record) < values.start else None
+
+
+def has_no_floor(record: RunRecord) -> bool:
+    """Whether a constant answer takes the loss below anything, as it does a mean of the answers."""
+    start = record.objective_start
+    values = start.values if start is not None else None
+    if values is None or values.constant is None or not math.isfinite(values.start):
+        return False
+    return values.constant < -UNBOUNDED * abs(values.start) < 0.0
 
 
 def right_above_others(record: RunRecord) -> LossValues | None:

@@ -140,13 +140,15 @@ class ConstrainedStart:
     Keras applies constraints after each update: the initial weights have not met them. `rms` is
     that of the pre-activations, `deviation` the rms of their deviation from sample to sample;
     `constrained_rms` and `constrained_deviation` are those of the same batch once every constraint
-    was applied to the initial weights.
+    was applied to the initial weights, and `constrained_loss` is the loss of these; None in
+    an earlier record.
     """
 
     rms: float
     deviation: float
     constrained_rms: float
     constrained_deviation: float
+    constrained_loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -167,11 +169,11 @@ class PositionUse:
 
 @dataclass(frozen=True)
 class FlatAnswers:
-    """The answers of the batch at which the loss has a slope of exactly 0, of an output of classes.
+    """The answers of the batch beyond 0 to 1, where the loss has a slope of 0 at all of them.
 
-    `share` of the answers are so. `start` is the loss of the untrained network, `rest` that with
-    these answers set to their targets of 0 and 1, and `right` that with all answers set so: the
-    smallest of a loss that takes probabilities.
+    Of an output of classes. `share` of the answers are so. `start` is the loss of the untrained
+    network, `rest` that with these answers set to their targets of 0 and 1, and `right` that with
+    all answers set so: the smallest of a loss that takes probabilities.
     """
 
     share: float

@@ -62,14 +62,18 @@ def losses_of_right_answers(
 def flat_answers(
     z: Array, slope: Array, y: Array, graph: OutputGraph, loss: Callable[[Array], float]
 ) -> FlatAnswers | None:
-    """The answers `z` at which the loss has no `slope`, and what they cost; None without classes.
+    """The answers `z` beyond 0 to 1 that have no `slope`, and what they cost; None without classes.
 
-    For an output without activation: others have flat ends of their own.
+    For an output without activation: others have flat ends of their own. None as well where some
+    answer beyond 0 to 1 has a slope: a loss that is cut off at a distance from the target is flat
+    elsewhere, and takes no probabilities.
     """
     signs = _signs(y, z.shape)
     if not graph.known or graph.activation != "linear" or signs is None:
         return None
-    flat = slope == 0.0
+    flat = (z < 0.0) | (z > 1.0)
+    if np.any(slope[flat] != 0.0):
+        return None
     start, right = loss(z), loss(np.maximum(signs, 0.0))
     rest = loss(np.where(flat, np.maximum(signs, 0.0), z))
     return FlatAnswers(float(flat.mean()), start, rest, right)

@@ -75,7 +75,6 @@ MOST_SHAPES = 8
 MOST_BATCHES = 256
 """Batches over which its mean loss is taken: its relative error is a sixteenth of one batch's."""
 
-
 EVERY = slice(None)
 
 
@@ -149,7 +148,7 @@ class StartMeasurement:
                 missing = dict.fromkeys(("dependence", "values", "constant"), reasons["scale"])
                 return replace(facts, unmeasured=reasons | missing)
             with _reason(reasons, "constrained"):
-                facts = replace(facts, constrained=self._constrained(first, batch[0]))
+                facts = replace(facts, constrained=self._constrained(first, batch))
             with _reason(reasons, "dependence"):
                 facts = replace(facts, dependence=self._dependence(first, batch))
             with _reason(reasons, "constant"):
@@ -260,13 +259,14 @@ class StartMeasurement:
             saturated=saturated(first.answers, self._graph),
         )
 
-    def _constrained(self, first: _Pass, x: Any) -> ConstrainedStart | None:
-        """Pass `x` again, in the same state, with the weights that their constraints leave."""
+    def _constrained(self, first: _Pass, batch: Any) -> ConstrainedStart | None:
+        """Pass the batch again, in the same state, with the weights that constraints leave."""
         with constrained_weights(self.model) as any_constraint:
             if not any_constraint:
                 return None
-            z = self._pass_again(x).z
-        return ConstrainedStart(rms(first.z), deviation(first.z), rms(z), deviation(z))
+            z = self._pass_again(batch[0]).z
+        loss = self._loss_at(first, one_array(batch[1]), batch[2])(z)
+        return ConstrainedStart(rms(first.z), deviation(first.z), rms(z), deviation(z), loss)
 
     def _dependence(self, first: _Pass, batch: Any) -> TargetDependence:
         """Permute the targets, and give all samples the target of the first one."""

@@ -51,6 +51,23 @@ def test_the_stretch_is_that_of_the_function(tensorflow_once: Any) -> None:
     assert (ends.first, ends.end) == (0, LENGTH)
 
 
+def test_small_effects_count() -> None:
+    """Beside a large offset, and where probabilities are nearly certain."""
+    from keras import ops
+
+    def certain(x: Any) -> Any:
+        sign = ops.sign(x[:, 0, :1])
+        return ops.softmax(ops.concatenate([20.0 * sign, -20.0 * sign], 1) + 0.1 * ops.sum(x, 1))
+
+    def far(x: Any) -> Any:
+        return 1e4 + x[:, 0] + 2e-3 * ops.sum(x, axis=1)
+
+    for function in (certain, far):
+        use = used(function, series())
+        assert use is not None
+        assert (use.first, use.end) == (0, LENGTH)
+
+
 def test_whole_numbers_are_sequences_and_two_columns_are_none(tensorflow_once: Any) -> None:
     from keras import ops
 

@@ -6,6 +6,7 @@ import math
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve
+from gradscope.analyzer.curves.loss_sign import has_no_floor
 from gradscope.analyzer.curves.weight_constraints import weights_under_constraint
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import layer_names
@@ -44,7 +45,12 @@ from gradscope.record import (
     ),
 )
 def constrained_weights(
-    record: RunRecord, *, max_factor: float = 10.0, max_constant_ratio: float = 0.9
+    record: RunRecord,
+    *,
+    max_factor: float = 10.0,
+    max_constant_ratio: float = 0.9,
+    max_loss_growth: float = 2.0,
+    standard_errors: float = 3.0,
 ) -> tuple[Finding, ...]:
     """Tell whether a constraint keeps weights from passing the signal on.
 
@@ -52,20 +58,27 @@ def constrained_weights(
         The last pre-activations of the first batch, with the initial weights and once every
         constraint was applied to them, as Keras does after each update. The figure is the factor
         by which their deviation from sample to sample falls, by itself or beside their rms, or by
-        which it grows.
+        which it grows where the loss of these answers grows with it, by `max_loss_growth`.
     Error when:
         The figure is above `max_factor`, and the loss is not below `max_constant_ratio`.
     Warning when:
         The deviation falls by more than `max_factor`, and the network learns, but does not get half
-        of the way to the loss of right answers.
+        of the way to the loss of right answers, and is still on it: the loss falls from the third
+        quarter of the steps to the last by `standard_errors`. Where it has come to rest, noise in
+        the targets may be what is left, as in a monotone network of positive weights.
     Not judged when:
         No weight has a constraint, or the model had been trained before. Steps that train other
-        losses too are left out: the weights of a critic may be held small on purpose.
+        losses too are left out, and a loss without a lower bound: the weights of a critic are held
+        small on purpose, and its loss has their scale.
     Thresholds:
         max_factor = 10: the figure. The weights of two layers of ReLU under MaxNorm(1) have 1.3.
             A judgement: training can make up for a smaller factor by the layers without constraint.
         max_constant_ratio = 0.9: the loss over that of a constant prediction (over the first loss
             where none is known) below which the network has learned.
+        max_loss_growth = 2: the loss under the constraints over the larger of the first and a
+            constant prediction's, as for `diverging_loss`. Embeddings of norm 1 grow by 30 and
+            more, and their answers have the size that they should.
+        standard_errors = 3: the fall in its standard errors, as for `not_learning`.
     Why it matters:
         No training and no learning rate takes weights beyond their constraint. Where all weights
         are positive, what is the same in all samples adds up in every layer, and what differs
@@ -85,10 +98,15 @@ def constrained_weights(
         raise NotMeasured(why or "no weight has a constraint, as far as the record says")
     if loss_curve.is_one_of_several(record):
         raise NotMeasured("its steps train several losses")
+    if has_no_floor(record):
+        raise NotMeasured("the loss has no lower bound: what the weights may be sets its scale")
     held = weights_under_constraint(record)
     learned = loss_curve.learned(record, max_constant_ratio)
-    factor = _smaller(fact) if learned else max(_smaller(fact), _larger(fact))
+    harmed = not learned and _loss_grows(record, fact, max_loss_growth)
+    factor = max(_smaller(fact), _larger(fact)) if harmed else _smaller(fact)
     if not factor > max_factor or not held or loss_curve.learns_well(record):
+        return ()
+    if learned and not loss_curve.still_falls(record, standard_errors):
         return ()
     names = list(dict.fromkeys(weight.layer for weight, _ in held))
     layers = [layer for layer in record.layers if layer.name in names]
@@ -122,6 +140,15 @@ def _smaller(fact: ConstrainedStart) -> float:
 def _larger(fact: ConstrainedStart) -> float:
     """By how much samples differ more."""
     return fact.constrained_deviation / fact.deviation if fact.deviation > 0.0 else 0.0
+
+
+def _loss_grows(record: RunRecord, fact: ConstrainedStart, most: float) -> bool:
+    """Whether the larger answers are worse; true where an earlier record does not say it."""
+    values = record.objective_start.values if record.objective_start is not None else None
+    if values is None or fact.constrained_loss is None:
+        return True
+    known = [loss for loss in (values.start, values.constant) if loss is not None]
+    return not fact.constrained_loss <= most * max(known)
 
 
 def _relative_fall(fact: ConstrainedStart) -> float:

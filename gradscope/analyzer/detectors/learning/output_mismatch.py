@@ -83,8 +83,8 @@ def output_mismatch(
         have passed one: its value for right answers is then the one that answers from 0 to 1 (tanh:
         -1 to 1) as logits give. That is measured in the model's own graph and holds where the
         network learns, too. A percentage error divides by targets of 0. Or a loss of the user's own
-        takes probabilities of an output without activation: answers beyond 0 to 1 have no slope at
-        all, make more than `max_flat_loss` of the loss at the start, and 0 and 1 are right.
+        takes probabilities of an output without activation: no answer beyond 0 to 1 has a slope,
+        they make more than `max_flat_loss` of the loss at the start, and 0 and 1 are right.
     Warning when:
         There are more units than classes; softmax and sigmoid are exchanged (sigmoid units are not
         one distribution, and softmax units cannot be right together); or a model of the user's own

@@ -27,8 +27,9 @@ def unread_positions(record: RunRecord, *, min_positions: float = 2) -> tuple[Fi
 
     What it measures:
         The positions of the inputs whose content, exchanged between samples, changes the answers of
-        the trained network in inference mode. The figure is the length of the shortest stretch with
-        all of them; 0 where it has only positions at which all samples are the same.
+        the trained network in inference mode, by any bit. The figure is the length of a stretch
+        with all of them, halved as long as one half has none; 0 where it has only positions at
+        which all samples are the same.
     Error when:
         The stretch is shorter than `min_positions`, and a layer of the network computes each
         position from several: attention, a recurrence or a convolution along the sequence.

@@ -9,6 +9,7 @@ import numpy as np
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve, window
 from gradscope.analyzer.curves.constant_loss import paired_loss
+from gradscope.analyzer.curves.weight_constraints import layers_under_constraint
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.message_parts import times_text
 from gradscope.analyzer.not_measured import NotMeasured
@@ -46,8 +47,9 @@ def unscaled_targets(
 
     What it measures:
         The rms of the distance between targets and answers over the rms of the answers, at the
-        start, on one batch. Beside it: the update ratio of the first step, and the rms of the
-        change that it makes in the answers.
+        start, on one batch. Where the output kernel is smaller than Glorot's initializer makes it,
+        over that of the answers of such a kernel: small answers are no far targets. Beside it: the
+        update ratio of the first step, and the rms of the change that it makes in the answers.
     Error when:
         The distance is above `max_distance`, and the first update changes a layer by more than
         `max_first_update` of its size, as it does where the step grows with the gradient (SGD); or
@@ -87,7 +89,7 @@ def unscaled_targets(
         of about unit size.
     """
     scale = _scale(record)
-    distance = float(scale.distance or 0.0) / scale.answers
+    distance = float(scale.distance or 0.0) / (scale.answers * _kernel_shortfall(record))
     grown = _growth(record) > max_growth and not loss_curve.learns_well(record)
     learned = loss_curve.learned(record, max_constant_ratio) and not grown
     if not distance > max_distance:
@@ -108,7 +110,9 @@ def unscaled_targets(
 def _finding(
     record: RunRecord, severity: Severity, scale: AnswerScale, max_distance: float, cause: str
 ) -> Finding:
-    distance = float(scale.distance or 0.0) / scale.answers
+    shortfall = _kernel_shortfall(record)
+    distance = float(scale.distance or 0.0) / (scale.answers * shortfall)
+    of_kernel = " of a kernel of Glorot's size" if shortfall > 1.0 else ""
     targets, answers = float(scale.targets or 0.0), scale.answers
     return findings.finding(
         record,
@@ -121,7 +125,7 @@ def _finding(
             f"start {answers:.2g}."
         ),
         cause=cause,
-        details=f"Targets and answers are {distance:.2g} times the answers apart.",
+        details=f"Targets and answers are {distance:.2g} times the answers{of_kernel} apart.",
         remedies=(Remedy(Action.SCALE_TARGETS),),
         evidence=findings.evidence(record, n=record.batch_size, phase="start"),
     )
@@ -141,9 +145,25 @@ def _scale(record: RunRecord) -> AnswerScale:
     return start.scale
 
 
+def _kernel_shortfall(record: RunRecord) -> float:
+    """The rms of a kernel of Glorot's over that of the output layer at the start; 1 if smaller.
+
+    The variance is 2 / (fan_in + fan_out) (Glorot and Bengio 2010, eq. 12).
+    """
+    ends = loss_curve.output_layers(record)
+    if len(ends) != 1 or not len(record.steps) or record.steps[0] != 0:
+        return 1.0
+    [layer], square = ends, float(record.series["weight_second_moment"][0, ends[0].index])
+    if not layer.fan_in or not layer.fan_out or not square > 0.0:
+        return 1.0
+    return max(1.0, math.sqrt(2.0 / (layer.fan_in + layer.fan_out) / square))
+
+
 def _first_update(record: RunRecord) -> tuple[float, str]:
     """The largest update ratio of the first step, and its layer; 0 where it is not known."""
-    columns = list(record.indices(Role.HIDDEN, Role.OUTPUT))
+    held = layers_under_constraint(record)  # that of such a layer is mostly the constraint's
+    both = record.indices(Role.HIDDEN, Role.OUTPUT)
+    columns = [column for column in both if record.layers[column].name not in held]
     rows = np.flatnonzero(record.steps == 1)
     if not columns or not rows.size:
         return 0.0, ""
@@ -189,11 +209,10 @@ def _on_its_way(
     steps, change = record.outcome.steps_done, scale.first_change
     if loss_curve.learns_well(record) or not change or not scale.distance:
         return False
-    curve = loss_curve.training_curve(record)
-    if len(curve.loss) < loss_curve.STEPS_TO_LEARN:
+    if len(loss_curve.training_curve(record).loss) < loss_curve.STEPS_TO_LEARN:
         return False
-    fall, error = curve.fall(2)
-    return fall > standard_errors * error and steps * change < min_approach * scale.distance
+    falls = loss_curve.still_falls(record, standard_errors)
+    return falls and steps * change < min_approach * scale.distance
 
 
 def _overwritten(ratio: float, layer: str) -> str:
