@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.forking import Forking
+from tests.cli.forking import IMPORTS, Forking
 from tests.each_case import each_case
 from tests.provocations import outcomes
 from tests.provocations.bad_input import BadInput
@@ -17,20 +17,6 @@ from tests.provocations.provocation import FORBIDDEN, SMALL
 
 pytestmark = pytest.mark.tensorflow  # 440 processes
 INPUTS = tuple(bad_inputs())
-# A command imports what it needs when it runs: what most of them need is imported once.
-IMPORTS = """
-from click.testing import CliRunner
-from gradscope.cli.main import cli
-from pathlib import Path
-import tempfile
-with tempfile.TemporaryDirectory() as folder:
-    good, bad = Path(folder, "good.yaml"), Path(folder, "bad.yaml")
-    good.write_text("{model: {depth: 2}, data: {name: gaussian}, training: {steps: 1}}")
-    for line in ("validate", good), ("theory", good):
-        assert CliRunner().invoke(cli, list(map(str, line))).exit_code == 0, line
-    for line in ("explain", "x"), ("report", bad), ("show", bad), ("run", bad), ("check", bad):
-        assert CliRunner().invoke(cli, list(map(str, line))).exit_code != 0, line
-"""
 LIMITS = """
 import resource, sys
 sys.modules["tensorflow"] = sys.modules["keras"] = None
