@@ -107,8 +107,10 @@ def _experiment(model: dict[str, Any], seed: int, **sections: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("case", "jit"),
-    # One network under XLA is enough: it costs seconds to compile.
-    [*((case, "off") for case in CASES), ("tanh, norm before, input", "on")],
+    [
+        *((case, "off") for case in CASES),
+        pytest.param("tanh, norm before, input", "on", marks=pytest.mark.long("XLA, 8 s")),
+    ],
 )
 def test_every_statistic_of_a_step_is_the_oracle_s(
     case: str, jit: str, runner_settings: Any
