@@ -46,7 +46,13 @@ _FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _NUMBER = r"[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?"
 _SECONDS = re.compile(rf"(?<![\w.]){_NUMBER} (?:s|ms|min)\b")
 _NUMBERS = re.compile(rf"(GS\d+)|{_NUMBER}|[▁▂▃▄▅▆▇█▏▎▍▌▋▊▉]+")
-_START = 'gradscope() { "$PYTHON" -m gradscope "$@"; }; python() { "$PYTHON" "$@"; }\n'
+_START = """\
+gradscope() {
+  if [ "$1" = run ] && [ -n "$STEPS" ]; then set -- "$@" -s "training.steps=$STEPS"; fi
+  "$PYTHON" -m gradscope "$@"
+}
+python() { "$PYTHON" "$@"; }
+"""
 
 
 @dataclass(frozen=True)
@@ -140,8 +146,8 @@ def steps(text: str) -> list[tuple[str, list[str]]]:
     return pairs
 
 
-def run(page: Page, folder: Path, *, echo: bool = False) -> Ran:
-    """Run the commands of a page in `folder`."""
+def run(page: Page, folder: Path, *, echo: bool = False, steps: int | None = None) -> Ran:
+    """Run the commands of a page in `folder`; with `steps`, each `gradscope run` trains so many."""
     shutil.copytree(ROOT / "configs", folder / "configs", dirs_exist_ok=True)
     ran = Ran()
     written: list[str] = []
@@ -154,7 +160,10 @@ def run(page: Page, folder: Path, *, echo: bool = False) -> Ran:
         if block.language == "diff" and "file" in block.attributes:
             _apply(block.text, folder / block.attributes["file"])
         if runs(block):
-            written += [page.text[at : block.span[0]], _run_block(page, block, folder, ran, echo)]
+            written += [
+                page.text[at : block.span[0]],
+                _run_block(page, block, folder, ran, echo=echo, trained=steps),
+            ]
             at = block.span[1]
     ran.text = "".join([*written, page.text[at:]])
     return ran
@@ -175,12 +184,14 @@ def _apply(changes: str, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _run_block(page: Page, block: Block, folder: Path, ran: Ran, echo: bool) -> str:
+def _run_block(
+    page: Page, block: Block, folder: Path, ran: Ran, *, echo: bool, trained: int | None
+) -> str:
     lines: list[str] = []
     code = 0
     for command, shown in steps(block.text):
         start = time.monotonic()
-        status, output, errors = _run_command(command, folder, code)
+        status, output, errors = _run_command(command, folder, code, trained)
         if echo:
             print(f"{time.monotonic() - start:6.1f} s  {page.name}: {command}", flush=True)
         code = status
@@ -193,13 +204,17 @@ def _run_block(page: Page, block: Block, folder: Path, ran: Ran, echo: bool) -> 
     return "\n".join(lines) + "\n"
 
 
-def _run_command(command: str, folder: Path, code: int) -> tuple[int, str, str]:
+def _run_command(
+    command: str, folder: Path, code: int, trained: int | None
+) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a command that follows one which ended with `code`."""
-    done = in_shell(f"(exit {code})\n{command}", folder)
+    done = in_shell(f"(exit {code})\n{command}", folder, trained)
     return done.returncode, done.stdout.replace(f"{folder}/", ""), done.stderr
 
 
-def in_shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def in_shell(
+    script: str, folder: Path, trained: int | None = None
+) -> subprocess.CompletedProcess[str]:
     """A script that was run in `folder` with this gradscope, on a terminal of 80 columns."""
     return subprocess.run(
         ["bash", "-c", f"{_START}{script}"],
@@ -208,6 +223,7 @@ def in_shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
             **{name: value for name, value in os.environ.items() if name != "GITHUB_ACTIONS"},
             "COLUMNS": COLUMNS,
             "PYTHON": sys.executable,
+            "STEPS": str(trained or ""),
             "PYTHONPATH": str(ROOT),
             "PYTHONIOENCODING": "utf-8",
         },

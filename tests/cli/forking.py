@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from tests.cli.running import DEADLINE, default_signals, environment
+from tests.cli.running import DEADLINE, STAND_IN, default_signals, environment
 
 PROGRAM = """
-import gc, json, os, signal, sys, gradscope.api, rich.console, pydantic.fields, pydantic.types
+import atexit, gc, json, os, signal, sys
+import gradscope.api, rich.console, pydantic.fields, pydantic.types
 from gradscope.cli.commands import explain, report, run
 from gradscope.cli.main import main
+exec(sys.argv[1])
 gc.freeze()
 for line in sys.stdin:
     job = json.loads(line)
@@ -27,22 +32,48 @@ for line in sys.stdin:
         signal.alarm(job["deadline"])
         exec(job["first"])
         sys.argv = ["gradscope", *job["arguments"]]
-        main()
+        try:
+            main()
+        except SystemExit as end:  # taking the interpreter apart takes longer than the command
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            os._exit(end.code)
     _, status = os.waitpid(process, 0)
     print(os.waitstatus_to_exitcode(status), flush=True)
 """
 
 
-class Forking:
-    """The process that has imported the command line and forks; ends with its input."""
+# A command imports what it needs when it runs: what most of them need is imported once.
+IMPORTS = """
+from click.testing import CliRunner
+from gradscope.cli.main import cli
+from pathlib import Path
+import tempfile
+with tempfile.TemporaryDirectory() as folder:
+    good, bad = Path(folder, "good.yaml"), Path(folder, "bad.yaml")
+    good.write_text("{model: {depth: 2}, data: {name: gaussian}, training: {steps: 1}}")
+    for line in ("validate", good), ("theory", good):
+        assert CliRunner().invoke(cli, list(map(str, line))).exit_code == 0, line
+    for line in ("explain", "x"), ("report", bad), ("show", bad), ("run", bad), ("check", bad):
+        assert CliRunner().invoke(cli, list(map(str, line))).exit_code != 0, line
+"""
 
-    def __init__(self, folder: Path) -> None:
+
+class Forking:
+    """The process that has imported the command line and forks; ends with its input.
+
+    `before` is Python that it executes once, before it forks. With `stand_in` it leaves out the
+    pictures and pages, as the stand-in of TensorFlow does.
+    """
+
+    def __init__(self, folder: Path, before: str = "", *, stand_in: bool = False) -> None:
         self._streams = folder
         # Python 3.12 warns of a fork beside threads: NumPy's would be there.
-        alone = environment(folder, OPENBLAS_NUM_THREADS="1")
+        kind = "" if stand_in else None
+        alone = environment(folder, stand_in=kind, OPENBLAS_NUM_THREADS="1")
         with default_signals():
             self._process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM],
+                [sys.executable, "-c", PROGRAM, before, "gradscope"],
                 env=alone,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -82,3 +113,25 @@ class Forking:
     def close(self) -> None:
         """End it."""
         self._process.communicate(timeout=DEADLINE)
+
+
+@functools.cache
+def _shared(stand_in: bool) -> Forking:
+    folder = tempfile.TemporaryDirectory()
+    process = Forking(Path(folder.name), IMPORTS, stand_in=stand_in)
+    atexit.register(lambda: (process.close(), folder.cleanup()))
+    return process
+
+
+def run(
+    folder: Path, *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """As `running.run`, forked from a process that this one keeps."""
+    env = environment(folder) if env is None else env
+    return _shared(str(STAND_IN) in env["PYTHONPATH"]).run(folder, *arguments, env=env)
+
+
+def refused(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> str:
+    """As `running.refused`, forked from a process that this one keeps."""
+    env = environment(folder) if env is None else env
+    return _shared(str(STAND_IN) in env["PYTHONPATH"]).refused(folder, *arguments, env=env)

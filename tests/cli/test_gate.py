@@ -12,14 +12,13 @@ from xml.etree import ElementTree
 import pytest
 
 from gradscope.gate.baselines import baseline_file
+from tests.cli.forking import refused, run
 from tests.cli.running import (
     ENDLESS,
     TINY,
     Running,
     environment,
-    refused,
     result_in,
-    run,
     strict_json,
     until,
     workers,

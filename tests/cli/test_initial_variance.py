@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import result_in, run
+from tests.cli.forking import run
+from tests.cli.running import result_in
 
 pytestmark = pytest.mark.tensorflow
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from gradscope import load_record
-from tests.cli.running import ENDLESS, Running, environment, refused, result_in, run, write_tiny
+from tests.cli.forking import refused, run
+from tests.cli.running import ENDLESS, Running, environment, result_in, write_tiny
 
 TINY = "tiny.yaml"
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import environment, refused, result_in, run, shell, write_tiny
+from tests.cli.forking import refused, run
+from tests.cli.running import environment, result_in, shell, write_tiny
 
 pytestmark = pytest.mark.tensorflow
 

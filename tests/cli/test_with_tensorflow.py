@@ -135,7 +135,14 @@ def endless(folder: Path, name: str) -> Iterator[Running]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        # `test_ends.py` sends it to a run with a stand-in of TensorFlow.
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long("a second signal, 7 s")),
+    ],
+)
 def test_stopped_while_it_trains(folder: Path, number: signal.Signals, code: int) -> None:
     with endless(folder, number.name) as running:
         running.wait_until_said("step 1/")

@@ -32,7 +32,10 @@ def fitted(model: Any, *given: Any, every: int = 2, flow: bool, **options: Any) 
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        *((name, {}) for name in MODELS),
+        *(
+            pytest.param(name, {}, marks=[pytest.mark.long("10 s")] * (name == "transformer"))
+            for name in MODELS
+        ),
         ("mlp", {"run_eagerly": True}),
         *(
             pytest.param(name, {"run_eagerly": True}, marks=pytest.mark.long("5 to 15 s each"))

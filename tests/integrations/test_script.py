@@ -30,8 +30,6 @@ model.fit(x, y, 32, 2, 0, [seen])
 model.fit(x, y, epochs=1, verbose=0)
 weights = b"".join(w.tobytes() for w in model.get_weights())
 print("weights", __import__("hashlib").sha256(weights).hexdigest(), *sys.argv[1:])
-if "fail" in sys.argv:
-    raise ValueError("the script's own mistake")
 """
 
 
@@ -70,28 +68,34 @@ def test_every_fit_is_measured_and_the_weights_are_those_of_the_script_alone(
         assert f"{name}/report.html" in measured.stdout.replace("\n", "")
     assert str(tmp_path) not in measured.stdout, "paths are those of the working directory"
 
-    failed = _gradscope(tmp_path, "--output", "kept/here", "train.py", "fail")
-    assert failed.returncode == 3
-    assert "ValueError: the script's own mistake" in failed.stderr
-    assert "train.py failed with exit code 1 after 2 measured fits" in failed.stderr
-    assert (tmp_path / "kept" / "here.fit-2" / "report.html").exists()
-
 
 @pytest.mark.tensorflow
 def test_a_script_that_breaks_off_within_a_fit_keeps_what_was_measured(tmp_path: Path) -> None:
-    stop = "on_epoch_end=lambda epoch, logs: sys.exit(5)"
-    text = TRAIN.replace('on_epoch_end=lambda epoch, logs: print("epoch", epoch)', stop)
-    (tmp_path / "train.py").write_text(text)
-    ended = _gradscope(tmp_path, "train.py")
+    """One fit is whole, and the script fails within the second."""
+    fit = "model.fit(x, y, epochs=1, verbose=0)\n"
+    within = "callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: fail())]"
+    text = TRAIN.replace("model.fit(x, y, 32, 2, 0, [seen])\n", fit).replace(
+        f"{fit}weights", f"{fit[:-2]}, {within})\nweights"
+    )
+    mistake = "def fail():\n    raise ValueError('the script\\'s own mistake')\n"
+    (tmp_path / "train.py").write_text(mistake + text)
+    ended = _gradscope(tmp_path, "--output", "kept/here", "train.py")
     assert ended.returncode == 3
-    assert "failed with exit code 5 after 1 measured fit" in ended.stderr
-    assert api.load_record(tmp_path / "reports" / "train").outcome.status == "partial"
+    assert "ValueError: the script's own mistake" in ended.stderr
+    assert "train.py failed with exit code 1 after 2 measured fits" in ended.stderr
+    for name, status in (("here", "complete"), ("here.fit-2", "partial")):
+        assert api.load_record(tmp_path / "kept" / name).outcome.status == status
+    assert (tmp_path / "kept" / "here" / "report.html").exists()
 
 
 def test_scripts_that_cannot_be_measured(tmp_path: Path) -> None:
     missing = _gradscope(tmp_path, "train.py")
     assert (missing.returncode, missing.stdout) == (2, "")
     assert "cannot run train.py: no such file" in missing.stderr
+    (tmp_path / "ends.py").write_text("raise SystemExit(5)\n")
+    ended = _gradscope(tmp_path, "ends.py")
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert "ends.py failed with exit code 5" in ended.stderr
     (tmp_path / "quiet.py").write_text("import sys\nassert sys.argv == ['quiet.py', '-q', '--x']\n")
     quiet = _gradscope(tmp_path, "quiet.py", "-q", "--x")
     assert quiet.returncode == 4, quiet.stderr

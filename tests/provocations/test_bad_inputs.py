@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.forking import Forking
+from tests.cli.forking import IMPORTS, Forking
 from tests.each_case import each_case
 from tests.provocations import outcomes
 from tests.provocations.bad_input import BadInput
@@ -27,7 +27,7 @@ resource.setrlimit(resource.RLIMIT_CPU, (20, 20))  # against a loop without end
 
 @pytest.fixture(scope="module")
 def forking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forking]:
-    process = Forking(tmp_path_factory.mktemp("forking"))
+    process = Forking(tmp_path_factory.mktemp("forking"), IMPORTS)
     yield process
     process.close()
 

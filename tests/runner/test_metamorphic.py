@@ -216,22 +216,36 @@ def plain(tensorflow_once: Any) -> Callable[[str], Answer]:
     return look
 
 
-def cases(names: Iterable[str], *before: Any) -> list[Any]:
-    """Parameters of a test, one for each name; those of slow networks are long."""
+QUICK: dict[Callable[[Written], Written], tuple[str, ...]] = {
+    permuted: ("mlp", "lstm", "cut u-net"),
+    doubled: ("cnn", "own loss", "dead table"),
+    in_other_units: ("own loss", "autoencoder"),
+    with_a_larger_loss: ("mlp", "lstm", "dead table"),
+    in_float64: ("cnn", "autoencoder", "cut u-net"),
+    behind_a_copy: ("mlp", "cnn", "autoencoder"),
+    transposed: ("cnn",),
+}
+"""Each relation on a few networks, each network under two relations or more."""
+
+
+def cases(names: Iterable[str], quick: Iterable[str], *before: Any) -> list[Any]:
+    """Parameters of a test, one for each name; those that are not quick are long."""
     return [
-        pytest.param(*before, name, marks=[pytest.mark.long("20 to 60 s each")] * (name in SLOW))
+        pytest.param(
+            *before, name, marks=[pytest.mark.long("2 to 60 s each")] * (name not in quick)
+        )
         for name in names
     ]
 
 
-@pytest.mark.parametrize("name", cases(NETWORKS))
+@pytest.mark.parametrize("name", cases(NETWORKS, set(NETWORKS) - set(SLOW)))
 def test_the_networks_are_what_they_are_called(name: str, plain: Callable[[str], Answer]) -> None:
     assert set(NETWORKS[name].codes) <= set(plain(name).codes)
 
 
 @pytest.mark.parametrize(
     ("relation", "name"),
-    [case for relation, names in RELATIONS.items() for case in cases(names, relation)],
+    [case for each, names in RELATIONS.items() for case in cases(names, QUICK[each], each)],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_the_same_training_written_in_another_way(

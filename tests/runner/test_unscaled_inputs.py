@@ -25,6 +25,6 @@ def severities(scaling: str, steps: int, **model: Any) -> list[str]:
 
 
 def test_a_network_that_learns_from_raw_pixels() -> None:
-    deep = {"hidden": [64] * 10, "activation": "elu"}
+    deep = {"hidden": [64] * 5, "activation": "elu"}
     assert severities("none", 200, **deep) == ["warning"]
     assert severities("standardize", 5, **deep) == []

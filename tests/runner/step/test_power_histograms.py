@@ -38,7 +38,7 @@ def _counted(values: np.ndarray) -> dict[int, int]:
     return dict(zip(exponents.tolist(), counts.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("jit", ["off", "on"])
+@pytest.mark.parametrize("jit", ["off", pytest.param("on", marks=pytest.mark.long("XLA, 10 s"))])
 def test_the_counts_are_those_of_the_values(jit: str, runner_settings: Any) -> None:
     experiment = _experiment(steps=1, histogram_every=1, jit=jit)
     twin = _twin(experiment)

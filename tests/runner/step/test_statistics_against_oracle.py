@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -105,19 +106,28 @@ def _experiment(model: dict[str, Any], seed: int, **sections: Any) -> Any:
     return Experiment(config, workload.from_config(config))
 
 
+@functools.cache
+def _case(case: str, jit: str) -> tuple[Any, np.ndarray, oracle.PassResult, float]:
+    """One step of the network: what was traced and measured, the oracle's pass, and the loss."""
+    experiment = _experiment(CASES[case], seed=5, training={"jit": jit})
+    _perturb(experiment, seed=6)
+    twin = _twin(experiment)
+    measured, x, y, loss = _one_step(experiment)
+    return experiment, measured, oracle.run(twin, x, y), loss
+
+
 @pytest.mark.parametrize(
     ("case", "jit"),
-    # One network under XLA is enough: it costs seconds to compile.
-    [*((case, "off") for case in CASES), ("tanh, norm before, input", "on")],
+    [
+        *((case, "off") for case in CASES),
+        pytest.param("tanh, norm before, input", "on", marks=pytest.mark.long("XLA, 8 s")),
+    ],
 )
 def test_every_statistic_of_a_step_is_the_oracle_s(
     case: str, jit: str, runner_settings: Any
 ) -> None:
-    experiment = _experiment(CASES[case], seed=5, training={"jit": jit})
-    _perturb(experiment, seed=6)
-    twin, rate = _twin(experiment), 0.01
-    measured, x, y, loss = _one_step(experiment)
-    result = oracle.run(twin, x, y)
+    experiment, measured, result, loss = _case(case, jit)
+    rate = 0.01
     # Nearer to a kink, one float32 rounding moves a derivative by its whole jump.
     assert oracle.distance_to_kink(result) > 1e-5, "choose another seed"
     assert loss == pytest.approx(result.loss, rel=RELATIVE)
@@ -140,11 +150,7 @@ def test_every_statistic_of_a_step_is_the_oracle_s(
 def test_batch_norm_is_compared_with_the_moving_statistics_before_the_step(
     case: str, runner_settings: Any
 ) -> None:
-    experiment = _experiment(CASES[case], seed=5)
-    _perturb(experiment, seed=6)
-    twin = _twin(experiment)
-    measured, x, y, _ = _one_step(experiment)
-    result = oracle.run(twin, x, y)
+    experiment, measured, result, _ = _case(case, "off")
     passes = [result.input_batch_norm, *(layer.batch_norm for layer in result.layers)]
     present = [one for one in passes if one is not None]
     sites = experiment.sites.batch_norms
