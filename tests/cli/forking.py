@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.cli.running import DEADLINE, STAND_IN, default_signals, environment
 
 PROGRAM = """
-import atexit, gc, json, os, signal, sys
+import atexit, gc, json, os, signal, sys, tempfile
 import gradscope.api, rich.console, pydantic.fields, pydantic.types
 from gradscope.cli.commands import explain, report, run
 from gradscope.cli.main import main
@@ -26,6 +26,7 @@ for line in sys.stdin:
         os.chdir(job["folder"])
         os.environ.clear()
         os.environ.update(job["environment"])
+        tempfile.tempdir = None  # that of this process is known already
         for number, name in enumerate((os.devnull, "out", "err")):
             mode = os.O_WRONLY | os.O_CREAT | os.O_TRUNC if number else os.O_RDONLY
             os.dup2(os.open(os.path.join(job["streams"], name), mode), number)
