@@ -35,7 +35,7 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "explodes": (
         {"hidden": [12] * 44, "batch_norm": BEFORE, "use_bias": False},
-        {"steps": 2},
+        {},
         "batch_norm_explosion",
     ),
     "epsilon": (
