@@ -120,7 +120,7 @@ def _case(case: str, jit: str) -> tuple[Any, np.ndarray, oracle.PassResult, floa
     ("case", "jit"),
     [
         *((case, "off") for case in CASES),
-        pytest.param("tanh, norm before, input", "on", marks=pytest.mark.long("XLA, 8 s")),
+        ("tanh, norm before, input", "on"),
     ],
 )
 def test_every_statistic_of_a_step_is_the_oracle_s(
