@@ -170,7 +170,10 @@ def tabular() -> tuple[Any, Any, Any]:
     import keras
     from keras import layers
 
-    inputs = {"numbers": keras.Input((6,)), "kind": keras.Input((1,), dtype="int32")}
+    inputs = {
+        "numbers": keras.Input((6,), name="numbers"),
+        "kind": keras.Input((1,), dtype="int32", name="kind"),
+    }
     kind = layers.Flatten()(layers.Embedding(5, 4)(inputs["kind"]))
     x = layers.Concatenate()([inputs["numbers"], kind])
     for _ in range(2):
