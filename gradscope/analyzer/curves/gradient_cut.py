@@ -26,19 +26,19 @@ def unreached(record: RunRecord) -> tuple[list[LayerInfo], list[LayerInfo]]:
     its calls is: the penalty on a critic's gradient does not depend on that call's own output.
     """
     measured = record.indices(Role.HIDDEN, Role.OUTPUT)
-    reached = {_without_call(record.layers[i].name) for i in measured}
+    reached = {without_call(record.layers[i].name) for i in measured}
     silent = [
         x
         for x in record.layers
         if x.parameters
         and x.reason == UnmeasuredReason.NO_GRADIENT
-        and _without_call(x.name) not in reached
+        and without_call(x.name) not in reached
     ]
     first = min(measured, default=len(record.layers))
     return [x for x in silent if x.index < first], [x for x in silent if x.index >= first]
 
 
-def _without_call(name: str) -> str:
+def without_call(name: str) -> str:
     """The name without the number of the call: ``dense#2`` is the second call of ``dense``."""
     return name.partition("#")[0]
 

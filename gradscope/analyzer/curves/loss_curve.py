@@ -70,6 +70,11 @@ class LossCurve:
         error = math.sqrt(early.var(ddof=1) / len(early) + late.var(ddof=1) / len(late))
         return float(early.mean() - late.mean()), error
 
+    def falls(self, quarter: int, standard_errors: float) -> bool:
+        """Whether the mean falls from a quarter (0 to 2) to the last one, beyond its noise."""
+        fall, error = self.fall(quarter)
+        return fall > standard_errors * error
+
     def _early(self, quarter: int) -> slice:
         """The rows of a quarter (0 to 2), which takes as many steps as the last one."""
         late = window.last_quarter(self.steps)
@@ -144,13 +149,10 @@ def end_loss(record: RunRecord) -> float:
     return float(np.fmin(answers.training_loss, answers.inference_loss))
 
 
-def still_falls(record: RunRecord, standard_errors: float) -> bool:
+def falls_in_last_quarter(record: RunRecord, standard_errors: float) -> bool:
     """Whether the loss falls from the third quarter of the steps to the last, beyond its noise."""
     curve = training_curve(record)
-    if len(curve.loss) < 4:
-        return False
-    fall, error = curve.fall(2)
-    return fall > standard_errors * error
+    return len(curve.loss) >= 4 and curve.falls(2, standard_errors)
 
 
 def stuck(record: RunRecord) -> bool:

@@ -77,5 +77,4 @@ def still_falls(curve: LossCurve, last_errors: float = 2.0, all_errors: float = 
     falls = all(
         bool(np.all(np.diff(center(quarters, axis=1)) < 0)) for center in (np.mean, np.median)
     )
-    last, first = curve.fall(2), curve.fall(0)
-    return falls and last[0] > last_errors * last[1] and first[0] > all_errors * first[1]
+    return falls and curve.falls(2, last_errors) and curve.falls(0, all_errors)

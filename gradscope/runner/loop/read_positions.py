@@ -20,7 +20,7 @@ FEWEST = 3
 
 
 def read_positions(model: Any, x: Any, batch_size: int) -> PositionUse | None:
-    """Find the shortest stretch of positions that the answers to samples of `x` depend on.
+    """Find a stretch with all positions that the answers to samples of `x` depend on.
 
     Positions are those of sequences: axis 1 of whole numbers [sample, position] and of values
     [sample, position, feature]. The first `batch_size` samples exchange their content there, half

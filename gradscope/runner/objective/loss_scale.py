@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from gradscope.record import STATISTICS
 from gradscope.record.statistics import Pass, complete_after
+from gradscope.runner.runtime.precision import float32_or_wider
 
 _BACKWARD = [name in complete_after(Pass.BACKWARD) for name in STATISTICS]
 _NAMES = list(STATISTICS)
@@ -35,13 +36,9 @@ def unscaled(gradients: Sequence[Any], scale: Any) -> list[Any]:
     """The gradients as the optimizer will use them; None stays None."""
     if isinstance(scale, float) and scale == 1.0:
         return list(gradients)
-    return [None if g is None else _wide(g) / tf.cast(scale, _wide(g).dtype) for g in gradients]
-
-
-def _wide(gradient: Any) -> Any:
-    """Dense, and wide enough for the small gradients that scaling preserved."""
-    dense = tf.convert_to_tensor(gradient)
-    return tf.cast(dense, tf.float32) if dense.dtype.size < 4 else dense
+    # Wide enough for the small gradients that scaling preserved.
+    wide = [None if g is None else float32_or_wider(g) for g in gradients]
+    return [None if g is None else g / tf.cast(scale, g.dtype) for g in wide]
 
 
 def without_overflow(figures: Any, gradients: Sequence[Any]) -> Any:

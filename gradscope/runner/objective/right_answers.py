@@ -60,9 +60,13 @@ def losses_of_right_answers(
 
 
 def flat_answers(
-    z: Array, slope: Array, y: Array, graph: OutputGraph, loss: Callable[[Array], float]
+    z: Array,
+    y: Array,
+    graph: OutputGraph,
+    loss: Callable[[Array], float],
+    slope: Callable[[], Array],
 ) -> FlatAnswers | None:
-    """The answers `z` beyond 0 to 1 that have no `slope`, and what they cost; None without classes.
+    """The answers `z` beyond 0 to 1 that have no slope, and what they cost; None without classes.
 
     For an output without activation: others have flat ends of their own. None as well where some
     answer beyond 0 to 1 has a slope: a loss that is cut off at a distance from the target is flat
@@ -72,7 +76,7 @@ def flat_answers(
     if not graph.known or graph.activation != "linear" or signs is None:
         return None
     flat = (z < 0.0) | (z > 1.0)
-    if np.any(slope[flat] != 0.0):
+    if np.any(slope()[flat] != 0.0):
         return None
     start, right = loss(z), loss(np.maximum(signs, 0.0))
     rest = loss(np.where(flat, np.maximum(signs, 0.0), z))

@@ -371,9 +371,9 @@ class StartMeasurement:
         return loss
 
     def _flat(self, first: _Pass, batch: Any) -> FlatAnswers | None:
-        y, weights = one_array(batch[1]), batch[2]
-        slope = self._slope_at(first.z, y, weights)
-        return flat_answers(first.z, slope, y, self._graph, self._loss_at(first, y, weights))
+        z, y, weights = first.z, one_array(batch[1]), batch[2]
+        loss = self._loss_at(first, y, weights)
+        return flat_answers(z, y, self._graph, loss, lambda: self._slope_at(z, y, weights))
 
     def _values(self, first: _Pass, batch: Any, reasons: dict[str, str]) -> LossValues:
         y, weights = one_array(batch[1]), batch[2]

@@ -106,7 +106,10 @@ def settings(*, keep_policy: bool = False) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _no_graph_rewriting() -> Iterator[None]:
-    """Switch TensorFlow's graph rewriting off, and restore its option after."""
+    """Switch TensorFlow's graph rewriting off in all threads, and restore its option after.
+
+    It stays off where code of the user's own sets another of TensorFlow's options in the block.
+    """
     options = tf.config.optimizer.get_experimental_options()
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     try:
@@ -125,7 +128,8 @@ def without_graph_rewriting() -> Iterator[None]:
     a function's kernels by the options it was called with. They are those of this thread's calls:
     to set TensorFlow's own option twice costs a tenth of a step of a small network.
     """
-    eager, before = context.context(), context.context().function_call_options
+    eager = context.context()
+    before = eager.function_call_options
     config = tf.compat.v1.ConfigProto.FromString(before.config_proto_serialized)
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     eager.function_call_options = context.FunctionCallOptions(before.executor_type, config)

@@ -15,8 +15,8 @@ def calls_python(graph: Any) -> bool:
     """Whether a traced graph, or a function that it calls, runs Python code in its calls."""
     library = graph.as_graph_def().library.function
     inner = (node.op for function in library for node in function.node_def)
-    own = (operation.type for operation in graph.get_operations())
-    return not _PYTHON.isdisjoint([*own, *inner])
+    outer = (operation.type for operation in graph.get_operations())
+    return not _PYTHON.isdisjoint([*outer, *inner])
 
 
 class StateInGraph:

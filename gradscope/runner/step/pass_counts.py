@@ -19,6 +19,7 @@ import tensorflow as tf
 from gradscope.record import Histogram
 from gradscope.record.run_record import Floats, Integers
 from gradscope.runner.runtime.conditional import unlowered_cond
+from gradscope.runner.runtime.precision import float32_or_wider
 from gradscope.runner.step.reductions import GraphReductions
 from gradscope.runner.step.sizes import known_size
 from gradscope.runner.survey.sites import Site
@@ -75,7 +76,7 @@ class Piece:
         Some layers have several rows for a sample, as windows of an image. A tensor whose rows are
         no samples is counted as a whole.
         """
-        wide = _float32_or_wider(tf.convert_to_tensor(tensor))
+        wide = float32_or_wider(tensor)
         rows = wide.shape[0]
         if self.counted is None or (rows is not None and rows % self.size):
             return wide
@@ -131,9 +132,9 @@ def count_living(sites: Sequence[Site], z: Sequence[Any]) -> tuple[Any, Any, Any
     for positions in groups.values():
         first = sites[positions[0]]
         if len(positions) == 1:
-            rows = [_alive(_float32_or_wider(z[positions[0]]), first)]
+            rows = [_alive(float32_or_wider(z[positions[0]]), first)]
         else:
-            stack = _float32_or_wider(tf.stack([z[position] for position in positions]))
+            stack = float32_or_wider(tf.stack([z[position] for position in positions]))
             rows = tf.unstack(_alive_stacked(stack, first))
         alive |= dict(zip(positions, rows, strict=True))
     none = (_stacked((), len(edges) + 1) for edges in (PREACTIVATION_EDGES, LOG_DELTA_EDGES))
@@ -171,10 +172,6 @@ class _Chain:
             result = count(tensor(), how)
         self._last = [result]
         return result
-
-
-def _float32_or_wider(tensor: Any) -> Any:
-    return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
 
 
 def _wide(tensor: Any) -> Any:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from gradscope.catalog.activations import Activation
 from gradscope.runner.runtime.conditional import unlowered_cond
+from gradscope.runner.runtime.precision import float32_or_wider
 from gradscope.runner.step import moments
 from gradscope.runner.step.figures import Figures
 from gradscope.runner.step.reductions import Reductions
@@ -122,8 +123,7 @@ def _group(pairs: Sequence[tuple[Signal, Any]]) -> _Group:
 
 def _flat(x: Any) -> Any:
     """The tensor as [batch, unit]; half precision is widened, which changes no value."""
-    x = tf.convert_to_tensor(x)
-    wide = tf.cast(x, tf.float32) if x.dtype.size < 4 else x
+    wide = float32_or_wider(x)
     return wide if wide.shape.rank == 2 else tf.reshape(wide, [length(wide), -1])
 
 

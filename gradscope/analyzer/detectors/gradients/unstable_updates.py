@@ -145,8 +145,8 @@ def _updates(record: RunRecord, indices: tuple[int, ...]) -> tuple[Integers, Flo
     update[:, np.any(size[:1] == 0.0, axis=0)] = np.nan
     with np.errstate(invalid="ignore", divide="ignore"):
         update[size / size[:1] < SHRUNK] = np.nan
-    constrained = [record.layers[i].name in layers_under_constraint(record) for i in indices]
-    update[np.ix_(record.steps == 1, constrained)] = np.nan
+    held = layers_under_constraint(record)
+    update[np.ix_(record.steps == 1, [record.layers[i].name in held for i in indices])] = np.nan
     judged = ~np.all(np.isnan(update), axis=1)
     if not judged.any():
         raise NotMeasured("no update was made")

@@ -106,7 +106,7 @@ def constrained_weights(
     factor = max(_smaller(fact), _larger(fact)) if harmed else _smaller(fact)
     if not factor > max_factor or not held or loss_curve.learns_well(record):
         return ()
-    if learned and not loss_curve.still_falls(record, standard_errors):
+    if learned and not loss_curve.falls_in_last_quarter(record, standard_errors):
         return ()
     names = list(dict.fromkeys(weight.layer for weight, _ in held))
     layers = [layer for layer in record.layers if layer.name in names]
@@ -147,8 +147,8 @@ def _loss_grows(record: RunRecord, fact: ConstrainedStart, most: float) -> bool:
     values = record.objective_start.values if record.objective_start is not None else None
     if values is None or fact.constrained_loss is None:
         return True
-    known = [loss for loss in (values.start, values.constant) if loss is not None]
-    return not fact.constrained_loss <= most * max(known)
+    others = [loss for loss in (values.start, values.constant) if loss is not None]
+    return not fact.constrained_loss <= most * max(others)
 
 
 def _relative_fall(fact: ConstrainedStart) -> float:

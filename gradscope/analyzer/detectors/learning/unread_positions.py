@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gradscope.analyzer import findings
 from gradscope.analyzer.curves import loss_curve
+from gradscope.analyzer.curves.gradient_cut import without_call
 from gradscope.analyzer.detectors import detector
 from gradscope.analyzer.not_measured import NotMeasured
 from gradscope.record import Action, Finding, PositionUse, Remedy, RunRecord, Severity
@@ -79,7 +80,7 @@ def unread_positions(record: RunRecord, *, min_positions: float = 2) -> tuple[Fi
 
 def _belongs(name: str, joining: tuple[str, ...]) -> bool:
     """Whether the layer is one of these, or a part of one."""
-    return any(part.split("#")[0] in joining for part in name.split("/"))
+    return any(without_call(part) in joining for part in name.split("/"))
 
 
 def _message(use: PositionUse) -> str:

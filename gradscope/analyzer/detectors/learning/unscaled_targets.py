@@ -89,7 +89,8 @@ def unscaled_targets(
         of about unit size.
     """
     scale = _scale(record)
-    distance = float(scale.distance or 0.0) / (scale.answers * _kernel_shortfall(record))
+    shortfall = _kernel_shortfall(record)
+    distance = float(scale.distance or 0.0) / (scale.answers * shortfall)
     grown = _growth(record) > max_growth and not loss_curve.learns_well(record)
     learned = loss_curve.learned(record, max_constant_ratio) and not grown
     if not distance > max_distance:
@@ -100,17 +101,17 @@ def unscaled_targets(
     if learned or not (overwritten or grown or slow):
         if not _on_its_way(record, scale, min_approach, standard_errors):
             return ()
-        return (_finding(record, Severity.WARNING, scale, max_distance, _slow(scale)),)
+        return (_finding(record, Severity.WARNING, shortfall, max_distance, _slow(scale)),)
     early = not (overwritten or grown) and record.outcome.steps_done < min_approach_steps
     severity = Severity.WARNING if early else Severity.ERROR
     cause = _overwritten(ratio, layer) if overwritten else _slow(scale)
-    return (_finding(record, severity, scale, max_distance, cause),)
+    return (_finding(record, severity, shortfall, max_distance, cause),)
 
 
 def _finding(
-    record: RunRecord, severity: Severity, scale: AnswerScale, max_distance: float, cause: str
+    record: RunRecord, severity: Severity, shortfall: float, max_distance: float, cause: str
 ) -> Finding:
-    shortfall = _kernel_shortfall(record)
+    scale = _scale(record)
     distance = float(scale.distance or 0.0) / (scale.answers * shortfall)
     of_kernel = " of a kernel of Glorot's size" if shortfall > 1.0 else ""
     targets, answers = float(scale.targets or 0.0), scale.answers
@@ -211,7 +212,7 @@ def _on_its_way(
         return False
     if len(loss_curve.training_curve(record).loss) < loss_curve.STEPS_TO_LEARN:
         return False
-    falls = loss_curve.still_falls(record, standard_errors)
+    falls = loss_curve.falls_in_last_quarter(record, standard_errors)
     return falls and steps * change < min_approach * scale.distance
 
 
