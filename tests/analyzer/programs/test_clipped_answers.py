@@ -33,7 +33,7 @@ def margins(samples: int = 1000) -> Data:
     return x, (x[:, :1] * x[:, 1:2] + x[:, 2:3] > 0).astype("float32")
 
 
-def of(loss: Any, activation: str | None) -> Diagnosis:
+def judged(loss: Any, activation: str | None) -> Diagnosis:
     import keras
     from keras import layers
 
@@ -43,15 +43,15 @@ def of(loss: Any, activation: str | None) -> Diagnosis:
 
 
 def test_a_focal_loss_of_logits() -> None:
-    sick = of(focal, None)
-    found = finding(sick, "GS601")
+    sick = judged(focal, None)
+    result = finding(sick, "GS601")
     assert sick.verdicts[0].code == "GS601"
     assert "the loss takes probabilities" in sick.headline
-    assert found.observed > 0.5
+    assert result.observed > 0.5
     assert actions(sick) == ["change_settings"]
     assert ("model.output.activation", "sigmoid") in sick.remedies[0].settings
-    assert of(focal, "sigmoid").verdict is DiagnosisState.HEALTHY
+    assert judged(focal, "sigmoid").verdict is DiagnosisState.HEALTHY
 
 
 def test_a_loss_that_is_flat_where_answers_are_right() -> None:
-    assert of(hinge, None).verdict is DiagnosisState.HEALTHY
+    assert judged(hinge, None).verdict is DiagnosisState.HEALTHY

@@ -30,7 +30,7 @@ def dense(constraint: Any = None, activation: str = "relu", output: Any = None) 
     return [*hidden, layers.Dense(4, activation="softmax", kernel_constraint=output)]
 
 
-def of(layers: list[Any], data: Data | None = None, steps: int = 150) -> Diagnosis:
+def judged(layers: list[Any], data: Data | None = None, steps: int = 150) -> Diagnosis:
     import keras
 
     optimizer = keras.optimizers.Adam(1e-3)
@@ -40,19 +40,19 @@ def of(layers: list[Any], data: Data | None = None, steps: int = 150) -> Diagnos
 def test_a_bound_far_below_the_initial_norms() -> None:
     from keras.constraints import MaxNorm
 
-    sick = of(dense(MaxNorm(1e-3)))
+    sick = judged(dense(MaxNorm(1e-3)))
     assert errors(sick)[0] == "GS407"
     assert actions(sick) == ["remove_constraint"]
-    found = finding(sick, "GS407")
-    assert len(found.layers) == 2
-    assert "makes them 0.001 at most" in found.details
+    result = finding(sick, "GS407")
+    assert len(result.layers) == 2
+    assert "makes them 0.001 at most" in result.details
 
 
 def test_what_is_usual_stays_healthy() -> None:
     from keras.constraints import MaxNorm, UnitNorm
 
     for constraint in (None, MaxNorm(3), MaxNorm(1), UnitNorm()):
-        assert of(dense(constraint)).verdict is DiagnosisState.HEALTHY, constraint
+        assert judged(dense(constraint)).verdict is DiagnosisState.HEALTHY, constraint
 
 
 def brightness() -> Data:
@@ -67,11 +67,11 @@ def brightness() -> Data:
 def test_weights_without_signs() -> None:
     from keras.constraints import NonNeg
 
-    sick = of(dense(NonNeg(), "tanh", NonNeg()), brightness())
+    sick = judged(dense(NonNeg(), "tanh", NonNeg()), brightness())
     assert "GS407" in sick.verdicts[0].code
     assert "NonNeg" in sick.headline
     assert actions(sick) == ["remove_constraint"]
-    healed = of(dense(activation="tanh"), brightness())
+    healed = judged(dense(activation="tanh"), brightness())
     assert healed.verdict is DiagnosisState.HEALTHY
-    last = of(dense(activation="tanh", output=NonNeg()), brightness())
+    last = judged(dense(activation="tanh", output=NonNeg()), brightness())
     assert "GS407" not in [v.code for v in last.verdicts if v.findings]

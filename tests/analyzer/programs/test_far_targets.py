@@ -29,7 +29,7 @@ def standardized(data: Data) -> Data:
     return x, (y - y.mean()) / y.std()
 
 
-def of(data: Data, rate: float = 1e-3, steps: int = 400) -> Diagnosis:
+def judged(data: Data, rate: float = 1e-3, steps: int = 400) -> Diagnosis:
     import keras
     from keras import layers
 
@@ -39,21 +39,21 @@ def of(data: Data, rate: float = 1e-3, steps: int = 400) -> Diagnosis:
 
 
 def test_boxes_in_pixels() -> None:
-    sick = of(boxes())
+    sick = judged(boxes())
     assert sick.verdict is DiagnosisState.WARNING
     assert sick.headline.startswith("The targets are unscaled: their rms is 272")
     assert actions(sick) == ["scale_targets"]
     assert finding(sick, "GS606").severity == "warning"
-    assert of(standardized(boxes())).verdict is DiagnosisState.HEALTHY
+    assert judged(standardized(boxes())).verdict is DiagnosisState.HEALTHY
 
 
 def test_a_rate_that_reaches_them() -> None:
-    assert of(boxes(), 0.02).verdict is DiagnosisState.HEALTHY
+    assert judged(boxes(), 0.02).verdict is DiagnosisState.HEALTHY
 
 
 def test_noise_that_is_left_over() -> None:
     random = np.random.default_rng(1)
     x = random.normal(size=(2000, 6)).astype("float32")
     y = (150 * x[:, :1] + 200 * random.normal(size=(2000, 1))).astype("float32")
-    said = of((x, y), 1e-2, 600)
-    assert "GS606" not in [verdict.code for verdict in said.verdicts if verdict.findings]
+    diagnosis = judged((x, y), 1e-2, 600)
+    assert "GS606" not in [verdict.code for verdict in diagnosis.verdicts if verdict.findings]

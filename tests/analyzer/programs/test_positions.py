@@ -29,7 +29,7 @@ def transformer(x: Any, *, causal: bool) -> Any:
     return layers.LayerNormalization()(x + attended)
 
 
-def of(
+def judged(
     read: Any, data: Data | None = None, *, causal: bool = True, lstm: bool = False
 ) -> Diagnosis:
     import keras
@@ -53,12 +53,12 @@ def named(diagnosis: Diagnosis) -> bool:
 
 @pytest.mark.long("18 s")
 def test_the_first_position_under_a_causal_mask() -> None:
-    sick = of(lambda h: h[:, 0])
+    sick = judged(lambda h: h[:, 0])
     assert "the first of 8 positions alone" in sick.headline
     assert actions(sick) == ["read_all_positions"]
     # Both that the remedy names.
-    assert not named(of(lambda h: h[:, -1]))
-    assert not named(of(_mean))
+    assert not named(judged(lambda h: h[:, -1]))
+    assert not named(judged(_mean))
 
 
 def _mean(h: Any) -> Any:
@@ -70,14 +70,14 @@ def _mean(h: Any) -> Any:
 def test_a_token_that_begins_each_sequence() -> None:
     x, y = tokens()
     x[:, 0] = 0
-    sick = of(lambda h: h[:, 0], (x, y))
+    sick = judged(lambda h: h[:, 0], (x, y))
     assert finding(sick, "GS613").severity == "error"
     assert "at which all samples are the same" in sick.headline
-    assert not named(of(lambda h: h[:, 0], (x, y), causal=False))
+    assert not named(judged(lambda h: h[:, 0], (x, y), causal=False))
 
 
 def test_the_first_output_of_a_recurrence() -> None:
-    sick = of(lambda h: h[:, 0], lstm=True)
+    sick = judged(lambda h: h[:, 0], lstm=True)
     assert sick.verdicts[0].code == "GS613"
     assert finding(sick, "GS613").layers == ("lstm",)
-    assert not named(of(lambda h: h[:, -1], lstm=True))
+    assert not named(judged(lambda h: h[:, -1], lstm=True))
